@@ -1,0 +1,2 @@
+// Package parley is an embeddable SIP, SIMPLE and MSRP stack.
+package parley
