@@ -1,0 +1,176 @@
+package sip
+
+// Character classes of RFC 3261 section 25.1, as bits of one table.
+const (
+	charToken    = 1 << iota // token
+	charHost                 // hostname, and '_' which the field uses
+	charUser                 // user, without the escapes
+	charParam                // paramchar of a URI parameter, without the escapes
+	charHeader               // hname and hvalue of a URI, without the escapes
+	charHex                  // HEXDIG
+	charGenValue             // an unquoted value of a header parameter
+	charURI                  // what may stand in a URI at all
+)
+
+var chars = func() (t [256]uint8) {
+	set := func(class uint8, s string) {
+		for i := 0; i < len(s); i++ {
+			t[s[i]] |= class
+		}
+	}
+	const alnum = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	const mark = "-_.!~*'()"
+	set(charToken, alnum+"-.!%*_+`'~")
+	set(charHost, alnum+"-._")
+	set(charUser, alnum+mark+"&=+$,;?/")
+	set(charParam, alnum+mark+"[]/:&+$")
+	set(charHeader, alnum+mark+"[]/?:+$")
+	set(charHex, "0123456789ABCDEFabcdef")
+	for c := 0x21; c < 0x7f; c++ {
+		if c != ',' && c != ';' && c != '"' {
+			t[c] |= charGenValue
+		}
+		if c != '<' && c != '>' && c != '"' {
+			t[c] |= charURI
+		}
+	}
+	return t
+}()
+
+func is(c byte, class uint8) bool { return chars[c]&class != 0 }
+
+func isWS(c byte) bool { return c == ' ' || c == '\t' }
+
+func isDigit(c byte) bool { return c-'0' < 10 }
+
+func isAlpha(c byte) bool { return (c|0x20)-'a' < 26 }
+
+// span returns how many bytes at the start of s are of the class.
+func span(s string, class uint8) int {
+	for i := 0; i < len(s); i++ {
+		if chars[s[i]]&class == 0 {
+			return i
+		}
+	}
+	return len(s)
+}
+
+func isToken(s string) bool { return s != "" && span(s, charToken) == len(s) }
+
+// skipWS drops white space, line breaks of folds included, from the front.
+func skipWS(s string) string {
+	for s != "" && (isWS(s[0]) || s[0] == '\r' || s[0] == '\n') {
+		s = s[1:]
+	}
+	return s
+}
+
+// trimWS drops white space from both ends.
+func trimWS(s string) string {
+	s = skipWS(s)
+	for s != "" && (isWS(s[len(s)-1]) || s[len(s)-1] == '\r' || s[len(s)-1] == '\n') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// equalFold compares ASCII text without regard to case.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if a[i] != b[i] && (a[i]|0x20 != b[i]|0x20 || !isAlpha(a[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+// number reads decimal digits, all of s, as a number up to limit.
+func number(s string, limit uint64) (uint64, bool) {
+	if s == "" {
+		return 0, false
+	}
+	var n uint64
+	for i := 0; i < len(s); i++ {
+		if !isDigit(s[i]) {
+			return 0, false
+		}
+		n = n*10 + uint64(s[i]-'0')
+		if n > limit {
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+// quotedLen returns the length of the quoted string at the start of s, quotes
+// included, or 0 if it does not end.
+func quotedLen(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// unquote returns what a quoted string says; other text is returned as it is.
+func unquote(s string) string {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return s
+	}
+	s = s[1 : len(s)-1]
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' {
+			continue
+		}
+		b := append(make([]byte, 0, len(s)), s[:i]...)
+		for ; i < len(s); i++ {
+			if s[i] == '\\' && i+1 < len(s) {
+				i++
+			}
+			b = append(b, s[i])
+		}
+		return string(b)
+	}
+	return s
+}
+
+// appendQuoted appends s as a quoted string.
+func appendQuoted(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := 0; i < len(s); i++ {
+		if s[i] == '"' || s[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
+}
+
+// splitList returns the first value of a comma list and what follows the
+// comma. Commas inside quotes and angle brackets belong to the value.
+func splitList(s string) (first, rest string) {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			n := quotedLen(s[i:])
+			if n == 0 {
+				return s, "" // the value's own parser says what is wrong
+			}
+			i += n - 1
+		case '<':
+			for i < len(s) && s[i] != '>' {
+				i++
+			}
+		case ',':
+			return trimWS(s[:i]), skipWS(s[i+1:])
+		}
+	}
+	return s, ""
+}

@@ -1,0 +1,86 @@
+package sip
+
+import (
+	"fmt"
+	"iter"
+)
+
+// Parser is what Get and All need of a header field's type: its name, and a
+// way to read one value, without the white space around it and with folds
+// undone. ParseValue is called on the zero H.
+//
+// Any package can write such a type; see the example of Get.
+type Parser[H any] interface {
+	HeaderName() string
+	ParseValue(value string) (H, error)
+}
+
+// Get returns the first value of a header field. The error is ErrMissing if
+// the message has no such field, and a *SyntaxError if its value is broken.
+func Get[H Parser[H]](m Message) (H, error) {
+	var zero H
+	b := m.base()
+	id := lookupHeader(zero.HeaderName())
+	i := b.find(id, zero.HeaderName(), 0)
+	if i < 0 {
+		return zero, ErrMissing
+	}
+	value := b.value(i)
+	switch lookupKind(id) {
+	case list:
+		value, _ = splitList(value)
+	case tokens:
+		value = b.join(id, i, value)
+	}
+	h, err := zero.ParseValue(value)
+	if err != nil {
+		return zero, b.bad(i, err)
+	}
+	return h, nil
+}
+
+// All yields the values of a header field in order, comma lists split. A value
+// that is broken is yielded as a *SyntaxError, and the next one follows.
+func All[H Parser[H]](m Message) iter.Seq2[H, error] {
+	return func(yield func(H, error) bool) {
+		var zero H
+		b := m.base()
+		id := lookupHeader(zero.HeaderName())
+		kind := lookupKind(id)
+		for i := b.find(id, zero.HeaderName(), 0); i >= 0; i = b.find(id, zero.HeaderName(), i+1) {
+			rest := b.value(i)
+			for more := true; more; more = rest != "" {
+				value := rest
+				rest = ""
+				switch kind {
+				case list:
+					value, rest = splitList(value)
+				case tokens:
+					value = b.join(id, i, value)
+				}
+				h, err := zero.ParseValue(value)
+				if err != nil {
+					err = b.bad(i, err)
+				}
+				if !yield(h, err) || kind == tokens {
+					return
+				}
+			}
+		}
+	}
+}
+
+// join puts the values of all lines of a list into one.
+func (m *message) join(id headerID, i int, value string) string {
+	for i = m.find(id, "", i+1); i >= 0; i = m.find(id, "", i+1) {
+		value += ", " + m.value(i)
+	}
+	return value
+}
+
+// bad says what is wrong with the value of line i.
+func (m *message) bad(i int, err error) error {
+	f := &m.fields[i]
+	name := headerName(m.text[f.name : int(f.name)+int(f.nameLen)])
+	return fail(StatusBadRequest, name, int(f.value), fmt.Sprint(err))
+}

@@ -1,0 +1,229 @@
+package sip
+
+import (
+	"strconv"
+	"strings"
+)
+
+// CallID is the Call-ID header field (RFC 3261 section 20.8). It is
+// case-sensitive.
+type CallID string
+
+// HeaderName returns "Call-ID".
+func (CallID) HeaderName() string { return "Call-ID" }
+
+// ParseValue reads a Call-ID.
+func (CallID) ParseValue(s string) (CallID, error) {
+	if s == "" {
+		return "", valueError("empty")
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] <= ' ' || s[i] == ',' || s[i] == ';' || s[i] >= 0x7f {
+			return "", valueError("bad character")
+		}
+	}
+	return CallID(s), nil
+}
+
+// AppendValue appends the value.
+func (c CallID) AppendValue(b []byte) []byte { return append(b, c...) }
+
+// CSeq is the CSeq header field (RFC 3261 section 20.16).
+type CSeq struct {
+	Seq    uint32 // below 2^31 (section 8.1.1.5)
+	Method Method
+}
+
+// HeaderName returns "CSeq".
+func (CSeq) HeaderName() string { return "CSeq" }
+
+// ParseValue reads a CSeq.
+func (CSeq) ParseValue(s string) (CSeq, error) {
+	n := 0
+	for n < len(s) && isDigit(s[n]) {
+		n++
+	}
+	seq, ok := number(s[:n], 1<<31-1)
+	if !ok {
+		return CSeq{}, valueError("number is not 0 to 2147483647")
+	}
+	method := skipWS(s[n:])
+	if len(method) == len(s)-n || !isToken(method) {
+		return CSeq{}, valueError("no method")
+	}
+	return CSeq{uint32(seq), Method(method)}, nil
+}
+
+// AppendValue appends the value.
+func (c CSeq) AppendValue(b []byte) []byte {
+	b = strconv.AppendUint(b, uint64(c.Seq), 10)
+	b = append(b, ' ')
+	return append(b, c.Method...)
+}
+
+// MaxForwards is the Max-Forwards header field, 0 to 255 (RFC 3261 section
+// 20.22).
+type MaxForwards int
+
+// HeaderName returns "Max-Forwards".
+func (MaxForwards) HeaderName() string { return "Max-Forwards" }
+
+// ParseValue reads a Max-Forwards.
+func (MaxForwards) ParseValue(s string) (MaxForwards, error) {
+	n, ok := number(s, 255)
+	if !ok {
+		return 0, valueError("not 0 to 255")
+	}
+	return MaxForwards(n), nil
+}
+
+// AppendValue appends the value.
+func (m MaxForwards) AppendValue(b []byte) []byte { return strconv.AppendInt(b, int64(m), 10) }
+
+// ContentLength is the Content-Length header field in bytes (RFC 3261 section
+// 20.14). With keeps it right by itself.
+type ContentLength int
+
+// HeaderName returns "Content-Length".
+func (ContentLength) HeaderName() string { return "Content-Length" }
+
+// ParseValue reads a Content-Length.
+func (ContentLength) ParseValue(s string) (ContentLength, error) {
+	n, ok := number(s, 1<<31-1)
+	if !ok {
+		return 0, valueError("not 0 to 2147483647")
+	}
+	return ContentLength(n), nil
+}
+
+// AppendValue appends the value.
+func (c ContentLength) AppendValue(b []byte) []byte { return strconv.AppendInt(b, int64(c), 10) }
+
+// Expires is the Expires header field in seconds (RFC 3261 section 20.19).
+type Expires uint32
+
+// HeaderName returns "Expires".
+func (Expires) HeaderName() string { return "Expires" }
+
+// ParseValue reads an Expires.
+func (Expires) ParseValue(s string) (Expires, error) {
+	n, ok := number(s, 1<<32-1)
+	if !ok {
+		return 0, valueError("not 0 to 4294967295")
+	}
+	return Expires(n), nil
+}
+
+// AppendValue appends the value.
+func (e Expires) AppendValue(b []byte) []byte { return strconv.AppendUint(b, uint64(e), 10) }
+
+// MinExpires is the Min-Expires header field in seconds (RFC 3261 section
+// 20.23).
+type MinExpires uint32
+
+// HeaderName returns "Min-Expires".
+func (MinExpires) HeaderName() string { return "Min-Expires" }
+
+// ParseValue reads a Min-Expires.
+func (MinExpires) ParseValue(s string) (MinExpires, error) {
+	e, err := Expires(0).ParseValue(s)
+	return MinExpires(e), err
+}
+
+// AppendValue appends the value.
+func (m MinExpires) AppendValue(b []byte) []byte { return Expires(m).AppendValue(b) }
+
+// RetryAfter is the Retry-After header field (RFC 3261 section 20.33), without
+// its comment.
+type RetryAfter struct {
+	Seconds uint32
+	Params  Params // ";duration=3600"
+}
+
+// HeaderName returns "Retry-After".
+func (RetryAfter) HeaderName() string { return "Retry-After" }
+
+// ParseValue reads a Retry-After.
+func (RetryAfter) ParseValue(s string) (RetryAfter, error) {
+	n := 0
+	for n < len(s) && isDigit(s[n]) {
+		n++
+	}
+	seconds, ok := number(s[:n], 1<<32-1)
+	if !ok {
+		return RetryAfter{}, valueError("not 0 to 4294967295")
+	}
+	s = skipWS(s[n:])
+	for depth := 0; s != "" && (s[0] == '(' || depth > 0); s = s[1:] {
+		switch s[0] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case '\\':
+			if len(s) > 1 {
+				s = s[1:]
+			}
+		}
+		if depth > 0 && len(s) == 1 {
+			return RetryAfter{}, valueError("comment does not end")
+		}
+	}
+	params, err := parseParams(skipWS(s))
+	return RetryAfter{uint32(seconds), params}, err
+}
+
+// AppendValue appends the value.
+func (r RetryAfter) AppendValue(b []byte) []byte {
+	b = strconv.AppendUint(b, uint64(r.Seconds), 10)
+	return append(b, r.Params...)
+}
+
+// ContentType is the Content-Type header field (RFC 3261 section 20.15).
+type ContentType struct {
+	Type   string // "application/sdp"
+	Params Params
+}
+
+// HeaderName returns "Content-Type".
+func (ContentType) HeaderName() string { return "Content-Type" }
+
+// ParseValue reads a Content-Type.
+func (ContentType) ParseValue(s string) (ContentType, error) {
+	end := strings.IndexByte(s, ';')
+	if end < 0 {
+		end = len(s)
+	}
+	mediaType, subtype, ok := strings.Cut(trimWS(s[:end]), "/")
+	mediaType, subtype = trimWS(mediaType), trimWS(subtype)
+	if !ok || !isToken(mediaType) || !isToken(subtype) {
+		return ContentType{}, valueError("not a media type and subtype")
+	}
+	params, err := parseParams(s[end:])
+	whole := trimWS(s[:end])
+	if len(whole) != len(mediaType)+1+len(subtype) {
+		whole = mediaType + "/" + subtype
+	}
+	return ContentType{whole, params}, err
+}
+
+// AppendValue appends the value.
+func (c ContentType) AppendValue(b []byte) []byte {
+	b = append(b, c.Type...)
+	return append(b, c.Params...)
+}
+
+// Is reports whether the media type is this one, in any case.
+func (c ContentType) Is(mediaType string) bool { return equalFold(c.Type, mediaType) }
+
+// UserAgent is the User-Agent header field (RFC 3261 section 20.41).
+type UserAgent string
+
+// HeaderName returns "User-Agent".
+func (UserAgent) HeaderName() string { return "User-Agent" }
+
+// ParseValue takes any text.
+func (UserAgent) ParseValue(s string) (UserAgent, error) { return UserAgent(s), nil }
+
+// AppendValue appends the value.
+func (u UserAgent) AppendValue(b []byte) []byte { return append(b, u...) }

@@ -1,0 +1,292 @@
+package sip
+
+import "strings"
+
+// Limits of a message. Whatever is over one of them is refused with the status
+// that the SyntaxError carries.
+const (
+	maxHead   = 65535 // bytes of the start line and the header section
+	maxFields = 500   // header lines
+	maxURI    = 16384 // bytes of a Request-URI
+)
+
+// Parse reads one whole message, such as a datagram, and returns a *Request or
+// a *Response that shares the memory of s.
+//
+// CRLFs before the start line are skipped. Bytes past Content-Length are
+// dropped, and a body that is shorter is an error; without Content-Length the
+// body goes on to the end (RFC 3261 section 18.3). The start line, the topmost
+// Via, From, To, Call-ID, CSeq, Max-Forwards and Content-Length are checked
+// now; everything else is text until Get or All ask for it.
+//
+// The error is always a *SyntaxError.
+func Parse(s string) (Message, error) {
+	for strings.HasPrefix(s, "\r\n") {
+		s = s[2:]
+	}
+	m, msg, err := index(s)
+	if err == nil {
+		err = check(m, msg)
+	}
+	if err != nil {
+		err.text = s
+		return nil, err
+	}
+	return msg, nil
+}
+
+// index finds the start line, the header lines and the body of s. What it
+// returns with an error holds the lines before the mistake.
+func index(s string) (*message, Message, *SyntaxError) {
+	eol := strings.IndexByte(s, '\n')
+	if eol < 0 {
+		if len(s) > maxURI {
+			return nil, nil, fail(StatusRequestURITooLong, "start line", 0, "too long")
+		}
+		return nil, nil, fail(StatusBadRequest, "start line", 0, "does not end")
+	}
+	if eol < 1 || s[eol-1] != '\r' {
+		return nil, nil, fail(StatusBadRequest, "start line", eol, "line feed without carriage return")
+	}
+	if eol > 2*maxURI {
+		return nil, nil, fail(StatusRequestURITooLong, "start line", 0, "too long")
+	}
+	var m *message
+	var msg Message
+	var err *SyntaxError
+	line := s[:eol-1]
+	if len(line) >= 4 && equalFold(line[:4], "SIP/") {
+		r := new(Response)
+		m, msg = &r.message, r
+		err = r.startLine(line)
+	} else {
+		r := new(Request)
+		m, msg = &r.message, r
+		err = r.startLine(line)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	m.text, m.head = s, uint16(eol+1)
+	m.fields = m.inline[:0]
+	return m, msg, m.scan()
+}
+
+func (r *Request) startLine(line string) *SyntaxError {
+	n := span(line, charToken)
+	if n == 0 || n == len(line) || line[n] != ' ' {
+		return fail(StatusBadRequest, "start line", n, "method is not a token")
+	}
+	uri := line[n+1:]
+	sp := strings.IndexByte(uri, ' ')
+	if sp < 0 {
+		return fail(StatusBadRequest, "start line", n, "no SIP version")
+	}
+	version := uri[sp+1:]
+	uri = uri[:sp]
+	switch {
+	case len(uri) > maxURI:
+		return fail(StatusRequestURITooLong, "Request-URI", n+1, "too long")
+	case len(version) < 4 || !equalFold(version[:4], "SIP/"):
+		return fail(StatusBadRequest, "start line", n+2+sp, "no SIP version")
+	case !equalFold(version, "SIP/2.0"):
+		if isVersion(version[4:]) {
+			return fail(StatusVersionNotSupported, "start line", n+2+sp, "SIP version is not 2.0")
+		}
+		return fail(StatusBadRequest, "start line", n+2+sp, "no SIP version")
+	}
+	if _, err := ParseURI(uri); err != nil {
+		return fail(StatusBadRequest, "Request-URI", n+1, err.Error())
+	}
+	r.methodEnd, r.uriEnd = uint16(n), uint16(n+1+sp)
+	return nil
+}
+
+// isVersion reports whether s is 1*DIGIT "." 1*DIGIT.
+func isVersion(s string) bool {
+	major, minor, ok := strings.Cut(s, ".")
+	_, a := number(major, 1<<32)
+	_, b := number(minor, 1<<32)
+	return ok && a && b
+}
+
+func (r *Response) startLine(line string) *SyntaxError {
+	const version = len("SIP/2.0 ")
+	if len(line) < version+3 || !equalFold(line[:version], "SIP/2.0 ") {
+		return fail(0, "start line", 0, "not a SIP/2.0 status line")
+	}
+	code, ok := number(line[version:version+3], 699)
+	if !ok || code < 100 || len(line) > version+3 && line[version+3] != ' ' {
+		return fail(0, "start line", version, "status code is not 100 to 699")
+	}
+	if len(line) > maxURI {
+		return fail(0, "start line", version, "too long")
+	}
+	r.status = Status(code)
+	return nil
+}
+
+// scan indexes the header lines and finds the body.
+func (m *message) scan() *SyntaxError {
+	s := m.text
+	pos := int(m.head)
+	for {
+		start := pos
+		if start >= len(s) {
+			return fail(StatusBadRequest, "header section", start, "no empty line at its end")
+		}
+		if s[start] == '\r' && start+1 < len(s) && s[start+1] == '\n' {
+			pos = start + 2
+			break
+		}
+		// The name, and the white space before the colon (HCOLON).
+		for pos < len(s) && chars[s[pos]]&charToken != 0 {
+			pos++
+		}
+		nameEnd := pos
+		for pos < len(s) && isWS(s[pos]) {
+			pos++
+		}
+		if nameEnd == start || pos == len(s) || s[pos] != ':' {
+			return fail(StatusBadRequest, "header section", start, "line is not a header field")
+		}
+		if nameEnd-start > 255 {
+			return fail(StatusBadRequest, "header section", start, "header name too long")
+		}
+		// The value goes on while the next line starts with white space.
+		pos++
+		value := pos
+		for {
+			n := strings.IndexByte(s[pos:], '\n')
+			if n < 0 {
+				return fail(StatusBadRequest, headerName(s[start:nameEnd]), pos, "line does not end")
+			}
+			pos += n + 1
+			if s[pos-2] != '\r' {
+				return fail(StatusBadRequest, headerName(s[start:nameEnd]), pos-1, "line feed without carriage return")
+			}
+			if pos < len(s) && isWS(s[pos]) {
+				m.folded = true
+				continue
+			}
+			break
+		}
+		if pos > maxHead {
+			return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+		}
+		end := pos - 2
+		for value < end && (isWS(s[value]) || s[value] == '\r' || s[value] == '\n') {
+			value++
+		}
+		for end > value && (isWS(s[end-1]) || s[end-1] == '\r' || s[end-1] == '\n') {
+			end--
+		}
+		id := lookupHeader(s[start:nameEnd])
+		if len(m.fields) == maxFields {
+			return fail(StatusBadRequest, "header section", start, "too many header fields")
+		}
+		m.fields = append(m.fields, field{
+			name: uint16(start), nameLen: uint8(nameEnd - start), id: id,
+			value: uint16(value), end: uint16(end),
+		})
+		if id != 0 && id < numHot {
+			if m.first[id] == 0 {
+				m.first[id] = uint16(len(m.fields))
+			} else if headers[id].kind == single {
+				return fail(StatusBadRequest, headers[id].name, start, "more than one")
+			}
+		}
+	}
+	if pos > maxHead {
+		return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+	}
+	m.body = uint16(pos)
+
+	// A NUL, or a CR that ends no line, is in no header field. Counting is
+	// far cheaper than looking at every byte.
+	head := s[:pos]
+	if strings.IndexByte(head, 0) >= 0 {
+		return fail(StatusBadRequest, "header section", strings.IndexByte(head, 0), "NUL")
+	}
+	if strings.Count(head, "\r") != strings.Count(head, "\n") {
+		return fail(StatusBadRequest, "header section", 0, "carriage return without line feed")
+	}
+
+	// RFC 3261 section 18.3.
+	if m.first[idContentLength] == 0 {
+		return nil
+	}
+	n, err := ContentLength(0).ParseValue(m.hot(idContentLength))
+	rest := len(s) - pos
+	switch {
+	case err != nil:
+		return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), err.Error())
+	case int(n) > rest:
+		return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), "longer than the body")
+	}
+	m.text = s[:pos+int(n)]
+	return nil
+}
+
+// offset returns where the value of a header field starts.
+func (m *message) offset(id headerID) int {
+	if i := int(m.first[id]) - 1; i >= 0 {
+		return int(m.fields[i].value)
+	}
+	return int(m.head)
+}
+
+// check looks at the header fields without which a message cannot be routed or
+// matched (RFC 3261 section 8.1.1).
+func check(m *message, msg Message) *SyntaxError {
+	for _, id := range [...]headerID{idVia, idFrom, idTo, idCallID, idCSeq} {
+		if m.first[id] == 0 {
+			return fail(StatusBadRequest, headers[id].name, int(m.head), "missing")
+		}
+	}
+	if err := m.checkValues(); err != nil {
+		return err
+	}
+	if r, ok := msg.(*Request); ok && m.CSeq().Method != r.Method() {
+		return fail(StatusBadRequest, "CSeq", m.offset(idCSeq), "method is not that of the request")
+	}
+	return nil
+}
+
+// checkValues looks at those of the checked header fields that are there.
+func (m *message) checkValues() *SyntaxError {
+	for id := idVia; id <= idMaxForwards; id++ {
+		if m.first[id] == 0 {
+			continue
+		}
+		value := m.hot(id)
+		var err error
+		switch id {
+		case idVia:
+			first, _ := splitList(value)
+			_, err = Via{}.ParseValue(first)
+		case idFrom:
+			_, err = From{}.ParseValue(value)
+		case idTo:
+			_, err = To{}.ParseValue(value)
+		case idCallID:
+			_, err = CallID("").ParseValue(value)
+		case idCSeq:
+			_, err = CSeq{}.ParseValue(value)
+		case idMaxForwards:
+			_, err = MaxForwards(0).ParseValue(value)
+		}
+		if err != nil {
+			return fail(StatusBadRequest, headers[id].name, m.offset(id), err.Error())
+		}
+	}
+	return nil
+}
+
+// headerName returns the full name of a header field as errors show it.
+func headerName(name string) string {
+	if id := lookupHeader(name); id != 0 {
+		return headers[id].name
+	}
+	return name
+}

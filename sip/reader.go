@@ -1,0 +1,193 @@
+package sip
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// ErrFraming means that a stream holds no message, or one whose end cannot be
+// told. Nothing after it can be read: the connection is to be closed.
+var ErrFraming = errors.New("sip: stream cannot be framed")
+
+// ReaderConfig holds the options of a Reader. The zero value will do.
+type ReaderConfig struct {
+	// MaxBody is the largest body in bytes; 0 means 1 MiB. A longer one ends
+	// the stream.
+	MaxBody int
+
+	// Ping is called for each CRLF CRLF between messages, the keepalive that
+	// asks for a CRLF (RFC 5626 section 3.5.1). Pong is called for each single
+	// CRLF. Both may be nil.
+	Ping, Pong func()
+}
+
+// Reader takes messages off a stream, by Content-Length (RFC 3261 section
+// 18.3). It never holds more than one message and what came with it in one
+// read.
+type Reader struct {
+	r    io.Reader
+	cfg  ReaderConfig
+	buf  []byte
+	pos  int  // start of what is not yet consumed
+	seen int  // how far the end of the header section was looked for
+	half bool // the last thing read was an odd CRLF
+	err  error
+}
+
+// NewReader returns a Reader; cfg may be nil.
+func NewReader(r io.Reader, cfg *ReaderConfig) *Reader {
+	rd := &Reader{r: r}
+	if cfg != nil {
+		rd.cfg = *cfg
+	}
+	if rd.cfg.MaxBody == 0 {
+		rd.cfg.MaxBody = 1 << 20
+	}
+	return rd
+}
+
+// ReadMessage returns the next message. A *SyntaxError means that one message
+// was broken and is skipped: read on. Any other error ends the stream: io.EOF
+// between messages, io.ErrUnexpectedEOF within one, ErrFraming, or what the
+// underlying reader returned.
+func (r *Reader) ReadMessage() (Message, error) {
+	if err := r.keepalives(); err != nil {
+		return nil, err
+	}
+	head, err := r.head()
+	if err != nil {
+		return nil, err
+	}
+	length, err := r.contentLength(r.buf[r.pos : r.pos+head])
+	if err != nil {
+		return nil, err
+	}
+	for len(r.buf)-r.pos < head+length {
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+	text := string(r.buf[r.pos : r.pos+head+length])
+	r.pos += head + length
+	r.seen = r.pos
+	return Parse(text)
+}
+
+// keepalives consumes the CRLFs before a message. A CRLF alone may be a pong or
+// the first half of a ping, and which of them shows too late to wait for.
+func (r *Reader) keepalives() error {
+	for {
+		rest := r.buf[r.pos:]
+		if len(rest) > 0 && rest[0] != '\r' {
+			return nil
+		}
+		if len(rest) < 2 {
+			if err := r.fill(); err != nil {
+				if err == io.ErrUnexpectedEOF && len(rest) == 0 {
+					err = io.EOF
+				}
+				return err
+			}
+			continue
+		}
+		if rest[1] != '\n' {
+			return fmt.Errorf("%w: carriage return without line feed", ErrFraming)
+		}
+		r.pos += 2
+		r.seen = r.pos
+		if r.cfg.Pong != nil {
+			r.cfg.Pong()
+		}
+		if r.half = !r.half; !r.half && r.cfg.Ping != nil {
+			r.cfg.Ping()
+		}
+	}
+}
+
+// head reads until the header section is complete and returns its length, the
+// empty line included.
+func (r *Reader) head() (int, error) {
+	r.half = false
+	for {
+		from := max(r.pos, r.seen-3) // the end may have come in pieces
+		if i := bytes.Index(r.buf[from:], []byte("\r\n\r\n")); i >= 0 {
+			return from + i + 4 - r.pos, nil
+		}
+		r.seen = len(r.buf)
+		if len(r.buf)-r.pos > maxHead {
+			return 0, fmt.Errorf("%w: header section over %d bytes", ErrFraming, maxHead)
+		}
+		if err := r.fill(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// contentLength finds the length of the body, without which the end of a
+// message on a stream cannot be told (RFC 3261 section 20.14).
+func (r *Reader) contentLength(head []byte) (int, error) {
+	length := -1
+	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
+		colon := bytes.IndexByte(line, ':')
+		if colon < 1 || line[0]|0x20 != 'c' && line[0]|0x20 != 'l' {
+			continue
+		}
+		name := bytes.TrimRight(line[:colon], " \t")
+		if lookupHeader(string(name)) != idContentLength {
+			continue
+		}
+		n, err := ContentLength(0).ParseValue(trimWS(string(line[colon+1:])))
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("%w: Content-Length: %w", ErrFraming, err)
+		case length >= 0:
+			return 0, fmt.Errorf("%w: more than one Content-Length", ErrFraming)
+		case int(n) > r.cfg.MaxBody:
+			return 0, fmt.Errorf("%w: body over %d bytes", ErrFraming, r.cfg.MaxBody)
+		}
+		length = int(n)
+	}
+	if length < 0 {
+		return 0, fmt.Errorf("%w: no Content-Length", ErrFraming)
+	}
+	return length, nil
+}
+
+// fill reads once more. What was consumed makes room first, and a buffer that
+// one large message needed is given back.
+func (r *Reader) fill() error {
+	if r.err != nil {
+		return r.err
+	}
+	const usual = 4096
+	if r.pos == len(r.buf) {
+		if cap(r.buf) > 16*usual {
+			r.buf = nil
+		}
+		r.buf, r.pos, r.seen = r.buf[:0], 0, 0
+	}
+	if len(r.buf) == cap(r.buf) {
+		rest := r.buf[r.pos:]
+		if len(rest) <= cap(r.buf)/2 && cap(r.buf) >= usual {
+			r.buf = r.buf[:copy(r.buf[:cap(r.buf)], rest)]
+		} else {
+			r.buf = append(make([]byte, 0, max(usual, 2*cap(r.buf))), rest...)
+		}
+		r.seen -= r.pos
+		r.pos = 0
+	}
+	n, err := r.r.Read(r.buf[len(r.buf):cap(r.buf)])
+	r.buf = r.buf[:len(r.buf)+n]
+	if err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		r.err = err
+	}
+	if n > 0 {
+		return nil
+	}
+	return err
+}

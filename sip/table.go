@@ -1,0 +1,151 @@
+package sip
+
+// headerID is the index of a header field in the table, 0 for a name that is
+// not in it.
+type headerID uint8
+
+// The header fields that routing needs come first: the index of a message
+// keeps the first line of each of them.
+const (
+	_ headerID = iota
+	idVia
+	idFrom
+	idTo
+	idCallID
+	idCSeq
+	idMaxForwards
+	idContentLength
+	idContact
+	idRoute
+	idRecordRoute
+	idContentType
+	numHot // the ones above
+
+	idAccept headerID = iota - 1
+	idAllow
+	idAuthenticationInfo
+	idAuthorization
+	idContentDisposition
+	idContentEncoding
+	idDate
+	idEvent
+	idExpires
+	idMinExpires
+	idOrganization
+	idProxyAuthenticate
+	idProxyAuthorization
+	idProxyRequire
+	idReferTo
+	idRequire
+	idRetryAfter
+	idServer
+	idSubject
+	idSupported
+	idTimestamp
+	idUnsupported
+	idUserAgent
+	idWarning
+	idWWWAuthenticate
+	numHeaders
+)
+
+// kind says how several values of one header field are written
+// (RFC 3261 section 7.3.1).
+type kind uint8
+
+const (
+	single kind = iota // one value, one line
+	list               // one value a line, or several with commas
+	tokens             // a list whose type takes all its values at once
+	lines              // several lines, never combined: the digest headers
+)
+
+type headerInfo struct {
+	name    string
+	compact byte // the one-letter name, 0 for none
+	kind    kind
+}
+
+// headers is the one table of header fields (RFC 3261 section 20 and the
+// compact forms of the registry).
+var headers = [numHeaders]headerInfo{
+	idVia:                {"Via", 'v', list},
+	idFrom:               {"From", 'f', single},
+	idTo:                 {"To", 't', single},
+	idCallID:             {"Call-ID", 'i', single},
+	idCSeq:               {"CSeq", 0, single},
+	idMaxForwards:        {"Max-Forwards", 0, single},
+	idContentLength:      {"Content-Length", 'l', single},
+	idContact:            {"Contact", 'm', list},
+	idRoute:              {"Route", 0, list},
+	idRecordRoute:        {"Record-Route", 0, list},
+	idContentType:        {"Content-Type", 'c', single},
+	idAccept:             {"Accept", 0, list},
+	idAllow:              {"Allow", 0, tokens},
+	idAuthenticationInfo: {"Authentication-Info", 0, single},
+	idAuthorization:      {"Authorization", 0, lines},
+	idContentDisposition: {"Content-Disposition", 0, single},
+	idContentEncoding:    {"Content-Encoding", 'e', tokens},
+	idDate:               {"Date", 0, single},
+	idEvent:              {"Event", 'o', single},
+	idExpires:            {"Expires", 0, single},
+	idMinExpires:         {"Min-Expires", 0, single},
+	idOrganization:       {"Organization", 0, single},
+	idProxyAuthenticate:  {"Proxy-Authenticate", 0, lines},
+	idProxyAuthorization: {"Proxy-Authorization", 0, lines},
+	idProxyRequire:       {"Proxy-Require", 0, tokens},
+	idReferTo:            {"Refer-To", 'r', single},
+	idRequire:            {"Require", 0, tokens},
+	idRetryAfter:         {"Retry-After", 0, single},
+	idServer:             {"Server", 0, single},
+	idSubject:            {"Subject", 's', single},
+	idSupported:          {"Supported", 'k', tokens},
+	idTimestamp:          {"Timestamp", 0, single},
+	idUnsupported:        {"Unsupported", 0, tokens},
+	idUserAgent:          {"User-Agent", 0, single},
+	idWarning:            {"Warning", 0, list},
+	idWWWAuthenticate:    {"WWW-Authenticate", 0, lines},
+}
+
+// headerHash places each name of the table in a slot of its own, so that a
+// lookup compares with one name only. TestHeaderTable holds that it does.
+func headerHash(name string) uint8 {
+	n := len(name)
+	return uint8(n)*167 + (name[0]|0x20)*98 + (name[n-1]|0x20)*202 + (name[n/2]|0x20)*54
+}
+
+// headerSlots and compactForms are made from the table.
+var headerSlots, compactForms = func() (slots, compact [256]headerID) {
+	for id := idVia; id < numHeaders; id++ {
+		slots[headerHash(headers[id].name)] = id
+		if c := headers[id].compact; c != 0 {
+			compact[c], compact[c-'a'+'A'] = id, id
+		}
+	}
+	return slots, compact
+}()
+
+// lookupHeader returns the table's entry for a full or compact name in any
+// case, 0 if there is none.
+func lookupHeader(name string) headerID {
+	switch len(name) {
+	case 0:
+		return 0
+	case 1:
+		return compactForms[name[0]]
+	}
+	id := headerSlots[headerHash(name)]
+	if id != 0 && (headers[id].name == name || equalFold(headers[id].name, name)) {
+		return id
+	}
+	return 0
+}
+
+// lookupKind returns how values of this header field are combined. A name that
+// is not in the table is taken as it is, line by line.
+func lookupKind(id headerID) kind {
+	if id == 0 {
+		return lines
+	}
+	return headers[id].kind
+}

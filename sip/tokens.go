@@ -1,0 +1,93 @@
+package sip
+
+import "strings"
+
+// Allow is the Allow header field: the methods that are understood (RFC 3261
+// section 20.5). Values of several lines come as one.
+type Allow []Method
+
+// HeaderName returns "Allow".
+func (Allow) HeaderName() string { return "Allow" }
+
+// ParseValue reads the methods.
+func (Allow) ParseValue(s string) (Allow, error) { return parseTokens[Allow](s) }
+
+// AppendValue appends the value.
+func (a Allow) AppendValue(b []byte) []byte { return appendTokens(b, a) }
+
+// Supported is the Supported header field: option tags (RFC 3261 section
+// 20.37).
+type Supported []string
+
+// HeaderName returns "Supported".
+func (Supported) HeaderName() string { return "Supported" }
+
+// ParseValue reads the option tags.
+func (Supported) ParseValue(s string) (Supported, error) { return parseTokens[Supported](s) }
+
+// AppendValue appends the value.
+func (t Supported) AppendValue(b []byte) []byte { return appendTokens(b, t) }
+
+// Require is the Require header field: option tags (RFC 3261 section 20.32).
+type Require []string
+
+// HeaderName returns "Require".
+func (Require) HeaderName() string { return "Require" }
+
+// ParseValue reads the option tags.
+func (Require) ParseValue(s string) (Require, error) { return parseTokens[Require](s) }
+
+// AppendValue appends the value.
+func (t Require) AppendValue(b []byte) []byte { return appendTokens(b, t) }
+
+// ProxyRequire is the Proxy-Require header field: option tags (RFC 3261
+// section 20.29).
+type ProxyRequire []string
+
+// HeaderName returns "Proxy-Require".
+func (ProxyRequire) HeaderName() string { return "Proxy-Require" }
+
+// ParseValue reads the option tags.
+func (ProxyRequire) ParseValue(s string) (ProxyRequire, error) { return parseTokens[ProxyRequire](s) }
+
+// AppendValue appends the value.
+func (t ProxyRequire) AppendValue(b []byte) []byte { return appendTokens(b, t) }
+
+// Unsupported is the Unsupported header field: option tags (RFC 3261 section
+// 20.40).
+type Unsupported []string
+
+// HeaderName returns "Unsupported".
+func (Unsupported) HeaderName() string { return "Unsupported" }
+
+// ParseValue reads the option tags.
+func (Unsupported) ParseValue(s string) (Unsupported, error) { return parseTokens[Unsupported](s) }
+
+// AppendValue appends the value.
+func (t Unsupported) AppendValue(b []byte) []byte { return appendTokens(b, t) }
+
+// parseTokens reads tokens with commas between them. No tokens at all are
+// allowed (Allow and Supported may be empty), empty elements are skipped.
+func parseTokens[L ~[]T, T ~string](s string) (L, error) {
+	list := make(L, 0, strings.Count(s, ",")+1)
+	for t := range strings.SplitSeq(s, ",") {
+		if t = trimWS(t); t == "" {
+			continue
+		}
+		if !isToken(t) {
+			return nil, valueError("not a token")
+		}
+		list = append(list, T(t))
+	}
+	return list, nil
+}
+
+func appendTokens[L ~[]T, T ~string](b []byte, list L) []byte {
+	for i, t := range list {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(b, t...)
+	}
+	return b
+}

@@ -1,0 +1,94 @@
+package sip
+
+import (
+	"strings"
+	"testing"
+)
+
+func mustParse(t testing.TB, text string) Message {
+	t.Helper()
+	m, err := Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// A proxy's edits of RFC 3261 section 16.6: everything else stays as it was.
+func TestForward(t *testing.T) {
+	in := "INVITE sip:bob@example.com SIP/2.0\r\n" +
+		"v: SIP/2.0/UDP a.example;branch=z9hG4bK1\r\n" +
+		"X-Odd :  kept \t\r\n" +
+		"Max-Forwards: 70\r\n" +
+		"Route: <sip:p1.example;lr>, <sip:p2.example;lr>\r\n" +
+		"From: Alice <sip:alice@example.com>;tag=1\r\n" +
+		"To: <sip:bob@example.com>\r\n" +
+		"Call-ID: 1@a\r\nCSeq: 1 INVITE\r\nContent-Length: 2\r\n\r\nhi"
+	out := mustParse(t, in).(*Request).With(
+		MaxForwards(69),
+		Pop("Route"),
+		Push(RecordRoute{URI: URI{Scheme: "sip", Host: "p1.example", Params: ";lr"}}),
+		Push(Via{Transport: "UDP", Host: "p1.example", Params: ";branch=z9hG4bK2"}),
+	)
+	want := "INVITE sip:bob@example.com SIP/2.0\r\n" +
+		"Via: SIP/2.0/UDP p1.example;branch=z9hG4bK2\r\n" +
+		"v: SIP/2.0/UDP a.example;branch=z9hG4bK1\r\n" +
+		"Record-Route: <sip:p1.example;lr>\r\n" +
+		"X-Odd :  kept \t\r\n" +
+		"Max-Forwards: 69\r\n" +
+		"Route: <sip:p2.example;lr>\r\n" +
+		"From: Alice <sip:alice@example.com>;tag=1\r\n" +
+		"To: <sip:bob@example.com>\r\n" +
+		"Call-ID: 1@a\r\nCSeq: 1 INVITE\r\nContent-Length: 2\r\n\r\nhi"
+	if out.Err() != nil || out.String() != want {
+		t.Errorf("With() = %v\n%s\nwant\n%s", out.Err(), out, want)
+	}
+}
+
+// What would write another line is refused, and the message stays whole.
+func TestWithRefusesInjection(t *testing.T) {
+	req := mustParse(t, string(readMessage(t, "invite.sip"))).(*Request)
+	for _, e := range []Edit{
+		Field{"Subject", "a\r\nRoute: <sip:evil.example>"},
+		Field{"Subject: x\r\nRoute", "<sip:evil.example>"},
+		Field{"", "x"},
+		Add(Contact{Display: "a\nb", URI: URI{Scheme: "sip", Host: "a.example"}}),
+		Field{"Subject", "a\x00"},
+		Via{Transport: "UDP", Host: "", Params: ""},
+	} {
+		got := req.With(e)
+		if got.Err() == nil {
+			t.Errorf("With(%#v) has no error", e)
+		}
+		if got.String() != req.String() || got.Method() != INVITE || got.CallID() != req.CallID() {
+			t.Errorf("With(%#v) changed the message", e)
+		}
+	}
+	evil := NewRequest(OPTIONS, URI{Scheme: "sip", Host: "a SIP/2.0\r\nVia: x\r\n"})
+	if evil.Err() == nil || strings.Contains(evil.String(), "Via") {
+		t.Errorf("NewRequest with a line break in the host: %v", evil.Err())
+	}
+	if got := evil.With(MaxForwards(1)).Err(); got == nil {
+		t.Error("an edit of a failed request lost its error")
+	}
+}
+
+func TestReply(t *testing.T) {
+	req := mustParse(t, string(readMessage(t, "invite.sip"))).(*Request)
+	a, b := req.Reply(StatusRinging), req.Reply(StatusOK, ReasonPhrase("Fine"), Body{"text/plain", "hello"})
+	if a.To().Tag() == "" || a.To().Tag() != b.To().Tag() {
+		t.Errorf("tags of two replies: %q and %q", a.To().Tag(), b.To().Tag())
+	}
+	if got := b.ReasonPhrase(); got != "Fine" {
+		t.Errorf("ReasonPhrase() = %q", got)
+	}
+	if got := b.Body(); got != "hello" {
+		t.Errorf("Body() = %q", got)
+	}
+	if a.Status() != 180 || a.ReasonPhrase() != "Ringing" || a.CSeq() != req.CSeq() {
+		t.Errorf("reply is\n%s", a)
+	}
+	if _, err := Parse(b.String()); err != nil {
+		t.Error(err)
+	}
+}
