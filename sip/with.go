@@ -105,21 +105,16 @@ func newRequest(start string, from *message, edits []Edit) *Request {
 	if err == nil {
 		return msg.(*Request)
 	}
+	// What failed still answers every question without harm: as the message
+	// it was made from, or as a request that nobody would send.
+	if from == nil {
+		from, _, _ = index("INVALID sip:invalid.invalid SIP/2.0\r\nContent-Length: 0\r\n\r\n")
+	}
 	failed := new(Request)
-	if from != nil {
-		failed.adopt(from)
-	}
-	n := strings.IndexByte(failed.text, ' ')
-	if n > 0 {
-		failed.methodEnd = uint16(n)
-		failed.uriEnd = uint16(n + 1 + strings.IndexByte(failed.text[n+1:], ' '))
-	} else {
-		failed.text, failed.methodEnd, failed.uriEnd = " ", 0, 1
-		failed.body = 1
-	}
-	if failed.err == nil {
-		failed.err = err
-	}
+	failed.adopt(from, err)
+	method := strings.IndexByte(failed.text, ' ')
+	failed.methodEnd = uint16(method)
+	failed.uriEnd = uint16(method + 1 + strings.IndexByte(failed.text[method+1:], ' '))
 	return failed
 }
 
@@ -138,17 +133,17 @@ func (r *Response) With(edits ...Edit) *Response {
 		return msg.(*Response)
 	}
 	failed := &Response{status: r.status}
-	failed.adopt(&r.message)
-	if failed.err == nil {
-		failed.err = err
-	}
+	failed.adopt(&r.message, err)
 	return failed
 }
 
-// adopt makes m a copy of another message. The index is shared, for it never
-// changes.
-func (m *message) adopt(from *message) {
-	m.text, m.err, m.fields = from.text, from.err, from.fields
+// adopt makes m a copy of another message, with the first error of the two. The
+// index is shared, for it never changes.
+func (m *message) adopt(from *message, err error) {
+	if from.err != nil {
+		err = from.err
+	}
+	m.text, m.err, m.fields = from.text, err, from.fields
 	m.first, m.head, m.body, m.folded = from.first, from.head, from.body, from.folded
 }
 
