@@ -23,6 +23,9 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("sip: %s: %s (byte %d)", e.Where, e.Msg, e.Offset)
 }
 
+// Text returns the message that was refused, as it arrived.
+func (e *SyntaxError) Text() string { return e.text }
+
 // Reply returns the response that tells the sender of a malformed request
 // what is wrong, with a reason phrase that names the header field. It returns
 // nil where nothing may be sent: for a response, for an ACK, and for text

@@ -1,0 +1,86 @@
+// Package resolve finds out where a request is to be sent: from a URI to the
+// transports and addresses to try, in order.
+//
+// A URI says how it wants to be reached: by its transport and maddr parameters,
+// its port, and its host. Targets turns that into a list; the first entry is to
+// be tried first, the next when the one before could not be reached.
+//
+//	targets, err := resolve.Targets(ctx, nil, uri)
+//
+// It follows RFC 3263 section 4 for addresses and for names with A and AAAA
+// records. It does not look at NAPTR and SRV records, and it keeps no cache.
+package resolve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/goparley/parley/sip"
+)
+
+// ErrTransport says that a URI asks for a transport that is not there.
+var ErrTransport = errors.New("resolve: no such transport")
+
+// Target is one place to send a request to.
+type Target struct {
+	Transport string         // "UDP" or "TCP", as in a Via
+	Addr      netip.AddrPort // address and port
+	Host      string         // the name that led there, as in the URI
+}
+
+// String returns the target as "udp:192.0.2.1:5060".
+func (t Target) String() string { return strings.ToLower(t.Transport) + ":" + t.Addr.String() }
+
+// Resolver looks up the addresses of a host name. *net.Resolver is one.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// Targets returns where to send a request for uri, never an empty list without
+// an error. A nil r is the system's resolver. An unknown name is a
+// *net.DNSError.
+func Targets(ctx context.Context, r Resolver, uri sip.URI) ([]Target, error) {
+	if uri.Scheme != "sip" {
+		return nil, fmt.Errorf("resolve %s: %w", uri, ErrTransport)
+	}
+	// RFC 3263 section 4.1: the transport parameter decides; without it, and
+	// without NAPTR and SRV, it is UDP.
+	transport := "UDP"
+	if p, ok := uri.Params.Get("transport"); ok {
+		transport = strings.ToUpper(p)
+	}
+	if transport != "UDP" && transport != "TCP" {
+		return nil, fmt.Errorf("resolve %s: %w", uri, ErrTransport)
+	}
+	// RFC 3263 section 4: maddr, when there is one, is the TARGET.
+	host, ok := uri.Params.Get("maddr")
+	if !ok {
+		host = uri.Host
+	}
+	port := uint16(uri.Port)
+	if port == 0 {
+		port = 5060
+	}
+	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return []Target{{transport, netip.AddrPortFrom(addr.Unmap(), port), host}}, nil
+	}
+	if r == nil {
+		r = net.DefaultResolver
+	}
+	addrs, err := r.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %s: %w", uri, err)
+	}
+	if len(addrs) == 0 {
+		return nil, fmt.Errorf("resolve %s: %w", uri, &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true})
+	}
+	targets := make([]Target, len(addrs))
+	for i, addr := range addrs {
+		targets[i] = Target{transport, netip.AddrPortFrom(addr.Unmap(), port), host}
+	}
+	return targets, nil
+}

@@ -1,0 +1,75 @@
+package transport
+
+import (
+	"net/netip"
+
+	"github.com/goparley/parley/sip"
+)
+
+// Flow is a way to one peer: a UDP socket of ours and the peer's address, or a
+// connection. It is a value that may be kept and compared; the zero Flow leads
+// nowhere. A flow over a connection ends with the connection.
+type Flow struct {
+	via    carrier
+	remote netip.AddrPort
+}
+
+// carrier is a UDP socket or a stream connection.
+type carrier interface {
+	transport() string
+	localAddr() netip.AddrPort
+	// send writes a message. It does not wait for the peer.
+	send(text string, to netip.AddrPort) error
+}
+
+// IsZero reports whether this is the zero Flow.
+func (f Flow) IsZero() bool { return f.via == nil }
+
+// Transport returns "UDP" or "TCP", as in a Via; "" for the zero Flow.
+func (f Flow) Transport() string {
+	if f.via == nil {
+		return ""
+	}
+	return f.via.transport()
+}
+
+// Reliable reports whether the transport retransmits by itself.
+func (f Flow) Reliable() bool { return f.via != nil && f.via.transport() != "UDP" }
+
+// LocalAddr returns the address of our socket, which may be a wildcard for UDP.
+func (f Flow) LocalAddr() netip.AddrPort {
+	if f.via == nil {
+		return netip.AddrPort{}
+	}
+	return f.via.localAddr()
+}
+
+// RemoteAddr returns the address of the peer.
+func (f Flow) RemoteAddr() netip.AddrPort { return f.remote }
+
+// String returns the flow as "udp 192.0.2.1:5060 to 192.0.2.2:5060".
+func (f Flow) String() string {
+	if f.via == nil {
+		return "no flow"
+	}
+	return f.Transport() + " " + f.LocalAddr().String() + " to " + f.remote.String()
+}
+
+// Send writes a message on a flow as it is. A response belongs to Respond, the
+// first transmission of a request to SendRequest.
+//
+// A nil error means that the message was handed to the socket or queued for the
+// connection; a connection that fails later is reported to Config.Closed.
+func (e *Endpoint) Send(f Flow, m sip.Message) error {
+	if err := m.Err(); err != nil {
+		return err
+	}
+	if f.via == nil {
+		return ErrNoFlow
+	}
+	if err := f.via.send(m.String(), f.remote); err != nil {
+		return err
+	}
+	e.traceSent(f, m)
+	return nil
+}

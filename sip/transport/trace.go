@@ -1,0 +1,87 @@
+package transport
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/goparley/parley/sip"
+)
+
+// Trace is told of every message that passes an Endpoint. Any of its functions
+// may be nil. They are called from the goroutine that sends or receives, so
+// they must be quick, must not call back into the Endpoint, and are called from
+// several goroutines at once.
+type Trace struct {
+	// Received is called for each message that arrived whole and well-formed.
+	Received func(TraceMessage)
+	// Sent is called for each message that went out.
+	Sent func(TraceMessage)
+	// Malformed is called for what arrived and was no message. Err says why;
+	// it is a *sip.SyntaxError, or wraps sip.ErrFraming for a stream.
+	Malformed func(TraceMessage)
+}
+
+// TraceMessage is one message on its way.
+type TraceMessage struct {
+	Time      time.Time
+	Transport string         // "UDP", "TCP"
+	Local     netip.AddrPort // our side
+	Remote    netip.AddrPort
+	Message   sip.Message // nil if malformed
+	Text      string      // what was on the wire; "" for a stream that cannot be framed
+	Err       error       // why it is malformed
+}
+
+// Stats counts what an Endpoint has seen since it was made.
+type Stats struct {
+	Received           uint64 // well-formed messages
+	Sent               uint64
+	MalformedRequests  uint64 // answered with a 4xx or 5xx, or dropped where no answer is due
+	MalformedResponses uint64 // dropped
+	StrayResponses     uint64 // dropped: the topmost Via is not ours (RFC 3261 section 18.1.2)
+	UnframedStreams    uint64 // connections closed because their stream made no sense
+}
+
+type counters struct {
+	received, sent, malformedRequests, malformedResponses, strayResponses, unframedStreams atomic.Uint64
+}
+
+// Stats returns the counters as they stand.
+func (e *Endpoint) Stats() Stats {
+	return Stats{
+		Received:           e.count.received.Load(),
+		Sent:               e.count.sent.Load(),
+		MalformedRequests:  e.count.malformedRequests.Load(),
+		MalformedResponses: e.count.malformedResponses.Load(),
+		StrayResponses:     e.count.strayResponses.Load(),
+		UnframedStreams:    e.count.unframedStreams.Load(),
+	}
+}
+
+func (e *Endpoint) traceReceived(in *Inbound, text string) {
+	e.count.received.Add(1)
+	if t := e.cfg.Trace; t != nil && t.Received != nil {
+		t.Received(in.Flow.trace(in.Time, in.Message, text, nil))
+	}
+}
+
+func (e *Endpoint) traceSent(f Flow, m sip.Message) {
+	e.count.sent.Add(1)
+	if t := e.cfg.Trace; t != nil && t.Sent != nil {
+		t.Sent(f.trace(time.Now(), m, m.String(), nil))
+	}
+}
+
+func (e *Endpoint) traceMalformed(f Flow, text string, err error) {
+	if t := e.cfg.Trace; t != nil && t.Malformed != nil {
+		t.Malformed(f.trace(time.Now(), nil, text, err))
+	}
+}
+
+func (f Flow) trace(at time.Time, m sip.Message, text string, err error) TraceMessage {
+	return TraceMessage{
+		Time: at, Transport: f.Transport(), Local: f.LocalAddr(), Remote: f.RemoteAddr(),
+		Message: m, Text: text, Err: err,
+	}
+}
