@@ -67,9 +67,8 @@ func (h *half) write(b []byte, check func() error) (int, error) {
 			continue
 		}
 		piece := b[written:min(written+room, len(b))]
-		written += len(piece)
-		h.pending += len(piece)
 		h.send(piece)
+		written += len(piece)
 	}
 }
 
@@ -86,6 +85,7 @@ func (h *half) writeError() error {
 
 func (h *half) send(piece []byte) {
 	verdict := h.n.judge("tcp", h.from, h.to, piece)
+	h.pending += len(piece)
 	h.n.note("tcp", h.from, h.to, piece, false)
 	p := h.n.newParcel(h.from, h.to, piece)
 	p.stream = h
