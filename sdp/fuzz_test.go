@@ -75,23 +75,52 @@ func FuzzPion(f *testing.F) {
 }
 
 // odd reports what pion's parser takes and ours rightly does not: nothing at
-// all, NUL bytes, more than our limits, a section in use with no format, more
-// ports than there are, counts out of range in a multicast address, a c= line
-// without an address, a v= or t= line with more to it than a number.
+// all, NUL bytes, more than our limits, lines cut off or with fewer or more
+// words than they have, another version, a section in use with no format; and
+// what ours holds to a range and pion does not: numbers of ports, multicast
+// addresses. A CR alone ends a line for ours, and for pion some lines only.
 func odd(text string, s *pion.SessionDescription) bool {
 	if len(text) > maxText || strings.ContainsRune(text, 0) || !strings.Contains(text, "v=0") ||
 		strings.Count(text, "\n")+strings.Count(text, "\r") > maxLines || len(s.MediaDescriptions) > maxMedia {
 		return true
 	}
+	if strings.Contains(strings.ReplaceAll(text, "\r\n", "\n"), "\r") {
+		return true
+	}
 	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\r' || r == '\n' }) {
-		if len(line) > maxLine || strings.HasPrefix(line, "v=") && trim(line[2:]) != "0" {
+		if line = trim(line); line == "" {
+			continue
+		}
+		if len(line) < 2 || line[1] != '=' || len(line) > maxLine {
 			return true
 		}
-		if strings.HasPrefix(line, "t=") && len(fields(line[2:])) != 2 {
-			return true
-		}
-		if strings.HasPrefix(line, "c=") && (len(fields(line[2:])) != 3 || strings.ContainsAny(line, "/\t")) {
-			return true
+		words := len(fields(line[2:]))
+		switch line[0] {
+		case 'v':
+			if trim(line[2:]) != "0" {
+				return true
+			}
+		case 'o':
+			if words != 6 {
+				return true
+			}
+		case 't':
+			for _, n := range fields(line[2:]) {
+				if _, ok := number(n); !ok { // pion lets it overflow
+					return true
+				}
+			}
+			if words != 2 {
+				return true
+			}
+		case 'c':
+			if words != 3 || strings.Contains(line, "/") {
+				return true
+			}
+		case 'm':
+			if words < 3 {
+				return true
+			}
 		}
 	}
 	for _, m := range s.MediaDescriptions {
