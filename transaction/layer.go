@@ -125,6 +125,9 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 // Endpoint returns the sockets that the Layer runs on.
 func (l *Layer) Endpoint() *transport.Endpoint { return l.ep }
 
+// Timers returns the timers in force, defaults filled in.
+func (l *Layer) Timers() Timers { return l.timers }
+
 // Shutdown stops to take new requests, which get 503 with Retry-After, waits
 // until handlers and the transactions that someone waits for are done, and
 // closes the Layer. Requests within a dialog are still served. When ctx ends
