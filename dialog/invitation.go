@@ -37,7 +37,7 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request, s *Session) {
 	}
 	// The peer reaches us as it did just now.
 	from := tx.Flow()
-	contact, err := l.Contact(ctx, req.To().URI.User, resolve.Target{
+	contact, err := l.contact(ctx, req.To().URI.User, resolve.Target{
 		Transport: from.Transport(), Addr: from.RemoteAddr(),
 	})
 	if err != nil {
@@ -58,12 +58,20 @@ func (in *Invitation) Request() *sip.Request { return in.req }
 // or, if Re says so, one that it changes.
 func (in *Invitation) Session() *Session { return in.s }
 
+// Contact returns the Contact that our responses carry: where the peer reaches
+// us.
+func (in *Invitation) Contact() sip.Contact {
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	return in.s.contact
+}
+
 // Re reports whether the INVITE is part of a call that is there already.
 func (in *Invitation) Re() bool { return in.re }
 
 // Provisional sends a provisional response, 101 to 199.
 func (in *Invitation) Provisional(status sip.Status, edits ...sip.Edit) error {
-	return in.tx.Reply(status, append([]sip.Edit{in.s.contact}, edits...)...)
+	return in.tx.Reply(status, append([]sip.Edit{in.Contact()}, edits...)...)
 }
 
 // Reject refuses the call with a final response, 300 to 699. A call that the
@@ -104,7 +112,7 @@ func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
 		in.tx.Reply(sip.StatusRequestTerminated)
 		return nil, fmt.Errorf("answer %s: %w", in.req.From().URI, context.Cause(ctx))
 	}
-	resp := in.req.Reply(sip.StatusOK, append([]sip.Edit{s.contact, s.l.allow()}, edits...)...)
+	resp := in.req.Reply(sip.StatusOK, append([]sip.Edit{in.Contact(), s.l.allow()}, edits...)...)
 	if err := resp.Err(); err != nil {
 		in.tx.Reply(sip.StatusServerInternalError)
 		return nil, err

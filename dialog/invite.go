@@ -19,15 +19,10 @@ import (
 func (l *Layer) Invite(ctx context.Context, req *sip.Request, provisional func(*sip.Response)) (*Session, *sip.Response, error) {
 	contact, err := sip.Get[sip.Contact](req)
 	if errors.Is(err, sip.ErrMissing) {
-		hop, err := l.nextHop(ctx, req)
-		if err == nil {
-			contact, err = l.Contact(ctx, req.From().URI.User, hop)
-		}
-		if err != nil {
-			return nil, nil, wrap("invite", req, err)
-		}
+		contact, err = l.ContactFor(ctx, req.From().URI.User, req)
 		req = req.With(contact)
-	} else if err != nil {
+	}
+	if err != nil {
 		return nil, nil, wrap("invite", req, err)
 	}
 	var final *sip.Response

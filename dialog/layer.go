@@ -43,6 +43,10 @@ type Config struct {
 	// Auth answers challenges; nil takes them as refusals.
 	Auth Authorizer
 
+	// OnEnd is called once for each call that is over, when its Done is closed.
+	// nil: nobody is told.
+	OnEnd func(s *Session)
+
 	// Transaction is the configuration of the layer below. Its Handler and
 	// Accepted are set by the Layer.
 	Transaction transaction.Config
@@ -151,28 +155,28 @@ func (l *Layer) roundTrip(ctx context.Context, req *sip.Request, seq func(*sip.R
 	}
 }
 
-// Contact returns a Contact for requests and responses that go to a peer: the
-// user of ours at an address that the peer can reach.
-func (l *Layer) Contact(ctx context.Context, user string, to resolve.Target) (sip.Contact, error) {
-	uri, err := l.tl.Endpoint().Contact(ctx, to)
-	if err != nil {
-		return sip.Contact{}, err
-	}
-	uri.User = strings.Clone(user)
-	return sip.Contact{URI: uri}, nil
-}
-
-// nextHop returns where a request goes first.
-func (l *Layer) nextHop(ctx context.Context, req *sip.Request) (resolve.Target, error) {
+// ContactFor returns the Contact for a request that is to be sent outside of a
+// dialog: a user of ours at an address that leads here from where the request
+// goes first.
+func (l *Layer) ContactFor(ctx context.Context, user string, req *sip.Request) (sip.Contact, error) {
 	uri := req.URI()
 	if route, err := sip.Get[sip.Route](req); err == nil && route.URI.Params.Has("lr") {
 		uri = route.URI
 	}
 	targets, err := resolve.Targets(ctx, l.cfg.Transaction.Resolver, uri)
 	if err != nil {
-		return resolve.Target{}, err
+		return sip.Contact{}, err
 	}
-	return targets[0], nil
+	return l.contact(ctx, user, targets[0])
+}
+
+func (l *Layer) contact(ctx context.Context, user string, to resolve.Target) (sip.Contact, error) {
+	uri, err := l.tl.Endpoint().Contact(ctx, to)
+	if err != nil {
+		return sip.Contact{}, err
+	}
+	uri.User = strings.Clone(user)
+	return sip.Contact{URI: uri}, nil
 }
 
 // handle takes each request that arrives, in the order of its call until it is

@@ -95,13 +95,17 @@ func (s *Session) Err() error {
 
 func (s *Session) terminate(err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.over {
+		s.mu.Unlock()
 		return
 	}
 	s.over, s.err = true, err
 	close(s.done)
+	s.mu.Unlock()
 	s.l.remove(s)
+	if s.l.cfg.OnEnd != nil {
+		s.l.cfg.OnEnd(s)
+	}
 }
 
 // next makes the next request within the dialog.
@@ -261,8 +265,8 @@ func (s *Session) request(tx *transaction.Server, req *sip.Request) {
 	}
 	switch method {
 	case sip.BYE:
-		s.terminate(ErrBye)
 		tx.Reply(sip.StatusOK)
+		s.terminate(ErrBye)
 	case sip.INVITE:
 		s.reinvited(tx, req)
 	default:

@@ -158,7 +158,7 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to resolve.Target) (*
 	branch := newBranch()
 	flow, out, err := l.ep.Prepare(ctx, r, to, branch)
 	if err != nil {
-		return nil, errors.Join(ErrTransport, err)
+		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
 	}
 	c := l.newClient(r, out, flow, branch)
 	c.wake = make(chan struct{}, 1)
@@ -254,7 +254,7 @@ func (c *client) step(in input, resp *sip.Response) {
 		c.over = true
 		c.err = out.err
 		if c.cause != nil && errors.Is(out.err, ErrTransport) {
-			c.err = errors.Join(out.err, c.cause)
+			c.err = fmt.Errorf("%w: %w", out.err, c.cause)
 		}
 	}
 	c.setTimer(out.next, out.terminated)
@@ -332,7 +332,7 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 				return true
 			}
 			if ctx.Err() != nil {
-				err = errors.Join(ctx.Err(), err)
+				err = fmt.Errorf("%w: %w", ctx.Err(), err)
 			}
 			yield(nil, fmt.Errorf("%s to %s: %w", c.method, c.flow.RemoteAddr(), err))
 			return false

@@ -119,7 +119,7 @@ func (s *Server) step(in input, resp *sip.Response) output {
 		if after := s.machine.step(time.Now(), input{event: inTransportError}); !out.terminated {
 			out.next, out.terminated = after.next, after.terminated
 		}
-		out.err = errors.Join(ErrTransport, err)
+		out.err = fmt.Errorf("%w: %w", ErrTransport, err)
 	}
 	if out.terminated {
 		s.done = true
