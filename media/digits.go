@@ -84,24 +84,23 @@ func (s *session) endDialing(err error) {
 func (s *session) receiveDigits(ctx context.Context) iter.Seq2[rune, error] {
 	return func(yield func(rune, error) bool) {
 		for {
+			var d rune
 			select {
-			case d := <-s.digits:
-				if !yield(d, nil) {
+			case d = <-s.digits: // before all else, what was heard
+			default:
+				select {
+				case d = <-s.digits:
+				case <-ctx.Done():
+					yield(0, ctx.Err())
+					return
+				case <-s.done:
+					if len(s.digits) > 0 {
+						continue
+					}
 					return
 				}
-			case <-ctx.Done():
-				yield(0, ctx.Err())
-				return
-			case <-s.done:
-				for len(s.digits) > 0 {
-					select {
-					case d := <-s.digits:
-						if !yield(d, nil) {
-							return
-						}
-					default: // another loop took it
-					}
-				}
+			}
+			if !yield(d, nil) {
 				return
 			}
 		}
