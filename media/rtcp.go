@@ -67,9 +67,8 @@ func (t *rtcpTimer) expire(now time.Time, members, senders int, weSent bool) boo
 // sent takes note of a report.
 func (t *rtcpTimer) sent(now time.Time, octets, members, senders int, weSent bool) {
 	t.seen(octets)
-	t.last = now
+	t.last, t.reported = now, true
 	t.next = now.Add(t.interval(members, senders, weSent))
-	t.reported = true
 }
 
 // seen takes a packet sent or received into the average (section 6.3.3).
