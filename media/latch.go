@@ -38,8 +38,9 @@ const latchProbation = 3
 type latch struct {
 	policy    LatchPolicy
 	described netip.AddrPort // the peer's description; zero: nowhere
+	known     netip.AddrPort // the last description that was somewhere
 	source    netip.AddrPort // latched; zero: not yet
-	before    netip.AddrPort // the source until the last description that named the same place
+	before    netip.AddrPort // the source until the last description, if that did not move the peer
 
 	// A source on probation.
 	candidate netip.AddrPort
@@ -49,15 +50,14 @@ type latch struct {
 }
 
 // describe takes a new description of the peer. If it is the old one again,
-// as in a session refresh or a hold, media keeps going where it went until a
+// as in a session refresh or around a hold, media goes where it went until a
 // source is latched anew, and the old source needs no probation.
 func (l *latch) describe(to netip.AddrPort) {
-	if to == l.described {
-		if l.source.IsValid() {
-			l.before = l.source
-		}
-	} else {
-		l.before = netip.AddrPort{}
+	if l.source.IsValid() {
+		l.before = l.source
+	}
+	if to.IsValid() && to != l.known {
+		l.known, l.before = to, netip.AddrPort{}
 	}
 	l.described, l.source, l.count = to, netip.AddrPort{}, 0
 }

@@ -91,9 +91,49 @@ func TestLatchAfterRefresh(t *testing.T) {
 	if got := l.dest(); got != moved {
 		t.Errorf("after the NAT has moved the peer media goes to %v, want %v", got, moved)
 	}
+	l.describe(netip.AddrPort{}) // on hold by c=0.0.0.0, and back
+	if got := l.dest(); got.IsValid() {
+		t.Errorf("on hold media goes to %v, want nowhere", got)
+	}
+	l.describe(natted)
+	if got := l.dest(); got != moved {
+		t.Errorf("after a hold media goes to %v, want %v", got, moved)
+	}
 	l.describe(netip.MustParseAddrPort("198.51.100.1:5000"))
 	if l.accept(moved, 1, 9) {
 		t.Error("the old source is accepted for a new address")
+	}
+}
+
+// RTCP is believed from the described place, from that host, and from where
+// the media comes, once; with LatchExact from the described place alone.
+func TestLatchRTCP(t *testing.T) {
+	addr := netip.MustParseAddrPort
+	for _, tt := range []struct {
+		policy      LatchPolicy
+		from, media string
+		want        bool
+	}{
+		{LatchNAT, "10.0.0.5:4001", "", true},
+		{LatchNAT, "10.0.0.5:9999", "", true},
+		{LatchNAT, "203.0.113.9:6001", "203.0.113.9:6000", true},
+		{LatchNAT, "203.0.113.9:6001", "", false},
+		{LatchNAT, "203.0.113.66:6001", "203.0.113.9:6000", false},
+		{LatchExact, "10.0.0.5:4001", "10.0.0.5:4000", true},
+		{LatchExact, "10.0.0.5:9999", "10.0.0.5:4000", false},
+	} {
+		l := latch{policy: tt.policy}
+		l.describe(addr("10.0.0.5:4001"))
+		media := netip.AddrPort{}
+		if tt.media != "" {
+			media = addr(tt.media)
+		}
+		if got := l.acceptReport(addr(tt.from), media); got != tt.want {
+			t.Errorf("policy %d: from %s, media from %q: %v, want %v", tt.policy, tt.from, tt.media, got, tt.want)
+		}
+		if tt.want && l.acceptReport(addr("10.0.0.5:1234"), media) {
+			t.Errorf("policy %d: from a second place after %s", tt.policy, tt.from)
+		}
 	}
 }
 

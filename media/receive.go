@@ -37,14 +37,16 @@ func (s *session) readRTP() {
 	defer s.readers.Done()
 	var p rtp.Packet // reused, so that a packet costs no allocation
 	buf := make([]byte, maxDatagram)
+	failures := 0
 	for {
 		n, from, err := s.pair.rtp.read(buf)
 		if err != nil {
-			if s.again(err) {
+			if failures++; s.again(err, failures) {
 				continue
 			}
 			return
 		}
+		failures = 0
 		s.receive(&p, buf[:n], from, time.Now())
 	}
 }

@@ -126,14 +126,16 @@ func (s *session) compound(ssrc uint32, now time.Time, samples int64, weSent, by
 func (s *session) readRTCP() {
 	defer s.readers.Done()
 	buf := make([]byte, maxDatagram)
+	failures := 0
 	for {
 		n, from, err := s.pair.rtcp.read(buf)
 		if err != nil {
-			if s.again(err) {
+			if failures++; s.again(err, failures) {
 				continue
 			}
 			return
 		}
+		failures = 0
 		s.receiveReport(buf[:n], from, time.Now())
 	}
 }
@@ -177,12 +179,14 @@ func (s *session) receiveReport(b []byte, from netip.AddrPort, now time.Time) {
 // source once. It is the described one, or on the described host, or on the
 // host the media was found to come from.
 func (l *latch) acceptReport(from, media netip.AddrPort) bool {
-	if l.source.IsValid() {
+	switch {
+	case l.source.IsValid():
 		return from == l.source
-	}
-	if from != l.before && from != l.described &&
-		(l.policy == LatchExact || from.Addr() != l.described.Addr()) &&
-		(!media.IsValid() || from.Addr() != media.Addr()) {
+	case from == l.before, from == l.described:
+	case l.policy == LatchExact:
+		return false
+	case from.Addr() == l.described.Addr(), from.Addr() == media.Addr():
+	default:
 		return false
 	}
 	l.source = from

@@ -57,8 +57,8 @@ func TestRTCPTimerReconsiders(t *testing.T) {
 	if got := timer.next.Sub(now); got < time.Minute {
 		t.Errorf("the report is put off to %v, want minutes", got)
 	}
-	if !timer.expire(now.Add(time.Hour), 2, 1, true) {
-		t.Error("no report is sent after an hour")
+	if !timer.expire(now.Add(2*time.Hour), 2, 1, true) {
+		t.Error("no report is sent after two hours")
 	}
 	timer.sent(now, 100, 2, 1, true)
 	if got := timer.next.Sub(now); got < 2*time.Second || got > 6200*time.Millisecond {

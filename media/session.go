@@ -79,7 +79,7 @@ func newSession(play Source, record Sink, policy LatchPolicy, delay time.Duratio
 		play: play, record: record, recording: record != nil,
 		cname: cname(), start: time.Now(),
 		done: make(chan struct{}), digits: make(chan rune, digitsPending),
-		media: latch{policy: policy}, out: newSender(),
+		media: latch{policy: policy}, control: latch{policy: policy}, out: newSender(),
 	}
 	s.in.playout.delay = uint32(sampleCount(delay))
 	return s
@@ -171,11 +171,15 @@ func (s *session) fail(err error) {
 	}
 }
 
-// again reports whether to read a socket again after an error. A socket that
-// keeps failing is tried a hundred times a second.
-func (s *session) again(err error) bool {
+// again reports whether to read a socket again after so many failures in a
+// row. Some systems tell of a datagram too long, or refused by the peer, in
+// this way; a socket that keeps failing is tried a hundred times a second.
+func (s *session) again(err error, failures int) bool {
 	if errors.Is(err, net.ErrClosed) {
 		return false
+	}
+	if failures < 10 {
+		return true
 	}
 	t := time.NewTimer(10 * time.Millisecond)
 	defer t.Stop()
