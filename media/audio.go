@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net"
@@ -33,7 +34,8 @@ type AudioConfig struct {
 	// Address is what the description says: where peers reach this host. Zero
 	// is what [Audio.UseAddress] was told, or else Listen, or else the local
 	// address with a route to the peer (in an offer, which knows no peer, to
-	// the Internet), or else 127.0.0.1.
+	// the Internet), or else 127.0.0.1. A Network of your own must give its
+	// sockets an address if none is said here.
 	Address netip.Addr
 
 	// Listen is the local address of the sockets. Zero is the address with a
@@ -269,7 +271,8 @@ func (a *Audio) open(ctx context.Context, to netip.Addr) error {
 		address = pair.local.Addr() // an in-memory network knows what it gave us
 	}
 	if !address.IsValid() || address.IsUnspecified() {
-		address = loopback
+		pair.close()
+		return errNoAddress
 	}
 	if err := a.session.open(pair); err != nil {
 		return err
@@ -277,6 +280,8 @@ func (a *Audio) open(ctx context.Context, to netip.Addr) error {
 	a.pair, a.address = pair, address
 	return nil
 }
+
+var errNoAddress = errors.New("media: no address to describe: the network's sockets have none; set AudioConfig.Address")
 
 var (
 	loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})

@@ -41,7 +41,8 @@ func TestTenSecondsOfToneAreHeard(t *testing.T) {
 				t.Errorf("%s heard %v, want 10 s", tt.name, got)
 			}
 			got := tt.a.Stats()
-			if got.PacketsSent != 501 || got.PacketsReceived != 501 || got.BytesReceived != 501*160 || got.Lost != 0 || got.Jitter != 0 {
+			// The callee's first packet may be there before its answer.
+			if got.PacketsSent != 501 || got.PacketsReceived+got.Strangers != 501 || got.Strangers > 1 || got.Lost != 0 || got.Jitter != 0 {
 				t.Errorf("%s: %+v, want 501 packets each way, and no jitter or loss", tt.name, got)
 			}
 		}

@@ -229,6 +229,11 @@ func TestAddresses(t *testing.T) {
 		}
 		a.Close()
 	}
+	none := NewAudio(&AudioConfig{Network: anywhere{}})
+	if m, err := none.Offer(t.Context()); err != errNoAddress {
+		t.Errorf("Offer() on sockets of 0.0.0.0 = %v, %v, want an error", m, err)
+	}
+	none.Close()
 	// On the real network: loopback to loopback, else an address of our own.
 	a := NewAudio(nil)
 	defer a.Close()
@@ -247,6 +252,13 @@ type listenFunc func(network, address string)
 func (f listenFunc) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
 	f(network, address)
 	return newWire().host("10.1.1.1").ListenPacket(ctx, network, address)
+}
+
+// anywhere is a network whose sockets do not say where they are.
+type anywhere struct{}
+
+func (anywhere) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	return newWire().host("0.0.0.0").ListenPacket(ctx, network, address)
 }
 
 // Ports come in pairs, inside the range, until there are no more.
