@@ -70,16 +70,16 @@ func (m *Media) RTP() []Format {
 		if a.Name != "rtpmap" && a.Name != "fmtp" {
 			continue
 		}
-		pt, value, _ := strings.Cut(trim(a.Value), " ")
+		pt, value := word(trim(a.Value))
 		n, ok := number(pt)
 		if !ok || n > 127 || at[n] == 0 {
 			continue
 		}
 		switch f := &list[at[n]-1]; {
 		case a.Name == "fmtp":
-			set(&f.Params, trim(value))
+			set(&f.Params, value)
 		case f.Name == "":
-			f.rtpmap(trim(value))
+			f.rtpmap(value)
 		}
 	}
 	usable := list[:0]

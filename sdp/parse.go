@@ -217,9 +217,9 @@ func (p *parser) takeOrigin(value string) error {
 
 // takeTime reads t=start stop; the first one counts.
 func (p *parser) takeTime(value string) error {
-	start, stop, _ := strings.Cut(value, " ")
+	start, stop := word(value)
 	from, ok1 := number(start)
-	to, ok2 := number(trim(stop))
+	to, ok2 := number(stop)
 	if !ok1 || !ok2 {
 		return p.fail("not <start-time> <stop-time>")
 	}
@@ -232,9 +232,8 @@ func (p *parser) takeTime(value string) error {
 // takeAddress reads c=IN IP4 address, where a multicast address goes on with
 // /ttl/count (RFC 8866 section 5.7). The first of a level counts.
 func (p *parser) takeAddress(value string) error {
-	net, rest, _ := strings.Cut(value, " ")
-	kind, address, _ := strings.Cut(trim(rest), " ")
-	address = trim(address)
+	net, rest := word(value)
+	kind, address := word(rest)
 	if kind == "" || address == "" || strings.ContainsAny(address, " \t") {
 		return p.fail("not <nettype> <addrtype> <address>")
 	}
@@ -369,6 +368,15 @@ func set(field *string, value string) {
 	if *field == "" {
 		*field = value
 	}
+}
+
+// word splits s after its first word.
+func word(s string) (first, rest string) {
+	i := strings.IndexAny(s, " \t")
+	if i < 0 {
+		return s, ""
+	}
+	return s[:i], trim(s[i:])
 }
 
 func trim(s string) string { return strings.Trim(s, " \t") }

@@ -56,7 +56,8 @@ func (e *Engine) remapped(i int, m *Media) error {
 	return nil
 }
 
-// learn remembers what the payload types of our sections mean. A peer that
+// learn remembers what the dynamic payload types of our sections mean; the
+// numbers below 35 mean what RFC 3551 section 6 says. A peer that
 // changes its own meanings, and we with it by answering in its numbers, is
 // followed.
 func (e *Engine) learn(media []*Media) {
@@ -71,6 +72,9 @@ func (e *Engine) learn(media []*Media) {
 			continue
 		}
 		for _, f := range m.RTP() {
+			if f.PayloadType < 35 {
+				continue
+			}
 			at := slices.IndexFunc(e.known[i], func(k Format) bool { return k.PayloadType == f.PayloadType })
 			switch {
 			case at < 0:
