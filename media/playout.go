@@ -5,10 +5,10 @@ package media
 // is silence. Order, copies, losses, pauses of the sender and packets of any
 // length are all the same to it. It knows no clock, and its size is fixed.
 type playout struct {
-	samples [playoutSize]int16 // by timestamp modulo the size
-	next    uint32             // the timestamp given out next
-	end     uint32             // one after the latest timestamp held
-	delay   uint32             // how far ahead of next a first sample is put
+	samples []int16 // playoutSize of them, by timestamp modulo that; nil until the first
+	next    uint32  // the timestamp given out next
+	end     uint32  // one after the latest timestamp held
+	delay   uint32  // how far ahead of next a first sample is put
 	started bool
 
 	late   int    // packets in a row that came too late
@@ -56,7 +56,10 @@ func (p *playout) write(timestamp uint32, payload []byte, c *codec, outOfOrder b
 
 // restart makes timestamp the first to be given out, after the delay.
 func (p *playout) restart(timestamp uint32) {
-	clear(p.samples[:])
+	if p.samples == nil {
+		p.samples = make([]int16, playoutSize)
+	}
+	clear(p.samples)
 	p.next, p.end, p.started, p.late = timestamp-p.delay, timestamp, true, 0
 	p.window, p.least = 0, playoutSize
 }

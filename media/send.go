@@ -91,7 +91,7 @@ func (l *sending) packet(now time.Time) {
 	a := &s.agreed
 	frame, c, number := a.frame, a.codec, a.number
 	l.pace.skip(now, frame)
-	timestamp := s.out.offset + uint32(l.pace.samples)
+	sample := uint32(l.pace.samples) // the first of this packet
 	l.pace.samples += int64(frame)
 	to := s.media.dest()
 	if !a.sends || c == nil || !to.IsValid() {
@@ -103,7 +103,7 @@ func (l *sending) packet(now time.Time) {
 		return
 	}
 	if d := s.dialing; d != nil {
-		b := l.digit(d, timestamp, frame, c)
+		b := l.digit(d, s.out.offset+sample, frame, c)
 		s.mu.Unlock()
 		s.pair.rtp.write(b, to)
 		return
@@ -138,7 +138,7 @@ func (l *sending) packet(now time.Time) {
 			s.failure = fmt.Errorf("media: play: %w", err)
 		}
 	}
-	b := s.out.next(l.buf[:0], number, timestamp, false)
+	b := s.out.next(l.buf[:0], number, s.out.offset+sample, false)
 	b = c.appendEncoded(b, samples)
 	s.sent(frame)
 	s.mu.Unlock()
