@@ -123,7 +123,7 @@ func New(aor string, cfg *Config) (*Agent, error) {
 		if user == "" {
 			user = uri.Username()
 		}
-		dc.Auth = digest.NewClient(digest.Credentials{User: user, Password: a.cfg.Password})
+		dc.Auth = digest.NewClient(digest.Credentials{Username: user, Password: a.cfg.Password})
 	}
 	a.l, err = dialog.Listen(&transport.Config{
 		Listen:    a.cfg.Listen,
