@@ -37,12 +37,14 @@ func (l *Layer) Invite(ctx context.Context, req *sip.Request, provisional func(*
 	if err != nil {
 		return nil, final, wrap("invite", req, err)
 	}
+	if ctx.Err() != nil {
+		if final.Status().Success() {
+			l.surplus(sent, final) // the answer crossed the CANCEL
+		}
+		return nil, final, wrap("invite", req, context.Cause(ctx))
+	}
 	if !final.Status().Success() {
 		return nil, final, nil
-	}
-	if err := ctx.Err(); err != nil {
-		l.surplus(sent, final) // the answer crossed the CANCEL
-		return nil, final, wrap("invite", req, err)
 	}
 	d, err := newCaller(sent, final)
 	if err != nil {
