@@ -180,16 +180,8 @@ func (in *Invitation) Reject(status sip.Status, edits ...sip.Edit) error {
 // awaited is the wait for the ACK of a 2xx of ours.
 type awaited struct {
 	seq  uint32
-	ack  chan *sip.Request // takes one: the ACK, or nil if none is needed any more
+	ack  chan *sip.Request // has room for one: the ACK, or nil if none is needed any more
 	over chan struct{}     // closed when the wait is over, however it ended
-}
-
-// got ends the wait. It is called with the lock of the Session held.
-func (a *awaited) got(ack *sip.Request) {
-	select {
-	case a.ack <- ack:
-	default: // it has one
-	}
 }
 
 // Accept answers with 200 and waits for the ACK, which it returns: its body is
@@ -197,7 +189,8 @@ func (a *awaited) got(ack *sip.Request) {
 // again (RFC 3261 section 13.3.1.4). If no ACK comes within 64*T1, 32 seconds,
 // the call is ended with BYE, and the error is ErrNoACK. If the peer has given
 // up before, the INVITE gets 487, and the error wraps the cause, such as
-// transaction.ErrCancelled.
+// transaction.ErrCancelled. If the call is ended meanwhile, by Bye or by the
+// peer, the error is that of Session.Err.
 func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
 	s := in.s
 	resp := in.req.Reply(sip.StatusOK, append([]sip.Edit{in.Contact(), s.l.allow()}, edits...)...)
@@ -229,7 +222,9 @@ func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
 	}
 	ack, err := in.sendUntilACK(resp, await)
 	s.mu.Lock()
-	s.await = nil
+	if s.await == await {
+		s.await = nil
+	}
 	s.mu.Unlock()
 	close(await.over)
 	if err != nil {
@@ -258,16 +253,22 @@ func (in *Invitation) sendUntilACK(resp *sip.Response, await *awaited) (*sip.Req
 	for {
 		select {
 		case ack := <-await.ack:
-			if err := s.Err(); err != nil {
+			if err := s.Err(); ack == nil || errors.Is(err, ErrEnded) {
 				return nil, err
 			}
-			return ack, nil
+			return ack, nil // though a BYE may have come right behind it
 		case <-again.C:
 			// Over any transport: a hop further on may be UDP.
 			in.tx.Respond(resp)
 			interval = min(2*interval, timers.T2)
 			again.Reset(interval)
 		case <-giveUp.C:
+			s.mu.Lock()
+			came := s.await != await
+			s.mu.Unlock()
+			if came {
+				continue
+			}
 			if s.finish(ErrNoACK) {
 				s.l.background(func() { s.bye(s.l.ctx) }) // ends with the transaction of the BYE
 			}

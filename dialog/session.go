@@ -208,7 +208,7 @@ func (s *Session) request(tx *transaction.Server, req *sip.Request) {
 	if method == sip.ACK {
 		// RFC 3261 section 13.3.1.4: it has the number of the INVITE.
 		if s.await != nil && s.await.seq == seq {
-			s.await.got(req)
+			s.endWait(req)
 		}
 		s.mu.Unlock()
 		return
@@ -238,8 +238,15 @@ func (s *Session) ended() {
 	s.finish(ErrBye)
 	s.mu.Lock()
 	if s.await != nil {
-		s.await.got(nil)
+		s.endWait(nil)
 	}
 	s.mu.Unlock()
 	s.l.remove(s)
+}
+
+// endWait gives the ACK to Accept. From here on the INVITE is done: the next
+// one may be right behind. It is called with s.mu held.
+func (s *Session) endWait(ack *sip.Request) {
+	s.await.ack <- ack
+	s.await = nil
 }
