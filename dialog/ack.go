@@ -183,10 +183,9 @@ func (l *Layer) surplus(invite *sip.Request, resp *sip.Response) {
 	d, _ := newCaller(invite, resp)
 	s := newSession(l, d)
 	s.invite, s.unacked = ackedBy(invite), true
-	if l.add(s) != nil {
-		return
+	if l.add(s) == nil {
+		s.hangUp(ErrEnded)
 	}
-	l.background(func() { s.Bye(l.ctx) }) // ends with the transaction of the BYE
 }
 
 // acked is what an ACK takes over from its INVITE (RFC 3261 section 13.2.2.4):
@@ -219,19 +218,21 @@ func (s *Session) Ack(ctx context.Context, edits ...sip.Edit) error {
 		s.mu.Unlock()
 		return nil
 	}
+	s.unacked = false
 	invite := s.invite
+	s.invite.credentials = nil
 	all := append(append([]sip.Edit(nil), invite.credentials...), edits...)
 	req := s.d.request(sip.ACK, invite.seq, all...)
 	s.mu.Unlock()
 	flow, out, err := s.l.tl.Send(ctx, req)
 	if err != nil {
+		s.mu.Lock()
+		if s.invite.seq == invite.seq {
+			s.invite, s.unacked = invite, true
+		}
+		s.mu.Unlock()
 		return wrap("acknowledge", req, err)
 	}
-	s.mu.Lock()
-	if s.invite.seq == invite.seq {
-		s.unacked, s.invite.credentials = false, nil
-	}
-	s.mu.Unlock()
 	l := s.l
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -307,3 +307,37 @@ func TestLongRinging(t *testing.T) {
 			"bob: 180 INVITE 1", "bob: 180 INVITE 1", "bob: 487 INVITE 1", "alice: ACK 1")
 	})
 }
+
+// Bye with a context that has ended sends the BYE all the same, and again until
+// it is answered.
+func TestByeOutlivesItsContext(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		lose(n, aliceAddr, "BYE 2", 2)
+		sessions := make(chan *dialog.Session, 1)
+		bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, sessions)})
+		alice := newLayer(t, n, aliceAddr, nil)
+		s := call(t, alice, "sip:bob@"+bobAddr, "1")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Bye(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Bye() = %v, want the error of the context", err)
+		}
+		<-(<-sessions).Done()
+		time.Sleep(time.Minute)
+		wantEmpty(t, alice, bob)
+	})
+}
+
+// The BYE does not wait for what OnEnd does.
+func TestByeGoesOutBeforeOnEnd(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		sessions := make(chan *dialog.Session, 1)
+		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, sessions)})
+		release := make(chan bool)
+		alice := newLayer(t, n, aliceAddr, &dialog.Config{OnEnd: func(*dialog.Session) { <-release }})
+		s := call(t, alice, "sip:bob@"+bobAddr, "1")
+		go s.Bye(t.Context()) // ends with OnEnd
+		<-(<-sessions).Done()
+		close(release)
+	})
+}

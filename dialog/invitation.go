@@ -75,7 +75,12 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 func (in *Invitation) run() {
 	status := sip.StatusServerInternalError // for a panic
 	defer func() {
-		in.Reject(status) // no effect if it is answered
+		in.s.mu.Lock()
+		open := !in.final
+		in.s.mu.Unlock()
+		if open {
+			in.Reject(status)
+		}
 		in.end(nil)
 	}()
 	in.s.l.cfg.OnInvite(in.ctx, in)
@@ -269,9 +274,7 @@ func (in *Invitation) sendUntilACK(resp *sip.Response, await *awaited) (*sip.Req
 			if came {
 				continue
 			}
-			if s.finish(ErrNoACK) {
-				s.l.background(func() { s.bye(s.l.ctx) }) // ends with the transaction of the BYE
-			}
+			s.hangUp(ErrNoACK)
 			return nil, ErrNoACK
 		case <-s.l.ctx.Done():
 			s.terminate(transport.ErrClosed)

@@ -61,7 +61,7 @@ func (l *Layer) Invite(ctx context.Context, req *sip.Request, provisional func(*
 		return nil, final, wrap("invite", req, used)
 	}
 	if err != nil {
-		l.background(func() { s.Bye(l.ctx) }) // ends with the transaction of the BYE
+		s.hangUp(ErrEnded)
 		return nil, final, wrap("invite", req, err)
 	}
 	return s, final, nil

@@ -32,7 +32,8 @@ type Config struct {
 	// own. Its context ends when the peer gives up, with the cause: for CANCEL
 	// transaction.ErrCancelled, for BYE ErrBye, for the end of the time that
 	// the INVITE names ErrExpired. Within a call, Session of
-	// the Invitation says which one is to be changed. An INVITE that is
+	// the Invitation says which one is to be changed. It may return as soon as
+	// Accept has: a call that is up needs no goroutine. An INVITE that is
 	// neither accepted nor rejected when it returns gets 480. nil refuses
 	// every INVITE with 405.
 	OnInvite func(ctx context.Context, in *Invitation)
@@ -46,7 +47,8 @@ type Config struct {
 	Auth Authorizer
 
 	// OnEnd is called once for each call that was answered and is over, when
-	// its Done is closed. A BYE of ours waits for it. nil: nobody is told.
+	// its Done is closed, from the goroutine that found out. nil: nobody is
+	// told.
 	OnEnd func(s *Session)
 
 	// Transaction is the configuration of the layer below. Its Handler and
@@ -269,12 +271,13 @@ func (l *Layer) remove(s *Session) {
 
 // background runs f in a goroutine that Close waits for. After Close there is
 // nothing that it could send, and it is not run.
-func (l *Layer) background(f func()) {
+func (l *Layer) background(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.closed {
 		l.tasks.Go(f)
 	}
+	return !l.closed
 }
 
 func wrap(what string, req *sip.Request, err error) error {

@@ -46,7 +46,7 @@ func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response,
 	case accepted:
 		err = s.l.settle(req, last, nil)
 	case gone(last, err):
-		s.lost()
+		s.hangUp(ErrLost)
 	case err == nil && ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}

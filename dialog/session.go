@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
 
@@ -66,17 +67,24 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-// finish makes the call over, for the first reason that there is. It reports
-// whether it was this one. Requests of the peer still find it.
-func (s *Session) finish(err error) bool {
+// stop makes the call over, for the first reason that there is, and reports
+// whether it was this one. Then tell is to be called. Requests of the peer
+// still find the call.
+func (s *Session) stop(err error) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.over {
-		s.mu.Unlock()
 		return false
 	}
 	s.over, s.err = true, err
-	pending, began := s.pending, s.began
 	close(s.done)
+	return true
+}
+
+// tell tells those concerned that the call is over.
+func (s *Session) tell() {
+	s.mu.Lock()
+	pending, began, err := s.pending, s.began, s.err
 	s.mu.Unlock()
 	if pending != nil {
 		pending.end(err)
@@ -84,13 +92,43 @@ func (s *Session) finish(err error) bool {
 	if began && s.l.cfg.OnEnd != nil {
 		s.l.cfg.OnEnd(s)
 	}
-	return true
 }
 
 // terminate makes the call over and forgets it.
 func (s *Session) terminate(err error) {
 	s.l.remove(s)
-	s.finish(err)
+	if s.stop(err) {
+		s.tell()
+	}
+}
+
+// hangUp makes the call over and has the BYE sent. The result comes when that
+// is answered; there is none if the call was over before.
+func (s *Session) hangUp(err error, edits ...sip.Edit) (<-chan error, bool) {
+	if !s.stop(err) {
+		return nil, false
+	}
+	result := make(chan error, 1)
+	if !s.l.background(func() { result <- s.sendBye(edits) }) { // ends with the wait for an ACK and the transaction
+		result <- transport.ErrClosed
+	}
+	s.tell()
+	return result, true
+}
+
+// sendBye sends the BYE of a call that is over, when it may, and forgets the
+// call when it is answered.
+func (s *Session) sendBye(edits []sip.Edit) error {
+	defer s.l.remove(s)
+	s.mu.Lock()
+	await := s.await
+	s.mu.Unlock()
+	if await != nil {
+		<-await.over
+	}
+	s.Ack(s.l.ctx)
+	_, err := s.do(s.l.ctx, s.next(sip.BYE, edits...))
+	return err
 }
 
 // next makes the next request within the dialog.
@@ -118,7 +156,8 @@ func (s *Session) Do(ctx context.Context, method sip.Method, edits ...sip.Edit) 
 	resp, err := s.do(ctx, s.next(method, edits...))
 	switch {
 	case gone(resp, err):
-		s.lost()
+		// If it has the call all the same, the BYE tells it.
+		s.hangUp(ErrLost)
 	case err == nil && resp.Status().Success() && refreshesTarget(method):
 		s.mu.Lock()
 		s.d.refresh(resp)
@@ -142,21 +181,13 @@ func gone(resp *sip.Response, err error) bool {
 		(resp.Status() == sip.StatusCallDoesNotExist || resp.Status() == sip.StatusRequestTimeout)
 }
 
-// lost ends a call that the peer does not seem to have. If it has it all the
-// same, the BYE tells it.
-func (s *Session) lost() {
-	if s.finish(ErrLost) {
-		s.l.background(func() { s.bye(s.l.ctx) }) // ends with the transaction of the BYE
-	}
-}
-
-// Bye ends the call. It is over at once; the error says that the peer may not
-// have heard of it. Later calls do nothing.
+// Bye ends the call. It is over at once, and the BYE goes out whatever becomes
+// of ctx, which bounds the wait for its answer. The error says that the peer may
+// not have heard of it. Later calls do nothing.
 //
 // A 2xx of the peer that has no ACK yet gets it first. A 2xx of ours must have
-// got one before a BYE may go out (RFC 3261 section 15): Bye waits for that,
-// and if ctx ends meanwhile the BYE goes out later all the same. A call of the
-// peer's that is not answered yet is refused with 480.
+// got one before a BYE may go out (RFC 3261 section 15), which is waited for. A
+// call of the peer's that is not answered yet is refused with 480.
 func (s *Session) Bye(ctx context.Context, edits ...sip.Edit) error {
 	s.mu.Lock()
 	early := s.pending
@@ -166,39 +197,16 @@ func (s *Session) Bye(ctx context.Context, edits ...sip.Edit) error {
 			return err
 		}
 	}
-	if !s.finish(ErrEnded) {
+	result, ended := s.hangUp(ErrEnded, edits...)
+	if !ended {
 		return nil
 	}
-	return s.bye(ctx, edits...)
-}
-
-// bye sends the BYE of a call that is over, and forgets the call when it is
-// answered.
-func (s *Session) bye(ctx context.Context, edits ...sip.Edit) error {
-	s.mu.Lock()
-	await, unacked := s.await, s.unacked
-	s.mu.Unlock()
-	if await != nil {
-		select {
-		case <-await.over:
-		case <-ctx.Done():
-			s.l.background(func() { // ends with Accept, and then the transaction of the BYE
-				<-await.over
-				s.sendBye(s.l.ctx, edits...)
-			})
-			return fmt.Errorf("BYE %s: %w", s.d.remote.URI, context.Cause(ctx))
-		}
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("BYE %s: %w", s.d.remote.URI, context.Cause(ctx))
 	}
-	if unacked {
-		s.Ack(ctx)
-	}
-	return s.sendBye(ctx, edits...)
-}
-
-func (s *Session) sendBye(ctx context.Context, edits ...sip.Edit) error {
-	defer s.l.remove(s)
-	_, err := s.do(ctx, s.next(sip.BYE, edits...))
-	return err
 }
 
 // request takes a request of the peer within the dialog.
@@ -235,13 +243,16 @@ func (s *Session) request(tx *transaction.Server, req *sip.Request) {
 
 // ended is called when the peer has said BYE. Then no ACK is waited for.
 func (s *Session) ended() {
-	s.finish(ErrBye)
+	first := s.stop(ErrBye)
 	s.mu.Lock()
 	if s.await != nil {
 		s.endWait(nil)
 	}
 	s.mu.Unlock()
 	s.l.remove(s)
+	if first {
+		s.tell()
+	}
 }
 
 // endWait gives the ACK to Accept. From here on the INVITE is done: the next
