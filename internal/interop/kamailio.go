@@ -108,6 +108,9 @@ func (k *Kamailio) ask(method string, params ...string) (json.RawMessage, error)
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(2 * time.Second))
+	if params == nil {
+		params = []string{} // null is no array
+	}
 	question, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 	if err != nil {
 		return nil, err
