@@ -18,6 +18,9 @@ const (
 	lastPort  = 32000
 )
 
+// given are the ports that this process has given away. The lock is also held
+// while a peer is started: between fork and exec a child has a copy of every
+// socket, so a port that is being tried would look taken, and bound by a peer.
 var given = struct {
 	sync.Mutex
 	ports map[int]bool

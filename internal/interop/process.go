@@ -58,7 +58,9 @@ func start(t testing.TB, dir string, env []string, path string, args ...string) 
 	}
 	p.alive = ours // not by StdinPipe, which Wait would close
 	p.cmd.Stdin = theirs
+	given.Lock()
 	err = p.cmd.Start()
+	given.Unlock()
 	log.Close()
 	theirs.Close()
 	if err != nil {
