@@ -53,7 +53,7 @@ type space struct {
 }
 
 // session is the authentication session of RFC 7616 section 3.6: one nonce, and
-// how often it was used. All but count stay as they are.
+// how often it was used. All but the last two stay as they are.
 type session struct {
 	space
 	hash      hash
@@ -67,6 +67,7 @@ type session struct {
 	cnonce    string
 	named     bool // the credentials name this realm
 	count     uint32
+	refused   bool // somebody said that the password is wrong
 }
 
 // answer is how credentials that were sent came about. Only Authorize and
@@ -138,6 +139,9 @@ func (c *Client) answer(req *sip.Request, given []credential, challenges []chall
 			g = &given[len(given)-1]
 		} else if g.p.nonce != "" { // RFC 8760 section 2.7: may be empty before the first challenge
 			if a, err = c.again(ch, &g.p); err != nil {
+				if s := c.session(ch.space); s != nil && s.nonce == g.p.nonce {
+					s.refused = true
+				}
 				return nil, &Error{ch.realm, err}
 			}
 		}
@@ -154,7 +158,10 @@ func (c *Client) answer(req *sip.Request, given []credential, challenges []chall
 	// Who was satisfied before must not see a nonce count twice.
 	for i := range given {
 		g := &given[i]
-		if a, ours := c.answers.get(answerKey(g.p.response)); ours && g.session == nil {
+		if g.session != nil {
+			continue
+		}
+		if a, ours := c.answers.get(answerKey(g.p.response)); ours {
 			g.session = c.session(g.space)
 			g.answer = answer{tries: a.tries}
 		}
@@ -209,7 +216,7 @@ func (c *Client) prepare(req *sip.Request) []credential {
 	defer c.mu.Unlock()
 	var ready []*session
 	for s := range c.sessions.all() {
-		if c.inScope(req, s) {
+		if !s.refused && c.inScope(req, s) {
 			ready = append(ready, s)
 		}
 	}
@@ -258,6 +265,7 @@ func (c *Client) find(realm string, inDialog bool) (cred *Credentials, named boo
 func (c *Client) begin(ch challenge, cred *Credentials, named bool) *session {
 	s := c.session(ch.space)
 	if s != nil && s.nonce == ch.p.nonce && s.hash == ch.hash && s.qop == ch.qop && s.opaque == ch.p.opaque {
+		s.refused = false
 		return s
 	}
 	var random [16]byte
