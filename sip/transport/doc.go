@@ -10,7 +10,7 @@
 //	ep, err := transport.Listen(&transport.Config{Listen: []string{"udp:0.0.0.0:5060"}})
 //	for in, err := range ep.Receive(ctx) {
 //		if req, ok := in.Message.(*sip.Request); ok && req.Method() == sip.OPTIONS {
-//			ep.Respond(ctx, in, req.Reply(sip.StatusOK))
+//			ep.Respond(in, req.Reply(sip.StatusOK))
 //		}
 //	}
 //

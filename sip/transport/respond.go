@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -12,21 +13,44 @@ import (
 
 // Respond sends the response to a request that arrived as in, by RFC 3261
 // section 18.2.2 and RFC 3581 section 4: on the connection of the request, and
-// for UDP from the very socket that it came in on.
-func (e *Endpoint) Respond(ctx context.Context, in *Inbound, resp *sip.Response) error {
-	flow, err := e.responseFlow(ctx, resp.Via(), in.Flow)
+// for UDP from the very socket that it came in on. If the connection is gone, a
+// new one is opened to where the peer listens; Respond does not wait for that,
+// and what becomes of it is logged.
+func (e *Endpoint) Respond(in *Inbound, resp *sip.Response) error {
+	flow, err := e.responseFlow(resp.Via(), in.Flow)
 	if err == nil {
 		err = e.Send(flow, resp)
 	}
-	if err != nil && in.Flow.Reliable() && resp.Err() == nil {
-		// The connection is gone: a new one goes to where the peer listens.
-		if flow, err = e.reconnect(ctx, resp.Via(), in.Flow.remote.Addr()); err == nil {
-			err = e.Send(flow, resp)
-		}
+	if errors.Is(err, ErrNoFlow) && in.Flow.Reliable() {
+		return e.respondAnew(in, resp)
 	}
 	if err != nil {
 		return fmt.Errorf("respond %d to %s: %w", resp.Status(), resp.CSeq().Method, err)
 	}
+	return nil
+}
+
+// respondAnew sends a response whose connection is gone on a new one.
+func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
+	to := resolve.Target{
+		Transport: in.Flow.Transport(),
+		Addr:      netip.AddrPortFrom(in.Flow.remote.Addr(), uint16(portOf(resp.Via()))),
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrClosed
+	}
+	e.tasks.Go(func() { // ends with the dial, or Close
+		flow, err := e.flowTo(e.ctx, to)
+		if err == nil {
+			err = e.Send(flow, resp)
+		}
+		if err != nil {
+			e.cfg.Logger.Warn("response lost with its connection", "to", to.String(),
+				"status", int(resp.Status()), "call-id", resp.CallID(), "error", err)
+		}
+	})
 	return nil
 }
 
@@ -59,7 +83,7 @@ func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 }
 
 // responseFlow finds the flow for a response to a request that came by from.
-func (e *Endpoint) responseFlow(ctx context.Context, via sip.Via, from Flow) (Flow, error) {
+func (e *Endpoint) responseFlow(via sip.Via, from Flow) (Flow, error) {
 	if from.via == nil {
 		return Flow{}, ErrNoFlow
 	}
@@ -77,14 +101,6 @@ func (e *Endpoint) responseFlow(ctx context.Context, via sip.Via, from Flow) (Fl
 	}
 	// The address it came from, and the port it says it listens on.
 	return Flow{from.via, netip.AddrPortFrom(from.remote.Addr(), uint16(portOf(via)))}, nil
-}
-
-func (e *Endpoint) reconnect(ctx context.Context, via sip.Via, peer netip.Addr) (Flow, error) {
-	return e.flowTo(ctx, resolve.Target{
-		Transport: "TCP",
-		Addr:      netip.AddrPortFrom(peer, uint16(portOf(via))),
-		Host:      via.Host,
-	})
 }
 
 // portOf returns the port of a sent-by, the default one if it names none.

@@ -15,27 +15,9 @@ import (
 	"github.com/goparley/parley/sip/resolve"
 )
 
-// SendRequest sends a request to a target with a new topmost Via that has the
-// given branch, and returns the request as it went out and the flow it took.
-// A retransmission is Send of that request on that flow.
-//
-// A request of more than Config.MaxUDP bytes for a UDP target goes by TCP, and
-// by UDP after all if TCP is refused (RFC 3261 section 18.1.1).
-//
-// What the network says comes as a *net.OpError: refused, no route.
+// SendRequest sends a request to a target: Prepare and Send in one.
 func (e *Endpoint) SendRequest(ctx context.Context, r *sip.Request, to resolve.Target, branch string) (Flow, *sip.Request, error) {
-	flow, out, err := e.prepare(ctx, r, to, branch)
-	if err == nil && flow.Transport() == "UDP" && len(out.String()) > e.cfg.MaxUDP {
-		byTCP := to
-		byTCP.Transport = "TCP"
-		tcpFlow, tcpOut, tcpErr := e.prepare(ctx, r, byTCP, branch)
-		switch {
-		case tcpErr == nil:
-			flow, out = tcpFlow, tcpOut
-		case !errors.Is(tcpErr, syscall.ECONNREFUSED):
-			err = tcpErr
-		}
-	}
+	flow, out, err := e.Prepare(ctx, r, to, branch)
 	if err == nil {
 		err = e.Send(flow, out)
 	}
@@ -43,6 +25,27 @@ func (e *Endpoint) SendRequest(ctx context.Context, r *sip.Request, to resolve.T
 		return Flow{}, nil, fmt.Errorf("send %s to %s: %w", r.Method(), to, err)
 	}
 	return flow, out, nil
+}
+
+// Prepare finds the flow to a target, opening a connection if it must, and
+// returns it with the request as it is to be sent there: with a new topmost Via
+// that has the given branch. Send sends it, and sends it again.
+//
+// A request of more than Config.MaxUDP bytes for a UDP target goes by TCP, and
+// by UDP after all if TCP is refused (RFC 3261 section 18.1.1).
+//
+// What the network says comes as a *net.OpError: refused, no route.
+func (e *Endpoint) Prepare(ctx context.Context, r *sip.Request, to resolve.Target, branch string) (Flow, *sip.Request, error) {
+	flow, out, err := e.prepare(ctx, r, to, branch)
+	if err != nil || flow.Reliable() || len(out.String()) <= e.cfg.MaxUDP {
+		return flow, out, err
+	}
+	to.Transport = "TCP"
+	tcpFlow, tcpOut, err := e.prepare(ctx, r, to, branch)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return flow, out, nil
+	}
+	return tcpFlow, tcpOut, err
 }
 
 // prepare finds the flow to a target and puts its Via on the request.

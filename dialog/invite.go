@@ -1,0 +1,61 @@
+package dialog
+
+import (
+	"context"
+	"errors"
+
+	"github.com/goparley/parley/sip"
+)
+
+// Invite sends an INVITE that is to begin a call and returns when it is
+// answered. With a 2xx there is a Session, and the caller must Ack it; with
+// another final response there is none, and no error.
+//
+// provisional, unless nil, is called for each provisional response but 100.
+// When ctx ends the INVITE is cancelled. Should the call be answered all the
+// same, it is ended, as are the surplus answers of a fork.
+//
+// From needs a tag. A Contact is added if there is none.
+func (l *Layer) Invite(ctx context.Context, req *sip.Request, provisional func(*sip.Response)) (*Session, *sip.Response, error) {
+	contact, err := sip.Get[sip.Contact](req)
+	if errors.Is(err, sip.ErrMissing) {
+		contact, err = l.ContactFor(ctx, req.From().URI.User, req)
+		req = req.With(contact)
+	}
+	if err != nil {
+		return nil, nil, wrap("invite", req, err)
+	}
+	var final *sip.Response
+	sent, err := l.roundTrip(ctx, req, func(*sip.Request) uint32 { return 0 }, func(resp *sip.Response) {
+		switch {
+		case resp.Status().Final():
+			final = resp
+		case provisional != nil:
+			provisional(resp)
+		}
+	})
+	if err != nil {
+		return nil, final, wrap("invite", req, err)
+	}
+	if ctx.Err() != nil {
+		if final.Status().Success() {
+			l.surplus(sent, final) // the answer crossed the CANCEL
+		}
+		return nil, final, wrap("invite", req, context.Cause(ctx))
+	}
+	if !final.Status().Success() {
+		return nil, final, nil
+	}
+	d, err := newCaller(sent, final)
+	if err != nil {
+		return nil, final, wrap("invite", req, err)
+	}
+	s := newSession(l, d)
+	a := cloneAddress(sip.Address{Display: contact.Display, URI: contact.URI, Params: contact.Params})
+	s.contact = sip.Contact{Display: a.Display, URI: a.URI, Params: a.Params}
+	s.invite = ackedBy(sent)
+	if err := l.add(s); err != nil {
+		return nil, final, wrap("invite", req, err)
+	}
+	return s, final, nil
+}

@@ -1,0 +1,163 @@
+package digest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/goparley/parley/sip"
+)
+
+// ServerConfig says who may pass a Server. Realm and one of Password and Key
+// are required.
+type ServerConfig struct {
+	// Realm is the protection domain, globally unique, best a domain name
+	// (RFC 3261 section 22.1).
+	Realm string
+
+	// Password returns the password of a user, or ErrUnknownUser. Any other
+	// error is a failure of the server and comes out of Verify. With the
+	// password "" nobody gets in.
+	Password func(ctx context.Context, user string) (string, error)
+
+	// Key is asked instead of Password where passwords are not kept. It
+	// returns H(user:realm:password) in lower case hex digits for an
+	// algorithm (never a "-sess" one: theirs is the same).
+	Key func(ctx context.Context, user string, algorithm Algorithm) (string, error)
+
+	// Algorithms are offered in this order and no others are accepted. Nil is
+	// SHA256 and MD5, which most phones still need (RFC 8760 section 2.3).
+	Algorithms []Algorithm
+
+	// Proxy makes the server one of a proxy: 407, Proxy-Authenticate and
+	// Proxy-Authorization in place of 401, WWW-Authenticate and Authorization.
+	Proxy bool
+
+	// Integrity offers qop=auth-int next to auth, which covers the body.
+	Integrity bool
+
+	// Secret is the key of the nonces, which servers that share a realm must
+	// share. Nil is a random one.
+	Secret []byte
+
+	// NonceLifetime is how long a nonce may be used. Zero is five minutes.
+	NonceLifetime time.Duration
+
+	// Nonces is of how many nonces at least it is remembered how often they
+	// were used, so that a request cannot be replayed; of twice as many at
+	// most, at some 50 bytes each. Past that, nonces that may have been
+	// forgotten are stale. It takes a transaction layer that absorbs
+	// retransmissions, and each server knows only what it saw itself. Zero
+	// keeps nothing: whoever overhears a request can repeat it until its
+	// nonce is too old.
+	Nonces int
+
+	// AcceptURI decides about credentials whose uri parameter does not equal
+	// the Request-URI by the rules of RFC 3261 section 19.1.4, as happens
+	// where a proxy on the way changed it (RFC 8760 section 2.6 item 6). Nil
+	// accepts none.
+	AcceptURI func(req *sip.Request, uri sip.URI) bool
+}
+
+// Server challenges requests and checks credentials. It keeps no state for a
+// challenge. It may be used by many goroutines.
+type Server struct {
+	config  ServerConfig
+	secret  []byte
+	dummy   string // the key of those who do not exist
+	replays *replays
+}
+
+// NewServer returns a server. It fails for a configuration without a realm or
+// a way to passwords, or with an unknown algorithm.
+func NewServer(config ServerConfig) (*Server, error) {
+	if config.Realm == "" || strings.ContainsAny(config.Realm, "\r\n\x00") {
+		return nil, fmt.Errorf("digest: bad realm %q", config.Realm)
+	}
+	if config.Password == nil && config.Key == nil {
+		return nil, errors.New("digest: neither Password nor Key")
+	}
+	if config.Algorithms == nil {
+		config.Algorithms = []Algorithm{SHA256, MD5}
+		if _, ok := lookupHash(string(MD5)); !ok {
+			config.Algorithms = config.Algorithms[:1]
+		}
+	}
+	config.Algorithms = append([]Algorithm(nil), config.Algorithms...)
+	for i, a := range config.Algorithms {
+		h, ok := lookupHash(string(a))
+		if !ok || a == "" {
+			return nil, fmt.Errorf("digest: unknown algorithm %q", a)
+		}
+		for _, b := range config.Algorithms[:i] {
+			if other, _ := lookupHash(string(b)); other == h {
+				return nil, fmt.Errorf("digest: algorithm %q twice", a)
+			}
+		}
+	}
+	if len(config.Algorithms) == 0 {
+		return nil, errors.New("digest: no algorithm")
+	}
+	if config.NonceLifetime <= 0 {
+		config.NonceLifetime = 5 * time.Minute
+	}
+	s := &Server{config: config, secret: append([]byte(nil), config.Secret...), dummy: rand.Text()}
+	if len(s.secret) == 0 {
+		s.secret = []byte(rand.Text() + rand.Text())
+	}
+	if config.Nonces > 0 {
+		s.replays = &replays{seen: recent[counts]{limit: config.Nonces}}
+	}
+	return s, nil
+}
+
+// Challenge returns the edits that put challenges for this realm into a 401 or
+// 407, one for each algorithm with the preferred one on top. stale tells the
+// client that its password may be right.
+func (s *Server) Challenge(stale bool) []sip.Edit {
+	nonce := s.newNonce(time.Now())
+	edits := make([]sip.Edit, 0, 3)
+	for _, a := range s.config.Algorithms {
+		b := appendQuoted(make([]byte, 0, 160), "realm", s.config.Realm)
+		b = appendQuoted(b, "nonce", nonce)
+		b = appendToken(b, "algorithm", string(a))
+		if s.config.Integrity {
+			b = appendQuoted(b, "qop", qopAuth+","+qopAuthInt)
+		} else {
+			b = appendQuoted(b, "qop", qopAuth)
+		}
+		if stale {
+			b = appendToken(b, "stale", "true")
+		}
+		text := sip.Challenge{Scheme: scheme, Params: sip.AuthParams(b)}
+		if s.config.Proxy {
+			edits = append(edits, sip.Add(sip.ProxyAuthenticate(text)))
+		} else {
+			edits = append(edits, sip.Add(sip.WWWAuthenticate(text)))
+		}
+	}
+	return edits
+}
+
+// Reply returns the response to a request that Verify refused with err: 401 or
+// 407 with challenges, 400 for credentials that are malformed or for another
+// Request-URI, and 500 where the server itself failed. For an ACK, which is
+// never answered, it returns nil.
+func (s *Server) Reply(req *sip.Request, err error) *sip.Response {
+	switch {
+	case req.Method() == sip.ACK:
+		return nil
+	case errors.Is(err, ErrNoCredentials), errors.Is(err, ErrRefused), errors.Is(err, ErrStale):
+		status := sip.StatusUnauthorized
+		if s.config.Proxy {
+			status = sip.StatusProxyAuthRequired
+		}
+		return req.Reply(status, s.Challenge(errors.Is(err, ErrStale))...)
+	case errors.Is(err, ErrMalformed), errors.Is(err, ErrWrongURI):
+		return req.Reply(sip.StatusBadRequest)
+	}
+	return req.Reply(sip.StatusServerInternalError)
+}

@@ -1,0 +1,24 @@
+// Package transaction runs SIP transactions: it retransmits, absorbs
+// retransmissions, acknowledges refusals and gives up in time.
+//
+// A Layer owns an Endpoint and every transaction on it. Requests that arrive
+// are given to Config.Handler, once each, with a Server to answer them by.
+// Requests of one's own are sent with Responses or Do, which run a client
+// transaction. Contexts tie the two together: the context of a server
+// transaction ends when the peer cancels it, and a client INVITE whose context
+// ends is cancelled. A proxy that passes one to the other forwards CANCEL
+// without a line of code.
+//
+//	layer, err := transaction.Listen(
+//		&transport.Config{Listen: []string{"udp:0.0.0.0:5060"}},
+//		&transaction.Config{Handler: func(tx *transaction.Server, req *sip.Request) {
+//			tx.Reply(sip.StatusNotFound)
+//		}})
+//
+// A live transaction is a state machine, a timer and its message; there is no
+// goroutine in it.
+//
+// The package follows RFC 3261 sections 8.2.2.2, 9 and 17, RFC 4320 and RFC
+// 6026, and tries the further targets of RFC 3263 section 4.3. What a request
+// means, dialogs and routes is for the layers above.
+package transaction

@@ -1,0 +1,211 @@
+package transaction
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+)
+
+// Server is a server transaction: a request that arrived, and the way to answer
+// it. For the ACK of a 2xx, which is part of no transaction, it can do all but
+// answer.
+type Server struct {
+	l   *Layer
+	in  *transport.Inbound
+	req *sip.Request
+	key serverKey
+
+	// Under the layer's lock.
+	merge    mergeKey
+	released bool // the next request of the call may start
+
+	mu        sync.Mutex
+	machine   machine // one of the two below, nil for an ACK
+	invite    inviteServer
+	nonInvite nonInviteServer
+	timer     *time.Timer
+	last      *sip.Response // what retransmissions are answered with
+	final     bool
+	cancelled bool
+	done      bool // terminated
+	ctx       context.Context
+	end       context.CancelCauseFunc
+}
+
+// serverContext is the key under which a server's context knows the server.
+type serverContext struct{}
+
+// Layer returns the layer that the transaction belongs to.
+func (s *Server) Layer() *Layer { return s.l }
+
+// Request returns the request.
+func (s *Server) Request() *sip.Request { return s.req }
+
+// Flow returns where the request came from.
+func (s *Server) Flow() transport.Flow { return s.in.Flow }
+
+// Context returns a context that ends when the peer cancels the request, with
+// the cause ErrCancelled, when the Layer is closed, and at the latest when the
+// handler has returned. Give it to Responses to have the CANCEL passed on.
+func (s *Server) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		ctx := context.WithValue(s.l.ctx, serverContext{}, s)
+		s.ctx, s.end = context.WithCancelCause(ctx)
+		if s.cancelled {
+			s.end(ErrCancelled)
+		}
+	}
+	return s.ctx
+}
+
+// Reply makes a response to the request and sends it.
+func (s *Server) Reply(status sip.Status, edits ...sip.Edit) error {
+	return s.Respond(s.req.Reply(status, edits...))
+}
+
+// Respond sends a response. Any number of provisional ones may come before the
+// final one; after it, only the 2xx of an INVITE may be sent again, by whoever
+// waits for its ACK (RFC 6026 section 7.1), and everything else is
+// ErrCompleted. ErrStatus is for a provisional response other than 100 to a
+// request that is no INVITE.
+func (s *Server) Respond(resp *sip.Response) error {
+	if err := resp.Err(); err != nil {
+		return err
+	}
+	if s.machine == nil {
+		return fmt.Errorf("respond to %s: %w", s.req.Method(), ErrCompleted)
+	}
+	defer s.l.release(s)
+	out := s.step(input{event: inRespond, status: int(resp.Status())}, resp)
+	if out.err != nil {
+		return fmt.Errorf("respond %d to %s: %w", resp.Status(), s.req.Method(), out.err)
+	}
+	return nil
+}
+
+// step runs the machine and does what it says. resp is the response given with
+// inRespond.
+func (s *Server) step(in input, resp *sip.Response) output {
+	if s.machine == nil {
+		return output{terminated: true}
+	}
+	s.mu.Lock()
+	out := s.machine.step(time.Now(), in)
+	if in.event == inRespond && out.err == nil {
+		s.final = s.final || resp.Status().Final()
+	}
+	var err error
+	switch out.send {
+	case sendResponse:
+		if resp == nil {
+			resp = s.last
+		} else if s.req.Method() != sip.INVITE || !resp.Status().Success() {
+			s.last = resp
+		}
+		err = s.l.ep.Respond(s.in, resp)
+	case sendTrying:
+		s.last = s.req.Reply(sip.StatusTrying)
+		err = s.l.ep.Respond(s.in, s.last)
+	}
+	if err != nil {
+		if after := s.machine.step(time.Now(), input{event: inTransportError}); !out.terminated {
+			out.next, out.terminated = after.next, after.terminated
+		}
+		out.err = fmt.Errorf("%w: %w", ErrTransport, err)
+	}
+	if out.terminated {
+		s.done = true
+		s.setTimer(time.Time{})
+	} else {
+		s.setTimer(out.next)
+	}
+	s.mu.Unlock()
+	if out.terminated {
+		s.forget()
+	}
+	return out
+}
+
+// setTimer sets the one timer of the transaction. It is called with s.mu held.
+func (s *Server) setTimer(next time.Time) {
+	switch {
+	case next.IsZero():
+		if s.timer != nil {
+			s.timer.Stop()
+		}
+	case s.timer == nil:
+		s.timer = time.AfterFunc(time.Until(next), func() { s.step(input{event: inTimer}, nil) })
+	default:
+		s.timer.Reset(time.Until(next))
+	}
+}
+
+// forget takes a terminated transaction out of the tables.
+func (s *Server) forget() {
+	s.l.mu.Lock()
+	if s.l.servers[s.key] == s {
+		delete(s.l.servers, s.key)
+	}
+	if s.l.merged[s.merge] == s {
+		delete(s.l.merged, s.merge)
+	}
+	s.l.mu.Unlock()
+}
+
+// cancel ends the context of an INVITE that has no final response yet.
+func (s *Server) cancel() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.final || s.cancelled {
+		return
+	}
+	s.cancelled = true
+	if s.end != nil {
+		s.end(ErrCancelled)
+	}
+}
+
+// run is the goroutine of the handler.
+func (s *Server) run() {
+	defer s.returned()
+	s.l.cfg.Handler(s, s.req)
+}
+
+// returned ends what the handler has left open. A panic in the handler is
+// logged with the request, and costs this request alone.
+func (s *Server) returned() {
+	if p := recover(); p != nil {
+		s.l.cfg.Logger.Error("panic in a handler", "panic", p,
+			"request", s.req.String(), "stack", string(debug.Stack()))
+	}
+	s.mu.Lock()
+	open, cancelled := s.machine != nil && !s.final && !s.done, s.cancelled
+	s.mu.Unlock()
+	if open {
+		status := sip.StatusServerInternalError
+		if cancelled {
+			status = sip.StatusRequestTerminated
+		}
+		if err := s.Reply(status); err != nil && !errors.Is(err, ErrCompleted) {
+			s.l.cfg.Logger.Warn("no response could be sent", "error", err, "call-id", s.req.CallID())
+		}
+	}
+	s.l.release(s)
+	s.mu.Lock()
+	if s.end != nil {
+		s.end(context.Canceled)
+	}
+	s.mu.Unlock()
+	s.l.mu.Lock()
+	s.l.handlers--
+	s.l.checkIdle()
+	s.l.mu.Unlock()
+}

@@ -1,0 +1,45 @@
+package ua
+
+import (
+	"context"
+	"errors"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
+)
+
+// Message is a MESSAGE that arrived (RFC 3428).
+type Message struct {
+	From        sip.Address // who says that they sent it
+	ContentType string      // "text/plain"
+	Body        string
+	Request     *sip.Request // all of it
+}
+
+// Message sends a text in a MESSAGE (RFC 3428). A nil error means that it was
+// accepted, by the peer or by a server that delivers it later (202). A refusal
+// is a *StatusError. contentType is "text/plain" for plain text.
+func (a *Agent) Message(ctx context.Context, target, contentType, body string) error {
+	req, err := a.newRequest(sip.MESSAGE, target, sip.Body{Type: contentType, Content: body})
+	if err != nil {
+		return err
+	}
+	_, err = a.do(ctx, req)
+	return err
+}
+
+func (a *Agent) message(tx *transaction.Server, req *sip.Request) {
+	contentType, err := sip.Get[sip.ContentType](req)
+	if err != nil && req.Body() != "" {
+		tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Content-Type"))
+		return
+	}
+	err = a.cfg.OnMessage(tx.Context(), Message{
+		From: sip.Address(req.From()), ContentType: contentType.Type, Body: req.Body(), Request: req,
+	})
+	status := sip.StatusOK
+	if err != nil && !errors.As(err, &status) {
+		status = sip.StatusServerInternalError
+	}
+	tx.Reply(status)
+}
