@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/goparley/parley/media"
 )
 
 // BaresipOptions are the options of StartBaresip.
@@ -149,13 +151,17 @@ func (b *Baresip) Expect(t testing.TB, typ string) Event {
 
 // Recording returns the sound that baresip received in its latest call. It is
 // complete when the call has ended.
-func (b *Baresip) Recording(t testing.TB) Sound {
+func (b *Baresip) Recording(t testing.TB) media.Clip {
 	t.Helper()
 	path, err := b.recording()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ReadWAV(t, path)
+	clip, err := media.OpenWAV(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clip
 }
 
 // Heard returns how long the recording of the latest call is by now.
@@ -168,7 +174,8 @@ func (b *Baresip) Heard() time.Duration {
 	if err != nil {
 		return 0
 	}
-	return time.Duration(info.Size()) * time.Second / (8000 * 2) // 8 kHz, 16 bits: see baresip.config
+	const size = 2 // 16 bits a sample, and one channel: see baresip.config
+	return time.Duration(info.Size()) * time.Second / (media.SampleRate * size)
 }
 
 // recording returns the newest of the files named dump-TIME-...-dec.wav.

@@ -12,7 +12,7 @@
 //		proxy := interop.StartKamailio(t, nil)
 //		bob := interop.StartBaresip(t, &interop.BaresipOptions{User: "bob", Proxy: proxy.Addr, Tone: 440})
 //		...
-//		if share := bob.Recording(t).Tone(600); share < 0.9 { ... }
+//		if level := media.ToneLevel(bob.Recording(t), 600); level < 0.9 { ... }
 //	}
 //
 // The tests run where PARLEY_INTEROP=1 is set. There a peer that is not
