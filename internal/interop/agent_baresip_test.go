@@ -76,6 +76,7 @@ func TestBaresipCalls(t *testing.T) {
 				peer.Expect(t, "CALL_ESTABLISHED")
 				talk(t, heard, peer)
 				peer.Hangup(t)
+				peer.Expect(t, "CALL_CLOSED")
 				wantError(t, <-ended, ua.ErrHungUp)
 				hears(t, user, heard.Clip(), 600, 440)
 				hears(t, caller, peer.Recording(t), 440, 600)

@@ -26,6 +26,7 @@ func TestBaresipCallsBaresip(t *testing.T) {
 		t.Fatalf("after 10 s alice heard %v and bob %v", alice.Heard(), bob.Heard())
 	}
 	alice.Hangup(t)
+	alice.Expect(t, "CALL_CLOSED")
 	bob.Expect(t, "CALL_CLOSED")
 
 	hears(t, "alice", alice.Recording(t), 600, 440)
