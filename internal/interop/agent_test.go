@@ -48,8 +48,7 @@ func pickUp(ctx context.Context, in *ua.Invitation) error {
 }
 
 // capturing runs a test while what it sends is captured, and lets tshark judge
-// that: no malformed packet, no expert's error. The SIP port of every agent and
-// peer goes to addrs.
+// that: no malformed packet, no expert's error.
 func capturing(t *testing.T, test func(t *testing.T)) interop.Verdict {
 	t.Helper()
 	capture := interop.StartCapture(t)
