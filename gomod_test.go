@@ -34,7 +34,8 @@ func TestWhatAProgramLinks(t *testing.T) {
 	} {
 		t.Run(c.imports, func(t *testing.T) {
 			t.Parallel()
-			for _, linked := range strings.Fields(linkedBy(t, c.imports)) {
+			program := fmt.Sprintf("package main\n\nimport _ %q\n\nfunc main() {}\n", module+"/"+c.imports)
+			for _, linked := range strings.Fields(linkedBy(t, program)) {
 				pkg, mod, _ := strings.Cut(linked, "@")
 				if mod == "" {
 					if pkg == "testing" {
@@ -57,10 +58,24 @@ func TestWhatAProgramLinks(t *testing.T) {
 	}
 }
 
-// linkedBy builds a program in a module of its own that imports a package of
-// ours, and returns what it is made of: package@module for each package, and
-// package@ for those of the standard library.
-func linkedBy(t *testing.T, pkg string) string {
+// The program in the README is one: it builds as it stands there.
+func TestReadmeProgram(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, program, ok := strings.Cut(string(readme), "```go\n")
+	program, _, end := strings.Cut(program, "```\n")
+	if !ok || !end {
+		t.Fatal("no Go program in README.md")
+	}
+	linkedBy(t, program)
+}
+
+// linkedBy builds a program in a module of its own that requires ours, and
+// returns what it is made of: package@module for each package, and package@
+// for those of the standard library.
+func linkedBy(t *testing.T, program string) string {
 	t.Helper()
 	root, err := filepath.Abs(".")
 	if err != nil {
@@ -77,7 +92,7 @@ func linkedBy(t *testing.T, pkg string) string {
 		"go.mod": fmt.Sprintf("module throwaway.example\n\ngo 1.26.0\n\nrequire %s v0.0.0\n\nreplace %s => %s\n",
 			module, module, root),
 		"go.sum":  string(sums),
-		"main.go": fmt.Sprintf("package main\n\nimport _ %q\n\nfunc main() {}\n", module+"/"+pkg),
+		"main.go": program,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
