@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/goparley/parley/sip"
 )
@@ -60,6 +61,9 @@ func (f Flow) String() string {
 //
 // A nil error means that the message was handed to the socket or queued for the
 // connection; a connection that fails later is reported to Config.Closed.
+// ErrNoFlow means that the connection is gone, ErrBacklog that its peer does
+// not read, and ErrClosed that the Endpoint is closed. What the network says of
+// a datagram is a *net.OpError; an ICMP answer to it is not waited for.
 func (e *Endpoint) Send(f Flow, m sip.Message) error {
 	if err := m.Err(); err != nil {
 		return err
@@ -67,9 +71,13 @@ func (e *Endpoint) Send(f Flow, m sip.Message) error {
 	if f.via == nil {
 		return ErrNoFlow
 	}
+	now := time.Now() // before the answer to it
 	if err := f.via.send(m.String(), f.remote); err != nil {
+		if e.ctx.Err() != nil {
+			return ErrClosed
+		}
 		return err
 	}
-	e.traceSent(f, m)
+	e.traceSent(f, m, now)
 	return nil
 }

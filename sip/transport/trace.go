@@ -41,10 +41,11 @@ type Stats struct {
 	MalformedResponses uint64 // dropped
 	StrayResponses     uint64 // dropped: the topmost Via is not ours (RFC 3261 section 18.1.2)
 	UnframedStreams    uint64 // connections closed because their stream made no sense
+	RefusedConns       uint64 // connections closed at once: there were Config.MaxConns
 }
 
 type counters struct {
-	received, sent, malformedRequests, malformedResponses, strayResponses, unframedStreams atomic.Uint64
+	received, sent, malformedRequests, malformedResponses, strayResponses, unframedStreams, refusedConns atomic.Uint64
 }
 
 // Stats returns the counters as they stand.
@@ -56,6 +57,7 @@ func (e *Endpoint) Stats() Stats {
 		MalformedResponses: e.count.malformedResponses.Load(),
 		StrayResponses:     e.count.strayResponses.Load(),
 		UnframedStreams:    e.count.unframedStreams.Load(),
+		RefusedConns:       e.count.refusedConns.Load(),
 	}
 }
 
@@ -66,10 +68,10 @@ func (e *Endpoint) traceReceived(in *Inbound, text string) {
 	}
 }
 
-func (e *Endpoint) traceSent(f Flow, m sip.Message) {
+func (e *Endpoint) traceSent(f Flow, m sip.Message, at time.Time) {
 	e.count.sent.Add(1)
 	if t := e.cfg.Trace; t != nil && t.Sent != nil {
-		t.Sent(f.trace(time.Now(), m, m.String(), nil))
+		t.Sent(f.trace(at, m, m.String(), nil))
 	}
 }
 
