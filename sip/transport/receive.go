@@ -138,7 +138,7 @@ func stampedVia(via sip.Via, from netip.AddrPort) sip.Via {
 	}
 	// With rport, received is there even if it says nothing new.
 	if rport || err != nil || host.Unmap() != from.Addr() {
-		via.Params = via.Params.With("received", from.Addr().WithZone("").String())
+		via.Params += sip.Params(";received=" + from.Addr().WithZone("").String())
 	}
 	return via
 }
