@@ -95,10 +95,17 @@ func (e *Endpoint) malformed(f Flow, text string, err error) {
 		return
 	}
 	e.count.malformedRequests.Add(1)
-	if reply := syntax.Reply(); reply != nil {
-		via := stampedVia(reply.Via(), f.remote)
-		e.Send(responseFlow(via, f), reply.With(sip.Pop("Via"), sip.Push(via)))
+	reply := syntax.Reply()
+	if reply == nil {
+		return
 	}
+	// What is broken in the request is as broken in the answer, and can keep
+	// it from being edited. It then goes back with the Via as it came.
+	via := stampedVia(reply.Via(), f.remote)
+	if stamped := reply.With(sip.Pop("Via"), sip.Push(via)); stamped.Err() == nil {
+		reply = stamped
+	}
+	e.Send(responseFlow(via, f), reply)
 }
 
 // isResponse reports whether text starts as a response does.

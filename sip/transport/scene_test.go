@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -359,4 +360,19 @@ func (n *countingNetwork) DialContext(ctx context.Context, network, address stri
 		n.dials.Add(1)
 	}
 	return n.Network.DialContext(ctx, network, address)
+}
+
+// twoAddresses is a machine with two addresses, the second of which leads
+// nowhere.
+type twoAddresses struct {
+	Network
+	second Network
+}
+
+func (n twoAddresses) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	pc, err := n.Network.ListenPacket(ctx, network, address)
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return n.second.ListenPacket(ctx, network, address)
+	}
+	return pc, err
 }
