@@ -2,7 +2,6 @@ package transport
 
 import (
 	"net/netip"
-	"time"
 
 	"github.com/goparley/parley/sip"
 )
@@ -19,6 +18,8 @@ type Flow struct {
 type carrier interface {
 	transport() string
 	localAddr() netip.AddrPort
+	// sendable returns the error that send would return now, if it is known.
+	sendable(size int) error
 	// send writes a message. It does not wait for the peer.
 	send(text string, to netip.AddrPort) error
 }
@@ -71,13 +72,16 @@ func (e *Endpoint) Send(f Flow, m sip.Message) error {
 	if f.via == nil {
 		return ErrNoFlow
 	}
-	now := time.Now() // before the answer to it
-	if err := f.via.send(m.String(), f.remote); err != nil {
-		if e.ctx.Err() != nil {
-			return ErrClosed
-		}
-		return err
+	text := m.String()
+	err := f.via.sendable(len(text))
+	if err == nil {
+		e.traceSending(f, m) // before there can be an answer to it
+		err = f.via.send(text, f.remote)
 	}
-	e.traceSent(f, m, now)
-	return nil
+	if err == nil {
+		e.count.sent.Add(1)
+	} else if e.ctx.Err() != nil {
+		err = ErrClosed
+	}
+	return err
 }

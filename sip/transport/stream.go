@@ -150,16 +150,30 @@ func (r patientReader) Read(b []byte) (int, error) {
 	}
 }
 
+func (c *streamConn) sendable(size int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.room(size)
+}
+
+// room says why size more bytes cannot be queued. c.mu is held.
+func (c *streamConn) room(size int) error {
+	if c.err != nil {
+		return fmt.Errorf("%w: %w", ErrNoFlow, c.err)
+	}
+	if len(c.unsent)+size > maxUnsent {
+		return ErrBacklog
+	}
+	return nil
+}
+
 // send queues text. What is queued while a write is under way goes out in one
 // piece with it.
 func (c *streamConn) send(text string, _ netip.AddrPort) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
-		return fmt.Errorf("%w: %w", ErrNoFlow, c.err)
-	}
-	if len(c.unsent)+len(text) > maxUnsent {
-		return ErrBacklog
+	if err := c.room(len(text)); err != nil {
+		return err
 	}
 	c.unsent = append(c.unsent, text...)
 	if len(text) > len("\r\n") {
