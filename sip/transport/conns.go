@@ -158,7 +158,6 @@ func (e *Endpoint) startConn(c *streamConn) bool {
 		e.accepted++
 	}
 	e.open[c] = struct{}{}
-	e.addHost(hostText(c.local.Addr().WithZone("").String()))
 	e.tasks.Go(c.read) // ends when the connection is closed, by either side
 	return true
 }

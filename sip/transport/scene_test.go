@@ -339,8 +339,8 @@ func (s *scene) tables(in *inbox, conns, routes int) {
 	if got := len(in.open); got != conns {
 		s.Errorf("%d connections open, want %d", got, conns)
 	}
-	if got := len(in.routes); got != routes {
-		s.Errorf("%d routes in the table, want %d", got, routes)
+	if got := len(in.routes); got > routes {
+		s.Errorf("%d routes in the table, want at most %d", got, routes)
 	}
 }
 

@@ -70,6 +70,7 @@ func (e *Endpoint) prepare(ctx context.Context, r *sip.Request, to resolve.Targe
 	if err != nil {
 		return Flow{}, nil, err
 	}
+	e.noteHost(host)
 	via := sip.Via{
 		Transport: flow.Transport(), Host: host, Port: port,
 		// rport costs nothing and is what gets the response through a NAT

@@ -121,7 +121,6 @@ func (e *Endpoint) route(ctx context.Context, peer netip.AddrPort) (netip.Addr, 
 		clear(e.routes)
 	}
 	e.routes[peer.Addr()] = route{local, now.Add(routeAge)}
-	e.addHost(hostText(local.WithZone("").String()))
 	return local, nil
 }
 
@@ -129,8 +128,16 @@ func (e *Endpoint) route(ctx context.Context, peer netip.AddrPort) (netip.Addr, 
 // this machine, which are few, but may change for as long as it runs.
 const maxHosts = 1024
 
-// addHost notes a host that we put into Vias. e.mu is held, or the Endpoint is
-// not in use yet.
+// noteHost notes a host that we put into a Via.
+func (e *Endpoint) noteHost(host string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.hosts[host]; !ok {
+		e.addHost(host)
+	}
+}
+
+// addHost does it while e.mu is held, or the Endpoint is not in use yet.
 func (e *Endpoint) addHost(host string) {
 	if len(e.hosts) >= maxHosts {
 		clear(e.hosts)

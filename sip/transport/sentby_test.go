@@ -195,7 +195,7 @@ func TestManyPeersLeaveNoState(t *testing.T) {
 			pc.Close()
 		}
 		s.stats(e, Stats{Received: 2 * peers, Sent: peers, MalformedRequests: peers, StrayResponses: peers})
-		s.tables(e, 0, 0)
+		s.tables(e, 0, maxRoutes)
 		for i := range peers {
 			if _, _, err := e.SendRequest(background, outgoing(t), target("UDP", fmt.Sprintf("10.%d.%d.1:5060", i/250, i%250)), "z9hG4bK1"); err != nil {
 				t.Fatal(err)
