@@ -32,13 +32,21 @@ type conns struct {
 
 func newConns() conns { return conns{open: map[endpoints]*conn{}} }
 
+// key returns the ends of a connection that a packet is of.
+func (o packetTo) key() endpoints {
+	if o.to.Compare(o.from) < 0 {
+		return endpoints{o.to, o.from}
+	}
+	return endpoints{o.from, o.to}
+}
+
+// forget ends a connection. The next packet with its addresses begins another.
+func (t *conns) forget(o packetTo) { delete(t.open, o.key()) }
+
 // between returns the connection of a packet. One that is new begins with a
 // handshake (RFC 9293 section 3.5).
 func (t *conns) between(o packetTo) *conn {
-	key := endpoints{o.from, o.to}
-	if o.to.Compare(o.from) < 0 {
-		key = endpoints{o.to, o.from}
-	}
+	key := o.key()
 	if c := t.open[key]; c != nil {
 		return c
 	}

@@ -53,13 +53,14 @@ func (o packetTo) datagram(text string) {
 
 // The flags of a segment (RFC 9293 section 3.1).
 const (
+	flagFIN = 0x01
 	flagSYN = 0x02
 	flagPSH = 0x08
 	flagACK = 0x10
 )
 
 // segments writes text on the connection between the two ends, from the one to
-// the other: in one segment, unless it is large. No text is one empty segment.
+// the other: in one segment, unless it is large.
 func (o packetTo) segments(text string) {
 	c := o.p.conns.between(o)
 	seq, ack := c.ends(o.from)
@@ -67,7 +68,7 @@ func (o packetTo) segments(text string) {
 		piece := text[:min(len(text), maxSegment)]
 		text = text[len(piece):]
 		flags := byte(flagACK)
-		if text == "" && piece != "" {
+		if text == "" {
 			flags |= flagPSH
 		}
 		o.segment(flags, *seq, *ack, piece)
@@ -77,6 +78,15 @@ func (o packetTo) segments(text string) {
 			return
 		}
 	}
+}
+
+// finish ends the connection from the receiving side.
+func (o packetTo) finish() {
+	c := o.p.conns.between(o)
+	seq, ack := c.ends(o.to)
+	o.from, o.to, o.dir = o.to, o.from, outbound
+	o.segment(flagFIN|flagACK, *seq, *ack, "")
+	o.p.conns.forget(o)
 }
 
 // segment writes one TCP segment (RFC 9293 section 3.1).

@@ -16,8 +16,8 @@ import (
 // datagram for each message by UDP, one or more segments of a connection for
 // each by TCP. Packets are those of IP without a link layer (LINKTYPE_RAW),
 // with checksums, and say whether they came in or went out. What was malformed
-// has a comment that tells why; for a stream that could not be framed that is a
-// comment on an empty segment.
+// has a comment that tells why; for a stream that could not be framed it is on
+// the segment that ends the connection, as the bytes are not known.
 //
 // Connections begin with a handshake where the first message of one is seen.
 // Sequence numbers are counted from what was recorded.
@@ -97,10 +97,13 @@ func (p *Pcapng) record(m transport.TraceMessage, from, to netip.AddrPort, dir d
 		comment = m.Err.Error()
 	}
 	out := packetTo{p: p, at: m.Time, from: from, to: to, dir: dir, comment: comment}
-	if m.Transport == "UDP" {
+	switch {
+	case m.Transport == "UDP":
 		out.datagram(m.Text)
-	} else {
+	case m.Text != "":
 		out.segments(m.Text)
+	default:
+		out.finish()
 	}
 }
 
