@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"net/netip"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -101,11 +99,10 @@ func (e *Endpoint) malformed(f Flow, text string, err error) {
 	}
 	// What is broken in the request is as broken in the answer, and can keep
 	// it from being edited. It then goes back with the Via as it came.
-	via := stampedVia(reply.Via(), f.remote)
-	if stamped := reply.With(sip.Pop("Via"), sip.Push(via)); stamped.Err() == nil {
+	if stamped := reply.With(popVia, sip.Push(stampedVia{reply.Via(), f.remote})); stamped.Err() == nil {
 		reply = stamped
 	}
-	e.Send(responseFlow(via, f), reply)
+	e.Send(responseFlow(reply.Via(), f), reply)
 }
 
 // isResponse reports whether text starts as a response does.
@@ -121,31 +118,4 @@ func (e *Endpoint) unstamped(f Flow, r *sip.Request) {
 	if r.Method() != sip.ACK {
 		e.Send(responseFlow(r.Via(), f), r.Reply(sip.StatusMessageTooLarge))
 	}
-}
-
-// stamp notes in the topmost Via where a request came from (RFC 3261 section
-// 18.2.1, RFC 3581 section 4).
-func stamp(r *sip.Request, from netip.AddrPort) *sip.Request {
-	via := r.Via()
-	stamped := stampedVia(via, from)
-	if stamped == via {
-		return r
-	}
-	return r.With(sip.Pop("Via"), sip.Push(stamped))
-}
-
-func stampedVia(via sip.Via, from netip.AddrPort) sip.Via {
-	host, err := netip.ParseAddr(trimBrackets(via.Host))
-	_, rport := via.RPort()
-	// A received that the client wrote itself could send the response to
-	// anybody.
-	via.Params = via.Params.Without("received")
-	if rport {
-		via.Params = via.Params.With("rport", strconv.Itoa(int(from.Port())))
-	}
-	// With rport, received is there even if it says nothing new.
-	if rport || err != nil || host.Unmap() != from.Addr() {
-		via.Params += sip.Params(";received=" + from.Addr().WithZone("").String())
-	}
-	return via
 }
