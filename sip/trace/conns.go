@@ -62,7 +62,7 @@ func (t *conns) between(o packetTo) *conn {
 	t.open[key] = c
 	t.order = append(t.order, key)
 
-	o.comment = ""
+	o = o.uncommented()
 	back := o
 	back.from, back.to, back.dir = o.to, o.from, inbound+outbound-o.dir
 	o.segment(flagSYN, client, 0, "")

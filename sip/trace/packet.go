@@ -27,6 +27,12 @@ type packetTo struct {
 	comment  string
 }
 
+// uncommented returns the same without the comment, which belongs to one packet.
+func (o packetTo) uncommented() packetTo {
+	o.comment = ""
+	return o
+}
+
 // datagram writes a UDP datagram (RFC 768).
 func (o packetTo) datagram(text string) {
 	most := maxDatagram
@@ -73,10 +79,10 @@ func (o packetTo) segments(text string) {
 		}
 		o.segment(flags, *seq, *ack, piece)
 		*seq += uint32(len(piece))
-		o.comment = ""
 		if text == "" {
 			return
 		}
+		o = o.uncommented()
 	}
 }
 

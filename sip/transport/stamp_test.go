@@ -45,7 +45,7 @@ func TestStamp(t *testing.T) {
 			"SIP/2.0/UDP [::ffff:192.0.2.4]:5060;branch=z9hG4bK1", "SIP/2.0/UDP [::ffff:192.0.2.4]:5060;branch=z9hG4bK1"},
 		{"parameters that look like others", "192.0.2.4:5060",
 			`SIP/2.0/UDP a;x="\";received=1;";receivedby=b ; rport ;Received=203.0.113.9`,
-			`SIP/2.0/UDP a;x="\";received=1;";receivedby=b;rport=5060;received=192.0.2.4`},
+			`SIP/2.0/UDP a;x="\";received=1;";receivedby=b ;rport=5060;received=192.0.2.4`},
 		{"only the topmost", "192.0.2.4:5060",
 			"SIP/2.0/UDP a;branch=z9hG4bK1, SIP/2.0/UDP b;received=203.0.113.9;branch=z9hG4bK2",
 			"SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.4"},
