@@ -1,8 +1,13 @@
 package transport
 
 import (
+	"context"
+	"net"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // Datagrams that are no message, or not quite one, and what becomes of each.
@@ -110,4 +115,49 @@ func TestMalformedRequestIsAnsweredToItsSource(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An error of a read, such as an ICMP message that some systems report there,
+// ends nothing, and one that stays does not spin. The socket is a bare
+// net.PacketConn.
+func TestReadErrors(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		var e *inbox
+		network := &unreliable{Network: s.bob}
+		e = s.listen(&Config{Network: network, Listen: []string{"udp:" + bobAddr}, Handle: func(in *Inbound) { ok(&e)(in) }})
+		s.wait(time.Second)
+		if reads := network.conn.reads.Load(); reads != 50 {
+			t.Errorf("%d reads, want 49 that fail and one that waits", reads)
+		}
+		s.at(time.Second)
+		alice := s.socket(s.alice, aliceAddr)
+		alice.send(message(options), bobAddr)
+		if text, _ := alice.receive(); !strings.HasPrefix(text, "SIP/2.0 200 ") {
+			t.Errorf("answered %q, want a 200", text)
+		}
+	})
+}
+
+// unreliable has datagram sockets that fail to read at first.
+type unreliable struct {
+	Network
+	conn *unreliableConn
+}
+
+func (n *unreliable) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	pc, err := n.Network.ListenPacket(ctx, network, address)
+	n.conn = &unreliableConn{PacketConn: pc}
+	return n.conn, err
+}
+
+type unreliableConn struct {
+	net.PacketConn
+	reads atomic.Int64
+}
+
+func (c *unreliableConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	if c.reads.Add(1) < 50 {
+		return 0, nil, &net.OpError{Op: "read", Net: "udp", Err: syscall.ECONNREFUSED}
+	}
+	return c.PacketConn.ReadFrom(b)
 }
