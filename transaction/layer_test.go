@@ -47,7 +47,7 @@ func listen(t testing.TB, host *siptest.Host, cfg *Config) *Layer {
 		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	at := netip.AddrPortFrom(host.Addr(), 5060).String()
-	l, err := Listen(&transport.Config{Listen: []string{"udp:" + at, "tcp:" + at}, Network: host}, cfg)
+	l, err := Listen(&transport.Config{Listen: []string{"udp:" + at, "tcp:" + at}, Network: host, Logger: cfg.Logger}, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

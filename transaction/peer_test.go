@@ -85,7 +85,7 @@ func (p *peer) within(d time.Duration) sip.Message {
 	p.conn.SetReadDeadline(time.Now().Add(d))
 	buf := make([]byte, 65536)
 	n, _, err := p.conn.ReadFrom(buf)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	if err != nil {
