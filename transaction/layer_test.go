@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +42,7 @@ func listen(t testing.TB, host *siptest.Host, cfg *Config) *Layer {
 		cfg = &Config{}
 	}
 	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	at := netip.AddrPortFrom(host.Addr(), 5060).String()
 	l, err := Listen(&transport.Config{Listen: []string{"udp:" + at, "tcp:" + at}, Network: host, Logger: cfg.Logger}, cfg)
@@ -244,37 +242,4 @@ func TestListenWithoutTransport(t *testing.T) {
 	if _, err := Listen(nil, nil); err == nil {
 		t.Error("Listen(nil, nil) = nil error")
 	}
-}
-
-// Ten thousand calls that ring and ten thousand that wait for a response have
-// no goroutine of ours.
-func TestPendingTransactionsHaveNoGoroutine(t *testing.T) {
-	story(t, func(t *testing.T, n *siptest.Network) {
-		before := runtime.NumGoroutine()
-		l := listen(t, n.Host(bobAddr), nil)
-		flow := alicePeer(t, n).flowTo(t, l)
-		sockets := runtime.NumGoroutine() - before
-		const calls = 10000
-		for i := range calls {
-			r := request(sip.INVITE, bobURI, sip.CallID(fmt.Sprint(i)), sip.Push(sip.Via{
-				Transport: "UDP", Host: aliceAddr, Params: sip.Params(fmt.Sprintf(";branch=z9hG4bK%d", i))}))
-			in := &transport.Inbound{Message: r, Flow: flow}
-			key := serverKeyOf(r)
-			s := newServer(l, in, r, key)
-			s.mu.Lock()
-			l.mu.Lock()
-			l.servers[key] = s
-			l.bytes += s.bytes()
-			l.mu.Unlock()
-			s.begin()
-			c := newClient(l, r, r, flow, newBranch())
-			l.add(c)
-			c.step(input{event: inStart}, nil)
-		}
-		synctest.Wait()
-		if got := runtime.NumGoroutine() - before; got > sockets {
-			t.Errorf("%d goroutines with %d transactions, want the %d of the sockets", got, 2*calls, sockets)
-		}
-		l.Close()
-	})
 }

@@ -12,9 +12,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/siptest"
-	"github.com/goparley/parley/sip/transport"
 )
 
 // peer is a UDP socket that says what it is told to say.
@@ -44,17 +42,6 @@ func alicePeer(t testing.TB, n *siptest.Network) *peer {
 
 func bobPeer(t testing.TB, n *siptest.Network) *peer {
 	return newPeer(t, n.Host(bobAddr), aliceAddr)
-}
-
-// flowTo returns a layer's flow to this peer.
-func (p *peer) flowTo(t testing.TB, l *Layer) transport.Flow {
-	t.Helper()
-	to := resolve.Target{Transport: "UDP", Addr: p.addr}
-	flow, _, err := l.Endpoint().Prepare(context.Background(), request(sip.OPTIONS, bobURI), to, newBranch())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return flow
 }
 
 // with puts a Via with this branch on a request.
