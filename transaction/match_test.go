@@ -1,7 +1,9 @@
 package transaction
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -85,14 +87,18 @@ func TestPeerWithoutCookie(t *testing.T) {
 				via := sip.Push(sip.Via{Transport: "UDP", Host: aliceAddr, Params: sip.Params(branch)})
 				invite := request(sip.INVITE, bobURI, via)
 				alice.send(invite)
-				busy := alice.response("486 INVITE")
+				first := alice.response("486 INVITE")
 				alice.send(invite)
 				alice.response("486 INVITE")
-				alice.send(ackFor(invite, busy))
-				alice.expectAll(time.Minute, "")
 				// Another call with the same Via is another transaction.
-				alice.send(invite.With(sip.CallID("call-2")))
-				alice.send(ackFor(invite.With(sip.CallID("call-2")), alice.response("486 INVITE")))
+				other := invite.With(sip.CallID("call-2"))
+				alice.send(other)
+				second := alice.response("486 INVITE")
+				if second.CallID() != "call-2" {
+					t.Errorf("the second call got the response of %s", second.CallID())
+				}
+				alice.send(ackFor(invite, first), ackFor(other, second))
+				alice.expectAll(time.Minute, "")
 				j.check(t, "INVITE", "INVITE")
 			})
 		})
@@ -173,5 +179,79 @@ func TestStrayResponses(t *testing.T) {
 		}()
 		expect(t, alice, request(sip.INVITE, bobURI), "486")
 		<-done
+	})
+}
+
+// Requests and responses of the kind that took other stacks down: each gets an
+// answer or none, nothing panics, nothing is left, and the next one is served.
+func TestHostileMessages(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var log bytes.Buffer
+		l := listen(t, n.Host(bobAddr), &Config{
+			Logger:  slog.New(slog.NewTextHandler(&log, nil)),
+			Handler: answer(486),
+		})
+		alice := alicePeer(t, n)
+		text := func(start, via, to, cseq string) string {
+			return start + "\r\nVia: " + via + "\r\nFrom: <sip:a@a.example>;tag=1\r\nTo: " + to +
+				"\r\nCall-ID: 1\r\nCSeq: " + cseq + "\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+		}
+		const (
+			uri = " sip:bob@192.0.2.2 SIP/2.0"
+			via = "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK"
+			bob = "<sip:bob@192.0.2.2>"
+		)
+		for i, m := range []string{
+			text("INVITE"+uri, "SIP/2.0/UDP 192.0.2.1", bob, "1 INVITE"),
+			text("INVITE"+uri, via, bob, "2 INVITE"),
+			text("INVITE"+uri, "SIP/2.0/UDP 192.0.2.1;branch=", bob, "3 INVITE"),
+			text("INVITE"+uri, via+"x;received=192.0.2.77;rport=1", bob, "4 INVITE"),
+			text("INVITE"+uri, via+"y, "+via+"y, "+via+"y", bob, "2147483647 INVITE"),
+			text("INVITE"+uri, via+"z", bob, "2147483648 INVITE"),
+			text("INVITE"+uri, via+"m", bob, "5 ACK"),
+			text("ACK"+uri, via+"y", bob, "2147483647 ACK"),
+			text("ACK"+uri, via+"nobody's", bob+";tag=1", "6 ACK"),
+			text("CANCEL"+uri, via+"nobody's", bob, "6 CANCEL"),
+			text("CANCEL"+uri, via+"y", bob, "7 CANCEL"),
+			text("MESSAGE tel:+1 SIP/2.0", via+"tel", bob, "8 MESSAGE"),
+			text("MESSAGE x:y SIP/2.0", via+"scheme", bob, "9 MESSAGE"),
+			text("SIP/2.0 200 OK", via+"r", bob, "1 INVITE"),
+			text("SIP/2.0 200 OK", via+"r", bob, "1 ACK"),
+			text("SIP/2.0 699 ", via+"r", bob, "1 CANCEL"),
+			text("SIP/2.0 99 OK", via+"r", bob, "1 INVITE"),
+			text("INVITE"+uri, via+strings.Repeat("a", 60000), bob, "10 INVITE"),
+			"INVITE", "\r\n\r\n", "\x00\x01\x00\x00",
+		} {
+			alice.sendText(m)
+			alice.all(time.Minute)
+			alice.send(alice.with(fmt.Sprint("z9hG4bK-next", i), request(sip.OPTIONS, bobURI, sip.CallID(fmt.Sprint(i)))))
+			alice.response("200 OPTIONS")
+		}
+		nothingLeft(t, l)
+		if log.Len() > 0 {
+			t.Errorf("the log says\n%s", log.String())
+		}
+	})
+}
+
+// A 2xx without a tag in its To, and a retransmission that differs from the
+// first, are for the user to judge.
+func TestStrangeSuccess(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		bob := bobPeer(t, n)
+		alice := listen(t, n.Host(aliceAddr), &Config{Accepted: func(_ *sip.Request, resp *sip.Response) {
+			contact, _ := resp.Value("Contact")
+			j.note("%s", contact)
+		}})
+		go func() {
+			ok := bob.request(sip.INVITE).Reply(sip.StatusOK)
+			to := ok.To()
+			to.Params = to.Params.Without("tag")
+			bob.send(ok.With(to), ok.With(sip.Field{Name: "Contact", Value: "<sip:other.example>"}))
+		}()
+		expect(t, alice, request(sip.INVITE, bobURI), "200")
+		pass(time.Second)
+		j.check(t, "<sip:other.example>")
 	})
 }

@@ -111,3 +111,19 @@ func TestMemoryOfTransactions(t *testing.T) {
 		runtime.KeepAlive(requests)
 	})
 }
+
+// A request in and its response out allocate the response, the transaction, its
+// timer and its place in the tables.
+func TestAllocationsOfServer(t *testing.T) {
+	const runs, limit = 1000, 12
+	l, flow := alone(t, &Config{Handler: answer(200)})
+	requests := invites(runs + 1) // one to warm up
+	got := testing.AllocsPerRun(runs, func() {
+		l.handle(&transport.Inbound{Message: requests[0], Flow: flow})
+		requests = requests[1:]
+		until(t, l, func() bool { return l.handlers == 0 })
+	})
+	if got > limit {
+		t.Errorf("%v allocations, want %d at most", got, limit)
+	}
+}

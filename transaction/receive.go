@@ -61,11 +61,15 @@ func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 // acknowledged hands an ACK without a transaction to a handler.
 func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 	l.mu.Lock()
+	refusing := time.Since(l.refused) < l.timers.H
+	l.mu.Unlock()
+	if refusing && isRefusalACK(r) {
+		return
+	}
+	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case l.closed, l.handlers >= l.cfg.MaxHandlers:
-	case time.Since(l.refused) < l.timers.H && isRefusalACK(r):
-	default:
+	// Too many: the 2xx will come again, and so will its ACK.
+	if !l.closed && l.handlers < l.cfg.MaxHandlers {
 		l.dispatch(&Server{l: l, in: in, req: r})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -302,6 +303,30 @@ func TestRespondErrors(t *testing.T) {
 		if err := tx.Reply(200); !errors.Is(err, transport.ErrClosed) {
 			t.Errorf("Reply after Close = %v, want %v", err, transport.ErrClosed)
 		}
+	})
+}
+
+// A response cannot be sent: the handler is told, and the transaction stays to
+// absorb retransmissions (RFC 6026 section 8.8).
+func TestRespondTransportError(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			j.note("%s from %s", req.Method(), tx.Flow().RemoteAddr())
+			err := tx.Reply(sip.StatusOK)
+			var op *net.OpError
+			if !errors.Is(err, ErrTransport) || !errors.As(err, &op) {
+				t.Errorf("Reply = %v, want %v with a *net.OpError", err, ErrTransport)
+			}
+		}})
+		alice := alicePeer(t, n)
+		unreachable := sip.Via{Transport: "UDP", Host: aliceAddr, Params: ";branch=z9hG4bK1;maddr=[ff02::1]"}
+		options := request(sip.OPTIONS, bobURI, sip.Push(unreachable))
+		for range 3 {
+			alice.send(options)
+			alice.expectAll(time.Second, "")
+		}
+		j.check(t, "OPTIONS from 192.0.2.1:5060")
 	})
 }
 
