@@ -66,19 +66,29 @@ func (p *peer) sendText(text string) {
 	}
 }
 
-// within returns the next message, or nil if none comes in time.
-func (p *peer) within(d time.Duration) sip.Message {
+// textWithin returns the text of the next message, or "" if none comes in time.
+func (p *peer) textWithin(d time.Duration) string {
 	p.t.Helper()
 	p.conn.SetReadDeadline(time.Now().Add(d))
 	buf := make([]byte, 65536)
 	n, _, err := p.conn.ReadFrom(buf)
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
-		return nil
+		return ""
 	}
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	m, err := sip.Parse(string(buf[:n]))
+	return string(buf[:n])
+}
+
+// within returns the next message, or nil if none comes in time.
+func (p *peer) within(d time.Duration) sip.Message {
+	p.t.Helper()
+	text := p.textWithin(d)
+	if text == "" {
+		return nil
+	}
+	m, err := sip.Parse(text)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -116,8 +126,8 @@ func (p *peer) all(d time.Duration) string {
 	p.t.Helper()
 	var got []string
 	until := time.Now().Add(d)
-	for m := p.within(d); m != nil; m = p.within(time.Until(until)) {
-		got = append(got, label([]byte(m.String())))
+	for text := p.textWithin(d); text != ""; text = p.textWithin(time.Until(until)) {
+		got = append(got, label([]byte(text)))
 	}
 	return strings.Join(got, ", ")
 }
