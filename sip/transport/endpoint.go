@@ -94,6 +94,7 @@ type Endpoint struct {
 	conns    map[netip.AddrPort]*connEntry
 	open     map[*streamConn]struct{} // every connection, also those not in conns
 	accepted int                      // how many of them peers have made
+	anew     int                      // responses that wait for a new connection
 	routes   map[netip.Addr]route     // which local address leads where
 	hosts    map[string]struct{}      // the hosts we put into Vias, in lower case
 }

@@ -27,6 +27,10 @@ func (e *Endpoint) Respond(in *Inbound, resp *sip.Response) error {
 	return nil
 }
 
+// maxAnew bounds the responses that wait for a new connection. A peer that
+// sends requests and goes away makes them for nothing.
+const maxAnew = 100
+
 // respondAnew sends a response whose connection is gone on a new one.
 func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 	to := resolve.Target{
@@ -38,7 +42,16 @@ func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 	if e.closed {
 		return ErrClosed
 	}
+	if e.anew == maxAnew {
+		return fmt.Errorf("respond %d to %s: %w", resp.Status(), resp.CSeq().Method, ErrNoFlow)
+	}
+	e.anew++
 	e.tasks.Go(func() { // ends with the dial, or Close
+		defer func() {
+			e.mu.Lock()
+			e.anew--
+			e.mu.Unlock()
+		}()
 		flow, err := e.flowTo(e.ctx, to)
 		if err == nil {
 			err = e.Send(flow, resp)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/goparley/parley/sip"
 )
@@ -138,6 +139,34 @@ func TestRespondOnANewConnection(t *testing.T) {
 		synctest.Wait()
 		s.contains(s.log.String(), "response lost with its connection")
 		s.contains(s.log.String(), "connection refused")
+	})
+}
+
+// A peer that sends requests and is gone without a trace does not make its
+// responses pile up.
+func TestRespondAnewIsBounded(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		phone := s.dial(s.alice, bobAddr)
+		phone.send(message(options, "Via: SIP/2.0/TCP alice.example.com:5070;branch=z9hG4bK1"))
+		in := s.one(e)
+		phone.Close()
+		synctest.Wait()
+		s.alice.Down()
+		resp := in.Message.(*sip.Request).Reply(sip.StatusOK)
+		refused := 0
+		for range 10 * maxAnew {
+			if err := e.Respond(in, resp); errors.Is(err, ErrNoFlow) {
+				refused++
+			}
+		}
+		if want := 9 * maxAnew; refused != want {
+			t.Errorf("%d responses were refused, want %d", refused, want)
+		}
+		time.Sleep(time.Minute) // the dial gives up
+		if err := e.Respond(in, resp); err != nil {
+			t.Errorf("Respond after a minute = %v, want nil", err)
+		}
 	})
 }
 
