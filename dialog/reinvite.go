@@ -28,10 +28,9 @@ func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response,
 		return nil, ErrPending
 	}
 	s.inviting = true
-	contact := s.contact
 	s.mu.Unlock()
 
-	req := s.next(sip.INVITE, append([]sip.Edit{contact}, edits...)...)
+	req := s.next(sip.INVITE, append([]sip.Edit{s.contact}, edits...)...)
 	var last *sip.Response
 	req, err := s.l.roundTrip(ctx, req, s.nextSeq, func(resp *sip.Response) { last = resp })
 	accepted := err == nil && last.Status().Success()

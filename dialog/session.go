@@ -35,7 +35,7 @@ type Session struct {
 
 	mu       sync.Mutex
 	d        state
-	contact  sip.Contact // ours
+	contact  sip.Contact // ours; never changes
 	began    bool        // it was answered and is wanted: its end is told
 	over     bool
 	err      error       // why it is over
@@ -152,6 +152,9 @@ func (s *Session) nextSeq(*sip.Request) uint32 {
 func (s *Session) Do(ctx context.Context, method sip.Method, edits ...sip.Edit) (*sip.Response, error) {
 	if err := s.Err(); err != nil {
 		return nil, err
+	}
+	if refreshesTarget(method) {
+		edits = append([]sip.Edit{s.contact}, edits...)
 	}
 	resp, err := s.do(ctx, s.next(method, edits...))
 	switch {

@@ -116,7 +116,7 @@ func TestSoak(t *testing.T) {
 // An idle call is a session in a table on either side: no goroutine, no timer,
 // no message.
 func TestMemoryOfIdleCall(t *testing.T) {
-	const calls = 2000
+	const calls = 1000
 	const limit = 2500 // bytes for each side of a call
 	synctest.Test(t, func(t *testing.T) {
 		n := siptest.NewNetwork(nil)
