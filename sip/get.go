@@ -81,6 +81,6 @@ func (m *message) join(id headerID, i int, value string) string {
 // bad says what is wrong with the value of line i.
 func (m *message) bad(i int, err error) error {
 	f := &m.fields[i]
-	name := headerName(m.text[f.name : int(f.name)+int(f.nameLen)])
+	name := headerName(m.name(f))
 	return fail(StatusBadRequest, name, int(f.value), fmt.Sprint(err))
 }

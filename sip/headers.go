@@ -39,19 +39,37 @@ func (CSeq) HeaderName() string { return "CSeq" }
 
 // ParseValue reads a CSeq.
 func (CSeq) ParseValue(s string) (CSeq, error) {
+	var x cseqSpan
+	if err := x.scan(s); err != nil {
+		return CSeq{}, err
+	}
+	return x.cseq(s), nil
+}
+
+// cseqSpan says where the method is in the text of a CSeq, as uriSpan does for
+// a URI.
+type cseqSpan struct {
+	seq    uint32
+	method uint16
+}
+
+func (x *cseqSpan) cseq(s string) CSeq { return CSeq{x.seq, Method(s[x.method:])} }
+
+func (x *cseqSpan) scan(s string) error {
 	n := 0
 	for n < len(s) && isDigit(s[n]) {
 		n++
 	}
 	seq, ok := number(s[:n], 1<<31-1)
 	if !ok {
-		return CSeq{}, valueError("number is not 0 to 2147483647")
+		return valueError("number is not 0 to 2147483647")
 	}
-	method := skipWS(s[n:])
-	if len(method) == len(s)-n || !isToken(method) {
-		return CSeq{}, valueError("no method")
+	method := afterWS(s, n)
+	if method == n || method > maxHead || !isToken(s[method:]) {
+		return valueError("no method")
 	}
-	return CSeq{uint32(seq), Method(method)}, nil
+	x.seq, x.method = uint32(seq), uint16(method)
+	return nil
 }
 
 // AppendValue appends the value.

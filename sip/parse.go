@@ -68,7 +68,6 @@ func index(s string) (*message, Message, *SyntaxError) {
 		return nil, nil, err
 	}
 	m.text, m.head = s, uint16(eol+1)
-	m.fields = m.inline[:0]
 	return m, msg, m.scan()
 }
 
@@ -95,7 +94,7 @@ func (r *Request) startLine(line string) *SyntaxError {
 		}
 		return fail(StatusBadRequest, "start line", n+2+sp, "no SIP version")
 	}
-	if _, err := ParseURI(uri); err != nil {
+	if err := r.uri.scan(uri); err != nil {
 		return fail(StatusBadRequest, "Request-URI", n+1, err.Error())
 	}
 	r.methodEnd, r.uriEnd = uint16(n), uint16(n+1+sp)
@@ -129,6 +128,8 @@ func (r *Response) startLine(line string) *SyntaxError {
 // scan indexes the header lines and finds the body.
 func (m *message) scan() *SyntaxError {
 	s := m.text
+	fields := m.inline[:0]
+	breaks := 1 // lines that ended, the start line included
 	pos := int(m.head)
 	for {
 		start := pos
@@ -140,58 +141,55 @@ func (m *message) scan() *SyntaxError {
 			break
 		}
 		// The name, and the white space before the colon (HCOLON).
-		for pos < len(s) && chars[s[pos]]&charToken != 0 {
-			pos++
+		id, n := usualName(s[start:])
+		if id == 0 {
+			n = span(s[start:], charToken)
+			id = lookupHeader(s[start : start+n])
 		}
-		nameEnd := pos
-		for pos < len(s) && isWS(s[pos]) {
-			pos++
+		nameEnd := start + n
+		colon := nameEnd
+		for colon < len(s) && isWS(s[colon]) {
+			colon++
 		}
-		if nameEnd == start || pos == len(s) || s[pos] != ':' {
+		switch {
+		case nameEnd == start || colon == len(s) || s[colon] != ':':
 			return fail(StatusBadRequest, "header section", start, "line is not a header field")
-		}
-		if nameEnd-start > 255 {
+		case nameEnd-start > 255:
 			return fail(StatusBadRequest, "header section", start, "header name too long")
+		case len(fields) == maxFields:
+			return fail(StatusBadRequest, "header section", start, "too many header fields")
 		}
 		// The value goes on while the next line starts with white space.
-		pos++
-		value := pos
+		pos = colon + 1
 		for {
 			n := strings.IndexByte(s[pos:], '\n')
 			if n < 0 {
 				return fail(StatusBadRequest, headerName(s[start:nameEnd]), pos, "line does not end")
 			}
 			pos += n + 1
+			breaks++
 			if s[pos-2] != '\r' {
 				return fail(StatusBadRequest, headerName(s[start:nameEnd]), pos-1, "line feed without carriage return")
 			}
-			if pos < len(s) && isWS(s[pos]) {
-				m.folded = true
-				continue
+			if pos == len(s) || !isWS(s[pos]) {
+				break
 			}
-			break
+			m.folded = true
 		}
 		if pos > maxHead {
 			return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 		}
+		value := afterWS(s, colon+1)
 		end := pos - 2
-		for value < end && (isWS(s[value]) || s[value] == '\r' || s[value] == '\n') {
-			value++
-		}
-		for end > value && (isWS(s[end-1]) || s[end-1] == '\r' || s[end-1] == '\n') {
+		for end > value && isSpace(s[end-1]) {
 			end--
 		}
-		id := lookupHeader(s[start:nameEnd])
-		if len(m.fields) == maxFields {
-			return fail(StatusBadRequest, "header section", start, "too many header fields")
-		}
-		m.fields = append(m.fields, field{
-			name: uint16(start), nameLen: uint8(nameEnd - start), id: id,
-			value: uint16(value), end: uint16(end),
+		fields = append(fields, field{
+			name: uint16(start), value: uint16(min(value, end)), end: uint16(end), id: id,
 		})
 		if id != 0 && id < numHot {
 			if m.first[id] == 0 {
-				m.first[id] = uint16(len(m.fields))
+				m.first[id] = uint16(len(fields))
 			} else if headers[id].kind == single {
 				return fail(StatusBadRequest, headers[id].name, start, "more than one")
 			}
@@ -200,15 +198,15 @@ func (m *message) scan() *SyntaxError {
 	if pos > maxHead {
 		return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 	}
-	m.body = uint16(pos)
+	m.fields, m.body = fields, uint16(pos)
 
-	// A NUL, or a CR that ends no line, is in no header field. Counting is
-	// far cheaper than looking at every byte.
+	// A NUL, or a CR that ends no line, is in no header field. To look for them
+	// is far cheaper than to look at every byte.
 	head := s[:pos]
-	if strings.IndexByte(head, 0) >= 0 {
-		return fail(StatusBadRequest, "header section", strings.IndexByte(head, 0), "NUL")
+	if nul := strings.IndexByte(head, 0); nul >= 0 {
+		return fail(StatusBadRequest, "header section", nul, "NUL")
 	}
-	if strings.Count(head, "\r") != strings.Count(head, "\n") {
+	if strings.Count(head, "\r") != breaks+1 {
 		return fail(StatusBadRequest, "header section", 0, "carriage return without line feed")
 	}
 
@@ -263,16 +261,16 @@ func (m *message) checkValues() *SyntaxError {
 		var err error
 		switch id {
 		case idVia:
-			first, _ := splitList(value)
-			_, err = Via{}.ParseValue(first)
+			value, _ = splitList(value)
+			err = m.via.scan(value)
 		case idFrom:
-			_, err = From{}.ParseValue(value)
+			err = m.from.scan(value)
 		case idTo:
-			_, err = To{}.ParseValue(value)
+			err = m.to.scan(value)
 		case idCallID:
 			_, err = CallID("").ParseValue(value)
 		case idCSeq:
-			_, err = CSeq{}.ParseValue(value)
+			err = m.cseq.scan(value)
 		case idMaxForwards:
 			_, err = MaxForwards(0).ParseValue(value)
 		}

@@ -150,6 +150,7 @@ func (r *Response) With(edits ...Edit) *Response {
 func (m *message) adopt(from *message) {
 	m.text, m.err, m.fields = from.text, from.err, from.fields
 	m.first, m.head, m.body, m.folded = from.first, from.head, from.body, from.folded
+	m.cseq, m.via, m.from, m.to = from.cseq, from.via, from.from, from.to
 }
 
 // line is a header line while a message is edited.
