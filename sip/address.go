@@ -32,23 +32,28 @@ type addressSpan struct {
 	uri        uriSpan
 }
 
-// fill sets a to the address whose spans these are.
+// fill sets a, which is zero, to the address whose spans these are.
 func (x *addressSpan) fill(a *Address, s string) {
 	if x.uri.scheme == schemeNone {
 		return
 	}
-	if x.displayEnd > 0 {
-		a.Display = unquote(s[:x.displayEnd])
-	}
+	a.Display = x.display(s)
 	x.uri.fill(&a.URI, s[x.uriStart:x.uriEnd])
 	a.Params = Params(s[x.params:])
+}
+
+func (x *addressSpan) display(s string) string {
+	if x.displayEnd == 0 {
+		return ""
+	}
+	return unquote(s[:x.displayEnd])
 }
 
 func (x *addressSpan) scan(s string) error {
 	if len(s) > maxHead {
 		return valueError("too long")
 	}
-	lt := strings.IndexByte(s, '<')
+	lt := -1
 	if s != "" && s[0] == '"' {
 		n := quotedLen(s)
 		if n == 0 {
@@ -59,7 +64,7 @@ func (x *addressSpan) scan(s string) error {
 		if lt == len(s) || s[lt] != '<' {
 			return valueError("no '<' after the display name")
 		}
-	} else if lt > 0 {
+	} else if lt = strings.IndexByte(s, '<'); lt > 0 {
 		if strings.IndexByte(s[:lt], ';') >= 0 {
 			lt = -1 // the '<' is in a parameter
 		} else {
@@ -195,12 +200,18 @@ type Contact struct {
 func (Contact) HeaderName() string { return "Contact" }
 
 // ParseValue reads one value of a Contact.
-func (Contact) ParseValue(s string) (Contact, error) {
+func (Contact) ParseValue(s string) (c Contact, err error) {
 	if s == "*" {
-		return Contact{Star: true}, nil
+		c.Star = true
+		return c, nil
 	}
-	a, err := ParseAddress(s)
-	return Contact{Display: a.Display, URI: a.URI, Params: a.Params}, err
+	var x addressSpan
+	if err = x.scan(s); err == nil {
+		c.Display = x.display(s)
+		x.uri.fill(&c.URI, s[x.uriStart:x.uriEnd])
+		c.Params = Params(s[x.params:])
+	}
+	return c, err
 }
 
 // AppendValue appends the value.

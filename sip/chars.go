@@ -13,6 +13,7 @@ const (
 	charGenValue             // an unquoted value of a header parameter
 	charURI                  // what may stand in a URI at all, without the escapes
 	charScheme               // scheme of a URI
+	charCallID               // what the field puts in a Call-ID
 )
 
 var chars = func() (t [256]uint16) {
@@ -34,6 +35,9 @@ var chars = func() (t [256]uint16) {
 		if c != ',' && c != ';' && c != '"' {
 			t[c] |= charGenValue
 		}
+		if c != ',' && c != ';' {
+			t[c] |= charCallID
+		}
 		if c != '<' && c != '>' && c != '"' && c != '%' {
 			t[c] |= charURI
 		}
@@ -46,7 +50,9 @@ func is(c byte, class uint16) bool { return chars[c]&class != 0 }
 func isWS(c byte) bool { return c == ' ' || c == '\t' }
 
 // isSpace also takes the line breaks of folds.
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+func isSpace(c byte) bool {
+	return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+}
 
 func isDigit(c byte) bool { return c-'0' < 10 }
 

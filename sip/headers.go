@@ -17,10 +17,8 @@ func (CallID) ParseValue(s string) (CallID, error) {
 	if s == "" {
 		return "", valueError("empty")
 	}
-	for i := 0; i < len(s); i++ {
-		if s[i] <= ' ' || s[i] == ',' || s[i] == ';' || s[i] >= 0x7f {
-			return "", valueError("bad character")
-		}
+	if span(s, charCallID) < len(s) {
+		return "", valueError("bad character")
 	}
 	return CallID(s), nil
 }

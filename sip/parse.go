@@ -133,60 +133,69 @@ func (m *message) scan() *SyntaxError {
 	pos := int(m.head)
 	for {
 		start := pos
-		if start >= len(s) {
-			return fail(StatusBadRequest, "header section", start, "no empty line at its end")
-		}
-		if s[start] == '\r' && start+1 < len(s) && s[start+1] == '\n' {
-			pos = start + 2
-			break
-		}
-		// The name, and the white space before the colon (HCOLON).
-		id, n := usualName(s[start:])
+		id, n := usualName(s, start)
+		colon := start + n
 		if id == 0 {
-			n = span(s[start:], charToken)
-			id = lookupHeader(s[start : start+n])
-		}
-		nameEnd := start + n
-		colon := nameEnd
-		for colon < len(s) && isWS(s[colon]) {
-			colon++
-		}
-		switch {
-		case nameEnd == start || colon == len(s) || s[colon] != ':':
-			return fail(StatusBadRequest, "header section", start, "line is not a header field")
-		case nameEnd-start > 255:
-			return fail(StatusBadRequest, "header section", start, "header name too long")
-		case len(fields) == maxFields:
-			return fail(StatusBadRequest, "header section", start, "too many header fields")
-		}
-		// The value goes on while the next line starts with white space.
-		pos = colon + 1
-		for {
-			n := strings.IndexByte(s[pos:], '\n')
-			if n < 0 {
-				return fail(StatusBadRequest, headerName(s[start:nameEnd]), pos, "line does not end")
+			// The end, a fold, or a name with white space before the colon
+			// (HCOLON).
+			if start >= len(s) {
+				return fail(StatusBadRequest, "header section", start, "no empty line at its end")
 			}
-			pos += n + 1
-			breaks++
-			if s[pos-2] != '\r' {
-				return fail(StatusBadRequest, headerName(s[start:nameEnd]), pos-1, "line feed without carriage return")
-			}
-			if pos == len(s) || !isWS(s[pos]) {
+			if s[start] == '\r' && start+1 < len(s) && s[start+1] == '\n' {
+				pos = start + 2
 				break
 			}
-			m.folded = true
+			n = span(s[start:], charToken)
+			colon = start + n
+			for colon < len(s) && isWS(s[colon]) {
+				colon++
+			}
+			fold := n == 0 && colon > start && len(fields) > 0
+			switch {
+			case fold:
+				colon = start
+				m.folded = true
+			case n == 0 || colon == len(s) || s[colon] != ':':
+				return fail(StatusBadRequest, "header section", start, "line is not a header field")
+			case n > 255:
+				return fail(StatusBadRequest, "header section", start, "header name too long")
+			default:
+				id = lookupHeader(s[start : start+n])
+			}
 		}
-		if pos > maxHead {
+
+		// The value.
+		n = strings.IndexByte(s[colon:], '\n')
+		if n < 0 {
+			return fail(StatusBadRequest, "header section", start, "line does not end")
+		}
+		end := colon + n - 1
+		if pos = end + 2; pos > maxHead {
 			return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 		}
-		value := afterWS(s, colon+1)
-		end := pos - 2
-		for end > value && isSpace(s[end-1]) {
+		if s[end] != '\r' {
+			return fail(StatusBadRequest, "header section", pos-1, "line feed without carriage return")
+		}
+		breaks++
+		value := min(afterWS(s, colon+1), end)
+		for end > value && isWS(s[end-1]) {
 			end--
 		}
-		fields = append(fields, field{
-			name: uint16(start), value: uint16(min(value, end)), end: uint16(end), id: id,
-		})
+
+		if colon == start { // a fold
+			last := &fields[len(fields)-1]
+			if last.value == last.end {
+				last.value = uint16(value)
+			}
+			if value < end {
+				last.end = uint16(end)
+			}
+			continue
+		}
+		if len(fields) == maxFields {
+			return fail(StatusBadRequest, "header section", start, "too many header fields")
+		}
+		fields = append(fields, field{name: uint16(start), value: uint16(value), end: uint16(end), id: id})
 		if id != 0 && id < numHot {
 			if m.first[id] == 0 {
 				m.first[id] = uint16(len(fields))

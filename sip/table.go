@@ -152,21 +152,21 @@ func lookupKind(id headerID) kind {
 	return headers[id].kind
 }
 
-// usualName finds at the start of s a name of the table that is spelled as in
+// usualName finds at this place of s a name of the table that is spelled as in
 // the table and followed at once by its colon, and its length. That is how
 // nearly all of them come, and taking them as two numbers is several times
 // faster than looking at each byte. It returns 0 for everything else, names
 // of 16 bytes and more included.
-func usualName(s string) (headerID, int) {
-	if len(s) < 16 {
+func usualName(s string, at int) (headerID, int) {
+	if len(s)-at < 16 {
 		return 0, 0
 	}
-	a, b := load(s), uint64(0)
+	a, b := load(s, at), uint64(0)
 	n := colonIn(a)
 	if n < 8 {
 		a &= 1<<(8*n) - 1
 	} else {
-		b = load(s[8:])
+		b = load(s, at+8)
 		m := colonIn(b)
 		if m == 8 {
 			return 0, 0
@@ -195,16 +195,16 @@ var usualNames = func() (slots [256]struct {
 			continue
 		}
 		padded := name + string(make([]byte, 16-len(name)))
-		a, b := load(padded), load(padded[8:])
+		a, b := load(padded, 0), load(padded, 8)
 		slot := &slots[nameHash(a, b)]
 		slot.a, slot.b, slot.id = a, b, id
 	}
 	return slots
 }()
 
-// load returns the first eight bytes of s, the first one lowest.
-func load(s string) uint64 {
-	s = s[:8]
+// load returns the eight bytes of s at i, the first one lowest.
+func load(s string, i int) uint64 {
+	s = s[i : i+8]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }

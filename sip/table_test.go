@@ -15,7 +15,7 @@ func TestHeaderTable(t *testing.T) {
 		if got := lookupHeader(h.name); got != id {
 			t.Errorf("lookupHeader(%q) = %d, want %d", h.name, got, id)
 		}
-		if got, n := usualName(h.name + ":" + padding); len(h.name) < 16 && (got != id || n != len(h.name)) {
+		if got, n := usualName(h.name+":"+padding, 0); len(h.name) < 16 && (got != id || n != len(h.name)) {
 			t.Errorf("usualName(%q) = %d, %d, want %d", h.name, got, n, id)
 		}
 		if h.compact != 0 {
