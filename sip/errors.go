@@ -43,6 +43,7 @@ func (e *SyntaxError) Reply() *Response {
 	if e.Status != StatusBadRequest {
 		b = appendStatusLine(b[:0], e.Status, e.Status.Text())
 	}
+	b = append(b, "\r\n"...)
 	var seen [numHot]bool
 	for line := range strings.SplitSeq(rest, "\r\n") {
 		if line == "" || len(b) > maxHead/2 {
@@ -86,3 +87,10 @@ func (e *SyntaxError) Reply() *Response {
 type valueError string
 
 func (e valueError) Error() string { return string(e) }
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}

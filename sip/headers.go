@@ -51,7 +51,12 @@ type cseqSpan struct {
 	method uint16
 }
 
-func (x *cseqSpan) cseq(s string) CSeq { return CSeq{x.seq, Method(s[x.method:])} }
+func (x *cseqSpan) cseq(s string) CSeq {
+	if x.method == 0 {
+		return CSeq{}
+	}
+	return CSeq{x.seq, Method(s[x.method:])}
+}
 
 func (x *cseqSpan) scan(s string) error {
 	n := 0

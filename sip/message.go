@@ -67,7 +67,7 @@ const maxInline = 24
 // message is what requests and responses share.
 type message struct {
 	text   string
-	err    error
+	err    *SyntaxError   // of the edits that made the message
 	fields []field        // in order; the array below while it is long enough
 	first  [numHot]uint16 // 1 + the index of the first line of these fields, 0 for none
 	head   uint16         // length of the start line with its CRLF
@@ -87,7 +87,12 @@ func (m *message) base() *message { return m }
 
 func (m *message) String() string { return m.text }
 
-func (m *message) Err() error { return m.err }
+func (m *message) Err() error {
+	if m.err == nil {
+		return nil
+	}
+	return m.err
+}
 
 func (m *message) Body() string { return m.text[m.body:] }
 

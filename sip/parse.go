@@ -128,7 +128,7 @@ func (r *Response) startLine(line string) *SyntaxError {
 // scan indexes the header lines and finds the body.
 func (m *message) scan() *SyntaxError {
 	s := m.text
-	fields := m.inline[:0]
+	m.fields = m.inline[:0]
 	breaks := 1 // lines that ended, the start line included
 	pos := int(m.head)
 	for {
@@ -150,7 +150,7 @@ func (m *message) scan() *SyntaxError {
 			for colon < len(s) && isWS(s[colon]) {
 				colon++
 			}
-			fold := n == 0 && colon > start && len(fields) > 0
+			fold := n == 0 && colon > start && len(m.fields) > 0
 			switch {
 			case fold:
 				colon = start
@@ -183,7 +183,7 @@ func (m *message) scan() *SyntaxError {
 		}
 
 		if colon == start { // a fold
-			last := &fields[len(fields)-1]
+			last := &m.fields[len(m.fields)-1]
 			if last.value == last.end {
 				last.value = uint16(value)
 			}
@@ -192,22 +192,17 @@ func (m *message) scan() *SyntaxError {
 			}
 			continue
 		}
-		if len(fields) == maxFields {
+		if len(m.fields) == maxFields {
 			return fail(StatusBadRequest, "header section", start, "too many header fields")
 		}
-		fields = append(fields, field{name: uint16(start), value: uint16(value), end: uint16(end), id: id})
-		if id != 0 && id < numHot {
-			if m.first[id] == 0 {
-				m.first[id] = uint16(len(fields))
-			} else if headers[id].kind == single {
-				return fail(StatusBadRequest, headers[id].name, start, "more than one")
-			}
+		if err := m.add(field{uint16(start), uint16(value), uint16(end), id}); err != nil {
+			return err
 		}
 	}
 	if pos > maxHead {
 		return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 	}
-	m.fields, m.body = fields, uint16(pos)
+	m.body = uint16(pos)
 
 	// A NUL, or a CR that ends no line, is in no header field. To look for them
 	// is far cheaper than to look at every byte.
@@ -219,19 +214,37 @@ func (m *message) scan() *SyntaxError {
 		return fail(StatusBadRequest, "header section", 0, "carriage return without line feed")
 	}
 
-	// RFC 3261 section 18.3.
+	return m.cut()
+}
+
+// add indexes a line.
+func (m *message) add(f field) *SyntaxError {
+	m.fields = append(m.fields, f)
+	if f.id == 0 || f.id >= numHot {
+		return nil
+	}
+	if m.first[f.id] == 0 {
+		m.first[f.id] = uint16(len(m.fields))
+	} else if headers[f.id].kind == single {
+		return fail(StatusBadRequest, headers[f.id].name, int(f.name), "more than one")
+	}
+	return nil
+}
+
+// cut ends the body where Content-Length says (RFC 3261 section 18.3).
+func (m *message) cut() *SyntaxError {
 	if m.first[idContentLength] == 0 {
 		return nil
 	}
 	n, err := ContentLength(0).ParseValue(m.hot(idContentLength))
-	rest := len(s) - pos
+	end := int(m.body) + int(n)
 	switch {
 	case err != nil:
 		return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), err.Error())
-	case int(n) > rest:
+	case end > len(m.text):
 		return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), "longer than the body")
 	}
-	m.text = s[:pos+int(n)]
+	m.text = m.text[:end]
 	return nil
 }
 
@@ -251,8 +264,10 @@ func check(m *message, msg Message) *SyntaxError {
 			return fail(StatusBadRequest, headers[id].name, int(m.head), "missing")
 		}
 	}
-	if err := m.checkValues(); err != nil {
-		return err
+	for id := idVia; id <= idMaxForwards; id++ {
+		if err := m.checkValue(id); err != nil {
+			return err
+		}
 	}
 	if r, ok := msg.(*Request); ok && m.CSeq().Method != r.Method() {
 		return fail(StatusBadRequest, "CSeq", m.offset(idCSeq), "method is not that of the request")
@@ -260,34 +275,49 @@ func check(m *message, msg Message) *SyntaxError {
 	return nil
 }
 
-// checkValues looks at those of the checked header fields that are there.
-func (m *message) checkValues() *SyntaxError {
-	for id := idVia; id <= idMaxForwards; id++ {
-		if m.first[id] == 0 {
-			continue
-		}
-		value := m.hot(id)
-		var err error
-		switch id {
-		case idVia:
-			value, _ = splitList(value)
-			err = m.via.scan(value)
-		case idFrom:
-			err = m.from.scan(value)
-		case idTo:
-			err = m.to.scan(value)
-		case idCallID:
-			_, err = CallID("").ParseValue(value)
-		case idCSeq:
-			err = m.cseq.scan(value)
-		case idMaxForwards:
-			_, err = MaxForwards(0).ParseValue(value)
-		}
-		if err != nil {
-			return fail(StatusBadRequest, headers[id].name, m.offset(id), err.Error())
-		}
+// checkValue looks at one of the checked header fields, if it is there, and
+// keeps what the getters need of it.
+func (m *message) checkValue(id headerID) *SyntaxError {
+	m.forget(id)
+	if m.first[id] == 0 {
+		return nil
+	}
+	value := m.hot(id)
+	var err error
+	switch id {
+	case idVia:
+		value, _ = splitList(value)
+		err = m.via.scan(value)
+	case idFrom:
+		err = m.from.scan(value)
+	case idTo:
+		err = m.to.scan(value)
+	case idCallID:
+		_, err = CallID("").ParseValue(value)
+	case idCSeq:
+		err = m.cseq.scan(value)
+	case idMaxForwards:
+		_, err = MaxForwards(0).ParseValue(value)
+	}
+	if err != nil {
+		m.forget(id)
+		return fail(StatusBadRequest, headers[id].name, m.offset(id), err.Error())
 	}
 	return nil
+}
+
+// forget makes the getter of a header field return the zero value.
+func (m *message) forget(id headerID) {
+	switch id {
+	case idVia:
+		m.via = viaSpan{}
+	case idFrom:
+		m.from = addressSpan{}
+	case idTo:
+		m.to = addressSpan{}
+	case idCSeq:
+		m.cseq = cseqSpan{}
+	}
 }
 
 // headerName returns the full name of a header field as errors show it.
