@@ -4,16 +4,17 @@ import "strings"
 
 // Character classes of RFC 3261 section 25.1, as bits of one table.
 const (
-	charToken    = 1 << iota // token
-	charHost                 // hostname, and '_' which the field uses
-	charUser                 // user, without the escapes
-	charParam                // paramchar of a URI parameter, without the escapes
-	charHeader               // hname and hvalue of a URI, without the escapes
-	charHex                  // HEXDIG
-	charGenValue             // an unquoted value of a header parameter
-	charURI                  // what may stand in a URI at all, without the escapes
-	charScheme               // scheme of a URI
-	charCallID               // what the field puts in a Call-ID
+	charToken      = 1 << iota // token
+	charHost                   // hostname, and '_' which the field uses
+	charUser                   // user, without the escapes
+	charParam                  // paramchar of a URI parameter, without the escapes
+	charHeader                 // hname and hvalue of a URI, without the escapes
+	charHex                    // HEXDIG
+	charGenValue               // an unquoted value of a header parameter
+	charURI                    // what may stand in a URI at all, without the escapes
+	charScheme                 // scheme of a URI
+	charUnreserved             // what an escape means the same as
+	charCallID                 // what the field puts in a Call-ID
 )
 
 var chars = func() (t [256]uint16) {
@@ -29,6 +30,7 @@ var chars = func() (t [256]uint16) {
 	set(charUser, alnum+mark+"&=+$,;?/")
 	set(charParam, alnum+mark+"[]/:&+$")
 	set(charHeader, alnum+mark+"[]/?:+$")
+	set(charUnreserved, alnum+mark)
 	set(charScheme, alnum+"+-.")
 	set(charHex, "0123456789ABCDEFabcdef")
 	for c := 0x21; c < 0x7f; c++ {

@@ -30,10 +30,16 @@ func Parse(s string) (Message, error) {
 	}
 	if err != nil {
 		err.text = s
+		if isStatusLine(s) {
+			err.Status = 0
+		}
 		return nil, err
 	}
 	return msg, nil
 }
+
+// isStatusLine reports whether s starts as responses do.
+func isStatusLine(s string) bool { return len(s) >= 4 && equalFold(s[:4], "SIP/") }
 
 // index finds the start line, the header lines and the body of s. What it
 // returns with an error holds the lines before the mistake.
@@ -55,7 +61,7 @@ func index(s string) (*message, Message, *SyntaxError) {
 	var msg Message
 	var err *SyntaxError
 	line := s[:eol-1]
-	if len(line) >= 4 && equalFold(line[:4], "SIP/") {
+	if isStatusLine(line) {
 		r := new(Response)
 		m, msg = &r.message, r
 		err = r.startLine(line)
@@ -86,7 +92,7 @@ func (r *Request) startLine(line string) *SyntaxError {
 	switch {
 	case len(uri) > maxURI:
 		return fail(StatusRequestURITooLong, "Request-URI", n+1, "too long")
-	case len(version) < 4 || !equalFold(version[:4], "SIP/"):
+	case !isStatusLine(version):
 		return fail(StatusBadRequest, "start line", n+2+sp, "no SIP version")
 	case !equalFold(version, "SIP/2.0"):
 		if isVersion(version[4:]) {
@@ -204,11 +210,18 @@ func (m *message) scan() *SyntaxError {
 	}
 	m.body = uint16(pos)
 
-	// A NUL, or a CR that ends no line, is in no header field. To look for them
-	// is far cheaper than to look at every byte.
+	// A CR that ends no line is in no header field, and a NUL only behind the
+	// backslash of a quoted-pair. To look for them is far cheaper than to look
+	// at every byte.
 	head := s[:pos]
-	if nul := strings.IndexByte(head, 0); nul >= 0 {
-		return fail(StatusBadRequest, "header section", nul, "NUL")
+	for nul := 0; ; nul++ {
+		n := strings.IndexByte(head[nul:], 0)
+		if n < 0 {
+			break
+		}
+		if nul += n; head[nul-1] != '\\' {
+			return fail(StatusBadRequest, "header section", nul, "NUL")
+		}
 	}
 	if strings.Count(head, "\r") != breaks+1 {
 		return fail(StatusBadRequest, "header section", 0, "carriage return without line feed")

@@ -51,17 +51,18 @@ func (r *Request) Reply(status Status, edits ...Edit) *Response {
 
 var tagSeed = maphash.MakeSeed()
 
-// tag returns the tag that replies to this request carry.
-func (r *Request) tag() string {
+// tag returns the tag that replies to this request carry. A reply has all that
+// it is made of, too.
+func (m *message) tag() string {
 	var h maphash.Hash
 	h.SetSeed(tagSeed)
-	h.WriteString(r.CallID())
+	h.WriteString(m.CallID())
 	h.WriteByte(0)
-	h.WriteString(r.From().Tag())
+	h.WriteString(m.From().Tag())
 	h.WriteByte(0)
-	h.WriteString(r.Via().Branch())
+	h.WriteString(m.Via().Branch())
 	h.WriteByte(0)
-	seq := r.CSeq().Seq
+	seq := m.CSeq().Seq
 	h.Write([]byte{byte(seq), byte(seq >> 8), byte(seq >> 16), byte(seq >> 24)})
 	return strconv.FormatUint(h.Sum64(), 36)
 }

@@ -7,9 +7,10 @@ import (
 )
 
 // URI is a sip, sips or tel URI, or any other absolute URI (RFC 3261 section
-// 19.1, RFC 3966). Its parts are kept as they were written, escapes included;
-// Username gives the user part without them. Writing a URI escapes whatever
-// may not stand in its place.
+// 19.1, RFC 3966). Its parts are kept as they were written, escapes included,
+// but for those of parameters that no character needs: ";%6C%72" is ";lr".
+// Username gives the user part without escapes. Writing a URI escapes what may
+// not stand in its user part.
 type URI struct {
 	Scheme   string // "sip", "sips", "tel", …, in lower case
 	User     string // the user, or the number of a tel URI
@@ -120,17 +121,18 @@ func unhex(c byte) byte {
 	return c&^0x20 - 'A' + 10
 }
 
+const hexDigits = "0123456789ABCDEF"
+
 // appendEscaped appends s and escapes what is neither of the class nor part of
 // an escape already.
 func appendEscaped(b []byte, s string, class uint16) []byte {
-	const hex = "0123456789ABCDEF"
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		escape := c == '%' && i+2 < len(s) && is(s[i+1], charHex) && is(s[i+2], charHex)
 		if escape || c != '%' && is(c, class) {
 			b = append(b, c)
 		} else {
-			b = append(b, '%', hex[c>>4], hex[c&15])
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}
 	return b

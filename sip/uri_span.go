@@ -50,7 +50,9 @@ func (x *uriSpan) fill(u *URI, s string) {
 	}
 	u.Host = s[x.host:x.hostEnd]
 	u.Port = int(x.port)
-	u.Params = Params(s[x.params:x.headers])
+	if x.params < x.headers {
+		u.Params = Params(normalEscapes(s[x.params:x.headers]))
+	}
 	if int(x.headers) < len(s) {
 		u.Headers = s[x.headers+1:]
 	}
@@ -140,7 +142,7 @@ func scanHostPort(s string) (hostEnd, port, n int, err error) {
 		if end < 0 {
 			return 0, 0, 0, valueError("IPv6 address without closing bracket")
 		}
-		if !isIPv6(s[1:end]) {
+		if _, ok := parseIPv6(s[1:end]); !ok {
 			return 0, 0, 0, valueError("bad IPv6 address")
 		}
 		hostEnd = end + 1
@@ -166,11 +168,16 @@ func scanPort(s string) (port, n int, err error) {
 	return port, n, nil
 }
 
-// isIPv6 reports whether s is an IPv6 address. A zone means something to one
-// host only and is none.
-func isIPv6(s string) bool {
+// parseIPv6 reads an IPv6 address without its brackets. One with a zone means
+// something to one host only and is refused.
+func parseIPv6(s string) (addr netip.Addr, ok bool) {
 	addr, err := netip.ParseAddr(s)
-	return err == nil && addr.Is6() && addr.Zone() == ""
+	if err != nil && strings.Contains(s, ":::") {
+		// The grammar of RFC 3261 has such addresses by mistake, and they are
+		// to be tolerated (RFC 5118 section 4.10).
+		addr, err = netip.ParseAddr(strings.Replace(s, ":::", "::", 1))
+	}
+	return addr, err == nil && addr.Is6() && addr.Zone() == ""
 }
 
 // scanURIParams returns the length of the parameters at the start of s. Those
