@@ -88,8 +88,9 @@ func appendParam(b []byte, name, value string) []byte {
 		return b
 	}
 	b = append(b, '=')
-	// A host in a parameter may be an IPv6 reference.
-	if isToken(value) || value[0] == '[' && span(value, charParam) == len(value) {
+	// An IPv6 address stands in brackets as a host, and without them in the
+	// received of a Via (RFC 5118 section 4.5).
+	if _, ok := parseIPv6(strings.Trim(value, "[]")); ok || isToken(value) {
 		return append(b, value...)
 	}
 	return appendQuoted(b, value)
