@@ -180,12 +180,16 @@ func (RecordRoute) ParseValue(s string) (RecordRoute, error) {
 func (r RecordRoute) AppendValue(b []byte) []byte { return Address(r).AppendValue(b) }
 
 // parseNameAddr reads an address that must have angle brackets.
-func parseNameAddr(s string) (Address, error) {
-	a, err := ParseAddress(s)
-	if err == nil && !strings.Contains(s, "<") {
-		err = valueError("no angle brackets around the URI")
+func parseNameAddr(s string) (a Address, err error) {
+	var x addressSpan
+	if err = x.scan(s); err != nil {
+		return a, err
 	}
-	return a, err
+	if x.uriStart == 0 {
+		return a, valueError("no angle brackets around the URI")
+	}
+	x.fill(&a, s)
+	return a, nil
 }
 
 // Contact is one value of a Contact header field (RFC 3261 section 20.10).

@@ -190,8 +190,11 @@ func (RetryAfter) ParseValue(s string) (RetryAfter, error) {
 			return RetryAfter{}, valueError("comment does not end")
 		}
 	}
-	params, err := parseParams(skipWS(s))
-	return RetryAfter{uint32(seconds), params}, err
+	params, err := parseParams(s)
+	if err != nil {
+		return RetryAfter{}, err
+	}
+	return RetryAfter{uint32(seconds), params}, nil
 }
 
 // AppendValue appends the value.
@@ -225,7 +228,10 @@ func (ContentType) ParseValue(s string) (ContentType, error) {
 	if len(whole) != len(mediaType)+1+len(subtype) {
 		whole = mediaType + "/" + subtype
 	}
-	return ContentType{whole, params}, err
+	if err != nil {
+		return ContentType{}, err
+	}
+	return ContentType{whole, params}, nil
 }
 
 // AppendValue appends the value.

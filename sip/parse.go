@@ -190,10 +190,10 @@ func (m *message) scan() *SyntaxError {
 
 		if colon == start { // a fold
 			last := &m.fields[len(m.fields)-1]
-			if last.value == last.end {
-				last.value = uint16(value)
-			}
 			if value < end {
+				if last.value == last.end {
+					last.value = uint16(value)
+				}
 				last.end = uint16(end)
 			}
 			continue

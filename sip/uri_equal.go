@@ -66,6 +66,9 @@ func sameHost(a, b string) bool {
 
 // sameURIParams reports whether each parameter of a agrees with b.
 func sameURIParams(a, b Params) bool {
+	if a == b {
+		return true
+	}
 	for name, value := range a.All() {
 		other, ok := b.Get(name)
 		if ok && !equalFold(normalEscapes(value), normalEscapes(other)) {
@@ -119,6 +122,9 @@ func sameNumber(a, b string) bool {
 // sameTelParams reports whether b has each parameter of a. Every one counts,
 // and extensions and domains of phone-context compare as numbers or names.
 func sameTelParams(a, b Params) bool {
+	if a == b {
+		return true
+	}
 	for name, value := range a.All() {
 		other, ok := b.Get(name)
 		if !ok || !sameNumber(value, other) {
