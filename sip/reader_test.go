@@ -124,7 +124,7 @@ type endless struct {
 func (e *endless) Read(b []byte) (int, error) {
 	n := 0
 	for n < len(b) {
-		n += copy(b[n:], e.text)
+		n += copy(b[n:], e.text[(e.given+n)%len(e.text):])
 	}
 	e.given += n
 	return n, nil

@@ -135,8 +135,13 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 
 func (w *rewriter) apply(e Edit) {
 	op := set
-	if x, ok := e.(edit); ok {
+	switch x := e.(type) {
+	case edit:
 		op, e = x.op, x.Edit
+	case popEdit:
+		op = pop
+	case delEdit:
+		op = del
 	}
 	switch h := e.(type) {
 	case ReasonPhrase:

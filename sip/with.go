@@ -21,10 +21,10 @@ func Add(h Edit) Edit { return edit{op: add, Edit: h} }
 
 // Pop removes the first value of a header field: the first of a comma list, or
 // a whole line.
-func Pop(name string) Edit { return edit{op: pop, Edit: Field{Name: name}} }
+func Pop(name string) Edit { return popEdit(name) }
 
 // Del removes every line of a header field.
-func Del(name string) Edit { return edit{op: del, Edit: Field{Name: name}} }
+func Del(name string) Edit { return delEdit(name) }
 
 // Body replaces the body and sets Content-Type and Content-Length. A body with
 // an empty Type is no body: it removes Content-Type.
@@ -63,6 +63,17 @@ type edit struct {
 	op editOp
 	Edit
 }
+
+// The edits that write nothing are names.
+type popEdit string
+
+func (e popEdit) HeaderName() string          { return string(e) }
+func (e popEdit) AppendValue(b []byte) []byte { return b }
+
+type delEdit string
+
+func (e delEdit) HeaderName() string          { return string(e) }
+func (e delEdit) AppendValue(b []byte) []byte { return b }
 
 // NewRequest makes a request. It has a Content-Length and what the edits give
 // it; the layers below add Via, and whoever sends it must see to From, To,
