@@ -87,6 +87,8 @@ func TestHostileStartLines(t *testing.T) {
 		{"status of nothing", start("SIP/2.0 "), 0},
 		{"response of another version", start("SIP/7.0 200 OK"), 0},
 		{"response", start("SIP/2.0 200 OK"), 200},
+		{"response with a carriage return", start("SIP/2.0 200 O\rK"), 0},
+		{"response with a NUL", start("SIP/2.0 200 O\x00K"), 0},
 	} {
 		h.run(t)
 	}

@@ -13,10 +13,10 @@ type Params string
 // parameter without one is "". Quotes around a value are removed.
 func (p Params) Get(name string) (value string, ok bool) {
 	for s := string(p); s != ""; {
-		var n, v string
-		n, v, s = cutParam(s)
+		var n string
+		n, value, s = cutParam(s)
 		if equalFold(n, name) {
-			return unquote(v), true
+			return unquote(value), true
 		}
 	}
 	return "", false

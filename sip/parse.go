@@ -1,6 +1,9 @@
 package sip
 
-import "strings"
+import (
+	"math/bits"
+	"strings"
+)
 
 // Limits of a message. Whatever is over one of them is refused with the status
 // that the SyntaxError carries.
@@ -127,6 +130,9 @@ func (r *Response) startLine(line string) *SyntaxError {
 	if len(line) > maxURI {
 		return fail(0, "start line", version, "too long")
 	}
+	if i := strings.IndexAny(line, "\r\x00"); i >= 0 {
+		return fail(0, "start line", i, "carriage return or NUL")
+	}
 	r.status = Status(code)
 	return nil
 }
@@ -135,7 +141,6 @@ func (r *Response) startLine(line string) *SyntaxError {
 func (m *message) scan() *SyntaxError {
 	s := m.text
 	m.fields = m.inline[:0]
-	breaks := 1 // lines that ended, the start line included
 	pos := int(m.head)
 	for {
 		start := pos
@@ -170,19 +175,26 @@ func (m *message) scan() *SyntaxError {
 			}
 		}
 
-		// The value.
-		n = strings.IndexByte(s[colon:], '\n')
-		if n < 0 {
-			return fail(StatusBadRequest, "header section", start, "line does not end")
+		// The value. A NUL is only allowed behind the backslash of a
+		// quoted-pair, a CR nowhere but at the end.
+		end := nextControl(s, colon)
+		for end < len(s)-1 && s[end] != '\r' && s[end] != '\n' {
+			if s[end] == 0 && s[end-1] != '\\' {
+				return fail(StatusBadRequest, "header section", end, "NUL")
+			}
+			end = nextControl(s, end+1)
 		}
-		end := colon + n - 1
+		switch {
+		case end >= len(s)-1:
+			return fail(StatusBadRequest, "header section", start, "line does not end")
+		case s[end] == '\n':
+			return fail(StatusBadRequest, "header section", end, "line feed without carriage return")
+		case s[end+1] != '\n':
+			return fail(StatusBadRequest, "header section", end, "carriage return without line feed")
+		}
 		if pos = end + 2; pos > maxHead {
 			return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 		}
-		if s[end] != '\r' {
-			return fail(StatusBadRequest, "header section", pos-1, "line feed without carriage return")
-		}
-		breaks++
 		value := min(afterWS(s, colon+1), end)
 		for end > value && isWS(s[end-1]) {
 			end--
@@ -209,25 +221,23 @@ func (m *message) scan() *SyntaxError {
 		return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 	}
 	m.body = uint16(pos)
-
-	// A CR that ends no line is in no header field, and a NUL only behind the
-	// backslash of a quoted-pair. To look for them is far cheaper than to look
-	// at every byte.
-	head := s[:pos]
-	for nul := 0; ; nul++ {
-		n := strings.IndexByte(head[nul:], 0)
-		if n < 0 {
-			break
-		}
-		if nul += n; head[nul-1] != '\\' {
-			return fail(StatusBadRequest, "header section", nul, "NUL")
-		}
-	}
-	if strings.Count(head, "\r") != breaks+1 {
-		return fail(StatusBadRequest, "header section", 0, "carriage return without line feed")
-	}
-
 	return m.cut()
+}
+
+// nextControl returns where the first control character of s at or behind i is,
+// len(s) if there is none.
+func nextControl(s string, i int) int {
+	const ones = 0x0101010101010101
+	for ; i+8 <= len(s); i += 8 {
+		w := load(s, i)
+		if below := (w - ' '*ones) &^ w & (0x80 * ones); below != 0 {
+			return i + bits.TrailingZeros64(below)/8
+		}
+	}
+	for i < len(s) && s[i] >= ' ' {
+		i++
+	}
+	return i
 }
 
 // add indexes a line.
