@@ -2,6 +2,7 @@ package sip
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -242,6 +243,9 @@ func nextControl(s string, i int) int {
 
 // add indexes a line.
 func (m *message) add(f field) *SyntaxError {
+	if len(m.fields) == cap(m.fields) {
+		m.fields = slices.Grow(m.fields, 3*len(m.fields)) // once is nearly always enough
+	}
 	m.fields = append(m.fields, f)
 	if f.id == 0 || f.id >= numHot {
 		return nil
