@@ -12,7 +12,7 @@ import (
 // Username gives the user part without escapes. Writing a URI escapes what may
 // not stand in its user part.
 type URI struct {
-	Scheme   string // "sip", "sips", "tel", …, in lower case
+	Scheme   string // "sip", "sips", "tel" and so on, in lower case
 	User     string // the user, or the number of a tel URI
 	Password string // deprecated by RFC 3261 section 19.1.1, but seen
 	Host     string // a name, an IPv4 address, or an IPv6 address in brackets

@@ -8,7 +8,7 @@ import (
 
 // Via is one value of a Via header field (RFC 3261 section 20.42).
 type Via struct {
-	Transport string // "UDP", "TCP", "TLS", "WS", "WSS", …
+	Transport string // "UDP", "TCP", "TLS", "WS", "WSS" and so on
 	Host      string // sent-by
 	Port      int    // of the sent-by, 0 if it names none
 	Params    Params
