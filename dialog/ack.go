@@ -224,7 +224,7 @@ func (s *Session) Ack(ctx context.Context, edits ...sip.Edit) error {
 	all := append(append([]sip.Edit(nil), invite.credentials...), edits...)
 	req := s.d.request(sip.ACK, invite.seq, all...)
 	s.mu.Unlock()
-	flow, out, err := s.l.tl.Send(ctx, req)
+	flow, out, err := s.l.tl.Send(s.towards(ctx), req)
 	if err != nil {
 		s.mu.Lock()
 		if s.invite.seq == invite.seq {

@@ -32,7 +32,7 @@ func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response,
 	s.mu.Unlock()
 
 	var last *sip.Response
-	req, err := s.l.roundTrip(ctx, req, s.nextSeq, func(resp *sip.Response) { last = resp })
+	req, err := s.l.roundTrip(s.towards(ctx), req, s.nextSeq, func(resp *sip.Response) { last = resp })
 	accepted := err == nil && last.Status().Success()
 	switch {
 	case accepted:

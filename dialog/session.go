@@ -178,11 +178,20 @@ func (s *Session) Do(ctx context.Context, method sip.Method, edits ...sip.Edit) 
 
 func (s *Session) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
 	var last *sip.Response
-	_, err := s.l.roundTrip(ctx, req, s.nextSeq, func(resp *sip.Response) { last = resp })
+	_, err := s.l.roundTrip(s.towards(ctx), req, s.nextSeq, func(resp *sip.Response) { last = resp })
 	if err != nil {
 		return last, wrap(string(req.Method()), req, err)
 	}
 	return last, nil
+}
+
+// towards makes requests go to the first hop of the route set where they would
+// not do so by themselves: a strict router (RFC 3261 section 12.2.1.1).
+func (s *Session) towards(ctx context.Context) context.Context {
+	if routes := s.d.routes; len(routes) > 0 && !routes[0].URI.Params.Has("lr") {
+		return transaction.WithNextHop(ctx, inRequest(routes[0].URI))
+	}
+	return ctx
 }
 
 // gone reports whether the peer of a dialog does not know it, or is no more.

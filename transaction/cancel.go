@@ -25,7 +25,16 @@ func hopByHop(r *sip.Request, method sip.Method, to sip.Message) *sip.Request {
 			edits = append(edits, sip.Add(f))
 		}
 	}
-	return sip.NewRequest(method, r.URI(), edits...)
+	return sip.NewRequest(method, requestURI(r), edits...)
+}
+
+// requestURI returns the Request-URI to the letter: as a URI whose parts are
+// not looked at.
+func requestURI(r *sip.Request) sip.URI {
+	line, _, _ := strings.Cut(r.String(), "\r\n")
+	uri := strings.Fields(line)[1]
+	scheme, rest, _ := strings.Cut(uri, ":")
+	return sip.URI{Scheme: scheme, Opaque: rest}
 }
 
 // same returns a header field of m as it stands there.

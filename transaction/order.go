@@ -17,14 +17,16 @@ func (l *Layer) dispatch(s *Server) {
 		return
 	}
 	l.order[id] = nil
+	s.started = true
 	go s.run() // ends when the handler returns
 }
 
-// release lets the next request of the same call start.
+// release lets the next request of the same call start. It does nothing for one
+// that waits itself, when the machine has sent a 100 for it.
 func (l *Layer) release(s *Server) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.released {
+	if s.released || !s.started {
 		return
 	}
 	s.released = true
@@ -37,6 +39,7 @@ func (l *Layer) release(s *Server) {
 	next := waiting[0]
 	waiting[0] = nil // the slice is not to keep it alive
 	l.order[id] = waiting[1:]
+	next.started = true
 	go next.run() // ends when the handler returns
 }
 

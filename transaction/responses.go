@@ -16,7 +16,8 @@ import (
 // ends it, too: ErrTimeout, ErrTransport with what the network said, what the
 // resolver said, or that of ctx with its cause.
 //
-// The request goes to its topmost Route, or else to its Request-URI. If a
+// The request goes to its topmost Route, or else to its Request-URI, unless ctx
+// says otherwise (WithNextHop). If a
 // target cannot be reached, does not answer or answers 503, the next one is
 // tried (RFC 3263 section 4.3), unless something has been yielded already. Each
 // try gets a Via of its own.
@@ -93,11 +94,24 @@ func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.
 	return transport.Flow{}, nil, err
 }
 
+type nextHop struct{}
+
+// WithNextHop returns a context in which Responses, Do and Send send requests
+// to uri, whatever their Route and Request-URI say. It is for a strict router,
+// which stands in the Request-URI while the Route names those behind it (RFC
+// 3261 section 12.2.1.1).
+func WithNextHop(ctx context.Context, uri sip.URI) context.Context {
+	return context.WithValue(ctx, nextHop{}, uri)
+}
+
 // targets finds out where a request goes (RFC 3261 section 8.1.2). A strict
 // router stands in the Request-URI already.
 func (l *Layer) targets(ctx context.Context, r *sip.Request) ([]resolve.Target, error) {
 	if err := r.Err(); err != nil {
 		return nil, err
+	}
+	if uri, ok := ctx.Value(nextHop{}).(sip.URI); ok {
+		return resolve.Targets(ctx, l.cfg.Resolver, uri)
 	}
 	uri := r.URI()
 	route, err := sip.Get[sip.Route](r)

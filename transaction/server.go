@@ -23,6 +23,7 @@ type Server struct {
 
 	// Under the layer's lock.
 	merge    mergeKey
+	started  bool // its handler was called
 	released bool // the next request of the call may start
 	gone     bool // out of the tables
 
@@ -132,6 +133,9 @@ func (s *Server) step(in input, resp *sip.Response) output {
 		defer s.mu.Unlock()
 		return s.advance(in, resp)
 	}()
+	if out.send == sendTrying {
+		s.l.release(s) // it has sent something, if not by the handler
+	}
 	if out.terminated {
 		s.forget()
 	}

@@ -131,7 +131,7 @@ func TestClose(t *testing.T) {
 			}()
 		}
 		alice := alicePeer(t, n)
-		alice.send(alice.with("z9hG4bK1", request(sip.INVITE, bobURI)))
+		alice.send(alice.with("z9hG4bK1", request(sip.MESSAGE, bobURI)))
 		pass(time.Second)
 		alice.send(alice.with("z9hG4bK2", request(sip.INFO, bobURI)))
 		pass(time.Second)
@@ -144,7 +144,7 @@ func TestClose(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		j.check(t, "INVITE: "+transport.ErrClosed.Error()+", reply: true")
+		j.check(t, "MESSAGE: "+transport.ErrClosed.Error()+", reply: true")
 	})
 }
 
