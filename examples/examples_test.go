@@ -1,0 +1,191 @@
+// Package examples_test runs the example programs against each other, on
+// loopback, as a newcomer would.
+package examples_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/media"
+	"github.com/goparley/parley/ua"
+)
+
+// build compiles an example and returns the program.
+func build(t *testing.T, name string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), name)
+	if out, err := exec.Command("go", "build", "-o", program, "./"+name).CombinedOutput(); err != nil {
+		t.Fatalf("go build ./examples/%s: %v\n%s", name, err, out)
+	}
+	return program
+}
+
+// process is an example that runs.
+type process struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	done  chan error // gets what became of it
+	mu    sync.Mutex
+	lines bytes.Buffer
+	news  chan struct{}
+}
+
+// start runs a program until it ends or the test does.
+func start(t *testing.T, program string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(program, args...), done: make(chan error, 1), news: make(chan struct{}, 1)}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stdout, p.cmd.Stderr = w, w
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	go func() { // ends with the program, which holds the other end
+		for s := bufio.NewScanner(r); s.Scan(); {
+			p.mu.Lock()
+			fmt.Fprintln(&p.lines, s.Text())
+			p.mu.Unlock()
+			select {
+			case p.news <- struct{}{}:
+			default:
+			}
+		}
+		r.Close()
+		p.done <- p.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		if t.Failed() {
+			t.Logf("%s said:\n%s", filepath.Base(program), p.output())
+		}
+	})
+	return p
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lines.String()
+}
+
+// says waits until the program has printed a text.
+func (p *process) says(text string) {
+	p.t.Helper()
+	timeout := time.After(20 * time.Second)
+	for !strings.Contains(p.output(), text) {
+		select {
+		case <-p.news:
+		case <-timeout:
+			p.t.Fatalf("the program did not say %q", text)
+		}
+	}
+}
+
+// interrupt ends the program as ^C does.
+func (p *process) interrupt() {
+	p.t.Helper()
+	p.cmd.Process.Signal(os.Interrupt)
+	p.ends()
+}
+
+// ends waits until the program has ended without an error.
+func (p *process) ends() {
+	p.t.Helper()
+	select {
+	case err := <-p.done:
+		if err != nil {
+			p.t.Fatalf("the program ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		p.t.Fatal("the program did not end")
+	}
+}
+
+// freePort returns a port that is free for UDP and TCP.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 20 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		pc, err := net.ListenPacket("udp", address)
+		l.Close()
+		if err == nil {
+			pc.Close()
+			return address
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// Alice calls Bob, both of them examples, through the example proxy, and hears
+// his tone.
+func TestCallThroughProxy(t *testing.T) {
+	t.Parallel()
+	address := freePort(t)
+	proxy := start(t, build(t, "proxy"), "-listen", address, "alice:wonder", "bob:builder")
+	proxy.says("serving")
+	bob := start(t, build(t, "answer"), "-password", "builder", "-proxy", "sip:"+address,
+		"-listen", "udp:127.0.0.1:0", "sip:bob@example.com")
+	bob.says("waiting for calls")
+
+	register := build(t, "register")
+	for _, transport := range []string{"udp", "tcp"} {
+		alice := start(t, register, "-password", "wonder", "-proxy", "sip:"+address+";transport="+transport, "sip:alice@example.com")
+		alice.says("registered")
+		alice.interrupt()
+	}
+	refused := start(t, register, "-password", "wrong", "-proxy", "sip:"+address, "sip:alice@example.com")
+	refused.says("wrong or missing password")
+
+	heard := filepath.Join(t.TempDir(), "heard.wav")
+	alice := start(t, build(t, "call"), "-from", "sip:alice@example.com", "-password", "wonder",
+		"-proxy", "sip:"+address, "-record", heard, "-for", "2s", "sip:bob@example.com")
+	alice.says("180 Ringing")
+	alice.says("answered")
+	alice.ends()
+	bob.says("call is over")
+	clip, err := media.OpenWAV(heard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if level := media.ToneLevel(clip, 600); level < 0.9 || clip.Duration() < time.Second {
+		t.Errorf("Alice heard %v with the tone at %.2f", clip.Duration(), level)
+	}
+	bob.interrupt()
+	proxy.interrupt()
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	address := freePort(t)
+	server := start(t, build(t, "options"), "-listen", "udp:"+address)
+	server.says("listening")
+	agent, err := ua.New("sip:alice@example.com", &ua.Config{Listen: []string{"udp:127.0.0.1:0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer agent.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := agent.Options(ctx, "sip:"+address); err != nil {
+		t.Error(err)
+	}
+	server.interrupt()
+}
