@@ -53,7 +53,7 @@ var layers = map[string]layer{
 
 // outside are the packages on top, which only tests and users run. They may
 // import all of ours, and none of ours imports them.
-var outside = []string{"examples/", "internal/interop", "internal/bench"}
+var outside = []string{"examples", "examples/", "internal/interop", "internal/bench"}
 
 // testModules may be imported by tests, beside what their package may.
 var testModules = []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "golang.org/x/net"}
