@@ -72,7 +72,9 @@ func (c *Call) ended() {
 			if c.s != nil {
 				c.err = c.why()
 				c.a.mu.Lock()
-				delete(c.a.calls, c.s)
+				if c.a.calls[c.s] == c {
+					delete(c.a.calls, c.s)
+				}
 				c.a.mu.Unlock()
 			}
 			close(c.done)
@@ -184,10 +186,13 @@ func (c *Call) changeTo(ctx context.Context, to sdp.Direction) error {
 		return err
 	}
 	err = c.reinvite(ctx)
-	for try := 0; try < maxGlare && isGlare(err); try++ {
-		// RFC 3261 section 14.1: both wait, and not for the same time.
+	for try := 0; try < maxGlare; try++ {
+		wait, again := c.retryIn(err)
+		if !again {
+			break
+		}
 		select {
-		case <-time.After(dialog.RetryDelay(c.caller)):
+		case <-time.After(wait):
 			err = c.reinvite(ctx)
 		case <-ctx.Done():
 			err = context.Cause(ctx)
@@ -199,11 +204,25 @@ func (c *Call) changeTo(ctx context.Context, to sdp.Direction) error {
 	return err
 }
 
-// isGlare reports whether a change met one of the peer's, at either side.
-func isGlare(err error) bool {
-	return errors.Is(err, sip.StatusRequestPending) || errors.Is(err, dialog.ErrPending) ||
-		errors.Is(err, sdp.ErrOfferSent)
+// retryIn reports whether a change met one of the peer's, at either side, and
+// how long to wait before it is tried again.
+func (c *Call) retryIn(err error) (time.Duration, bool) {
+	var refused *StatusError
+	switch {
+	case errors.Is(err, sip.StatusRequestPending), errors.Is(err, dialog.ErrPending), errors.Is(err, sdp.ErrOfferSent):
+		// RFC 3261 section 14.1: both wait, and not for the same time.
+		return dialog.RetryDelay(c.caller), true
+	case errors.As(err, &refused) && refused.Status == sip.StatusServerInternalError:
+		// Section 14.2: the peer is not done with the change before.
+		after, err := sip.Get[sip.RetryAfter](refused.Response)
+		return seconds(after.Seconds), err == nil && after.Seconds <= maxRetryAfter
+	}
+	return 0, false
 }
+
+// maxRetryAfter is what RFC 3261 section 14.2 has a peer ask for at most, in
+// seconds.
+const maxRetryAfter = 10
 
 // reinvite offers the session again.
 func (c *Call) reinvite(ctx context.Context) error {
@@ -214,8 +233,8 @@ func (c *Call) reinvite(ctx context.Context) error {
 	resp, err := c.s.Invite(ctx, c.a.allow(true), sip.Body{Type: sdpType, Content: offer})
 	if err = c.a.result(resp, err); err != nil {
 		c.m.rollback()
-		if ctx.Err() != nil {
-			return context.Cause(ctx) // and not the 487 that it led to
+		if ctx.Err() != nil && (resp == nil || errors.Is(err, sip.StatusRequestTerminated)) {
+			return context.Cause(ctx) // and not what came of the CANCEL
 		}
 		return err
 	}

@@ -238,7 +238,9 @@ func (m *media) answer(ctx context.Context, body string) (string, error) {
 	m.streams = streams
 	if err := m.update(ctx, pairs); err != nil {
 		// A change that cannot be made leaves everything as it was.
-		m.update(ctx, agreed)
+		if ctx.Err() == nil {
+			m.update(ctx, agreed)
+		}
 		m.engine, m.streams = before, was
 		return "", err
 	}
