@@ -69,10 +69,11 @@ func TestHangupWithEndedContext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		theirs := <-calls
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		call.Hangup(ctx)
-		<-(<-calls).Done()
+		<-theirs.Done()
 	})
 }
 

@@ -144,8 +144,9 @@ func (in *Invitation) decide() bool {
 // about. ctx is for the streams; a call that was accepted waits for its
 // acknowledgement, 32 seconds at most, whatever becomes of ctx.
 //
-// The error wraps transaction.ErrCancelled if the caller has given up, and is
-// dialog.ErrNoACK if the acknowledgement never came.
+// The error wraps transaction.ErrCancelled if the caller has given up, ErrHungUp
+// if they have hung up already, and dialog.ErrNoACK if the acknowledgement never
+// came.
 func (in *Invitation) Answer(ctx context.Context, streams ...Stream) (*Call, error) {
 	call := in.a.newCall(in.in.Session(), streams)
 	err := error(transaction.ErrCompleted)
@@ -190,6 +191,9 @@ func (in *Invitation) answer(ctx context.Context, c *Call) error {
 	in.call = c
 	in.mu.Unlock()
 	ack, err := in.in.Accept(c.a.allow(true), sip.Body{Type: sdpType, Content: body})
+	if errors.Is(err, dialog.ErrBye) {
+		return ErrHungUp
+	}
 	if err != nil {
 		return err
 	}
