@@ -3,6 +3,7 @@ package ua_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -246,9 +247,12 @@ func TestAnswerCrossesCancel(t *testing.T) {
 func TestEarlyMedia(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := siptest.NewNetwork(nil)
+		var mu sync.Mutex
 		var requests []sip.Method
 		newPeer(t, n, "192.0.2.2", func(tx *transaction.Server, req *sip.Request) {
+			mu.Lock()
 			requests = append(requests, req.Method())
+			mu.Unlock()
 			if req.Method() != sip.INVITE {
 				if req.Method() != sip.ACK {
 					tx.Reply(sip.StatusOK)
@@ -281,6 +285,8 @@ func TestEarlyMedia(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		call.Hangup(t.Context())
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		want := []sip.Method{sip.INVITE, sip.ACK, sip.ACK, sip.BYE, sip.BYE}
 		if len(requests) != len(want) {
 			t.Errorf("the forks got %v, want %v", requests, want)

@@ -122,6 +122,7 @@ func newOfferer(t *testing.T, onInvite func(context.Context, *dialog.Invitation)
 // offer sends a re-INVITE and returns its answer.
 func (o *offerer) offer(t *testing.T, edits ...sip.Edit) *sip.Response {
 	t.Helper()
+	synctest.Wait()
 	resp, err := o.s.Invite(t.Context(), edits...)
 	if err != nil {
 		t.Fatal(err)

@@ -55,12 +55,12 @@ func (a *Agent) invited(ctx context.Context, in *dialog.Invitation) {
 
 // invitation has the program answer a call.
 func (a *Agent) invitation(ctx context.Context, in *dialog.Invitation) {
-	ctx, stop := a.whileOpen(ctx)
-	defer stop()
-	if ctx.Err() != nil && a.isClosed() {
+	if a.isClosed() {
 		in.Reject(sip.StatusServiceUnavailable, sip.RetryAfter{Seconds: 5})
 		return
 	}
+	ctx, stop := a.whileOpen(ctx)
+	defer stop()
 	invitation := &Invitation{a: a, in: in}
 	returned := false
 	defer func() {
