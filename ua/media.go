@@ -45,11 +45,14 @@ func (m *media) take(ctx context.Context) (context.Context, func(), error) {
 	case <-ctx.Done():
 		return nil, nil, context.Cause(ctx)
 	}
-	if m.ctx.Err() != nil { // both were ready
+	switch { // what else was ready
+	case m.ctx.Err() != nil:
 		<-m.turn
 		return nil, nil, dialog.ErrEnded
-	}
-	if ctx == m.ctx {
+	case ctx.Err() != nil:
+		<-m.turn
+		return nil, nil, context.Cause(ctx)
+	case ctx == m.ctx:
 		return ctx, func() { <-m.turn }, nil
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
