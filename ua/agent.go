@@ -160,16 +160,19 @@ func (a *Agent) Addr(transport string) netip.AddrPort {
 func (a *Agent) Options(ctx context.Context, target string) (*sip.Response, error) {
 	req, err := a.newRequest(sip.OPTIONS, target, accept)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("options %s: %w", target, err)
 	}
 	return a.do(ctx, req)
 }
 
 // newRequest makes a request outside of a dialog (RFC 3261 section 8.1.1).
 func (a *Agent) newRequest(method sip.Method, target string, edits ...sip.Edit) (*sip.Request, error) {
-	uri, err := sip.ParseURI(target)
+	uri, err := parseURI(target)
+	if a.proxy.Host != "" { // which may understand others
+		uri, err = sip.ParseURI(target)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s %q: %w", strings.ToLower(string(method)), target, err)
+		return nil, err
 	}
 	to := sip.To{URI: uri}
 	// Header fields in a URI are not followed; RFC 3261 section 19.1.5 says

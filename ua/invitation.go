@@ -162,11 +162,11 @@ func (in *Invitation) Answer(ctx context.Context, streams ...Stream) (*Call, err
 }
 
 func (in *Invitation) answer(ctx context.Context, c *Call) error {
-	c.m.reachedAt(in.in.Contact().URI.Host)
 	offer, offered := description(in.in.Request())
 	var body string
-	var err error
+	err := c.m.reachedAt(ctx, in.in.Contact().URI.Host)
 	switch {
+	case err != nil:
 	case offered:
 		body, err = c.m.answer(ctx, offer)
 	case len(c.m.all) == 0:
@@ -193,6 +193,9 @@ func (in *Invitation) answer(ctx context.Context, c *Call) error {
 	ack, err := in.in.Accept(c.a.allow(true), sip.Body{Type: sdpType, Content: body})
 	if errors.Is(err, dialog.ErrBye) {
 		return ErrHungUp
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner // without what Answer says itself
 	}
 	if err != nil {
 		return err

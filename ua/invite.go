@@ -117,7 +117,9 @@ func (o *outgoing) run(ctx context.Context) (*dialog.Session, error) {
 		return nil, err
 	}
 	req = req.With(contact)
-	c.m.reachedAt(contact.URI.Host)
+	if err := c.m.reachedAt(ctx, contact.URI.Host); err != nil {
+		return nil, err
+	}
 	if len(c.m.all) > 0 {
 		offer, err := c.m.offer(ctx)
 		if err != nil {
@@ -126,6 +128,9 @@ func (o *outgoing) run(ctx context.Context) (*dialog.Session, error) {
 		req = req.With(sip.Body{Type: sdpType, Content: offer})
 	}
 	s, resp, err := a.l.Invite(ctx, req, func(resp *sip.Response) { o.provisional(ctx, resp) })
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner // without what Invite says itself
+	}
 	if err := a.result(resp, err); err != nil {
 		return nil, err
 	}

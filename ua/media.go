@@ -76,18 +76,24 @@ func (m *media) close() {
 
 // reachedAt says at which host of ours the peer reaches us. It comes before the
 // first offer or answer.
-func (m *media) reachedAt(host string) {
+func (m *media) reachedAt(ctx context.Context, host string) error {
+	_, done, err := m.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	host = strings.Trim(host, "[]")
 	m.engine = sdp.NewEngine(&sdp.Config{Address: host})
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		return
+		return nil // a name, which is for the description only
 	}
 	for _, s := range m.all {
 		if u, ok := s.(addressUser); ok {
 			u.UseAddress(addr)
 		}
 	}
+	return nil
 }
 
 // offer offers the streams: at first one section each, later those that are in

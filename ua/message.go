@@ -26,7 +26,7 @@ type Message struct {
 func (a *Agent) Message(ctx context.Context, target, contentType, body string) error {
 	req, err := a.newRequest(sip.MESSAGE, target, sip.Body{Type: contentType, Content: body})
 	if err != nil {
-		return err
+		return fmt.Errorf("message %s: %w", target, err)
 	}
 	done, err := a.messages.take(ctx, req.URI().String())
 	if err != nil {
