@@ -1,2 +1,24 @@
-// Package parley is an embeddable SIP, SIMPLE and MSRP stack.
+// Package parley is an embeddable SIP stack: layers that a program imports at
+// whichever height it wants. It has no code itself; this is the map.
+//
+// From the bottom up, each package using only those before it:
+//
+//   - sip: messages as text; parse, read, change, write; no I/O
+//   - sip/digest: challenges and credentials
+//   - sip/resolve: from a URI to the addresses to try
+//   - sip/transport: sockets, connections, and the way back for responses
+//   - transaction: retransmission, timeouts and CANCEL
+//   - dialog: calls, and the state that their two sides share
+//   - ua: an agent that registers, calls and is called
+//
+// Beside them:
+//
+//   - sdp: session descriptions, offer and answer
+//   - media: RTP audio, as a stream for a call of ua
+//   - sip/siptest: a network in memory, for tests
+//
+// Most programs import ua and media. A proxy or a registrar is built on
+// transaction, a call controller on dialog, a responder that keeps no state on
+// sip/transport, a parser or a test rig on sip. The programs in examples show
+// each.
 package parley

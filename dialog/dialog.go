@@ -2,6 +2,8 @@ package dialog
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goparley/parley/sip"
@@ -28,55 +30,94 @@ type state struct {
 	remoteSet bool // remoteSeq says something
 }
 
-var errNoContact = errors.New("dialog: no Contact to send requests to")
+var (
+	errContact     = errors.New("dialog: no usable Contact to send requests to")
+	errRecordRoute = errors.New("dialog: Record-Route cannot be followed")
+)
 
 // newCaller makes the state of the side that sent the INVITE (section 12.1.2).
+// With an error there is a state all the same, that may do to end the call:
+// its requests go where the INVITE went.
 func newCaller(invite *sip.Request, resp *sip.Response) (state, error) {
 	from, to := invite.From(), resp.To()
-	contact, err := sip.Get[sip.Contact](resp)
-	if err != nil || contact.Star {
-		return state{}, errNoContact
-	}
 	d := state{
 		id:       ID{invite.CallID(), from.Tag(), to.Tag()},
 		local:    sip.Address(from),
 		remote:   sip.Address(to),
-		target:   contact.URI,
 		localSeq: invite.CSeq().Seq,
 	}
-	for rr, err := range sip.All[sip.RecordRoute](resp) {
-		if err != nil {
-			return state{}, err
-		}
-		d.routes = append([]sip.Route{sip.Route(rr)}, d.routes...)
+	var err error
+	if d.target, err = contactOf(resp); errors.Is(err, sip.ErrMissing) {
+		// Some peers of RFC 2543 send none.
+		d.target, err = invite.URI(), nil
 	}
+	if err == nil {
+		d.routes, err = recordedRoute(resp)
+	}
+	if err != nil {
+		d.target, d.routes = invite.URI(), nil
+		for route, err := range sip.All[sip.Route](invite) {
+			if err == nil {
+				d.routes = append(d.routes, route)
+			}
+		}
+		return d.clone(), err
+	}
+	slices.Reverse(d.routes)
 	return d.clone(), nil
 }
+
+// contactOf returns where the sender of a message wants requests to go. The URI
+// has to be of a scheme that they can go to (section 12.1.1).
+func contactOf(m sip.Message) (sip.URI, error) {
+	contact, err := sip.Get[sip.Contact](m)
+	switch {
+	case err != nil:
+		return sip.URI{}, fmt.Errorf("%w: %w", errContact, err)
+	case contact.Star || !isSIP(contact.URI):
+		return sip.URI{}, errContact
+	}
+	return contact.URI, nil
+}
+
+// recordedRoute returns the Record-Route of a message, in its order.
+func recordedRoute(m sip.Message) (routes []sip.Route, err error) {
+	for rr, err := range sip.All[sip.RecordRoute](m) {
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%w: %w", errRecordRoute, err)
+		case !isSIP(rr.URI):
+			return nil, errRecordRoute
+		}
+		routes = append(routes, sip.Route(rr))
+	}
+	return routes, nil
+}
+
+func isSIP(u sip.URI) bool { return u.Scheme == "sip" || u.Scheme == "sips" }
 
 // newCallee makes the state of the side that got the INVITE (section 12.1.1).
 // tag is the one that the responses carry.
 func newCallee(invite *sip.Request, tag string) (state, error) {
 	from, to := invite.From(), invite.To()
-	contact, err := sip.Get[sip.Contact](invite)
-	if err != nil || contact.Star {
-		return state{}, errNoContact
+	target, err := contactOf(invite)
+	if err != nil {
+		return state{}, err
+	}
+	routes, err := recordedRoute(invite)
+	if err != nil {
+		return state{}, err
 	}
 	to.Params = to.Params.With("tag", tag)
-	d := state{
+	return state{
 		id:        ID{invite.CallID(), tag, from.Tag()},
 		local:     sip.Address(to),
 		remote:    sip.Address(from),
-		target:    contact.URI,
+		target:    target,
+		routes:    routes,
 		remoteSeq: invite.CSeq().Seq,
 		remoteSet: true,
-	}
-	for rr, err := range sip.All[sip.RecordRoute](invite) {
-		if err != nil {
-			return state{}, err
-		}
-		d.routes = append(d.routes, sip.Route(rr))
-	}
-	return d.clone(), nil
+	}.clone(), nil
 }
 
 // clone copies every string out of the message it came from.
@@ -84,6 +125,10 @@ func (d state) clone() state {
 	d.id = ID{strings.Clone(d.id.CallID), strings.Clone(d.id.LocalTag), strings.Clone(d.id.RemoteTag)}
 	d.local, d.remote = cloneAddress(d.local), cloneAddress(d.remote)
 	d.target = cloneURI(d.target)
+	if len(d.routes) == 0 {
+		d.routes = nil
+		return d
+	}
 	routes := make([]sip.Route, len(d.routes))
 	for i, r := range d.routes {
 		routes[i] = sip.Route(cloneAddress(sip.Address(r)))
@@ -111,16 +156,12 @@ func cloneURI(u sip.URI) sip.URI {
 
 // request makes a request within the dialog (section 12.2.1.1).
 func (d *state) request(method sip.Method, seq uint32, edits ...sip.Edit) *sip.Request {
-	uri, routes := d.target, d.routes
-	// Header fields in the peer's Contact are not ours to send (section
-	// 19.1.5).
-	uri.Headers = ""
+	uri, routes := inRequest(d.target), d.routes
 	if len(routes) > 0 && !routes[0].URI.Params.Has("lr") {
 		// A strict router wants itself in the Request-URI, and the target at
 		// the end.
 		last := sip.Route{URI: uri}
-		uri = routes[0].URI
-		uri.Params = uri.Params.Without("method")
+		uri = inRequest(routes[0].URI)
 		routes = append(append([]sip.Route(nil), routes[1:]...), last)
 	}
 	all := make([]sip.Edit, 0, 8+len(routes)+len(edits))
@@ -132,12 +173,27 @@ func (d *state) request(method sip.Method, seq uint32, edits ...sip.Edit) *sip.R
 	return sip.NewRequest(method, uri, append(all, edits...)...)
 }
 
+// inRequest takes from a URI what may not stand in a Request-URI (section
+// 19.1.1, table 1). Header fields in the peer's Contact are not ours to send
+// (section 19.1.5).
+func inRequest(u sip.URI) sip.URI {
+	u.Headers = ""
+	u.Params = u.Params.Without("method")
+	return u
+}
+
 // refresh takes the peer's new Contact from a target refresh request or its 2xx
 // (section 12.2). The route set never changes.
 func (d *state) refresh(m sip.Message) {
-	if contact, err := sip.Get[sip.Contact](m); err == nil && !contact.Star {
-		d.target = cloneURI(contact.URI)
+	if target, err := contactOf(m); err == nil {
+		d.target = cloneURI(target)
 	}
+}
+
+// refreshesTarget reports whether a request and its 2xx say anew where the peer
+// is to be reached: the INVITE of RFC 3261 and the UPDATE of RFC 3311.
+func refreshesTarget(method sip.Method) bool {
+	return method == sip.INVITE || method == sip.UPDATE
 }
 
 // inOrder takes the sequence number of a request of the peer. A lower one than

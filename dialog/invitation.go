@@ -2,14 +2,19 @@ package dialog
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
+	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
+
+// ErrExpired is the cause of the context of an Invitation that was not answered
+// in the time that the INVITE's Expires gives (RFC 3261 section 13.3.1).
+var ErrExpired = errors.New("dialog: the invitation has expired")
 
 // Invitation is an INVITE that arrived and is not answered yet.
 type Invitation struct {
@@ -17,38 +22,69 @@ type Invitation struct {
 	req *sip.Request
 	s   *Session
 	re  bool // within a call that was there before
+	ctx context.Context
+	end context.CancelCauseFunc
 
-	mu    sync.Mutex
-	final bool
+	// Under the lock of the Session.
+	final  bool
+	repeat *time.Timer // of the last provisional response, nil before that
 }
 
-// invited runs OnInvite for an INVITE. s is the call that it is part of, nil
-// for a new one.
-func (l *Layer) invited(tx *transaction.Server, req *sip.Request, s *Session) {
-	in := &Invitation{tx: tx, req: req, s: s, re: s != nil}
-	ctx := tx.Context()
-	if s == nil {
-		d, err := newCallee(req, req.Reply(sip.StatusOK).To().Tag())
-		if err != nil || d.id.RemoteTag == "" {
-			tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Contact or From"))
-			return
-		}
-		in.s = newSession(l, d)
+func newInvitation(tx *transaction.Server, req *sip.Request, s *Session) *Invitation {
+	in := &Invitation{tx: tx, req: req, s: s}
+	in.ctx, in.end = context.WithCancelCause(tx.Context())
+	return in
+}
+
+// invited takes an INVITE outside of a dialog. The dialog that its responses
+// make is known from here on: a BYE may end it while it is early (RFC 3261
+// section 15).
+func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
+	d, err := newCallee(req, req.Reply(sip.StatusOK).To().Tag())
+	if err != nil {
+		tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Contact or Record-Route"))
+		return
 	}
+	s := newSession(l, d)
 	// The peer reaches us as it did just now.
 	from := tx.Flow()
-	contact, err := l.contact(ctx, req.To().URI.User, resolve.Target{
+	s.contact, err = l.contact(tx.Context(), req.To().URI.User, resolve.Target{
 		Transport: from.Transport(), Addr: from.RemoteAddr(),
 	})
 	if err != nil {
 		tx.Reply(sip.StatusServerInternalError)
 		return
 	}
-	in.s.mu.Lock()
-	in.s.contact = contact
-	in.s.mu.Unlock()
-	l.cfg.OnInvite(ctx, in)
-	in.Reject(sip.StatusTemporarilyUnavailable) // no effect if it is answered
+	in := newInvitation(tx, req, s)
+	s.pending = in
+	switch err := l.add(s); {
+	case errors.Is(err, errInUse): // a retransmission that is minutes late
+		tx.Reply(sip.StatusLoopDetected)
+		return
+	case err != nil:
+		return
+	}
+	if expires, err := sip.Get[sip.Expires](req); err == nil {
+		timer := time.AfterFunc(time.Duration(expires)*time.Second, func() { in.end(ErrExpired) })
+		defer timer.Stop()
+	}
+	in.run()
+}
+
+// run has the user answer.
+func (in *Invitation) run() {
+	status := sip.StatusServerInternalError // for a panic
+	defer func() {
+		in.s.mu.Lock()
+		open := !in.final
+		in.s.mu.Unlock()
+		if open {
+			in.Reject(status)
+		}
+		in.end(nil)
+	}()
+	in.s.l.cfg.OnInvite(in.ctx, in)
+	status = sip.StatusTemporarilyUnavailable
 }
 
 // Request returns the INVITE.
@@ -60,78 +96,159 @@ func (in *Invitation) Session() *Session { return in.s }
 
 // Contact returns the Contact that our responses carry: where the peer reaches
 // us.
-func (in *Invitation) Contact() sip.Contact {
-	in.s.mu.Lock()
-	defer in.s.mu.Unlock()
-	return in.s.contact
-}
+func (in *Invitation) Contact() sip.Contact { return in.s.contact }
 
 // Re reports whether the INVITE is part of a call that is there already.
 func (in *Invitation) Re() bool { return in.re }
 
-// Provisional sends a provisional response, 101 to 199.
+// keepRinging is how often a provisional response is sent again, lest a proxy
+// take the call for dead (RFC 3261 section 13.3.1.1).
+const keepRinging = time.Minute
+
+// Provisional sends a provisional response, 101 to 199. The last one is sent
+// again every minute until the INVITE is answered.
 func (in *Invitation) Provisional(status sip.Status, edits ...sip.Edit) error {
-	return in.tx.Reply(status, append([]sip.Edit{in.Contact()}, edits...)...)
+	if status <= sip.StatusTrying || status.Final() {
+		return fmt.Errorf("provisional response %d: %w", status, transaction.ErrStatus)
+	}
+	resp := in.req.Reply(status, append([]sip.Edit{in.Contact()}, edits...)...)
+	if err := in.tx.Respond(resp); err != nil {
+		return err
+	}
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	if in.final {
+		return nil
+	}
+	if in.repeat != nil {
+		in.repeat.Stop()
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(keepRinging, func() {
+		if in.tx.Respond(resp) != nil {
+			return
+		}
+		in.s.mu.Lock()
+		defer in.s.mu.Unlock()
+		if in.repeat == timer {
+			timer.Reset(keepRinging)
+		}
+	})
+	in.repeat = timer
+	return nil
 }
 
-// Reject refuses the call with a final response, 300 to 699. A call that the
-// peer has cancelled is answered with 487 whatever status says.
-func (in *Invitation) Reject(status sip.Status, edits ...sip.Edit) error {
-	if !in.finish() {
-		return transaction.ErrCompleted
-	}
-	if in.tx.Context().Err() != nil {
-		status, edits = sip.StatusRequestTerminated, nil
-	}
-	return in.tx.Reply(status, edits...)
-}
-
-// finish reports whether the caller is the one to give the final response.
+// finish reports whether the caller is the one to give the final response. It
+// is called with the lock of the Session held.
 func (in *Invitation) finish() bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
 	if in.final {
 		return false
 	}
 	in.final = true
+	if in.s.pending == in {
+		in.s.pending = nil
+	}
+	if in.repeat != nil {
+		in.repeat.Stop()
+		in.repeat = nil
+	}
 	return true
+}
+
+// Reject refuses the call with a final response, 300 to 699. A call that the
+// peer has given up is answered with 487 whatever status says.
+func (in *Invitation) Reject(status sip.Status, edits ...sip.Edit) error {
+	if status < 300 || status > 699 {
+		return fmt.Errorf("reject with %d: %w", status, transaction.ErrStatus)
+	}
+	resp := in.req.Reply(status, edits...)
+	if err := resp.Err(); err != nil {
+		return err
+	}
+	in.s.mu.Lock()
+	first := in.finish()
+	in.s.mu.Unlock()
+	if !first {
+		return transaction.ErrCompleted
+	}
+	reason := ErrEnded
+	if in.ctx.Err() != nil {
+		resp, reason = in.req.Reply(sip.StatusRequestTerminated), context.Cause(in.ctx)
+	}
+	err := in.tx.Respond(resp)
+	if !in.re {
+		in.s.terminate(reason)
+	}
+	return err
+}
+
+// awaited is the wait for the ACK of a 2xx of ours.
+type awaited struct {
+	seq  uint32
+	ack  chan *sip.Request // has room for one: the ACK, or nil if none is needed any more
+	over chan struct{}     // closed when the wait is over, however it ended
 }
 
 // Accept answers with 200 and waits for the ACK, which it returns: its body is
 // the answer if the offer was in the 200. Meanwhile the 200 is sent again and
 // again (RFC 3261 section 13.3.1.4). If no ACK comes within 64*T1, 32 seconds,
-// the call is ended with BYE, and the error is ErrNoACK. If the peer has
-// cancelled, the INVITE gets 487, and the error wraps
-// transaction.ErrCancelled.
+// the call is ended with BYE, and the error is ErrNoACK. If the peer has given
+// up before, the INVITE gets 487, and the error wraps the cause, such as
+// transaction.ErrCancelled. If the call is ended meanwhile, by Bye or by the
+// peer, the error is that of Session.Err.
 func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
 	s := in.s
-	if !in.finish() {
-		return nil, transaction.ErrCompleted
-	}
-	if ctx := in.tx.Context(); ctx.Err() != nil {
-		in.tx.Reply(sip.StatusRequestTerminated)
-		return nil, fmt.Errorf("answer %s: %w", in.req.From().URI, context.Cause(ctx))
-	}
 	resp := in.req.Reply(sip.StatusOK, append([]sip.Edit{in.Contact(), s.l.allow()}, edits...)...)
 	if err := resp.Err(); err != nil {
-		in.tx.Reply(sip.StatusServerInternalError)
 		return nil, err
 	}
-	ack := s.expectACK(in.req.CSeq().Seq)
-	if !in.re {
-		if err := s.l.add(s); err != nil {
-			in.tx.Reply(sip.StatusLoopDetected)
-			return nil, err
-		}
-	}
+	await := &awaited{in.req.CSeq().Seq, make(chan *sip.Request, 1), make(chan struct{})}
 	s.mu.Lock()
-	s.d.refresh(in.req)
+	if !in.finish() {
+		s.mu.Unlock()
+		return nil, transaction.ErrCompleted
+	}
+	gone := s.over || in.ctx.Err() != nil
+	if !gone {
+		s.began, s.await = true, await
+		s.d.refresh(in.req)
+	}
 	s.mu.Unlock()
-	if err := in.tx.Respond(resp); err != nil {
-		s.terminate(err)
+	if gone {
+		err := context.Cause(in.ctx)
+		if err == nil {
+			err = s.Err()
+		}
+		in.tx.Reply(sip.StatusRequestTerminated)
+		if !in.re {
+			s.terminate(err)
+		}
 		return nil, fmt.Errorf("answer %s: %w", in.req.From().URI, err)
 	}
+	ack, err := in.sendUntilACK(resp, await)
+	s.mu.Lock()
+	if s.await == await {
+		s.await = nil
+	}
+	s.mu.Unlock()
+	close(await.over)
+	if err != nil {
+		return nil, fmt.Errorf("answer %s: %w", in.req.From().URI, err)
+	}
+	return ack, nil
+}
 
+// sendUntilACK sends the 2xx until its ACK comes, the call is over, or nothing
+// came for 64*T1. A call that we have ended ourselves waits for the ACK like
+// any other: only then may the BYE go out.
+func (in *Invitation) sendUntilACK(resp *sip.Response, await *awaited) (*sip.Request, error) {
+	s := in.s
+	err := in.tx.Respond(resp)
+	if err != nil && (!errors.Is(err, transaction.ErrTransport) || errors.Is(err, transport.ErrClosed)) {
+		// What the network did not take goes out with the next one.
+		s.terminate(err)
+		return nil, err
+	}
 	timers := in.tx.Layer().Timers()
 	interval := timers.T1
 	giveUp := time.NewTimer(64 * timers.T1)
@@ -140,21 +257,28 @@ func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
 	defer again.Stop()
 	for {
 		select {
-		case req := <-ack:
-			return req, nil
+		case ack := <-await.ack:
+			if err := s.Err(); ack == nil || errors.Is(err, ErrEnded) {
+				return nil, err
+			}
+			return ack, nil // though a BYE may have come right behind it
 		case <-again.C:
 			// Over any transport: a hop further on may be UDP.
 			in.tx.Respond(resp)
 			interval = min(2*interval, timers.T2)
 			again.Reset(interval)
 		case <-giveUp.C:
-			s.l.background(func() { // ends with the transaction of the BYE
-				s.do(context.Background(), s.next(sip.BYE))
-			})
-			s.terminate(ErrNoACK)
-			return nil, fmt.Errorf("answer %s: %w", in.req.From().URI, ErrNoACK)
-		case <-s.done:
-			return nil, fmt.Errorf("answer %s: %w", in.req.From().URI, s.Err())
+			s.mu.Lock()
+			came := s.await != await
+			s.mu.Unlock()
+			if came {
+				continue
+			}
+			s.hangUp(ErrNoACK)
+			return nil, ErrNoACK
+		case <-s.l.ctx.Done():
+			s.terminate(transport.ErrClosed)
+			return nil, s.Err()
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
+var errTags = errors.New("dialog: an INVITE has a tag in From and none in To")
+
 // Invite sends an INVITE that is to begin a call and returns when it is
 // answered. With a 2xx there is a Session, and the caller must Ack it; with
 // another final response there is none, and no error.
@@ -17,6 +19,9 @@ import (
 //
 // From needs a tag. A Contact is added if there is none.
 func (l *Layer) Invite(ctx context.Context, req *sip.Request, provisional func(*sip.Response)) (*Session, *sip.Response, error) {
+	if req.From().Tag() == "" || req.To().Tag() != "" {
+		return nil, nil, wrap("invite", req, errTags)
+	}
 	contact, err := sip.Get[sip.Contact](req)
 	if errors.Is(err, sip.ErrMissing) {
 		contact, err = l.ContactFor(ctx, req.From().URI.User, req)
@@ -37,24 +42,26 @@ func (l *Layer) Invite(ctx context.Context, req *sip.Request, provisional func(*
 	if err != nil {
 		return nil, final, wrap("invite", req, err)
 	}
-	if ctx.Err() != nil {
-		if final.Status().Success() {
-			l.surplus(sent, final) // the answer crossed the CANCEL
-		}
-		return nil, final, wrap("invite", req, context.Cause(ctx))
-	}
 	if !final.Status().Success() {
+		if ctx.Err() != nil {
+			return nil, final, wrap("invite", req, context.Cause(ctx))
+		}
 		return nil, final, nil
 	}
 	d, err := newCaller(sent, final)
-	if err != nil {
-		return nil, final, wrap("invite", req, err)
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // the answer crossed the CANCEL
 	}
 	s := newSession(l, d)
 	a := cloneAddress(sip.Address{Display: contact.Display, URI: contact.URI, Params: contact.Params})
 	s.contact = sip.Contact{Display: a.Display, URI: a.URI, Params: a.Params}
-	s.invite = ackedBy(sent)
-	if err := l.add(s); err != nil {
+	s.invite, s.unacked = ackedBy(sent), true
+	s.began = err == nil
+	if used := l.settle(sent, final, s); used != nil {
+		return nil, final, wrap("invite", req, used)
+	}
+	if err != nil {
+		s.hangUp(ErrEnded)
 		return nil, final, wrap("invite", req, err)
 	}
 	return s, final, nil

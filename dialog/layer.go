@@ -29,8 +29,11 @@ type Authorizer interface {
 // Config holds the options of a Layer.
 type Config struct {
 	// OnInvite is called for each INVITE that arrives, in a goroutine of its
-	// own. Its context ends when the peer cancels. Within a call, Session of
-	// the Invitation says which one is to be changed. An INVITE that is
+	// own. Its context ends when the peer gives up, with the cause: for CANCEL
+	// transaction.ErrCancelled, for BYE ErrBye, for the end of the time that
+	// the INVITE names ErrExpired. Within a call, Session of
+	// the Invitation says which one is to be changed. It may return as soon as
+	// Accept has: a call that is up needs no goroutine. An INVITE that is
 	// neither accepted nor rejected when it returns gets 480. nil refuses
 	// every INVITE with 405.
 	OnInvite func(ctx context.Context, in *Invitation)
@@ -43,8 +46,9 @@ type Config struct {
 	// Auth answers challenges; nil takes them as refusals.
 	Auth Authorizer
 
-	// OnEnd is called once for each call that is over, when its Done is closed.
-	// nil: nobody is told.
+	// OnEnd is called once for each call that was answered and is over, when
+	// its Done is closed, from the goroutine that found out. nil: nobody is
+	// told.
 	OnEnd func(s *Session)
 
 	// Transaction is the configuration of the layer below. Its Handler and
@@ -59,18 +63,27 @@ type Layer struct {
 
 	ready chan struct{} // closed when tl is set
 
-	mu       sync.Mutex
+	ctx context.Context // ended by Close
+	end context.CancelCauseFunc
+
+	mu       sync.Mutex // never taken while a Session's is held, nor the other way
 	closed   bool
-	sessions map[ID]*Session
+	sessions map[ID]*Session // calls, early ones of the peer's, and those whose BYE is unanswered
+	answers  map[inviteKey]*answers
 	tasks    sync.WaitGroup // goroutines that end calls nobody wants
 }
 
 // Listen binds the sockets and runs a Layer on them. cfg may be nil.
 func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
-	l := &Layer{sessions: map[ID]*Session{}, ready: make(chan struct{})}
+	l := &Layer{
+		sessions: map[ID]*Session{},
+		answers:  map[inviteKey]*answers{},
+		ready:    make(chan struct{}),
+	}
 	if cfg != nil {
 		l.cfg = *cfg
 	}
+	l.ctx, l.end = context.WithCancelCause(context.Background())
 	below := l.cfg.Transaction
 	below.Handler = l.handle
 	below.Accepted = l.accepted
@@ -86,19 +99,27 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 // Transactions returns the layer below.
 func (l *Layer) Transactions() *transaction.Layer { return l.tl }
 
-// Close cuts off every call and transaction and closes the sockets.
+// Close cuts off every call and transaction and closes the sockets. Peers are
+// not told; who wants them to be says Bye before.
 func (l *Layer) Close() error {
 	err := l.tl.Close()
 	l.mu.Lock()
 	l.closed = true
 	open := slices.Collect(maps.Values(l.sessions))
+	for _, a := range l.answers {
+		a.expiry.Stop()
+	}
+	clear(l.answers)
 	l.mu.Unlock()
+	l.end(transport.ErrClosed)
 	for _, s := range open {
 		s.terminate(transport.ErrClosed)
 	}
 	l.tasks.Wait()
 	return err
 }
+
+var errInUse = errors.New("dialog: tags are in use by another call")
 
 // Do sends a request outside of a dialog and returns its final response. A
 // challenge is answered by Config.Auth with a further request whose CSeq is one
@@ -201,7 +222,7 @@ func (l *Layer) handle(tx *transaction.Server, req *sip.Request) {
 	case method == sip.BYE:
 		tx.Reply(sip.StatusCallDoesNotExist)
 	case method == sip.INVITE && l.cfg.OnInvite != nil:
-		l.invited(tx, req, nil)
+		l.invited(tx, req)
 	case method != sip.INVITE && l.cfg.OnRequest != nil:
 		l.cfg.OnRequest(tx, req, nil)
 	default:
@@ -211,7 +232,10 @@ func (l *Layer) handle(tx *transaction.Server, req *sip.Request) {
 
 // allow names the methods that are served.
 func (l *Layer) allow() sip.Allow {
-	methods := sip.Allow{sip.ACK, sip.BYE, sip.CANCEL, sip.OPTIONS}
+	methods := sip.Allow{sip.ACK, sip.BYE, sip.CANCEL}
+	if l.cfg.OnRequest != nil {
+		methods = append(methods, sip.OPTIONS)
+	}
 	if l.cfg.OnInvite != nil {
 		methods = append(methods, sip.INVITE)
 	}
@@ -223,8 +247,15 @@ func (l *Layer) allow() sip.Allow {
 func (l *Layer) add(s *Session) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.sessions[s.d.id] != nil {
-		return errors.New("dialog: tags are in use by another call")
+	return l.addLocked(s)
+}
+
+func (l *Layer) addLocked(s *Session) error {
+	switch {
+	case l.closed:
+		return transport.ErrClosed
+	case l.sessions[s.d.id] != nil:
+		return errInUse
 	}
 	l.sessions[s.d.id] = s
 	return nil
@@ -238,50 +269,15 @@ func (l *Layer) remove(s *Session) {
 	}
 }
 
-// accepted takes a 2xx to an INVITE after the first: the same again, whose ACK
-// was lost, or that of another branch of a fork.
-func (l *Layer) accepted(invite *sip.Request, resp *sip.Response) {
-	l.mu.Lock()
-	s := l.sessions[ID{resp.CallID(), resp.From().Tag(), resp.To().Tag()}]
-	l.mu.Unlock()
-	if s != nil {
-		s.ackAgain(resp.CSeq().Seq)
-		return
-	}
-	l.surplus(invite, resp)
-}
-
-// surplus ends a call that was answered but is not wanted: ACK, then BYE (RFC
-// 3261 section 13.2.2.4). It does not wait.
-func (l *Layer) surplus(invite *sip.Request, resp *sip.Response) {
-	if resp.To().Tag() == "" || resp.CallID() != invite.CallID() {
-		return
-	}
-	d, err := newCaller(invite, resp)
-	if err != nil {
-		return // nowhere to send to
-	}
-	s := newSession(l, d)
-	s.invite = ackedBy(invite)
-	if l.add(s) != nil {
-		return
-	}
-	l.background(func() { // ends with the transaction of the BYE
-		if s.Ack(context.Background()) == nil {
-			s.Bye(context.Background())
-		}
-		s.terminate(ErrEnded)
-	})
-}
-
 // background runs f in a goroutine that Close waits for. After Close there is
 // nothing that it could send, and it is not run.
-func (l *Layer) background(f func()) {
+func (l *Layer) background(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.closed {
 		l.tasks.Go(f)
 	}
+	return !l.closed
 }
 
 func wrap(what string, req *sip.Request, err error) error {

@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"iter"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,143 +24,36 @@ type client struct {
 	flow     transport.Flow
 	wake     chan struct{} // tells the one that waits of news; nil for a CANCEL
 
-	mu        sync.Mutex
-	machine   machine // one of the two below
-	invite    inviteClient
-	nonInvite nonInviteClient
-	timer     *time.Timer
-	ack       *sip.Request // to the refusal, the same bytes each time
-	news      []*sip.Response
-	err       error
-	over      bool // the one that waits has got all that it will get
-	cause     error
+	mu      sync.Mutex // may be held while the layer's lock is taken, never the other way round
+	machine machine
+	timer   *time.Timer
+	ack     *sip.Request // to the refusal, the same bytes each time
+	news    []*sip.Response
+	err     error
+	over    bool  // the one that waits has got all that it will get
+	left    bool  // an INVITE that nobody waits for, counted in Layer.calls until it ends
+	cause   error // what the transport said last
 }
 
 // maxNews bounds the provisional responses that wait to be read.
 const maxNews = 64
 
-// Responses sends a request and yields the responses to it: any number of
-// provisional ones, but no 100, and the final one, with which it ends. An error
-// ends it, too: ErrTimeout, ErrTransport with what the network said, what the
-// resolver said, or that of ctx.
-//
-// The request goes to its topmost Route, or else to its Request-URI. If a
-// target cannot be reached, does not answer or answers 503, the next one is
-// tried (RFC 3263 section 4.3). Each try gets a Via of its own.
-//
-// When ctx ends, or the loop is left early, an INVITE is cancelled: as soon as
-// a provisional response allows for it, a CANCEL goes out, and the loop goes on
-// to the final response, which may yet be a 2xx. Another request is abandoned.
-//
-// A 2xx to an INVITE is not acknowledged here: that is up to the caller, also
-// for those that Config.Accepted is told of.
-func (l *Layer) Responses(ctx context.Context, r *sip.Request) iter.Seq2[*sip.Response, error] {
-	return func(yield func(*sip.Response, error) bool) {
-		defer releaseFrom(ctx)
-		if !l.begin() {
-			yield(nil, fmt.Errorf("send %s: %w", r.Method(), transport.ErrClosed))
-			return
-		}
-		defer l.finish()
-		targets, err := l.targets(ctx, r)
-		if err == nil {
-			err = ctx.Err() // what was given up before it began is not sent
-		}
-		if err != nil {
-			yield(nil, fmt.Errorf("send %s: %w", r.Method(), err))
-			return
-		}
-		for i, target := range targets {
-			last := i == len(targets)-1
-			c, err := l.start(ctx, r, target)
-			if err != nil {
-				if !last && ctx.Err() == nil {
-					continue
-				}
-				yield(nil, fmt.Errorf("send %s to %s: %w", r.Method(), target, err))
-				return
-			}
-			releaseFrom(ctx)
-			if more := c.wait(ctx, last, yield); !more {
-				return
-			}
-		}
-	}
-}
-
-// Do sends a request and returns the final response, as Responses does.
-func (l *Layer) Do(ctx context.Context, r *sip.Request) (*sip.Response, error) {
-	for resp, err := range l.Responses(ctx, r) {
-		if err != nil || resp.Status().Final() {
-			return resp, err
-		}
-	}
-	return nil, ErrTimeout // not reached: the loop ends with a final response or an error
-}
-
-// Send sends a request without a transaction: the ACK of a 2xx, or what a
-// stateless proxy forwards. It returns the request as it went out and the flow
-// it took; Endpoint.Send sends it there again.
-func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.Request, error) {
-	defer releaseFrom(ctx)
-	targets, err := l.targets(ctx, r)
-	if err != nil {
-		return transport.Flow{}, nil, fmt.Errorf("send %s: %w", r.Method(), err)
-	}
-	branch := newBranch()
-	for _, target := range targets {
-		var flow transport.Flow
-		var out *sip.Request
-		if flow, out, err = l.ep.SendRequest(ctx, r, target, branch); err == nil {
-			return flow, out, nil
-		}
-	}
-	return transport.Flow{}, nil, err
-}
-
-// targets finds out where a request goes (RFC 3261 section 8.1.2). A strict
-// router stands in the Request-URI already.
-func (l *Layer) targets(ctx context.Context, r *sip.Request) ([]resolve.Target, error) {
-	if err := r.Err(); err != nil {
-		return nil, err
-	}
-	uri := r.URI()
-	route, err := sip.Get[sip.Route](r)
-	switch {
-	case err == nil && route.URI.Params.Has("lr"):
-		uri = route.URI
-	case err != nil && !errors.Is(err, sip.ErrMissing):
-		return nil, err
-	}
-	return resolve.Targets(ctx, l.cfg.Resolver, uri)
-}
-
-func (l *Layer) begin() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.closed {
-		l.calls++
-	}
-	return !l.closed
-}
-
-func (l *Layer) finish() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.calls--
-	l.checkIdle()
-}
-
-func newBranch() string { return cookie + rand.Text() }
+// newBranch returns a branch that nobody can guess. It is lower case already,
+// as branchID wants it.
+func newBranch() string { return cookie + strings.ToLower(rand.Text()) }
 
 // start sends a request to one target.
 func (l *Layer) start(ctx context.Context, r *sip.Request, to resolve.Target) (*client, error) {
 	branch := newBranch()
 	flow, out, err := l.ep.Prepare(ctx, r, to, branch)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return nil, ended(ctx)
+	default:
 		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
 	}
-	c := l.newClient(r, out, flow, branch)
+	c := newClient(l, r, out, flow, branch)
 	c.wake = make(chan struct{}, 1)
 	if !l.add(c) {
 		return nil, transport.ErrClosed
@@ -169,15 +62,15 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to resolve.Target) (*
 	return c, nil
 }
 
-func (l *Layer) newClient(original, out *sip.Request, flow transport.Flow, branch string) *client {
+func newClient(l *Layer, original, out *sip.Request, flow transport.Flow, branch string) *client {
 	c := &client{l: l, method: out.Method(), original: original, out: out, flow: flow}
-	c.key = clientKey{branch, c.method == sip.CANCEL}
+	c.key = clientKey{branchID(branch), c.method == sip.CANCEL}
 	if c.method == sip.INVITE {
-		c.invite = newInviteClient(&l.timers, flow.Reliable())
-		c.machine = &c.invite
+		m := newInviteClient(&l.timers, flow.Reliable())
+		c.machine = &m
 	} else {
-		c.nonInvite = newNonInviteClient(&l.timers, flow.Reliable())
-		c.machine = &c.nonInvite
+		m := newNonInviteClient(&l.timers, flow.Reliable())
+		c.machine = &m
 	}
 	return c
 }
@@ -217,7 +110,34 @@ func (l *Layer) forget(c *client) {
 // step runs the machine and does what it says. resp is the response that came
 // with inResponse.
 func (c *client) step(in input, resp *sip.Response) {
-	c.mu.Lock()
+	var terminated, further, ended bool
+	func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		terminated, further = c.advance(in, resp)
+		// A final response, an error or the end of the transaction.
+		if ended = c.left && (terminated || further || resp != nil && resp.Status().Final()); ended {
+			c.left = false
+		}
+	}()
+	if terminated {
+		c.l.forget(c)
+	}
+	if ended {
+		c.l.finish()
+	}
+	if further && c.l.cfg.Accepted != nil {
+		c.l.cfg.Accepted(c.original, resp)
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default: // it has been told already, or nobody waits
+	}
+}
+
+// advance is step with c.mu held. It reports whether the transaction is over,
+// and whether resp is a 2xx after the response that ended the wait.
+func (c *client) advance(in input, resp *sip.Response) (terminated, further bool) {
 	out := c.machine.step(time.Now(), in)
 	var err error
 	switch out.send {
@@ -239,42 +159,32 @@ func (c *client) step(in input, resp *sip.Response) {
 			out.err = after.err
 		}
 	}
-	further := false // a 2xx after the one that ended the wait
 	if out.deliver && resp != nil {
+		status := resp.Status()
 		switch {
 		case c.over:
-			further = c.method == sip.INVITE && resp.Status().Success()
-		case resp.Status() == sip.StatusTrying:
-		case resp.Status().Final() || len(c.news) < maxNews:
+			further = c.method == sip.INVITE && status.Success()
+		case status == sip.StatusTrying:
+		case status.Final() || len(c.news) < maxNews:
 			c.news = append(c.news, resp)
-			c.over = resp.Status().Final()
+			c.over = status.Final()
 		}
 	}
 	if out.err != nil && !c.over {
-		c.over = true
-		c.err = out.err
+		c.over, c.err = true, out.err
 		if c.cause != nil && errors.Is(out.err, ErrTransport) {
 			c.err = fmt.Errorf("%w: %w", out.err, c.cause)
 		}
 	}
-	c.setTimer(out.next, out.terminated)
-	c.mu.Unlock()
-
-	if out.terminated {
-		c.l.forget(c)
-	}
-	if further && c.l.cfg.Accepted != nil {
-		c.l.cfg.Accepted(c.original, resp)
-	}
-	select {
-	case c.wake <- struct{}{}:
-	default: // it has been told already, or nobody waits
-	}
+	c.setTimer(out.next)
+	return out.terminated, further
 }
 
-func (c *client) setTimer(next time.Time, terminated bool) {
+// setTimer sets the one timer of the transaction, or stops it. It is called
+// with c.mu held.
+func (c *client) setTimer(next time.Time) {
 	switch {
-	case terminated || next.IsZero():
+	case next.IsZero():
 		if c.timer != nil {
 			c.timer.Stop()
 		}
@@ -285,6 +195,7 @@ func (c *client) setTimer(next time.Time, terminated bool) {
 	}
 }
 
+// response takes a response from the network.
 func (c *client) response(resp *sip.Response) {
 	c.step(input{event: inResponse, status: int(resp.Status())}, resp)
 }
@@ -309,20 +220,24 @@ func (c *client) abandon(reason error) {
 
 // wait yields what comes, and reports whether the next target is to be tried.
 func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, error) bool) (next bool) {
+	var unseen []*sip.Response
+	defer func() { c.leave(unseen) }() // however the loop is left, a panic included
 	yielded := false
 	done := ctx.Done()
 	for {
+		var err error
+		var over bool
 		c.mu.Lock()
-		news, err, over := c.news, c.err, c.over
-		c.news = nil
+		unseen, c.news = c.news, nil
+		err, over = c.err, c.over
 		c.mu.Unlock()
-		for i, resp := range news {
+		for len(unseen) > 0 {
+			resp := unseen[0]
 			if resp.Status() == sip.StatusServiceUnavailable && !last && !yielded && ctx.Err() == nil {
 				return true
 			}
-			yielded = true
+			yielded, unseen = true, unseen[1:]
 			if !yield(resp, nil) {
-				c.leave(news[i+1:])
 				return false
 			}
 		}
@@ -331,8 +246,8 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 			if !last && !yielded && ctx.Err() == nil {
 				return true
 			}
-			if ctx.Err() != nil {
-				err = fmt.Errorf("%w: %w", ctx.Err(), err)
+			if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+				err = fmt.Errorf("%w: %w", ended(ctx), err)
 			}
 			yield(nil, fmt.Errorf("%s to %s: %w", c.method, c.flow.RemoteAddr(), err))
 			return false
@@ -343,7 +258,7 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 		case <-c.wake:
 		case <-done:
 			if c.method != sip.INVITE {
-				c.abandon(context.Cause(ctx))
+				c.abandon(ended(ctx))
 				continue
 			}
 			done = nil
@@ -356,11 +271,17 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 // INVITE lives on to be cancelled and acknowledged; anything else that has no
 // final response is dropped.
 func (c *client) leave(unseen []*sip.Response) {
+	counted := c.method == sip.INVITE && c.l.begin()
 	c.mu.Lock()
 	over := c.over
 	c.over = true
+	c.left = counted && !over
 	unseen = append(unseen, c.news...)
+	c.news = nil
 	c.mu.Unlock()
+	if counted && over {
+		c.l.finish()
+	}
 	for _, resp := range unseen {
 		// Nobody waits any more, but a 2xx wants its ACK all the same.
 		if c.method == sip.INVITE && resp.Status().Success() && c.l.cfg.Accepted != nil {
@@ -379,9 +300,19 @@ func (c *client) leave(unseen []*sip.Response) {
 // cancel sends the CANCEL of an INVITE, as a transaction of its own that nobody
 // waits for (RFC 3261 section 9.1). It is called with the INVITE's lock held.
 func (l *Layer) cancel(invite *client) {
-	c := l.newClient(nil, cancelOf(invite.out), invite.flow, invite.key.branch)
+	c := newClient(l, nil, cancelOf(invite.out), invite.flow, invite.out.Via().Branch())
 	c.over = true
 	if l.add(c) {
 		c.step(input{event: inStart}, nil)
 	}
+}
+
+// ended returns why a context has ended: its Err, and its Cause if that says
+// more.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if cause == nil || errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }

@@ -24,22 +24,35 @@ type Server struct {
 	// Under the layer's lock.
 	merge    mergeKey
 	released bool // the next request of the call may start
+	gone     bool // out of the tables
 
 	mu        sync.Mutex
-	machine   machine // one of the two below, nil for an ACK
-	invite    inviteServer
-	nonInvite nonInviteServer
+	machine   machine // nil for an ACK
 	timer     *time.Timer
 	last      *sip.Response // what retransmissions are answered with
 	final     bool
 	cancelled bool
 	done      bool // terminated
+	returned  bool // the handler has
 	ctx       context.Context
 	end       context.CancelCauseFunc
 }
 
-// serverContext is the key under which a server's context knows the server.
-type serverContext struct{}
+func newServer(l *Layer, in *transport.Inbound, r *sip.Request, key serverKey) *Server {
+	s := &Server{l: l, in: in, req: r, key: key}
+	if key.method == sip.INVITE {
+		m := newInviteServer(&l.timers, in.Flow.Reliable())
+		s.machine = &m
+	} else {
+		m := newNonInviteServer(&l.timers, in.Flow.Reliable())
+		s.machine = &m
+	}
+	return s
+}
+
+// bytes estimates what the transaction keeps in memory, its last response
+// included.
+func (s *Server) bytes() int { return 2048 + len(s.req.String()) }
 
 // Layer returns the layer that the transaction belongs to.
 func (s *Server) Layer() *Layer { return s.l }
@@ -51,16 +64,20 @@ func (s *Server) Request() *sip.Request { return s.req }
 func (s *Server) Flow() transport.Flow { return s.in.Flow }
 
 // Context returns a context that ends when the peer cancels the request, with
-// the cause ErrCancelled, when the Layer is closed, and at the latest when the
-// handler has returned. Give it to Responses to have the CANCEL passed on.
+// the cause ErrCancelled, when the Layer is closed, with the cause
+// transport.ErrClosed, and at the latest when the handler has returned. Give it
+// to Responses to have the CANCEL passed on.
 func (s *Server) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil {
 		ctx := context.WithValue(s.l.ctx, serverContext{}, s)
 		s.ctx, s.end = context.WithCancelCause(ctx)
-		if s.cancelled {
+		switch {
+		case s.cancelled:
 			s.end(ErrCancelled)
+		case s.returned:
+			s.end(context.Canceled)
 		}
 	}
 	return s.ctx
@@ -75,7 +92,11 @@ func (s *Server) Reply(status sip.Status, edits ...sip.Edit) error {
 // final one; after it, only the 2xx of an INVITE may be sent again, by whoever
 // waits for its ACK (RFC 6026 section 7.1), and everything else is
 // ErrCompleted. ErrStatus is for a provisional response other than 100 to a
-// request that is no INVITE.
+// request that is no INVITE. ErrTransport comes with what the network said; the
+// response counts as given.
+//
+// What RFC 4320 forbids is not sent, without an error: a 100 to a request that
+// is no INVITE before its time, and a 408 to one.
 func (s *Server) Respond(resp *sip.Response) error {
 	if err := resp.Err(); err != nil {
 		return err
@@ -83,31 +104,56 @@ func (s *Server) Respond(resp *sip.Response) error {
 	if s.machine == nil {
 		return fmt.Errorf("respond to %s: %w", s.req.Method(), ErrCompleted)
 	}
-	defer s.l.release(s)
 	out := s.step(input{event: inRespond, status: int(resp.Status())}, resp)
+	switch {
+	case out.err == nil, errors.Is(out.err, ErrTransport):
+		s.l.release(s)
+	case s.l.ctx.Err() != nil:
+		out.err = transport.ErrClosed
+	}
 	if out.err != nil {
 		return fmt.Errorf("respond %d to %s: %w", resp.Status(), s.req.Method(), out.err)
 	}
 	return nil
 }
 
+// begin takes the transaction to its first state. It is called with s.mu held,
+// and releases it.
+func (s *Server) begin() {
+	defer s.mu.Unlock()
+	s.advance(input{event: inStart}, nil)
+}
+
 // step runs the machine and does what it says. resp is the response given with
 // inRespond.
 func (s *Server) step(in input, resp *sip.Response) output {
-	if s.machine == nil {
-		return output{terminated: true}
-	}
 	s.mu.Lock()
+	out := func() output {
+		defer s.mu.Unlock()
+		return s.advance(in, resp)
+	}()
+	if out.terminated {
+		s.forget()
+	}
+	return out
+}
+
+// advance is step with s.mu held: responses go out in the order in which they
+// were given.
+func (s *Server) advance(in input, resp *sip.Response) output {
 	out := s.machine.step(time.Now(), in)
-	if in.event == inRespond && out.err == nil {
-		s.final = s.final || resp.Status().Final()
+	if in.event == inRespond && out.err == nil && resp.Status().Final() {
+		s.final = true
 	}
 	var err error
 	switch out.send {
 	case sendResponse:
-		if resp == nil {
+		switch {
+		case resp == nil:
 			resp = s.last
-		} else if s.req.Method() != sip.INVITE || !resp.Status().Success() {
+		case s.key.method == sip.INVITE && resp.Status().Success():
+			s.last = nil // a 2xx is repeated by its sender
+		default:
 			s.last = resp
 		}
 		err = s.l.ep.Respond(s.in, resp)
@@ -122,19 +168,14 @@ func (s *Server) step(in input, resp *sip.Response) output {
 		out.err = fmt.Errorf("%w: %w", ErrTransport, err)
 	}
 	if out.terminated {
-		s.done = true
-		s.setTimer(time.Time{})
-	} else {
-		s.setTimer(out.next)
+		s.done, s.last = true, nil
 	}
-	s.mu.Unlock()
-	if out.terminated {
-		s.forget()
-	}
+	s.setTimer(out.next)
 	return out
 }
 
-// setTimer sets the one timer of the transaction. It is called with s.mu held.
+// setTimer sets the one timer of the transaction, or stops it. It is called
+// with s.mu held.
 func (s *Server) setTimer(next time.Time) {
 	switch {
 	case next.IsZero():
@@ -151,13 +192,16 @@ func (s *Server) setTimer(next time.Time) {
 // forget takes a terminated transaction out of the tables.
 func (s *Server) forget() {
 	s.l.mu.Lock()
-	if s.l.servers[s.key] == s {
-		delete(s.l.servers, s.key)
+	defer s.l.mu.Unlock()
+	if s.gone {
+		return
 	}
+	s.gone = true
+	s.l.bytes -= s.bytes()
+	delete(s.l.servers, s.key)
 	if s.l.merged[s.merge] == s {
 		delete(s.l.merged, s.merge)
 	}
-	s.l.mu.Unlock()
 }
 
 // cancel ends the context of an INVITE that has no final response yet.
@@ -175,13 +219,15 @@ func (s *Server) cancel() {
 
 // run is the goroutine of the handler.
 func (s *Server) run() {
-	defer s.returned()
-	s.l.cfg.Handler(s, s.req)
+	defer s.conclude()
+	if s.l.ctx.Err() == nil {
+		s.l.cfg.Handler(s, s.req)
+	}
 }
 
-// returned ends what the handler has left open. A panic in the handler is
+// conclude ends what the handler has left open. A panic in the handler is
 // logged with the request, and costs this request alone.
-func (s *Server) returned() {
+func (s *Server) conclude() {
 	if p := recover(); p != nil {
 		s.l.cfg.Logger.Error("panic in a handler", "panic", p,
 			"request", s.req.String(), "stack", string(debug.Stack()))
@@ -194,12 +240,15 @@ func (s *Server) returned() {
 		if cancelled {
 			status = sip.StatusRequestTerminated
 		}
-		if err := s.Reply(status); err != nil && !errors.Is(err, ErrCompleted) {
+		err := s.Reply(status)
+		// Another goroutine may have been faster, or the Layer closed.
+		if err != nil && !errors.Is(err, ErrCompleted) && !errors.Is(err, transport.ErrClosed) {
 			s.l.cfg.Logger.Warn("no response could be sent", "error", err, "call-id", s.req.CallID())
 		}
 	}
 	s.l.release(s)
 	s.mu.Lock()
+	s.returned = true
 	if s.end != nil {
 		s.end(context.Canceled)
 	}

@@ -84,7 +84,8 @@ func (h hash) sum(parts ...string) string {
 	case hashSHA512256:
 		sum = sha512.Sum512_256(b)
 	}
-	return hex.EncodeToString(sum[:n])
+	var digits [2 * sha256.Size]byte
+	return string(digits[:hex.Encode(digits[:], sum[:n])])
 }
 
 // key returns H(A1) for a password. That of a -sess algorithm is the same: the

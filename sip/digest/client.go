@@ -1,8 +1,6 @@
 package digest
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"hash/maphash"
 	"strconv"
 	"strings"
@@ -50,23 +48,6 @@ type Client struct {
 type space struct {
 	proxy bool
 	realm string
-}
-
-// session is the authentication session of RFC 7616 section 3.6: one nonce, and
-// how often it was used. All but count stay as they are.
-type session struct {
-	space
-	hash      hash
-	algorithm string // as in the challenge, "" if it named none
-	qop       string
-	nonce     string
-	opaque    string
-	userhash  bool
-	username  string // as it goes on the wire
-	key       string // H(A1)
-	cnonce    string
-	named     bool // the credentials name this realm
-	count     uint32
 }
 
 // answer is how credentials that were sent came about. Only Authorize and
@@ -138,6 +119,9 @@ func (c *Client) answer(req *sip.Request, given []credential, challenges []chall
 			g = &given[len(given)-1]
 		} else if g.p.nonce != "" { // RFC 8760 section 2.7: may be empty before the first challenge
 			if a, err = c.again(ch, &g.p); err != nil {
+				if s := c.session(ch.space); s != nil && s.nonce == g.p.nonce {
+					s.refused = true
+				}
 				return nil, &Error{ch.realm, err}
 			}
 		}
@@ -154,7 +138,10 @@ func (c *Client) answer(req *sip.Request, given []credential, challenges []chall
 	// Who was satisfied before must not see a nonce count twice.
 	for i := range given {
 		g := &given[i]
-		if a, ours := c.answers.get(answerKey(g.p.response)); ours && g.session == nil {
+		if g.session != nil {
+			continue
+		}
+		if a, ours := c.answers.get(answerKey(g.p.response)); ours {
 			g.session = c.session(g.space)
 			g.answer = answer{tries: a.tries}
 		}
@@ -209,7 +196,7 @@ func (c *Client) prepare(req *sip.Request) []credential {
 	defer c.mu.Unlock()
 	var ready []*session
 	for s := range c.sessions.all() {
-		if c.inScope(req, s) {
+		if !s.refused && c.inScope(req, s) {
 			ready = append(ready, s)
 		}
 	}
@@ -253,38 +240,6 @@ func (c *Client) find(realm string, inDialog bool) (cred *Credentials, named boo
 	return cred, false, nil
 }
 
-// begin starts a session with the nonce of a challenge, or goes on with the one
-// that has this nonce: the count must not start again.
-func (c *Client) begin(ch challenge, cred *Credentials, named bool) *session {
-	s := c.session(ch.space)
-	if s != nil && s.nonce == ch.p.nonce && s.hash == ch.hash && s.qop == ch.qop && s.opaque == ch.p.opaque {
-		return s
-	}
-	var random [16]byte
-	rand.Read(random[:])
-	s = &session{
-		space:     space{ch.proxy, strings.Clone(ch.realm)},
-		hash:      ch.hash,
-		algorithm: strings.Clone(ch.p.algorithm),
-		qop:       ch.qop,
-		nonce:     strings.Clone(ch.p.nonce),
-		opaque:    strings.Clone(ch.p.opaque),
-		userhash:  strings.EqualFold(ch.p.userhash, "true"),
-		username:  cred.Username,
-		key:       ch.hash.key(cred.Username, ch.realm, cred.Password),
-		// One cnonce for the whole session. RFC 7616 section 3.4.2 makes
-		// the key of a -sess algorithm from the first one; servers differ
-		// in whether they remember it.
-		cnonce: hex.EncodeToString(random[:]),
-		named:  named,
-	}
-	if s.userhash {
-		s.username = ch.hash.sum(cred.Username, ch.realm) // RFC 7616 section 3.4.4
-	}
-	c.sessions.put(c.spaceKey(s.space), s)
-	return s
-}
-
 // session returns the session of a space, nil if there is none.
 func (c *Client) session(sp space) *session {
 	s, _ := c.sessions.get(c.spaceKey(sp))
@@ -295,36 +250,6 @@ func (c *Client) session(sp space) *session {
 }
 
 func (c *Client) spaceKey(s space) uint64 { return maphash.Comparable(c.seed, s) }
-
-// authorize makes credentials for a request.
-func (s *session) authorize(req *sip.Request) params {
-	p := params{
-		username:  s.username,
-		realm:     s.realm,
-		nonce:     s.nonce,
-		uri:       requestURI(req),
-		algorithm: s.algorithm,
-		opaque:    s.opaque,
-		qop:       s.qop,
-	}
-	if s.userhash {
-		p.userhash = "true"
-	}
-	if s.qop != "" {
-		s.count++
-		p.cnonce = s.cnonce
-		p.nc = countText(s.count)
-	}
-	p.response = s.hash.response(s.key, string(req.Method()), req.Body(), &p)
-	return p
-}
-
-// countText writes a nonce count: eight hex digits (RFC 7616 section 3.4).
-func countText(n uint32) string {
-	var room [16]byte
-	b := strconv.AppendUint(room[:0], 1<<32|uint64(n), 16) // one digit too many
-	return string(b[1:])
-}
 
 // authorize makes the credentials that have a session.
 func (c *Client) authorize(req *sip.Request, given []credential) {

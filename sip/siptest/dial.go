@@ -16,7 +16,11 @@ const dialTimeout = 127 * time.Second
 // DialContext opens a stream connection, as [net.Dialer.DialContext] does. The
 // network is "tcp", "tcp4" or "tcp6".
 //
-// It takes a round trip. Errors are *net.OpError: for ECONNREFUSED after a
+// With "udp", "udp4" or "udp6" it opens a datagram socket that talks to one
+// address only, at once and without sending anything: its LocalAddr is the
+// address that leads there.
+//
+// A stream takes a round trip. Errors are *net.OpError: for ECONNREFUSED after a
 // round trip if nobody listens there, for ENETUNREACH if the address is of
 // another family than the host's, for the context's error when that ends, and
 // for ETIMEDOUT after 127 seconds. The last two come of an address that no host
@@ -27,7 +31,7 @@ const dialTimeout = 127 * time.Second
 // Closed, it gives the peer io.EOF after what is in flight; what the peer writes
 // from then on fails with EPIPE. It also has CloseWrite, as [net.TCPConn] has.
 func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	if !isStream(network) {
+	if !isStream(network) && !isDatagram(network) {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
 	}
 	remote, err := h.parse(network, address)
@@ -36,6 +40,9 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (net.Co
 	}
 	if remote.Addr().IsUnspecified() { // the local system, as for a net.Dialer
 		remote = netip.AddrPortFrom(h.addr, remote.Port())
+	}
+	if isDatagram(network) {
+		return h.dialPacket(ctx, network, remote)
 	}
 	c, err := h.dial(ctx, network, remote)
 	if err != nil {

@@ -90,8 +90,8 @@ func TestDialAddresses(t *testing.T) {
 		if _, err = s.alice.DialContext(s.Context(), "tcp", "192.0.2.2"); !errors.As(err, &addr) {
 			t.Errorf("no port: %v, want an AddrError", err)
 		}
-		if _, err = s.alice.DialContext(s.Context(), "udp", bobAddr); !errors.As(err, &unknown) {
-			t.Errorf("udp: %v, want an UnknownNetworkError", err)
+		if _, err = s.alice.DialContext(s.Context(), "unix", bobAddr); !errors.As(err, &unknown) {
+			t.Errorf("unix: %v, want an UnknownNetworkError", err)
 		}
 		c, err := s.alice.DialContext(s.Context(), "tcp", ":5060")
 		if err != nil || c.RemoteAddr().String() != aliceAddr {

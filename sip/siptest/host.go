@@ -154,9 +154,7 @@ func (h *Host) parse(network, address string) (netip.AddrPort, error) {
 // of an IPv4 host reads its peers as IPv4-mapped IPv6 addresses, again as a
 // [net.UDPConn] does where sockets are dual-stack.
 func (h *Host) ListenPacket(_ context.Context, network, address string) (net.PacketConn, error) {
-	switch network {
-	case "udp", "udp4", "udp6":
-	default:
+	if !isDatagram(network) {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: net.UnknownNetworkError(network)}
 	}
 	local, err := h.localAddr(network, address)

@@ -118,12 +118,17 @@ func TestFilterThatDoesNotReturn(t *testing.T) {
 			}()
 		}
 		// It may change the filter, and have a goroutine send.
+		sent := make(chan struct{})
 		s.n.SetFilter(func(Packet) Verdict {
 			s.n.SetFilter(nil)
-			go a.WriteTo([]byte("from the filter"), b.LocalAddr())
+			go func() { // ends when x is sent, so that it comes second
+				<-sent
+				a.WriteTo([]byte("from the filter"), b.LocalAddr())
+			}()
 			return Verdict{}
 		})
 		s.send(a, "x", bobAddr)
+		close(sent)
 		synctest.Wait()
 		s.receive(b, "x")
 		s.receive(b, "from the filter")

@@ -16,9 +16,15 @@
 //
 // A malformed request is answered with 400, a malformed response is dropped, a
 // stream that cannot be framed is closed. Each is counted in Stats and shown to
-// the Trace.
+// the Trace; package sip/trace makes pictures and capture files of that.
+//
+// Peers cost little, whatever they send: nothing is kept about those that speak
+// UDP; connections are bounded in number, in unread and unsent bytes, in
+// silence, and in the time that a message may take.
 //
 // It follows RFC 3261 section 18 for UDP and TCP, RFC 3581 (rport) and the
-// server side of the CRLF keepalive of RFC 5626 section 3.5.1. It does not
-// speak TLS or WebSocket, and it knows nothing of transactions.
+// server side of the CRLF keepalive of RFC 5626 section 4.4.1. It does not
+// speak TLS, WebSocket or STUN, does not wait for ICMP errors of datagrams or
+// limit what one source may use of the whole, and knows nothing of
+// transactions.
 package transport

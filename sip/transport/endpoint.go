@@ -49,8 +49,13 @@ type Config struct {
 	Closed func(Flow, error)
 
 	// Idle is how long a connection without traffic is kept; 0 means 10
-	// minutes.
+	// minutes. A peer that connects has 32 seconds to complete its first
+	// message, and as long for each further one that it begins.
 	Idle time.Duration
+
+	// MaxConns is how many connections made by peers are held at once; 0
+	// means 10,000. Further ones are closed at once.
+	MaxConns int
 
 	// MaxUDP is the size in bytes above which a request goes by TCP; 0 means
 	// 1300 (RFC 3261 section 18.1.1).
@@ -74,6 +79,7 @@ type Inbound struct {
 // Endpoint is a set of bound sockets and the connections made from them.
 type Endpoint struct {
 	cfg   Config
+	began time.Time
 	inbox chan *Inbound   // for Receive, nil if there is a Handle
 	ctx   context.Context // ended by Close
 	end   context.CancelFunc
@@ -83,12 +89,14 @@ type Endpoint struct {
 	udp       []*udpSocket
 	listeners []*streamListener
 
-	mu     sync.Mutex
-	closed bool
-	conns  map[netip.AddrPort]*connEntry
-	open   map[*streamConn]struct{} // every connection, the shared ones too
-	routes map[netip.Addr]route     // which local address leads where
-	sentBy map[string]struct{}      // the hosts we have put into Vias
+	mu       sync.Mutex
+	closed   bool
+	conns    map[netip.AddrPort]*connEntry
+	open     map[*streamConn]struct{} // every connection, also those not in conns
+	accepted int                      // how many of them peers have made
+	anew     int                      // responses that wait for a new connection
+	routes   map[netip.Addr]route     // which local address leads where
+	hosts    map[string]struct{}      // the hosts we put into Vias, in lower case
 }
 
 // Listen binds the sockets and starts to read from them.
@@ -96,10 +104,11 @@ type Endpoint struct {
 // A port in use is a *net.OpError that wraps syscall.EADDRINUSE.
 func Listen(cfg *Config) (*Endpoint, error) {
 	e := &Endpoint{
+		began:  time.Now(),
 		conns:  map[netip.AddrPort]*connEntry{},
 		open:   map[*streamConn]struct{}{},
 		routes: map[netip.Addr]route{},
-		sentBy: map[string]struct{}{},
+		hosts:  map[string]struct{}{},
 	}
 	e.ctx, e.end = context.WithCancel(context.Background())
 	if cfg != nil {
@@ -113,6 +122,9 @@ func Listen(cfg *Config) (*Endpoint, error) {
 	}
 	if e.cfg.Idle == 0 {
 		e.cfg.Idle = 10 * time.Minute
+	}
+	if e.cfg.MaxConns == 0 {
+		e.cfg.MaxConns = 10000
 	}
 	if e.cfg.MaxUDP == 0 {
 		e.cfg.MaxUDP = 1300
@@ -135,6 +147,7 @@ func Listen(cfg *Config) (*Endpoint, error) {
 			return nil, err
 		}
 	}
+	e.configuredHosts()
 	for _, s := range e.udp {
 		e.tasks.Go(s.read) // ends when Close closes the socket
 	}
@@ -219,11 +232,12 @@ func (e *Endpoint) Addr(transport string) netip.AddrPort {
 }
 
 // Close closes every socket and connection and waits until nothing more is
-// handed over, so it is not to be called from Config.Handle.
+// handed over, so it is not to be called from Config.Handle or Config.Closed.
 func (e *Endpoint) Close() error {
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()
+		e.tasks.Wait()
 		return nil
 	}
 	e.closed = true

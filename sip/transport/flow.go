@@ -18,6 +18,8 @@ type Flow struct {
 type carrier interface {
 	transport() string
 	localAddr() netip.AddrPort
+	// sendable returns the error that send would return now, if it is known.
+	sendable(size int) error
 	// send writes a message. It does not wait for the peer.
 	send(text string, to netip.AddrPort) error
 }
@@ -60,6 +62,9 @@ func (f Flow) String() string {
 //
 // A nil error means that the message was handed to the socket or queued for the
 // connection; a connection that fails later is reported to Config.Closed.
+// ErrNoFlow means that the connection is gone, ErrBacklog that its peer does
+// not read, and ErrClosed that the Endpoint is closed. What the network says of
+// a datagram is a *net.OpError; an ICMP answer to it is not waited for.
 func (e *Endpoint) Send(f Flow, m sip.Message) error {
 	if err := m.Err(); err != nil {
 		return err
@@ -67,9 +72,16 @@ func (e *Endpoint) Send(f Flow, m sip.Message) error {
 	if f.via == nil {
 		return ErrNoFlow
 	}
-	if err := f.via.send(m.String(), f.remote); err != nil {
-		return err
+	text := m.String()
+	err := f.via.sendable(len(text))
+	if err == nil {
+		e.traceSending(f, m) // before there can be an answer to it
+		err = f.via.send(text, f.remote)
 	}
-	e.traceSent(f, m)
-	return nil
+	if err == nil {
+		e.count.sent.Add(1)
+	} else if e.ctx.Err() != nil {
+		err = ErrClosed
+	}
+	return err
 }

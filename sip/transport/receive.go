@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"net/netip"
 	"runtime/debug"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -45,6 +44,7 @@ func (e *Endpoint) enqueue(in *Inbound) {
 
 // datagram takes what a UDP socket read.
 func (e *Endpoint) datagram(f Flow, text string) {
+	defer e.fence(f, text)
 	m, err := sip.Parse(text)
 	if err != nil {
 		e.malformed(f, text, err)
@@ -59,26 +59,28 @@ func (e *Endpoint) deliver(f Flow, m sip.Message, text string) {
 	e.traceReceived(in, text)
 	switch m := m.(type) {
 	case *sip.Request:
-		in.Message = stamp(m, f.remote)
+		stamped := stamp(m, f.remote)
+		if stamped.Err() != nil {
+			e.unstamped(f, m)
+			return
+		}
+		in.Message = stamped
 	case *sip.Response:
-		if !e.isSentBy(m.Via()) {
+		if !e.isSentBy(m.Via(), f) {
 			e.count.strayResponses.Add(1)
 			return
 		}
 	}
-	e.fence(in)
+	e.cfg.Handle(in)
 }
 
-// fence hands a message to user code. A panic there is a bug of the user's or
-// of ours, and costs this message alone.
-func (e *Endpoint) fence(in *Inbound) {
-	defer func() {
-		if p := recover(); p != nil {
-			e.cfg.Logger.Error("panic while handling a message", "panic", p, "flow", in.Flow.String(),
-				"message", in.Message.String(), "stack", string(debug.Stack()))
-		}
-	}()
-	e.cfg.Handle(in)
+// fence is deferred around what is done with one message. A panic there is a
+// bug of the user's or of ours, and costs this message alone.
+func (e *Endpoint) fence(f Flow, text string) {
+	if p := recover(); p != nil {
+		e.cfg.Logger.Error("panic while handling a message", "panic", p, "flow", f.String(),
+			"message", text, "stack", string(debug.Stack()))
+	}
 }
 
 // malformed counts what was no message and answers a request that can be
@@ -86,7 +88,7 @@ func (e *Endpoint) fence(in *Inbound) {
 func (e *Endpoint) malformed(f Flow, text string, err error) {
 	e.traceMalformed(f, text, err)
 	var syntax *sip.SyntaxError
-	if !errors.As(err, &syntax) || syntax.Status == 0 {
+	if !errors.As(err, &syntax) || syntax.Status == 0 || isResponse(text) {
 		e.count.malformedResponses.Add(1)
 		return
 	}
@@ -95,42 +97,25 @@ func (e *Endpoint) malformed(f Flow, text string, err error) {
 	if reply == nil {
 		return
 	}
-	// The request cannot be trusted to say where it came from, so the answer
-	// goes to where it did come from.
-	e.Send(f, replaceVia(reply, stampedVia(reply.Via(), f.remote)))
+	// What is broken in the request is as broken in the answer, and can keep
+	// it from being edited. It then goes back with the Via as it came.
+	if stamped := reply.With(popVia, sip.Push(stampedVia{reply.Via(), f.remote})); stamped.Err() == nil {
+		reply = stamped
+	}
+	e.Send(responseFlow(reply.Via(), f), reply)
 }
 
-// stamp notes in the topmost Via where a request came from (RFC 3261 section
-// 18.2.1, RFC 3581 section 4).
-func stamp(r *sip.Request, from netip.AddrPort) *sip.Request {
-	via := r.Via()
-	stamped := stampedVia(via, from)
-	if stamped == via {
-		return r
-	}
-	if out := r.With(sip.Pop("Via"), sip.Push(stamped)); out.Err() == nil {
-		return out
-	}
-	return r
+// isResponse reports whether text starts as a response does.
+func isResponse(text string) bool {
+	text = strings.TrimLeft(text, "\r\n")
+	return len(text) >= 4 && equalFold(text[:4], "SIP/")
 }
 
-func stampedVia(via sip.Via, from netip.AddrPort) sip.Via {
-	host, err := netip.ParseAddr(trimBrackets(via.Host))
-	_, rport := via.RPort()
-	// A received that the client wrote itself could send the response to
-	// anybody.
-	via.Params = via.Params.Without("received")
-	if rport {
-		via.Params = via.Params.With("rport", strconv.Itoa(int(from.Port())))
+// unstamped refuses a request that has no room for where it came from. It may
+// carry a received of its sender's making, so it is not handed over.
+func (e *Endpoint) unstamped(f Flow, r *sip.Request) {
+	e.count.malformedRequests.Add(1)
+	if r.Method() != sip.ACK {
+		e.Send(responseFlow(r.Via(), f), r.Reply(sip.StatusMessageTooLarge))
 	}
-	// With rport, received is there even if it says nothing new.
-	if rport || err != nil || host.Unmap() != from.Addr() {
-		via.Params = via.Params.With("received", from.Addr().WithZone("").String())
-	}
-	return via
-}
-
-// replaceVia exchanges the topmost Via of a response.
-func replaceVia(r *sip.Response, via sip.Via) *sip.Response {
-	return r.With(sip.Pop("Via"), sip.Push(via))
 }

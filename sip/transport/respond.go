@@ -14,13 +14,10 @@ import (
 // Respond sends the response to a request that arrived as in, by RFC 3261
 // section 18.2.2 and RFC 3581 section 4: on the connection of the request, and
 // for UDP from the very socket that it came in on. If the connection is gone, a
-// new one is opened to where the peer listens; Respond does not wait for that,
-// and what becomes of it is logged.
+// new one is opened to where the peer says it listens; Respond does not wait
+// for that, and what becomes of it is logged.
 func (e *Endpoint) Respond(in *Inbound, resp *sip.Response) error {
-	flow, err := e.responseFlow(resp.Via(), in.Flow)
-	if err == nil {
-		err = e.Send(flow, resp)
-	}
+	err := e.Send(responseFlow(resp.Via(), in.Flow), resp)
 	if errors.Is(err, ErrNoFlow) && in.Flow.Reliable() {
 		return e.respondAnew(in, resp)
 	}
@@ -29,6 +26,10 @@ func (e *Endpoint) Respond(in *Inbound, resp *sip.Response) error {
 	}
 	return nil
 }
+
+// maxAnew bounds the responses that wait for a new connection. A peer that
+// sends requests and goes away makes them for nothing.
+const maxAnew = 100
 
 // respondAnew sends a response whose connection is gone on a new one.
 func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
@@ -41,7 +42,16 @@ func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 	if e.closed {
 		return ErrClosed
 	}
+	if e.anew == maxAnew {
+		return fmt.Errorf("respond %d to %s: %w", resp.Status(), resp.CSeq().Method, ErrNoFlow)
+	}
+	e.anew++
 	e.tasks.Go(func() { // ends with the dial, or Close
+		defer func() {
+			e.mu.Lock()
+			e.anew--
+			e.mu.Unlock()
+		}()
 		flow, err := e.flowTo(e.ctx, to)
 		if err == nil {
 			err = e.Send(flow, resp)
@@ -55,9 +65,11 @@ func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 }
 
 // Forward sends a response that is not ours to where its topmost Via says, as a
-// proxy does that keeps no transaction for it (RFC 3261 section 16.11).
+// proxy does that keeps no transaction for it (RFC 3261 section 16.11). It
+// leaves by the socket that a request there would take.
 func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 	via := resp.Via()
+	to := resolve.Target{Transport: strings.ToUpper(via.Transport), Host: via.Host}
 	addr := via.Received()
 	if !addr.IsValid() {
 		uri := sip.URI{Scheme: "sip", Host: via.Host, Port: via.Port}
@@ -67,11 +79,16 @@ func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 		}
 		addr = targets[0].Addr.Addr()
 	}
-	port, _ := via.RPort()
-	if port == 0 {
-		port = portOf(via)
+	addr = addr.Unmap()
+	to.Addr = netip.AddrPortFrom(addr, uint16(portOf(via)))
+	// The rport is where the request came from. A connection from there may
+	// still be open, but nobody listens there for a new one.
+	if rport, _ := via.RPort(); rport != 0 {
+		source := netip.AddrPortFrom(addr, uint16(rport))
+		if to.Transport == "UDP" || e.connected(source) {
+			to.Addr = source
+		}
 	}
-	to := resolve.Target{Transport: strings.ToUpper(via.Transport), Addr: netip.AddrPortFrom(addr, uint16(port))}
 	flow, err := e.flowTo(ctx, to)
 	if err == nil {
 		err = e.Send(flow, resp)
@@ -83,24 +100,22 @@ func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 }
 
 // responseFlow finds the flow for a response to a request that came by from.
-func (e *Endpoint) responseFlow(via sip.Via, from Flow) (Flow, error) {
-	if from.via == nil {
-		return Flow{}, ErrNoFlow
+func responseFlow(via sip.Via, from Flow) Flow {
+	if from.via == nil || from.Reliable() {
+		return from
 	}
-	if from.Reliable() {
-		return from, nil
-	}
-	// A maddr that is no multicast address could aim responses at anybody.
+	// RFC 3261 section 18.2.2 sends to any maddr. One that is no multicast
+	// address could aim responses at anybody, so it is passed over.
 	if maddr, ok := via.Params.Get("maddr"); ok {
 		if addr, err := netip.ParseAddr(trimBrackets(maddr)); err == nil && addr.IsMulticast() {
-			return Flow{from.via, netip.AddrPortFrom(addr.Unmap(), uint16(portOf(via)))}, nil
+			return Flow{from.via, netip.AddrPortFrom(addr.Unmap(), uint16(portOf(via)))}
 		}
 	}
 	if _, rport := via.RPort(); rport {
-		return from, nil
+		return from
 	}
 	// The address it came from, and the port it says it listens on.
-	return Flow{from.via, netip.AddrPortFrom(from.remote.Addr(), uint16(portOf(via)))}, nil
+	return Flow{from.via, netip.AddrPortFrom(from.remote.Addr(), uint16(portOf(via)))}
 }
 
 // portOf returns the port of a sent-by, the default one if it names none.

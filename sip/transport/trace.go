@@ -15,7 +15,10 @@ import (
 type Trace struct {
 	// Received is called for each message that arrived whole and well-formed.
 	Received func(TraceMessage)
-	// Sent is called for each message that went out.
+	// Sent is called for each message that goes out, before the socket has it,
+	// so that no answer is seen before what it answers. A message that the
+	// system then refuses to send, as too large or for want of a route, has
+	// been shown all the same.
 	Sent func(TraceMessage)
 	// Malformed is called for what arrived and was no message. Err says why;
 	// it is a *sip.SyntaxError, or wraps sip.ErrFraming for a stream.
@@ -26,7 +29,7 @@ type Trace struct {
 type TraceMessage struct {
 	Time      time.Time
 	Transport string         // "UDP", "TCP"
-	Local     netip.AddrPort // our side
+	Local     netip.AddrPort // our side; for a wildcard the address that leads to the peer
 	Remote    netip.AddrPort
 	Message   sip.Message // nil if malformed
 	Text      string      // what was on the wire; "" for a stream that cannot be framed
@@ -41,10 +44,11 @@ type Stats struct {
 	MalformedResponses uint64 // dropped
 	StrayResponses     uint64 // dropped: the topmost Via is not ours (RFC 3261 section 18.1.2)
 	UnframedStreams    uint64 // connections closed because their stream made no sense
+	RefusedConns       uint64 // connections closed at once: there were Config.MaxConns
 }
 
 type counters struct {
-	received, sent, malformedRequests, malformedResponses, strayResponses, unframedStreams atomic.Uint64
+	received, sent, malformedRequests, malformedResponses, strayResponses, unframedStreams, refusedConns atomic.Uint64
 }
 
 // Stats returns the counters as they stand.
@@ -56,32 +60,38 @@ func (e *Endpoint) Stats() Stats {
 		MalformedResponses: e.count.malformedResponses.Load(),
 		StrayResponses:     e.count.strayResponses.Load(),
 		UnframedStreams:    e.count.unframedStreams.Load(),
+		RefusedConns:       e.count.refusedConns.Load(),
 	}
 }
 
 func (e *Endpoint) traceReceived(in *Inbound, text string) {
 	e.count.received.Add(1)
 	if t := e.cfg.Trace; t != nil && t.Received != nil {
-		t.Received(in.Flow.trace(in.Time, in.Message, text, nil))
+		t.Received(e.traced(in.Flow, in.Time, in.Message, text, nil))
 	}
 }
 
-func (e *Endpoint) traceSent(f Flow, m sip.Message) {
-	e.count.sent.Add(1)
+func (e *Endpoint) traceSending(f Flow, m sip.Message) {
 	if t := e.cfg.Trace; t != nil && t.Sent != nil {
-		t.Sent(f.trace(time.Now(), m, m.String(), nil))
+		t.Sent(e.traced(f, time.Now(), m, m.String(), nil))
 	}
 }
 
 func (e *Endpoint) traceMalformed(f Flow, text string, err error) {
 	if t := e.cfg.Trace; t != nil && t.Malformed != nil {
-		t.Malformed(f.trace(time.Now(), nil, text, err))
+		t.Malformed(e.traced(f, time.Now(), nil, text, err))
 	}
 }
 
-func (f Flow) trace(at time.Time, m sip.Message, text string, err error) TraceMessage {
+func (e *Endpoint) traced(f Flow, at time.Time, m sip.Message, text string, err error) TraceMessage {
+	local := f.LocalAddr()
+	if local.Addr().IsUnspecified() {
+		if addr, err := e.route(e.ctx, f.remote); err == nil {
+			local = netip.AddrPortFrom(addr, local.Port())
+		}
+	}
 	return TraceMessage{
-		Time: at, Transport: f.Transport(), Local: f.LocalAddr(), Remote: f.RemoteAddr(),
+		Time: at, Transport: f.Transport(), Local: local, Remote: f.remote,
 		Message: m, Text: text, Err: err,
 	}
 }

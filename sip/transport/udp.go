@@ -28,6 +28,8 @@ func (s *udpSocket) transport() string { return "UDP" }
 
 func (s *udpSocket) localAddr() netip.AddrPort { return s.local }
 
+func (s *udpSocket) sendable(int) error { return nil }
+
 func (s *udpSocket) send(text string, to netip.AddrPort) error {
 	// The bytes are only read: a write does not keep or change them.
 	_, err := s.conn.WriteToUDPAddrPort(unsafe.Slice(unsafe.StringData(text), len(text)), to)

@@ -1,0 +1,244 @@
+package dialog
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+)
+
+// maxForks bounds the answers to one INVITE that are taken note of. Those
+// beyond get no ACK, and end for their sender as calls without one do.
+const maxForks = 32
+
+// inviteKey tells an INVITE of ours from others: the retry with credentials
+// has another number.
+type inviteKey struct {
+	callID string
+	tag    string // ours
+	seq    uint32
+}
+
+func keyOf(invite *sip.Request) inviteKey {
+	return inviteKey{invite.CallID(), invite.From().Tag(), invite.CSeq().Seq}
+}
+
+// answers are the 2xx responses to one INVITE of ours, and the ACK of each, to
+// be sent again when its 2xx comes again. They are kept for 64*T1 after the
+// first, when no more are expected (RFC 3261 section 13.2.2.4). They are under
+// the Layer's lock.
+type answers struct {
+	settled bool            // it is known which of them is the call
+	held    []*sip.Response // came before that
+	legs    []leg
+	expiry  *time.Timer
+}
+
+// leg is the answer of one branch of a fork.
+type leg struct {
+	tag  string // of the To
+	flow transport.Flow
+	ack  *sip.Request // as it went out, nil before that
+	anew bool         // it is on its way over another connection
+}
+
+// leg returns the one with a tag. There is none in nil.
+func (a *answers) leg(tag string) *leg {
+	if a == nil {
+		return nil
+	}
+	for i := range a.legs {
+		if a.legs[i].tag == tag {
+			return &a.legs[i]
+		}
+	}
+	return nil
+}
+
+// answersTo returns the answers to an INVITE. It is called with l.mu held.
+func (l *Layer) answersTo(invite *sip.Request) *answers {
+	key := keyOf(invite)
+	a := l.answers[key]
+	if a == nil {
+		a = new(answers)
+		key = inviteKey{strings.Clone(key.callID), strings.Clone(key.tag), key.seq}
+		l.answers[key] = a
+		a.expiry = time.AfterFunc(64*l.tl.Timers().T1, func() {
+			l.mu.Lock()
+			delete(l.answers, key)
+			l.mu.Unlock()
+		})
+	}
+	return a
+}
+
+// answerTag returns the tag that an answer is known by. In a call it is that of
+// the call, whatever the response says.
+func answerTag(invite *sip.Request, resp *sip.Response) string {
+	if tag := invite.To().Tag(); tag != "" {
+		return tag
+	}
+	return resp.To().Tag()
+}
+
+// settle says which 2xx is the call, and makes the Session of a new one known.
+// Other answers may have come before.
+func (l *Layer) settle(invite *sip.Request, resp *sip.Response, s *Session) error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return transport.ErrClosed
+	}
+	var err error
+	if s != nil {
+		err = l.addLocked(s)
+	}
+	a := l.answersTo(invite)
+	a.settled = true
+	if tag := answerTag(invite, resp); a.leg(tag) == nil {
+		a.legs = append(a.legs, leg{tag: strings.Clone(tag)})
+	}
+	held := a.held
+	a.held = nil
+	l.mu.Unlock()
+	for _, resp := range held {
+		l.accepted(invite, resp)
+	}
+	return err
+}
+
+// accepted takes a 2xx to an INVITE after the first: the same again, whose ACK
+// was lost, or that of another branch of a fork.
+func (l *Layer) accepted(invite *sip.Request, resp *sip.Response) {
+	if resp.CallID() != invite.CallID() {
+		return
+	}
+	tag := answerTag(invite, resp)
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	a := l.answersTo(invite)
+	known := a.leg(tag)
+	switch {
+	case known != nil:
+		again := *known
+		l.mu.Unlock()
+		if again.ack != nil {
+			l.ackAgain(invite, again)
+		}
+		return
+	case !a.settled:
+		if len(a.held) < maxForks {
+			a.held = append(a.held, resp)
+		}
+	case len(a.legs) < maxForks:
+		a.legs = append(a.legs, leg{tag: strings.Clone(tag)})
+		l.mu.Unlock()
+		l.surplus(invite, resp)
+		return
+	}
+	l.mu.Unlock()
+}
+
+// ackAgain sends an ACK again, the same bytes. If its connection is gone it
+// takes a new one.
+func (l *Layer) ackAgain(invite *sip.Request, known leg) {
+	err := l.tl.Endpoint().Send(known.flow, known.ack)
+	if !errors.Is(err, transport.ErrNoFlow) {
+		return
+	}
+	key := keyOf(invite)
+	l.mu.Lock()
+	again := l.answers[key].leg(known.tag)
+	begin := again != nil && !again.anew
+	if begin {
+		again.anew = true
+	}
+	l.mu.Unlock()
+	if !begin {
+		return
+	}
+	l.background(func() { // ends with the dial
+		flow, out, err := l.tl.Send(l.ctx, known.ack.With(sip.Pop("Via")))
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if again := l.answers[key].leg(known.tag); again != nil {
+			again.anew = false
+			if err == nil {
+				again.flow, again.ack = flow, out
+			}
+		}
+	})
+}
+
+// surplus ends a call that was answered but is not wanted: ACK, then BYE (RFC
+// 3261 section 13.2.2.4). It does not wait.
+func (l *Layer) surplus(invite *sip.Request, resp *sip.Response) {
+	// An answer that cannot be understood is ended as well as it can be.
+	d, _ := newCaller(invite, resp)
+	s := newSession(l, d)
+	s.invite, s.unacked = ackedBy(invite), true
+	if l.add(s) == nil {
+		s.hangUp(ErrEnded)
+	}
+}
+
+// acked is what an ACK takes over from its INVITE (RFC 3261 section 13.2.2.4):
+// the number and the credentials.
+type acked struct {
+	seq         uint32
+	credentials []sip.Edit
+}
+
+// ackedBy clones what it keeps, so that the INVITE is not kept alive.
+func ackedBy(invite *sip.Request) acked {
+	a := acked{seq: invite.CSeq().Seq}
+	for f := range invite.Fields() {
+		switch strings.ToLower(f.Name) {
+		case "authorization", "proxy-authorization":
+			a.credentials = append(a.credentials, sip.Add(sip.Field{
+				Name: strings.Clone(f.Name), Value: strings.Clone(f.Value),
+			}))
+		}
+	}
+	return a
+}
+
+// Ack acknowledges the 2xx to our last INVITE, with the answer as its body if
+// the offer was in the 2xx. It is sent again by itself for each further 2xx. It
+// does nothing if there is none to acknowledge.
+func (s *Session) Ack(ctx context.Context, edits ...sip.Edit) error {
+	s.mu.Lock()
+	if !s.unacked {
+		s.mu.Unlock()
+		return nil
+	}
+	s.unacked = false
+	invite := s.invite
+	s.invite.credentials = nil
+	all := append(append([]sip.Edit(nil), invite.credentials...), edits...)
+	req := s.d.request(sip.ACK, invite.seq, all...)
+	s.mu.Unlock()
+	flow, out, err := s.l.tl.Send(ctx, req)
+	if err != nil {
+		s.mu.Lock()
+		if s.invite.seq == invite.seq {
+			s.invite, s.unacked = invite, true
+		}
+		s.mu.Unlock()
+		return wrap("acknowledge", req, err)
+	}
+	l := s.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := inviteKey{s.d.id.CallID, s.d.id.LocalTag, invite.seq}
+	if leg := l.answers[key].leg(s.d.id.RemoteTag); leg != nil {
+		leg.flow, leg.ack = flow, out
+	}
+	return nil
+}

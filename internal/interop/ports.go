@@ -1,0 +1,95 @@
+package interop
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Ports lie below the range from which the kernel picks ports for outgoing
+// connections, so that nothing takes them between the check and the use.
+const (
+	firstPort = 20000
+	lastPort  = 32000
+)
+
+// given are the ports that this process has given away. The lock is also held
+// while a peer is started: between fork and exec a child has a copy of every
+// socket, so a port that is being tried would look taken, and bound by a peer.
+var given = struct {
+	sync.Mutex
+	ports map[int]bool
+}{ports: make(map[int]bool)}
+
+// Port returns a port of 127.0.0.1 that is free for UDP and for TCP, and that
+// no other caller was given. It is even, and so is the number of the block of
+// four ports it starts: an RTP session fits there.
+func Port(t testing.TB) int {
+	t.Helper()
+	return portBlock(t, 4)
+}
+
+// portBlock returns the first of n free ports in a row. It is a multiple of
+// four.
+func portBlock(t testing.TB, n int) int {
+	t.Helper()
+	given.Lock()
+	defer given.Unlock()
+	for range 1000 {
+		base := (firstPort + rand.IntN(lastPort-firstPort-n)) &^ 3
+		if !blockFree(base, n) {
+			continue
+		}
+		for port := base; port < base+n; port++ {
+			given.ports[port] = true
+		}
+		return base
+	}
+	t.Fatalf("no %d free ports in a row between %d and %d", n, firstPort, lastPort)
+	return 0
+}
+
+func blockFree(base, n int) bool {
+	for port := base; port < base+n; port++ {
+		if given.ports[port] {
+			return false
+		}
+		addr := loopback(port)
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return false
+		}
+		l.Close()
+		c, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			return false
+		}
+		c.Close()
+	}
+	return true
+}
+
+func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+// bound says whether some process has a socket at 127.0.0.1 and this port:
+// network "udp" for any socket, "tcp" for a listening one.
+func bound(network string, port int) bool {
+	f, err := os.Open("/proc/net/" + network)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	local := fmt.Sprintf("0100007F:%04X", port) // 127.0.0.1 as the kernel prints it
+	for s := bufio.NewScanner(f); s.Scan(); {
+		fields := strings.Fields(s.Text())
+		if len(fields) > 3 && fields[1] == local && (network == "udp" || fields[3] == "0A") {
+			return true
+		}
+	}
+	return false
+}

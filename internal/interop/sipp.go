@@ -1,0 +1,151 @@
+package interop
+
+import (
+	"encoding/csv"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// SIPpOptions are the options of StartSIPp. Nil will do.
+type SIPpOptions struct {
+	Target    string        // "127.0.0.1:port" to call; empty for the scenarios that are called
+	User      string        // user part of the URI to call; empty: "parley"
+	Transport string        // "udp" or "tcp"; empty: UDP
+	Calls     int           // how many, until it ends; zero: 1
+	Rate      int           // calls started per second; zero: 20
+	Hold      time.Duration // how long a call of the uac scenario stays up
+	Echo      bool          // send RTP back to where it came from
+	Raw       bool          // show retransmissions to the scenario, and send none: what a lost-message scenario needs
+	Timeout   time.Duration // after which it ends and has failed; zero: 60 seconds
+	Args      []string      // more arguments of SIPp
+}
+
+// SIPp is a running script.
+type SIPp struct {
+	Addr string // 127.0.0.1 and the port it sends from and listens at
+
+	p       *process
+	stats   string
+	timeout time.Duration
+}
+
+// SIPpStats is what SIPp counted.
+type SIPpStats struct {
+	Successful, Failed int // calls that ended as the scenario says, and the others
+	Retransmissions    int // messages it sent again
+	OutOfCall          int // messages that belong to none of its calls
+}
+
+// StartSIPp runs one of the scenarios in testdata/sipp, named without ".xml".
+// A scenario that is called ("uas...") listens when StartSIPp returns.
+func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
+	t.Helper()
+	if opts == nil {
+		opts = &SIPpOptions{}
+	}
+	path := program(t, "sipp", "sip-tester")
+	dir := t.TempDir()
+	port, media := Port(t), Port(t)
+	script := filepath.Join(dir, "scenario.xml")
+	config(t, "sipp/"+scenario+".xml", script)
+
+	s := &SIPp{Addr: loopback(port), stats: filepath.Join(dir, "stats.csv"), timeout: opts.Timeout}
+	if s.timeout == 0 {
+		s.timeout = time.Minute
+	}
+	messages, errors := filepath.Join(dir, "messages"), filepath.Join(dir, "errors")
+	args := []string{
+		"-sf", script, "-i", "127.0.0.1", "-p", strconv.Itoa(port),
+		"-mi", "127.0.0.1", "-mp", strconv.Itoa(media),
+		"-m", strconv.Itoa(max(opts.Calls, 1)),
+		"-timeout", strconv.Itoa(int(s.timeout.Seconds())), "-timeout_error",
+		"-nostdin",
+		"-trace_stat", "-stf", s.stats, "-fd", "1",
+		"-trace_msg", "-message_file", messages,
+		"-trace_err", "-error_file", errors,
+	}
+	if opts.Transport == "tcp" {
+		args = append(args, "-t", "t1")
+	}
+	if opts.Echo {
+		args = append(args, "-rtp_echo")
+	}
+	if opts.Raw {
+		args = append(args, "-nr")
+	}
+	if opts.Target != "" {
+		user := opts.User
+		if user == "" {
+			user = "parley"
+		}
+		rate := opts.Rate
+		if rate == 0 {
+			rate = 20
+		}
+		args = append(args, "-s", user, "-r", strconv.Itoa(rate), "-d", strconv.Itoa(int(opts.Hold.Milliseconds())), opts.Target)
+	}
+	// The cleanup registered first runs last, when the process has ended.
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("SIPp's errors in %s:\n%s", scenario, tail(errors, 4000))
+			t.Logf("SIPp's messages in %s:\n%s", scenario, tail(messages, 8000))
+		}
+	})
+	s.p = start(t, dir, []string{"TERM=dumb"}, path, append(args, opts.Args...)...)
+	network := opts.Transport
+	if network == "" {
+		network = "udp"
+	}
+	if opts.Target == "" {
+		s.p.ready(t, func() bool { return bound(network, port) })
+	}
+	return s
+}
+
+// Wait waits for the script to end and returns what it counted.
+func (s *SIPp) Wait(t testing.TB) SIPpStats {
+	t.Helper()
+	select {
+	case <-s.p.done:
+	case <-time.After(s.timeout + 10*time.Second):
+		t.Fatalf("sipp has not ended %v after its own timeout", 10*time.Second)
+	}
+	f, err := os.Open(s.stats)
+	if err != nil {
+		t.Fatalf("sipp ended with %v and left no statistics", s.p.err)
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	r.Comma = ';'
+	r.FieldsPerRecord = -1
+	rows, err := r.ReadAll()
+	if err != nil || len(rows) < 2 {
+		t.Fatalf("sipp ended with %v; its statistics have %d lines: %v", s.p.err, len(rows), err)
+	}
+	last := make(map[string]string)
+	for i, name := range rows[0] {
+		if row := rows[len(rows)-1]; i < len(row) {
+			last[name] = row[i]
+		}
+	}
+	count := func(name string) int {
+		n, err := strconv.Atoi(last[name])
+		if err != nil {
+			t.Fatalf("sipp's statistics: %s: %v", name, err)
+		}
+		return n
+	}
+	stats := SIPpStats{
+		Successful:      count("SuccessfulCall(C)"),
+		Failed:          count("FailedCall(C)"),
+		Retransmissions: count("Retransmissions(C)"),
+		OutOfCall:       count("OutOfCallMsgs(C)"),
+	}
+	if s.p.err != nil && stats.Failed == 0 {
+		t.Errorf("sipp ended with %v", s.p.err)
+	}
+	return stats
+}

@@ -1,0 +1,346 @@
+package digest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/sip"
+)
+
+func passwords(ctx context.Context, user string) (string, error) {
+	switch user {
+	case "alice":
+		return "alicepw", nil
+	case "nobody":
+		return "", nil
+	case "broken":
+		return "", context.DeadlineExceeded
+	}
+	return "", ErrUnknownUser
+}
+
+func newServer(t testing.TB, config ServerConfig) *Server {
+	t.Helper()
+	if config.Realm == "" {
+		config.Realm = "sip.test"
+	}
+	if config.Key == nil {
+		config.Password = passwords
+	}
+	s, err := NewServer(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// login is a request that is challenged and comes back with credentials.
+func login(t testing.TB, s *Server, c *Client, req *sip.Request) *sip.Request {
+	t.Helper()
+	_, err := s.Verify(t.Context(), req)
+	if err == nil {
+		t.Fatal("Verify() let a bare request in")
+	}
+	out, err := c.Authorize(req, s.Reply(req, err))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func wantUser(t *testing.T, s *Server, req *sip.Request, want string, wantErr error) {
+	t.Helper()
+	user, err := s.Verify(t.Context(), req)
+	if user != want || !errors.Is(err, wantErr) {
+		t.Errorf("Verify() = %q, %v, want %q, %v", user, err, want, wantErr)
+	}
+}
+
+// forge returns a request with one parameter of its credentials changed.
+func forge(t testing.TB, req *sip.Request, edit func(p *params)) *sip.Request {
+	t.Helper()
+	given := readGiven(req)
+	edit(&given[0].p)
+	given[0].text.Params = given[0].p.credentials()
+	out, err := write(req, given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Each algorithm and qop, as user agent server and as proxy.
+func TestLogin(t *testing.T) {
+	for _, proxy := range []bool{false, true} {
+		for _, a := range []Algorithm{MD5, SHA256, SHA512256, MD5 + "-sess", SHA256 + "-sess", SHA512256 + "-sess"} {
+			s := newServer(t, ServerConfig{Algorithms: []Algorithm{a}, Proxy: proxy, Integrity: true, Nonces: 10})
+			c := NewClient(alice())
+			req := invite(t, "call", "")
+			resp := s.Reply(req, ErrNoCredentials)
+			want := sip.StatusUnauthorized
+			if proxy {
+				want = sip.StatusProxyAuthRequired
+			}
+			if resp.Status() != want {
+				t.Errorf("Reply() = %v, want %v", resp.Status(), want)
+			}
+			wantUser(t, s, login(t, s, c, req), "alice", nil)
+			wantUser(t, s, c.Prepare(req), "alice", nil)
+			wantUser(t, s, login(t, s, NewClient(Credentials{Username: "alice", Password: "x"}), req), "", ErrRefused)
+			wantUser(t, s, login(t, s, NewClient(Credentials{Username: "nobody"}), req), "", ErrRefused)
+			wantUser(t, s, login(t, s, NewClient(Credentials{Username: "mallory", Password: s.dummy}), req), "", ErrRefused)
+			wantUser(t, s, login(t, s, NewClient(Credentials{Username: "broken", Password: "x"}), req), "", context.DeadlineExceeded)
+		}
+	}
+}
+
+// RFC 8760 section 2.3: one challenge an algorithm, the preferred one on top,
+// always with qop (section 2.6 item 8).
+func TestChallenge(t *testing.T) {
+	s := newServer(t, ServerConfig{})
+	var got []string
+	for h, err := range sip.All[sip.WWWAuthenticate](s.Reply(register(t, "reg"), ErrStale)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, ok := parse(sip.Challenge(h))
+		if !ok || p.realm != "sip.test" || p.nonce == "" || p.stale != "true" {
+			t.Errorf("challenge = %q", h.Params)
+		}
+		got = append(got, p.algorithm+" "+p.qop)
+	}
+	if want := "SHA-256 auth,MD5 auth"; strings.Join(got, ",") != want {
+		t.Errorf("challenges = %q, want %q", got, want)
+	}
+}
+
+// A nonce that is too old is stale, not wrong, and the client tries again.
+func TestNonceLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, ServerConfig{NonceLifetime: time.Minute})
+		c := NewClient(alice())
+		req := register(t, "reg")
+		wantUser(t, s, login(t, s, c, req), "alice", nil)
+
+		time.Sleep(time.Minute)
+		wantUser(t, s, c.Prepare(req), "alice", nil)
+
+		time.Sleep(time.Second)
+		req = c.Prepare(req)
+		wantUser(t, s, req, "", ErrStale)
+		resp := s.Reply(req, ErrStale)
+		req, err := c.Authorize(req, resp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantUser(t, s, req, "alice", nil)
+	})
+}
+
+// Servers that share a secret and a realm know each other's nonces; no others
+// do.
+func TestSharedSecret(t *testing.T) {
+	secret := []byte("0123456789abcdef0123456789abcdef")
+	one := newServer(t, ServerConfig{Secret: secret})
+	two := newServer(t, ServerConfig{Secret: secret})
+	req := login(t, one, NewClient(alice()), register(t, "reg"))
+	wantUser(t, two, req, "alice", nil)
+	wantUser(t, newServer(t, ServerConfig{}), req, "", ErrStale)
+
+	elsewhere := newServer(t, ServerConfig{Secret: secret, Realm: "other.test"})
+	wantUser(t, elsewhere, req, "", ErrNoCredentials)
+	nonce := elsewhere.newNonce(time.Now())
+	wantUser(t, one, forge(t, req, func(p *params) { p.nonce = nonce }), "", ErrStale)
+}
+
+// A server that keeps H(A1) instead of passwords.
+func TestKeys(t *testing.T) {
+	md5, _ := lookupHash("MD5")
+	key := md5.key("alice", "sip.test", "alicepw")
+	var asked []Algorithm
+	s := newServer(t, ServerConfig{
+		Algorithms: []Algorithm{MD5 + "-sess"},
+		Key: func(_ context.Context, user string, a Algorithm) (string, error) {
+			asked = append(asked, a)
+			return map[string]string{"alice": key}[user], nil
+		},
+	})
+	wantUser(t, s, login(t, s, NewClient(alice()), register(t, "reg")), "alice", nil)
+	if len(asked) != 1 || asked[0] != MD5 {
+		t.Errorf("asked for %v, want MD5", asked)
+	}
+	// A missing entry is no key that a stranger could know.
+	req := login(t, s, NewClient(Credentials{Username: "eve", Password: "x"}), register(t, "reg"))
+	req = forge(t, req, func(p *params) { p.response = hash{kind: hashMD5, sess: true}.response("", "REGISTER", "", p) })
+	if user, err := s.Verify(t.Context(), req); err == nil || user != "" {
+		t.Errorf("Verify() = %q, %v with an empty key", user, err)
+	}
+}
+
+// What somebody who overheard a request can do with it.
+func TestTampering(t *testing.T) {
+	s := newServer(t, ServerConfig{Integrity: true})
+	req := login(t, s, NewClient(alice()), invite(t, "call", ""))
+	wantUser(t, s, req, "alice", nil)
+	for name, test := range map[string]struct {
+		edit func(p *params)
+		want error
+	}{
+		"user":      {func(p *params) { p.username = "bob" }, ErrRefused},
+		"no user":   {func(p *params) { p.username = "" }, ErrMalformed},
+		"nonce":     {func(p *params) { p.nonce = "A" + p.nonce[1:] }, ErrStale},
+		"no nonce":  {func(p *params) { p.nonce = "" }, ErrStale},
+		"uri":       {func(p *params) { p.uri = "sip:eve@example.com" }, ErrWrongURI},
+		"no uri":    {func(p *params) { p.uri = "" }, ErrMalformed},
+		"bad uri":   {func(p *params) { p.uri = `"` }, ErrWrongURI},
+		"response":  {func(p *params) { p.response = strings.Repeat("0", 64) }, ErrRefused},
+		"short":     {func(p *params) { p.response = p.response[:32] }, ErrRefused},
+		"nc":        {func(p *params) { p.nc = "00000002" }, ErrRefused},
+		"nc zero":   {func(p *params) { p.nc = "00000000" }, ErrMalformed},
+		"nc short":  {func(p *params) { p.nc = "1" }, ErrMalformed},
+		"nc sign":   {func(p *params) { p.nc = "+0000001" }, ErrMalformed},
+		"no cnonce": {func(p *params) { p.cnonce = "" }, ErrMalformed},
+		"qop":       {func(p *params) { p.qop = "auth-int" }, ErrRefused},
+		"odd qop":   {func(p *params) { p.qop = "auth-conf" }, ErrMalformed},
+		"downgrade": {func(p *params) { p.algorithm = "MD5" }, ErrRefused},
+		"algorithm": {func(p *params) { p.algorithm = "SHA-512-256" }, ErrNoCredentials},
+		"userhash":  {func(p *params) { p.userhash = "true" }, ErrMalformed},
+		"realm":     {func(p *params) { p.realm = "SIP.TEST" }, ErrNoCredentials},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantUser(t, s, forge(t, req, test.edit), "", test.want)
+		})
+	}
+	text, _ := req.Value("Authorization")
+	wantUser(t, s, req.With(sip.Field{Name: "Authorization", Value: text + `, username="bob"`}), "", ErrMalformed)
+	wantUser(t, s, req.With(sip.Field{Name: "Authorization", Value: text + `, x="` + strings.Repeat("x", maxText) + `"`}), "", ErrMalformed)
+	wantUser(t, s, req.With(sip.Push(sip.Field{Name: "Authorization", Value: `Digest realm="other"`})), "alice", nil)
+	wantUser(t, s, parseRequest(t, strings.Replace(req.String(), "Authorization: Digest ", "Authorization: Digest ,x,", 1)), "", ErrMalformed)
+	for err, want := range map[error]sip.Status{ErrMalformed: 400, ErrWrongURI: 400, ErrRefused: 401, context.Canceled: 500} {
+		if got := s.Reply(req, err).Status(); got != want {
+			t.Errorf("Reply(%v) = %v, want %v", err, got, want)
+		}
+	}
+}
+
+// The body is covered by auth-int, and by nothing less.
+func TestIntegrity(t *testing.T) {
+	s := newServer(t, ServerConfig{Integrity: true})
+	req := invite(t, "call", "")
+	resp := s.Reply(req, ErrNoCredentials)
+	text := strings.ReplaceAll(resp.String(), `"auth,auth-int"`, `"auth-int"`)
+	m, err := sip.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, _ = NewClient(alice()).Authorize(req, m.(*sip.Response))
+	wantUser(t, s, req, "alice", nil)
+	wantUser(t, s, req.With(sip.Body{Type: "application/sdp", Content: "v=1\r\n"}), "", ErrRefused)
+}
+
+// The URI that a phone wrote and the one that arrives may differ in ways that
+// do not matter, or that only the proxy on the way can know of.
+func TestURIs(t *testing.T) {
+	equal, other := sip.URI{Scheme: "sip", Host: "EXAMPLE.com"}, sip.URI{Scheme: "sip", Host: "10.0.0.1"}
+
+	s := newServer(t, ServerConfig{})
+	req := login(t, s, NewClient(alice()), register(t, "reg"))
+	wantUser(t, s, req.WithURI(equal), "alice", nil)
+	wantUser(t, s, req.WithURI(other), "", ErrWrongURI)
+
+	s.config.AcceptURI = func(_ *sip.Request, uri sip.URI) bool { return uri.Host == "example.com" }
+	wantUser(t, s, req.WithURI(other), "alice", nil)
+}
+
+// A client of RFC 2069 knows no qop.
+func TestOldClient(t *testing.T) {
+	s := newServer(t, ServerConfig{Algorithms: []Algorithm{MD5}, Nonces: 10})
+	req := login(t, s, NewClient(alice()), register(t, "reg"))
+	old := forge(t, req, func(p *params) {
+		p.qop, p.nc, p.cnonce, p.algorithm = "", "", "", ""
+		h := hash{kind: hashMD5}
+		p.response = h.response(h.key("alice", "sip.test", "alicepw"), "REGISTER", "", p)
+	})
+	wantUser(t, s, old, "alice", nil)
+	wantUser(t, s, old, "", ErrStale) // its nonce serves once
+}
+
+// A request that somebody recorded is stale the second time; its ACK is not.
+func TestReplay(t *testing.T) {
+	s := newServer(t, ServerConfig{Nonces: 10})
+	c := NewClient(alice())
+	first := login(t, s, c, invite(t, "call", ""))
+	second, third := c.Prepare(first), c.Prepare(first)
+
+	wantUser(t, s, first, "alice", nil)
+	wantUser(t, s, first, "", ErrStale)
+	wantUser(t, s, third, "alice", nil) // it overtook the second
+	wantUser(t, s, second, "alice", nil)
+	wantUser(t, s, second, "", ErrStale)
+	wantUser(t, s, third, "", ErrStale)
+
+	ack := parseRequest(t, "ACK sip:bob@192.0.2.1 SIP/2.0\r\n"+fromAlice+
+		"To: <sip:bob@example.com>;tag=b\r\nCall-ID: call\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n")
+	wantUser(t, s, CopyCredentials(ack, third), "alice", nil)
+	wantUser(t, s, ack, "", ErrNoCredentials)
+	if resp := s.Reply(ack, ErrNoCredentials); resp != nil {
+		t.Errorf("an ACK was answered with %v", resp.Status())
+	}
+}
+
+// Counts may come out of order within 64, and each once.
+func TestCounts(t *testing.T) {
+	now := time.Now()
+	r := &replays{seen: recent[counts]{limit: 4}}
+	for i, step := range []struct {
+		count uint32
+		want  bool
+	}{
+		{5, true}, {5, false}, {4, true}, {4, false}, {100, true}, {37, true}, {37, false},
+		{36, false}, {5, false}, {1 << 31, true}, {1<<31 - 63, true}, {100, false}, {0, false},
+	} {
+		if got := r.use(1, now, now, step.count); got != step.want {
+			t.Errorf("step %d: use(%d) = %v, want %v", i, step.count, got, step.want)
+		}
+	}
+}
+
+// What the table forgets does not become valid again.
+func TestReplayTableIsBounded(t *testing.T) {
+	start := time.Now()
+	r := &replays{seen: recent[counts]{limit: 4}}
+	for i := range 100 {
+		at := start.Add(time.Duration(i) * time.Second)
+		if !r.use(uint64(i), at, at, 1) {
+			t.Errorf("a new nonce %d was refused", i)
+		}
+		if n := len(r.seen.young) + len(r.seen.old); n > 8 {
+			t.Fatalf("%d nonces kept, want 8 at most", n)
+		}
+		for j := range i + 1 {
+			if r.use(uint64(j), start.Add(time.Duration(j)*time.Second), at, 1) {
+				t.Fatalf("nonce %d was used twice, after %d others", j, i-j)
+			}
+		}
+	}
+}
+
+func TestServerConfig(t *testing.T) {
+	for name, config := range map[string]ServerConfig{
+		"no realm":   {Password: passwords},
+		"bad realm":  {Password: passwords, Realm: "a\r\nb"},
+		"no lookup":  {Realm: "r"},
+		"algorithm":  {Realm: "r", Password: passwords, Algorithms: []Algorithm{"SHA-1"}},
+		"twice":      {Realm: "r", Password: passwords, Algorithms: []Algorithm{MD5, "md5"}},
+		"none":       {Realm: "r", Password: passwords, Algorithms: []Algorithm{}},
+		"empty name": {Realm: "r", Password: passwords, Algorithms: []Algorithm{""}},
+	} {
+		if s, err := NewServer(config); err == nil {
+			t.Errorf("%s: NewServer() = %v, want an error", name, s)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package digest
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"github.com/goparley/parley/sip"
+)
+
+// session is the authentication session of RFC 7616 section 3.6: one nonce, and
+// how often it was used. All but the last two stay as they are.
+type session struct {
+	space
+	hash      hash
+	algorithm string // as in the challenge, "" if it named none
+	qop       string
+	nonce     string
+	opaque    string
+	userhash  bool
+	username  string // as it goes on the wire
+	key       string // H(A1)
+	cnonce    string
+	named     bool // the credentials name this realm
+	count     uint32
+	refused   bool // somebody said that the password is wrong
+}
+
+// begin starts a session with the nonce of a challenge, or goes on with the one
+// that has this nonce: the count must not start again.
+func (c *Client) begin(ch challenge, cred *Credentials, named bool) *session {
+	s := c.session(ch.space)
+	if s != nil && s.nonce == ch.p.nonce && s.hash == ch.hash && s.qop == ch.qop && s.opaque == ch.p.opaque {
+		s.refused = false
+		return s
+	}
+	var random [16]byte
+	rand.Read(random[:])
+	s = &session{
+		space:     space{ch.proxy, strings.Clone(ch.realm)},
+		hash:      ch.hash,
+		algorithm: strings.Clone(ch.p.algorithm),
+		qop:       ch.qop,
+		nonce:     strings.Clone(ch.p.nonce),
+		opaque:    strings.Clone(ch.p.opaque),
+		userhash:  strings.EqualFold(ch.p.userhash, "true"),
+		username:  cred.Username,
+		key:       ch.hash.key(cred.Username, ch.realm, cred.Password),
+		// One cnonce for the whole session. RFC 7616 section 3.4.2 makes
+		// the key of a -sess algorithm from the first one; servers differ
+		// in whether they remember it.
+		cnonce: hex.EncodeToString(random[:]),
+		named:  named,
+	}
+	if s.userhash {
+		s.username = ch.hash.sum(cred.Username, ch.realm) // RFC 7616 section 3.4.4
+	}
+	c.sessions.put(c.spaceKey(s.space), s)
+	return s
+}
+
+// authorize makes credentials for a request.
+func (s *session) authorize(req *sip.Request) params {
+	p := params{
+		username:  s.username,
+		realm:     s.realm,
+		nonce:     s.nonce,
+		uri:       requestURI(req),
+		algorithm: s.algorithm,
+		opaque:    s.opaque,
+		qop:       s.qop,
+	}
+	if s.userhash {
+		p.userhash = "true"
+	}
+	if s.qop != "" {
+		s.count++
+		p.cnonce = s.cnonce
+		p.nc = countText(s.count)
+	}
+	p.response = s.hash.response(s.key, string(req.Method()), req.Body(), &p)
+	return p
+}
+
+// countText writes a nonce count: eight hex digits (RFC 7616 section 3.4).
+func countText(n uint32) string {
+	var room [16]byte
+	b := strconv.AppendUint(room[:0], 1<<32|uint64(n), 16) // one digit too many
+	return string(b[1:])
+}

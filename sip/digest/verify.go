@@ -1,0 +1,187 @@
+package digest
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goparley/parley/sip"
+)
+
+// Verify returns the user whose credentials a request carries. The error is
+// ErrNoCredentials if there are none for this realm, ErrStale if only the
+// nonce is at fault, ErrRefused, ErrMalformed, ErrWrongURI, or what Password
+// or Key failed with; give it to Reply. That the user may do what the request
+// asks for is for the caller to decide.
+//
+// An ACK is checked by the credentials it has from its INVITE, whatever became
+// of their nonce since (RFC 3261 section 22.1); with auth-int it is refused, for
+// that covers the body of the INVITE. A CANCEL has none: do not verify it.
+func (s *Server) Verify(ctx context.Context, req *sip.Request) (user string, err error) {
+	p, ok, err := s.credentials(req)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "", ErrNoCredentials
+	}
+	h, algorithm, err := s.check(&p)
+	if err != nil {
+		return "", err
+	}
+	method := req.Method()
+	ack := method == sip.ACK
+	if ack {
+		method = sip.INVITE
+	} else if !s.sameURI(req, p.uri) {
+		return "", ErrWrongURI
+	}
+	now := time.Now()
+	made, id, ok := s.readNonce(p.nonce)
+	if age := now.Sub(made); !ok || !ack && (age > s.config.NonceLifetime || age < -s.config.NonceLifetime) {
+		return "", ErrStale
+	}
+	key, err := s.key(ctx, p.username, h, algorithm)
+	unknown := errors.Is(err, ErrUnknownUser)
+	if err != nil && !unknown {
+		return "", fmt.Errorf("digest: look up user: %w", err)
+	}
+	body := ""
+	if !ack {
+		body = req.Body()
+	}
+	want := h.response(key, string(method), body, &p)
+	if subtle.ConstantTimeCompare([]byte(p.response), []byte(want)) != 1 || unknown {
+		return "", ErrRefused
+	}
+	if s.replays != nil && !ack {
+		count, _ := strconv.ParseUint(p.nc, 16, 32)
+		if !s.replays.use(id, made, now, uint32(count)) {
+			return "", ErrStale
+		}
+	}
+	return p.username, nil
+}
+
+// credentials finds those for this realm. Others are for somebody else on the
+// path (RFC 3261 section 22.3).
+func (s *Server) credentials(req *sip.Request) (p params, ok bool, err error) {
+	read := func(text sip.Challenge, bad error) bool {
+		if bad != nil {
+			err = fmt.Errorf("%w: %w", ErrMalformed, bad)
+			return false
+		}
+		if !strings.EqualFold(text.Scheme, scheme) {
+			return false
+		}
+		if realm, _ := text.Params.Get("realm"); realm != s.config.Realm {
+			return false
+		}
+		if p, ok = parse(text); !ok {
+			err = fmt.Errorf("%w: too long, or a parameter comes twice", ErrMalformed)
+		}
+		return true
+	}
+	if s.config.Proxy {
+		for h, bad := range sip.All[sip.ProxyAuthorization](req) {
+			if read(sip.Challenge(h), bad) {
+				break
+			}
+		}
+	} else {
+		for h, bad := range sip.All[sip.Authorization](req) {
+			if read(sip.Challenge(h), bad) {
+				break
+			}
+		}
+	}
+	if ok {
+		err = nil
+		// A phone that has no nonce yet may say who it is (RFC 8760 section 2.7).
+		ok = p.nonce != "" || p.response != ""
+	}
+	return p, ok, err
+}
+
+// check holds credentials against what was offered.
+func (s *Server) check(p *params) (h hash, algorithm Algorithm, err error) {
+	if p.username == "" || p.uri == "" || p.response == "" || strings.EqualFold(p.userhash, "true") {
+		return hash{}, "", fmt.Errorf("%w: no user name, uri or response", ErrMalformed)
+	}
+	h, _ = lookupHash(p.algorithm)
+	offered := false
+	for _, a := range s.config.Algorithms {
+		if other, _ := lookupHash(string(a)); other == h {
+			offered = true
+		}
+	}
+	if !offered {
+		// The answer to a challenge that is not ours, or somebody tries for
+		// a weaker algorithm.
+		return hash{}, "", ErrNoCredentials
+	}
+	switch h.kind {
+	case hashMD5:
+		algorithm = MD5
+	case hashSHA256:
+		algorithm = SHA256
+	case hashSHA512256:
+		algorithm = SHA512256
+	}
+	switch p.qop {
+	case "": // RFC 3261 section 22.4 item 8: a client may be that old
+		if h.sess || p.nc != "" {
+			return hash{}, "", fmt.Errorf("%w: no qop", ErrMalformed)
+		}
+	case qopAuth, qopAuthInt:
+		if p.qop == qopAuthInt && !s.config.Integrity {
+			return hash{}, "", fmt.Errorf("%w: qop was not offered", ErrMalformed)
+		}
+		n, err := strconv.ParseUint(p.nc, 16, 32)
+		if err != nil || n == 0 || len(p.nc) != 8 || p.cnonce == "" {
+			return hash{}, "", fmt.Errorf("%w: bad nc or cnonce", ErrMalformed)
+		}
+	default:
+		return hash{}, "", fmt.Errorf("%w: unknown qop", ErrMalformed)
+	}
+	return h, algorithm, nil
+}
+
+func (s *Server) sameURI(req *sip.Request, text string) bool {
+	if text == requestURI(req) {
+		return true
+	}
+	uri, err := sip.ParseURI(text)
+	if err != nil {
+		return false
+	}
+	return uri.Equal(req.URI()) || s.config.AcceptURI != nil && s.config.AcceptURI(req, uri)
+}
+
+// key returns H(A1) before the nonces. For a user who does not exist it takes
+// as long.
+func (s *Server) key(ctx context.Context, user string, h hash, algorithm Algorithm) (string, error) {
+	if s.config.Key != nil {
+		key, err := s.config.Key(ctx, user, algorithm)
+		if err == nil && len(key) != len(h.sum()) {
+			// A stranger can make the response to no key.
+			err = fmt.Errorf("key has %d hex digits, %s needs %d", len(key), algorithm, len(h.sum()))
+		}
+		if err != nil {
+			return s.dummy, err
+		}
+		return key, nil
+	}
+	password, err := s.config.Password(ctx, user)
+	if err == nil && password == "" {
+		err = ErrUnknownUser
+	}
+	if err != nil {
+		password = s.dummy
+	}
+	return h.key(user, s.config.Realm, password), err
+}

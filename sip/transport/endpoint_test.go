@@ -1,0 +1,74 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/goparley/parley/sip/resolve"
+)
+
+func TestListenErrors(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.listen(nil)
+		var op *net.OpError
+		for _, l := range []string{"udp:" + bobAddr, "tcp:" + bobAddr} {
+			// The first entry is given back when the second cannot be had.
+			_, err := Listen(&Config{Network: s.bob, Listen: []string{"udp:192.0.2.2:5099", l}})
+			if !errors.As(err, &op) || !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), l) {
+				t.Errorf("Listen on %s twice: %v, want EADDRINUSE in a *net.OpError", l, err)
+			}
+		}
+		for _, l := range []string{"tls:" + bobAddr, bobAddr, "", "udp", "udp:192.0.2.2", "udp:192.0.2.2:sip"} {
+			if _, err := Listen(&Config{Network: s.bob, Listen: []string{l}}); err == nil {
+				t.Errorf("Listen on %q: no error", l)
+			}
+		}
+		for _, cfg := range []*Config{nil, {}} {
+			if _, err := Listen(cfg); err == nil {
+				t.Errorf("Listen(%v): no error", cfg)
+			}
+		}
+	})
+}
+
+// Port 0 is one free port for all that ask for it, also where the first free
+// port of one transport is taken in another.
+func TestListenOnAFreePort(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		l, err := s.bob.Listen(background, "tcp", "192.0.2.2:49152")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		e := s.listen(&Config{Listen: []string{"udp:192.0.2.2:0", "tcp:192.0.2.2:0"}})
+		if udp, tcp := e.Addr("udp"), e.Addr("tcp"); udp != tcp || udp.Port() == 0 || udp.Port() == 49152 {
+			t.Errorf("bound to %v and %v, want one free port", udp, tcp)
+		}
+	})
+}
+
+func TestZeroFlow(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		var f Flow
+		if !f.IsZero() || f.Reliable() || f.Transport() != "" || f.LocalAddr().IsValid() || f.RemoteAddr().IsValid() || f.String() != "no flow" {
+			t.Errorf("the zero Flow is %v", f)
+		}
+		if err := e.Send(f, outgoing(t)); !errors.Is(err, ErrNoFlow) {
+			t.Errorf("Send = %v, want ErrNoFlow", err)
+		}
+		alice := s.socket(s.alice, aliceAddr)
+		alice.send(message(options), bobAddr)
+		alice.send(message(options), bobAddr)
+		got := e.take()
+		if len(got) != 2 || got[0].Flow != got[1].Flow || got[0].Flow.IsZero() {
+			t.Error("two datagrams of one peer came by different flows")
+		}
+		if _, err := e.flowTo(background, resolve.Target{}); !errors.Is(err, resolve.ErrTransport) {
+			t.Errorf("the zero Target: %v, want ErrTransport", err)
+		}
+	})
+}

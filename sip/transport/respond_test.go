@@ -1,0 +1,236 @@
+package transport
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/sip"
+)
+
+// ok answers every request.
+func ok(e **inbox) func(*Inbound) {
+	return func(in *Inbound) {
+		if r, isRequest := in.Message.(*sip.Request); isRequest {
+			(*e).Respond(in, r.Reply(sip.StatusOK))
+		}
+	}
+}
+
+// RFC 3581 section 4: with rport the response goes to the source port, from the
+// port that the request came in on.
+func TestRespondRport(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		var e *inbox
+		e = s.listen(&Config{Handle: ok(&e)})
+		phone, sentBy := s.socket(s.alice, "192.0.2.1:4540"), s.socket(s.alice, aliceAddr)
+		phone.send(message(options, "Via: SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z9hG4bK1"), bobAddr)
+		text, from := phone.receive()
+		s.contains(text, "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;rport=4540;branch=z9hG4bK1;received=192.0.2.1\r\n")
+		if from != bobAddr {
+			t.Errorf("the response came from %s, want %s", from, bobAddr)
+		}
+		if text, _ := sentBy.receive(); text != "" {
+			t.Errorf("%q went to the sent-by, want nothing", text)
+		}
+		s.stats(e, Stats{Received: 1, Sent: 1})
+	})
+}
+
+// RFC 3261 section 18.2.2: without rport the response goes to the source
+// address, and there to the port of the sent-by, 5060 if it has none.
+func TestRespondSentByPort(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		var e *inbox
+		e = s.listen(&Config{Handle: ok(&e)})
+		source := s.socket(s.alice, "192.0.2.1:40000")
+		named, standard := s.socket(s.alice, "192.0.2.1:5070"), s.socket(s.alice, aliceAddr)
+		source.send(message(options, "Via: SIP/2.0/UDP alice.example.com:5070;branch=z9hG4bK1"), bobAddr)
+		text, _ := named.receive()
+		s.contains(text, "alice.example.com:5070;branch=z9hG4bK1;received=192.0.2.1\r\n")
+		source.send(message(options, "Via: SIP/2.0/UDP 203.0.113.9;branch=z9hG4bK2"), bobAddr)
+		text, _ = standard.receive()
+		s.contains(text, "203.0.113.9;branch=z9hG4bK2;received=192.0.2.1\r\n")
+	})
+}
+
+// RFC 3581 section 4: the response is sent from the same address and port that
+// the request was received on.
+func TestRespondFromTheSocketOfTheRequest(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		var e *inbox
+		e = s.listen(&Config{Listen: []string{"udp:192.0.2.2:5060", "udp:192.0.2.2:5070"}, Handle: ok(&e)})
+		phone := s.socket(s.alice, aliceAddr)
+		for _, to := range []string{"192.0.2.2:5070", "192.0.2.2:5060"} {
+			phone.send(message(options), to)
+			if _, from := phone.receive(); from != to {
+				t.Errorf("the response came from %s, want %s", from, to)
+			}
+		}
+	})
+}
+
+// RFC 3261 section 18.2.2: a multicast maddr is followed. Any other would let a
+// request aim its responses at a third party, and is not.
+func TestRespondMaddr(t *testing.T) {
+	play(t, &siptestRecord, func(s *scene) {
+		var e *inbox
+		e = s.listen(&Config{Handle: ok(&e)})
+		phone := s.socket(s.alice, aliceAddr)
+		phone.send(message(options, "Via: SIP/2.0/UDP 192.0.2.1;maddr=203.0.113.9;branch=z9hG4bK1"), bobAddr)
+		if text, _ := phone.receive(); !strings.HasPrefix(text, "SIP/2.0 200 ") {
+			t.Errorf("answered %q, want a 200 in spite of maddr", text)
+		}
+		phone.send(message(options, "Via: SIP/2.0/UDP 192.0.2.1:5070;maddr=224.0.1.75;ttl=1;branch=z9hG4bK2"), bobAddr)
+		synctest.Wait()
+		all := s.n.Packets()
+		if got, want := all[len(all)-1].To.String(), "224.0.1.75:5070"; got != want {
+			t.Errorf("the response went to %s, want %s", got, want)
+		}
+	})
+}
+
+// RFC 3261 section 18.2.2: on a reliable transport the response takes the
+// connection of the request, whatever the Via says.
+func TestRespondOnTheConnection(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		var e *inbox
+		e = s.listen(&Config{Handle: ok(&e)})
+		elsewhere := s.accept(s.alice, aliceAddr)
+		phone := s.dial(s.alice, bobAddr)
+		phone.send(message(options, "Via: SIP/2.0/TCP 192.0.2.1:5060;rport;branch=z9hG4bK1"))
+		s.contains(phone.receive(), "SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP 192.0.2.1:5060;rport=49152;branch=z9hG4bK1;received=192.0.2.1\r\n")
+		if got := len(elsewhere.all()); got != 0 {
+			t.Errorf("%d connections were made to the sent-by, want 0", got)
+		}
+	})
+}
+
+// RFC 3261 section 18.2.2: if that connection is closed, a new one goes to the
+// source address and the port of the sent-by.
+func TestRespondOnANewConnection(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		listener := s.accept(s.alice, "192.0.2.1:5070")
+		phone := s.dial(s.alice, bobAddr)
+		phone.send(message(options, "Via: SIP/2.0/TCP alice.example.com:5070;branch=z9hG4bK1"))
+		in := s.one(e)
+		phone.Close()
+		synctest.Wait()
+		resp := in.Message.(*sip.Request).Reply(sip.StatusOK)
+		if err := e.Respond(in, resp); err != nil {
+			t.Fatal(err)
+		}
+		conns := listener.all()
+		if len(conns) != 1 {
+			t.Fatalf("%d connections were made, want 1", len(conns))
+		}
+		s.contains(conns[0].receive(), "SIP/2.0 200 OK\r\n")
+
+		// Nobody listens: Respond has not waited to learn that.
+		listener.Close()
+		conns[0].Close()
+		synctest.Wait()
+		if err := e.Respond(in, resp); err != nil {
+			t.Errorf("Respond = %v, want nil", err)
+		}
+		synctest.Wait()
+		s.contains(s.log.String(), "response lost with its connection")
+		s.contains(s.log.String(), "connection refused")
+	})
+}
+
+// A peer that sends requests and is gone without a trace does not make its
+// responses pile up.
+func TestRespondAnewIsBounded(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		phone := s.dial(s.alice, bobAddr)
+		phone.send(message(options, "Via: SIP/2.0/TCP alice.example.com:5070;branch=z9hG4bK1"))
+		in := s.one(e)
+		phone.Close()
+		synctest.Wait()
+		s.alice.Down()
+		resp := in.Message.(*sip.Request).Reply(sip.StatusOK)
+		refused := 0
+		for range 10 * maxAnew {
+			if err := e.Respond(in, resp); errors.Is(err, ErrNoFlow) {
+				refused++
+			}
+		}
+		if want := 9 * maxAnew; refused != want {
+			t.Errorf("%d responses were refused, want %d", refused, want)
+		}
+		time.Sleep(time.Minute) // the dial gives up
+		if err := e.Respond(in, resp); err != nil {
+			t.Errorf("Respond after a minute = %v, want nil", err)
+		}
+	})
+}
+
+// A response that failed to be made is not sent, and nothing goes out by the
+// zero Flow.
+func TestRespondErrors(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		phone := s.socket(s.alice, aliceAddr)
+		phone.send(message(options), bobAddr)
+		in := s.one(e)
+		r := in.Message.(*sip.Request)
+		broken := r.Reply(sip.StatusOK, sip.Field{Name: "Subject", Value: "a\r\nb: c"})
+		var syntax *sip.SyntaxError
+		if err := e.Respond(in, broken); !errors.As(err, &syntax) {
+			t.Errorf("Respond = %v, want a SyntaxError", err)
+		}
+		if err := e.Respond(&Inbound{}, r.Reply(sip.StatusOK)); !errors.Is(err, ErrNoFlow) {
+			t.Errorf("Respond = %v, want ErrNoFlow", err)
+		}
+		s.stats(e, Stats{Received: 1})
+	})
+}
+
+// RFC 3261 section 16.11 and RFC 3581 section 4: a response that is forwarded
+// goes to received and rport, or to the sent-by.
+func TestForward(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		source, sentBy := s.socket(s.alice, "192.0.2.1:9988"), s.socket(s.alice, "192.0.2.1:5070")
+		for _, c := range []struct {
+			via string
+			to  *socket
+		}{
+			{"SIP/2.0/UDP 10.1.1.1:4540;received=192.0.2.1;rport=9988;branch=z9hG4bK1", source},
+			{"SIP/2.0/UDP a.example.com:5070;received=192.0.2.1;branch=z9hG4bK2", sentBy},
+			{"SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bK3", sentBy},
+		} {
+			resp := parse[*sip.Response](t, message("SIP/2.0 200 OK", "Via: "+c.via))
+			if err := e.Forward(background, resp); err != nil {
+				t.Errorf("Forward to %s: %v", c.via, err)
+			}
+			if text, _ := c.to.receive(); text != resp.String() {
+				t.Errorf("%q arrived, want %q", text, resp)
+			}
+		}
+
+		// By TCP: on the connection of the request while it is there, and to
+		// the sent-by when it is not.
+		listener := s.accept(s.alice, "192.0.2.1:5070")
+		phone := s.dial(s.alice, bobAddr)
+		phone.send(message(options, "Via: SIP/2.0/TCP a.example.com:5070;rport;branch=z9hG4bK1"))
+		resp := s.one(e).Message.(*sip.Request).Reply(sip.StatusOK)
+		if err := e.Forward(background, resp); err != nil {
+			t.Error(err)
+		}
+		s.contains(phone.receive(), "200 OK")
+		phone.Close()
+		synctest.Wait()
+		if err := e.Forward(background, resp); err != nil {
+			t.Error(err)
+		}
+		if got := len(listener.all()); got != 1 {
+			t.Errorf("%d connections to the sent-by, want 1", got)
+		}
+	})
+}

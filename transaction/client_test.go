@@ -1,0 +1,340 @@
+package transaction
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/sip/transport"
+)
+
+// Ten thousand provisional responses in a second: a caller that reads sees
+// them, one that does not costs a bounded number, and the final one is never
+// lost.
+func TestProvisionalFlood(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := bobPeer(t, n)
+		alice := listen(t, n.Host(aliceAddr), nil)
+		go func() {
+			invite := bob.request(sip.INVITE)
+			ringing := reply(invite, 180, "b")
+			for range 10000 {
+				bob.send(ringing)
+				<-time.After(100 * time.Microsecond)
+			}
+			bob.send(reply(invite, 486, "b"))
+		}()
+		count := map[sip.Status]int{}
+		for resp, err := range alice.Responses(t.Context(), request(sip.INVITE, bobURI)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if count[resp.Status()]++; count[180] == 1 {
+				pass(2 * time.Second) // it does not read
+			}
+		}
+		if count[180] > maxNews+1 || count[486] != 1 {
+			t.Errorf("yielded %v, want no more than %d 180 and one 486", count, maxNews+1)
+		}
+	})
+}
+
+// What comes after a final response: a 183 after the 200 is dropped, further
+// 200 are for Accepted (RFC 6026 section 7.2), a 200 after the 487 is dropped,
+// and a 486 after the 200 too.
+func TestResponsesAfterFinal(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		statuses []sip.Status
+		yielded  string
+		accepted []string
+	}{
+		{"183 after 200", []sip.Status{180, 200, 183}, "180 200", nil},
+		{"486 after 200", []sip.Status{200, 486}, "200", nil},
+		{"200 after 487", []sip.Status{180, 487, 200}, "180 487", nil},
+		{"200 from two forks", []sip.Status{200, 200, 200}, "200", []string{"200 fork-1", "200 fork-2"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				var j journal
+				bob := bobPeer(t, n)
+				alice := listen(t, n.Host(aliceAddr), &Config{Accepted: func(_ *sip.Request, resp *sip.Response) {
+					j.note("%d %s", int(resp.Status()), resp.To().Tag())
+				}})
+				go func() {
+					invite := bob.request(sip.INVITE)
+					for i, s := range tt.statuses {
+						bob.send(reply(invite, s, "fork-"+string(rune('0'+i))))
+					}
+				}()
+				expect(t, alice, request(sip.INVITE, bobURI), tt.yielded)
+				pass(time.Second)
+				j.check(t, tt.accepted...)
+			})
+		})
+	}
+}
+
+// A panic in Accepted is logged by the transport and ends nothing else.
+func TestAcceptedPanics(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := bobPeer(t, n)
+		alice := listen(t, n.Host(aliceAddr), &Config{Accepted: func(*sip.Request, *sip.Response) { panic("a bug") }})
+		go func() {
+			invite := bob.request(sip.INVITE)
+			bob.send(reply(invite, 200, "b"), reply(invite, 200, "b"))
+			bob.send(reply(bob.request(sip.OPTIONS), 200, "b"))
+		}()
+		expect(t, alice, request(sip.INVITE, bobURI), "200")
+		pass(time.Second)
+		expect(t, alice, request(sip.OPTIONS, bobURI), "200")
+	})
+}
+
+// A 100 is for the machine alone, a late one too.
+func TestTryingIsNotYielded(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := bobPeer(t, n)
+		alice := listen(t, n.Host(aliceAddr), nil)
+		go func() {
+			invite := bob.request(sip.INVITE)
+			for _, s := range []sip.Status{100, 180, 100, 486, 100} {
+				bob.send(reply(invite, s, "b"))
+			}
+		}()
+		expect(t, alice, request(sip.INVITE, bobURI), "180 486")
+	})
+}
+
+// Nobody answers: timer B and timer F.
+func TestTimeout(t *testing.T) {
+	for _, method := range []sip.Method{sip.INVITE, sip.OPTIONS} {
+		story(t, func(t *testing.T, n *siptest.Network) {
+			alice := listen(t, n.Host(aliceAddr), nil)
+			start := time.Now()
+			got, err := collect(t.Context(), alice, request(method, bobURI))
+			if got != "error" || !errors.Is(err, ErrTimeout) {
+				t.Errorf("%s: responses %q, error %v, want %v", method, got, err, ErrTimeout)
+			}
+			if got := time.Since(start); got != 32*time.Second {
+				t.Errorf("%s: timed out after %v, want 32s", method, got)
+			}
+		})
+	}
+}
+
+// failover is a story about sip:bob@b.example, which is 192.0.2.8 and then bob.
+func failover(t *testing.T, f func(t *testing.T, n *siptest.Network, alice *Layer, first, second *peer)) {
+	t.Helper()
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice := listen(t, n.Host(aliceAddr), &Config{
+			Resolver: names{"b.example": addrs("192.0.2.8", bobAddr)},
+		})
+		f(t, n, alice, newPeer(t, n.Host("192.0.2.8"), aliceAddr), bobPeer(t, n))
+	})
+}
+
+// The first target answers 503: the next one is tried, with a branch of its own
+// (RFC 3263 section 4.3), and the caller sees nothing of that.
+func TestFailoverOn503(t *testing.T) {
+	failover(t, func(t *testing.T, n *siptest.Network, alice *Layer, first, second *peer) {
+		done := make(chan string)
+		go func() {
+			one := first.request(sip.INVITE)
+			first.send(reply(one, 100, ""), reply(one, 503, "1"))
+			first.request(sip.ACK)
+			two := second.request(sip.INVITE)
+			second.send(reply(two, 180, "2"), reply(two, 486, "2"))
+			second.request(sip.ACK)
+			done <- branches(one, two)
+		}()
+		expect(t, alice, request(sip.INVITE, "sip:bob@b.example"), "180 486")
+		if got := <-done; got != "1 2" {
+			t.Errorf("branches %s, want two", got)
+		}
+	})
+}
+
+// The last target's 503 is the caller's, and so is one after a 180.
+func TestNoFailover(t *testing.T) {
+	failover(t, func(t *testing.T, n *siptest.Network, alice *Layer, first, second *peer) {
+		go func() {
+			first.send(reply(first.request(sip.OPTIONS), 503, "1"))
+			second.send(reply(second.request(sip.OPTIONS), 503, "2"))
+			invite := first.request(sip.INVITE)
+			first.send(reply(invite, 180, "1"), reply(invite, 503, "1"))
+			second.expectAll(time.Minute, "")
+		}()
+		expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example"), "503")
+		expect(t, alice, request(sip.INVITE, "sip:bob@b.example"), "180 503")
+	})
+}
+
+// The first target does not answer.
+func TestFailoverOnTimeout(t *testing.T) {
+	failover(t, func(t *testing.T, n *siptest.Network, alice *Layer, first, second *peer) {
+		go func() {
+			r := second.request(sip.OPTIONS)
+			second.send(reply(r, 200, "2"))
+		}()
+		start := time.Now()
+		expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example"), "200")
+		if got, want := time.Since(start), 32*time.Second+20*time.Millisecond; got != want {
+			t.Errorf("answered after %v, want %v", got, want)
+		}
+	})
+}
+
+// A context that ends while the first target is silent ends it all.
+func TestNoFailoverAfterContext(t *testing.T) {
+	failover(t, func(t *testing.T, n *siptest.Network, alice *Layer, first, second *peer) {
+		go second.expectAll(time.Minute, "")
+		got, err := collect(cancelledAfter(t, time.Second), alice, request(sip.INVITE, "sip:bob@b.example"))
+		if got != "error" || !errors.Is(err, context.Canceled) || !errors.Is(err, ErrTimeout) {
+			t.Errorf("responses %q, error %v, want %v and %v", got, err, context.Canceled, ErrTimeout)
+		}
+	})
+}
+
+// Nobody listens on TCP there: the first target is refused, and the next one
+// taken. When that is refused too, the error has what the network said.
+func TestTransportError(t *testing.T) {
+	failover(t, func(t *testing.T, n *siptest.Network, alice *Layer, first, second *peer) {
+		got, err := collect(t.Context(), alice, request(sip.INVITE, "sip:bob@b.example;transport=tcp"))
+		var op *net.OpError
+		if got != "error" || !errors.Is(err, ErrTransport) || !errors.As(err, &op) || !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("responses %q, error %v, want %v with a *net.OpError", got, err, ErrTransport)
+		}
+		if strings.Contains(err.Error(), "\n") {
+			t.Errorf("error %q has more than one line", err)
+		}
+		ln, err := n.Host(bobAddr).Listen(t.Context(), "tcp", ":5060")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			defer ln.Close()
+			c, err := ln.Accept()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			m, err := sip.NewReader(c, nil).ReadMessage()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.Write([]byte(m.(*sip.Request).Reply(200).String()))
+			pass(time.Second)
+		}()
+		expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example;transport=tcp"), "200")
+	})
+}
+
+// Writing to a UDP socket fails: that of a family that is not there.
+func TestTransportErrorUDP(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice := listen(t, n.Host(aliceAddr), nil)
+		got, err := collect(t.Context(), alice, request(sip.OPTIONS, "sip:bob@[2001:db8::1]"))
+		var op *net.OpError
+		if got != "error" || !errors.Is(err, ErrTransport) || !errors.As(err, &op) {
+			t.Errorf("responses %q, error %v, want %v with a *net.OpError", got, err, ErrTransport)
+		}
+	})
+}
+
+// A name that is not there is what the resolver says, not a transport error.
+func TestUnknownHost(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice := listen(t, n.Host(aliceAddr), &Config{Resolver: names{}})
+		got, err := collect(t.Context(), alice, request(sip.OPTIONS, "sip:bob@nowhere.example"))
+		var dns *net.DNSError
+		if got != "error" || !errors.As(err, &dns) || errors.Is(err, ErrTransport) {
+			t.Errorf("responses %q, error %v, want a *net.DNSError", got, err)
+		}
+	})
+}
+
+// The connection breaks while a response is awaited: that ends a request that
+// is not answered yet, but not an INVITE that rings, for its response may come
+// on a new connection (RFC 3261 section 18.2.2).
+func TestConnectionBreaks(t *testing.T) {
+	for _, tt := range []struct {
+		method sip.Method
+		rings  bool
+		want   string
+	}{
+		{sip.OPTIONS, false, "error"},
+		{sip.INVITE, false, "error"},
+		{sip.INVITE, true, "180 486"},
+	} {
+		story(t, func(t *testing.T, n *siptest.Network) {
+			listen(t, n.Host(bobAddr), &Config{Timers: Timers{Trying: time.Hour}, Handler: func(tx *Server, req *sip.Request) {
+				if tt.rings {
+					tx.Reply(180)
+				}
+				<-time.After(2 * time.Second)
+				tx.Reply(486)
+			}})
+			alice := listen(t, n.Host(aliceAddr), nil)
+			time.AfterFunc(time.Second, n.Host(bobAddr).Reset)
+			start := time.Now()
+			got, err := collect(t.Context(), alice, request(tt.method, bobURI+";transport=tcp"))
+			if got != tt.want {
+				t.Errorf("%s: responses %q, error %v, want %q", tt.method, got, err, tt.want)
+			}
+			if tt.want != "error" {
+				return
+			}
+			if !errors.Is(err, ErrTransport) || !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("%s: error %v, want %v and %v", tt.method, err, ErrTransport, syscall.ECONNRESET)
+			}
+			if got := time.Since(start); got != time.Second {
+				t.Errorf("%s: told after %v, want 1s", tt.method, got)
+			}
+		})
+	}
+}
+
+// A request goes to its topmost Route if that is a loose router's (RFC 3261
+// section 8.1.2).
+func TestRoute(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice := listen(t, n.Host(aliceAddr), nil)
+		route := func(host, params string) sip.Edit {
+			return sip.Route{URI: sip.URI{Scheme: "sip", Host: host, Params: sip.Params(params)}}
+		}
+		for _, tt := range []struct {
+			r    *sip.Request
+			want string
+		}{
+			{request(sip.OPTIONS, bobURI), bobAddr},
+			{request(sip.OPTIONS, "sip:192.0.2.9", route(bobAddr, ";lr")), bobAddr},
+			{request(sip.OPTIONS, bobURI, route("192.0.2.9", "")), bobAddr},
+		} {
+			flow, _, err := alice.Send(t.Context(), tt.r)
+			if err != nil || flow.RemoteAddr() != netip.MustParseAddrPort(tt.want+":5060") {
+				t.Errorf("sent to %v, %v, want %s", flow.RemoteAddr(), err, tt.want)
+			}
+		}
+		broken := request(sip.OPTIONS, bobURI, sip.Field{Name: "Bad\nName", Value: "1"})
+		if _, _, err := alice.Send(t.Context(), broken); err == nil {
+			t.Error("Send took a request with an error")
+		}
+		if got, err := collect(t.Context(), alice, broken); got != "error" || err == nil {
+			t.Errorf("Responses to a request with an error: %q, %v", got, err)
+		}
+		alice.Close()
+		if _, err := alice.Do(t.Context(), request(sip.OPTIONS, bobURI)); !errors.Is(err, transport.ErrClosed) {
+			t.Errorf("Do after Close = %v, want %v", err, transport.ErrClosed)
+		}
+	})
+}

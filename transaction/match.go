@@ -1,0 +1,65 @@
+package transaction
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/goparley/parley/sip"
+)
+
+const cookie = "z9hG4bK" // RFC 3261 section 8.1.1.7
+
+// branchID returns what a branch says after the magic cookie, in lower case:
+// tokens are compared without regard to case (RFC 3261 section 7.3.1). It is ""
+// if there is no cookie, or nothing after it, as with peers of RFC 2543.
+func branchID(branch string) string {
+	if len(branch) <= len(cookie) || !strings.EqualFold(branch[:len(cookie)], cookie) {
+		return ""
+	}
+	return strings.ToLower(branch[len(cookie):])
+}
+
+// clientKey finds a client transaction by the branch we gave it. A CANCEL has
+// the branch of its INVITE.
+type clientKey struct {
+	branch string // its branchID
+	cancel bool
+}
+
+// serverKey finds a server transaction (RFC 3261 section 17.2.3).
+type serverKey struct {
+	branch string // its branchID, or for RFC 2543 what stands in for it
+	host   string // of the sent-by
+	port   int
+	method sip.Method
+}
+
+// serverKeyOf returns the key of the transaction that a request belongs to. An
+// ACK belongs to its INVITE; a CANCEL has a transaction of its own.
+func serverKeyOf(r *sip.Request) serverKey {
+	via := r.Via()
+	key := serverKey{branchID(via.Branch()), strings.ToLower(via.Host), via.Port, r.Method()}
+	if key.method == sip.ACK {
+		key.method = sip.INVITE
+	}
+	if key.branch == "" {
+		// A peer of RFC 2543: what else makes requests the same. The tag of
+		// the To is left out, for the ACK has one that the INVITE has not.
+		// No branch has a line end in it.
+		key.branch = strings.Join([]string{
+			r.URI().String(), r.From().Tag(), r.CallID(),
+			strconv.FormatUint(uint64(r.CSeq().Seq), 10), via.Branch(),
+		}, "\n")
+	}
+	return key
+}
+
+// mergeKey tells that two requests are one that took two paths (RFC 3261
+// section 8.2.2.2).
+type mergeKey struct {
+	fromTag string
+	callID  string
+	cseq    sip.CSeq
+}
+
+func mergeKeyOf(r *sip.Request) mergeKey { return mergeKey{r.From().Tag(), r.CallID(), r.CSeq()} }

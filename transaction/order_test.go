@@ -1,0 +1,213 @@
+package transaction
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
+)
+
+// The requests of one call reach the handler in order, each when the one before
+// is done with; those of another call do not wait for them.
+func TestOrderWithinOneCall(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			j.note("%s %d begins", req.CallID(), req.CSeq().Seq)
+			<-time.After(time.Second)
+			j.note("%s %d ends", req.CallID(), req.CSeq().Seq)
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := alicePeer(t, n)
+		for i, call := range []sip.CallID{"a", "a", "b", "a"} {
+			alice.send(alice.with(fmt.Sprint("z9hG4bK", i), request(sip.INFO, bobURI, call,
+				sip.CSeq{Seq: uint32(i + 1), Method: sip.INFO})))
+			pass(10 * time.Millisecond)
+		}
+		pass(time.Minute)
+		j.check(t, "a 1 begins", "b 3 begins", "a 1 ends", "a 2 begins", "b 3 ends",
+			"a 2 ends", "a 4 begins", "a 4 ends")
+	})
+}
+
+// A refusal by the layer and a CANCEL have no place in the order: they let
+// nobody pass the request that is being served.
+func TestRefusalsDoNotDisturbTheOrder(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			j.note("%s begins", req.Via().Branch())
+			<-time.After(time.Second)
+			j.note("%s ends", req.Via().Branch())
+			tx.Reply(486)
+		}})
+		alice := alicePeer(t, n)
+		first := request(sip.MESSAGE, bobURI)
+		alice.send(alice.with("z9hG4bK-first", first))
+		alice.send(alice.with("z9hG4bK-merged", first))
+		alice.send(alice.with("z9hG4bK-none", request(sip.CANCEL, bobURI)))
+		alice.send(alice.with("z9hG4bK-second", request(sip.MESSAGE, bobURI, sip.CSeq{Seq: 2, Method: sip.MESSAGE})))
+		pass(time.Minute)
+		j.check(t, "z9hG4bK-first begins", "z9hG4bK-first ends", "z9hG4bK-second begins", "z9hG4bK-second ends")
+		alice.expectAll(time.Second, "482 MESSAGE, 481 CANCEL, 486 MESSAGE, 486 MESSAGE")
+	})
+}
+
+// The ACK of a 2xx comes once, and before the BYE that follows it on the heels.
+func TestACKBeforeBYE(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			j.note("%s", req.Method())
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := listen(t, n.Host(aliceAddr), nil)
+		for i := range 100 {
+			id := sip.CallID(fmt.Sprint(i))
+			ok, err := alice.Do(t.Context(), request(sip.INVITE, bobURI, id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := alice.Send(t.Context(), inDialog(sip.ACK, 1, ok)); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, alice, inDialog(sip.BYE, 2, ok), "200")
+			j.check(t, "INVITE", "ACK", "BYE")
+			j.lines = nil
+		}
+	})
+}
+
+// A handler that sends a request of its own lets the next one of the call
+// start: the answer to what it sent may depend on it.
+func TestSendingReleasesTheOrder(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		var bob *Layer
+		bob = listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			j.note("%s begins", req.Method())
+			if req.Method() == sip.INVITE {
+				expect(t, bob, request(sip.MESSAGE, "sip:192.0.2.1", sip.CallID("back"), sip.Push(
+					sip.Route{URI: sip.URI{Scheme: "sip", Host: aliceAddr, Params: ";lr"}})), "200")
+				for resp, err := range bob.Responses(tx.Context(), request(sip.INFO, "sip:192.0.2.1", sip.CallID("back"))) {
+					j.note("back %v %v", int(resp.Status()), err)
+				}
+			}
+			tx.Reply(486)
+			j.note("%s ends", req.Method())
+		}})
+		alice := listen(t, n.Host(aliceAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.INFO {
+				<-time.After(time.Second)
+			}
+			tx.Reply(sip.StatusOK)
+		}})
+		go expect(t, alice, request(sip.INVITE, bobURI), "486")
+		pass(500 * time.Millisecond)
+		expect(t, alice, request(sip.UPDATE, bobURI, sip.CSeq{Seq: 2, Method: sip.UPDATE}), "486")
+		pass(time.Minute)
+		j.check(t, "INVITE begins", "UPDATE begins", "UPDATE ends", "back 200 <nil>", "INVITE ends")
+	})
+}
+
+// More requests than MaxHandlers get 503 with Retry-After. That leaves no
+// transaction behind, and its ACK goes to nobody.
+func TestMaxHandlers(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		l := listen(t, n.Host(bobAddr), &Config{MaxHandlers: 2, Handler: func(tx *Server, req *sip.Request) {
+			j.note("%s", req.CallID())
+			<-time.After(time.Second)
+			tx.Reply(480)
+		}})
+		alice := alicePeer(t, n)
+		invite := func(id string) *sip.Request {
+			return alice.with("z9hG4bK"+id, request(sip.INVITE, bobURI, sip.CallID(id)))
+		}
+		alice.send(invite("1"))
+		pass(time.Millisecond)
+		alice.send(invite("2"), invite("3"))
+		busy := alice.response("503 INVITE")
+		if after, err := sip.Get[sip.RetryAfter](busy); err != nil || after.Seconds == 0 {
+			t.Errorf("Retry-After = %v, %v", after, err)
+		}
+		l.mu.Lock()
+		if got := len(l.servers); got != 2 {
+			t.Errorf("%d transactions, want 2", got)
+		}
+		l.mu.Unlock()
+		alice.expectAll(500*time.Millisecond, "100 INVITE, 100 INVITE")
+		pass(time.Second)
+		for range 2 {
+			resp := alice.response("480 INVITE")
+			alice.send(ackFor(invite(resp.CallID()), resp))
+		}
+		alice.send(ackFor(invite("3"), busy))
+		pass(time.Second)
+		j.check(t, "1", "2")
+		// There is room again.
+		alice.all(time.Second)
+		alice.send(invite("3"))
+		alice.response("100 INVITE")
+		alice.send(ackFor(invite("3"), alice.response("480 INVITE")))
+		// An ACK of a 2xx is not mistaken for that of a refusal.
+		ack := request(sip.ACK, bobURI, sip.CallID("4"), sip.To{URI: request(sip.ACK, bobURI).URI(), Params: ";tag=4"})
+		alice.send(alice.with("z9hG4bKack", ack))
+		pass(time.Minute)
+		j.check(t, "1", "2", "3", "4")
+	})
+}
+
+// A flood of requests, each answered at once, fills the tables to MaxBytes and
+// no further; a CANCEL still does its work, and when time has passed there is
+// room again.
+func TestMaxBytes(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		l := listen(t, n.Host(bobAddr), &Config{MaxBytes: 1 << 20, Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.INVITE {
+				<-tx.Context().Done()
+				j.note("cancelled")
+				return
+			}
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := alicePeer(t, n)
+		invite := alice.with("z9hG4bK-invite", request(sip.INVITE, bobURI))
+		alice.send(invite)
+		served, refused := 0, 0
+		for i := range 1500 {
+			id := fmt.Sprint(i)
+			alice.send(alice.with("z9hG4bK"+id, request(sip.MESSAGE, bobURI, sip.CallID(id))))
+			for m := alice.within(30 * time.Millisecond); m != nil; m = alice.within(0) {
+				switch label([]byte(m.String())) {
+				case "200 MESSAGE":
+					served++
+				case "503 MESSAGE":
+					refused++
+				}
+			}
+		}
+		l.mu.Lock()
+		if l.bytes > l.cfg.MaxBytes+65536 || len(l.servers) > 1000 {
+			t.Errorf("%d transactions with %d bytes, want %d bytes at most", len(l.servers), l.bytes, l.cfg.MaxBytes)
+		}
+		l.mu.Unlock()
+		if served == 0 || refused == 0 {
+			t.Errorf("%d served and %d refused, want some of both", served, refused)
+		}
+		for full := false; !full; { // the first have timed out by now
+			alice.send(alice.with(newBranch(), request(sip.MESSAGE, bobURI, sip.CallID(newBranch()))))
+			full = alice.all(30*time.Millisecond) == "503 MESSAGE"
+		}
+		alice.send(cancelOf(invite))
+		alice.response("200 CANCEL")
+		alice.send(ackFor(invite, alice.response("487 INVITE")))
+		j.check(t, "cancelled")
+		pass(time.Minute)
+		alice.send(alice.with("z9hG4bK-last", request(sip.MESSAGE, bobURI, sip.CallID("last"))))
+		alice.response("200 MESSAGE")
+	})
+}

@@ -1,0 +1,111 @@
+package transaction
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
+	"github.com/goparley/parley/sip/transport"
+)
+
+// Responses sends a request and yields the responses to it: any number of
+// provisional ones, but no 100, and the final one, with which it ends. An error
+// ends it, too: ErrTimeout, ErrTransport with what the network said, what the
+// resolver said, or that of ctx with its cause.
+//
+// The request goes to its topmost Route, or else to its Request-URI. If a
+// target cannot be reached, does not answer or answers 503, the next one is
+// tried (RFC 3263 section 4.3), unless something has been yielded already. Each
+// try gets a Via of its own.
+//
+// When ctx ends, an INVITE is cancelled: as soon as a provisional response
+// allows for it, a CANCEL goes out, and the loop goes on to the final response,
+// which may yet be a 2xx, or to ErrTimeout. Another request is abandoned. When
+// the loop is left early, the same happens with nobody to see it: a 2xx that
+// comes all the same goes to Config.Accepted.
+//
+// A 2xx to an INVITE is not acknowledged here: that is up to the caller, also
+// for those that Config.Accepted is told of.
+func (l *Layer) Responses(ctx context.Context, r *sip.Request) iter.Seq2[*sip.Response, error] {
+	return func(yield func(*sip.Response, error) bool) {
+		defer releaseFrom(ctx)
+		if !l.begin() {
+			yield(nil, fmt.Errorf("send %s: %w", r.Method(), transport.ErrClosed))
+			return
+		}
+		defer l.finish()
+		targets, err := l.targets(ctx, r)
+		if ctx.Err() != nil {
+			err = ended(ctx) // what was given up before it began is not sent
+		}
+		if err != nil {
+			yield(nil, fmt.Errorf("send %s: %w", r.Method(), err))
+			return
+		}
+		for i, target := range targets {
+			last := i == len(targets)-1
+			c, err := l.start(ctx, r, target)
+			if err != nil {
+				if !last && ctx.Err() == nil {
+					continue
+				}
+				yield(nil, fmt.Errorf("send %s to %s: %w", r.Method(), target, err))
+				return
+			}
+			releaseFrom(ctx)
+			if more := c.wait(ctx, last, yield); !more {
+				return
+			}
+		}
+	}
+}
+
+// Do sends a request and returns the final response, as Responses does.
+func (l *Layer) Do(ctx context.Context, r *sip.Request) (*sip.Response, error) {
+	for resp, err := range l.Responses(ctx, r) {
+		if err != nil || resp.Status().Final() {
+			return resp, err
+		}
+	}
+	return nil, ErrTimeout // not reached: the loop ends with a final response or an error
+}
+
+// Send sends a request without a transaction: the ACK of a 2xx, or what a
+// stateless proxy forwards. It returns the request as it went out and the flow
+// it took; Endpoint.Send sends it there again.
+func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.Request, error) {
+	defer releaseFrom(ctx)
+	targets, err := l.targets(ctx, r)
+	if err != nil {
+		return transport.Flow{}, nil, fmt.Errorf("send %s: %w", r.Method(), err)
+	}
+	branch := newBranch()
+	for _, target := range targets {
+		var flow transport.Flow
+		var out *sip.Request
+		if flow, out, err = l.ep.SendRequest(ctx, r, target, branch); err == nil {
+			return flow, out, nil
+		}
+	}
+	return transport.Flow{}, nil, err
+}
+
+// targets finds out where a request goes (RFC 3261 section 8.1.2). A strict
+// router stands in the Request-URI already.
+func (l *Layer) targets(ctx context.Context, r *sip.Request) ([]resolve.Target, error) {
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	uri := r.URI()
+	route, err := sip.Get[sip.Route](r)
+	switch {
+	case err == nil && route.URI.Params.Has("lr"):
+		uri = route.URI
+	case err != nil && !errors.Is(err, sip.ErrMissing):
+		return nil, err
+	}
+	return resolve.Targets(ctx, l.cfg.Resolver, uri)
+}
