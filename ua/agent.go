@@ -80,7 +80,7 @@ type Agent struct {
 	closed chan struct{} // nil until Shutdown begins, closed when it is done
 	calls  map[*dialog.Session]*Call
 	regs   map[*Registration]struct{}
-	tasks  sync.WaitGroup // goroutines that set up or end calls
+	tasks  sync.WaitGroup // goroutines that set calls up
 }
 
 // New makes an agent for an address of record, such as

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/goparley/parley/dialog"
@@ -23,7 +22,6 @@ type Call struct {
 	caller bool // we placed it
 
 	changing chan struct{} // full: a Hold or Resume is under way
-	hungUp   atomic.Bool   // by us
 	once     sync.Once
 	done     chan struct{}
 	err      error // set before done is closed
@@ -85,9 +83,9 @@ func (c *Call) ended() {
 // why says what ended the call.
 func (c *Call) why() error {
 	switch err := c.s.Err(); {
-	case c.hungUp.Load():
+	case errors.Is(err, dialog.ErrEnded):
 		return nil
-	case errors.Is(err, dialog.ErrBye), errors.Is(err, dialog.ErrEnded):
+	case errors.Is(err, dialog.ErrBye), errors.Is(err, dialog.ErrLost):
 		return ErrHungUp
 	case errors.Is(err, transport.ErrClosed):
 		return ErrClosed
@@ -116,25 +114,10 @@ func (c *Call) Remote() sip.Address { return c.s.Remote() }
 
 // Hangup ends the call. It returns when the streams are closed and the peer has
 // confirmed; an error says that the peer may not have heard of it. When ctx
-// ends it returns at once, and the rest is done in the background. It does
-// nothing for a call that is over.
+// ends it returns at once, and the rest is done in the background. For a call
+// that is over it only waits for the streams.
 func (c *Call) Hangup(ctx context.Context) error {
-	select {
-	case <-c.s.Done():
-	default:
-		c.hungUp.Store(true)
-	}
-	sent := make(chan error, 1)
-	// Whoever hangs up because their context has ended wants the peer to know
-	// all the same. The goroutine ends with the transaction of the BYE.
-	go func() { sent <- c.s.Bye(context.WithoutCancel(ctx)) }()
-	<-c.s.Done() // is the first thing that Bye does
-	var err error
-	select {
-	case err = <-sent:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
+	err := c.s.Bye(ctx)
 	select {
 	case <-c.done:
 	case <-ctx.Done():
@@ -143,6 +126,14 @@ func (c *Call) Hangup(ctx context.Context) error {
 		return fmt.Errorf("hang up %s: %w", name(c.s.Remote().URI), err)
 	}
 	return nil
+}
+
+// leave ends a call that did not come about. It does not wait: the BYE goes out
+// in the background.
+func leave(s *dialog.Session) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.Bye(ctx)
 }
 
 // Hold asks the peer to wait: what we send is a hold tone at most, and what the
@@ -157,8 +148,9 @@ func (c *Call) Resume(ctx context.Context) error {
 	return c.change(ctx, "resume", sdp.SendRecv)
 }
 
-// maxGlare is how often a change is tried again that met one of the peer's.
-const maxGlare = 5
+// glareTime is how long a change is tried again that met one of the peer's. By
+// then what was in the way has timed out.
+const glareTime = 40 * time.Second
 
 func (c *Call) change(ctx context.Context, what string, to sdp.Direction) error {
 	var err error
@@ -186,7 +178,7 @@ func (c *Call) changeTo(ctx context.Context, to sdp.Direction) error {
 		return err
 	}
 	err = c.reinvite(ctx)
-	for try := 0; try < maxGlare; try++ {
+	for end := time.Now().Add(glareTime); time.Now().Before(end); {
 		wait, again := c.retryIn(err)
 		if !again {
 			break

@@ -78,8 +78,7 @@ func (in *Invitation) forsake() {
 	call := in.call
 	in.mu.Unlock()
 	if call != nil {
-		call.hungUp.Store(true)
-		call.a.background(func() { call.s.Bye(context.Background()) }) // ends with the transaction of the BYE
+		leave(call.s)
 	}
 }
 
@@ -205,9 +204,7 @@ func (in *Invitation) answer(ctx context.Context, c *Call) error {
 		err = c.m.answered(answer, func() error { return nil })
 	}
 	if err != nil {
-		c.hungUp.Store(true)
-		// Ends with the transaction of the BYE.
-		c.a.background(func() { c.s.Bye(context.Background()) })
+		leave(c.s)
 	}
 	return err
 }

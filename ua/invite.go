@@ -46,12 +46,8 @@ func (a *Agent) invite(ctx context.Context, call *Call, target string, onProvisi
 	defer stop()
 	out := &outgoing{call: call, target: target, onProvisional: onProvisional}
 	result := make(chan error, 1)
-	begun := a.background(func() { // ends with the transaction of the INVITE, or of its CANCEL or BYE
-		s, err := out.run(ctx)
-		result <- err
-		if s != nil && err != nil {
-			s.Bye(context.WithoutCancel(ctx))
-		}
+	begun := a.background(func() { // ends with the transaction of the INVITE, or of its CANCEL
+		result <- out.run(ctx)
 	})
 	if !begun {
 		return ErrClosed
@@ -105,25 +101,25 @@ func (o *outgoing) settle(giveUp bool) bool {
 	return o.givenUp == giveUp
 }
 
-// run returns a session as soon as there is one, also with an error.
-func (o *outgoing) run(ctx context.Context) (*dialog.Session, error) {
+// run places the call.
+func (o *outgoing) run(ctx context.Context) error {
 	c, a := o.call, o.call.a
 	req, err := a.newRequest(sip.INVITE, o.target, a.allow(true))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	contact, err := a.l.ContactFor(ctx, a.aor.User, req)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	req = req.With(contact)
 	if err := c.m.reachedAt(ctx, contact.URI.Host); err != nil {
-		return nil, err
+		return err
 	}
 	if len(c.m.all) > 0 {
 		offer, err := c.m.offer(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		req = req.With(sip.Body{Type: sdpType, Content: offer})
 	}
@@ -132,23 +128,26 @@ func (o *outgoing) run(ctx context.Context) (*dialog.Session, error) {
 		err = inner // without what Invite says itself
 	}
 	if err := a.result(resp, err); err != nil {
-		return nil, err
+		return err
 	}
-	// From here on the call is up, and ended with BYE whatever is wrong. It is
-	// known before the peer, who waits for the ACK, can change it.
+	// From here on the call is up, and ended with BYE whatever is wrong.
 	if !o.settle(false) {
-		s.Ack(context.WithoutCancel(ctx))
-		return s, cause(ctx)
+		leave(s)
+		return cause(ctx)
 	}
 	c.s = s
+	// It is known before the peer, who waits for the ACK, can change it.
 	err = a.add(c)
 	if answerErr := o.answered(resp); err == nil {
 		err = answerErr
 	}
 	if errors.Is(err, dialog.ErrEnded) {
-		err = ErrHungUp
+		err = ErrHungUp // in this moment
 	}
-	return s, err
+	if err != nil {
+		leave(s)
+	}
+	return err
 }
 
 // maxEarly bounds the forks whose early media is remembered.
