@@ -243,7 +243,7 @@ func (a *Agent) do(ctx context.Context, req *sip.Request) (*sip.Response, error)
 func (a *Agent) result(resp *sip.Response, err error) error {
 	switch {
 	case resp != nil && (resp.Status() == sip.StatusUnauthorized || resp.Status() == sip.StatusProxyAuthRequired):
-		return challenged(resp, err)
+		return a.challenged(resp, err)
 	case errors.Is(err, transport.ErrClosed):
 		return ErrClosed
 	case err != nil:

@@ -57,10 +57,15 @@ func (e *passwordError) Unwrap() []error { return []error{ErrPassword, e.refusal
 
 // challenged says why a 401 or 407 is the end. err is that of the digest
 // client, nil if there is none.
-func challenged(resp *sip.Response, err error) error {
+func (a *Agent) challenged(resp *sip.Response, err error) error {
+	if err == nil && a.cfg.Password == "" {
+		err = digest.ErrNoCredentials
+	} else if err == nil {
+		err = digest.ErrTooManyChallenges
+	}
 	switch {
-	case err == nil, errors.Is(err, digest.ErrNoCredentials):
-		return &passwordError{"no password is set", refusal(resp), digest.ErrNoCredentials}
+	case errors.Is(err, digest.ErrNoCredentials):
+		return &passwordError{"no password is set", refusal(resp), err}
 	case errors.Is(err, digest.ErrRefused):
 		return &passwordError{"wrong user name or password", refusal(resp), err}
 	default: // a challenge that cannot be answered

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip/siptest"
@@ -23,9 +25,10 @@ type Chess struct {
 
 	listener net.Listener
 	playing  bool
-	conn     chan net.Conn // gets the connection; closed with the stream
+	ready    chan struct{} // closed when there is a conn, or none to be had
+	mu       sync.Mutex
+	conn     net.Conn
 	lines    *bufio.Scanner
-	out      net.Conn
 }
 
 // Network is what a game needs: a net.ListenConfig and a net.Dialer.
@@ -36,24 +39,20 @@ type Network interface {
 
 // NewChess returns a game that waits for its call.
 func NewChess(colour string, network Network) *Chess {
-	return &Chess{Colour: colour, Net: network, conn: make(chan net.Conn, 1)}
+	return &Chess{Colour: colour, Net: network, ready: make(chan struct{})}
 }
 
 // Offer listens, and says where.
 func (c *Chess) Offer(ctx context.Context) (*sdp.Media, error) {
-	if c.listener == nil && !c.playing {
-		l, err := c.Net.Listen(ctx, "tcp", ":0")
-		if err != nil {
-			return nil, err
-		}
-		c.listener = l
+	if c.playing { // a later offer: the connection is there
+		return c.describe("active", 9), nil
 	}
-	m := c.describe("actpass", 9) // a later offer, when the connection is there
-	if c.listener != nil {
-		local := netip.MustParseAddrPort(c.listener.Addr().String())
-		m = c.describe("passive", int(local.Port()))
+	var err error
+	if c.listener, err = c.Net.Listen(ctx, "tcp", ":0"); err != nil {
+		return nil, err
 	}
-	return m, nil
+	local := netip.MustParseAddrPort(c.listener.Addr().String())
+	return c.describe("passive", int(local.Port())), nil
 }
 
 // Answer accepts a game of chess, and refuses everything else.
@@ -82,19 +81,19 @@ func (c *Chess) Update(ctx context.Context, _, remote *sdp.Media) error {
 	}
 	c.playing = true
 	if l := c.listener; l != nil {
-		go func() { // ends with the connection, or when Close closes the listener
-			defer close(c.conn)
-			if conn, err := l.Accept(); err == nil {
-				c.conn <- conn
-			}
-		}()
+		go func() { c.connected(l.Accept()) }() // ends when somebody connects, or with Close
 		return nil
 	}
-	conn, err := c.Net.DialContext(ctx, "tcp", net.JoinHostPort(remote.Address, strconv.Itoa(remote.Port)))
-	if err == nil {
-		c.conn <- conn
+	return c.connected(c.Net.DialContext(ctx, "tcp", net.JoinHostPort(remote.Address, strconv.Itoa(remote.Port))))
+}
+
+func (c *Chess) connected(conn net.Conn, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn = conn; err == nil {
+		c.lines = bufio.NewScanner(conn)
 	}
-	close(c.conn)
+	close(c.ready)
 	return err
 }
 
@@ -103,67 +102,65 @@ func (c *Chess) Close() error {
 	if c.listener != nil {
 		c.listener.Close()
 	}
-	if c.out != nil {
-		c.out.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn == nil {
+		return nil
 	}
-	return nil
+	return c.conn.Close()
 }
 
-// Start waits for the connection.
-func (c *Chess) Start() bool {
-	if c.out = <-c.conn; c.out != nil {
-		c.lines = bufio.NewScanner(c.out)
+// Play sends a move, if it is one, and returns the other side's next; "" is the
+// end of the game.
+func (c *Chess) Play(move string) string {
+	if <-c.ready; c.lines == nil {
+		return ""
 	}
-	return c.out != nil
+	if move != "" {
+		fmt.Fprintln(c.conn, move)
+	}
+	c.lines.Scan()
+	return c.lines.Text()
 }
-
-// Move sends a move.
-func (c *Chess) Move(move string) { fmt.Fprintln(c.out, move) }
-
-// Wait returns the other side's next move, "" if the game is over.
-func (c *Chess) Wait() string { c.lines.Scan(); return c.lines.Text() }
 
 // A media stream of a kind that the library knows nothing of.
 func ExampleStream() {
 	n := siptest.NewNetwork(nil)
-	host := n.Host("192.0.2.2")
-	bob, err := ua.New("sip:bob@192.0.2.2", &ua.Config{
-		Network: host, Listen: []string{"udp:192.0.2.2:5060"},
-		OnInvite: func(ctx context.Context, in *ua.Invitation) {
-			game := NewChess("", host)
-			if _, err := in.Answer(ctx, game); err != nil || !game.Start() {
-				return
-			}
-			for _, move := range strings.Fields("e5 Nc6 Nf6??") {
-				fmt.Println(game.Wait(), move)
-				game.Move(move)
-			}
-		},
+	black, white := n.Host("192.0.2.2"), n.Host("192.0.2.1")
+	agent := func(host *siptest.Host, answer func(context.Context, *ua.Invitation)) *ua.Agent {
+		local := host.Addr().String()
+		a, err := ua.New("sip:player@"+local, &ua.Config{Network: host, Listen: []string{"udp:" + local + ":5060"}, OnInvite: answer})
+		if err != nil {
+			log.Fatal(err)
+		}
+		return a
+	}
+	bob := agent(black, func(ctx context.Context, in *ua.Invitation) {
+		game := NewChess("", black)
+		call, err := in.Answer(ctx, game)
+		if err != nil {
+			return
+		}
+		move := game.Play("")
+		for _, reply := range strings.Fields("e5 Nc6 Nf6??") {
+			fmt.Println(move, reply)
+			move = game.Play(reply)
+		}
+		fmt.Println(move)
+		call.Hangup(ctx)
 	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
 	defer bob.Close()
-	host = n.Host("192.0.2.1")
-	alice, err := ua.New("sip:alice@192.0.2.1", &ua.Config{Network: host, Listen: []string{"udp:192.0.2.1:5060"}})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	alice := agent(white, nil)
 	defer alice.Close()
-	game := NewChess("white", host)
-	call, err := alice.Invite(context.Background(), "sip:bob@192.0.2.2", &ua.InviteOptions{Streams: []ua.Stream{game}})
-	if err != nil || !game.Start() {
-		fmt.Println(err)
-		return
+	game := NewChess("white", white)
+	call, err := alice.Invite(context.Background(), "sip:player@192.0.2.2", &ua.InviteOptions{Streams: []ua.Stream{game}})
+	if err != nil {
+		log.Fatal(err)
 	}
-	for _, move := range strings.Fields("e4 Qh5 Bc4") {
-		game.Move(move)
-		game.Wait()
+	for _, move := range strings.Fields("e4 Qh5 Bc4 Qxf7#") {
+		game.Play(move)
 	}
-	fmt.Println("Qxf7#")
-	call.Hangup(context.Background())
+	<-call.Done()
 	// Output:
 	// e4 e5
 	// Qh5 Nc6

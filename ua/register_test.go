@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
 	"github.com/goparley/parley/sip/siptest"
@@ -385,5 +387,82 @@ func TestCancelThroughProxy(t *testing.T) {
 		if err := <-cause; !errors.Is(err, transaction.ErrCancelled) {
 			t.Errorf("Answer() = %v, want ErrCancelled", err)
 		}
+	})
+}
+
+// Registrars that challenge in every way that they should not: it ends, soon,
+// and with an error that does not blame the password where it was not at fault.
+func TestHostileChallenges(t *testing.T) {
+	nonce := strings.Repeat("n", 4096)
+	count := 0
+	for _, test := range []struct {
+		name      string
+		challenge func() string
+		requests  int // at most
+		password  bool
+	}{
+		{"stale for ever", func() string { return fmt.Sprintf(`Digest realm="a", nonce="%d", stale=true`, count) }, 5, false},
+		{"another realm each time", func() string { return fmt.Sprintf(`Digest realm="%d", nonce="1"`, count) }, 6, false},
+		{"another nonce each time", func() string { return fmt.Sprintf(`Digest realm="a", nonce="%d"`, count) }, 2, true},
+		{"a nonce of 4 kB", func() string { return `Digest realm="a", nonce="` + nonce + `"` }, 2, true},
+		{"unknown algorithm", func() string { return `Digest realm="a", nonce="1", algorithm=ROT13` }, 1, false},
+		{"another scheme", func() string { return `Basic realm="a"` }, 1, false},
+		{"no challenge", nil, 1, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := siptest.NewNetwork(nil)
+				count = 0
+				newPeer(t, n, "192.0.2.100", func(tx *transaction.Server, _ *sip.Request) {
+					count++
+					var edits []sip.Edit
+					if test.challenge != nil {
+						edits = append(edits, sip.Field{Name: "WWW-Authenticate", Value: test.challenge()})
+					}
+					tx.Reply(sip.StatusUnauthorized, edits...)
+				})
+				alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", atDomain(ua.Config{}))
+				_, err := alice.Register(t.Context(), nil)
+				if !errors.Is(err, sip.StatusUnauthorized) || errors.Is(err, ua.ErrPassword) != test.password {
+					t.Errorf("Register() = %v, want 401, and ErrPassword: %v", err, test.password)
+				}
+				if strings.Contains(err.Error(), "\n") || len(err.Error()) > 300 {
+					t.Errorf("the error is %q", err)
+				}
+				synctest.Wait()
+				if count > test.requests {
+					t.Errorf("%d REGISTERs, want at most %d", count, test.requests)
+				}
+			})
+		})
+	}
+}
+
+// The peer of a call challenges a hold for a realm of its own: it learns nothing
+// about the password.
+func TestChallengeInCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		newCaller(t, n, "192.0.2.2", &dialog.Config{OnInvite: func(_ context.Context, in *dialog.Invitation) {
+			if !in.Re() {
+				in.Accept(describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+				return
+			}
+			for f := range in.Request().Fields() {
+				if strings.Contains(strings.ToLower(f.Name), "authorization") {
+					t.Errorf("the hold has %s: %s", f.Name, f.Value)
+				}
+			}
+			in.Reject(sip.StatusProxyAuthRequired, sip.Field{Name: "Proxy-Authenticate", Value: `Digest realm="mallory", nonce="1"`})
+		}})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{Password: "secret"})
+		call, err := alice.Invite(t.Context(), bobURI, streams(newStream(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := call.Hold(t.Context()); !errors.Is(err, digest.ErrUnexpectedRealm) {
+			t.Errorf("Hold() = %v, want ErrUnexpectedRealm", err)
+		}
+		call.Hangup(t.Context())
 	})
 }
