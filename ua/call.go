@@ -207,7 +207,7 @@ func (c *Call) retryIn(err error) (time.Duration, bool) {
 	case errors.As(err, &refused) && refused.Status == sip.StatusServerInternalError:
 		// Section 14.2: the peer is not done with the change before.
 		after, err := sip.Get[sip.RetryAfter](refused.Response)
-		return seconds(after.Seconds), err == nil && after.Seconds <= maxRetryAfter
+		return seconds(after.Seconds) + dialog.RetryDelay(c.caller), err == nil && after.Seconds <= maxRetryAfter
 	}
 	return 0, false
 }
