@@ -329,3 +329,106 @@ func TestInviteNeedsTag(t *testing.T) {
 		wantLadder(t, n)
 	})
 }
+
+// The Layer may be closed from OnEnd, which runs on no goroutine of its own.
+func TestCloseFromOnEnd(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		closed := make(chan error, 1)
+		var bob *dialog.Layer
+		bob = newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, nil), OnEnd: func(*dialog.Session) { closed <- bob.Close() }})
+		alice := newLayer(t, n, aliceAddr, nil)
+		s := call(t, alice, "sip:bob@"+bobAddr, "1")
+		s.Bye(t.Context())
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// UPDATE refreshes the target like an INVITE: it has our Contact, and that of
+// its 2xx counts (RFC 3311 section 5.1).
+func TestUpdateRefreshesTarget(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		sessions := make(chan *dialog.Session, 1)
+		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, sessions)})
+		p := newPeer(t, n, aliceAddr)
+		p.calls(bobAddr, "1")
+		s := <-sessions
+		if got := s.Remote().URI.User; got != "alice" {
+			t.Errorf("Remote() is %s, want alice", got)
+		}
+		go func() { // ends with the answers
+			s.Do(t.Context(), sip.UPDATE)
+			s.Do(t.Context(), sip.INFO)
+		}()
+		update := p.expect("UPDATE 1")
+		if contact, err := sip.Get[sip.Contact](update.Message); err != nil || contact.URI.Host != bobAddr {
+			t.Errorf("the Contact of the UPDATE is %v, %v, want Bob's", contact, err)
+		}
+		moved := p.contact()
+		moved.URI.User = "moved"
+		p.reply(update, sip.StatusOK, moved)
+		info := p.expect("INFO 2")
+		if got := info.Message.(*sip.Request).URI().User; got != "moved" {
+			t.Errorf("the target is %s, want moved", got)
+		}
+		p.reply(info, sip.StatusOK)
+	})
+}
+
+// The offer is in the 200 and the answer in the ACK (RFC 3261 section 13.2.1).
+// Accept returns it, and the ACK that is repeated has it, too. Ack says nothing
+// twice.
+func TestAnswerInACK(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		lose(n, aliceAddr, "ACK 1", 1)
+		answers := make(chan string, 1)
+		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: func(_ context.Context, in *dialog.Invitation) {
+			if _, err := in.Accept(sip.Field{Name: "Bad", Value: "a\r\nb"}); err == nil {
+				t.Error("Accept() takes a line break")
+			}
+			ack, err := in.Accept(sip.Body{Type: "text/plain", Content: "offer"})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			answers <- ack.Body()
+		}})
+		alice := newLayer(t, n, aliceAddr, nil)
+		s, resp, err := alice.Invite(t.Context(), newInvite(t, "sip:bob@"+bobAddr, "1"), nil)
+		if err != nil || resp.Body() != "offer" {
+			t.Fatalf("Invite() = %v, %v, want the offer", resp, err)
+		}
+		for range 2 {
+			if err := s.Ack(t.Context(), sip.Body{Type: "text/plain", Content: "answer"}); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := <-answers; got != "answer" {
+			t.Errorf("Accept() returned an ACK with %q, want the answer", got)
+		}
+		wantLadder(t, n, "alice: INVITE 1", "bob: 200 INVITE 1", "alice: ACK 1 lost", "bob: 200 INVITE 1", "alice: ACK 1")
+	})
+}
+
+// An ACK that cannot be sent can be tried again.
+func TestAckFails(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, nil)})
+		alice := newLayer(t, n, aliceAddr, nil)
+		s, _, err := alice.Invite(t.Context(), newInvite(t, "sip:bob@"+bobAddr, "1"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Ack(t.Context(), sip.Field{Name: "Bad", Value: "a\r\nb"}); err == nil {
+			t.Error("Ack() takes a line break")
+		}
+		if err := s.Ack(t.Context()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		if got := count(t, n, "alice: ACK 1"); got != 1 {
+			t.Errorf("%d ACKs, want 1", got)
+		}
+	})
+}

@@ -12,13 +12,25 @@
 //	layer, err := dialog.Listen(
 //		&transport.Config{Listen: []string{"udp:0.0.0.0:5060"}},
 //		&dialog.Config{OnInvite: func(ctx context.Context, in *dialog.Invitation) {
-//			s, err := in.Accept(sip.Body{Type: "application/sdp", Content: answer})
+//			in.Provisional(sip.StatusRinging)
+//			_, err := in.Accept(sip.Body{Type: "application/sdp", Content: answer})
 //			if err != nil {
 //				return // cancelled, or no ACK came
 //			}
-//			<-s.Done()
+//			<-in.Session().Done()
 //		}})
 //
-// The package follows RFC 3261 sections 12 to 15 and RFC 6026. It does not do
-// reliable provisional responses, UPDATE, session timers or subscriptions.
+// A call that is up is an entry in a table, of less than 2 KB: no goroutine, no
+// timer, and none of its messages is kept.
+//
+// Where both sides act at once the package does what RFC 5407 recommends: an
+// INVITE that meets one of ours, or a 2xx of ours without its ACK, gets 491; a
+// BYE that crosses ours gets 200, and any other request then 481; a 2xx that
+// comes when the call is over is acknowledged nevertheless.
+//
+// The package follows RFC 3261 sections 12 to 15, RFC 5407 and RFC 6026. A peer
+// of RFC 2543 may leave out tags, and the Contact of a 2xx. The package does not
+// do reliable provisional responses, session timers or subscriptions; of UPDATE
+// it knows that the 2xx to one of ours changes the target. Of an INVITE that
+// forks, early dialogs are not told apart: the first 2xx is the call.
 package dialog

@@ -28,20 +28,12 @@ func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response,
 		return nil, ErrPending
 	}
 	s.inviting = true
-	contact := s.contact
+	req := s.next(sip.INVITE, edits...)
 	s.mu.Unlock()
 
-	req := s.next(sip.INVITE, append([]sip.Edit{contact}, edits...)...)
 	var last *sip.Response
 	req, err := s.l.roundTrip(ctx, req, s.nextSeq, func(resp *sip.Response) { last = resp })
 	accepted := err == nil && last.Status().Success()
-	s.mu.Lock()
-	s.inviting = false
-	if accepted {
-		s.d.refresh(last)
-		s.invite, s.unacked = ackedBy(req), true
-	}
-	s.mu.Unlock()
 	switch {
 	case accepted:
 		err = s.l.settle(req, last, nil)
@@ -50,6 +42,13 @@ func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response,
 	case err == nil && ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
+	s.mu.Lock()
+	s.inviting = false
+	if accepted {
+		s.d.refresh(last)
+		s.invite, s.unacked = ackedBy(req), true
+	}
+	s.mu.Unlock()
 	if err != nil {
 		return last, wrap("re-INVITE", req, err)
 	}

@@ -35,7 +35,7 @@ type Session struct {
 
 	mu       sync.Mutex
 	d        state
-	contact  sip.Contact // ours
+	contact  sip.Contact // ours; never changes
 	began    bool        // it was answered and is wanted: its end is told
 	over     bool
 	err      error       // why it is over
@@ -127,14 +127,20 @@ func (s *Session) sendBye(edits []sip.Edit) error {
 		<-await.over
 	}
 	s.Ack(s.l.ctx)
-	_, err := s.do(s.l.ctx, s.next(sip.BYE, edits...))
+	s.mu.Lock()
+	req := s.next(sip.BYE, edits...)
+	s.mu.Unlock()
+	_, err := s.do(s.l.ctx, req)
 	return err
 }
 
-// next makes the next request within the dialog.
+// next makes the next request within the dialog. It is called with s.mu held,
+// and but for the BYE only if the call is not over: a request with a higher
+// number that overtook the BYE would have the peer refuse that.
 func (s *Session) next(method sip.Method, edits ...sip.Edit) *sip.Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if refreshesTarget(method) {
+		edits = append([]sip.Edit{s.contact}, edits...)
+	}
 	s.d.localSeq++
 	return s.d.request(method, s.d.localSeq, edits...)
 }
@@ -150,10 +156,14 @@ func (s *Session) nextSeq(*sip.Request) uint32 {
 // ACK and BYE have methods of their own. A 481 or 408, or no answer at all,
 // ends the call (RFC 3261 section 12.2.1.2).
 func (s *Session) Do(ctx context.Context, method sip.Method, edits ...sip.Edit) (*sip.Response, error) {
-	if err := s.Err(); err != nil {
-		return nil, err
+	s.mu.Lock()
+	if s.over {
+		defer s.mu.Unlock()
+		return nil, s.err
 	}
-	resp, err := s.do(ctx, s.next(method, edits...))
+	req := s.next(method, edits...)
+	s.mu.Unlock()
+	resp, err := s.do(ctx, req)
 	switch {
 	case gone(resp, err):
 		// If it has the call all the same, the BYE tells it.

@@ -13,61 +13,94 @@ type Address struct {
 
 // ParseAddress reads `"Bob" <sip:bob@example.com;lr>;tag=1` or, without
 // brackets, `sip:bob@example.com;tag=1`, where the parameters belong to the
-// header field and the URI can have none.
-func ParseAddress(s string) (Address, error) {
-	var a Address
-	lt := strings.IndexByte(s, '<')
+// header field and the URI can have none. It takes up to 65535 bytes.
+func ParseAddress(s string) (a Address, err error) {
+	var x addressSpan
+	if err = x.scan(s); err == nil {
+		x.fill(&a, s)
+	}
+	return a, err
+}
+
+// addressSpan says where the parts of an address are in its text, as uriSpan
+// does for a URI.
+type addressSpan struct {
+	displayEnd uint16
+	uriStart   uint16
+	uriEnd     uint16
+	params     uint16
+	uri        uriSpan
+}
+
+// fill sets a, which is zero, to the address whose spans these are.
+func (x *addressSpan) fill(a *Address, s string) {
+	if x.uri.scheme == schemeNone {
+		return
+	}
+	a.Display = x.display(s)
+	x.uri.fill(&a.URI, s[x.uriStart:x.uriEnd])
+	a.Params = Params(s[x.params:])
+}
+
+func (x *addressSpan) display(s string) string {
+	if x.displayEnd == 0 {
+		return ""
+	}
+	return unquote(s[:x.displayEnd])
+}
+
+func (x *addressSpan) scan(s string) error {
+	if len(s) > maxHead {
+		return valueError("too long")
+	}
+	lt := -1
 	if s != "" && s[0] == '"' {
 		n := quotedLen(s)
 		if n == 0 {
-			return Address{}, valueError("quoted string does not end")
+			return valueError("quoted string does not end")
 		}
-		a.Display = unquote(s[:n])
-		s = skipWS(s[n:])
-		if s == "" || s[0] != '<' {
-			return Address{}, valueError("no '<' after the display name")
+		x.displayEnd = uint16(n)
+		lt = len(s) - len(skipWS(s[n:]))
+		if lt == len(s) || s[lt] != '<' {
+			return valueError("no '<' after the display name")
 		}
-		lt = 0
-	} else if semi := strings.IndexByte(s, ';'); semi >= 0 && lt > semi {
-		lt = -1 // the '<' is in a parameter
-	}
-
-	var rest string
-	uri := s
-	if lt >= 0 {
-		if lt > 0 {
-			a.Display = trimWS(s[:lt])
-			for word := range strings.FieldsSeq(a.Display) {
-				if !isToken(word) {
-					return Address{}, valueError("display name needs quotes")
+	} else if lt = strings.IndexByte(s, '<'); lt > 0 {
+		if strings.IndexByte(s[:lt], ';') >= 0 {
+			lt = -1 // the '<' is in a parameter
+		} else {
+			x.displayEnd = uint16(len(trimWS(s[:lt])))
+			for i := range int(x.displayEnd) {
+				if !is(s[i], charToken) && !isWS(s[i]) {
+					return valueError("display name needs quotes")
 				}
 			}
 		}
-		gt := strings.IndexByte(s, '>')
-		if gt < lt {
-			return Address{}, valueError("no '>' after the URI")
+	}
+
+	end := len(s)
+	if lt >= 0 {
+		n := strings.IndexByte(s[lt:], '>')
+		if n < 0 {
+			return valueError("no '>' after the URI")
 		}
-		uri, rest = s[lt+1:gt], s[gt+1:]
-		if rest != "" && rest[0] != ';' {
-			rest = skipWS(rest)
-		}
+		x.uriStart, end = uint16(lt+1), lt+n
+		x.params = uint16(len(s) - len(skipWS(s[end+1:])))
 	} else {
-		end := len(s)
-		if semi := strings.IndexByte(s, ';'); semi >= 0 {
-			end = semi
+		if n := strings.IndexByte(s, ';'); n >= 0 {
+			end = n
 		}
-		uri, rest = trimWS(s[:end]), s[end:]
+		x.params = uint16(end)
+		end = len(trimWS(s[:end]))
 		// RFC 3261 section 20.10: such a URI must stand in brackets.
-		if strings.IndexByte(uri, '?') >= 0 || strings.IndexByte(uri, ',') >= 0 {
-			return Address{}, valueError("URI with '?' or ',' needs angle brackets")
+		if strings.IndexByte(s[:end], '?') >= 0 || strings.IndexByte(s[:end], ',') >= 0 {
+			return valueError("URI with '?' or ',' needs angle brackets")
 		}
 	}
-	var err error
-	if a.URI, err = ParseURI(uri); err != nil {
-		return Address{}, err
+	x.uriEnd = uint16(end)
+	if err := x.uri.scan(s[x.uriStart:end]); err != nil {
+		return err
 	}
-	a.Params, err = parseParams(rest)
-	return a, err
+	return checkParams(s[x.params:])
 }
 
 // String returns the address as it stands in a header field.
@@ -147,12 +180,16 @@ func (RecordRoute) ParseValue(s string) (RecordRoute, error) {
 func (r RecordRoute) AppendValue(b []byte) []byte { return Address(r).AppendValue(b) }
 
 // parseNameAddr reads an address that must have angle brackets.
-func parseNameAddr(s string) (Address, error) {
-	a, err := ParseAddress(s)
-	if err == nil && !strings.Contains(s, "<") {
-		err = valueError("no angle brackets around the URI")
+func parseNameAddr(s string) (a Address, err error) {
+	var x addressSpan
+	if err = x.scan(s); err != nil {
+		return a, err
 	}
-	return a, err
+	if x.uriStart == 0 {
+		return a, valueError("no angle brackets around the URI")
+	}
+	x.fill(&a, s)
+	return a, nil
 }
 
 // Contact is one value of a Contact header field (RFC 3261 section 20.10).
@@ -167,12 +204,18 @@ type Contact struct {
 func (Contact) HeaderName() string { return "Contact" }
 
 // ParseValue reads one value of a Contact.
-func (Contact) ParseValue(s string) (Contact, error) {
+func (Contact) ParseValue(s string) (c Contact, err error) {
 	if s == "*" {
-		return Contact{Star: true}, nil
+		c.Star = true
+		return c, nil
 	}
-	a, err := ParseAddress(s)
-	return Contact{Display: a.Display, URI: a.URI, Params: a.Params}, err
+	var x addressSpan
+	if err = x.scan(s); err == nil {
+		c.Display = x.display(s)
+		x.uri.fill(&c.URI, s[x.uriStart:x.uriEnd])
+		c.Params = Params(s[x.params:])
+	}
+	return c, err
 }
 
 // AppendValue appends the value.

@@ -80,3 +80,35 @@ func BenchmarkReply(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkGetters(b *testing.B) {
+	r := mustParse(b, string(readMessage(b, "invite.sip"))).(*Request)
+	b.ReportAllocs()
+	for b.Loop() {
+		via, from, to, uri := r.Via(), r.From(), r.To(), r.URI()
+		if len(via.Branch())+len(from.Tag())+len(to.Tag())+len(uri.Host)+len(r.CallID())+int(r.CSeq().Seq) == 0 {
+			b.Fatal("nothing read")
+		}
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	m := mustParse(b, string(readMessage(b, "invite.sip")))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Get[Contact](m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkReader(b *testing.B) {
+	msg := string(readMessage(b, "invite.sip"))
+	r := NewReader(&endless{text: msg}, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.ReadMessage(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

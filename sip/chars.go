@@ -1,19 +1,24 @@
 package sip
 
+import "strings"
+
 // Character classes of RFC 3261 section 25.1, as bits of one table.
 const (
-	charToken    = 1 << iota // token
-	charHost                 // hostname, and '_' which the field uses
-	charUser                 // user, without the escapes
-	charParam                // paramchar of a URI parameter, without the escapes
-	charHeader               // hname and hvalue of a URI, without the escapes
-	charHex                  // HEXDIG
-	charGenValue             // an unquoted value of a header parameter
-	charURI                  // what may stand in a URI at all
+	charToken      = 1 << iota // token
+	charHost                   // hostname, and '_' which the field uses
+	charUser                   // user, without the escapes
+	charParam                  // paramchar of a URI parameter, without the escapes
+	charHeader                 // hname and hvalue of a URI, without the escapes
+	charHex                    // HEXDIG
+	charGenValue               // an unquoted value of a header parameter
+	charURI                    // what may stand in a URI at all, without the escapes
+	charScheme                 // scheme of a URI
+	charUnreserved             // what an escape means the same as
+	charCallID                 // what the field puts in a Call-ID
 )
 
-var chars = func() (t [256]uint8) {
-	set := func(class uint8, s string) {
+var chars = func() (t [256]uint16) {
+	set := func(class uint16, s string) {
 		for i := 0; i < len(s); i++ {
 			t[s[i]] |= class
 		}
@@ -25,28 +30,38 @@ var chars = func() (t [256]uint8) {
 	set(charUser, alnum+mark+"&=+$,;?/")
 	set(charParam, alnum+mark+"[]/:&+$")
 	set(charHeader, alnum+mark+"[]/?:+$")
+	set(charUnreserved, alnum+mark)
+	set(charScheme, alnum+"+-.")
 	set(charHex, "0123456789ABCDEFabcdef")
 	for c := 0x21; c < 0x7f; c++ {
 		if c != ',' && c != ';' && c != '"' {
 			t[c] |= charGenValue
 		}
-		if c != '<' && c != '>' && c != '"' {
+		if c != ',' && c != ';' {
+			t[c] |= charCallID
+		}
+		if c != '<' && c != '>' && c != '"' && c != '%' {
 			t[c] |= charURI
 		}
 	}
 	return t
 }()
 
-func is(c byte, class uint8) bool { return chars[c]&class != 0 }
+func is(c byte, class uint16) bool { return chars[c]&class != 0 }
 
 func isWS(c byte) bool { return c == ' ' || c == '\t' }
+
+// isSpace also takes the line breaks of folds.
+func isSpace(c byte) bool {
+	return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+}
 
 func isDigit(c byte) bool { return c-'0' < 10 }
 
 func isAlpha(c byte) bool { return (c|0x20)-'a' < 26 }
 
 // span returns how many bytes at the start of s are of the class.
-func span(s string, class uint8) int {
+func span(s string, class uint16) int {
 	for i := 0; i < len(s); i++ {
 		if chars[s[i]]&class == 0 {
 			return i
@@ -57,18 +72,22 @@ func span(s string, class uint8) int {
 
 func isToken(s string) bool { return s != "" && span(s, charToken) == len(s) }
 
-// skipWS drops white space, line breaks of folds included, from the front.
-func skipWS(s string) string {
-	for s != "" && (isWS(s[0]) || s[0] == '\r' || s[0] == '\n') {
-		s = s[1:]
+// afterWS returns where white space, line breaks of folds included, that starts
+// at pos ends.
+func afterWS(s string, pos int) int {
+	for pos < len(s) && isSpace(s[pos]) {
+		pos++
 	}
-	return s
+	return pos
 }
+
+// skipWS drops white space from the front.
+func skipWS(s string) string { return s[afterWS(s, 0):] }
 
 // trimWS drops white space from both ends.
 func trimWS(s string) string {
 	s = skipWS(s)
-	for s != "" && (isWS(s[len(s)-1]) || s[len(s)-1] == '\r' || s[len(s)-1] == '\n') {
+	for s != "" && isSpace(s[len(s)-1]) {
 		s = s[:len(s)-1]
 	}
 	return s
@@ -108,6 +127,13 @@ func number(s string, limit uint64) (uint64, bool) {
 // quotedLen returns the length of the quoted string at the start of s, quotes
 // included, or 0 if it does not end.
 func quotedLen(s string) int {
+	end := strings.IndexByte(s[1:], '"') + 1
+	if end == 0 {
+		return 0
+	}
+	if strings.IndexByte(s[:end], '\\') < 0 {
+		return end + 1
+	}
 	for i := 1; i < len(s); i++ {
 		switch s[i] {
 		case '\\':
@@ -156,6 +182,9 @@ func appendQuoted(b []byte, s string) []byte {
 // splitList returns the first value of a comma list and what follows the
 // comma. Commas inside quotes and angle brackets belong to the value.
 func splitList(s string) (first, rest string) {
+	if strings.IndexByte(s, ',') < 0 {
+		return s, ""
+	}
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case '"':

@@ -18,6 +18,6 @@
 // alive. Clone what outlives the message.
 //
 // The package does no I/O and links nothing but the standard library. It
-// follows RFC 3261 sections 7, 8.2.6, 18.3, 19.1, 20 and 25, RFC 3581 and RFC
-// 3966. It does not look into bodies, and it knows nothing of transactions.
+// follows RFC 3261 sections 7, 8.2.6, 18.3, 19.1, 20 and 25, RFC 3581, RFC
+// 3966 and RFC 5118. It does not look into bodies, and it knows nothing of transactions.
 package sip

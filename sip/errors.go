@@ -32,57 +32,91 @@ func (e *SyntaxError) Text() string { return e.text }
 // without a Via that says where a response belongs.
 //
 // The response repeats the header fields that RFC 3261 section 8.2.6.2 asks
-// for as far as the request has them.
+// for as far as the request has them, folds undone, even where their values
+// are broken: the sender looks for its own.
 func (e *SyntaxError) Reply() *Response {
-	if e.Status == 0 || len(e.text) > maxHead && strings.IndexByte(e.text[:maxHead], '\n') < 0 {
-		return nil
-	}
 	start, rest, _ := strings.Cut(e.text, "\r\n")
 	method, _, _ := strings.Cut(start, " ")
-	if Method(method) == ACK || !isToken(method) || len(start) >= 4 && equalFold(start[:4], "SIP/") {
+	if e.Status == 0 || !isToken(method) || Method(method) == ACK || isStatusLine(start) {
 		return nil
 	}
-	b := appendStatusLine(make([]byte, 0, 512), e.Status, "Bad "+e.Where)
-	if e.Status != StatusBadRequest {
-		b = appendStatusLine(b[:0], e.Status, e.Status.Text())
+	phrase := e.Status.Text()
+	if e.Status == StatusBadRequest {
+		phrase = "Bad " + e.Where
 	}
+	b := append(appendStatusLine(make([]byte, 0, 512), e.Status, phrase), "\r\n"...)
 	var seen [numHot]bool
-	for line := range strings.SplitSeq(rest, "\r\n") {
-		if line == "" || len(b) > maxHead/2 {
-			break
-		}
-		name, value, ok := strings.Cut(line, ":")
-		id := lookupHeader(trimWS(name))
-		value = trimWS(value)
-		if !ok || strings.ContainsAny(value, "\x00\r\n") {
+	for len(rest) > 0 && len(b) < maxHead/2 {
+		var name, value string
+		var ok bool
+		name, value, rest, ok = cutLine(rest)
+		id := lookupHeader(name)
+		if id < idVia || id > idCSeq || seen[id] && id != idVia {
 			continue
 		}
-		switch id {
-		case idVia:
-			if first, _ := splitList(value); !seen[id] {
-				if _, err := (Via{}).ParseValue(first); err != nil {
-					return nil
-				}
+		if id == idVia && !seen[id] {
+			// Without its Via a response finds no way back.
+			first, _ := splitList(value)
+			var via viaSpan
+			if !ok || via.scan(first) != nil {
+				return nil
 			}
-		case idFrom, idTo, idCallID, idCSeq:
-			if seen[id] {
-				continue
-			}
-		default:
+		}
+		if !ok {
 			continue
 		}
 		seen[id] = true
-		b = appendField(b, headers[id].name, value)
+		b = append(b, headers[id].name...)
+		b = append(b, ": "...)
+		b = append(b, value...)
+		b = append(b, "\r\n"...)
 	}
 	if !seen[idVia] {
 		return nil
 	}
 	b = append(b, "Content-Length: 0\r\n\r\n"...)
 	m, msg, err := index(string(b))
-	if m == nil || err != nil {
+	if err != nil {
 		return nil
 	}
-	return msg.(*Response)
+	for id := idVia; id <= idCSeq; id++ {
+		_ = m.checkValue(id) // getters know only what is well-formed
+	}
+	resp := msg.(*Response)
+	if m.to.uri.scheme != schemeNone && m.To().Tag() == "" {
+		return resp.With(Field{"To", m.hot(idTo) + ";tag=" + m.tag()})
+	}
+	return resp
+}
+
+// cutLine takes the first header line off s, folds undone. It returns no name
+// for the empty line, after which rest is empty too. ok is false for text that
+// must not be repeated.
+func cutLine(s string) (name, value, rest string, ok bool) {
+	if strings.HasPrefix(s, "\r\n") {
+		return "", "", "", false
+	}
+	end, breaks := 0, 0
+	for {
+		n := strings.Index(s[end:], "\r\n")
+		if n < 0 {
+			end = len(s) // cut off, so not to be trusted
+			break
+		}
+		end += n
+		if breaks++; end+2 == len(s) || !isWS(s[end+2]) {
+			break
+		}
+		end += 2
+	}
+	line, rest := s[:end], strings.TrimPrefix(s[end:], "\r\n")
+	name, value, _ = strings.Cut(line, ":")
+	ok = end < len(s) && strings.IndexByte(line, 0) < 0 &&
+		strings.Count(line, "\r") == breaks-1 && strings.Count(line, "\n") == breaks-1
+	if breaks > 1 {
+		value = unfold(value)
+	}
+	return strings.TrimRight(name, " \t"), trimWS(value), rest, ok
 }
 
 // valueError is what is wrong with the value of a header field or a URI.

@@ -1,8 +1,8 @@
 package sip
 
 import (
-	"fmt"
 	"iter"
+	"strings"
 )
 
 // Parser is what Get and All need of a header field's type: its name, and a
@@ -72,15 +72,25 @@ func All[H Parser[H]](m Message) iter.Seq2[H, error] {
 
 // join puts the values of all lines of a list into one.
 func (m *message) join(id headerID, i int, value string) string {
-	for i = m.find(id, "", i+1); i >= 0; i = m.find(id, "", i+1) {
-		value += ", " + m.value(i)
+	i = m.find(id, "", i+1)
+	if i < 0 {
+		return value
 	}
-	return value
+	var b strings.Builder
+	b.WriteString(value)
+	for ; i >= 0; i = m.find(id, "", i+1) {
+		b.WriteString(", ")
+		b.WriteString(m.value(i))
+	}
+	return b.String()
 }
 
 // bad says what is wrong with the value of line i.
 func (m *message) bad(i int, err error) error {
 	f := &m.fields[i]
-	name := headerName(m.text[f.name : int(f.name)+int(f.nameLen)])
-	return fail(StatusBadRequest, name, int(f.value), fmt.Sprint(err))
+	bad := fail(StatusBadRequest, headerName(m.name(f)), int(f.value), err.Error())
+	if bad.text = m.text; isStatusLine(m.text) {
+		bad.Status = 0
+	}
+	return bad
 }

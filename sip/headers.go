@@ -17,10 +17,8 @@ func (CallID) ParseValue(s string) (CallID, error) {
 	if s == "" {
 		return "", valueError("empty")
 	}
-	for i := 0; i < len(s); i++ {
-		if s[i] <= ' ' || s[i] == ',' || s[i] == ';' || s[i] >= 0x7f {
-			return "", valueError("bad character")
-		}
+	if span(s, charCallID) < len(s) {
+		return "", valueError("bad character")
 	}
 	return CallID(s), nil
 }
@@ -39,19 +37,42 @@ func (CSeq) HeaderName() string { return "CSeq" }
 
 // ParseValue reads a CSeq.
 func (CSeq) ParseValue(s string) (CSeq, error) {
+	var x cseqSpan
+	if err := x.scan(s); err != nil {
+		return CSeq{}, err
+	}
+	return x.cseq(s), nil
+}
+
+// cseqSpan says where the method is in the text of a CSeq, as uriSpan does for
+// a URI.
+type cseqSpan struct {
+	seq    uint32
+	method uint16
+}
+
+func (x *cseqSpan) cseq(s string) CSeq {
+	if x.method == 0 {
+		return CSeq{}
+	}
+	return CSeq{x.seq, Method(s[x.method:])}
+}
+
+func (x *cseqSpan) scan(s string) error {
 	n := 0
 	for n < len(s) && isDigit(s[n]) {
 		n++
 	}
 	seq, ok := number(s[:n], 1<<31-1)
 	if !ok {
-		return CSeq{}, valueError("number is not 0 to 2147483647")
+		return valueError("number is not 0 to 2147483647")
 	}
-	method := skipWS(s[n:])
-	if len(method) == len(s)-n || !isToken(method) {
-		return CSeq{}, valueError("no method")
+	method := afterWS(s, n)
+	if method == n || method > maxHead || !isToken(s[method:]) {
+		return valueError("no method")
 	}
-	return CSeq{uint32(seq), Method(method)}, nil
+	x.seq, x.method = uint32(seq), uint16(method)
+	return nil
 }
 
 // AppendValue appends the value.
@@ -169,8 +190,11 @@ func (RetryAfter) ParseValue(s string) (RetryAfter, error) {
 			return RetryAfter{}, valueError("comment does not end")
 		}
 	}
-	params, err := parseParams(skipWS(s))
-	return RetryAfter{uint32(seconds), params}, err
+	params, err := parseParams(s)
+	if err != nil {
+		return RetryAfter{}, err
+	}
+	return RetryAfter{uint32(seconds), params}, nil
 }
 
 // AppendValue appends the value.
@@ -204,7 +228,10 @@ func (ContentType) ParseValue(s string) (ContentType, error) {
 	if len(whole) != len(mediaType)+1+len(subtype) {
 		whole = mediaType + "/" + subtype
 	}
-	return ContentType{whole, params}, err
+	if err != nil {
+		return ContentType{}, err
+	}
+	return ContentType{whole, params}, nil
 }
 
 // AppendValue appends the value.

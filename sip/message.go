@@ -52,27 +52,34 @@ func (f Field) HeaderName() string { return f.Name }
 // AppendValue appends the value of the field.
 func (f Field) AppendValue(b []byte) []byte { return append(b, f.Value...) }
 
-// field is the index entry of one header line. Offsets are into the text.
+// field is the index entry of one header line. Offsets are into the text. Four
+// parts are as many as the compiler keeps out of memory while it makes one.
 type field struct {
-	name    uint16 // start of the line
-	value   uint16 // first byte of the value
-	end     uint16 // past the last byte of the value, white space trimmed
-	nameLen uint8
-	id      headerID
+	name  uint16 // start of the line
+	value uint16 // first byte of the value
+	end   uint16 // past the last byte of the value, white space trimmed
+	id    headerID
 }
 
 // maxInline is how many header lines are indexed without a second allocation.
-const maxInline = 32
+const maxInline = 24
 
 // message is what requests and responses share.
 type message struct {
 	text   string
-	err    error
-	fields []field // in order; the array below while it is long enough
-	first  [numHot]uint16
-	head   uint16 // length of the start line with its CRLF
-	body   uint16 // where the body starts
-	folded bool   // some value continues on a further line
+	err    *SyntaxError   // of the edits that made the message
+	fields []field        // in order; the array below while it is long enough
+	first  [numHot]uint16 // 1 + the index of the first line of these fields, 0 for none
+	head   uint16         // length of the start line with its CRLF
+	body   uint16         // where the body starts
+	folded bool           // some value continues on a further line
+
+	// What the checks of Parse found, for the getters: where the parts are in
+	// the first value of these header fields.
+	cseq     cseqSpan
+	via      viaSpan
+	from, to addressSpan
+
 	inline [maxInline]field
 }
 
@@ -80,9 +87,20 @@ func (m *message) base() *message { return m }
 
 func (m *message) String() string { return m.text }
 
-func (m *message) Err() error { return m.err }
+func (m *message) Err() error {
+	if m.err == nil {
+		return nil
+	}
+	return m.err
+}
 
 func (m *message) Body() string { return m.text[m.body:] }
+
+// name returns the name of a line as it was written.
+func (m *message) name(f *field) string {
+	rest := m.text[f.name:f.value]
+	return rest[:span(rest, charToken)]
+}
 
 // value returns the value of line i, folds undone (RFC 3261 section 7.3.1).
 func (m *message) value(i int) string {
@@ -121,7 +139,7 @@ func (m *message) find(id headerID, name string, from int) int {
 	}
 	for i := from; i < len(m.fields); i++ {
 		f := &m.fields[i]
-		if f.id == id && (id != 0 || equalFold(m.text[f.name:int(f.name)+int(f.nameLen)], name)) {
+		if f.id == id && (id != 0 || equalFold(m.name(f), name)) {
 			return i
 		}
 	}
@@ -139,7 +157,7 @@ func (m *message) Value(name string) (string, bool) {
 func (m *message) Fields() iter.Seq[Field] {
 	return func(yield func(Field) bool) {
 		for i, f := range m.fields {
-			if !yield(Field{m.text[f.name : int(f.name)+int(f.nameLen)], m.value(i)}) {
+			if !yield(Field{m.name(&f), m.value(i)}) {
 				return
 			}
 		}
@@ -155,42 +173,39 @@ func (m *message) hot(id headerID) string {
 	return m.value(i)
 }
 
-func (m *message) Via() Via {
-	first, _ := splitList(m.hot(idVia))
-	v, _ := Via{}.ParseValue(first)
+func (m *message) Via() (v Via) {
+	m.via.fill(&v, m.hot(idVia))
 	return v
 }
 
-func (m *message) From() From {
-	v, _ := From{}.ParseValue(m.hot(idFrom))
-	return v
+func (m *message) From() (f From) {
+	m.from.fill((*Address)(&f), m.hot(idFrom))
+	return f
 }
 
-func (m *message) To() To {
-	v, _ := To{}.ParseValue(m.hot(idTo))
-	return v
+func (m *message) To() (t To) {
+	m.to.fill((*Address)(&t), m.hot(idTo))
+	return t
 }
 
 func (m *message) CallID() string { return m.hot(idCallID) }
 
-func (m *message) CSeq() CSeq {
-	v, _ := CSeq{}.ParseValue(m.hot(idCSeq))
-	return v
-}
+func (m *message) CSeq() CSeq { return m.cseq.cseq(m.hot(idCSeq)) }
 
 // Request is a SIP request (RFC 3261 section 7.1).
 type Request struct {
 	message
 	methodEnd uint16
 	uriEnd    uint16
+	uri       uriSpan
 }
 
 // Method returns the request's method.
 func (r *Request) Method() Method { return Method(r.text[:r.methodEnd]) }
 
 // URI returns the Request-URI.
-func (r *Request) URI() URI {
-	u, _ := ParseURI(r.text[r.methodEnd+1 : r.uriEnd])
+func (r *Request) URI() (u URI) {
+	r.uri.fill(&u, r.text[r.methodEnd+1:r.uriEnd])
 	return u
 }
 

@@ -13,10 +13,10 @@ type Params string
 // parameter without one is "". Quotes around a value are removed.
 func (p Params) Get(name string) (value string, ok bool) {
 	for s := string(p); s != ""; {
-		var n, v string
-		n, v, s = cutParam(s)
+		var n string
+		n, value, s = cutParam(s)
 		if equalFold(n, name) {
-			return unquote(v), true
+			return unquote(value), true
 		}
 	}
 	return "", false
@@ -88,8 +88,9 @@ func appendParam(b []byte, name, value string) []byte {
 		return b
 	}
 	b = append(b, '=')
-	// A host in a parameter may be an IPv6 reference.
-	if isToken(value) || value[0] == '[' && span(value, charParam) == len(value) {
+	// An IPv6 address stands in brackets as a host, and without them in the
+	// received of a Via (RFC 5118 section 4.5).
+	if _, ok := parseIPv6(strings.Trim(value, "[]")); ok || isToken(value) {
 		return append(b, value...)
 	}
 	return appendQuoted(b, value)
@@ -98,94 +99,65 @@ func appendParam(b []byte, name, value string) []byte {
 // cutParam takes the first parameter off a checked list.
 func cutParam(s string) (name, value, rest string) {
 	s = s[1:] // ';'
-	end := len(s)
-	eq := -1
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '=':
-			if eq < 0 {
-				eq = i
-			}
-			continue
-		case '"':
-			n := quotedLen(s[i:])
-			if n == 0 {
-				return "", "", ""
-			}
-			i += n - 1
-			continue
-		case ';':
-			end = i
-		default:
-			continue
-		}
-		break
+	end := strings.IndexByte(s, ';')
+	if end < 0 {
+		end = len(s)
 	}
-	name, rest = s[:end], s[end:]
-	if eq >= 0 {
-		name, value = s[:eq], trimWS(s[eq+1:end])
+	eq := strings.IndexByte(s[:end], '=')
+	if eq < 0 {
+		return trimWS(s[:end]), "", s[end:]
 	}
-	return trimWS(name), value, rest
+	name, value = trimWS(s[:eq]), skipWS(s[eq+1:])
+	if value != "" && value[0] == '"' {
+		// A ';' in quotes ends nothing.
+		n := quotedLen(value)
+		return name, value[:n], skipWS(value[n:])
+	}
+	return name, trimWS(s[eq+1 : end]), s[end:]
 }
 
 // maxParams bounds the parameters of one value.
 const maxParams = 200
 
-// parseParams checks header parameters (generic-param) from the start of s to
-// its end. White space may stand around ';' and '='.
+// parseParams takes header parameters, white space around them allowed.
 func parseParams(s string) (Params, error) {
-	whole := s
-	count := 0
-	for s != "" {
-		if s[0] != ';' {
-			return "", valueError("unexpected text after the value")
-		}
-		s = skipWS(s[1:])
-		n := span(s, charToken)
-		if n == 0 {
-			return "", valueError("parameter without a name")
-		}
-		if count++; count > maxParams {
-			return "", valueError("too many parameters")
-		}
-		s = s[n:]
-		if s != "" && s[0] != ';' {
-			s = skipWS(s)
-		}
-		if s != "" && s[0] == '=' {
-			s = skipWS(s[1:])
-			if s != "" && s[0] == '"' {
-				n = quotedLen(s)
-			} else {
-				n = span(s, charGenValue)
-			}
-			if n == 0 {
-				return "", valueError("parameter without a value after '='")
-			}
-			s = s[n:]
-			if s != "" && s[0] != ';' {
-				s = skipWS(s)
-			}
-		}
+	s = skipWS(s)
+	if err := checkParams(s); err != nil {
+		return "", err
 	}
-	return Params(whole), nil
+	return Params(s), nil
 }
 
-// parseURIParams checks the parameters of a URI, which know no white space and
-// no quotes (RFC 3261 section 25.1, uri-parameters).
-func parseURIParams(s string) error {
-	count := 0
-	for p := range strings.SplitSeq(s[1:], ";") {
-		name, value, eq := strings.Cut(p, "=")
-		if count++; count > maxParams {
-			return valueError("too many URI parameters")
+// checkParams checks header parameters (generic-param) from the start of s to
+// its end. White space may stand around ';' and '='.
+func checkParams(s string) error {
+	pos := 0
+	for count := 0; pos < len(s); count++ {
+		if s[pos] != ';' {
+			return valueError("unexpected text after the value")
 		}
-		if name == "" || !isEscaped(name, charParam) {
-			return valueError("bad URI parameter name")
+		if count == maxParams {
+			return valueError("too many parameters")
 		}
-		if eq && (value == "" || !isEscaped(value, charParam)) {
-			return valueError("bad URI parameter value")
+		pos = afterWS(s, pos+1)
+		n := span(s[pos:], charToken)
+		if n == 0 {
+			return valueError("parameter without a name")
 		}
+		pos = afterWS(s, pos+n)
+		if pos == len(s) || s[pos] != '=' {
+			continue
+		}
+		pos = afterWS(s, pos+1)
+		if pos < len(s) && s[pos] == '"' {
+			n = quotedLen(s[pos:])
+		} else {
+			n = span(s[pos:], charGenValue)
+		}
+		if n == 0 {
+			return valueError("parameter without a value after '='")
+		}
+		pos = afterWS(s, pos+n)
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package sip
 
-import "strings"
+import (
+	"math/bits"
+	"slices"
+	"strings"
+)
 
 // Limits of a message. Whatever is over one of them is refused with the status
 // that the SyntaxError carries.
@@ -30,10 +34,16 @@ func Parse(s string) (Message, error) {
 	}
 	if err != nil {
 		err.text = s
+		if isStatusLine(s) {
+			err.Status = 0
+		}
 		return nil, err
 	}
 	return msg, nil
 }
+
+// isStatusLine reports whether s starts as responses do.
+func isStatusLine(s string) bool { return len(s) >= 4 && equalFold(s[:4], "SIP/") }
 
 // index finds the start line, the header lines and the body of s. What it
 // returns with an error holds the lines before the mistake.
@@ -55,7 +65,7 @@ func index(s string) (*message, Message, *SyntaxError) {
 	var msg Message
 	var err *SyntaxError
 	line := s[:eol-1]
-	if len(line) >= 4 && equalFold(line[:4], "SIP/") {
+	if isStatusLine(line) {
 		r := new(Response)
 		m, msg = &r.message, r
 		err = r.startLine(line)
@@ -68,7 +78,6 @@ func index(s string) (*message, Message, *SyntaxError) {
 		return nil, nil, err
 	}
 	m.text, m.head = s, uint16(eol+1)
-	m.fields = m.inline[:0]
 	return m, msg, m.scan()
 }
 
@@ -87,7 +96,7 @@ func (r *Request) startLine(line string) *SyntaxError {
 	switch {
 	case len(uri) > maxURI:
 		return fail(StatusRequestURITooLong, "Request-URI", n+1, "too long")
-	case len(version) < 4 || !equalFold(version[:4], "SIP/"):
+	case !isStatusLine(version):
 		return fail(StatusBadRequest, "start line", n+2+sp, "no SIP version")
 	case !equalFold(version, "SIP/2.0"):
 		if isVersion(version[4:]) {
@@ -95,7 +104,7 @@ func (r *Request) startLine(line string) *SyntaxError {
 		}
 		return fail(StatusBadRequest, "start line", n+2+sp, "no SIP version")
 	}
-	if _, err := ParseURI(uri); err != nil {
+	if err := r.uri.scan(uri); err != nil {
 		return fail(StatusBadRequest, "Request-URI", n+1, err.Error())
 	}
 	r.methodEnd, r.uriEnd = uint16(n), uint16(n+1+sp)
@@ -122,6 +131,9 @@ func (r *Response) startLine(line string) *SyntaxError {
 	if len(line) > maxURI {
 		return fail(0, "start line", version, "too long")
 	}
+	if i := strings.IndexAny(line, "\r\x00"); i >= 0 {
+		return fail(0, "start line", i, "carriage return or NUL")
+	}
 	r.status = Status(code)
 	return nil
 }
@@ -129,102 +141,137 @@ func (r *Response) startLine(line string) *SyntaxError {
 // scan indexes the header lines and finds the body.
 func (m *message) scan() *SyntaxError {
 	s := m.text
+	m.fields = m.inline[:0]
 	pos := int(m.head)
 	for {
 		start := pos
-		if start >= len(s) {
-			return fail(StatusBadRequest, "header section", start, "no empty line at its end")
-		}
-		if s[start] == '\r' && start+1 < len(s) && s[start+1] == '\n' {
-			pos = start + 2
-			break
-		}
-		// The name, and the white space before the colon (HCOLON).
-		for pos < len(s) && chars[s[pos]]&charToken != 0 {
-			pos++
-		}
-		nameEnd := pos
-		for pos < len(s) && isWS(s[pos]) {
-			pos++
-		}
-		if nameEnd == start || pos == len(s) || s[pos] != ':' {
-			return fail(StatusBadRequest, "header section", start, "line is not a header field")
-		}
-		if nameEnd-start > 255 {
-			return fail(StatusBadRequest, "header section", start, "header name too long")
-		}
-		// The value goes on while the next line starts with white space.
-		pos++
-		value := pos
-		for {
-			n := strings.IndexByte(s[pos:], '\n')
-			if n < 0 {
-				return fail(StatusBadRequest, headerName(s[start:nameEnd]), pos, "line does not end")
+		id, n := usualName(s, start)
+		colon := start + n
+		if id == 0 {
+			// The end, a fold, or a name with white space before the colon
+			// (HCOLON).
+			if start >= len(s) {
+				return fail(StatusBadRequest, "header section", start, "no empty line at its end")
 			}
-			pos += n + 1
-			if s[pos-2] != '\r' {
-				return fail(StatusBadRequest, headerName(s[start:nameEnd]), pos-1, "line feed without carriage return")
+			if s[start] == '\r' && start+1 < len(s) && s[start+1] == '\n' {
+				pos = start + 2
+				break
 			}
-			if pos < len(s) && isWS(s[pos]) {
+			n = span(s[start:], charToken)
+			colon = start + n
+			for colon < len(s) && isWS(s[colon]) {
+				colon++
+			}
+			fold := n == 0 && colon > start && len(m.fields) > 0
+			switch {
+			case fold:
+				colon = start
 				m.folded = true
-				continue
+			case n == 0 || colon == len(s) || s[colon] != ':':
+				return fail(StatusBadRequest, "header section", start, "line is not a header field")
+			case n > 255:
+				return fail(StatusBadRequest, "header section", start, "header name too long")
+			default:
+				id = lookupHeader(s[start : start+n])
 			}
-			break
 		}
-		if pos > maxHead {
+
+		// The value. A NUL is only allowed behind the backslash of a
+		// quoted-pair, a CR nowhere but at the end.
+		end := nextControl(s, colon)
+		for end < len(s)-1 && s[end] != '\r' && s[end] != '\n' {
+			if s[end] == 0 && s[end-1] != '\\' {
+				return fail(StatusBadRequest, "header section", end, "NUL")
+			}
+			end = nextControl(s, end+1)
+		}
+		switch {
+		case end >= len(s)-1:
+			return fail(StatusBadRequest, "header section", start, "line does not end")
+		case s[end] == '\n':
+			return fail(StatusBadRequest, "header section", end, "line feed without carriage return")
+		case s[end+1] != '\n':
+			return fail(StatusBadRequest, "header section", end, "carriage return without line feed")
+		}
+		if pos = end + 2; pos > maxHead {
 			return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 		}
-		end := pos - 2
-		for value < end && (isWS(s[value]) || s[value] == '\r' || s[value] == '\n') {
-			value++
-		}
-		for end > value && (isWS(s[end-1]) || s[end-1] == '\r' || s[end-1] == '\n') {
+		value := min(afterWS(s, colon+1), end)
+		for end > value && isWS(s[end-1]) {
 			end--
 		}
-		id := lookupHeader(s[start:nameEnd])
+
+		if colon == start { // a fold
+			last := &m.fields[len(m.fields)-1]
+			if value < end {
+				if last.value == last.end {
+					last.value = uint16(value)
+				}
+				last.end = uint16(end)
+			}
+			continue
+		}
 		if len(m.fields) == maxFields {
 			return fail(StatusBadRequest, "header section", start, "too many header fields")
 		}
-		m.fields = append(m.fields, field{
-			name: uint16(start), nameLen: uint8(nameEnd - start), id: id,
-			value: uint16(value), end: uint16(end),
-		})
-		if id != 0 && id < numHot {
-			if m.first[id] == 0 {
-				m.first[id] = uint16(len(m.fields))
-			} else if headers[id].kind == single {
-				return fail(StatusBadRequest, headers[id].name, start, "more than one")
-			}
+		if err := m.add(field{uint16(start), uint16(value), uint16(end), id}); err != nil {
+			return err
 		}
 	}
 	if pos > maxHead {
 		return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 	}
 	m.body = uint16(pos)
+	return m.cut()
+}
 
-	// A NUL, or a CR that ends no line, is in no header field. Counting is
-	// far cheaper than looking at every byte.
-	head := s[:pos]
-	if strings.IndexByte(head, 0) >= 0 {
-		return fail(StatusBadRequest, "header section", strings.IndexByte(head, 0), "NUL")
+// nextControl returns where the first control character of s at or behind i is,
+// len(s) if there is none.
+func nextControl(s string, i int) int {
+	const ones = 0x0101010101010101
+	for ; i+8 <= len(s); i += 8 {
+		w := load(s, i)
+		if below := (w - ' '*ones) &^ w & (0x80 * ones); below != 0 {
+			return i + bits.TrailingZeros64(below)/8
+		}
 	}
-	if strings.Count(head, "\r") != strings.Count(head, "\n") {
-		return fail(StatusBadRequest, "header section", 0, "carriage return without line feed")
+	for i < len(s) && s[i] >= ' ' {
+		i++
 	}
+	return i
+}
 
-	// RFC 3261 section 18.3.
+// add indexes a line.
+func (m *message) add(f field) *SyntaxError {
+	if len(m.fields) == cap(m.fields) {
+		m.fields = slices.Grow(m.fields, 3*len(m.fields)) // once is nearly always enough
+	}
+	m.fields = append(m.fields, f)
+	if f.id == 0 || f.id >= numHot {
+		return nil
+	}
+	if m.first[f.id] == 0 {
+		m.first[f.id] = uint16(len(m.fields))
+	} else if headers[f.id].kind == single {
+		return fail(StatusBadRequest, headers[f.id].name, int(f.name), "more than one")
+	}
+	return nil
+}
+
+// cut ends the body where Content-Length says (RFC 3261 section 18.3).
+func (m *message) cut() *SyntaxError {
 	if m.first[idContentLength] == 0 {
 		return nil
 	}
 	n, err := ContentLength(0).ParseValue(m.hot(idContentLength))
-	rest := len(s) - pos
+	end := int(m.body) + int(n)
 	switch {
 	case err != nil:
 		return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), err.Error())
-	case int(n) > rest:
+	case end > len(m.text):
 		return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), "longer than the body")
 	}
-	m.text = s[:pos+int(n)]
+	m.text = m.text[:end]
 	return nil
 }
 
@@ -244,8 +291,10 @@ func check(m *message, msg Message) *SyntaxError {
 			return fail(StatusBadRequest, headers[id].name, int(m.head), "missing")
 		}
 	}
-	if err := m.checkValues(); err != nil {
-		return err
+	for id := idVia; id <= idMaxForwards; id++ {
+		if err := m.checkValue(id); err != nil {
+			return err
+		}
 	}
 	if r, ok := msg.(*Request); ok && m.CSeq().Method != r.Method() {
 		return fail(StatusBadRequest, "CSeq", m.offset(idCSeq), "method is not that of the request")
@@ -253,34 +302,49 @@ func check(m *message, msg Message) *SyntaxError {
 	return nil
 }
 
-// checkValues looks at those of the checked header fields that are there.
-func (m *message) checkValues() *SyntaxError {
-	for id := idVia; id <= idMaxForwards; id++ {
-		if m.first[id] == 0 {
-			continue
-		}
-		value := m.hot(id)
-		var err error
-		switch id {
-		case idVia:
-			first, _ := splitList(value)
-			_, err = Via{}.ParseValue(first)
-		case idFrom:
-			_, err = From{}.ParseValue(value)
-		case idTo:
-			_, err = To{}.ParseValue(value)
-		case idCallID:
-			_, err = CallID("").ParseValue(value)
-		case idCSeq:
-			_, err = CSeq{}.ParseValue(value)
-		case idMaxForwards:
-			_, err = MaxForwards(0).ParseValue(value)
-		}
-		if err != nil {
-			return fail(StatusBadRequest, headers[id].name, m.offset(id), err.Error())
-		}
+// checkValue looks at one of the checked header fields, if it is there, and
+// keeps what the getters need of it.
+func (m *message) checkValue(id headerID) *SyntaxError {
+	m.forget(id)
+	if m.first[id] == 0 {
+		return nil
+	}
+	value := m.hot(id)
+	var err error
+	switch id {
+	case idVia:
+		value, _ = splitList(value)
+		err = m.via.scan(value)
+	case idFrom:
+		err = m.from.scan(value)
+	case idTo:
+		err = m.to.scan(value)
+	case idCallID:
+		_, err = CallID("").ParseValue(value)
+	case idCSeq:
+		err = m.cseq.scan(value)
+	case idMaxForwards:
+		_, err = MaxForwards(0).ParseValue(value)
+	}
+	if err != nil {
+		m.forget(id)
+		return fail(StatusBadRequest, headers[id].name, m.offset(id), err.Error())
 	}
 	return nil
+}
+
+// forget makes the getter of a header field return the zero value.
+func (m *message) forget(id headerID) {
+	switch id {
+	case idVia:
+		m.via = viaSpan{}
+	case idFrom:
+		m.from = addressSpan{}
+	case idTo:
+		m.to = addressSpan{}
+	case idCSeq:
+		m.cseq = cseqSpan{}
+	}
 }
 
 // headerName returns the full name of a header field as errors show it.

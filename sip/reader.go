@@ -30,10 +30,11 @@ type Reader struct {
 	r    io.Reader
 	cfg  ReaderConfig
 	buf  []byte
-	pos  int  // start of what is not yet consumed
-	seen int  // how far the end of the header section was looked for
-	half bool // the last thing read was an odd CRLF
-	err  error
+	pos  int   // start of what is not yet consumed
+	seen int   // how far the end of the header section was looked for
+	half bool  // the last thing read was an odd CRLF
+	err  error // of the underlying reader
+	end  error // of the stream
 }
 
 // NewReader returns a Reader; cfg may be nil.
@@ -53,26 +54,39 @@ func NewReader(r io.Reader, cfg *ReaderConfig) *Reader {
 // between messages, io.ErrUnexpectedEOF within one, ErrFraming, or what the
 // underlying reader returned.
 func (r *Reader) ReadMessage() (Message, error) {
-	if err := r.keepalives(); err != nil {
+	if r.end != nil {
+		return nil, r.end
+	}
+	text, err := r.next()
+	if err != nil {
+		r.end = err
 		return nil, err
+	}
+	return Parse(text)
+}
+
+// next returns the text of the next message.
+func (r *Reader) next() (string, error) {
+	if err := r.keepalives(); err != nil {
+		return "", err
 	}
 	head, err := r.head()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	length, err := r.contentLength(r.buf[r.pos : r.pos+head])
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	for len(r.buf)-r.pos < head+length {
 		if err := r.fill(); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
 	text := string(r.buf[r.pos : r.pos+head+length])
 	r.pos += head + length
 	r.seen = r.pos
-	return Parse(text)
+	return text, nil
 }
 
 // keepalives consumes the CRLFs before a message. A CRLF alone may be a pong or
@@ -125,20 +139,29 @@ func (r *Reader) head() (int, error) {
 	}
 }
 
+var crlf = []byte("\r\n")
+
 // contentLength finds the length of the body, without which the end of a
 // message on a stream cannot be told (RFC 3261 section 20.14).
 func (r *Reader) contentLength(head []byte) (int, error) {
 	length := -1
-	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
-		colon := bytes.IndexByte(line, ':')
-		if colon < 1 || line[0]|0x20 != 'c' && line[0]|0x20 != 'l' {
+	for len(head) > 0 {
+		end := bytes.Index(head, crlf) + 2
+		line := head[:end]
+		head = head[end:]
+		if line[0]|0x20 != 'c' && line[0]|0x20 != 'l' {
 			continue
 		}
-		name := bytes.TrimRight(line[:colon], " \t")
-		if lookupHeader(string(name)) != idContentLength {
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		if !ok || lookupHeader(string(bytes.TrimRight(name, " \t"))) != idContentLength {
 			continue
 		}
-		n, err := ContentLength(0).ParseValue(trimWS(string(line[colon+1:])))
+		for len(head) > 0 && isWS(head[0]) { // a fold
+			end := bytes.Index(head, crlf) + 2
+			value = append(value[:len(value):len(value)], head[:end]...)
+			head = head[end:]
+		}
+		n, err := ContentLength(0).ParseValue(trimWS(string(value)))
 		switch {
 		case err != nil:
 			return 0, fmt.Errorf("%w: Content-Length: %w", ErrFraming, err)
@@ -178,16 +201,20 @@ func (r *Reader) fill() error {
 		r.seen -= r.pos
 		r.pos = 0
 	}
-	n, err := r.r.Read(r.buf[len(r.buf):cap(r.buf)])
-	r.buf = r.buf[:len(r.buf)+n]
-	if err != nil {
+	for range 100 {
+		n, err := r.r.Read(r.buf[len(r.buf):cap(r.buf)])
+		r.buf = r.buf[:len(r.buf)+n]
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		r.err = err
+		if n > 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if n > 0 {
-		return nil
-	}
-	return err
+	r.err = io.ErrNoProgress
+	return r.err
 }

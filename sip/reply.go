@@ -16,68 +16,64 @@ import (
 //
 // The reason phrase is the standard one; the edit ReasonPhrase sets another.
 func (r *Request) Reply(status Status, edits ...Edit) *Response {
-	b := appendStatusLine(make([]byte, 0, len(r.text[:r.body])+64), status, status.Text())
+	out := &Response{status: status}
+	w := newRewriter(&r.message)
+	w.err = r.replyError(status)
 	for i, f := range r.fields {
 		switch f.id {
 		case idVia, idFrom, idCallID, idCSeq:
+			w.keep(i)
 		case idTo:
 			if status > StatusTrying && r.To().Tag() == "" {
-				b = append(b, "To: "...)
-				b = append(b, r.value(i)...)
-				b = append(b, ";tag="...)
-				b = r.appendTag(b)
-				b = append(b, "\r\n"...)
-				continue
+				w.lines = append(w.lines, w.line("To", r.value(i), ";tag=", r.tag()))
+			} else {
+				w.keep(i)
 			}
 		case idRecordRoute:
-			if status <= StatusTrying || status >= StatusMultipleChoices {
-				continue
+			if status > StatusTrying && status < StatusMultipleChoices {
+				w.keep(i)
 			}
 		case idTimestamp:
-			if status != StatusTrying {
-				continue
+			if status == StatusTrying {
+				w.keep(i)
 			}
-		default:
-			continue
 		}
-		end := int(r.body) - 2
-		if i+1 < len(r.fields) {
-			end = int(r.fields[i+1].name)
-		}
-		b = append(b, r.text[f.name:end]...)
 	}
-	b = append(b, "Content-Length: 0\r\n\r\n"...)
-
-	_, msg, err := index(string(b))
-	resp, ok := msg.(*Response)
-	if !ok {
-		resp = new(Response)
-		resp.text, resp.head, resp.status = string(b), uint16(len("SIP/2.0 000 ")), status
+	w.lines = append(w.lines, w.line("Content-Length", "0"))
+	var room [64]byte
+	start := string(appendStatusLine(room[:0], status, status.Text()))
+	if err := w.run(&out.message, statusLine(start, status, edits), edits); err != nil {
+		out.message = r.message
+		out.err = err
 	}
-	if err != nil {
-		resp.err = err
-	}
-	if r.err != nil {
-		resp.err = r.err
-	}
-	if len(edits) > 0 {
-		resp = resp.With(edits...)
-	}
-	return resp
+	return out
 }
 
 var tagSeed = maphash.MakeSeed()
 
-// appendTag appends the tag that replies to this request carry.
-func (r *Request) appendTag(b []byte) []byte {
+// tag returns the tag that replies to this request carry. A reply has all that
+// it is made of, too.
+func (m *message) tag() string {
 	var h maphash.Hash
 	h.SetSeed(tagSeed)
-	h.WriteString(r.CallID())
+	h.WriteString(m.CallID())
 	h.WriteByte(0)
-	h.WriteString(r.From().Tag())
+	h.WriteString(m.From().Tag())
 	h.WriteByte(0)
-	h.WriteString(r.Via().Branch())
+	h.WriteString(m.Via().Branch())
 	h.WriteByte(0)
-	h.WriteString(strconv.Itoa(int(r.CSeq().Seq)))
-	return strconv.AppendUint(b, h.Sum64(), 36)
+	seq := m.CSeq().Seq
+	h.Write([]byte{byte(seq), byte(seq >> 8), byte(seq >> 16), byte(seq >> 24)})
+	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+// replyError says why a request cannot be answered like that.
+func (r *Request) replyError(status Status) *SyntaxError {
+	switch {
+	case r.err != nil:
+		return r.err
+	case status < 100 || status > 699:
+		return fail(0, "start line", 0, "status code is not 100 to 699")
+	}
+	return nil
 }

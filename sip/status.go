@@ -214,10 +214,10 @@ func (s Status) Final() bool { return s >= 200 }
 // Success reports whether the code is a 2xx.
 func (s Status) Success() bool { return s >= 200 && s < 300 }
 
+// appendStatusLine appends a status line without its CRLF.
 func appendStatusLine(b []byte, s Status, phrase string) []byte {
 	b = append(b, "SIP/2.0 "...)
 	b = strconv.AppendInt(b, int64(s), 10)
 	b = append(b, ' ')
-	b = append(b, phrase...)
-	return append(b, "\r\n"...)
+	return append(b, phrase...)
 }

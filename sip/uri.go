@@ -2,17 +2,17 @@ package sip
 
 import (
 	"iter"
-	"net/netip"
 	"strconv"
 	"strings"
 )
 
 // URI is a sip, sips or tel URI, or any other absolute URI (RFC 3261 section
-// 19.1, RFC 3966). Its parts are kept as they were written, escapes included;
-// Username gives the user part without them. Writing a URI escapes whatever
-// may not stand in its place.
+// 19.1, RFC 3966). Its parts are kept as they were written, escapes included,
+// but for those of parameters that no character needs: ";%6C%72" is ";lr".
+// Username gives the user part without escapes. Writing a URI escapes what may
+// not stand in its user part.
 type URI struct {
-	Scheme   string // "sip", "sips", "tel", …, in lower case
+	Scheme   string // "sip", "sips", "tel" and so on, in lower case
 	User     string // the user, or the number of a tel URI
 	Password string // deprecated by RFC 3261 section 19.1.1, but seen
 	Host     string // a name, an IPv4 address, or an IPv6 address in brackets
@@ -22,147 +22,14 @@ type URI struct {
 	Opaque   string // what follows the colon of other schemes
 }
 
-// ParseURI reads a URI. A scheme that is not sip, sips or tel is kept whole in
-// Opaque.
-func ParseURI(s string) (URI, error) {
-	var u URI
-	// Nearly every URI is one of these.
-	switch {
-	case strings.HasPrefix(s, "sip:"):
-		u.Scheme = "sip"
-	case strings.HasPrefix(s, "sips:"):
-		u.Scheme = "sips"
-	default:
-		colon := strings.IndexByte(s, ':')
-		if colon <= 0 || !isAlpha(s[0]) {
-			return URI{}, valueError("URI without a scheme")
-		}
-		for i := 1; i < colon; i++ {
-			if c := s[i]; !isAlpha(c) && !isDigit(c) && c != '+' && c != '-' && c != '.' {
-				return URI{}, valueError("URI without a scheme")
-			}
-		}
-		u.Scheme = strings.ToLower(s[:colon])
-		switch u.Scheme {
-		case "sip", "sips":
-		case "tel":
-			return parseTel(s[colon+1:])
-		default:
-			u.Opaque = s[colon+1:]
-			if u.Opaque == "" || !isEscaped(u.Opaque, charURI) {
-				return URI{}, valueError("bad character in URI")
-			}
-			return u, nil
-		}
+// ParseURI reads a URI of up to 65535 bytes. A scheme that is not sip, sips or
+// tel is kept whole in Opaque.
+func ParseURI(s string) (u URI, err error) {
+	var x uriSpan
+	if err = x.scan(s); err == nil {
+		x.fill(&u, s)
 	}
-	s = s[len(u.Scheme)+1:]
-
-	if at := strings.IndexByte(s, '@'); at >= 0 {
-		u.User = s[:at]
-		if colon := strings.IndexByte(u.User, ':'); colon >= 0 {
-			u.User, u.Password = u.User[:colon], u.User[colon+1:]
-			if !isEscaped(u.Password, charUser) {
-				return URI{}, valueError("bad character in password of URI")
-			}
-		}
-		if u.User == "" || !isEscaped(u.User, charUser) {
-			return URI{}, valueError("bad user part of URI")
-		}
-		s = s[at+1:]
-	}
-	var err error
-	if u.Host, u.Port, s, err = parseHostPort(s); err != nil {
-		return URI{}, err
-	}
-	if s != "" && s[0] == ';' {
-		end := strings.IndexByte(s, '?')
-		if end < 0 {
-			end = len(s)
-		}
-		u.Params, s = Params(s[:end]), s[end:]
-		if err := parseURIParams(string(u.Params)); err != nil {
-			return URI{}, err
-		}
-	}
-	if s != "" && s[0] == '?' {
-		u.Headers, s = s[1:], ""
-		for h := range strings.SplitSeq(u.Headers, "&") {
-			name, value, eq := strings.Cut(h, "=")
-			if !eq || name == "" || !isEscaped(name, charHeader) || !isEscaped(value, charHeader) {
-				return URI{}, valueError("bad header of URI")
-			}
-		}
-	}
-	if s != "" {
-		return URI{}, valueError("bad character in host of URI")
-	}
-	return u, nil
-}
-
-// parseHostPort takes host [":" port] off the front of s.
-func parseHostPort(s string) (host string, port int, rest string, err error) {
-	if s != "" && s[0] == '[' {
-		end := strings.IndexByte(s, ']')
-		if end < 0 {
-			return "", 0, "", valueError("IPv6 address without closing bracket")
-		}
-		addr, err := netip.ParseAddr(s[1:end])
-		if err != nil || !addr.Is6() || addr.Zone() != "" {
-			return "", 0, "", valueError("bad IPv6 address")
-		}
-		host, s = s[:end+1], s[end+1:]
-	} else {
-		n := span(s, charHost)
-		if n == 0 {
-			return "", 0, "", valueError("no host")
-		}
-		host, s = s[:n], s[n:]
-	}
-	if s == "" || s[0] != ':' {
-		return host, 0, s, nil
-	}
-	s = s[1:]
-	n := 0
-	for n < len(s) && isDigit(s[n]) {
-		port = port*10 + int(s[n]-'0')
-		if n++; port > 65535 {
-			break
-		}
-	}
-	if port == 0 || port > 65535 {
-		return "", 0, "", valueError("port is not 1 to 65535")
-	}
-	return host, port, s[n:], nil
-}
-
-// parseTel reads what follows "tel:" (RFC 3966 section 3).
-func parseTel(s string) (URI, error) {
-	number, params := s, ""
-	if i := strings.IndexByte(s, ';'); i >= 0 {
-		number, params = s[:i], s[i:]
-	}
-	digits := 0
-	for i := 0; i < len(number); i++ {
-		switch c := number[i]; {
-		case c == '+' && i == 0, c == '-', c == '.', c == '(', c == ')':
-		case is(c, charHex), c == '*', c == '#':
-			if number[0] == '+' && !isDigit(c) {
-				return URI{}, valueError("bad digit in global number")
-			}
-			digits++
-		default:
-			return URI{}, valueError("bad character in telephone number")
-		}
-	}
-	if digits == 0 {
-		return URI{}, valueError("telephone number without digits")
-	}
-	if params != "" {
-		if err := parseURIParams(params); err != nil {
-			return URI{}, err
-		}
-	}
-	return URI{Scheme: "tel", User: number, Params: Params(params)}, nil
+	return u, err
 }
 
 // Username returns the user part with its escapes undone.
@@ -230,24 +97,6 @@ func (u URI) appendTo(b []byte) []byte {
 	return b
 }
 
-// isEscaped reports whether s holds characters of the class and whole escapes.
-func isEscaped(s string, class uint8) bool {
-	for i := 0; i < len(s); i++ {
-		if is(s[i], class) {
-			if s[i] != '%' {
-				continue
-			}
-		} else if s[i] != '%' {
-			return false
-		}
-		if i+2 >= len(s) || !is(s[i+1], charHex) || !is(s[i+2], charHex) {
-			return false
-		}
-		i += 2
-	}
-	return true
-}
-
 // unescape undoes the escapes of s, which are whole.
 func unescape(s string) string {
 	if strings.IndexByte(s, '%') < 0 {
@@ -272,17 +121,18 @@ func unhex(c byte) byte {
 	return c&^0x20 - 'A' + 10
 }
 
+const hexDigits = "0123456789ABCDEF"
+
 // appendEscaped appends s and escapes what is neither of the class nor part of
 // an escape already.
-func appendEscaped(b []byte, s string, class uint8) []byte {
-	const hex = "0123456789ABCDEF"
+func appendEscaped(b []byte, s string, class uint16) []byte {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		escape := c == '%' && i+2 < len(s) && is(s[i+1], charHex) && is(s[i+2], charHex)
 		if escape || c != '%' && is(c, class) {
 			b = append(b, c)
 		} else {
-			b = append(b, '%', hex[c>>4], hex[c&15])
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}
 	return b

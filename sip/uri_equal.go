@@ -1,9 +1,6 @@
 package sip
 
-import (
-	"net/netip"
-	"strings"
-)
+import "strings"
 
 // Equal reports whether two URIs are the same by RFC 3261 section 19.1.4, for
 // tel URIs by RFC 3966 section 4, and for others by their text. It is not
@@ -44,22 +41,14 @@ func normalEscapes(s string) string {
 			continue
 		}
 		c := unhex(s[i+1])<<4 | unhex(s[i+2])
-		if isAlpha(c) || isDigit(c) || strings.IndexByte("-_.!~*'()", c) >= 0 {
+		if is(c, charUnreserved) {
 			b = append(b, c)
 		} else {
-			b = append(b, '%', s[i+1]&^0x20|s[i+1]&0x10, s[i+2]&^0x20|s[i+2]&0x10)
-			b = append(b[:len(b)-2], upperHex(s[i+1]), upperHex(s[i+2]))
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
 		}
 		i += 2
 	}
 	return string(b)
-}
-
-func upperHex(c byte) byte {
-	if isDigit(c) {
-		return c
-	}
-	return c &^ 0x20
 }
 
 // sameHost compares names without regard to case and IPv6 references by value.
@@ -70,13 +59,16 @@ func sameHost(a, b string) bool {
 	if len(a) < 2 || len(b) < 2 || a[0] != '[' || b[0] != '[' {
 		return false
 	}
-	x, errA := netip.ParseAddr(strings.Trim(a, "[]"))
-	y, errB := netip.ParseAddr(strings.Trim(b, "[]"))
-	return errA == nil && errB == nil && x == y
+	x, okA := parseIPv6(a[1 : len(a)-1])
+	y, okB := parseIPv6(b[1 : len(b)-1])
+	return okA && okB && x == y
 }
 
 // sameURIParams reports whether each parameter of a agrees with b.
 func sameURIParams(a, b Params) bool {
+	if a == b {
+		return true
+	}
 	for name, value := range a.All() {
 		other, ok := b.Get(name)
 		if ok && !equalFold(normalEscapes(value), normalEscapes(other)) {
@@ -130,6 +122,9 @@ func sameNumber(a, b string) bool {
 // sameTelParams reports whether b has each parameter of a. Every one counts,
 // and extensions and domains of phone-context compare as numbers or names.
 func sameTelParams(a, b Params) bool {
+	if a == b {
+		return true
+	}
 	for name, value := range a.All() {
 		other, ok := b.Get(name)
 		if !ok || !sameNumber(value, other) {

@@ -8,7 +8,7 @@ import (
 
 // Via is one value of a Via header field (RFC 3261 section 20.42).
 type Via struct {
-	Transport string // "UDP", "TCP", "TLS", "WS", "WSS", …
+	Transport string // "UDP", "TCP", "TLS", "WS", "WSS" and so on
 	Host      string // sent-by
 	Port      int    // of the sent-by, 0 if it names none
 	Params    Params
@@ -18,44 +18,77 @@ type Via struct {
 func (Via) HeaderName() string { return "Via" }
 
 // ParseValue reads one value of a Via.
-func (Via) ParseValue(s string) (Via, error) {
-	var v Via
+func (Via) ParseValue(s string) (v Via, err error) {
+	var x viaSpan
+	if err = x.scan(s); err == nil {
+		x.fill(&v, s)
+	}
+	return v, err
+}
+
+// viaSpan says where the parts of a Via are in its text, as uriSpan does for a
+// URI.
+type viaSpan struct {
+	transport    uint16
+	transportEnd uint16
+	host         uint16
+	hostEnd      uint16
+	port         uint16
+	params       uint16
+	end          uint16
+}
+
+// fill sets v, which is zero, to the Via whose spans these are.
+func (x *viaSpan) fill(v *Via, s string) {
+	v.Transport = s[x.transport:x.transportEnd]
+	v.Host = s[x.host:x.hostEnd]
+	v.Port = int(x.port)
+	v.Params = Params(s[x.params:x.end])
+}
+
+func (x *viaSpan) scan(s string) error {
+	if len(s) > maxHead {
+		return valueError("too long")
+	}
 	// sent-protocol: "SIP" SLASH "2.0" SLASH transport, white space allowed.
+	pos := 0
 	if strings.HasPrefix(s, "SIP/2.0/") {
-		s = s[len("SIP/2.0/"):]
+		pos = len("SIP/2.0/")
 	} else {
 		for _, part := range [...]string{"SIP", "2.0"} {
-			if len(s) < len(part) || !equalFold(s[:len(part)], part) {
-				return Via{}, valueError("protocol is not SIP/2.0")
+			end := pos + len(part)
+			if len(s) < end || !equalFold(s[pos:end], part) {
+				return valueError("protocol is not SIP/2.0")
 			}
-			s = skipWS(s[len(part):])
-			if s == "" || s[0] != '/' {
-				return Via{}, valueError("protocol is not SIP/2.0")
+			if pos = afterWS(s, end); pos == len(s) || s[pos] != '/' {
+				return valueError("protocol is not SIP/2.0")
 			}
-			s = skipWS(s[1:])
+			pos = afterWS(s, pos+1)
 		}
 	}
-	n := span(s, charToken)
-	if n == 0 || n == len(s) || skipWS(s[n:]) == s[n:] {
-		return Via{}, valueError("no transport and sent-by")
+	x.transport = uint16(pos)
+	end := pos + span(s[pos:], charToken)
+	x.transportEnd = uint16(end)
+	if pos = afterWS(s, end); end == int(x.transport) || pos == end {
+		return valueError("no transport and sent-by")
 	}
-	v.Transport, s = s[:n], skipWS(s[n:])
 
-	var err error
-	if v.Host, v.Port, s, err = parseHostPort(s); err != nil {
-		return Via{}, err
+	hostEnd, port, n, err := scanHostPort(s[pos:])
+	if err != nil {
+		return err
 	}
-	if s != "" && s[0] != ';' {
+	x.host, x.hostEnd = uint16(pos), uint16(pos+hostEnd)
+	pos = afterWS(s, pos+n)
+	if pos < len(s) && s[pos] == ':' && port == 0 {
 		// White space may stand around the colon of the port, too.
-		if s = skipWS(s); s != "" && s[0] == ':' && v.Port == 0 {
-			if _, v.Port, s, err = parseHostPort("x:" + skipWS(s[1:])); err != nil {
-				return Via{}, err
-			}
-			s = skipWS(s)
+		pos = afterWS(s, pos+1)
+		if port, n, err = scanPort(s[pos:]); err != nil {
+			return err
 		}
+		pos = afterWS(s, pos+n)
 	}
-	v.Params, err = parseParams(s)
-	return v, err
+	x.port, x.params, x.end = uint16(port), uint16(pos), uint16(len(s))
+	return checkParams(s[pos:])
 }
 
 // AppendValue appends the value.

@@ -1,10 +1,5 @@
 package sip
 
-import (
-	"strconv"
-	"strings"
-)
-
 // Edit is one change that With makes. Every typed header field is an edit that
 // sets it: the first line of its name is replaced where it stands, further
 // ones are removed, and if there was none it is added at the end. Push, Pop,
@@ -26,10 +21,10 @@ func Add(h Edit) Edit { return edit{op: add, Edit: h} }
 
 // Pop removes the first value of a header field: the first of a comma list, or
 // a whole line.
-func Pop(name string) Edit { return edit{op: pop, Edit: Field{Name: name}} }
+func Pop(name string) Edit { return popEdit(name) }
 
 // Del removes every line of a header field.
-func Del(name string) Edit { return edit{op: del, Edit: Field{Name: name}} }
+func Del(name string) Edit { return delEdit(name) }
 
 // Body replaces the body and sets Content-Type and Content-Length. A body with
 // an empty Type is no body: it removes Content-Type.
@@ -69,17 +64,46 @@ type edit struct {
 	Edit
 }
 
+// The edits that write nothing are names.
+type popEdit string
+
+func (e popEdit) HeaderName() string          { return string(e) }
+func (e popEdit) AppendValue(b []byte) []byte { return b }
+
+type delEdit string
+
+func (e delEdit) HeaderName() string          { return string(e) }
+func (e delEdit) AppendValue(b []byte) []byte { return b }
+
 // NewRequest makes a request. It has a Content-Length and what the edits give
 // it; the layers below add Via, and whoever sends it must see to From, To,
 // Call-ID, CSeq and Max-Forwards (RFC 3261 section 8.1.1).
 //
 // Whether the request came out well is asked with Err, as for With.
 func NewRequest(method Method, uri URI, edits ...Edit) *Request {
+	r := new(Request)
+	start := requestLine(method, uri)
+	if err := r.startLine(start); err != nil {
+		return failedRequest(err)
+	}
+	w := newRewriter(nil)
+	w.insert(0, w.line("Content-Length", "0"))
+	if err := w.run(&r.message, start, edits); err != nil {
+		return failedRequest(err)
+	}
+	return r
+}
+
+// failedRequest is a request that could not be made at all.
+func failedRequest(err *SyntaxError) *Request {
+	return &Request{message: message{text: " ", body: 1, err: err}, uriEnd: 1}
+}
+
+func requestLine(method Method, uri URI) string {
 	b := append(make([]byte, 0, 128), method...)
 	b = append(b, ' ')
 	b = uri.appendTo(b)
-	b = append(b, " SIP/2.0"...)
-	return newRequest(string(b), nil, edits)
+	return string(append(b, " SIP/2.0"...))
 }
 
 // With returns a copy of the request with the edits made in order. Every byte
@@ -89,261 +113,68 @@ func NewRequest(method Method, uri URI, edits ...Edit) *Request {
 // or NUL, or a name that is no token, or a value that a parser of this package
 // refuses. The result is then a copy of r whose Err tells what was wrong.
 func (r *Request) With(edits ...Edit) *Request {
-	return newRequest(r.text[:r.head-2], &r.message, edits)
+	if r.err != nil {
+		return r
+	}
+	out := &Request{methodEnd: r.methodEnd, uriEnd: r.uriEnd, uri: r.uri}
+	w := newRewriter(&r.message)
+	w.keepAll()
+	if err := w.run(&out.message, r.text[:r.head-2], edits); err != nil {
+		return r.failed(err)
+	}
+	return out
 }
 
 // WithURI returns a copy of the request with another Request-URI.
 func (r *Request) WithURI(uri URI) *Request {
-	b := append(make([]byte, 0, 128), r.text[:r.methodEnd+1]...)
-	b = uri.appendTo(b)
-	b = append(b, " SIP/2.0"...)
-	return newRequest(string(b), &r.message, nil)
+	if r.err != nil {
+		return r
+	}
+	out := new(Request)
+	start := requestLine(r.Method(), uri)
+	if err := out.startLine(start); err != nil {
+		return r.failed(err)
+	}
+	w := newRewriter(&r.message)
+	w.keepAll()
+	if err := w.run(&out.message, start, nil); err != nil {
+		return r.failed(err)
+	}
+	return out
 }
 
-func newRequest(start string, from *message, edits []Edit) *Request {
-	_, msg, err := rewrite(start, from, edits)
-	if err == nil {
-		return msg.(*Request)
-	}
-	// What failed still answers every question without harm: as the message
-	// it was made from, or as a request that nobody would send.
-	if from == nil {
-		from, _, _ = index("INVALID sip:invalid.invalid SIP/2.0\r\nContent-Length: 0\r\n\r\n")
-	}
-	failed := new(Request)
-	failed.adopt(from, err)
-	method := strings.IndexByte(failed.text, ' ')
-	failed.methodEnd = uint16(method)
-	failed.uriEnd = uint16(method + 1 + strings.IndexByte(failed.text[method+1:], ' '))
-	return failed
+// failed returns a copy with an error. The index is shared, for it never
+// changes.
+func (r *Request) failed(err *SyntaxError) *Request {
+	out := *r
+	out.err = err
+	return &out
 }
 
 // With returns a copy of the response with the edits made in order, as With of
 // a request does.
 func (r *Response) With(edits ...Edit) *Response {
-	start := r.text[:r.head-2]
+	if r.err != nil {
+		return r
+	}
+	out := &Response{status: r.status}
+	w := newRewriter(&r.message)
+	w.keepAll()
+	if err := w.run(&out.message, statusLine(r.text[:r.head-2], r.status, edits), edits); err != nil {
+		failed := *r
+		failed.err = err
+		return &failed
+	}
+	return out
+}
+
+// statusLine returns the start line, with another reason phrase if one of the
+// edits sets it.
+func statusLine(start string, status Status, edits []Edit) string {
 	for _, e := range edits {
 		if p, ok := e.(ReasonPhrase); ok {
-			b := appendStatusLine(nil, r.status, string(p))
-			start = string(b[:len(b)-2])
+			start = string(appendStatusLine(nil, status, string(p)))
 		}
 	}
-	_, msg, err := rewrite(start, &r.message, edits)
-	if err == nil {
-		return msg.(*Response)
-	}
-	failed := &Response{status: r.status}
-	failed.adopt(&r.message, err)
-	return failed
-}
-
-// adopt makes m a copy of another message, with the first error of the two. The
-// index is shared, for it never changes.
-func (m *message) adopt(from *message, err error) {
-	if from.err != nil {
-		err = from.err
-	}
-	m.text, m.err, m.fields = from.text, err, from.fields
-	m.first, m.head, m.body, m.folded = from.first, from.head, from.body, from.folded
-}
-
-// line is a header line while a message is edited.
-type line struct {
-	text string // with its CRLF
-	id   headerID
-}
-
-func (l line) name() string {
-	name, _, _ := strings.Cut(l.text, ":")
-	return trimWS(name)
-}
-
-// rewriter edits the lines of a message.
-type rewriter struct {
-	lines []line
-	body  string
-	err   *SyntaxError
-}
-
-// rewrite makes the text of the edited message and indexes it.
-func rewrite(start string, from *message, edits []Edit) (*message, Message, error) {
-	var room [40]line
-	w := rewriter{lines: room[:0]}
-	if from == nil {
-		w.lines = append(w.lines, line{"Content-Length: 0\r\n", idContentLength})
-	} else {
-		if from.err != nil {
-			return nil, nil, from.err
-		}
-		w.body = from.Body()
-		for i := range from.fields {
-			end := int(from.body) - 2
-			if i+1 < len(from.fields) {
-				end = int(from.fields[i+1].name)
-			}
-			w.lines = append(w.lines, line{from.text[from.fields[i].name:end], from.fields[i].id})
-		}
-	}
-	for _, e := range edits {
-		w.apply(e)
-	}
-	if strings.ContainsAny(start, "\r\n\x00") {
-		w.err = fail(StatusBadRequest, "start line", 0, "CR, LF or NUL in an edit")
-	}
-	if w.err != nil {
-		return nil, nil, w.err
-	}
-
-	n := len(start) + 4 + len(w.body)
-	for _, l := range w.lines {
-		n += len(l.text)
-	}
-	var b strings.Builder
-	b.Grow(n)
-	b.WriteString(start)
-	b.WriteString("\r\n")
-	for _, l := range w.lines {
-		b.WriteString(l.text)
-	}
-	b.WriteString("\r\n")
-	b.WriteString(w.body)
-	m, msg, err := index(b.String())
-	if err == nil {
-		err = m.checkValues()
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return m, msg, nil
-}
-
-func (w *rewriter) apply(e Edit) {
-	op := set
-	if x, ok := e.(edit); ok {
-		op, e = x.op, x.Edit
-	}
-	switch h := e.(type) {
-	case ReasonPhrase:
-		return
-	case Body:
-		w.setBody(h)
-		return
-	}
-	name := e.HeaderName()
-	id := lookupHeader(name)
-	if !isToken(name) || len(name) > 255 {
-		w.err = fail(StatusBadRequest, strconv.Quote(name), 0, "header name is not a token")
-		return
-	}
-	first := w.find(id, name, 0)
-	switch op {
-	case set:
-		l := w.format(id, name, e)
-		if first < 0 {
-			w.insert(w.end(), l)
-			return
-		}
-		w.lines[first] = l
-		w.remove(id, name, first+1)
-	case push:
-		l := w.format(id, name, e)
-		if first < 0 {
-			for first = 0; id != idVia && first < len(w.lines) && w.lines[first].id == idVia; {
-				first++
-			}
-		}
-		w.insert(first, l)
-	case add:
-		l := w.format(id, name, e)
-		at := w.end()
-		for i := first; i >= 0; i = w.find(id, name, i+1) {
-			at = i + 1
-		}
-		w.insert(at, l)
-	case pop:
-		if first < 0 {
-			return
-		}
-		rest := ""
-		if k := lookupKind(id); k == list || k == tokens {
-			_, value, _ := strings.Cut(w.lines[first].text, ":")
-			_, rest = splitList(trimWS(value))
-		}
-		if rest == "" {
-			w.lines = append(w.lines[:first], w.lines[first+1:]...)
-			return
-		}
-		w.lines[first].text = w.lines[first].name() + ": " + rest + "\r\n"
-	case del:
-		w.remove(id, name, 0)
-	}
-}
-
-func (w *rewriter) setBody(h Body) {
-	w.body = h.Content
-	w.apply(ContentLength(len(h.Content)))
-	if h.Type == "" {
-		w.remove(idContentType, "", 0)
-		return
-	}
-	l := w.format(idContentType, "Content-Type", h)
-	if i := w.find(idContentType, "", 0); i >= 0 {
-		w.lines[i] = l
-		return
-	}
-	w.insert(w.find(idContentLength, "", 0), l)
-}
-
-// format writes a header line. It is the only place where text from outside
-// becomes part of a message, so it is where injection is refused.
-func (w *rewriter) format(id headerID, name string, e Edit) line {
-	var room [256]byte
-	b := append(room[:0], name...)
-	b = append(b, ": "...)
-	b = e.AppendValue(b)
-	for _, c := range b {
-		if c == '\r' || c == '\n' || c == 0 {
-			w.err = fail(StatusBadRequest, name, 0, "CR, LF or NUL in an edit")
-			return line{}
-		}
-	}
-	return line{string(append(b, "\r\n"...)), id}
-}
-
-func (w *rewriter) find(id headerID, name string, from int) int {
-	for i := from; i < len(w.lines); i++ {
-		if w.lines[i].id == id && (id != 0 || equalFold(w.lines[i].name(), name)) {
-			return i
-		}
-	}
-	return -1
-}
-
-func (w *rewriter) remove(id headerID, name string, from int) {
-	for i := w.find(id, name, from); i >= 0; i = w.find(id, name, i) {
-		w.lines = append(w.lines[:i], w.lines[i+1:]...)
-	}
-}
-
-func (w *rewriter) insert(at int, l line) {
-	w.lines = append(w.lines, line{})
-	copy(w.lines[at+1:], w.lines[at:])
-	w.lines[at] = l
-}
-
-// end is where a new header field goes: to the end, but before a last
-// Content-Type and Content-Length, where a reader looks for them.
-func (w *rewriter) end() int {
-	at := len(w.lines)
-	for at > 0 && (w.lines[at-1].id == idContentLength || w.lines[at-1].id == idContentType) {
-		at--
-	}
-	return at
-}
-
-func appendField(b []byte, name, value string) []byte {
-	b = append(b, name...)
-	b = append(b, ": "...)
-	b = append(b, value...)
-	return append(b, "\r\n"...)
+	return start
 }

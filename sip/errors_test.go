@@ -1,0 +1,130 @@
+package sip
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func syntaxError(t *testing.T, text string) *SyntaxError {
+	t.Helper()
+	_, err := Parse(text)
+	var e *SyntaxError
+	if !errors.As(err, &e) {
+		t.Fatalf("Parse() = %v, want a syntax error", err)
+	}
+	return e
+}
+
+// A broken Max-Forwards: the sender learns which field it was, and gets a
+// response that it can match.
+func TestSyntaxErrorReply(t *testing.T) {
+	e := syntaxError(t, "OPTIONS sip:bob@example.com SIP/2.0\r\n"+
+		"v: SIP/2.0/UDP a.example;branch=z9hG4bK1,\r\n SIP/2.0/UDP b.example;branch=z9hG4bK2\r\n"+
+		"Via: SIP/2.0/UDP c.example\r\n"+
+		"f: <sip:alice@example.com>\r\n ;tag=1\r\n"+
+		"t: <sip:bob@example.com>\r\n"+
+		"i: 1@a.example\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 300\r\nSubject: x\r\n\r\n")
+	resp := e.Reply()
+	if resp == nil {
+		t.Fatal("Reply() = nil")
+	}
+	tag := resp.To().Tag()
+	want := "SIP/2.0 400 Bad Max-Forwards\r\n" +
+		"Via: SIP/2.0/UDP a.example;branch=z9hG4bK1, SIP/2.0/UDP b.example;branch=z9hG4bK2\r\n" +
+		"Via: SIP/2.0/UDP c.example\r\n" +
+		"From: <sip:alice@example.com> ;tag=1\r\n" +
+		"To: <sip:bob@example.com>;tag=" + tag + "\r\n" +
+		"Call-ID: 1@a.example\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+	if resp.String() != want || tag == "" {
+		t.Errorf("Reply() =\n%s\nwant\n%s", resp, want)
+	}
+	if _, err := Parse(resp.String()); err != nil {
+		t.Errorf("the reply does not parse: %v", err)
+	}
+	if resp.Via().Branch() != "z9hG4bK1" || resp.From().Tag() != "1" || resp.CSeq().Method != OPTIONS {
+		t.Errorf("getters of the reply: %v, %v, %v", resp.Via(), resp.From(), resp.CSeq())
+	}
+}
+
+// What nobody may answer, and what nobody could.
+func TestSyntaxErrorNoReply(t *testing.T) {
+	for _, text := range []string{
+		"",
+		"x",
+		strings.ReplaceAll(tweak("Max-Forwards", "Max-Forwards: 300"), "OPTIONS", "ACK"),
+		tweak("OPTIONS", "SIP/2.0 200 OK", "Max-Forwards: 300"),
+		tweak("OPTIONS", "SIP/2.0 999 OK"),
+		tweak("OPTIONS", "sip/2.0 999 OK"),
+		tweak("Via"),
+		tweak("Via", "Via: SIP/2.0/UDP"),
+		tweak("Via", "Via: SIP/2.0/UDP a.example;branch=z9hG4bK1\x00", "Max-Forwards: 300"),
+		tweak("Via", "Via: SIP/2.0/UDP a.example;branch=\n z9hG4bK1"),
+		tweak("Via", "Via: SIP/2.0/UDP a.example;branch=z9hG4bK1\r"),
+		strings.ReplaceAll(tweak(""), "\r\n", "\n"),
+	} {
+		if resp := syntaxError(t, text).Reply(); resp != nil {
+			t.Errorf("a reply to\n%q\nis\n%q", text, resp)
+		}
+	}
+}
+
+// Nothing that a field holds becomes a line of the reply.
+func TestSyntaxErrorReplySmugglesNothing(t *testing.T) {
+	for _, line := range []string{
+		"Subject: x\r\n Via: SIP/2.0/UDP evil.example",
+		"Subject:\r\n\tRoute: <sip:evil.example>\r\n To: <sip:evil.example>",
+		"X: a\nVia: SIP/2.0/UDP evil.example",
+		"X: a\rVia: SIP/2.0/UDP evil.example",
+		"Contact: a\nRecord-Route: <sip:evil.example>",
+		"Call-ID: x\nVia: SIP/2.0/UDP evil.example",
+		"From: x\rVia: SIP/2.0/UDP evil.example",
+		"Via : SIP/2.0/UDP b.example;x=\"\nevil.example\"",
+	} {
+		resp := syntaxError(t, tweak("Max-Forwards", line, "Max-Forwards: 300")).Reply()
+		if resp == nil {
+			continue
+		}
+		for f := range resp.Fields() {
+			if strings.Contains(f.Value, "evil") || f.Name == "Route" {
+				t.Errorf("%q became %s: %q", line, f.Name, f.Value)
+			}
+		}
+	}
+}
+
+// Over a limit the answer says which.
+func TestSyntaxErrorReplyStatus(t *testing.T) {
+	for _, h := range []struct {
+		text, want string
+	}{
+		{tweak("OPTIONS", "OPTIONS sip:bob@example.com SIP/7.0"), "505 Version Not Supported"},
+		{tweak("OPTIONS", "OPTIONS sip:"+strings.Repeat("b", 40000)+" SIP/2.0"), "414 Request-URI Too Long"},
+		{tweak("", "Subject: "+strings.Repeat("s", 66000)), "513 Message Too Large"},
+		{tweak("OPTIONS", "OPTIONS <sip:bob@example.com> SIP/2.0"), "400 Bad Request-URI"},
+		{tweak("From", "From: \"<sip:a.example>"), "400 Bad From"},
+		{tweak("Call-ID"), "400 Bad Call-ID"},
+		{tweak("", "no colon"), "400 Bad header section"},
+	} {
+		resp := syntaxError(t, h.text).Reply()
+		if resp == nil || !strings.HasPrefix(resp.String(), "SIP/2.0 "+h.want+"\r\n") {
+			t.Errorf("Reply() = %v, want %s", resp, h.want)
+		}
+	}
+}
+
+// A field that only Get looks at can be answered, too.
+func TestGetErrorReply(t *testing.T) {
+	_, err := Get[Contact](mustParse(t, tweak("", "Contact: <sip:>")))
+	var e *SyntaxError
+	if !errors.As(err, &e) || e.Where != "Contact" {
+		t.Fatalf("Get() = %v, want an error of Contact", err)
+	}
+	if resp := e.Reply(); resp == nil || resp.ReasonPhrase() != "Bad Contact" {
+		t.Errorf("Reply() = %v", resp)
+	}
+	_, err = Get[Contact](mustParse(t, tweak("OPTIONS", "SIP/2.0 200 OK", "Contact: <sip:>")))
+	if !errors.As(err, &e) || e.Status != 0 || e.Reply() != nil {
+		t.Errorf("Get() of a response = %v with status %d, want one without", err, e.Status)
+	}
+}

@@ -1,0 +1,122 @@
+package sip_test
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/goparley/parley/sip"
+)
+
+const invite = "INVITE sip:bob@example.com SIP/2.0\r\n" +
+	"Via: SIP/2.0/UDP pc33.example.org;branch=z9hG4bK776asdhds\r\n" +
+	"Max-Forwards: 70\r\n" +
+	"From: Alice <sip:alice@example.org>;tag=1928301774\r\n" +
+	"To: Bob <sip:bob@example.com>\r\n" +
+	"Call-ID: a84b4c76e66710@pc33.example.org\r\n" +
+	"CSeq: 314159 INVITE\r\n" +
+	"Contact: <sip:alice@pc33.example.org>\r\n" +
+	"Session-Expires: 1800;refresher=uac\r\n" +
+	"Content-Length: 0\r\n\r\n"
+
+func ExampleParse() {
+	msg, err := sip.Parse(invite)
+	if err != nil {
+		fmt.Println(err) // a *sip.SyntaxError: its Reply is what to answer
+		return
+	}
+	switch m := msg.(type) {
+	case *sip.Request:
+		fmt.Println(m.Method(), m.URI())
+		fmt.Println("from", m.From().URI, "tag", m.From().Tag())
+		fmt.Println("sent by", m.Via().SentBy())
+	case *sip.Response:
+		fmt.Println(m.Status())
+	}
+	contact, err := sip.Get[sip.Contact](msg)
+	fmt.Println("contact", contact.URI, err)
+	_, err = sip.Get[sip.Route](msg)
+	fmt.Println("route:", err)
+	// Output:
+	// INVITE sip:bob@example.com
+	// from sip:alice@example.org tag 1928301774
+	// sent by pc33.example.org
+	// contact sip:alice@pc33.example.org <nil>
+	// route: sip: no such header field
+}
+
+// MinSE is the Min-SE header field of RFC 4028, which is not in the package. The
+// two methods make Get and All read it, a third one lets With write it.
+type MinSE int
+
+func (MinSE) HeaderName() string { return "Min-SE" }
+
+func (MinSE) ParseValue(s string) (MinSE, error) {
+	seconds, err := strconv.Atoi(s)
+	return MinSE(seconds), err
+}
+
+func (m MinSE) AppendValue(b []byte) []byte { return strconv.AppendInt(b, int64(m), 10) }
+
+func ExampleGet() {
+	msg, err := sip.Parse(invite)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	req := msg.(*sip.Request).With(MinSE(90))
+	least, err := sip.Get[MinSE](req)
+	fmt.Println(int(least), err)
+	// Output: 90 <nil>
+}
+
+// A proxy forwards a request (RFC 3261 section 16.6).
+func ExampleRequest_With() {
+	msg, err := sip.Parse(invite)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	req := msg.(*sip.Request)
+	self := sip.URI{Scheme: "sip", Host: "p1.example.com", Params: ";lr"}
+	out := req.With(
+		sip.MaxForwards(req.MaxForwards()-1),
+		sip.Push(sip.RecordRoute{URI: self}),
+		sip.Push(sip.Via{Transport: "UDP", Host: "p1.example.com", Params: ";branch=z9hG4bK4b43c2ff8.1"}),
+	)
+	fmt.Println(out.Err())
+	for f := range out.Fields() {
+		fmt.Printf("%s: %s\n", f.Name, f.Value)
+	}
+	// Output:
+	// <nil>
+	// Via: SIP/2.0/UDP p1.example.com;branch=z9hG4bK4b43c2ff8.1
+	// Via: SIP/2.0/UDP pc33.example.org;branch=z9hG4bK776asdhds
+	// Record-Route: <sip:p1.example.com;lr>
+	// Max-Forwards: 69
+	// From: Alice <sip:alice@example.org>;tag=1928301774
+	// To: Bob <sip:bob@example.com>
+	// Call-ID: a84b4c76e66710@pc33.example.org
+	// CSeq: 314159 INVITE
+	// Contact: <sip:alice@pc33.example.org>
+	// Session-Expires: 1800;refresher=uac
+	// Content-Length: 0
+}
+
+func ExampleParseURI() {
+	uri, err := sip.ParseURI("sips:alice%20b@Example.com:5071;transport=tcp?Subject=lunch%3F")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	transport, _ := uri.Params.Get("transport")
+	fmt.Println(uri.Username(), "at", uri.Host, uri.Port, "over", transport)
+	for name, value := range uri.Header() {
+		fmt.Println(name, "=", value)
+	}
+	other, _ := sip.ParseURI("sips:alice%20b@example.COM:5071;Transport=TCP?subject=lunch%3f")
+	fmt.Println(uri.Equal(other))
+	// Output:
+	// alice b at Example.com 5071 over tcp
+	// Subject = lunch?
+	// true
+}

@@ -1,0 +1,238 @@
+package sip
+
+import (
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// seeds adds every message of testdata.
+func seeds(f *testing.F) {
+	files, err := filepath.Glob(filepath.Join("testdata", "*", "*.[sd][ia][pt]"))
+	if err != nil || len(files) < 200 {
+		f.Fatalf("%d seeds, %v", len(files), err)
+	}
+	for _, file := range files {
+		f.Add(readFile(f, strings.TrimPrefix(filepath.ToSlash(file), "testdata/")))
+	}
+	f.Add(tweak("From", "From: \"a\\\x00\" <sip:a.example>\r\n ;tag=\"x\r\n y\""))
+}
+
+// FuzzParse reads all there is in a message, and edits it: what With writes is
+// what was asked for, and the bytes that it was not to touch are the same.
+func FuzzParse(f *testing.F) {
+	seeds(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := Parse(text)
+		if err != nil {
+			replySafe(t, err)
+			return
+		}
+		if !strings.Contains(text, m.String()) {
+			t.Fatal("the message is not part of its text")
+		}
+		readAll(m)
+		if again := mustParse(t, m.String()); !sameFields(again, m) {
+			t.Fatal("the text of a message parses to another message")
+		}
+		if req, ok := m.(*Request); ok {
+			for _, status := range []Status{100, 180, 200, 404} {
+				resp := req.Reply(status)
+				if resp.Err() != nil {
+					continue // a single line of 64 kB
+				}
+				if again := mustParse(t, resp.String()); !sameFields(again, resp) || again.Via() != req.Via() || again.From() != req.From() || again.CSeq() != req.CSeq() {
+					t.Fatalf("Reply(%d) =\n%q", status, resp)
+				}
+			}
+		}
+
+		via := Via{Transport: "TCP", Host: "p.example", Port: 5070, Params: ";branch=z9hG4bKp"}
+		route := Route{URI: URI{Scheme: "sip", Host: "r.example", Params: ";lr"}}
+		edits := []Edit{MaxForwards(17), Push(via), Pop("Via"), Push(via), Push(route), Del("Subject"),
+			Field{"X-Fuzz", "1"}, Body{"text/plain", "hello"}}
+		if _, ok := m.(*Request); ok {
+			edits = append(edits, ReasonPhrase("of no use"))
+		}
+		out := with(m, edits...)
+		if out.Err() != nil {
+			return
+		}
+		if again := mustParse(t, out.String()); !sameFields(again, out) {
+			t.Fatalf("With() wrote what parses to something else:\n%q", out)
+		}
+		first, err := Get[Route](out)
+		if err != nil || first != route || out.Via() != via || out.Body() != "hello" {
+			t.Fatalf("With() wrote\n%q", out)
+		}
+		if _, ok := out.Value("s"); ok {
+			t.Fatalf("Subject is still in\n%q", out)
+		}
+		for f := range out.Fields() {
+			switch lookupHeader(f.Name) {
+			case idMaxForwards, idVia, idRoute, idContentType, idContentLength:
+			case 0:
+				if equalFold(f.Name, "X-Fuzz") {
+					continue
+				}
+				fallthrough
+			default:
+				if !strings.Contains(text, f.Name) {
+					t.Fatalf("%s is from nowhere", f.Name)
+				}
+			}
+		}
+		if same := with(m); same.String() != m.String() {
+			t.Fatalf("With() without edits wrote\n%q\nfor\n%q", same, m)
+		}
+	})
+}
+
+// replySafe looks at the answer to a malformed request.
+func replySafe(t *testing.T, err error) {
+	e := err.(*SyntaxError)
+	resp := e.Reply()
+	if resp == nil {
+		return
+	}
+	if strings.HasPrefix(e.text, "ACK ") || e.Status == 0 || resp.Err() != nil {
+		t.Fatalf("Reply() to %q = %v", e.text, resp)
+	}
+	for f := range resp.Fields() {
+		switch lookupHeader(f.Name) {
+		case idVia, idFrom, idTo, idCallID, idCSeq, idContentLength:
+		default:
+			t.Fatalf("%s in a reply", f.Name)
+		}
+	}
+	if resp.Via().Host == "" {
+		t.Fatal("a reply that finds no way back")
+	}
+	readAll(resp)
+	// It parses, unless the request lacked or broke what a reply repeats.
+	if _, err := Parse(resp.String()); err != nil {
+		switch where := err.(*SyntaxError).Where; where {
+		case "From", "To", "Call-ID", "CSeq":
+		default:
+			t.Fatalf("the reply is broken in %s: %v\n%q", where, err, resp)
+		}
+	}
+}
+
+// FuzzReader cuts a stream in two ways. Both say the same.
+func FuzzReader(f *testing.F) {
+	for _, name := range []string{"invite.sip", "ok.sip"} {
+		msg := readFile(f, "messages/"+name)
+		f.Add(msg + "\r\n\r\n" + msg + "\r\n")
+	}
+	f.Add(framed(1, "a") + tweak("Content-Length") + framed(2, ""))
+	f.Fuzz(func(t *testing.T, stream string) {
+		whole, errWhole := collect(NewReader(strings.NewReader(stream), nil))
+		bytes, errBytes := collect(NewReader(iotest.OneByteReader(strings.NewReader(stream)), nil))
+		if strings.Join(whole, "|") != strings.Join(bytes, "|") || errWhole.Error() != errBytes.Error() {
+			t.Fatalf("at once %d messages and %v, by bytes %d and %v", len(whole), errWhole, len(bytes), errBytes)
+		}
+		if errWhole != io.EOF && errWhole != io.ErrUnexpectedEOF && !errors.Is(errWhole, ErrFraming) {
+			t.Fatal(errWhole)
+		}
+	})
+}
+
+// FuzzURI writes a URI and reads it again.
+func FuzzURI(f *testing.F) {
+	for _, s := range []string{"sip:alice:pw@[2001:db8::1]:5070;lr;a=%20b?c=d&e=", "tel:+1-2;ext=3", "urn:a:b", "SIPS:%61@B.example", "x:%41%zz", "sip:a;%6C%72;n%61=%25%34@h"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := ParseURI(s)
+		if err != nil {
+			return
+		}
+		again, err := ParseURI(u.String())
+		if err != nil || again != u || !u.Equal(u) || !u.Equal(again) {
+			t.Fatalf("%q is %#v; %q is %#v, %v", s, u, u.String(), again, err)
+		}
+		if strings.ContainsAny(u.String(), "\r\n\x00 <>\"") {
+			t.Fatalf("%q can break out of a field", u.String())
+		}
+		u.Username()
+		u.HostPort()
+		for range u.Header() {
+		}
+		u.Params.With("lr", "").Without("a").Has("lr")
+	})
+}
+
+// FuzzHeaders gives one value to every type, and what is read is written and
+// read again as the same.
+func FuzzHeaders(f *testing.F) {
+	for _, s := range []string{
+		`"A \"B\"" <sip:a@b;lr>;tag=1;x="y;z"`, "SIP / 2.0 / UDP [::1] : 5060 ;branch = z", "70", "1 INVITE", "a, b ,,c",
+		`Digest realm="a, b", qop="auth,auth-int", nc=1`, "18 (x (y) \\)) ;duration=1", "text/plain ; charset=utf-8", "*", "sip:a;b=c",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if strings.ContainsAny(value, "\r\n") || value != trimWS(value) {
+			return // ParseValue gets neither folds nor white space around the value
+		}
+		round[Via](t, value)
+		round[From](t, value)
+		round[Contact](t, value)
+		round[Route](t, value)
+		round[CSeq](t, value)
+		round[CallID](t, value)
+		round[MaxForwards](t, value)
+		round[Expires](t, value)
+		round[RetryAfter](t, value)
+		round[ContentType](t, value)
+		round[UserAgent](t, value)
+		round[WWWAuthenticate](t, value)
+		roundList[Allow](t, value)
+		roundList[Supported](t, value)
+		first, rest := splitList(value)
+		if len(first)+len(rest) > len(value) {
+			t.Fatalf("splitList(%q) = %q, %q", value, first, rest)
+		}
+	})
+}
+
+type value[H any] interface {
+	Parser[H]
+	Edit
+	comparable
+}
+
+func round[H value[H]](t *testing.T, s string) {
+	var zero H
+	h, err := zero.ParseValue(s)
+	if err != nil {
+		if h != zero {
+			t.Fatalf("%T: %v with the error %v", zero, h, err)
+		}
+		return
+	}
+	written := string(h.AppendValue(nil))
+	if again, err := zero.ParseValue(written); err != nil || again != h {
+		t.Fatalf("%T: %q is %#v; %q is %#v, %v", zero, s, h, written, again, err)
+	}
+}
+
+func roundList[H interface {
+	Parser[H]
+	Edit
+}](t *testing.T, s string) {
+	var zero H
+	h, err := zero.ParseValue(s)
+	if err != nil {
+		return
+	}
+	written := string(h.AppendValue(nil))
+	again, err := zero.ParseValue(written)
+	if err != nil || string(again.AppendValue(nil)) != written {
+		t.Fatalf("%T: %q is %v; %q is %v, %v", zero, s, h, written, again, err)
+	}
+}

@@ -1,0 +1,315 @@
+package sip
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// rewriter makes the text of a message from the lines of another one and from
+// new ones, and its index with it: lines that stay were indexed before.
+type rewriter struct {
+	from    *message // where the lines that stay are; nil for none
+	lines   []line
+	fresh   []byte       // the text of new lines
+	text    []byte       // the text of the whole message
+	touched [numHot]bool // header fields that edits may have changed
+	body    string
+	err     *SyntaxError
+}
+
+// line is a header line of the message that is made. Offsets are into the text
+// of the old message, or into that of new lines.
+type line struct {
+	start, value, end int32 // as in field
+	next              int32 // past the CRLF
+	id                headerID
+	fresh             bool // it is in the text of new lines
+}
+
+// rewriters keeps the memory that every rewriter needs and no message holds on
+// to.
+var rewriters = sync.Pool{New: func() any { return new(rewriter) }}
+
+func newRewriter(from *message) *rewriter {
+	w := rewriters.Get().(*rewriter)
+	w.from = from
+	return w
+}
+
+// free gives the rewriter back, unless one large message made it large.
+func (w *rewriter) free() {
+	const usual = 16384
+	if cap(w.fresh) <= usual && cap(w.text) <= usual {
+		*w = rewriter{lines: w.lines[:0], fresh: w.fresh[:0], text: w.text[:0]}
+		rewriters.Put(w)
+	}
+}
+
+// keepAll takes over all lines and the body of the old message.
+func (w *rewriter) keepAll() {
+	w.body = w.from.Body()
+	for i := range w.from.fields {
+		w.keep(i)
+	}
+}
+
+// keep takes over line i of the old message.
+func (w *rewriter) keep(i int) {
+	f := &w.from.fields[i]
+	next := int32(w.from.body) - 2
+	if i+1 < len(w.from.fields) {
+		next = int32(w.from.fields[i+1].name)
+	}
+	w.lines = append(w.lines, line{int32(f.name), int32(f.value), int32(f.end), next, f.id, false})
+}
+
+// run makes the edits and then the message, and frees the rewriter.
+func (w *rewriter) run(m *message, start string, edits []Edit) *SyntaxError {
+	defer w.free()
+	for _, e := range edits {
+		w.apply(e)
+	}
+	if w.err != nil {
+		return w.err
+	}
+	if strings.ContainsAny(start, "\r\n\x00") {
+		return fail(StatusBadRequest, "start line", 0, "CR, LF or NUL in an edit")
+	}
+	return w.write(m, start)
+}
+
+// write makes the text and the index.
+func (w *rewriter) write(m *message, start string) *SyntaxError {
+	size := len(start) + 4
+	for i := range w.lines {
+		size += int(w.lines[i].next - w.lines[i].start)
+	}
+	switch {
+	case size > maxHead:
+		return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+	case len(w.lines) > maxFields:
+		return fail(StatusBadRequest, "header section", 0, "too many header fields")
+	}
+	m.head, m.body = uint16(len(start)+2), uint16(size)
+	m.fields = m.inline[:0]
+	if len(w.lines) > maxInline {
+		m.fields = make([]field, 0, len(w.lines))
+	}
+	if w.from != nil {
+		m.folded = w.from.folded
+		m.cseq, m.via, m.from, m.to = w.from.cseq, w.from.via, w.from.from, w.from.to
+	}
+
+	b := append(w.text, start...)
+	b = append(b, "\r\n"...)
+	for i := range w.lines {
+		l := &w.lines[i]
+		shift := int32(len(b)) - l.start
+		if l.fresh {
+			b = append(b, w.fresh[l.start:l.next]...)
+		} else {
+			b = append(b, w.from.text[l.start:l.next]...)
+		}
+		if err := m.add(field{uint16(l.start + shift), uint16(l.value + shift), uint16(l.end + shift), l.id}); err != nil {
+			return err
+		}
+	}
+	b = append(b, "\r\n"...)
+	b = append(b, w.body...)
+	w.text = b
+	m.text = string(b)
+
+	for id := idVia; id <= idMaxForwards; id++ {
+		if w.touched[id] {
+			if err := m.checkValue(id); err != nil {
+				return err
+			}
+		}
+	}
+	if w.touched[idContentLength] {
+		return m.cut()
+	}
+	return nil
+}
+
+func (w *rewriter) apply(e Edit) {
+	op := set
+	switch x := e.(type) {
+	case edit:
+		op, e = x.op, x.Edit
+	case popEdit:
+		op = pop
+	case delEdit:
+		op = del
+	}
+	switch h := e.(type) {
+	case ReasonPhrase:
+		return
+	case Body:
+		w.setBody(h)
+		return
+	}
+	name := e.HeaderName()
+	id := lookupHeader(name)
+	if !isToken(name) || len(name) > 255 {
+		w.err = fail(StatusBadRequest, strconv.Quote(name), 0, "header name is not a token")
+		return
+	}
+	if id < numHot {
+		w.touched[id] = true
+	}
+	first := w.find(id, name, 0)
+	switch op {
+	case set:
+		l := w.format(id, name, e)
+		if first < 0 {
+			w.insert(w.end(), l)
+			return
+		}
+		w.lines[first] = l
+		w.remove(id, name, first+1)
+	case push:
+		l := w.format(id, name, e)
+		if first < 0 {
+			for first = 0; id != idVia && first < len(w.lines) && w.lines[first].id == idVia; {
+				first++
+			}
+		}
+		w.insert(first, l)
+	case add:
+		l := w.format(id, name, e)
+		at := w.end()
+		for i := first; i >= 0; i = w.find(id, name, i+1) {
+			at = i + 1
+		}
+		w.insert(at, l)
+	case pop:
+		if first < 0 {
+			return
+		}
+		rest := ""
+		if k := lookupKind(id); k == list || k == tokens {
+			_, rest = splitList(w.value(first))
+		}
+		if rest == "" {
+			w.lines = append(w.lines[:first], w.lines[first+1:]...)
+			return
+		}
+		w.lines[first] = w.line(w.name(first), rest)
+	case del:
+		w.remove(id, name, 0)
+	}
+}
+
+func (w *rewriter) setBody(h Body) {
+	w.body = h.Content
+	w.apply(ContentLength(len(h.Content)))
+	if h.Type == "" {
+		w.remove(idContentType, "", 0)
+		return
+	}
+	l := w.format(idContentType, "Content-Type", h)
+	if i := w.find(idContentType, "", 0); i >= 0 {
+		w.lines[i] = l
+		return
+	}
+	w.insert(w.find(idContentLength, "", 0), l)
+}
+
+// format writes a header line for an edit. It is the only place where text from
+// outside becomes part of a message, so it is where injection is refused.
+func (w *rewriter) format(id headerID, name string, e Edit) line {
+	b := w.fresh
+	start := len(b)
+	b = append(b, name...)
+	b = append(b, ": "...)
+	value := len(b)
+	if b = e.AppendValue(b); len(b) < value {
+		w.err = fail(StatusBadRequest, name, 0, "AppendValue took text away")
+		return line{}
+	}
+	for _, c := range b[value:] {
+		if c == '\r' || c == '\n' || c == 0 {
+			w.err = fail(StatusBadRequest, name, 0, "CR, LF or NUL in an edit")
+			return line{}
+		}
+	}
+	return w.finish(b, start, value, id)
+}
+
+// line writes a header line of text that is already known to be good.
+func (w *rewriter) line(name string, value ...string) line {
+	b := w.fresh
+	start := len(b)
+	b = append(b, name...)
+	b = append(b, ": "...)
+	at := len(b)
+	for _, v := range value {
+		b = append(b, v...)
+	}
+	return w.finish(b, start, at, lookupHeader(name))
+}
+
+// finish ends the line that was begun in the text of new lines.
+func (w *rewriter) finish(b []byte, start, value int, id headerID) line {
+	end := len(b)
+	for value < end && isWS(b[value]) {
+		value++
+	}
+	for value < end && isWS(b[end-1]) {
+		end--
+	}
+	w.fresh = append(b, "\r\n"...)
+	if len(w.fresh) > 4*maxHead {
+		w.err = fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+		return line{}
+	}
+	return line{int32(start), int32(value), int32(end), int32(len(w.fresh)), id, true}
+}
+
+// part returns part of line i.
+func (w *rewriter) part(i int, from, to int32) string {
+	if w.lines[i].fresh {
+		return string(w.fresh[from:to])
+	}
+	return w.from.text[from:to]
+}
+
+func (w *rewriter) value(i int) string { return w.part(i, w.lines[i].value, w.lines[i].end) }
+
+func (w *rewriter) name(i int) string {
+	text := w.part(i, w.lines[i].start, w.lines[i].value)
+	return text[:span(text, charToken)]
+}
+
+func (w *rewriter) find(id headerID, name string, from int) int {
+	for i := from; i < len(w.lines); i++ {
+		if w.lines[i].id == id && (id != 0 || equalFold(w.name(i), name)) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (w *rewriter) remove(id headerID, name string, from int) {
+	for i := w.find(id, name, from); i >= 0; i = w.find(id, name, i) {
+		w.lines = append(w.lines[:i], w.lines[i+1:]...)
+	}
+}
+
+func (w *rewriter) insert(at int, l line) {
+	w.lines = append(w.lines, line{})
+	copy(w.lines[at+1:], w.lines[at:])
+	w.lines[at] = l
+}
+
+// end is where a new header field goes: to the end, but before a last
+// Content-Type and Content-Length, where a reader looks for them.
+func (w *rewriter) end() int {
+	at := len(w.lines)
+	for at > 0 && (w.lines[at-1].id == idContentLength || w.lines[at-1].id == idContentType) {
+		at--
+	}
+	return at
+}

@@ -1,0 +1,263 @@
+package sip
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// uriSpan says where the parts of a URI are in its text. Scanning a URI checks
+// it and comes to this; a message keeps the spans of what is read most, so that
+// its getters need not scan again.
+type uriSpan struct {
+	scheme  uriScheme
+	colon   uint16 // after the scheme
+	userEnd uint16 // past the user part
+	host    uint16 // past the "@", if there is one
+	hostEnd uint16
+	port    uint16
+	params  uint16 // the first ";"
+	headers uint16 // the "?"
+}
+
+type uriScheme uint8
+
+const (
+	schemeNone uriScheme = iota // nothing was scanned
+	schemeSIP
+	schemeSIPS
+	schemeTel
+	schemeOther
+)
+
+// fill sets u, which is zero, to the URI whose spans these are.
+func (x *uriSpan) fill(u *URI, s string) {
+	switch x.scheme {
+	case schemeNone:
+		return
+	case schemeSIP:
+		u.Scheme = "sip"
+	case schemeSIPS:
+		u.Scheme = "sips"
+	case schemeTel:
+		u.Scheme = "tel"
+	case schemeOther:
+		u.Scheme, u.Opaque = strings.ToLower(s[:x.colon]), s[x.colon+1:]
+		return
+	}
+	u.User = s[x.colon+1 : x.userEnd]
+	if x.userEnd+1 < x.host {
+		u.Password = s[x.userEnd+1 : x.host-1]
+	}
+	u.Host = s[x.host:x.hostEnd]
+	u.Port = int(x.port)
+	if x.params < x.headers {
+		u.Params = Params(normalEscapes(s[x.params:x.headers]))
+	}
+	if int(x.headers) < len(s) {
+		u.Headers = s[x.headers+1:]
+	}
+}
+
+// scan finds the parts of s and checks their characters (RFC 3261 section
+// 25.1, SIP-URI and absoluteURI).
+func (x *uriSpan) scan(s string) error {
+	// Nearly every URI is one of the first two.
+	switch {
+	case len(s) > maxHead:
+		return valueError("URI is too long")
+	case strings.HasPrefix(s, "sip:"):
+		x.scheme, x.colon = schemeSIP, 3
+	case strings.HasPrefix(s, "sips:"):
+		x.scheme, x.colon = schemeSIPS, 4
+	default:
+		colon := strings.IndexByte(s, ':')
+		if colon <= 0 || !isAlpha(s[0]) || span(s[:colon], charScheme) < colon {
+			return valueError("URI without a scheme")
+		}
+		x.colon = uint16(colon)
+		switch scheme := s[:colon]; {
+		case equalFold(scheme, "sip"):
+			x.scheme = schemeSIP
+		case equalFold(scheme, "sips"):
+			x.scheme = schemeSIPS
+		case equalFold(scheme, "tel"):
+			return x.scanTel(s)
+		default:
+			x.scheme = schemeOther
+			if opaque := s[colon+1:]; opaque == "" || spanEscaped(opaque, charURI) < len(opaque) {
+				return valueError("bad character in URI")
+			}
+			return nil
+		}
+	}
+
+	pos := int(x.colon) + 1
+	x.userEnd = uint16(pos)
+	// "@" stands nowhere else without an escape.
+	if at := strings.IndexByte(s[pos:], '@'); at >= 0 {
+		at += pos
+		n := spanEscaped(s[pos:at], charUser)
+		if n == 0 {
+			return valueError("bad user part of URI")
+		}
+		pos += n
+		x.userEnd = uint16(pos)
+		if pos < at {
+			if s[pos] != ':' {
+				return valueError("bad user part of URI")
+			}
+			if pos++; spanEscaped(s[pos:at], charUser) < at-pos {
+				return valueError("bad character in password of URI")
+			}
+		}
+		pos = at + 1
+	}
+	x.host = uint16(pos)
+	end, port, n, err := scanHostPort(s[pos:])
+	if err != nil {
+		return err
+	}
+	x.hostEnd, x.port = uint16(pos+end), uint16(port)
+	pos += n
+	x.params = uint16(pos)
+	if n, err = scanURIParams(s[pos:]); err != nil {
+		return err
+	}
+	pos += n
+	x.headers = uint16(pos)
+	if pos < len(s) && s[pos] == '?' {
+		return checkURIHeaders(s[pos+1:])
+	}
+	if pos < len(s) {
+		return valueError("bad character in URI")
+	}
+	return nil
+}
+
+// scanHostPort finds host [":" port] at the start of s: where the host ends,
+// what the port is, 0 if there is none, and how long both are.
+func scanHostPort(s string) (hostEnd, port, n int, err error) {
+	if s != "" && s[0] == '[' {
+		end := strings.IndexByte(s, ']')
+		if end < 0 {
+			return 0, 0, 0, valueError("IPv6 address without closing bracket")
+		}
+		if _, ok := parseIPv6(s[1:end]); !ok {
+			return 0, 0, 0, valueError("bad IPv6 address")
+		}
+		hostEnd = end + 1
+	} else if hostEnd = span(s, charHost); hostEnd == 0 {
+		return 0, 0, 0, valueError("no host")
+	}
+	if hostEnd == len(s) || s[hostEnd] != ':' {
+		return hostEnd, 0, hostEnd, nil
+	}
+	port, n, err = scanPort(s[hostEnd+1:])
+	return hostEnd, port, hostEnd + 1 + n, err
+}
+
+// scanPort reads the digits of a port at the start of s.
+func scanPort(s string) (port, n int, err error) {
+	for n < len(s) && isDigit(s[n]) && port <= 65535 {
+		port = port*10 + int(s[n]-'0')
+		n++
+	}
+	if port == 0 || port > 65535 {
+		return 0, 0, valueError("port is not 1 to 65535")
+	}
+	return port, n, nil
+}
+
+// parseIPv6 reads an IPv6 address without its brackets. One with a zone means
+// something to one host only and is refused.
+func parseIPv6(s string) (addr netip.Addr, ok bool) {
+	addr, err := netip.ParseAddr(s)
+	if err != nil && strings.Contains(s, ":::") {
+		// The grammar of RFC 3261 has such addresses by mistake, and they are
+		// to be tolerated (RFC 5118 section 4.10).
+		addr, err = netip.ParseAddr(strings.Replace(s, ":::", "::", 1))
+	}
+	return addr, err == nil && addr.Is6() && addr.Zone() == ""
+}
+
+// scanURIParams returns the length of the parameters at the start of s. Those
+// of a URI know no white space and no quotes.
+func scanURIParams(s string) (int, error) {
+	pos := 0
+	for count := 0; pos < len(s) && s[pos] == ';'; count++ {
+		if count == maxParams {
+			return 0, valueError("too many URI parameters")
+		}
+		pos++
+		n := spanEscaped(s[pos:], charParam)
+		if n == 0 {
+			return 0, valueError("bad URI parameter name")
+		}
+		if pos += n; pos == len(s) || s[pos] != '=' {
+			continue
+		}
+		pos++
+		if n = spanEscaped(s[pos:], charParam); n == 0 {
+			return 0, valueError("bad URI parameter value")
+		}
+		pos += n
+	}
+	return pos, nil
+}
+
+// checkURIHeaders checks what follows the "?".
+func checkURIHeaders(s string) error {
+	for h := range strings.SplitSeq(s, "&") {
+		name, value, eq := strings.Cut(h, "=")
+		if !eq || name == "" || spanEscaped(name, charHeader) < len(name) || spanEscaped(value, charHeader) < len(value) {
+			return valueError("bad header of URI")
+		}
+	}
+	return nil
+}
+
+// scanTel finds the parts of a tel URI (RFC 3966 section 3).
+func (x *uriSpan) scanTel(s string) error {
+	x.scheme = schemeTel
+	start := int(x.colon) + 1
+	pos, digits := start, 0
+	for ; pos < len(s) && s[pos] != ';'; pos++ {
+		switch c := s[pos]; {
+		case c == '+' && pos == start, c == '-', c == '.', c == '(', c == ')':
+		case is(c, charHex), c == '*', c == '#':
+			if s[start] == '+' && !isDigit(c) {
+				return valueError("bad digit in global number")
+			}
+			digits++
+		default:
+			return valueError("bad character in telephone number")
+		}
+	}
+	if digits == 0 {
+		return valueError("telephone number without digits")
+	}
+	n, err := scanURIParams(s[pos:])
+	if err == nil && pos+n < len(s) {
+		err = valueError("bad character in URI")
+	}
+	x.userEnd, x.host, x.hostEnd = uint16(pos), uint16(pos), uint16(pos)
+	x.params, x.headers = uint16(pos), uint16(len(s))
+	return err
+}
+
+// spanEscaped returns how many bytes at the start of s are of the class or
+// belong to a whole escape.
+func spanEscaped(s string, class uint16) int {
+	i := 0
+	for i < len(s) {
+		if chars[s[i]]&class != 0 {
+			i++
+			continue
+		}
+		if s[i] != '%' || i+2 >= len(s) || !is(s[i+1], charHex) || !is(s[i+2], charHex) {
+			break
+		}
+		i += 3
+	}
+	return i
+}
