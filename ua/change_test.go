@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/dialog"
+	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/ua"
@@ -305,5 +306,102 @@ func TestHoldOfLostCall(t *testing.T) {
 			t.Errorf("Err() = %v, want ErrHungUp", err)
 		}
 		o.stream.check(t, "callee", "", true)
+	})
+}
+
+// A peer that is not done with the change before asks for some time (500 with
+// Retry-After, RFC 3261 section 14.2), and gets it.
+func TestHoldRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		o := newOfferer(t, func(_ context.Context, in *dialog.Invitation) {
+			if tries++; tries <= 2 {
+				in.Reject(sip.StatusServerInternalError, sip.RetryAfter{Seconds: 3})
+				return
+			}
+			in.Accept(describe("192.0.2.1", 2, "audio 5000 RTP/AVP 0|a=recvonly"))
+		})
+		start := time.Now()
+		if err := o.call.Hold(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took < 6*time.Second || took > 10*time.Second {
+			t.Errorf("Hold took %v, want 6 to 10 s", took)
+		}
+		o.stream.check(t, "callee", "sendonly 192.0.2.1:5000", false)
+	})
+}
+
+// A peer that asks for time for ever does not get it for ever.
+func TestHoldRetryAfterForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOfferer(t, func(_ context.Context, in *dialog.Invitation) {
+			in.Reject(sip.StatusServerInternalError, sip.RetryAfter{})
+		})
+		start := time.Now()
+		if err := o.call.Hold(t.Context()); !errors.Is(err, sip.StatusServerInternalError) {
+			t.Errorf("Hold() = %v, want 500", err)
+		}
+		if took := time.Since(start); took > 45*time.Second {
+			t.Errorf("Hold took %v", took)
+		}
+		o.stream.check(t, "callee", "", false)
+	})
+}
+
+// Two sections, and three streams at the callee in another order: each section
+// finds the stream that takes it, keeps it, and the one left over is closed with
+// the call.
+func TestSeveralStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		pcma := sdp.Format{PayloadType: 8, Name: "PCMA", ClockRate: 8000}
+		var theirs [3]*fakeStream
+		for i := range theirs {
+			theirs[i] = newStream(t)
+		}
+		theirs[0].codec = sdp.Format{PayloadType: 9, Name: "G722", ClockRate: 8000}
+		theirs[1].codec = pcma
+		calls := make(chan *ua.Call, 1)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
+			call, err := in.Answer(ctx, theirs[0], theirs[1], theirs[2])
+			if err != nil {
+				t.Error(err)
+			}
+			calls <- call
+		}})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		var ours [3]*fakeStream
+		for i := range ours {
+			ours[i] = newStream(t)
+		}
+		ours[1].codec = pcma
+		ours[2].codec = sdp.Format{PayloadType: 3, Name: "GSM", ClockRate: 8000} // nobody has it
+		call, err := alice.Invite(t.Context(), bobURI, streams(ours[:]...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-calls
+		if err := call.Hold(t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		told := "sendrecv 192.0.2.2:4000, sendonly 192.0.2.2:4000"
+		for i, want := range []string{told, told, ""} {
+			ours[i].check(t, "Alice", want, false)
+		}
+		told = "sendrecv 192.0.2.1:4000, recvonly 192.0.2.1:4000"
+		for i, want := range []string{"", told, told} {
+			theirs[i].check(t, "Bob", want, false)
+		}
+		if got := theirs[1].remote.RTP()[0].Name; got != "PCMA" {
+			t.Errorf("the PCMA stream got %s", got)
+		}
+		call.Hangup(t.Context())
+		synctest.Wait()
+		for i := range 3 {
+			ours[i].check(t, "Alice", "", true)
+			theirs[i].check(t, "Bob", "", true)
+		}
 	})
 }
