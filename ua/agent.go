@@ -31,7 +31,7 @@ type Config struct {
 	Display string
 
 	// Listen names the sockets, such as "udp:0.0.0.0:5060" or "tcp:[::1]:0".
-	// None means UDP and TCP on a free port of every address.
+	// None means UDP and TCP on a free port of every IPv4 address.
 	Listen []string
 	// Advertise is the host that peers reach us by if it is not the bound
 	// address; "" means the address that leads to the peer.
@@ -42,13 +42,15 @@ type Config struct {
 	Proxy string
 
 	// OnInvite is called for each call that comes in, in a goroutine of its
-	// own. ctx ends if the caller gives up, and when OnInvite returns. A call
-	// that it does not answer gets 480. nil refuses every call with 405.
+	// own. ctx ends if the caller gives up, when the agent is closed, and when
+	// OnInvite returns. A call that it leaves without an answer gets 480; one
+	// that it has answered goes on. A panic is logged and costs that call
+	// alone. nil refuses every call with 405.
 	OnInvite func(ctx context.Context, in *Invitation)
-	// OnMessage is called for each MESSAGE outside of a call (RFC 3428), in a
-	// goroutine of its own. nil as its error accepts the message; a sip.Status
-	// refuses it with that code, another error with 500. A nil func refuses
-	// every message with 405.
+	// OnMessage is called for each MESSAGE (RFC 3428), in a goroutine of its
+	// own. nil as its error accepts the message; a sip.Status refuses it with
+	// that code, another error with 500. A nil func refuses every message with
+	// 405.
 	OnMessage func(ctx context.Context, m Message) error
 
 	// UserAgent names the program in requests; "" leaves it unnamed.
@@ -72,10 +74,13 @@ type Agent struct {
 	ctx context.Context // ended by Shutdown; what is still ringing ends with it
 	end context.CancelFunc
 
+	messages queue // by target
+
 	mu     sync.Mutex
-	closed bool
+	closed chan struct{} // nil until Shutdown begins, closed when it is done
 	calls  map[*dialog.Session]*Call
 	regs   map[*Registration]struct{}
+	tasks  sync.WaitGroup // goroutines that set calls up
 }
 
 // New makes an agent for an address of record, such as
@@ -83,20 +88,17 @@ type Agent struct {
 //
 // A port that is taken is a *net.OpError that wraps syscall.EADDRINUSE.
 func New(aor string, cfg *Config) (*Agent, error) {
-	uri, err := sip.ParseURI(aor)
-	if err == nil && uri.Scheme != "sip" {
-		err = resolve.ErrTransport
-	}
+	uri, err := parseURI(aor)
 	if err != nil {
 		return nil, fmt.Errorf("ua: address of record %q: %w", aor, err)
 	}
+	uri.Headers, uri.Password = "", "" // never sent
 	a := &Agent{aor: uri, calls: map[*dialog.Session]*Call{}, regs: map[*Registration]struct{}{}}
-	a.ctx, a.end = context.WithCancel(context.Background())
 	if cfg != nil {
 		a.cfg = *cfg
 	}
 	if a.cfg.Proxy != "" {
-		if a.proxy, err = sip.ParseURI(a.cfg.Proxy); err != nil {
+		if a.proxy, err = parseURI(a.cfg.Proxy); err != nil {
 			return nil, fmt.Errorf("ua: proxy %q: %w", a.cfg.Proxy, err)
 		}
 		a.proxy.Params = a.proxy.Params.With("lr", "")
@@ -108,15 +110,13 @@ func New(aor string, cfg *Config) (*Agent, error) {
 		a.log = slog.Default()
 	}
 	dc := &dialog.Config{
+		OnInvite:  a.invited,
 		OnRequest: a.request,
 		OnEnd:     a.callEnded,
 		Transaction: transaction.Config{
 			Resolver: a.cfg.Resolver,
 			Timers:   a.cfg.Timers,
 		},
-	}
-	if a.cfg.OnInvite != nil {
-		dc.OnInvite = a.invited
 	}
 	if a.cfg.Password != "" {
 		user := a.cfg.User
@@ -125,6 +125,7 @@ func New(aor string, cfg *Config) (*Agent, error) {
 		}
 		dc.Auth = digest.NewClient(digest.Credentials{Username: user, Password: a.cfg.Password})
 	}
+	a.ctx, a.end = context.WithCancel(context.Background())
 	a.l, err = dialog.Listen(&transport.Config{
 		Listen:    a.cfg.Listen,
 		Advertise: a.cfg.Advertise,
@@ -133,9 +134,19 @@ func New(aor string, cfg *Config) (*Agent, error) {
 		Logger:    a.cfg.Logger,
 	}, dc)
 	if err != nil {
+		a.end()
 		return nil, fmt.Errorf("ua: %s: %w", aor, err)
 	}
 	return a, nil
+}
+
+// parseURI reads a URI that requests can be sent for.
+func parseURI(s string) (sip.URI, error) {
+	uri, err := sip.ParseURI(s)
+	if err == nil && uri.Scheme != "sip" {
+		err = fmt.Errorf("scheme is %s and not sip", uri.Scheme)
+	}
+	return uri, err
 }
 
 // Addr returns the address that is bound for a transport, "udp" or "tcp". It
@@ -147,18 +158,21 @@ func (a *Agent) Addr(transport string) netip.AddrPort {
 // Options asks what a peer or a server can do, or whether it is there (RFC
 // 3261 section 11). A refusal is a *StatusError.
 func (a *Agent) Options(ctx context.Context, target string) (*sip.Response, error) {
-	req, err := a.newRequest(sip.OPTIONS, target, sip.Field{Name: "Accept", Value: "application/sdp"})
+	req, err := a.newRequest(sip.OPTIONS, target, accept)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("options %s: %w", target, err)
 	}
 	return a.do(ctx, req)
 }
 
 // newRequest makes a request outside of a dialog (RFC 3261 section 8.1.1).
 func (a *Agent) newRequest(method sip.Method, target string, edits ...sip.Edit) (*sip.Request, error) {
-	uri, err := sip.ParseURI(target)
+	uri, err := parseURI(target)
+	if a.proxy.Host != "" { // which may understand others
+		uri, err = sip.ParseURI(target)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s %q: %w", strings.ToLower(string(method)), target, err)
+		return nil, err
 	}
 	to := sip.To{URI: uri}
 	// Header fields in a URI are not followed; RFC 3261 section 19.1.5 says
@@ -193,10 +207,33 @@ func (a *Agent) whileOpen(ctx context.Context) (context.Context, func()) {
 	}
 }
 
+// background runs f in a goroutine that Shutdown waits for. It reports false,
+// and does not run it, if Shutdown has begun.
+func (a *Agent) background(f func()) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed != nil {
+		return false
+	}
+	a.tasks.Go(f)
+	return true
+}
+
+func (a *Agent) isClosed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.closed != nil
+}
+
 // do sends a request and turns a refusal into an error.
 func (a *Agent) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	resp, err := a.l.Do(ctx, req)
-	if err := a.result(resp, err); err != nil {
+	var resp *sip.Response
+	err := ErrClosed
+	if !a.isClosed() {
+		resp, err = a.l.Do(ctx, req)
+		err = a.result(resp, err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", strings.ToLower(string(req.Method())), req.URI(), err)
 	}
 	return resp, nil
@@ -204,68 +241,17 @@ func (a *Agent) do(ctx context.Context, req *sip.Request) (*sip.Response, error)
 
 // result says what came of a request.
 func (a *Agent) result(resp *sip.Response, err error) error {
-	challenged := resp != nil &&
-		(resp.Status() == sip.StatusUnauthorized || resp.Status() == sip.StatusProxyAuthRequired)
 	switch {
-	case challenged:
-		if err == nil { // nobody to answer the challenge
-			err = digest.ErrNoCredentials
-		}
-		return fmt.Errorf("%w: %w: %w", ErrPassword, refusal(resp), err)
+	case resp != nil && (resp.Status() == sip.StatusUnauthorized || resp.Status() == sip.StatusProxyAuthRequired):
+		return a.challenged(resp, err)
 	case errors.Is(err, transport.ErrClosed):
-		return fmt.Errorf("%w: %w", ErrClosed, err)
+		return ErrClosed
 	case err != nil:
 		return err
 	case !resp.Status().Success():
 		return refusal(resp)
 	}
 	return nil
-}
-
-// request takes a request of a peer that is no INVITE, ACK, BYE or CANCEL.
-func (a *Agent) request(tx *transaction.Server, req *sip.Request, s *dialog.Session) {
-	if !a.understood(tx, req) {
-		return
-	}
-	switch {
-	case req.Method() == sip.OPTIONS:
-		// RFC 3261 section 11.2: as an INVITE would be answered.
-		tx.Reply(sip.StatusOK, a.allow(), sip.Field{Name: "Accept", Value: "application/sdp"})
-	case req.Method() == sip.MESSAGE && a.cfg.OnMessage != nil && s == nil:
-		a.message(tx, req)
-	default:
-		tx.Reply(sip.StatusMethodNotAllowed, a.allow())
-	}
-}
-
-// understood refuses a request that asks for what we do not have (RFC 3261
-// section 8.2.2).
-func (a *Agent) understood(tx replier, req *sip.Request) bool {
-	if scheme := req.URI().Scheme; scheme != "sip" && scheme != "sips" && scheme != "tel" {
-		tx.Reply(sip.StatusUnsupportedURIScheme)
-		return false
-	}
-	require, err := sip.Get[sip.Require](req)
-	if err == nil && len(require) > 0 {
-		tx.Reply(sip.StatusBadExtension, sip.Unsupported(require))
-		return false
-	}
-	return true
-}
-
-type replier interface {
-	Reply(sip.Status, ...sip.Edit) error
-}
-
-func (a *Agent) allow() sip.Allow {
-	methods := sip.Allow{sip.ACK, sip.BYE, sip.CANCEL, sip.OPTIONS}
-	if a.cfg.OnInvite != nil {
-		methods = append(methods, sip.INVITE)
-	}
-	if a.cfg.OnMessage != nil {
-		methods = append(methods, sip.MESSAGE)
-	}
-	return methods
 }
 
 // closeTime is how long Close lets the goodbyes take.
@@ -283,16 +269,23 @@ func (a *Agent) Close() error {
 	return err
 }
 
-// Shutdown takes no new calls (503 with Retry-After), hangs up, removes the
-// registrations, waits until all that is done and closes the sockets. When ctx
-// ends first the rest is cut off, and the error is that of ctx.
+// Shutdown takes no new calls (503 with Retry-After), gives up those that ring,
+// hangs up, removes the registrations, waits until all that is done and closes
+// the sockets. When ctx ends first the rest is cut off, and the error is that
+// of ctx. Later calls wait for the first.
 func (a *Agent) Shutdown(ctx context.Context) error {
 	a.mu.Lock()
-	if a.closed {
+	if closed := a.closed; closed != nil {
 		a.mu.Unlock()
-		return nil
+		select {
+		case <-closed:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	a.closed = true
+	a.closed = make(chan struct{})
+	defer close(a.closed)
 	var wg sync.WaitGroup
 	for _, c := range a.calls {
 		wg.Go(func() { c.Hangup(ctx) }) // ends with the transaction of the BYE, or ctx
@@ -304,5 +297,17 @@ func (a *Agent) Shutdown(ctx context.Context) error {
 	a.end()
 	wg.Wait()
 	err := a.l.Transactions().Shutdown(ctx)
-	return errors.Join(err, a.l.Close())
+	if closeErr := a.l.Close(); err == nil {
+		err = closeErr
+	}
+	ended := make(chan struct{})
+	go func() { // ends at once, for there is nothing left to send or to wait for
+		a.tasks.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+	return err
 }

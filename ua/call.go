@@ -10,127 +10,31 @@ import (
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
 )
 
-// InviteOptions are the options of Invite; nil places a call without streams,
-// whose INVITE has no offer and which refuses the callee's.
-type InviteOptions struct {
-	// Streams are what the call is to carry, in the order of their m=
-	// sections. They are closed with the call, also if it does not come about.
-	Streams []Stream
-	// OnProvisional is called for each provisional response but 100, such as
-	// 180 when the phone rings. nil: nobody is told.
-	OnProvisional func(*sip.Response)
-}
-
-// Call is a call that was answered.
+// Call is a call that was answered. Its methods may be called from any
+// goroutine.
 type Call struct {
-	a       *Agent
-	s       *dialog.Session
-	m       *media
-	streams []Stream
-	caller  bool // we placed it
+	a      *Agent
+	s      *dialog.Session
+	m      *media
+	caller bool // we placed it
 
-	changing sync.Mutex // one Hold or Resume at a time
+	changing chan struct{} // full: a Hold or Resume is under way
 	once     sync.Once
 	done     chan struct{}
 	err      error // set before done is closed
 }
 
-// Invite places a call and returns when it is answered. A refusal is a
-// *StatusError. When ctx ends before that the call is cancelled, and the error
-// is that of ctx. Once it is answered ctx has no effect on it.
-func (a *Agent) Invite(ctx context.Context, target string, opts *InviteOptions) (*Call, error) {
-	if opts == nil {
-		opts = &InviteOptions{}
-	}
-	call := &Call{a: a, m: newMedia(), streams: opts.Streams, caller: true, done: make(chan struct{})}
-	ctx, stop := a.whileOpen(ctx)
-	defer stop()
-	if err := call.invite(ctx, target, opts); err != nil {
-		call.m.close(call.streams)
-		return nil, fmt.Errorf("invite %s: %w", target, err)
-	}
-	return call, nil
-}
-
-func (c *Call) invite(ctx context.Context, target string, opts *InviteOptions) error {
-	a := c.a
-	req, err := a.newRequest(sip.INVITE, target, a.allow())
-	if err != nil {
-		return err
-	}
-	contact, err := a.l.ContactFor(ctx, a.aor.User, req)
-	if err != nil {
-		return err
-	}
-	req = req.With(contact)
-	c.m.reachedAt(contact.URI.Host, c.streams)
-	if len(c.streams) > 0 {
-		offer, err := c.m.offer(ctx, c.streams)
-		if err != nil {
-			return err
-		}
-		req = req.With(sip.Body{Type: "application/sdp", Content: offer})
-	}
-	early := map[string]string{} // descriptions in provisional responses, by To tag
-	s, resp, err := a.l.Invite(ctx, req, func(resp *sip.Response) {
-		if body, ok := description(resp); ok && len(early) < maxEarly {
-			early[resp.To().Tag()] = body
-			if err := c.m.preview(ctx, body); err != nil {
-				a.log.Warn("early media not understood", "error", err, "call-id", resp.CallID())
-			}
-		}
-		if opts.OnProvisional != nil {
-			opts.OnProvisional(resp)
-		}
-	})
-	if err := a.result(resp, err); err != nil {
-		return err
-	}
-	c.s = s
-	// From here on the call is up, and ended with BYE whatever is wrong.
-	body, ok := description(resp)
-	if !ok {
-		body = early[resp.To().Tag()]
-	}
-	background := context.WithoutCancel(ctx)
-	var ack []sip.Edit
-	if len(c.streams) > 0 {
-		err = c.m.answered(background, body)
-	} else if body != "" {
-		// An offer that nothing of ours fits is answered with refusals.
-		var answer string
-		if answer, err = c.m.refuse(body); err == nil {
-			ack = append(ack, sip.Body{Type: "application/sdp", Content: answer})
-		}
-	}
-	if ackErr := s.Ack(background, ack...); err == nil {
-		err = ackErr
-	}
-	if err == nil {
-		err = a.add(c)
-	}
-	if err != nil {
-		s.Bye(background)
-		return err
-	}
-	return nil
-}
-
-// maxEarly bounds the forks whose early media is remembered.
-const maxEarly = 16
-
-// description returns the session description in a message.
-func description(m sip.Message) (string, bool) {
-	contentType, err := sip.Get[sip.ContentType](m)
-	return m.Body(), err == nil && contentType.Is("application/sdp") && m.Body() != ""
+func (a *Agent) newCall(s *dialog.Session, streams []Stream) *Call {
+	return &Call{a: a, s: s, m: newMedia(streams), changing: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // add makes a call known and watches for its end.
 func (a *Agent) add(c *Call) error {
 	a.mu.Lock()
-	if a.closed {
+	if a.closed != nil {
 		a.mu.Unlock()
 		return ErrClosed
 	}
@@ -144,36 +48,58 @@ func (a *Agent) add(c *Call) error {
 	return nil
 }
 
+func (a *Agent) call(s *dialog.Session) *Call {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.calls[s]
+}
+
 // callEnded is called when a dialog is over.
 func (a *Agent) callEnded(s *dialog.Session) {
-	a.mu.Lock()
-	c := a.calls[s]
-	a.mu.Unlock()
-	if c != nil {
+	if c := a.call(s); c != nil {
 		c.ended()
 	}
 }
 
-// ended closes the streams and says that the call is over.
+// ended has the streams closed, and then says that the call is over. It does
+// not wait.
 func (c *Call) ended() {
 	c.once.Do(func() {
-		c.a.drop(c)
-		c.m.close(c.streams)
-		switch err := c.s.Err(); {
-		case errors.Is(err, dialog.ErrBye):
-			c.err = ErrHungUp
-		case !errors.Is(err, dialog.ErrEnded):
-			c.err = err
-		}
-		close(c.done)
+		go func() { // ends when the streams are closed
+			c.m.close()
+			if c.s != nil {
+				c.err = c.why()
+				c.a.mu.Lock()
+				if c.a.calls[c.s] == c {
+					delete(c.a.calls, c.s)
+				}
+				c.a.mu.Unlock()
+			}
+			close(c.done)
+		}()
 	})
+}
+
+// why says what ended the call.
+func (c *Call) why() error {
+	switch err := c.s.Err(); {
+	case errors.Is(err, dialog.ErrEnded):
+		return nil
+	case errors.Is(err, dialog.ErrBye), errors.Is(err, dialog.ErrLost):
+		return ErrHungUp
+	case errors.Is(err, transport.ErrClosed):
+		return ErrClosed
+	default:
+		return err
+	}
 }
 
 // Done is closed when the call is over and its streams are closed.
 func (c *Call) Done() <-chan struct{} { return c.done }
 
-// Err returns why the call is over, once Done is closed: nil if Hangup ended
-// it, ErrHungUp if the peer did.
+// Err returns why the call is over, once Done is closed: nil if Hangup or the
+// closing of the agent ended it, ErrHungUp if the peer did, or does not know of
+// it any more.
 func (c *Call) Err() error {
 	select {
 	case <-c.done:
@@ -186,21 +112,33 @@ func (c *Call) Err() error {
 // Remote returns the address of the peer.
 func (c *Call) Remote() sip.Address { return c.s.Remote() }
 
-// Hangup ends the call. It is over when Hangup returns, whether or not the
-// peer has answered; an error says that the peer may not have heard of it. It
-// does nothing for a call that is over.
+// Hangup ends the call. It returns when the streams are closed and the peer has
+// confirmed; an error says that the peer may not have heard of it. When ctx
+// ends it returns at once, and the rest is done in the background. For a call
+// that is over it only waits for the streams.
 func (c *Call) Hangup(ctx context.Context) error {
 	err := c.s.Bye(ctx)
-	<-c.done
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+	}
 	if err != nil {
 		return fmt.Errorf("hang up %s: %w", name(c.s.Remote().URI), err)
 	}
 	return nil
 }
 
+// leave ends a call that did not come about. It does not wait: the BYE goes out
+// in the background.
+func leave(s *dialog.Session) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.Bye(ctx)
+}
+
 // Hold asks the peer to wait: what we send is a hold tone at most, and what the
-// peer sends is not wanted (RFC 3264 section 8.4). A refusal is a *StatusError
-// and leaves the call as it was.
+// peer sends is not wanted (RFC 3264 section 8.4). It concerns the streams that
+// are RTP. A refusal is a *StatusError and leaves the call as it was.
 func (c *Call) Hold(ctx context.Context) error {
 	return c.change(ctx, "hold", sdp.SendOnly)
 }
@@ -210,47 +148,114 @@ func (c *Call) Resume(ctx context.Context) error {
 	return c.change(ctx, "resume", sdp.SendRecv)
 }
 
-// maxGlare is how often a change is tried again that met one of the peer's.
-const maxGlare = 5
+// glareTime is how long a change is tried again that met one of the peer's. By
+// then what was in the way has timed out.
+const glareTime = 40 * time.Second
 
 func (c *Call) change(ctx context.Context, what string, to sdp.Direction) error {
-	c.changing.Lock()
-	defer c.changing.Unlock()
-	before := c.m.hold(to)
-	err := c.reinvite(ctx)
-	for try := 0; try < maxGlare && (errors.Is(err, sip.StatusRequestPending) || errors.Is(err, dialog.ErrPending)); try++ {
-		// RFC 3261 section 14.1: both wait, and not for the same time.
-		select {
-		case <-time.After(dialog.RetryDelay(c.caller)):
-			err = c.reinvite(ctx)
-		case <-ctx.Done():
-			err = ctx.Err()
-		case <-c.done:
-			err = dialog.ErrEnded
-		}
+	var err error
+	select {
+	case c.changing <- struct{}{}: // one at a time
+		err = c.changeTo(ctx, to)
+		<-c.changing
+	case <-c.m.ctx.Done():
+		err = dialog.ErrEnded
+	case <-ctx.Done():
+		err = ctx.Err()
 	}
 	if err != nil {
-		c.m.hold(before)
 		return fmt.Errorf("%s %s: %w", what, name(c.s.Remote().URI), err)
 	}
 	return nil
 }
 
-// reinvite offers the session again.
-func (c *Call) reinvite(ctx context.Context) error {
-	offer, err := c.m.reoffer()
+func (c *Call) changeTo(ctx context.Context, to sdp.Direction) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.m.ctx, func() { cancel(dialog.ErrEnded) })()
+	before, err := c.m.hold(ctx, to)
 	if err != nil {
 		return err
 	}
-	resp, err := c.s.Invite(ctx, c.a.allow(), sip.Body{Type: "application/sdp", Content: offer})
-	if err = c.a.result(resp, err); err != nil {
-		c.m.rollback()
+	err = c.reinvite(ctx)
+	for end := time.Now().Add(glareTime); time.Now().Before(end); {
+		wait, again := c.retryIn(err)
+		if !again {
+			break
+		}
+		select {
+		case <-time.After(wait):
+			err = c.reinvite(ctx)
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+	}
+	if err != nil {
+		c.m.hold(c.m.ctx, before)
+	}
+	return err
+}
+
+// retryIn reports whether a change met one of the peer's, at either side, and
+// how long to wait before it is tried again.
+func (c *Call) retryIn(err error) (time.Duration, bool) {
+	var refused *StatusError
+	switch {
+	case errors.Is(err, sip.StatusRequestPending), errors.Is(err, dialog.ErrPending), errors.Is(err, sdp.ErrOfferSent):
+		// RFC 3261 section 14.1: both wait, and not for the same time.
+		return dialog.RetryDelay(c.caller), true
+	case errors.As(err, &refused) && refused.Status == sip.StatusServerInternalError:
+		// Section 14.2: the peer is not done with the change before.
+		after, err := sip.Get[sip.RetryAfter](refused.Response)
+		return seconds(after.Seconds) + dialog.RetryDelay(c.caller), err == nil && after.Seconds <= maxRetryAfter
+	}
+	return 0, false
+}
+
+// maxRetryAfter is what RFC 3261 section 14.2 has a peer ask for at most, in
+// seconds.
+const maxRetryAfter = 10
+
+// reinvite offers the session again.
+func (c *Call) reinvite(ctx context.Context) error {
+	offer, err := c.m.offer(ctx)
+	if err != nil {
 		return err
 	}
-	background := context.WithoutCancel(ctx)
-	err = c.m.answered(background, resp.Body())
-	if ackErr := c.s.Ack(background); err == nil {
-		err = ackErr
+	resp, err := c.s.Invite(ctx, c.a.allow(true), sip.Body{Type: sdpType, Content: offer})
+	if err = c.a.result(resp, err); err != nil {
+		c.m.rollback()
+		if ctx.Err() != nil && (resp == nil || errors.Is(err, sip.StatusRequestTerminated)) {
+			return context.Cause(ctx) // and not what came of the CANCEL
+		}
+		return err
+	}
+	answer, _ := description(resp)
+	return c.m.answered(answer, func() error { return c.s.Ack(context.WithoutCancel(ctx)) })
+}
+
+// reinvited answers a change of the call by the peer.
+func (c *Call) reinvited(ctx context.Context, in *dialog.Invitation) error {
+	offer, offered := description(in.Request())
+	var body string
+	var err error
+	if offered {
+		body, err = c.m.answer(ctx, offer)
+	} else {
+		body, err = c.m.offer(ctx)
+	}
+	if err != nil {
+		reject(in, err)
+		return err
+	}
+	ack, err := in.Accept(c.a.allow(true), sip.Body{Type: sdpType, Content: body})
+	switch {
+	case offered:
+	case err != nil:
+		c.m.rollback()
+	default:
+		answer, _ := description(ack)
+		err = c.m.answered(answer, func() error { return nil })
 	}
 	return err
 }

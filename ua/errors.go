@@ -2,9 +2,11 @@ package ua
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/digest"
 )
 
 var (
@@ -40,6 +42,35 @@ func (e *StatusError) Error() string {
 func (e *StatusError) Is(target error) bool {
 	status, ok := target.(sip.Status)
 	return ok && status == e.Status
+}
+
+// passwordError is a challenge that our credentials, or the lack of them, have
+// not met.
+type passwordError struct {
+	msg     string
+	refusal error
+	cause   error // of package digest
+}
+
+func (e *passwordError) Error() string   { return e.refusal.Error() + ": " + e.msg }
+func (e *passwordError) Unwrap() []error { return []error{ErrPassword, e.refusal, e.cause} }
+
+// challenged says why a 401 or 407 is the end. err is that of the digest
+// client, nil if there is none.
+func (a *Agent) challenged(resp *sip.Response, err error) error {
+	if err == nil && a.cfg.Password == "" {
+		err = digest.ErrNoCredentials
+	} else if err == nil {
+		err = digest.ErrTooManyChallenges
+	}
+	switch {
+	case errors.Is(err, digest.ErrNoCredentials):
+		return &passwordError{"no password is set", refusal(resp), err}
+	case errors.Is(err, digest.ErrRefused):
+		return &passwordError{"wrong user name or password", refusal(resp), err}
+	default: // a challenge that cannot be answered
+		return fmt.Errorf("%w: %w", refusal(resp), err)
+	}
 }
 
 func refusal(resp *sip.Response) error {

@@ -4,44 +4,81 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
 )
 
-// Invitation is a call that came in and is not answered yet.
+// Invitation is a call that came in and is not answered yet. Its methods may be
+// called from any goroutine. One Answer or Reject decides; later ones are
+// transaction.ErrCompleted.
 type Invitation struct {
 	a  *Agent
 	in *dialog.Invitation
+
+	mu      sync.Mutex
+	decided bool
+	call    *Call // that it led to
 }
 
 // invited takes an INVITE: a call, or a change of one.
 func (a *Agent) invited(ctx context.Context, in *dialog.Invitation) {
 	req := in.Request()
+	if !in.Re() && a.cfg.OnInvite == nil {
+		in.Reject(sip.StatusMethodNotAllowed, a.allow(false))
+		return
+	}
 	if !a.understood(rejecter{in}, req) {
 		return
 	}
 	if _, ok := description(req); !ok && req.Body() != "" {
 		// RFC 3261 section 8.2.3.
-		in.Reject(sip.StatusUnsupportedMediaType, sip.Field{Name: "Accept", Value: "application/sdp"})
+		in.Reject(sip.StatusUnsupportedMediaType, accept)
 		return
 	}
 	if !in.Re() {
-		ctx, stop := a.whileOpen(ctx)
-		defer stop()
-		a.cfg.OnInvite(ctx, &Invitation{a, in})
+		a.invitation(ctx, in)
 		return
 	}
-	a.mu.Lock()
-	c := a.calls[in.Session()]
-	a.mu.Unlock()
+	c := a.call(in.Session())
 	if c == nil {
 		in.Reject(sip.StatusCallDoesNotExist)
 		return
 	}
 	if err := c.reinvited(ctx, in); err != nil {
 		a.log.Debug("re-INVITE not accepted", "error", err, "call-id", req.CallID())
+	}
+}
+
+// invitation has the program answer a call.
+func (a *Agent) invitation(ctx context.Context, in *dialog.Invitation) {
+	if a.isClosed() {
+		in.Reject(sip.StatusServiceUnavailable, sip.RetryAfter{Seconds: 5})
+		return
+	}
+	ctx, stop := a.whileOpen(ctx)
+	defer stop()
+	invitation := &Invitation{a: a, in: in}
+	returned := false
+	defer func() {
+		if !returned {
+			invitation.forsake()
+		}
+	}()
+	a.cfg.OnInvite(ctx, invitation)
+	returned = true
+}
+
+// forsake ends a call whose OnInvite has panicked: nobody has hold of it.
+func (in *Invitation) forsake() {
+	in.mu.Lock()
+	call := in.call
+	in.mu.Unlock()
+	if call != nil {
+		leave(call.s)
 	}
 }
 
@@ -59,105 +96,132 @@ func (in *Invitation) Request() *sip.Request { return in.in.Request() }
 func (in *Invitation) From() sip.Address { return sip.Address(in.in.Request().From()) }
 
 // Ring tells the caller that the phone rings (180). The error says that the
-// caller has given up, or that nothing can be sent.
+// caller has given up, that the call is answered or refused already, or that
+// nothing can be sent.
 func (in *Invitation) Ring(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("ring: %w", context.Cause(ctx))
+	err := cause(ctx)
+	if err == nil {
+		err = in.in.Provisional(sip.StatusRinging)
 	}
-	return in.in.Provisional(sip.StatusRinging)
+	if err != nil {
+		return fmt.Errorf("ring %s: %w", name(in.From().URI), err)
+	}
+	return nil
 }
 
-// Reject refuses the call, with sip.StatusBusyHere say.
+// Reject refuses the call with a status of 300 to 699, with sip.StatusBusyHere
+// say.
 func (in *Invitation) Reject(ctx context.Context, status sip.Status) error {
-	return in.in.Reject(status)
+	var err error
+	switch {
+	case status < 300 || status > 699:
+		err = fmt.Errorf("ua: status %d is no refusal", status)
+	case !in.decide():
+		err = transaction.ErrCompleted
+	default:
+		err = in.in.Reject(status)
+	}
+	if err != nil {
+		return fmt.Errorf("reject %s: %w", name(in.From().URI), err)
+	}
+	return nil
+}
+
+// decide reports whether the caller is the one to answer or reject.
+func (in *Invitation) decide() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	first := !in.decided
+	in.decided = true
+	return first
 }
 
 // Answer accepts the call with the streams that fit what the caller offers, and
 // returns when the caller has acknowledged. Offered sections that no stream
 // takes are refused; if none is taken the call is, with 488, and the error is
 // ErrNoStream. The streams are closed when the call is over or does not come
-// about.
+// about. ctx is for the streams; a call that was accepted waits for its
+// acknowledgement, 32 seconds at most, whatever becomes of ctx.
 //
-// The error wraps transaction.ErrCancelled if the caller has given up, and is
-// dialog.ErrNoACK if the acknowledgement never came.
+// The error wraps transaction.ErrCancelled if the caller has given up, ErrHungUp
+// if they have hung up already, and dialog.ErrNoACK if the acknowledgement never
+// came.
 func (in *Invitation) Answer(ctx context.Context, streams ...Stream) (*Call, error) {
-	call := &Call{a: in.a, s: in.in.Session(), m: newMedia(), streams: streams, done: make(chan struct{})}
-	call.m.reachedAt(in.in.Contact().URI.Host, streams)
-	err := call.answer(ctx, in.in)
+	call := in.a.newCall(in.in.Session(), streams)
+	err := error(transaction.ErrCompleted)
+	if in.decide() {
+		err = in.answer(ctx, call)
+	}
 	if err != nil {
-		call.m.close(streams)
+		call.ended()
+		<-call.done
 		return nil, fmt.Errorf("answer %s: %w", name(in.From().URI), err)
 	}
 	return call, nil
 }
 
-func (c *Call) answer(ctx context.Context, in *dialog.Invitation) error {
-	offer, offered := description(in.Request())
+func (in *Invitation) answer(ctx context.Context, c *Call) error {
+	offer, offered := description(in.in.Request())
 	var body string
-	var err error
-	if offered {
-		body, err = c.m.answer(ctx, offer, c.streams)
-	} else {
+	err := c.m.reachedAt(ctx, in.in.Contact().URI.Host)
+	switch {
+	case err != nil:
+	case offered:
+		body, err = c.m.answer(ctx, offer)
+	case len(c.m.all) == 0:
+		err = ErrNoStream
+	default:
 		// The offer is ours then, and the ACK has the answer (RFC 3261 section
 		// 13.2.1).
-		body, err = c.m.offer(ctx, c.streams)
+		body, err = c.m.offer(ctx)
+	}
+	if err == nil {
+		// The call is known before the peer can change it.
+		err = c.a.add(c)
 	}
 	if err != nil {
-		in.Reject(sip.StatusNotAcceptableHere)
+		if ctx.Err() != nil {
+			err = cause(ctx)
+		}
+		reject(in.in, err)
 		return err
 	}
-	// The call is known before the peer can change it.
-	if err := c.a.add(c); err != nil {
-		in.Reject(sip.StatusTemporarilyUnavailable)
-		return err
+	in.mu.Lock()
+	in.call = c
+	in.mu.Unlock()
+	ack, err := in.in.Accept(c.a.allow(true), sip.Body{Type: sdpType, Content: body})
+	if errors.Is(err, dialog.ErrBye) {
+		return ErrHungUp
 	}
-	ack, err := in.Accept(sip.Body{Type: "application/sdp", Content: body})
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner // without what Answer says itself
+	}
 	if err != nil {
-		c.a.drop(c)
 		return err
 	}
 	if !offered {
 		answer, _ := description(ack)
-		err = c.m.answered(ctx, answer)
+		err = c.m.answered(answer, func() error { return nil })
 	}
 	if err != nil {
-		c.s.Bye(context.WithoutCancel(ctx))
+		leave(c.s)
 	}
 	return err
 }
 
-// drop forgets a call that did not come about.
-func (a *Agent) drop(c *Call) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.calls, c.s)
-}
-
-// reinvited answers a change of the call by the peer.
-func (c *Call) reinvited(ctx context.Context, in *dialog.Invitation) error {
-	offer, offered := description(in.Request())
-	var body string
-	var err error
-	if offered {
-		body, err = c.m.answer(ctx, offer, nil)
-	} else {
-		body, err = c.m.reoffer()
-	}
+// reject refuses an INVITE for a reason.
+func reject(in *dialog.Invitation, err error) {
+	var syntax *sdp.SyntaxError
 	switch {
-	case errors.Is(err, sdp.ErrOfferSent):
+	case errors.Is(err, sdp.ErrOfferSent): // RFC 3261 section 14.2
 		in.Reject(sip.StatusRequestPending)
-		return err
-	case err != nil:
+	case errors.Is(err, dialog.ErrEnded):
+		in.Reject(sip.StatusCallDoesNotExist)
+	case errors.Is(err, ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		in.Reject(sip.StatusTemporarilyUnavailable)
+	case errors.As(err, &syntax):
+		in.Reject(sip.StatusBadRequest, sip.ReasonPhrase("Bad Session Description"))
+	default:
 		in.Reject(sip.StatusNotAcceptableHere)
-		return err
 	}
-	ack, err := in.Accept(c.a.allow(), sip.Body{Type: "application/sdp", Content: body})
-	if err == nil && !offered {
-		answer, _ := description(ack)
-		err = c.m.answered(ctx, answer)
-	}
-	if err != nil && !offered {
-		c.m.rollback()
-	}
-	return err
 }

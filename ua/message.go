@@ -3,6 +3,7 @@ package ua
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/transaction"
@@ -19,15 +20,24 @@ type Message struct {
 // Message sends a text in a MESSAGE (RFC 3428). A nil error means that it was
 // accepted, by the peer or by a server that delivers it later (202). A refusal
 // is a *StatusError. contentType is "text/plain" for plain text.
+//
+// Messages to one target go out one after the other, each when the one before
+// is answered, as RFC 3428 section 8 wants it.
 func (a *Agent) Message(ctx context.Context, target, contentType, body string) error {
 	req, err := a.newRequest(sip.MESSAGE, target, sip.Body{Type: contentType, Content: body})
 	if err != nil {
-		return err
+		return fmt.Errorf("message %s: %w", target, err)
 	}
+	done, err := a.messages.take(ctx, req.URI().String())
+	if err != nil {
+		return fmt.Errorf("message %s: %w", req.URI(), err)
+	}
+	defer done()
 	_, err = a.do(ctx, req)
 	return err
 }
 
+// message takes a MESSAGE that arrived.
 func (a *Agent) message(tx *transaction.Server, req *sip.Request) {
 	contentType, err := sip.Get[sip.ContentType](req)
 	if err != nil && req.Body() != "" {
@@ -38,7 +48,7 @@ func (a *Agent) message(tx *transaction.Server, req *sip.Request) {
 		From: sip.Address(req.From()), ContentType: contentType.Type, Body: req.Body(), Request: req,
 	})
 	status := sip.StatusOK
-	if err != nil && !errors.As(err, &status) {
+	if err != nil && !(errors.As(err, &status) && status.Final()) {
 		status = sip.StatusServerInternalError
 	}
 	tx.Reply(status)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	mathrand "math/rand/v2"
 	"strings"
 	"sync"
@@ -19,7 +20,7 @@ type RegisterOptions struct {
 	// agent's address.
 	Registrar string
 	// Expires is how long the registrar is asked to keep the binding between
-	// refreshes; 0 means one hour. The registrar decides.
+	// refreshes, in whole seconds; 0 means one hour. The registrar decides.
 	Expires time.Duration
 	// OnError is told of a refresh that failed. It is tried again, after a
 	// time that grows to half an hour. nil: the agent's Logger is told.
@@ -31,55 +32,72 @@ type RegisterOptions struct {
 type Registration struct {
 	a         *Agent
 	registrar sip.URI
-	opts      RegisterOptions
 	tag       string
 	callID    string
+	onError   func(error)
 
-	turn chan struct{} // holds one token: whoever has it may send
+	ctx context.Context // of all but the last REGISTER; ended by Close
+	end context.CancelFunc
+
+	// turn is full while a REGISTER is not answered: the next may not be sent
+	// before (RFC 3261 section 10.2). Whoever has it may use what follows.
+	turn    chan struct{}
+	seq     uint32
+	contact sip.Contact
+	expires time.Duration // asked for
 
 	mu       sync.Mutex
-	seq      uint32
-	contact  sip.Contact
 	timer    *time.Timer
-	failures int
+	failures int // in a row
 	closed   bool
-	ctx      context.Context // of refreshes; ended by Close
-	end      context.CancelFunc
 }
 
-const defaultExpires = time.Hour
+const (
+	defaultExpires = time.Hour
+	maxExpires     = math.MaxUint32 * time.Second
+)
 
 // Register binds the agent's address of record to its sockets, and keeps the
 // binding refreshed until the Registration or the agent is closed. It returns
 // when the registrar has accepted. A refusal is a *StatusError; ErrPassword
 // says that it was because of the password.
 func (a *Agent) Register(ctx context.Context, opts *RegisterOptions) (*Registration, error) {
-	r := &Registration{a: a, tag: rand.Text(), callID: rand.Text(), turn: make(chan struct{}, 1)}
-	if opts != nil {
-		r.opts = *opts
+	if opts == nil {
+		opts = &RegisterOptions{}
 	}
-	if r.opts.Expires == 0 {
-		r.opts.Expires = defaultExpires
+	r := &Registration{
+		a: a, tag: rand.Text(), callID: rand.Text(), onError: opts.OnError, turn: make(chan struct{}, 1),
+		registrar: sip.URI{Scheme: a.aor.Scheme, Host: a.aor.Host, Port: a.aor.Port},
 	}
-	r.registrar = sip.URI{Scheme: a.aor.Scheme, Host: a.aor.Host, Port: a.aor.Port}
-	if r.opts.Registrar != "" {
+	if r.expires = opts.Expires; r.expires == 0 {
+		r.expires = defaultExpires
+	}
+	r.expires = min(max(r.expires, time.Second), maxExpires) // less would remove the binding
+	if opts.Registrar != "" {
 		var err error
-		if r.registrar, err = sip.ParseURI(r.opts.Registrar); err != nil {
-			return nil, fmt.Errorf("register %s: %w", a.aor, err)
+		if r.registrar, err = parseURI(opts.Registrar); err != nil {
+			return nil, fmt.Errorf("register %s with %q: %w", a.aor, opts.Registrar, err)
 		}
+		// RFC 3261 section 10.2: the name of a domain.
+		r.registrar.User, r.registrar.Password, r.registrar.Headers = "", "", ""
 	}
-	r.turn <- struct{}{}
 	r.ctx, r.end = context.WithCancel(context.Background())
 
 	a.mu.Lock()
-	if a.closed {
+	if a.closed != nil {
 		a.mu.Unlock()
+		r.end()
 		return nil, fmt.Errorf("register %s: %w", a.aor, ErrClosed)
 	}
 	a.regs[r] = struct{}{}
 	a.mu.Unlock()
-	granted, err := r.send(ctx, r.opts.Expires)
+	ctx, stop := a.whileOpen(ctx)
+	defer stop()
+	granted, err := r.send(ctx, true)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = cause(ctx)
+		}
 		r.forget()
 		return nil, fmt.Errorf("register %s: %w", a.aor, err)
 	}
@@ -107,7 +125,7 @@ func (r *Registration) close(ctx context.Context) error {
 	}
 	r.mu.Unlock()
 	r.end()
-	_, err := r.send(ctx, 0)
+	_, err := r.send(ctx, false)
 	r.forget()
 	if err != nil {
 		return fmt.Errorf("unregister %s: %w", r.a.aor, err)
@@ -122,53 +140,62 @@ func (r *Registration) forget() {
 	r.a.mu.Unlock()
 }
 
-// send sends a REGISTER for a binding of that length and returns the length
-// that was granted (RFC 3261 section 10.2).
-func (r *Registration) send(ctx context.Context, expires time.Duration) (time.Duration, error) {
-	// The next may not be sent before the last is answered (section 10.2).
+// errNotGranted is what a 2xx means that gives a binding no time.
+var errNotGranted = errors.New("ua: the registrar granted no time")
+
+// send sends a REGISTER that makes or removes the binding and returns how long
+// it was granted for (RFC 3261 section 10.2).
+func (r *Registration) send(ctx context.Context, bind bool) (time.Duration, error) {
 	select {
-	case <-r.turn:
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	defer func() { r.turn <- struct{}{} }()
-
 	for try := 0; ; try++ {
-		req, err := r.request(ctx, expires)
+		req, err := r.request(ctx, bind)
 		if err != nil {
 			return 0, err
 		}
 		resp, err := r.a.l.Do(ctx, req)
 		if resp != nil {
-			r.mu.Lock()
 			r.seq = max(r.seq, resp.CSeq().Seq) // challenges were answered in between
-			r.mu.Unlock()
+		} else {
+			r.seq += maxChallenges // may have been answered in between
 		}
 		// 423: the registrar wants it longer, and says how long (section
 		// 10.2.8).
-		if err == nil && resp.Status() == sip.StatusIntervalTooBrief && try == 0 && expires > 0 {
-			if least, err := sip.Get[sip.MinExpires](resp); err == nil && seconds(uint32(least)) > expires {
-				expires = seconds(uint32(least))
-				r.opts.Expires = expires
+		if err == nil && resp.Status() == sip.StatusIntervalTooBrief && try == 0 && bind {
+			if least, err := sip.Get[sip.MinExpires](resp); err == nil && seconds(uint32(least)) > r.expires {
+				r.expires = seconds(uint32(least))
 				continue
 			}
 		}
 		if err := r.a.result(resp, err); err != nil {
 			return 0, err
 		}
-		return r.granted(resp, expires), nil
+		granted := r.granted(resp)
+		if bind && granted == 0 {
+			return 0, errNotGranted
+		}
+		return granted, nil
 	}
 }
 
+// maxChallenges is how many challenges one request answers at most: numbers
+// that a request without an answer may have used up.
+const maxChallenges = 8
+
 // request makes the next REGISTER: the same Call-ID, a higher CSeq.
-func (r *Registration) request(ctx context.Context, expires time.Duration) (*sip.Request, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (r *Registration) request(ctx context.Context, bind bool) (*sip.Request, error) {
 	r.seq++
-	req := r.a.requestTo(sip.REGISTER, r.registrar, sip.To{URI: r.a.aor}, r.tag, r.callID, r.seq,
-		sip.Expires(expires/time.Second))
+	expires := sip.Expires(0)
+	if bind {
+		expires = sip.Expires(r.expires / time.Second)
+	}
+	req := r.a.requestTo(sip.REGISTER, r.registrar, sip.To{URI: r.a.aor}, r.tag, r.callID, r.seq, expires)
 	// The binding that is removed is the one that was made.
-	if r.contact.URI.Host == "" || expires > 0 {
+	if bind || r.contact.URI.Host == "" {
 		contact, err := r.a.l.ContactFor(ctx, r.a.aor.User, req)
 		if err != nil {
 			return nil, err
@@ -180,19 +207,30 @@ func (r *Registration) request(ctx context.Context, expires time.Duration) (*sip
 
 // granted returns how long our binding lives: its own expires parameter, else
 // the Expires header field, else what we asked for (RFC 3261 section 10.2.4).
-func (r *Registration) granted(resp *sip.Response, asked time.Duration) time.Duration {
+// If none of the bindings is ours as we wrote it, something on the way has
+// rewritten it, and the one that ends first counts.
+func (r *Registration) granted(resp *sip.Response) time.Duration {
+	all := r.expires
+	if e, err := sip.Get[sip.Expires](resp); err == nil {
+		all = seconds(uint32(e))
+	}
+	least := all
 	for c, err := range sip.All[sip.Contact](resp) {
-		if err != nil || !c.URI.Equal(r.contact.URI) {
+		if err != nil {
 			continue
 		}
+		life := all
 		if n, ok := c.Expires(); ok {
-			return seconds(n)
+			life = seconds(n)
+		}
+		if c.URI.Equal(r.contact.URI) {
+			return life
+		}
+		if life > 0 {
+			least = min(least, life)
 		}
 	}
-	if e, err := sip.Get[sip.Expires](resp); err == nil {
-		return seconds(uint32(e))
-	}
-	return asked
+	return least
 }
 
 func seconds(n uint32) time.Duration { return time.Duration(n) * time.Second }
@@ -201,7 +239,7 @@ func seconds(n uint32) time.Duration { return time.Duration(n) * time.Second }
 // its end at the latest, and up to a tenth earlier, so that a thousand agents
 // do not come at once.
 func refreshIn(life time.Duration) time.Duration {
-	d := life * 9 / 10
+	d := life / 10 * 9
 	if life > 10*time.Second {
 		d = min(d, life-5*time.Second)
 	}
@@ -227,23 +265,28 @@ func (r *Registration) schedule(in time.Duration) {
 }
 
 func (r *Registration) refresh() {
-	granted, err := r.send(r.ctx, r.opts.Expires)
+	granted, err := r.send(r.ctx, true)
+	if r.ctx.Err() != nil {
+		return
+	}
 	if err == nil {
+		r.mu.Lock()
 		r.failures = 0
+		r.mu.Unlock()
 		r.schedule(refreshIn(granted))
 		return
 	}
-	if r.ctx.Err() != nil || errors.Is(err, ErrClosed) {
-		return
-	}
-	err = fmt.Errorf("register %s: %w", r.a.aor, err)
-	if r.opts.OnError != nil {
-		r.opts.OnError(err)
-	} else {
-		r.a.log.Warn("registration not refreshed", "error", err)
-	}
+	r.mu.Lock()
 	r.failures++
-	r.schedule(retryIn(r.failures))
+	again := retryIn(r.failures)
+	r.mu.Unlock()
+	err = fmt.Errorf("register %s: %w", r.a.aor, err)
+	if r.onError != nil {
+		r.onError(err)
+	} else {
+		r.a.log.Warn("registration not refreshed", "error", err, "again", again)
+	}
+	r.schedule(again)
 }
 
 // name is the user or the whole of a URI, for messages.

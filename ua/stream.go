@@ -8,11 +8,17 @@ import (
 )
 
 // Stream is one m= section of a session: voice, a chat, a file, a game. The
-// agent calls its methods, never two at once for one stream. A stream belongs
-// to one call.
+// agent calls its methods, never two at once for one stream, Update only after
+// an Offer or an Answer, Close exactly once and nothing after it. A stream
+// belongs to one call.
+//
+// A method may take its time: it holds up the offers and answers of its own
+// call and nothing else. Its ctx ends when the call does, and it should return
+// then. A stream that wants to end the call does so from another goroutine:
+// Hangup waits until the streams are closed.
 type Stream interface {
 	// Offer returns what to offer. In a later offer, for a hold say, it
-	// describes the stream as it is then.
+	// describes the stream as it is then; nil ends the section.
 	Offer(ctx context.Context) (*sdp.Media, error)
 
 	// Answer returns what to accept of an offered section; nil refuses it. An
@@ -21,11 +27,13 @@ type Stream interface {
 	Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, error)
 
 	// Update says what both sides have agreed on: first when the call is
-	// answered, or early media comes, then whenever that changes.
+	// answered, or early media comes, then whenever that changes. A Port of 0
+	// says that the section is not in use any more; a later Update may bring
+	// it back. The error of the first Update ends the call.
 	Update(ctx context.Context, local, remote *sdp.Media) error
 
-	// Close ends the stream. It is called once, when its call is over, or did
-	// not come about.
+	// Close ends the stream. It is called when its call is over, or did not
+	// come about.
 	Close() error
 }
 

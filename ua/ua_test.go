@@ -3,7 +3,6 @@ package ua_test
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,21 +13,6 @@ import (
 	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
 )
-
-// newAgent makes an agent on a host of its own.
-func newAgent(t *testing.T, n *siptest.Network, addr, aor string, cfg ua.Config) *ua.Agent {
-	t.Helper()
-	host := n.Host(addr)
-	cfg.Network = host
-	local := netip.AddrPortFrom(host.Addr(), 5060).String()
-	cfg.Listen = []string{"udp:" + local, "tcp:" + local}
-	a, err := ua.New(aor, &cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { a.Close() })
-	return a
-}
 
 // Alice calls Bob. Bob rings, answers, both hear the other's tone, and Alice
 // hangs up.

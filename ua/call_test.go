@@ -1,0 +1,575 @@
+package ua_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/dialog"
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/transaction"
+	"github.com/goparley/parley/ua"
+)
+
+const bobURI = "sip:bob@192.0.2.2"
+
+// Both streams are told once, and closed once, whoever hangs up.
+func TestStreams(t *testing.T) {
+	for _, hangup := range []string{"caller", "callee"} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(nil)
+			calls := make(chan *ua.Call, 1)
+			ours, theirs := newStream(t), newStream(t)
+			newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: answerWith(calls, theirs)})
+			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+			a, err := alice.Invite(t.Context(), bobURI, streams(ours))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := <-calls
+			ours.check(t, "caller", "sendrecv 192.0.2.2:4000", false)
+			theirs.check(t, "callee", "sendrecv 192.0.2.1:4000", false)
+			first, second := a, b
+			if hangup == "callee" {
+				first, second = b, a
+			}
+			if err := first.Hangup(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := first.Err(); err != nil {
+				t.Errorf("Err() = %v at the side that hung up, want nil", err)
+			}
+			<-second.Done()
+			if err := second.Err(); !errors.Is(err, ua.ErrHungUp) {
+				t.Errorf("Err() = %v at the other side, want ErrHungUp", err)
+			}
+			ours.check(t, "caller", "", true)
+			theirs.check(t, "callee", "", true)
+			if err := first.Hangup(t.Context()); err != nil {
+				t.Errorf("Hangup() of a call that is over = %v", err)
+			}
+			if err := second.Hold(t.Context()); err == nil {
+				t.Error("Hold() of a call that is over worked")
+			}
+		})
+	}
+}
+
+// A context that has ended is no reason not to say goodbye.
+func TestHangupWithEndedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		calls := make(chan *ua.Call, 1)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: answerWith(calls, newStream(t))})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		call, err := alice.Invite(t.Context(), bobURI, streams(newStream(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs := <-calls
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		call.Hangup(ctx)
+		<-theirs.Done()
+	})
+}
+
+// A stream that takes a long time, or calls back, holds up nothing but itself:
+// the call ends, the stream's context with it, and Close comes after.
+func TestSlowStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		calls := make(chan *ua.Call, 1)
+		slow := newStream(t)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: answerWith(calls, slow)})
+		alice := newCaller(t, n, "192.0.2.1", nil)
+		s, _, err := alice.Invite(t.Context(), request(sip.INVITE, bobURI, describe("192.0.2.1", 1, "audio 5000 RTP/AVP 0")), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Ack(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		call := <-calls
+		entered := make(chan struct{})
+		slow.onUpdate = func(ctx context.Context) error {
+			close(entered)
+			go call.Hangup(context.Background())
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		start := time.Now()
+		s.Invite(t.Context(), describe("192.0.2.1", 2, "audio 5002 RTP/AVP 0"))
+		<-entered
+		<-call.Done()
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("the call was over after %v", took)
+		}
+		slow.check(t, "callee", "sendrecv 192.0.2.1:5000, sendrecv 192.0.2.1:5002", true)
+	})
+}
+
+// A slow Update of the caller does not keep its ACK back.
+func TestACKBeforeUpdate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		calls := make(chan *ua.Call, 1)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: answerWith(calls, newStream(t))})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		slow := newStream(t)
+		slow.onUpdate = func(context.Context) error { time.Sleep(time.Minute); return nil }
+		if _, err := alice.Invite(t.Context(), bobURI, streams(slow)); err != nil {
+			t.Fatal(err)
+		}
+		if <-calls == nil {
+			t.Error("the callee got no ACK")
+		}
+	})
+}
+
+// An INVITE that ends with an error closes its streams, wherever the error is.
+func TestInviteFails(t *testing.T) {
+	broken := errors.New("microphone is broken")
+	fail := func(context.Context) error { return broken }
+	for _, test := range []struct {
+		name   string
+		target string
+		handle func(*transaction.Server, *sip.Request)
+		offer  func(context.Context) error
+		update func(context.Context) error
+		want   error
+	}{
+		{name: "busy", handle: func(tx *transaction.Server, _ *sip.Request) { tx.Reply(sip.StatusBusyHere) }, want: sip.StatusBusyHere},
+		{name: "offer", offer: fail, want: broken},
+		{name: "update", update: fail, want: broken},
+		{name: "no answer in the 200", handle: answer200(sip.Body{}), want: ua.ErrNoStream},
+		{name: "all refused", handle: answer200(describe("192.0.2.2", 1, "audio 0 RTP/AVP 0")), want: ua.ErrNoStream},
+		{name: "nonsense", handle: answer200(sip.Body{Type: "application/sdp", Content: "x"})},
+		{name: "no contact", handle: func(tx *transaction.Server, _ *sip.Request) { tx.Reply(sip.StatusOK) }},
+		{name: "target", target: "mailto:bob"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := siptest.NewNetwork(nil)
+				if test.handle == nil {
+					test.handle = answer200(describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+				}
+				newPeer(t, n, "192.0.2.2", test.handle)
+				alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+				stream := newStream(t)
+				stream.onOffer, stream.onUpdate = test.offer, test.update
+				if test.target == "" {
+					test.target = bobURI
+				}
+				_, err := alice.Invite(t.Context(), test.target, streams(stream))
+				if err == nil || test.want != nil && !errors.Is(err, test.want) {
+					t.Errorf("Invite() = %v, want %v", err, test.want)
+				}
+				stream.told()
+				stream.check(t, "caller", "", true)
+			})
+		})
+	}
+}
+
+// answer200 answers an INVITE, and BYE, with 200.
+func answer200(body sip.Body) func(*transaction.Server, *sip.Request) {
+	contact := contactAt("192.0.2.2")
+	return func(tx *transaction.Server, req *sip.Request) {
+		if req.Method() == sip.INVITE && body.Type != "" {
+			tx.Reply(sip.StatusOK, contact, body)
+		} else {
+			tx.Reply(sip.StatusOK, contact)
+		}
+	}
+}
+
+// The peer is dead: Invite returns when its context ends, and not when the
+// transaction has given up.
+func TestInviteDeadPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		stream := newStream(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := alice.Invite(ctx, bobURI, streams(stream))
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != 3*time.Second {
+			t.Errorf("Invite() = %v after %v, want the error of the context after 3s", err, took)
+		}
+		stream.check(t, "caller", "", true)
+		start = time.Now()
+		_, err = alice.Invite(t.Context(), bobURI, nil)
+		if took := time.Since(start); !errors.Is(err, transaction.ErrTimeout) || took != 32*time.Second {
+			t.Errorf("Invite() = %v after %v, want ErrTimeout after 32s", err, took)
+		}
+	})
+}
+
+// The callee answers in the moment in which the caller gives up: the call is
+// acknowledged and ended.
+func TestAnswerCrossesCancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 50 * time.Millisecond})
+		over := make(chan error, 1)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{
+			OnInvite: func(ctx context.Context, in *ua.Invitation) {
+				in.Ring(ctx)
+				time.Sleep(time.Second)
+				call, err := in.Answer(ctx, newStream(t))
+				if err == nil {
+					<-call.Done()
+					err = call.Err()
+				}
+				over <- err
+			},
+		})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		// Bob answers 1.05 s after the start, the CANCEL comes at 1.07 s.
+		ctx, cancel := context.WithTimeout(t.Context(), 1020*time.Millisecond)
+		defer cancel()
+		if _, err := alice.Invite(ctx, bobURI, streams(newStream(t))); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Invite() = %v, want the error of the context", err)
+		}
+		if err := <-over; !errors.Is(err, ua.ErrHungUp) {
+			t.Errorf("Bob's call ended with %v, want ErrHungUp", err)
+		}
+	})
+}
+
+// Early media of two forks, each told once; the one that answers counts, and
+// says nothing new when it does.
+func TestEarlyMedia(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		var mu sync.Mutex
+		var requests []sip.Method
+		newPeer(t, n, "192.0.2.2", func(tx *transaction.Server, req *sip.Request) {
+			mu.Lock()
+			requests = append(requests, req.Method())
+			mu.Unlock()
+			if req.Method() != sip.INVITE {
+				if req.Method() != sip.ACK {
+					tx.Reply(sip.StatusOK)
+				}
+				return
+			}
+			contact := contactAt("192.0.2.2")
+			fork := func(tag string) sip.Edit {
+				to := req.To()
+				to.Params = to.Params.With("tag", tag)
+				return to
+			}
+			first, second := describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"), describe("192.0.2.3", 1, "audio 6000 RTP/AVP 0")
+			tx.Reply(sip.StatusSessionProgress, fork("1"), contact, first)
+			tx.Reply(sip.StatusSessionProgress, fork("1"), contact, first)
+			tx.Reply(sip.StatusRinging, fork("3"), contact, sip.Body{Type: "application/sdp", Content: "nonsense"})
+			tx.Reply(sip.StatusSessionProgress, fork("2"), contact, second)
+			time.Sleep(time.Second)
+			tx.Reply(sip.StatusOK, fork("2"), contact, second)
+			time.Sleep(time.Second)
+			tx.Reply(sip.StatusOK, fork("1"), contact, first) // surplus
+		})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		stream := newStream(t)
+		call, err := alice.Invite(t.Context(), bobURI, streams(stream))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.check(t, "caller", "sendrecv 192.0.2.2:5000, sendrecv 192.0.2.3:6000", false)
+		time.Sleep(5 * time.Second)
+		call.Hangup(t.Context())
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		want := []sip.Method{sip.INVITE, sip.ACK, sip.ACK, sip.BYE, sip.BYE}
+		if len(requests) != len(want) {
+			t.Errorf("the forks got %v, want %v", requests, want)
+		}
+	})
+}
+
+// Some put the answer into the 18x alone.
+func TestAnswerIn18xOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		newPeer(t, n, "192.0.2.2", func(tx *transaction.Server, req *sip.Request) {
+			contact := contactAt("192.0.2.2")
+			if req.Method() == sip.INVITE {
+				tx.Reply(sip.StatusSessionProgress, contact, describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+			}
+			tx.Reply(sip.StatusOK, contact)
+		})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		stream := newStream(t)
+		call, err := alice.Invite(t.Context(), bobURI, streams(stream))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.check(t, "caller", "sendrecv 192.0.2.2:5000", false)
+		call.Hangup(t.Context())
+		stream.check(t, "caller", "", true)
+	})
+}
+
+// An INVITE without an offer: the offer is in the 200, the answer in the ACK.
+func TestOfferless(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		ack   []sip.Edit
+		told  string
+		works bool
+	}{
+		{"answered", []sip.Edit{describe("192.0.2.1", 1, "audio 5000 RTP/AVP 0")}, "sendrecv 192.0.2.1:5000", true},
+		{"refused", []sip.Edit{describe("192.0.2.1", 1, "audio 0 RTP/AVP 0")}, "", false},
+		{"no answer", nil, "", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := siptest.NewNetwork(nil)
+				calls := make(chan *ua.Call, 1)
+				stream := newStream(t)
+				newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: answerWith(calls, stream)})
+				alice := newCaller(t, n, "192.0.2.1", nil)
+				s, resp, err := alice.Invite(t.Context(), request(sip.INVITE, bobURI), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if resp.Body() == "" {
+					t.Error("no offer in the 200")
+				}
+				s.Ack(t.Context(), test.ack...)
+				call := <-calls
+				if works := call != nil; works != test.works {
+					t.Errorf("the call is up: %v, want %v", works, test.works)
+				}
+				stream.check(t, "callee", test.told, !test.works)
+				if !test.works {
+					<-s.Done() // by a BYE
+				}
+			})
+		})
+	}
+}
+
+// A caller without streams refuses what the callee offers, and the call is up.
+func TestInviteWithoutStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		acks := make(chan string, 1)
+		bob := newCaller(t, n, "192.0.2.2", &dialog.Config{OnInvite: func(_ context.Context, in *dialog.Invitation) {
+			if in.Request().Body() != "" {
+				t.Error("there is an offer")
+			}
+			ack, err := in.Accept(describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			acks <- ack.Body()
+			// The peer may well refresh a call that carries nothing.
+			resp, err := in.Session().Invite(context.Background(), describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+			if err != nil || resp.Status() != sip.StatusOK {
+				t.Errorf("the refresh got %v, %v", resp, err)
+			}
+			in.Session().Ack(context.Background())
+		}})
+		_ = bob
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		call, err := alice.Invite(t.Context(), bobURI, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body := <-acks; !contains(body, "m=audio 0 RTP/AVP 0") {
+			t.Errorf("the ACK has %q, want a refusal", body)
+		}
+		synctest.Wait()
+		call.Hangup(t.Context())
+	})
+}
+
+// The first 200, or the first ACK, is lost: all is well a moment later, and the
+// streams have not noticed.
+func TestLost200AndACK(t *testing.T) {
+	for _, lost := range []string{"SIP/2.0 200", "ACK "} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(nil)
+			dropped := 0
+			n.SetFilter(func(p siptest.Packet) siptest.Verdict {
+				if contains(string(p.Data[:min(len(p.Data), 11)]), lost) && dropped < 2 {
+					dropped++
+					return siptest.Verdict{Drop: true}
+				}
+				return siptest.Verdict{}
+			})
+			calls := make(chan *ua.Call, 1)
+			ours, theirs := newStream(t), newStream(t)
+			newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: answerWith(calls, theirs)})
+			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+			if _, err := alice.Invite(t.Context(), bobURI, streams(ours)); err != nil {
+				t.Fatal(err)
+			}
+			if <-calls == nil {
+				t.Fatal("Answer failed")
+			}
+			time.Sleep(time.Minute)
+			ours.check(t, "caller", "sendrecv 192.0.2.2:4000", false)
+			theirs.check(t, "callee", "sendrecv 192.0.2.1:4000", false)
+		})
+	}
+}
+
+// No ACK ever comes: the callee ends the call after 32 seconds.
+func TestNoACK(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		result := make(chan error, 1)
+		stream := newStream(t)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
+			_, err := in.Answer(ctx, stream)
+			result <- err
+		}})
+		alice := newCaller(t, n, "192.0.2.1", nil)
+		s, _, err := alice.Invite(t.Context(), request(sip.INVITE, bobURI, describe("192.0.2.1", 1, "audio 5000 RTP/AVP 0")), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-result; !errors.Is(err, dialog.ErrNoACK) {
+			t.Errorf("Answer() = %v, want ErrNoACK", err)
+		}
+		stream.told()
+		stream.check(t, "callee", "", true)
+		<-s.Done()
+	})
+}
+
+// What OnInvite may do with a call: each path ends in one final response.
+func TestOnInvite(t *testing.T) {
+	offer := describe("192.0.2.9", 1, "audio 5000 RTP/AVP 0")
+	for _, test := range []struct {
+		name     string
+		offer    sip.Body
+		onInvite func(t *testing.T, ctx context.Context, in *ua.Invitation)
+		want     sip.Status
+	}{
+		{"nothing", offer, func(*testing.T, context.Context, *ua.Invitation) {}, sip.StatusTemporarilyUnavailable},
+		{"panic", offer, func(*testing.T, context.Context, *ua.Invitation) { panic("bug") }, sip.StatusServerInternalError},
+		{"ring, reject", offer, func(t *testing.T, ctx context.Context, in *ua.Invitation) {
+			if err := in.Ring(ctx); err != nil {
+				t.Error(err)
+			}
+			if err := in.Reject(ctx, sip.StatusOK); err == nil {
+				t.Error("Reject(200) worked")
+			}
+			if err := in.Reject(ctx, sip.StatusBusyHere); err != nil {
+				t.Error(err)
+			}
+			s := newStream(t)
+			if _, err := in.Answer(ctx, s); !errors.Is(err, transaction.ErrCompleted) {
+				t.Errorf("Answer() after Reject() = %v, want ErrCompleted", err)
+			}
+			s.check(t, "callee", "", true)
+			if err := in.Ring(ctx); err == nil {
+				t.Error("Ring() after Reject() worked")
+			}
+		}, sip.StatusBusyHere},
+		{"no codec in common", describe("192.0.2.9", 1, "audio 5000 RTP/AVP 8", "video 5002 RTP/AVP 31"), func(t *testing.T, ctx context.Context, in *ua.Invitation) {
+			s := newStream(t)
+			if _, err := in.Answer(ctx, s); !errors.Is(err, ua.ErrNoStream) {
+				t.Errorf("Answer() = %v, want ErrNoStream", err)
+			}
+			s.check(t, "callee", "", true)
+		}, sip.StatusNotAcceptableHere},
+		{"nonsense", sip.Body{Type: "application/sdp", Content: "v=1"}, func(t *testing.T, ctx context.Context, in *ua.Invitation) {
+			if _, err := in.Answer(ctx, newStream(t)); err == nil {
+				t.Error("Answer() worked")
+			}
+		}, sip.StatusBadRequest},
+		{"stream fails", offer, func(t *testing.T, ctx context.Context, in *ua.Invitation) {
+			s := newStream(t)
+			s.onAnswer = func(context.Context) error { return errors.New("no microphone") }
+			if _, err := in.Answer(ctx, s); err == nil {
+				t.Error("Answer() worked")
+			}
+			s.check(t, "callee", "", true)
+		}, sip.StatusNotAcceptableHere},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := siptest.NewNetwork(nil)
+				newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{
+					OnInvite: func(ctx context.Context, in *ua.Invitation) { test.onInvite(t, ctx, in) },
+				})
+				stranger := newPeer(t, n, "192.0.2.9", nil)
+				resp, err := stranger.Do(t.Context(), request(sip.INVITE, bobURI, contactAt("192.0.2.9"), test.offer))
+				if err != nil || resp.Status() != test.want {
+					t.Errorf("the INVITE got %v, %v, want %v", resp, err, test.want)
+				}
+				// The next one is served.
+				resp, err = stranger.Do(t.Context(), request(sip.OPTIONS, bobURI))
+				if err != nil || resp.Status() != sip.StatusOK {
+					t.Errorf("OPTIONS got %v, %v", resp, err)
+				}
+			})
+		})
+	}
+}
+
+// A second Answer is refused, and does the first no harm.
+func TestAnswerTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		calls := make(chan *ua.Call, 1)
+		first, second := newStream(t), newStream(t)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
+			call, err := in.Answer(ctx, first)
+			if err != nil {
+				t.Error(err)
+			}
+			if _, err := in.Answer(ctx, second); !errors.Is(err, transaction.ErrCompleted) {
+				t.Errorf("second Answer() = %v, want ErrCompleted", err)
+			}
+			calls <- call
+		}})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		call, err := alice.Invite(t.Context(), bobURI, streams(newStream(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-calls
+		first.check(t, "first", "sendrecv 192.0.2.1:4000", false)
+		second.check(t, "second", "", true)
+		if err := call.Hold(t.Context()); err != nil {
+			t.Error(err)
+		}
+		first.check(t, "first", "recvonly 192.0.2.1:4000", false)
+		call.Hangup(t.Context())
+		synctest.Wait()
+		first.check(t, "first", "", true)
+	})
+}
+
+// A panic after the call was answered ends that call.
+func TestPanicInCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		stream := newStream(t)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
+			in.Answer(ctx, stream)
+			panic("bug")
+		}})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		call, err := alice.Invite(t.Context(), bobURI, streams(newStream(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-call.Done()
+		synctest.Wait()
+		stream.check(t, "callee", "sendrecv 192.0.2.1:4000", true)
+	})
+}

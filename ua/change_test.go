@@ -1,0 +1,407 @@
+package ua_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/dialog"
+	"github.com/goparley/parley/sdp"
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/ua"
+)
+
+// pair is a call between two agents.
+type pair struct {
+	n            *siptest.Network
+	a, b         *ua.Call
+	ours, theirs *fakeStream
+}
+
+// call sets a call up and forgets what the streams were told.
+func newPair(t *testing.T) *pair {
+	t.Helper()
+	p := &pair{n: siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond}), ours: newStream(t), theirs: newStream(t)}
+	calls := make(chan *ua.Call, 1)
+	newAgent(t, p.n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: answerWith(calls, p.theirs)})
+	alice := newAgent(t, p.n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+	var err error
+	if p.a, err = alice.Invite(t.Context(), bobURI, streams(p.ours)); err != nil {
+		t.Fatal(err)
+	}
+	p.b = <-calls
+	p.ours.told()
+	p.theirs.told()
+	return p
+}
+
+// Alice holds Bob, Bob holds Alice, and each takes back what is theirs.
+func TestHoldBothWays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		for _, step := range []struct {
+			name         string
+			do           func(context.Context) error
+			ours, theirs string
+		}{
+			{"Alice holds", p.a.Hold, "sendonly", "recvonly"},
+			{"Alice holds again", p.a.Hold, "", ""},
+			{"Bob holds", p.b.Hold, "inactive", "inactive"},
+			{"Alice resumes", p.a.Resume, "recvonly", "sendonly"},
+			{"Bob resumes", p.b.Resume, "sendrecv", "sendrecv"},
+			{"Bob resumes again", p.b.Resume, "", ""},
+		} {
+			if err := step.do(t.Context()); err != nil {
+				t.Errorf("%s: %v", step.name, err)
+			}
+			synctest.Wait()
+			if step.ours != "" {
+				step.ours += " 192.0.2.2:4000"
+				step.theirs += " 192.0.2.1:4000"
+			}
+			p.ours.check(t, step.name+": Alice", step.ours, false)
+			p.theirs.check(t, step.name+": Bob", step.theirs, false)
+		}
+	})
+}
+
+// Both hold in the same moment, twenty times over: 491, and both get it.
+func TestGlare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		results := make(chan error, 2)
+		for i := range 20 {
+			alice, bob, want := p.a.Hold, p.b.Hold, "inactive"
+			if i%2 == 1 {
+				alice, bob, want = p.a.Resume, p.b.Resume, "sendrecv"
+			}
+			go func() { results <- alice(t.Context()) }()
+			go func() { results <- bob(t.Context()) }()
+			for range 2 {
+				if err := <-results; err != nil {
+					t.Errorf("round %d: %v", i, err)
+				}
+			}
+			synctest.Wait()
+			if told := p.ours.told(); !contains(told, want+" 192.0.2.2") {
+				t.Errorf("round %d: Alice's stream was told %q, want %s in the end", i, told, want)
+			}
+		}
+		p.a.Hangup(t.Context())
+		<-p.b.Done()
+	})
+}
+
+// offerer is a call whose one side writes its own descriptions.
+type offerer struct {
+	s      *dialog.Session
+	call   *ua.Call
+	stream *fakeStream
+}
+
+func newOfferer(t *testing.T, onInvite func(context.Context, *dialog.Invitation)) *offerer {
+	t.Helper()
+	n := siptest.NewNetwork(nil)
+	o := &offerer{stream: newStream(t)}
+	calls := make(chan *ua.Call, 1)
+	newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: answerWith(calls, o.stream)})
+	alice := newCaller(t, n, "192.0.2.1", &dialog.Config{OnInvite: onInvite})
+	var err error
+	o.s, _, err = alice.Invite(t.Context(), request(sip.INVITE, bobURI, describe("192.0.2.1", 1, "audio 5000 RTP/AVP 0")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.s.Ack(t.Context())
+	o.call = <-calls
+	o.stream.told()
+	return o
+}
+
+// offer sends a re-INVITE and returns its answer.
+func (o *offerer) offer(t *testing.T, edits ...sip.Edit) *sip.Response {
+	t.Helper()
+	synctest.Wait()
+	resp, err := o.s.Invite(t.Context(), edits...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Status().Success() {
+		o.s.Ack(t.Context())
+	}
+	synctest.Wait()
+	return resp
+}
+
+// What a peer may change, and what its stream is told of it.
+func TestReinvite(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		offer  sip.Body
+		status sip.Status
+		answer string // is part of it
+		told   string
+	}{
+		{"hold", describe("192.0.2.1", 2, "audio 5000 RTP/AVP 0|a=sendonly"), 200, "a=recvonly", "recvonly 192.0.2.1:5000"},
+		{"hold as in RFC 2543", describe("0.0.0.0", 2, "audio 5000 RTP/AVP 0"), 200, "m=audio 4000", "recvonly 0.0.0.0:5000"},
+		{"address", describe("192.0.2.7", 2, "audio 5008 RTP/AVP 0"), 200, "m=audio 4000", "sendrecv 192.0.2.7:5008"},
+		{"refresh", describe("192.0.2.1", 1, "audio 5000 RTP/AVP 0"), 200, "m=audio 4000", ""},
+		{"further section", describe("192.0.2.1", 2, "audio 5000 RTP/AVP 0", "audio 5002 RTP/AVP 0"), 200, "m=audio 0 RTP/AVP 0", ""},
+		{"section removed", describe("192.0.2.1", 2, "audio 0 RTP/AVP 0"), 200, "m=audio 0 RTP/AVP 0", "sendrecv 192.0.2.1:0"},
+		{"codec gone", describe("192.0.2.1", 2, "audio 5000 RTP/AVP 8"), 488, "", ""},
+		{"nonsense", sip.Body{Type: "application/sdp", Content: "hello"}, 400, "", ""},
+		{"other body", sip.Body{Type: "text/plain", Content: "v=0"}, 415, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOfferer(t, nil)
+				resp := o.offer(t, test.offer)
+				if resp.Status() != test.status {
+					t.Errorf("the re-INVITE got %v, want %v", resp.Status(), test.status)
+				}
+				if !contains(resp.Body(), test.answer) {
+					t.Errorf("the answer is %q, want it to have %q", resp.Body(), test.answer)
+				}
+				o.stream.check(t, "callee", test.told, false)
+				// Whatever it was, the old state can be had again.
+				resp = o.offer(t, describe("192.0.2.1", 9, "audio 5000 RTP/AVP 0"))
+				if !resp.Status().Success() || !contains(resp.Body(), "m=audio 4000") {
+					t.Errorf("going back got %v", resp)
+				}
+				want := ""
+				if test.told != "" {
+					want = "sendrecv 192.0.2.1:5000"
+				}
+				o.stream.check(t, "callee, back again", want, false)
+			})
+		})
+	}
+}
+
+// A re-INVITE without an offer: the stream offers, and the ACK answers.
+func TestReinviteWithoutOffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOfferer(t, nil)
+		resp, err := o.s.Invite(t.Context())
+		if err != nil || !contains(resp.Body(), "m=audio 4000") {
+			t.Fatalf("the re-INVITE got %v, %v", resp, err)
+		}
+		o.s.Ack(t.Context(), describe("192.0.2.1", 2, "audio 5010 RTP/AVP 0"))
+		synctest.Wait()
+		o.stream.check(t, "callee", "sendrecv 192.0.2.1:5010", false)
+
+		// An ACK without an answer changes nothing, and a later offer works.
+		if _, err := o.s.Invite(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		o.s.Ack(t.Context())
+		synctest.Wait()
+		o.stream.check(t, "callee", "", false)
+		if resp := o.offer(t, describe("192.0.2.1", 3, "audio 5012 RTP/AVP 0")); !resp.Status().Success() {
+			t.Errorf("the offer after it got %v", resp.Status())
+		}
+		o.stream.check(t, "callee", "sendrecv 192.0.2.1:5012", false)
+	})
+}
+
+// A change that the stream cannot make is refused, and leaves all as it was.
+func TestReinviteStreamFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOfferer(t, nil)
+		fails := true
+		o.stream.onUpdate = func(context.Context) error {
+			if fails {
+				fails = false
+				return errors.New("no route")
+			}
+			return nil
+		}
+		if resp := o.offer(t, describe("192.0.2.7", 2, "audio 5008 RTP/AVP 0")); resp.Status() != sip.StatusNotAcceptableHere {
+			t.Errorf("the re-INVITE got %v, want 488", resp.Status())
+		}
+		o.stream.check(t, "callee", "sendrecv 192.0.2.7:5008, sendrecv 192.0.2.1:5000", false)
+		if resp := o.offer(t, describe("192.0.2.7", 2, "audio 5008 RTP/AVP 0")); resp.Status() != sip.StatusOK {
+			t.Errorf("the second got %v, want 200", resp.Status())
+		}
+		o.stream.check(t, "callee", "sendrecv 192.0.2.7:5008", false)
+	})
+}
+
+// An agent that takes no calls can be put on hold in those that it makes.
+func TestReinviteOfCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t) // Alice has no OnInvite
+		if err := p.b.Hold(t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		p.ours.check(t, "Alice", "recvonly 192.0.2.2:4000", false)
+	})
+}
+
+// A hold that is refused leaves the call as it was, and what we want with it.
+func TestHoldRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refuse := true
+		o := newOfferer(t, func(_ context.Context, in *dialog.Invitation) {
+			if refuse {
+				in.Reject(sip.StatusNotAcceptableHere)
+				return
+			}
+			if contains(in.Request().Body(), "sendonly") {
+				t.Error("a later offer still holds")
+			}
+			in.Accept(describe("192.0.2.1", 3, "audio 5000 RTP/AVP 0"))
+		})
+		if err := o.call.Hold(t.Context()); !errors.Is(err, sip.StatusNotAcceptableHere) {
+			t.Errorf("Hold() = %v, want 488", err)
+		}
+		o.stream.check(t, "callee", "", false)
+		resp := o.offer(t, describe("192.0.2.1", 2, "audio 5000 RTP/AVP 0"))
+		if !contains(resp.Body(), "m=audio 4000") || contains(resp.Body(), "sendonly") {
+			t.Errorf("the answer is %q", resp.Body())
+		}
+		refuse = false
+		if err := o.call.Resume(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The peer does not answer a re-INVITE: Hold ends with its context, and
+// hang-up ends Hold.
+func TestHoldUnanswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOfferer(t, func(ctx context.Context, in *dialog.Invitation) {
+			in.Provisional(sip.StatusSessionProgress)
+			<-ctx.Done()
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := o.call.Hold(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Hold() = %v, want the error of its context", err)
+		}
+		result := make(chan error, 1)
+		go func() { result <- o.call.Hold(t.Context()) }()
+		time.Sleep(time.Second)
+		o.call.Hangup(t.Context())
+		start := time.Now()
+		if err := <-result; err == nil || time.Since(start) > time.Second {
+			t.Errorf("Hold() = %v, %v after the hang-up", err, time.Since(start))
+		}
+	})
+}
+
+// The peer does not know the call any more.
+func TestHoldOfLostCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOfferer(t, func(_ context.Context, in *dialog.Invitation) { in.Reject(sip.StatusCallDoesNotExist) })
+		if err := o.call.Hold(t.Context()); !errors.Is(err, sip.StatusCallDoesNotExist) {
+			t.Errorf("Hold() = %v, want 481", err)
+		}
+		<-o.call.Done()
+		if err := o.call.Err(); !errors.Is(err, ua.ErrHungUp) {
+			t.Errorf("Err() = %v, want ErrHungUp", err)
+		}
+		o.stream.check(t, "callee", "", true)
+	})
+}
+
+// A peer that is not done with the change before asks for some time (500 with
+// Retry-After, RFC 3261 section 14.2), and gets it.
+func TestHoldRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		o := newOfferer(t, func(_ context.Context, in *dialog.Invitation) {
+			if tries++; tries <= 2 {
+				in.Reject(sip.StatusServerInternalError, sip.RetryAfter{Seconds: 3})
+				return
+			}
+			in.Accept(describe("192.0.2.1", 2, "audio 5000 RTP/AVP 0|a=recvonly"))
+		})
+		start := time.Now()
+		if err := o.call.Hold(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took < 6*time.Second || took > 10*time.Second {
+			t.Errorf("Hold took %v, want 6 to 10 s", took)
+		}
+		o.stream.check(t, "callee", "sendonly 192.0.2.1:5000", false)
+	})
+}
+
+// A peer that asks for time for ever does not get it for ever.
+func TestHoldRetryAfterForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOfferer(t, func(_ context.Context, in *dialog.Invitation) {
+			in.Reject(sip.StatusServerInternalError, sip.RetryAfter{})
+		})
+		start := time.Now()
+		if err := o.call.Hold(t.Context()); !errors.Is(err, sip.StatusServerInternalError) {
+			t.Errorf("Hold() = %v, want 500", err)
+		}
+		if took := time.Since(start); took > 45*time.Second {
+			t.Errorf("Hold took %v", took)
+		}
+		o.stream.check(t, "callee", "", false)
+	})
+}
+
+// Two sections, and three streams at the callee in another order: each section
+// finds the stream that takes it, keeps it, and the one left over is closed with
+// the call.
+func TestSeveralStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		pcma := sdp.Format{PayloadType: 8, Name: "PCMA", ClockRate: 8000}
+		var theirs [3]*fakeStream
+		for i := range theirs {
+			theirs[i] = newStream(t)
+		}
+		theirs[0].codec = sdp.Format{PayloadType: 9, Name: "G722", ClockRate: 8000}
+		theirs[1].codec = pcma
+		calls := make(chan *ua.Call, 1)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
+			call, err := in.Answer(ctx, theirs[0], theirs[1], theirs[2])
+			if err != nil {
+				t.Error(err)
+			}
+			calls <- call
+		}})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		var ours [3]*fakeStream
+		for i := range ours {
+			ours[i] = newStream(t)
+		}
+		ours[1].codec = pcma
+		ours[2].codec = sdp.Format{PayloadType: 3, Name: "GSM", ClockRate: 8000} // nobody has it
+		call, err := alice.Invite(t.Context(), bobURI, streams(ours[:]...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-calls
+		if err := call.Hold(t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		told := "sendrecv 192.0.2.2:4000, sendonly 192.0.2.2:4000"
+		for i, want := range []string{told, told, ""} {
+			ours[i].check(t, "Alice", want, false)
+		}
+		told = "sendrecv 192.0.2.1:4000, recvonly 192.0.2.1:4000"
+		for i, want := range []string{"", told, told} {
+			theirs[i].check(t, "Bob", want, false)
+		}
+		if got := theirs[1].remote.RTP()[0].Name; got != "PCMA" {
+			t.Errorf("the PCMA stream got %s", got)
+		}
+		call.Hangup(t.Context())
+		synctest.Wait()
+		for i := range 3 {
+			ours[i].check(t, "Alice", "", true)
+			theirs[i].check(t, "Bob", "", true)
+		}
+	})
+}

@@ -1,0 +1,303 @@
+package ua
+
+import (
+	"context"
+	"net/netip"
+	"reflect"
+	"strings"
+
+	"github.com/goparley/parley/dialog"
+	"github.com/goparley/parley/sdp"
+)
+
+// media is what the streams of one call have agreed on: the offer/answer state,
+// and which stream has which m= section.
+//
+// No lock is held while a stream is called. Whoever calls one has the turn, and
+// all below turn is theirs meanwhile; when the call is over, close takes the
+// turn for good.
+type media struct {
+	all []Stream // every stream that was given, those without a section too
+
+	ctx  context.Context // that of streams; ends with the call
+	end  context.CancelFunc
+	turn chan struct{} // full: somebody has the turn
+
+	engine  *sdp.Engine
+	streams []Stream      // by section; nil for one that was refused
+	told    []sdp.Pair    // by section, what the stream was told last
+	wish    sdp.Direction // by Hold and Resume
+}
+
+func newMedia(streams []Stream) *media {
+	m := &media{all: append([]Stream(nil), streams...), turn: make(chan struct{}, 1), engine: sdp.NewEngine(nil)}
+	m.ctx, m.end = context.WithCancel(context.Background())
+	return m
+}
+
+// take waits for the turn and returns the context to call streams with, which
+// ends with ctx and with the call, and what gives the turn back.
+func (m *media) take(ctx context.Context) (context.Context, func(), error) {
+	select {
+	case m.turn <- struct{}{}:
+	case <-m.ctx.Done():
+		return nil, nil, dialog.ErrEnded
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	switch { // what else was ready
+	case m.ctx.Err() != nil:
+		<-m.turn
+		return nil, nil, dialog.ErrEnded
+	case ctx.Err() != nil:
+		<-m.turn
+		return nil, nil, context.Cause(ctx)
+	case ctx == m.ctx:
+		return ctx, func() { <-m.turn }, nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(m.ctx, func() { cancel(dialog.ErrEnded) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		<-m.turn
+	}, nil
+}
+
+// close ends what the streams are doing, waits until they have, and closes
+// them. It is called once.
+func (m *media) close() {
+	m.end()
+	m.turn <- struct{}{} // never given back
+	for _, s := range m.all {
+		s.Close()
+	}
+}
+
+// reachedAt says at which host of ours the peer reaches us. It comes before the
+// first offer or answer.
+func (m *media) reachedAt(ctx context.Context, host string) error {
+	_, done, err := m.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	host = strings.Trim(host, "[]")
+	m.engine = sdp.NewEngine(&sdp.Config{Address: host})
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return nil // a name, which is for the description only
+	}
+	for _, s := range m.all {
+		if u, ok := s.(addressUser); ok {
+			u.UseAddress(addr)
+		}
+	}
+	return nil
+}
+
+// offer offers the streams: at first one section each, later those that are in
+// use.
+func (m *media) offer(ctx context.Context) (string, error) {
+	ctx, done, err := m.take(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	agreed := m.engine.Agreed()
+	if agreed == nil {
+		m.streams = m.all
+	}
+	sections := make([]*sdp.Media, max(len(m.streams), len(agreed)))
+	for i := range sections {
+		if i >= len(m.streams) || m.streams[i] == nil || i < len(agreed) && !agreed[i].Active() {
+			continue // refused before, and to stay so
+		}
+		if sections[i], err = m.streams[i].Offer(ctx); err != nil {
+			return "", err
+		}
+	}
+	return m.engine.Offer(sections)
+}
+
+// answered takes the peer's answer to our offer. acknowledge is called in any
+// case, before the streams are told, so that a slow one does not keep the peer
+// waiting.
+func (m *media) answered(body string, acknowledge func() error) error {
+	ctx, done, err := m.take(m.ctx)
+	if err != nil {
+		acknowledge()
+		return err
+	}
+	defer done()
+	first := m.engine.Agreed() == nil
+	pairs, err := m.engine.ReceiveAnswer(body)
+	if err != nil {
+		m.engine.Rollback()
+	}
+	if ackErr := acknowledge(); err == nil {
+		err = ackErr
+	}
+	if err == nil {
+		err = m.update(ctx, pairs)
+	}
+	if err == nil && first && !anyActive(pairs) {
+		err = ErrNoStream
+	}
+	return err
+}
+
+func anyActive(pairs []sdp.Pair) bool {
+	for _, p := range pairs {
+		if p.Active() {
+			return true
+		}
+	}
+	return false
+}
+
+// preview plays the answer of a provisional response: early media. The one in
+// the final response counts (RFC 6337 section 3.1.1).
+func (m *media) preview(ctx context.Context, body string) error {
+	ctx, done, err := m.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	pairs, err := m.engine.Clone().ReceiveAnswer(body)
+	if err != nil {
+		return err
+	}
+	return m.update(ctx, pairs)
+}
+
+// refuse answers an offer with a refusal of everything in it.
+func (m *media) refuse(body string) (string, error) {
+	_, done, err := m.take(m.ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	offered, err := m.engine.ReceiveOffer(body)
+	if err != nil {
+		return "", err
+	}
+	answer, _, err := m.engine.Answer(make([]*sdp.Media, len(offered)))
+	return answer, err
+}
+
+// answer answers the peer's offer. Each section goes to the stream that has it,
+// or in the first offer to the first stream without a section that takes it.
+func (m *media) answer(ctx context.Context, body string) (string, error) {
+	ctx, done, err := m.take(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	offered, err := m.engine.ReceiveOffer(body)
+	if err != nil {
+		return "", err
+	}
+	defer func() { m.engine.Rollback() }() // no effect on what is answered
+	agreed := m.engine.Agreed()
+	var free []Stream
+	if agreed == nil {
+		free = append(free, m.all...)
+	}
+	sections := make([]*sdp.Media, len(offered))
+	streams := make([]Stream, max(len(offered), len(m.streams)))
+	copy(streams, m.streams)
+	inUse, taken := false, false
+	for i, remote := range offered {
+		if remote.Port == 0 {
+			continue
+		}
+		inUse = true
+		candidates := free
+		if streams[i] != nil {
+			candidates = streams[i : i+1]
+		}
+		for j, s := range candidates {
+			section, err := s.Answer(ctx, remote)
+			if err != nil {
+				return "", err
+			}
+			if section == nil {
+				continue
+			}
+			taken = true
+			sections[i] = section
+			if streams[i] == nil {
+				streams[i] = s
+				free = append(free[:j], free[j+1:]...)
+			}
+			break
+		}
+	}
+	// A call that has nothing, or is to have nothing, can go on like that.
+	if !taken && (agreed == nil || inUse && anyActive(agreed)) {
+		return "", ErrNoStream
+	}
+	before := m.engine.Clone()
+	answer, pairs, err := m.engine.Answer(sections)
+	if err != nil {
+		return "", err
+	}
+	was := m.streams
+	m.streams = streams
+	if err := m.update(ctx, pairs); err != nil {
+		// A change that cannot be made leaves everything as it was.
+		if ctx.Err() == nil {
+			m.update(ctx, agreed)
+		}
+		m.engine, m.streams = before, was
+		return "", err
+	}
+	return answer, nil
+}
+
+// update tells the streams what is agreed, as far as it is news to them.
+func (m *media) update(ctx context.Context, pairs []sdp.Pair) error {
+	var failed error
+	for len(m.told) < len(m.streams) {
+		m.told = append(m.told, sdp.Pair{})
+	}
+	for i, p := range pairs {
+		if i >= len(m.streams) || m.streams[i] == nil {
+			continue
+		}
+		last := m.told[i]
+		if last.Local == nil && !p.Active() {
+			continue // never was in use
+		}
+		p.Changed = false
+		if reflect.DeepEqual(p, last) { // a refresh, or early media said it before
+			continue
+		}
+		m.told[i] = p
+		if err := m.streams[i].Update(ctx, p.Local, p.Remote); err != nil && failed == nil {
+			failed = err
+		}
+	}
+	return failed
+}
+
+// hold sets the direction that we want from now on and returns the one before.
+func (m *media) hold(ctx context.Context, to sdp.Direction) (before sdp.Direction, err error) {
+	_, done, err := m.take(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	before, m.wish = m.wish, to
+	m.engine.Hold(to)
+	return before, nil
+}
+
+// rollback gives an offer up that came to nothing.
+func (m *media) rollback() {
+	if _, done, err := m.take(m.ctx); err == nil {
+		m.engine.Rollback()
+		done()
+	}
+}

@@ -1,0 +1,468 @@
+package ua_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/dialog"
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/digest"
+	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/transaction"
+	"github.com/goparley/parley/ua"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// atDomain is the configuration of an agent of a.example.
+func atDomain(cfg ua.Config) ua.Config {
+	cfg.Password, cfg.Proxy = "secret", proxyURI
+	return cfg
+}
+
+// A registration over three hours. Each refresh comes before the binding ends,
+// with the Call-ID of the first and a higher CSeq; the nonce, which lives five
+// minutes, is stale each time, and that is no failure. In the end the binding
+// is gone, and that of the other phone is still there.
+func TestRegisterThreeHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 20 * time.Millisecond})
+		d := newDomain(t, n)
+		other := sip.URI{Scheme: "sip", User: "alice", Host: "192.0.2.77"}
+		d.bindings["alice"] = []binding{{other, time.Now().Add(10 * time.Second)}}
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", atDomain(ua.Config{}))
+		d.most = 1800
+		reg, err := alice.Register(t.Context(), &ua.RegisterOptions{
+			OnError: func(err error) { t.Errorf("refresh failed: %v", err) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		granted := start
+		for time.Since(start) < 3*time.Hour {
+			time.Sleep(10 * time.Second)
+			d.set(func() {
+				if b := d.bindings["alice"]; len(b) < 2 || time.Now().After(b[1].until) {
+					t.Fatalf("no binding after %v", time.Since(start))
+				}
+			})
+		}
+		asked := d.asked()
+		refreshes := 0
+		for i, r := range asked {
+			if i > 0 && (r.callID != asked[0].callID || r.seq != asked[i-1].seq+1) {
+				t.Errorf("REGISTER %d: Call-ID %s CSeq %d after Call-ID %s CSeq %d", i, r.callID, r.seq, asked[i-1].callID, asked[i-1].seq)
+			}
+			if r.status == sip.StatusOK {
+				if i > 2 {
+					if after := r.at.Sub(granted); after < 24*time.Minute || after > 27*time.Minute+time.Second {
+						t.Errorf("refresh %d came after %v, want 81 to 90 %% of 30m", refreshes, after)
+					}
+				}
+				refreshes++
+				granted = r.at
+			} else if i > 0 && !r.stale {
+				t.Errorf("REGISTER %d got %v", i, r.status)
+			}
+		}
+		if refreshes < 7 || refreshes > 8 || len(asked) != 2*refreshes {
+			t.Errorf("%d REGISTERs for %d bindings, want 7 or 8 with a challenge each", len(asked), refreshes)
+		}
+		if err := reg.Close(); err != nil {
+			t.Error(err)
+		}
+		if b := d.bindings["alice"]; len(b) != 1 || !b[0].contact.Equal(other) {
+			t.Errorf("bindings after Close: %v, want that of the other phone", b)
+		}
+		d.asked()
+		if err := reg.Close(); err != nil || len(d.asked()) != 0 {
+			t.Errorf("second Close() = %v", err)
+		}
+	})
+}
+
+// The registrar is away for two hours: the agent asks again, less and less
+// often, is told of each failure, and is back when the registrar is.
+func TestRegistrarDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		d := newDomain(t, n)
+		d.most = 600
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", atDomain(ua.Config{}))
+		var mu sync.Mutex
+		var failed []time.Time
+		reg, err := alice.Register(t.Context(), &ua.RegisterOptions{OnError: func(err error) {
+			if !errors.Is(err, transaction.ErrTimeout) {
+				t.Errorf("OnError(%v), want ErrTimeout", err)
+			}
+			mu.Lock()
+			failed = append(failed, time.Now())
+			mu.Unlock()
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seq := d.asked()[1].seq
+		n.Host("192.0.2.100").Down()
+		time.Sleep(2 * time.Hour)
+		n.Host("192.0.2.100").Up()
+		mu.Lock()
+		if len(failed) < 7 || len(failed) > 12 {
+			t.Errorf("%d tries in two hours", len(failed))
+		}
+		for i := range failed {
+			if i == 0 {
+				continue
+			}
+			pause := failed[i].Sub(failed[i-1]) - 32*time.Second // of the transaction
+			most := min(30*time.Second<<(i-1), 30*time.Minute)
+			if pause < most/2 || pause > most+time.Second {
+				t.Errorf("pause %d is %v, want %v to %v", i, pause, most/2, most)
+			}
+		}
+		mu.Unlock()
+		time.Sleep(31 * time.Minute)
+		asked := d.asked()
+		if len(asked) == 0 || asked[len(asked)-1].status != sip.StatusOK {
+			t.Fatalf("the registrar is back and got %v", asked)
+		}
+		for _, r := range asked {
+			if r.seq <= seq {
+				t.Errorf("CSeq %d after %d", r.seq, seq)
+			}
+			seq = r.seq
+		}
+		if err := reg.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What the registrar may say to the first REGISTER, and how many there are.
+func TestRegisterAnswers(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		password string
+		expires  time.Duration
+		set      func(*domain)
+		want     error
+		expiries []uint32 // of each REGISTER
+	}{
+		{name: "accepted", expiries: []uint32{3600, 3600}},
+		{name: "wrong password", password: "wrong", want: ua.ErrPassword, expiries: []uint32{3600, 3600}},
+		{name: "no password", password: "-", want: ua.ErrPassword, expiries: []uint32{3600}},
+		{name: "too brief", expires: time.Minute, set: func(d *domain) { d.least = 300 }, expiries: []uint32{60, 60, 300}},
+		{name: "half a second", expires: time.Second / 2, expiries: []uint32{1, 1}},
+		{name: "refused", set: func(d *domain) { d.refuse = sip.StatusForbidden }, want: sip.StatusForbidden, expiries: []uint32{3600}},
+		{name: "too brief for ever", set: func(d *domain) { d.refuse = sip.StatusIntervalTooBrief }, want: sip.StatusIntervalTooBrief, expiries: []uint32{3600}},
+		{name: "no time granted", set: func(d *domain) { d.most = 0 }, want: errAny, expiries: []uint32{3600, 3600}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := siptest.NewNetwork(nil)
+				d := newDomain(t, n)
+				if test.set != nil {
+					test.set(d)
+				}
+				cfg := atDomain(ua.Config{})
+				switch test.password {
+				case "":
+				case "-":
+					cfg.Password = ""
+				default:
+					cfg.Password = test.password
+				}
+				alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", cfg)
+				reg, err := alice.Register(t.Context(), &ua.RegisterOptions{Expires: test.expires})
+				if (err == nil) != (test.want == nil) || test.want != nil && test.want != errAny && !errors.Is(err, test.want) {
+					t.Errorf("Register() = %v, want %v", err, test.want)
+				}
+				var expiries []uint32
+				for _, r := range d.asked() {
+					expiries = append(expiries, r.expires)
+				}
+				if fmt.Sprint(expiries) != fmt.Sprint(test.expiries) {
+					t.Errorf("REGISTERs asked for %v, want %v", expiries, test.expiries)
+				}
+				if reg != nil {
+					reg.Close()
+				}
+				d.asked()
+				alice.Close()
+				if asked := d.asked(); len(asked) != 0 {
+					t.Errorf("closing the agent sent %v", asked)
+				}
+			})
+		})
+	}
+}
+
+var errAny = errors.New("any error")
+
+// Of a wrong and a missing password, the digest's error says which.
+func TestPasswordErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		newDomain(t, n)
+		for i, want := range []error{digest.ErrRefused, digest.ErrNoCredentials} {
+			cfg := atDomain(ua.Config{})
+			cfg.Password = []string{"wrong", ""}[i]
+			a := newAgent(t, n, fmt.Sprintf("192.0.2.%d", i+1), "sip:alice@a.example", cfg)
+			_, err := a.Register(t.Context(), nil)
+			if !errors.Is(err, ua.ErrPassword) || !errors.Is(err, want) || !errors.Is(err, sip.StatusUnauthorized) {
+				t.Errorf("Register() = %v, want ErrPassword, 401 and %v", err, want)
+			}
+		}
+	})
+}
+
+// Something on the way rewrites the Contact: the shortest binding counts.
+func TestRegisterRewrittenContact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		var count atomic.Int32
+		newPeer(t, n, "192.0.2.100", func(tx *transaction.Server, _ *sip.Request) {
+			count.Add(1)
+			contact := contactAt("198.51.100.1")
+			contact.Params = ";expires=60"
+			tx.Reply(sip.StatusOK, contact)
+		})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", atDomain(ua.Config{}))
+		if _, err := alice.Register(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if n := count.Load(); n < 11 || n > 14 {
+			t.Errorf("%d REGISTERs in ten minutes, want one for each minute", n)
+		}
+	})
+}
+
+// Close in the middle of a refresh that nobody answers, and of a first attempt
+// that nobody answers: both end, and the last word is that the binding goes.
+func TestRegisterCloseMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		d := newDomain(t, n)
+		d.most = 100
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", atDomain(ua.Config{}))
+		reg, err := alice.Register(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Host("192.0.2.100").Down()
+		time.Sleep(95 * time.Second)
+		n.Host("192.0.2.100").Up()
+		start := time.Now()
+		if err := reg.Close(); err != nil || time.Since(start) > 2*time.Second {
+			t.Errorf("Close() = %v after %v", err, time.Since(start))
+		}
+		asked := d.asked()
+		if last := asked[len(asked)-1]; last.expires != 0 || last.status != sip.StatusOK {
+			t.Errorf("the last REGISTER is %+v", last)
+		}
+		time.Sleep(time.Hour)
+		if asked := d.asked(); len(asked) != 0 {
+			t.Errorf("REGISTERs after Close: %v", asked)
+		}
+
+		n.Host("192.0.2.100").Down()
+		result := make(chan error, 1)
+		go func() {
+			_, err := alice.Register(context.Background(), nil)
+			result <- err
+		}()
+		time.Sleep(time.Second)
+		start = time.Now()
+		alice.Close()
+		if err := <-result; !errors.Is(err, ua.ErrClosed) {
+			t.Errorf("Register() of a closed agent = %v, want ErrClosed", err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("Close took %v", took)
+		}
+	})
+}
+
+// Two agents of one domain: both register, and call through its proxy with
+// passwords. Everything in the call takes the way of the Record-Route.
+func TestCallThroughProxy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 15 * time.Millisecond})
+		d := newDomain(t, n)
+		calls := make(chan *ua.Call, 1)
+		ours, theirs := newStream(t), newStream(t)
+		messages := make(chan string, 1)
+		bob := newAgent(t, n, "192.0.2.2", "sip:bob@a.example", atDomain(ua.Config{
+			OnInvite:  answerWith(calls, theirs),
+			OnMessage: func(_ context.Context, m ua.Message) error { messages <- m.Body; return nil },
+		}))
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", atDomain(ua.Config{}))
+		if _, err := alice.Invite(t.Context(), "sip:bob@a.example", nil); !errors.Is(err, sip.StatusTemporarilyUnavailable) {
+			t.Errorf("Invite() of nobody = %v, want 480", err)
+		}
+		for _, a := range []*ua.Agent{alice, bob} {
+			if _, err := a.Register(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		call, err := alice.Invite(t.Context(), "sip:bob@a.example", streams(ours))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := <-calls
+		if got := b.Remote().URI.String(); got != "sip:alice@a.example" {
+			t.Errorf("Remote() = %s", got)
+		}
+		if err := b.Hold(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := call.Hangup(t.Context()); err != nil {
+			t.Error(err)
+		}
+		ours.check(t, "Alice", "sendrecv 192.0.2.2:4000, recvonly 192.0.2.2:4000", true)
+		<-b.Done()
+		if err := alice.Message(t.Context(), "sip:bob@a.example", "text/plain", "hello"); err != nil {
+			t.Error(err)
+		}
+		if m := <-messages; m != "hello" {
+			t.Errorf("the message says %q", m)
+		}
+		if resp, err := alice.Options(t.Context(), "sip:bob@a.example"); err != nil || resp.Status() != sip.StatusOK {
+			t.Errorf("Options() = %v, %v", resp, err)
+		}
+		want := map[sip.Method]int{sip.INVITE: 2, sip.ACK: 2, sip.BYE: 1, sip.MESSAGE: 1, sip.OPTIONS: 1}
+		d.set(func() {
+			if got := fmt.Sprint(d.requests); got != fmt.Sprint(want) {
+				t.Errorf("the proxy forwarded %s, want %v", got, want)
+			}
+		})
+
+		// A wrong password is asked for once more, and no more.
+		mallory := atDomain(ua.Config{})
+		mallory.Password = "guess"
+		m := newAgent(t, n, "192.0.2.3", "sip:mallory@a.example", mallory)
+		stream := newStream(t)
+		if _, err := m.Invite(t.Context(), "sip:bob@a.example", streams(stream)); !errors.Is(err, ua.ErrPassword) {
+			t.Errorf("Invite() = %v, want ErrPassword", err)
+		}
+		stream.check(t, "Mallory", "", true)
+	})
+}
+
+// CANCEL through the proxy ends the callee's context.
+func TestCancelThroughProxy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 15 * time.Millisecond})
+		newDomain(t, n)
+		cause := make(chan error, 1)
+		bob := newAgent(t, n, "192.0.2.2", "sip:bob@a.example", atDomain(ua.Config{
+			OnInvite: func(ctx context.Context, in *ua.Invitation) {
+				in.Ring(ctx)
+				<-ctx.Done()
+				s := newStream(t)
+				_, err := in.Answer(ctx, s)
+				s.check(t, "Bob", "", true)
+				cause <- err
+			},
+		}))
+		if _, err := bob.Register(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", atDomain(ua.Config{}))
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if _, err := alice.Invite(ctx, "sip:bob@a.example", streams(newStream(t))); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Invite() = %v, want the error of its context", err)
+		}
+		if err := <-cause; !errors.Is(err, transaction.ErrCancelled) {
+			t.Errorf("Answer() = %v, want ErrCancelled", err)
+		}
+	})
+}
+
+// Registrars that challenge in every way that they should not: it ends, soon,
+// and with an error that does not blame the password where it was not at fault.
+func TestHostileChallenges(t *testing.T) {
+	nonce := strings.Repeat("n", 4096)
+	count := 0
+	for _, test := range []struct {
+		name      string
+		challenge func() string
+		requests  int // at most
+		password  bool
+	}{
+		{"stale for ever", func() string { return fmt.Sprintf(`Digest realm="a", nonce="%d", stale=true`, count) }, 5, false},
+		{"another realm each time", func() string { return fmt.Sprintf(`Digest realm="%d", nonce="1"`, count) }, 6, false},
+		{"another nonce each time", func() string { return fmt.Sprintf(`Digest realm="a", nonce="%d"`, count) }, 2, true},
+		{"a nonce of 4 kB", func() string { return `Digest realm="a", nonce="` + nonce + `"` }, 2, true},
+		{"unknown algorithm", func() string { return `Digest realm="a", nonce="1", algorithm=ROT13` }, 1, false},
+		{"another scheme", func() string { return `Basic realm="a"` }, 1, false},
+		{"no challenge", nil, 1, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := siptest.NewNetwork(nil)
+				count = 0
+				newPeer(t, n, "192.0.2.100", func(tx *transaction.Server, _ *sip.Request) {
+					count++
+					var edits []sip.Edit
+					if test.challenge != nil {
+						edits = append(edits, sip.Field{Name: "WWW-Authenticate", Value: test.challenge()})
+					}
+					tx.Reply(sip.StatusUnauthorized, edits...)
+				})
+				alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", atDomain(ua.Config{}))
+				_, err := alice.Register(t.Context(), nil)
+				if !errors.Is(err, sip.StatusUnauthorized) || errors.Is(err, ua.ErrPassword) != test.password {
+					t.Errorf("Register() = %v, want 401, and ErrPassword: %v", err, test.password)
+				}
+				if strings.Contains(err.Error(), "\n") || len(err.Error()) > 300 {
+					t.Errorf("the error is %q", err)
+				}
+				synctest.Wait()
+				if count > test.requests {
+					t.Errorf("%d REGISTERs, want at most %d", count, test.requests)
+				}
+			})
+		})
+	}
+}
+
+// The peer of a call challenges a hold for a realm of its own: it learns nothing
+// about the password.
+func TestChallengeInCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		newCaller(t, n, "192.0.2.2", &dialog.Config{OnInvite: func(_ context.Context, in *dialog.Invitation) {
+			if !in.Re() {
+				in.Accept(describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+				return
+			}
+			for f := range in.Request().Fields() {
+				if strings.Contains(strings.ToLower(f.Name), "authorization") {
+					t.Errorf("the hold has %s: %s", f.Name, f.Value)
+				}
+			}
+			in.Reject(sip.StatusProxyAuthRequired, sip.Field{Name: "Proxy-Authenticate", Value: `Digest realm="mallory", nonce="1"`})
+		}})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{Password: "secret"})
+		call, err := alice.Invite(t.Context(), bobURI, streams(newStream(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := call.Hold(t.Context()); !errors.Is(err, digest.ErrUnexpectedRealm) {
+			t.Errorf("Hold() = %v, want ErrUnexpectedRealm", err)
+		}
+		call.Hangup(t.Context())
+	})
+}

@@ -1,0 +1,157 @@
+package ua_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/ua"
+)
+
+// What a stranger may send, and the answer that RFC 3261 section 8.2 has for
+// it. Agents with and without calls, with and without messages.
+func TestStrangers(t *testing.T) {
+	offer := describe("192.0.2.9", 1, "audio 5000 RTP/AVP 0")
+	text := sip.Body{Type: "text/plain", Content: "hello"}
+	field := func(name, value string) sip.Edit { return sip.Field{Name: name, Value: value} }
+	full := ua.Config{
+		OnInvite: func(ctx context.Context, in *ua.Invitation) { in.Reject(ctx, sip.StatusBusyHere) },
+		OnMessage: func(_ context.Context, m ua.Message) error {
+			if m.Body != "hello" || m.ContentType != "text/plain" || m.From.URI.Host != "192.0.2.9" {
+				return sip.StatusNotAcceptableHere
+			}
+			return nil
+		},
+	}
+	refuses := ua.Config{OnMessage: func(context.Context, ua.Message) error { return fmt.Errorf("full: %w", sip.StatusMessageTooLarge) }}
+	fails := ua.Config{OnMessage: func(context.Context, ua.Message) error { return errors.New("disk is broken") }}
+	panics := ua.Config{OnMessage: func(context.Context, ua.Message) error { panic("bug") }}
+	const everything, nothing = "ACK, BYE, CANCEL, OPTIONS, INVITE, MESSAGE", "ACK, BYE, CANCEL, OPTIONS"
+	for _, test := range []struct {
+		name   string
+		cfg    ua.Config
+		method sip.Method
+		uri    string
+		edits  []sip.Edit
+		want   sip.Status
+		fields map[string]string
+	}{
+		{"options", full, sip.OPTIONS, bobURI, nil, 200, map[string]string{"Allow": everything, "Accept": "application/sdp", "Accept-Encoding": "identity", "Supported": ""}},
+		{"options, no calls", ua.Config{}, sip.OPTIONS, bobURI, nil, 200, map[string]string{"Allow": nothing}},
+		{"unknown method", full, "PLAY", bobURI, nil, 405, map[string]string{"Allow": everything}},
+		{"unknown method and more", full, "PLAY", bobURI, []sip.Edit{sip.Require{"x"}}, 405, nil},
+		{"register", full, sip.REGISTER, bobURI, nil, 405, nil},
+		{"subscribe", full, sip.SUBSCRIBE, bobURI, nil, 405, nil},
+		{"invite, no calls", ua.Config{}, sip.INVITE, bobURI, []sip.Edit{offer}, 405, map[string]string{"Allow": nothing}},
+		{"invite", full, sip.INVITE, bobURI, []sip.Edit{offer}, 486, nil},
+		{"invite to tel", full, sip.INVITE, "tel:+12", []sip.Edit{offer}, 486, nil},
+		{"invite to im", full, sip.INVITE, "im:bob@b.example", []sip.Edit{offer}, 416, nil},
+		{"options to sips", full, sip.OPTIONS, "sips:bob@b.example", nil, 416, nil},
+		{"require", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.Require{"100rel", "timer"}}, 420, map[string]string{"Unsupported": "100rel, timer"}},
+		{"options, require", full, sip.OPTIONS, bobURI, []sip.Edit{sip.Require{"x"}}, 420, map[string]string{"Unsupported": "x"}},
+		{"invite with text", full, sip.INVITE, bobURI, []sip.Edit{text}, 415, map[string]string{"Accept": "application/sdp"}},
+		{"invite zipped", full, sip.INVITE, bobURI, []sip.Edit{offer, field("Content-Encoding", "gzip")}, 415, map[string]string{"Accept-Encoding": "identity"}},
+		{"invite zipped, short form", full, sip.INVITE, bobURI, []sip.Edit{offer, field("e", "tar")}, 415, nil},
+		{"message", full, sip.MESSAGE, bobURI, []sip.Edit{text}, 200, nil},
+		{"message zipped", full, sip.MESSAGE, bobURI, []sip.Edit{text, field("Content-Encoding", "gzip")}, 415, nil},
+		{"message refused", refuses, sip.MESSAGE, bobURI, []sip.Edit{text}, 513, nil},
+		{"message fails", fails, sip.MESSAGE, bobURI, []sip.Edit{text}, 500, nil},
+		{"message panics", panics, sip.MESSAGE, bobURI, []sip.Edit{text}, 500, nil},
+		{"message, nobody cares", ua.Config{}, sip.MESSAGE, bobURI, []sip.Edit{text}, 405, map[string]string{"Allow": nothing}},
+		{"bye of no call", full, sip.BYE, bobURI, nil, 481, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := siptest.NewNetwork(nil)
+				newAgent(t, n, "192.0.2.2", "sip:bob@b.example", test.cfg)
+				stranger := newPeer(t, n, "192.0.2.9", nil)
+				edits := append([]sip.Edit{sip.Route{URI: sip.URI{Scheme: "sip", Host: "192.0.2.2", Params: ";lr"}}, contactAt("192.0.2.9")}, test.edits...)
+				resp, err := stranger.Do(t.Context(), request(test.method, test.uri, edits...))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if resp.Status() != test.want {
+					t.Errorf("%s got %v, want %v", test.method, resp.Status(), test.want)
+				}
+				for name, want := range test.fields {
+					got, ok := "", false
+					for f := range resp.Fields() {
+						if f.Name == name {
+							got, ok = f.Value, true
+						}
+					}
+					if got != want || !ok {
+						t.Errorf("%s: %q, want %q", name, got, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Requests within a call: OPTIONS as outside, MESSAGE to the same func, and
+// what is not served refused; the call is none the worse.
+func TestRequestsInCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOfferer(t, nil)
+		for method, want := range map[sip.Method]sip.Status{
+			sip.OPTIONS: sip.StatusOK, sip.INFO: sip.StatusMethodNotAllowed, sip.MESSAGE: sip.StatusMethodNotAllowed,
+		} {
+			resp, err := o.s.Do(t.Context(), method)
+			if err != nil || resp.Status() != want {
+				t.Errorf("%s got %v, %v, want %v", method, resp, err, want)
+			}
+		}
+		if err := o.call.Hangup(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Messages to one target go out one at a time; those to another do not wait.
+func TestMessagesInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		var mu sync.Mutex
+		pending, most := 0, 0
+		slow := ua.Config{OnMessage: func(context.Context, ua.Message) error {
+			mu.Lock()
+			pending++
+			most = max(most, pending)
+			mu.Unlock()
+			time.Sleep(time.Second)
+			mu.Lock()
+			pending--
+			mu.Unlock()
+			return nil
+		}}
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", slow)
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		start := time.Now()
+		results := make(chan error)
+		for range 5 {
+			go func() { results <- alice.Message(t.Context(), bobURI, "text/plain", "hello") }()
+		}
+		go func() { results <- alice.Message(t.Context(), "sip:carol@192.0.2.2", "text/plain", "hello") }()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		synctest.Wait()
+		if err := alice.Message(ctx, bobURI, "text/plain", "hello"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Message() = %v, want the error of its context", err)
+		}
+		for range 6 {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(start); took != 5*time.Second || most != 2 {
+			t.Errorf("took %v with %d at once, want 5s with 2", took, most)
+		}
+	})
+}
