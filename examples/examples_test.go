@@ -152,7 +152,7 @@ func TestCallThroughProxy(t *testing.T) {
 		alice.interrupt()
 	}
 	refused := start(t, register, "-password", "wrong", "-proxy", "sip:"+address, "sip:alice@example.com")
-	refused.says("wrong or missing password")
+	refused.says("wrong user name or password")
 
 	heard := filepath.Join(t.TempDir(), "heard.wav")
 	alice := start(t, build(t, "call"), "-from", "sip:alice@example.com", "-password", "wonder",

@@ -37,9 +37,10 @@ type Config struct {
 	// Timers are the timers of RFC 3261 table 4; zero means the RFC's values.
 	Timers Timers
 
-	// MaxHandlers is how many requests may be in the hands of handlers or
-	// wait for one; 0 means 10,000. Past it new requests get 503 with
-	// Retry-After, and leave nothing behind (RFC 3261 section 8.2.7).
+	// MaxHandlers is how many requests may be in the hands of handlers, without
+	// a final response, or wait for one; 0 means 10,000. Past it new requests
+	// get 503 with Retry-After, and leave nothing behind (RFC 3261 section
+	// 8.2.7).
 	MaxHandlers int
 
 	// MaxBytes is how much memory server transactions may hold, in bytes, by
@@ -76,6 +77,7 @@ type Layer struct {
 	merged   map[mergeKey]*Server
 	order    map[string][]*Server // by Call-ID: a handler runs, and these wait for it
 	handlers int                  // requests in the hands of handlers or waiting
+	open     int                  // those of them without a final response
 	bytes    int                  // what servers hold, by estimate
 	refused  time.Time            // when a request was last refused without a transaction
 	calls    int                  // Responses that have not ended, and INVITEs left to their CANCEL

@@ -11,6 +11,7 @@ import "context"
 // it in the same call. It is called with l.mu held.
 func (l *Layer) dispatch(s *Server) {
 	l.handlers++
+	l.open++
 	id := s.req.CallID()
 	if waiting, busy := l.order[id]; busy {
 		l.order[id] = append(waiting, s)
@@ -41,6 +42,17 @@ func (l *Layer) release(s *Server) {
 	l.order[id] = waiting[1:]
 	next.started = true
 	go next.run() // ends when the handler returns
+}
+
+// answered counts a request out that has its final response, or is done with.
+// Its handler may go on, as that of a call does until the call is over.
+func (l *Layer) answered(s *Server) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.started && !s.answered {
+		s.answered = true
+		l.open--
+	}
 }
 
 // serverContext is the key under which a server's context knows the server.

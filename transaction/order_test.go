@@ -112,6 +112,22 @@ func TestSendingReleasesTheOrder(t *testing.T) {
 	})
 }
 
+// A handler that has answered and goes on, for as long as a call lasts say,
+// does not count.
+func TestMaxHandlersLetsCallsLast(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		listen(t, n.Host(bobAddr), &Config{MaxHandlers: 2, Handler: func(tx *Server, req *sip.Request) {
+			tx.Reply(480)
+			<-time.After(time.Minute)
+		}})
+		alice := alicePeer(t, n)
+		for i := range 10 {
+			alice.send(alice.with(fmt.Sprint("z9hG4bK", i), request(sip.OPTIONS, bobURI, sip.CallID(fmt.Sprint(i)))))
+			alice.response("480 OPTIONS")
+		}
+	})
+}
+
 // More requests than MaxHandlers get 503 with Retry-After. That leaves no
 // transaction behind, and its ACK goes to nobody.
 func TestMaxHandlers(t *testing.T) {

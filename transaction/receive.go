@@ -69,7 +69,7 @@ func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// Too many: the 2xx will come again, and so will its ACK.
-	if !l.closed && l.handlers < l.cfg.MaxHandlers {
+	if !l.closed && l.open < l.cfg.MaxHandlers {
 		l.dispatch(&Server{l: l, in: in, req: r})
 	}
 }
@@ -105,7 +105,7 @@ func (l *Layer) begun(in *transport.Inbound, r *sip.Request, key serverKey) {
 		if cancelled = l.servers[invite]; cancelled == nil {
 			refusal = sip.StatusCallDoesNotExist
 		}
-	case full, l.draining && !inDialog, l.handlers >= l.cfg.MaxHandlers:
+	case full, l.draining && !inDialog, l.open >= l.cfg.MaxHandlers:
 		// Without a transaction: what is too much is not to be remembered,
 		// and not to be retransmitted to an address that may be forged.
 		full = true

@@ -24,6 +24,7 @@ type Server struct {
 	// Under the layer's lock.
 	merge    mergeKey
 	started  bool // its handler was called
+	answered bool // it has its final response, or its handler has returned
 	released bool // the next request of the call may start
 	gone     bool // out of the tables
 
@@ -109,6 +110,9 @@ func (s *Server) Respond(resp *sip.Response) error {
 	switch {
 	case out.err == nil, errors.Is(out.err, ErrTransport):
 		s.l.release(s)
+		if resp.Status().Final() {
+			s.l.answered(s)
+		}
 	case s.l.ctx.Err() != nil:
 		out.err = transport.ErrClosed
 	}
@@ -251,6 +255,7 @@ func (s *Server) conclude() {
 		}
 	}
 	s.l.release(s)
+	s.l.answered(s)
 	s.mu.Lock()
 	s.returned = true
 	if s.end != nil {
