@@ -43,6 +43,7 @@ type leg struct {
 	flow transport.Flow
 	ack  *sip.Request // as it went out, nil before that
 	anew bool         // it is on its way over another connection
+	owed bool         // the 2xx came again before the ACK was out
 }
 
 // leg returns the one with a tag. There is none in nil.
@@ -126,6 +127,7 @@ func (l *Layer) accepted(invite *sip.Request, resp *sip.Response) {
 	known := a.leg(tag)
 	switch {
 	case known != nil:
+		known.owed = known.ack == nil
 		again := *known
 		l.mu.Unlock()
 		if again.ack != nil {
@@ -235,10 +237,14 @@ func (s *Session) Ack(ctx context.Context, edits ...sip.Edit) error {
 	}
 	l := s.l
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	key := inviteKey{s.d.id.CallID, s.d.id.LocalTag, invite.seq}
-	if leg := l.answers[key].leg(s.d.id.RemoteTag); leg != nil {
+	leg := l.answers[inviteKey{s.d.id.CallID, s.d.id.LocalTag, invite.seq}].leg(s.d.id.RemoteTag)
+	owed := leg != nil && leg.owed
+	if leg != nil {
 		leg.flow, leg.ack = flow, out
+	}
+	l.mu.Unlock()
+	if owed {
+		l.tl.Endpoint().Send(flow, out)
 	}
 	return nil
 }

@@ -157,6 +157,29 @@ func TestDoubledAnswer(t *testing.T) {
 	})
 }
 
+// A 200 that comes again while its ACK is being made or sent gets an ACK of its
+// own (RFC 3261 section 13.2.2.4): it may be the last one.
+func TestAnswerAgainBeforeACK(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		p := newPeer(t, n, bobAddr)
+		alice := newLayer(t, n, aliceAddr, nil)
+		go func() {
+			in := p.expect("INVITE 1")
+			p.respond(in, p.reply(in, sip.StatusOK, p.contact()))
+		}()
+		s, _, err := alice.Invite(t.Context(), newInvite(t, "sip:bob@"+bobAddr, "1"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		s.Ack(t.Context())
+		p.expect("ACK 1")
+		p.expect("ACK 1")
+		go s.Bye(t.Context())
+		p.reply(p.expect("BYE 2"), sip.StatusOK)
+	})
+}
+
 // The callee hangs up before the ACK has come: the call is over for it at once,
 // but its BYE waits for the ACK, and its 200 goes on (RFC 3261 section 15).
 func TestCalleeByeWaitsForACK(t *testing.T) {
