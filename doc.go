@@ -15,6 +15,7 @@
 //
 //   - sdp: session descriptions, offer and answer
 //   - media: RTP audio, as a stream for a call of ua
+//   - sip/trace: what passed, as a call flow to read and a file for Wireshark
 //   - sip/siptest: a network in memory, for tests
 //
 // Most programs import ua and media. A proxy or a registrar is built on
