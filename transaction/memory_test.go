@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goparley/parley/internal/race"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/siptest"
@@ -115,7 +116,7 @@ func TestMemoryOfTransactions(t *testing.T) {
 // A request in and its response out allocate the response, the transaction, its
 // timer and its place in the tables.
 func TestAllocationsOfServer(t *testing.T) {
-	const runs, limit = 1000, 12
+	const runs, limit = 1000, 12 + race.PoolMisses
 	l, flow := alone(t, &Config{Handler: answer(200)})
 	requests := invites(runs + 1) // one to warm up
 	got := testing.AllocsPerRun(runs, func() {

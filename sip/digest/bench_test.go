@@ -1,6 +1,10 @@
 package digest
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/goparley/parley/internal/race"
+)
 
 func BenchmarkAuthorize(b *testing.B) {
 	c := NewClient(alice())
@@ -66,7 +70,7 @@ func TestAllocations(t *testing.T) {
 		"Prepare":   {func() { c.Prepare(req) }, 20},
 		"Verify":    {func() { s.Verify(t.Context(), out) }, 12},
 	} {
-		if got := testing.AllocsPerRun(100, test.f); got > test.limit {
+		if got := testing.AllocsPerRun(100, test.f); got > test.limit+race.PoolMisses {
 			t.Errorf("%s allocates %v times, want %v at most", name, got, test.limit)
 		}
 	}
