@@ -17,12 +17,19 @@ import (
 	"time"
 
 	"github.com/goparley/parley/media"
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
 )
 
 // build compiles an example and returns the program.
 func build(t *testing.T, name string) string {
 	t.Helper()
+	// Read here, so that a changed example is not tested from the cache.
+	if _, err := os.ReadFile(filepath.Join(name, "main.go")); err != nil {
+		t.Fatal(err)
+	}
 	program := filepath.Join(t.TempDir(), name)
 	if out, err := exec.Command("go", "build", "-o", program, "./"+name).CombinedOutput(); err != nil {
 		t.Fatalf("go build ./examples/%s: %v\n%s", name, err, out)
@@ -169,6 +176,58 @@ func TestCallThroughProxy(t *testing.T) {
 		t.Errorf("Alice heard %v with the tone at %.2f", clip.Duration(), level)
 	}
 	bob.interrupt()
+	proxy.interrupt()
+}
+
+// What the proxy does not do for strangers, and for those that are not what
+// they say.
+func TestProxyRefuses(t *testing.T) {
+	t.Parallel()
+	address := freePort(t)
+	proxy := start(t, build(t, "proxy"), "-listen", address, "alice:wonder")
+	proxy.says("serving")
+	stranger, err := transaction.Listen(&transport.Config{Listen: []string{"udp:127.0.0.1:0"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	to := func(uri, params string) sip.To {
+		u, err := sip.ParseURI(uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sip.To{URI: u, Params: sip.Params(params)}
+	}
+	from := func(uri string) sip.From { return sip.From(to(uri, ";tag=1")) }
+	route := sip.Field{Name: "Route", Value: "<sip:" + address + ";lr>"}
+	for i, test := range []struct {
+		method sip.Method
+		uri    string
+		edits  []sip.Edit
+		want   sip.Status
+	}{
+		{sip.OPTIONS, "sip:x@127.0.0.9", nil, sip.StatusForbidden},
+		{sip.REGISTER, "sip:other.example", nil, sip.StatusForbidden},
+		{sip.OPTIONS, "sip:nobody@example.com", nil, sip.StatusTemporarilyUnavailable},
+		{sip.BYE, "sip:x@127.0.0.9", []sip.Edit{to("sip:x@127.0.0.9", ";tag=2")}, sip.StatusCallDoesNotExist},
+		{sip.INVITE, "sip:alice@example.com", []sip.Edit{from("sip:alice@EXAMPLE.COM.")}, sip.StatusProxyAuthRequired},
+		{sip.REGISTER, "sip:example.com", nil, sip.StatusUnauthorized},
+		{sip.OPTIONS, "sip:alice@example.com", []sip.Edit{sip.ProxyRequire{"foo"}}, sip.StatusBadExtension},
+		{sip.OPTIONS, "sip:alice@example.com", []sip.Edit{sip.MaxForwards(0)}, sip.StatusTooManyHops},
+	} {
+		uri := to(test.uri, "").URI
+		req := sip.NewRequest(test.method, uri, route, sip.MaxForwards(70), from("sip:stranger@there.example"),
+			sip.To{URI: uri}, sip.CallID(fmt.Sprint(i)), sip.CSeq{Seq: 1, Method: test.method}).With(test.edits...)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		resp, err := stranger.Do(ctx, req)
+		cancel()
+		if err != nil {
+			t.Fatalf("%s %s: %v", test.method, test.uri, err)
+		}
+		if got := resp.Status(); got != test.want {
+			t.Errorf("%s %s %v: got %d, want %d", test.method, test.uri, test.edits, got, test.want)
+		}
+	}
 	proxy.interrupt()
 }
 

@@ -1,16 +1,21 @@
 // Proxy is a registrar and a record-routing stateful proxy for one domain. Its
-// users are named on the command line; everyone registers by digest, and a call
-// to a user goes to where they registered last.
+// users are named on the command line. They register, and call, with a
+// password; strangers can call them. A call to a user goes to where they
+// registered last.
 //
 //	go run ./examples/proxy -domain example.com alice:secret bob:secret
 package main
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"flag"
 	"log"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -31,94 +36,104 @@ func main() {
 		user, password, _ := strings.Cut(arg, ":")
 		passwords[user] = password
 	}
-	users := digest.ServerConfig{Realm: *domain, Password: func(_ context.Context, user string) (string, error) {
+	if err := run(*domain, *listen, passwords); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(domain, listen string, passwords map[string]string) error {
+	users := digest.ServerConfig{Realm: domain, Password: func(_ context.Context, user string) (string, error) {
 		if password, ok := passwords[user]; ok {
 			return password, nil
 		}
 		return "", digest.ErrUnknownUser
 	}}
-	registrar, err := digest.NewServer(users)
-	if err != nil {
-		log.Fatal(err)
+	p := &proxy{domain: domain, secret: rand.Text(), bindings: map[string][]binding{}}
+	var err error
+	if p.registrar, err = digest.NewServer(users); err != nil {
+		return err
 	}
 	users.Proxy = true // 407 in place of 401
-	guard, err := digest.NewServer(users)
-	if err != nil {
-		log.Fatal(err)
+	if p.guard, err = digest.NewServer(users); err != nil {
+		return err
 	}
-	p := &proxy{domain: *domain, registrar: registrar, guard: guard, bindings: map[string]binding{}}
-	layer, err := transaction.Listen(
-		&transport.Config{Listen: []string{"udp:" + *listen, "tcp:" + *listen}},
-		&transaction.Config{Handler: p.handle, Merged: true})
+	p.layer, err = transaction.Listen(
+		&transport.Config{Listen: []string{"udp:" + listen, "tcp:" + listen}},
+		&transaction.Config{Handler: p.handle, Accepted: p.accepted, Merged: true})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	defer layer.Close()
-	log.Print("serving ", *domain, " on ", *listen)
+	defer p.layer.Close()
+	log.Print("serving ", domain, " on ", listen)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	<-ctx.Done()
+	return nil
 }
 
 type proxy struct {
 	domain    string
+	secret    string         // in our Record-Route: who shows it is in a call that we let through
 	registrar *digest.Server // asks for the password of a REGISTER
 	guard     *digest.Server // asks our users for theirs when they call
+	layer     *transaction.Layer
 
 	mu       sync.Mutex
-	bindings map[string]binding // by user
+	bindings map[string][]binding // by user, the latest last
 }
 
-// binding is where a user registered last.
+// binding is where a user can be reached.
 type binding struct {
 	contact sip.URI
 	until   time.Time
 }
 
 func (p *proxy) handle(tx *transaction.Server, req *sip.Request) {
-	if req.Method() == sip.REGISTER {
+	require, _ := sip.Get[sip.ProxyRequire](req)
+	_, badRoute := sip.Get[sip.Route](req)
+	switch {
+	case req.Method() == sip.REGISTER && p.serves(req.URI()):
 		p.register(tx, req)
-	} else {
-		p.forward(tx, req)
+	case req.MaxForwards() == 0:
+		tx.Reply(sip.StatusTooManyHops)
+	case len(require) > 0: // RFC 3261 section 16.3 step 5
+		tx.Reply(sip.StatusBadExtension, sip.Unsupported(require))
+	case badRoute != nil && !errors.Is(badRoute, sip.ErrMissing):
+		tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Route"))
+	case req.To().Tag() != "":
+		p.within(tx, req)
+	case req.Method() != sip.ACK: // which is for our own refusals
+		p.begin(tx, req)
 	}
 }
 
-// register keeps where a user is (RFC 3261 section 10.3).
-func (p *proxy) register(tx *transaction.Server, req *sip.Request) {
-	user, err := p.registrar.Verify(tx.Context(), req)
-	if err != nil {
-		tx.Respond(p.registrar.Reply(req, err))
-		return
+// serves reports whether a URI is of our domain.
+func (p *proxy) serves(uri sip.URI) bool {
+	return strings.EqualFold(strings.TrimSuffix(uri.Host, "."), p.domain)
+}
+
+// begin takes a request outside of a call to where its user is.
+func (p *proxy) begin(tx *transaction.Server, req *sip.Request) {
+	if from := req.From().URI; p.serves(from) {
+		user, err := p.guard.Verify(tx.Context(), req)
+		if err != nil {
+			tx.Respond(p.guard.Reply(req, err))
+			return
+		}
+		if user != from.Username() {
+			tx.Reply(sip.StatusForbidden)
+			return
+		}
 	}
-	if user != req.To().URI.Username() {
+	if !p.serves(req.URI()) { // no relay to other domains
 		tx.Reply(sip.StatusForbidden)
 		return
 	}
-	contact, err := sip.Get[sip.Contact](req)
-	if err != nil {
-		tx.Reply(sip.StatusBadRequest)
-		return
-	}
-	expires, ok := contact.Expires()
-	if header, err := sip.Get[sip.Expires](req); err == nil && !ok {
-		expires = uint32(header)
-	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if contact.Star || expires == 0 {
-		delete(p.bindings, user)
-		tx.Reply(sip.StatusOK)
-		return
-	}
-	expires = min(expires, 3600)
-	p.bindings[user] = binding{contact.URI, time.Now().Add(time.Duration(expires) * time.Second)}
-	tx.Reply(sip.StatusOK, sip.Contact{URI: contact.URI}, sip.Expires(expires))
-}
-
-// forward passes a request on and its responses back (RFC 3261 section 16).
-func (p *proxy) forward(tx *transaction.Server, req *sip.Request) {
-	if req.MaxForwards() == 0 {
-		tx.Reply(sip.StatusTooManyHops)
+	bindings := current(p.bindings[req.URI().Username()])
+	p.mu.Unlock()
+	if len(bindings) == 0 {
+		tx.Reply(sip.StatusTemporarilyUnavailable)
 		return
 	}
 	self, err := tx.Layer().Endpoint().Contact(tx.Context(), resolve.Target{
@@ -128,38 +143,29 @@ func (p *proxy) forward(tx *transaction.Server, req *sip.Request) {
 		tx.Reply(sip.StatusServerInternalError)
 		return
 	}
-	self.Params = self.Params.With("lr", "")
-
-	out := req.With(sip.MaxForwards(req.MaxForwards() - 1))
-	route, err := sip.Get[sip.Route](req)
-	if err == nil && route.URI.Host == self.Host && route.URI.Port == self.Port {
-		out = out.With(sip.Pop("Route")) // ours, of the Record-Route below or a preset one
-	}
-	uri := req.URI()
-	if req.To().Tag() == "" && req.Method() != sip.ACK { // the beginning of something
-		if req.From().URI.Host == p.domain {
-			if _, err := p.guard.Verify(tx.Context(), req); err != nil {
-				tx.Respond(p.guard.Reply(req, err))
-				return
-			}
-		} else if uri.Host != p.domain {
-			tx.Reply(sip.StatusForbidden) // from outside to outside: no relay for strangers
-			return
-		}
-	}
-	if uri.Host == p.domain {
-		p.mu.Lock()
-		b, ok := p.bindings[uri.Username()]
-		p.mu.Unlock()
-		if !ok || time.Now().After(b.until) {
-			tx.Reply(sip.StatusTemporarilyUnavailable) // no effect for an ACK
-			return
-		}
-		out = out.WithURI(b.contact)
-	}
+	self.User, self.Params = p.secret, self.Params.With("lr", "")
+	out := req.WithURI(bindings[len(bindings)-1].contact).With(sip.Del("Route"))
 	if req.Method() == sip.INVITE {
 		out = out.With(sip.Push(sip.RecordRoute{URI: self}))
 	}
+	p.forward(tx, out)
+}
+
+// within takes a request within a call along its route, whose first entry is
+// our Record-Route.
+func (p *proxy) within(tx *transaction.Server, req *sip.Request) {
+	if route, err := sip.Get[sip.Route](req); err != nil || route.URI.User != p.secret {
+		if req.Method() != sip.ACK {
+			tx.Reply(sip.StatusCallDoesNotExist)
+		}
+		return
+	}
+	p.forward(tx, req.With(sip.Pop("Route")))
+}
+
+// forward passes a request on and its responses back (RFC 3261 section 16).
+func (p *proxy) forward(tx *transaction.Server, req *sip.Request) {
+	out := req.With(sip.MaxForwards(req.MaxForwards() - 1))
 	if req.Method() == sip.ACK { // for a 2xx, so part of no transaction
 		tx.Layer().Send(tx.Context(), out)
 		return
@@ -171,4 +177,70 @@ func (p *proxy) forward(tx *transaction.Server, req *sip.Request) {
 		}
 		tx.Respond(resp.With(sip.Pop("Via")))
 	}
+}
+
+// accepted passes on a 2xx that comes again because its ACK has not come.
+func (p *proxy) accepted(_ *sip.Request, resp *sip.Response) {
+	go p.layer.Endpoint().Forward(context.Background(), resp.With(sip.Pop("Via"))) // ends with the sending
+}
+
+// register adds, refreshes and removes bindings, and lists them (RFC 3261
+// section 10.3).
+func (p *proxy) register(tx *transaction.Server, req *sip.Request) {
+	user, err := p.registrar.Verify(tx.Context(), req)
+	if err != nil {
+		tx.Respond(p.registrar.Reply(req, err))
+		return
+	}
+	if user != req.To().URI.Username() {
+		tx.Reply(sip.StatusForbidden)
+		return
+	}
+	p.mu.Lock()
+	bindings, err := merge(current(p.bindings[user]), req)
+	if err == nil {
+		p.bindings[user] = bindings
+	}
+	p.mu.Unlock()
+	if err != nil {
+		tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Contact"))
+		return
+	}
+	var list []sip.Edit
+	for _, b := range bindings {
+		list = append(list, sip.Add(sip.Contact{URI: b.contact, Params: sip.Params("").
+			With("expires", strconv.Itoa(int(time.Until(b.until).Round(time.Second)/time.Second)))}))
+	}
+	tx.Reply(sip.StatusOK, list...)
+}
+
+// merge returns the bindings as a REGISTER wants them.
+func merge(bindings []binding, req *sip.Request) ([]binding, error) {
+	standard := uint32(3600)
+	if header, err := sip.Get[sip.Expires](req); err == nil {
+		standard = uint32(header)
+	}
+	for contact, err := range sip.All[sip.Contact](req) {
+		if err != nil {
+			return nil, err
+		}
+		if contact.Star && standard != 0 {
+			return nil, errors.New("* without Expires: 0")
+		}
+		expires, ok := contact.Expires()
+		if !ok {
+			expires = standard
+		}
+		bindings = slices.DeleteFunc(bindings, func(b binding) bool { return contact.Star || b.contact.Equal(contact.URI) })
+		if expires > 0 && len(bindings) < 10 {
+			until := time.Now().Add(time.Duration(min(expires, 3600)) * time.Second)
+			bindings = append(bindings, binding{contact.URI, until})
+		}
+	}
+	return bindings, nil
+}
+
+// current returns a copy of those bindings that still hold.
+func current(bindings []binding) []binding {
+	return slices.DeleteFunc(slices.Clone(bindings), func(b binding) bool { return time.Now().After(b.until) })
 }
