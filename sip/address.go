@@ -46,7 +46,10 @@ func (x *addressSpan[O]) display(s string) string {
 	if x.displayEnd == 0 {
 		return ""
 	}
-	return unquote(s[:x.displayEnd])
+	if s = s[:x.displayEnd]; s[0] == '"' {
+		s = unquote(s)
+	}
+	return s
 }
 
 func (x *addressSpan[O]) scan(s string) error {
@@ -64,6 +67,8 @@ func (x *addressSpan[O]) scan(s string) error {
 		if lt == len(s) || s[lt] != '<' {
 			return valueError("no '<' after the display name")
 		}
+	} else if s != "" && s[0] == '<' {
+		lt = 0
 	} else if lt = strings.IndexByte(s, '<'); lt > 0 {
 		if strings.IndexByte(s[:lt], ';') >= 0 {
 			lt = -1 // the '<' is in a parameter

@@ -143,31 +143,29 @@ func (m *message) name(f field) string {
 	return rest[:span(rest, charToken)]
 }
 
-// lineEnd returns where the line after line i starts.
-func (m *message) lineEnd(i int) int {
-	if i++; i < int(m.lines) {
-		return int(m.fields()[i].line)
-	}
-	return int(m.body) - 2
-}
-
-// valueStart returns where the value of a line starts, or its line ends.
-func (m *message) valueStart(f field) int {
-	if f.value > 0 {
-		return int(f.line) + int(f.value)
-	}
-	colon := int(f.line) + strings.IndexByte(m.text[f.line:], ':')
-	return afterWS(m.text, colon+1)
-}
-
 // valueSpan returns where the value of line i is, without the white space
 // around it.
 func (m *message) valueSpan(i int) (start, end int) {
-	start, end = m.valueStart(m.fields()[i]), m.lineEnd(i)-2
-	for end > start && isSpace(m.text[end-1]) {
+	fields := m.fields()
+	f := fields[i]
+	end = int(m.body) - 2
+	if i+1 < len(fields) {
+		end = int(fields[i+1].line)
+	}
+	end -= 2 // the line end
+	start = int(f.line) + int(f.value)
+	if f.value == 0 {
+		start = min(farValue(m.text, start), end)
+	}
+	for end > start && m.text[end-1] <= ' ' && isSpace(m.text[end-1]) {
 		end--
 	}
-	return min(start, end), end
+	return start, end
+}
+
+// farValue returns where the value begins of the line that begins at start.
+func farValue(s string, start int) int {
+	return afterWS(s, start+strings.IndexByte(s[start:], ':')+1)
 }
 
 // value returns the value of line i, folds undone (RFC 3261 section 7.3.1).
@@ -182,9 +180,12 @@ func (m *message) value(i int) string {
 
 // hot returns the value of a header field that the index keeps at hand.
 func (m *message) hot(id headerID) string {
-	i := m.find(id, "", 0)
+	i := int(m.first[id]) - 1
 	if i < 0 {
 		return ""
+	}
+	if i+1 == farLine {
+		i = m.find(id, "", 0)
 	}
 	return m.value(i)
 }
@@ -192,7 +193,8 @@ func (m *message) hot(id headerID) string {
 // offset returns where the value of a header field starts.
 func (m *message) offset(id headerID) int {
 	if i := m.find(id, "", 0); i >= 0 {
-		return m.valueStart(m.fields()[i])
+		start, _ := m.valueSpan(i)
+		return start
 	}
 	return int(m.head)
 }

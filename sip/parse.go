@@ -1,9 +1,6 @@
 package sip
 
-import (
-	"math/bits"
-	"strings"
-)
+import "strings"
 
 // Limits of a message. Whatever is over one of them is refused with the status
 // that the SyntaxError carries.
@@ -27,28 +24,32 @@ func Parse(s string) (Message, error) {
 	for strings.HasPrefix(s, "\r\n") {
 		s = s[2:]
 	}
+	var m *message
+	var msg Message
 	if isStatusLine(s) {
 		r := new(Response)
-		return parse(&r.message, r, s)
+		m, msg = &r.message, r
+	} else {
+		r := new(Request)
+		m, msg = &r.message, r
 	}
-	r := new(Request)
-	return parse(&r.message, r, s)
+	if err := parse(m, msg, s); err != nil {
+		err.text = s
+		return nil, err
+	}
+	return msg, nil
 }
 
 // parse makes the index of m, which is msg, over the text s.
-func parse(m *message, msg Message, s string) (Message, error) {
+func parse(m *message, msg Message, s string) *SyntaxError {
 	err := index(m, msg, s)
 	if err == nil {
 		err = check(m, msg)
 	}
-	if err != nil {
-		err.text = s
-		if isStatusLine(s) {
-			err.Status = 0
-		}
-		return nil, err
+	if err != nil && isStatusLine(s) {
+		err.Status = 0
 	}
-	return msg, nil
+	return err
 }
 
 // isStatusLine reports whether s starts as responses do.
@@ -146,11 +147,12 @@ func (r *Response) startLine(line string) *SyntaxError {
 func (m *message) scan() *SyntaxError {
 	s := m.text
 	fields := m.inline[:0]
-	for pos := int(m.head); ; {
+	lines := 1 // with the empty one
+	for pos := int(m.head); ; lines++ {
 		// Where the next line starts does not wait for what this one is: the
 		// processor works on both at once.
 		start := pos
-		end := nextControl(s, start)
+		end := start + strings.IndexByte(s[start:], '\n')
 		id, n := usualName(s, start)
 		colon := start + n
 		if id == 0 {
@@ -165,6 +167,9 @@ func (m *message) scan() *SyntaxError {
 				}
 				m.body = uint16(start + 2)
 				m.keep(fields)
+				if err := m.checkControls(lines); err != nil {
+					return err
+				}
 				return m.cut()
 			}
 			n = span(s[start:], charToken)
@@ -186,25 +191,16 @@ func (m *message) scan() *SyntaxError {
 			}
 		}
 
-		// The value. A NUL is only allowed behind the backslash of a
-		// quoted-pair, a CR nowhere but at the end.
-		for end < len(s)-1 && s[end] != '\r' && s[end] != '\n' {
-			if s[end] == 0 && s[end-1] != '\\' {
-				return fail(StatusBadRequest, "header section", end, "NUL")
-			}
-			end = nextControl(s, end+1)
-		}
 		switch {
-		case end >= len(s)-1:
+		case end < start:
 			return fail(StatusBadRequest, "header section", start, "line does not end")
-		case s[end] == '\n':
+		case s[end-1] != '\r':
 			return fail(StatusBadRequest, "header section", end, "line feed without carriage return")
-		case s[end+1] != '\n':
-			return fail(StatusBadRequest, "header section", end, "carriage return without line feed")
 		}
-		if pos = end + 2; pos > maxHead {
+		if pos = end + 1; pos > maxHead {
 			return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 		}
+		end-- // the carriage return
 
 		if colon == start {
 			// A fold. A value that only begins here is looked for when asked.
@@ -228,20 +224,23 @@ func (m *message) scan() *SyntaxError {
 	}
 }
 
-// nextControl returns where the first control character of s at or behind i is,
-// len(s) if there is none.
-func nextControl(s string, i int) int {
-	const ones = 0x0101010101010101
-	for ; i+8 <= len(s); i += 8 {
-		w := load(s, i)
-		if below := (w - ' '*ones) &^ w & (0x80 * ones); below != 0 {
-			return i + bits.TrailingZeros64(below)/8
+// checkControls looks for a carriage return that is not at the end of one of
+// the header lines, and for a NUL that is not behind the backslash of a
+// quoted-pair.
+func (m *message) checkControls(lines int) *SyntaxError {
+	head := m.text[m.head:m.body]
+	if strings.Count(head, "\r") == lines && strings.IndexByte(head, 0) < 0 {
+		return nil
+	}
+	for i := range len(head) {
+		switch {
+		case head[i] == '\r' && head[i+1] != '\n':
+			return fail(StatusBadRequest, "header section", int(m.head)+i, "carriage return without line feed")
+		case head[i] == 0 && head[i-1] != '\\':
+			return fail(StatusBadRequest, "header section", int(m.head)+i, "NUL")
 		}
 	}
-	for i < len(s) && s[i] >= ' ' {
-		i++
-	}
-	return i
+	return nil
 }
 
 // cut ends the body where Content-Length says (RFC 3261 section 18.3).

@@ -56,9 +56,12 @@ func (w *rewriter) keepAll() {
 
 // keep takes over line i of the old message.
 func (w *rewriter) keep(i int) {
-	f := w.from.fields()[i]
+	fields := w.from.fields()
+	f, next := fields[i], w.from.body-2
+	if i+1 < len(fields) {
+		next = fields[i+1].line
+	}
 	value, end := w.from.valueSpan(i)
-	next := w.from.lineEnd(i)
 	w.lines = append(w.lines, line{int32(f.line), int32(value), int32(end), int32(next), f.id, false})
 }
 
