@@ -62,16 +62,9 @@ func isAlpha(c byte) bool { return (c|0x20)-'a' < 26 }
 
 // span returns how many bytes at the start of s are of the class.
 func span(s string, class uint16) int {
-	rest := s
-	for len(rest) >= 4 { // one test for four bytes
-		if chars[rest[0]]&chars[rest[1]]&chars[rest[2]]&chars[rest[3]]&class == 0 {
-			break
-		}
-		rest = rest[4:]
-	}
-	for i := 0; i < len(rest); i++ {
-		if chars[rest[i]]&class == 0 {
-			return len(s) - len(rest) + i
+	for i := 0; i < len(s); i++ {
+		if chars[s[i]]&class == 0 {
+			return i
 		}
 	}
 	return len(s)
