@@ -24,32 +24,28 @@ func Parse(s string) (Message, error) {
 	for strings.HasPrefix(s, "\r\n") {
 		s = s[2:]
 	}
-	var m *message
-	var msg Message
 	if isStatusLine(s) {
 		r := new(Response)
-		m, msg = &r.message, r
-	} else {
-		r := new(Request)
-		m, msg = &r.message, r
+		return parsed(&r.message, r, s)
 	}
-	if err := parse(m, msg, s); err != nil {
-		err.text = s
-		return nil, err
-	}
-	return msg, nil
+	r := new(Request)
+	return parsed(&r.message, r, s)
 }
 
-// parse makes the index of m, which is msg, over the text s.
-func parse(m *message, msg Message, s string) *SyntaxError {
+// parsed makes the index of m, which is msg, over the text s.
+func parsed(m *message, msg Message, s string) (Message, error) {
 	err := index(m, msg, s)
 	if err == nil {
 		err = check(m, msg)
 	}
-	if err != nil && isStatusLine(s) {
-		err.Status = 0
+	if err != nil {
+		err.text = s
+		if isStatusLine(s) {
+			err.Status = 0
+		}
+		return nil, err
 	}
-	return err
+	return msg, nil
 }
 
 // isStatusLine reports whether s starts as responses do.

@@ -19,21 +19,10 @@ func ParseBytes(b []byte) (Message, error) {
 	}
 	if len(b) >= 4 && equalFold(string(b[:4]), "SIP/") {
 		r, text := own[Response](b)
-		return parseCopied(&r.message, r, b, text)
+		return parsed(&r.message, r, text)
 	}
 	r, text := own[Request](b)
-	return parseCopied(&r.message, r, b, text)
-}
-
-// parseCopied reads b, which is in the processor's cache, while the writes to
-// its copy are still on their way to memory.
-func parseCopied(m *message, msg Message, b []byte, text string) (Message, error) {
-	if err := parse(m, msg, view(b)); err != nil {
-		err.text = text
-		return nil, err
-	}
-	m.text = text[:len(m.text)]
-	return msg, nil
+	return parsed(&r.message, r, text)
 }
 
 // indexSize is the room that an index takes, and what the allocator puts before
@@ -41,11 +30,9 @@ func parseCopied(m *message, msg Message, b []byte, text string) (Message, error
 const indexSize = unsafe.Sizeof(Request{}) + 8
 
 // own returns a new message and a copy of b for its text, in one allocation as
-// far as there is a size for it: fetching memory is the larger part of what a
-// message costs, and two objects take more of it, and more often.
-//
-// The sizes are size classes of the allocator. Those that are left out pack
-// badly into its spans, which costs more than the bytes they would save.
+// far as there is a size for it. Fetching memory is about a third of what a
+// message costs. The sizes are size classes of the allocator, far enough apart
+// to be few; docs/design/006-parse-bytes.md has what was measured.
 func own[M Request | Response](b []byte) (*M, string) {
 	switch size := uintptr(len(b)) + indexSize; {
 	case size <= 512:
@@ -94,6 +81,5 @@ func own[M Request | Response](b []byte) (*M, string) {
 	return new(M), string(b)
 }
 
-// view returns the bytes as a string, which is good for as long as nobody writes
-// to them.
+// view returns the bytes as a string. They are never written again.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
