@@ -9,7 +9,7 @@ import (
 // buffer that the next datagram is read into: it copies b, once, and the
 // message does not change when b does.
 //
-// Text and index are one allocation where the message is smaller than 4 kB, so
+// Text and index are one allocation where the message is shorter than 2.8 kB, so
 // a string taken from the message keeps both alive; clone what outlives it.
 //
 // The error is always a *SyntaxError.
