@@ -15,7 +15,7 @@ type Address struct {
 // brackets, `sip:bob@example.com;tag=1`, where the parameters belong to the
 // header field and the URI can have none. It takes up to 65535 bytes.
 func ParseAddress(s string) (a Address, err error) {
-	var x addressSpan
+	var x addressSpan[uint16]
 	if err = x.scan(s); err == nil {
 		x.fill(&a, s)
 	}
@@ -24,16 +24,16 @@ func ParseAddress(s string) (a Address, err error) {
 
 // addressSpan says where the parts of an address are in its text, as uriSpan
 // does for a URI.
-type addressSpan struct {
-	displayEnd uint16
-	uriStart   uint16
-	uriEnd     uint16
-	params     uint16
-	uri        uriSpan
+type addressSpan[O offset] struct {
+	displayEnd O
+	uriStart   O
+	uriEnd     O
+	params     O
+	uri        uriSpan[O]
 }
 
 // fill sets a, which is zero, to the address whose spans these are.
-func (x *addressSpan) fill(a *Address, s string) {
+func (x *addressSpan[O]) fill(a *Address, s string) {
 	if x.uri.scheme == schemeNone {
 		return
 	}
@@ -42,15 +42,18 @@ func (x *addressSpan) fill(a *Address, s string) {
 	a.Params = Params(s[x.params:])
 }
 
-func (x *addressSpan) display(s string) string {
+func (x *addressSpan[O]) display(s string) string {
 	if x.displayEnd == 0 {
 		return ""
 	}
-	return unquote(s[:x.displayEnd])
+	if s = s[:x.displayEnd]; s[0] == '"' {
+		s = unquote(s)
+	}
+	return s
 }
 
-func (x *addressSpan) scan(s string) error {
-	if len(s) > maxHead {
+func (x *addressSpan[O]) scan(s string) error {
+	if tooLong[O](s) {
 		return valueError("too long")
 	}
 	lt := -1
@@ -59,16 +62,18 @@ func (x *addressSpan) scan(s string) error {
 		if n == 0 {
 			return valueError("quoted string does not end")
 		}
-		x.displayEnd = uint16(n)
+		x.displayEnd = O(n)
 		lt = len(s) - len(skipWS(s[n:]))
 		if lt == len(s) || s[lt] != '<' {
 			return valueError("no '<' after the display name")
 		}
+	} else if s != "" && s[0] == '<' {
+		lt = 0
 	} else if lt = strings.IndexByte(s, '<'); lt > 0 {
 		if strings.IndexByte(s[:lt], ';') >= 0 {
 			lt = -1 // the '<' is in a parameter
 		} else {
-			x.displayEnd = uint16(len(trimWS(s[:lt])))
+			x.displayEnd = O(len(trimWS(s[:lt])))
 			for i := range int(x.displayEnd) {
 				if !is(s[i], charToken) && !isWS(s[i]) {
 					return valueError("display name needs quotes")
@@ -83,20 +88,20 @@ func (x *addressSpan) scan(s string) error {
 		if n < 0 {
 			return valueError("no '>' after the URI")
 		}
-		x.uriStart, end = uint16(lt+1), lt+n
-		x.params = uint16(len(s) - len(skipWS(s[end+1:])))
+		x.uriStart, end = O(lt+1), lt+n
+		x.params = O(afterWS(s, end+1))
 	} else {
 		if n := strings.IndexByte(s, ';'); n >= 0 {
 			end = n
 		}
-		x.params = uint16(end)
+		x.params = O(end)
 		end = len(trimWS(s[:end]))
 		// RFC 3261 section 20.10: such a URI must stand in brackets.
 		if strings.IndexByte(s[:end], '?') >= 0 || strings.IndexByte(s[:end], ',') >= 0 {
 			return valueError("URI with '?' or ',' needs angle brackets")
 		}
 	}
-	x.uriEnd = uint16(end)
+	x.uriEnd = O(end)
 	if err := x.uri.scan(s[x.uriStart:end]); err != nil {
 		return err
 	}
@@ -181,7 +186,7 @@ func (r RecordRoute) AppendValue(b []byte) []byte { return Address(r).AppendValu
 
 // parseNameAddr reads an address that must have angle brackets.
 func parseNameAddr(s string) (a Address, err error) {
-	var x addressSpan
+	var x addressSpan[uint16]
 	if err = x.scan(s); err != nil {
 		return a, err
 	}
@@ -209,7 +214,7 @@ func (Contact) ParseValue(s string) (c Contact, err error) {
 		c.Star = true
 		return c, nil
 	}
-	var x addressSpan
+	var x addressSpan[uint16]
 	if err = x.scan(s); err == nil {
 		c.Display = x.display(s)
 		x.uri.fill(&c.URI, s[x.uriStart:x.uriEnd])

@@ -17,7 +17,7 @@ func readMessage(t testing.TB, name string) []byte {
 
 // parseAndRead takes a datagram and reads what transactions and dialogs need.
 func parseAndRead(b []byte) (n int, err error) {
-	m, err := Parse(string(b))
+	m, err := ParseBytes(b)
 	if err != nil {
 		return 0, err
 	}

@@ -86,6 +86,13 @@ func skipWS(s string) string { return s[afterWS(s, 0):] }
 
 // trimWS drops white space from both ends.
 func trimWS(s string) string {
+	if s == "" || s[0] > ' ' && s[len(s)-1] > ' ' {
+		return s
+	}
+	return trimSome(s)
+}
+
+func trimSome(s string) string {
 	s = skipWS(s)
 	for s != "" && isSpace(s[len(s)-1]) {
 		s = s[:len(s)-1]
@@ -151,20 +158,17 @@ func unquote(s string) string {
 		return s
 	}
 	s = s[1 : len(s)-1]
-	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' {
-			continue
-		}
-		b := append(make([]byte, 0, len(s)), s[:i]...)
-		for ; i < len(s); i++ {
-			if s[i] == '\\' && i+1 < len(s) {
-				i++
-			}
-			b = append(b, s[i])
-		}
-		return string(b)
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
 	}
-	return s
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
 }
 
 // appendQuoted appends s as a quoted string.

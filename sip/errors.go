@@ -57,7 +57,7 @@ func (e *SyntaxError) Reply() *Response {
 		if id == idVia && !seen[id] {
 			// Without its Via a response finds no way back.
 			first, _ := splitList(value)
-			var via viaSpan
+			var via viaSpan[uint16]
 			if !ok || via.scan(first) != nil {
 				return nil
 			}
@@ -75,16 +75,15 @@ func (e *SyntaxError) Reply() *Response {
 		return nil
 	}
 	b = append(b, "Content-Length: 0\r\n\r\n"...)
-	m, msg, err := index(string(b))
-	if err != nil {
+	resp := new(Response)
+	if index(&resp.message, resp, string(b)) != nil {
 		return nil
 	}
 	for id := idVia; id <= idCSeq; id++ {
-		_ = m.checkValue(id) // getters know only what is well-formed
+		_ = resp.checkValue(id) // getters know only what is well-formed
 	}
-	resp := msg.(*Response)
-	if m.to.uri.scheme != schemeNone && m.To().Tag() == "" {
-		return resp.With(Field{"To", m.hot(idTo) + ";tag=" + m.tag()})
+	if to := resp.To(); to.URI.Scheme != "" && to.Tag() == "" {
+		return resp.With(Field{"To", resp.hot(idTo) + ";tag=" + resp.tag()})
 	}
 	return resp
 }

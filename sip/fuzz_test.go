@@ -27,6 +27,10 @@ func FuzzParse(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		m, err := Parse(text)
+		copied, errBytes := ParseBytes([]byte(text))
+		if (err == nil) != (errBytes == nil) || err == nil && !sameFields(copied, m) || err != nil && *err.(*SyntaxError) != *errBytes.(*SyntaxError) {
+			t.Fatalf("Parse says %v, ParseBytes %v", err, errBytes)
+		}
 		if err != nil {
 			replySafe(t, err)
 			return

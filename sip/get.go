@@ -87,8 +87,8 @@ func (m *message) join(id headerID, i int, value string) string {
 
 // bad says what is wrong with the value of line i.
 func (m *message) bad(i int, err error) error {
-	f := &m.fields[i]
-	bad := fail(StatusBadRequest, headerName(m.name(f)), int(f.value), err.Error())
+	start, _ := m.valueSpan(i)
+	bad := fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start, err.Error())
 	if bad.text = m.text; isStatusLine(m.text) {
 		bad.Status = 0
 	}

@@ -37,7 +37,7 @@ func (CSeq) HeaderName() string { return "CSeq" }
 
 // ParseValue reads a CSeq.
 func (CSeq) ParseValue(s string) (CSeq, error) {
-	var x cseqSpan
+	var x cseqSpan[uint16]
 	if err := x.scan(s); err != nil {
 		return CSeq{}, err
 	}
@@ -46,19 +46,22 @@ func (CSeq) ParseValue(s string) (CSeq, error) {
 
 // cseqSpan says where the method is in the text of a CSeq, as uriSpan does for
 // a URI.
-type cseqSpan struct {
+type cseqSpan[O offset] struct {
 	seq    uint32
-	method uint16
+	method O
 }
 
-func (x *cseqSpan) cseq(s string) CSeq {
+func (x *cseqSpan[O]) cseq(s string) CSeq {
 	if x.method == 0 {
 		return CSeq{}
 	}
 	return CSeq{x.seq, Method(s[x.method:])}
 }
 
-func (x *cseqSpan) scan(s string) error {
+func (x *cseqSpan[O]) scan(s string) error {
+	if tooLong[O](s) {
+		return valueError("too long")
+	}
 	n := 0
 	for n < len(s) && isDigit(s[n]) {
 		n++
@@ -68,10 +71,10 @@ func (x *cseqSpan) scan(s string) error {
 		return valueError("number is not 0 to 2147483647")
 	}
 	method := afterWS(s, n)
-	if method == n || method > maxHead || !isToken(s[method:]) {
+	if method == n || !isToken(s[method:]) {
 		return valueError("no method")
 	}
-	x.seq, x.method = uint32(seq), uint16(method)
+	x.seq, x.method = uint32(seq), O(method)
 	return nil
 }
 

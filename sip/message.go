@@ -3,7 +3,6 @@ package sip
 import (
 	"errors"
 	"iter"
-	"strings"
 )
 
 // Message is a SIP message: a *Request or a *Response.
@@ -52,99 +51,18 @@ func (f Field) HeaderName() string { return f.Name }
 // AppendValue appends the value of the field.
 func (f Field) AppendValue(b []byte) []byte { return append(b, f.Value...) }
 
-// field is the index entry of one header line. Offsets are into the text. Four
-// parts are as many as the compiler keeps out of memory while it makes one.
-type field struct {
-	name  uint16 // start of the line
-	value uint16 // first byte of the value
-	end   uint16 // past the last byte of the value, white space trimmed
-	id    headerID
-}
-
-// maxInline is how many header lines are indexed without a second allocation.
-const maxInline = 24
-
-// message is what requests and responses share.
-type message struct {
-	text   string
-	err    *SyntaxError   // of the edits that made the message
-	fields []field        // in order; the array below while it is long enough
-	first  [numHot]uint16 // 1 + the index of the first line of these fields, 0 for none
-	head   uint16         // length of the start line with its CRLF
-	body   uint16         // where the body starts
-	folded bool           // some value continues on a further line
-
-	// What the checks of Parse found, for the getters: where the parts are in
-	// the first value of these header fields.
-	cseq     cseqSpan
-	via      viaSpan
-	from, to addressSpan
-
-	inline [maxInline]field
-}
-
 func (m *message) base() *message { return m }
 
 func (m *message) String() string { return m.text }
 
 func (m *message) Err() error {
-	if m.err == nil {
-		return nil
+	if err := m.failure(); err != nil {
+		return err
 	}
-	return m.err
+	return nil
 }
 
 func (m *message) Body() string { return m.text[m.body:] }
-
-// name returns the name of a line as it was written.
-func (m *message) name(f *field) string {
-	rest := m.text[f.name:f.value]
-	return rest[:span(rest, charToken)]
-}
-
-// value returns the value of line i, folds undone (RFC 3261 section 7.3.1).
-func (m *message) value(i int) string {
-	f := &m.fields[i]
-	v := m.text[f.value:f.end]
-	if m.folded && strings.IndexByte(v, '\n') >= 0 {
-		v = unfold(v)
-	}
-	return v
-}
-
-// unfold replaces each line break and the white space around it by one space.
-func unfold(v string) string {
-	b := make([]byte, 0, len(v))
-	for i := 0; i < len(v); i++ {
-		if v[i] != '\r' && v[i] != '\n' {
-			b = append(b, v[i])
-			continue
-		}
-		for len(b) > 0 && isWS(b[len(b)-1]) {
-			b = b[:len(b)-1]
-		}
-		for i+1 < len(v) && (isWS(v[i+1]) || v[i+1] == '\r' || v[i+1] == '\n') {
-			i++
-		}
-		b = append(b, ' ')
-	}
-	return string(b)
-}
-
-// find returns the first line at or after from with that name, -1 for none.
-// id is zero for a name that is not in the table.
-func (m *message) find(id headerID, name string, from int) int {
-	if id != 0 && id < numHot && from == 0 {
-		return int(m.first[id]) - 1
-	}
-	for i := from; i < len(m.fields); i++ {
-		f := &m.fields[i]
-		if f.id == id && (id != 0 || equalFold(m.name(f), name)) {
-			return i
-		}
-	}
-	return -1
-}
 
 func (m *message) Value(name string) (string, bool) {
 	i := m.find(lookupHeader(name), name, 0)
@@ -156,48 +74,61 @@ func (m *message) Value(name string) (string, bool) {
 
 func (m *message) Fields() iter.Seq[Field] {
 	return func(yield func(Field) bool) {
-		for i, f := range m.fields {
-			if !yield(Field{m.name(&f), m.value(i)}) {
+		for i, f := range m.fields() {
+			if !yield(Field{m.name(f), m.value(i)}) {
 				return
 			}
 		}
 	}
 }
 
-// hot returns the value of a header field that the index keeps at hand.
-func (m *message) hot(id headerID) string {
-	i := int(m.first[id]) - 1
-	if i < 0 {
-		return ""
-	}
-	return m.value(i)
-}
+// The getters of what Parse checks. Where there are no spans, the value is
+// broken, which is the zero value, or so long that they would not fit.
 
 func (m *message) Via() (v Via) {
-	m.via.fill(&v, m.hot(idVia))
+	if m.via.end > 0 {
+		m.via.fill(&v, m.hot(idVia))
+		return v
+	}
+	value, _ := splitList(m.hot(idVia))
+	v, _ = v.ParseValue(value)
 	return v
 }
 
 func (m *message) From() (f From) {
-	m.from.fill((*Address)(&f), m.hot(idFrom))
+	if m.from.uri.scheme != schemeNone {
+		m.from.fill((*Address)(&f), m.hot(idFrom))
+		return f
+	}
+	f, _ = f.ParseValue(m.hot(idFrom))
 	return f
 }
 
 func (m *message) To() (t To) {
-	m.to.fill((*Address)(&t), m.hot(idTo))
+	if m.to.uri.scheme != schemeNone {
+		m.to.fill((*Address)(&t), m.hot(idTo))
+		return t
+	}
+	t, _ = t.ParseValue(m.hot(idTo))
 	return t
 }
 
 func (m *message) CallID() string { return m.hot(idCallID) }
 
-func (m *message) CSeq() CSeq { return m.cseq.cseq(m.hot(idCSeq)) }
+func (m *message) CSeq() CSeq {
+	if m.cseq.method > 0 {
+		return m.cseq.cseq(m.hot(idCSeq))
+	}
+	c, _ := CSeq{}.ParseValue(m.hot(idCSeq))
+	return c
+}
 
 // Request is a SIP request (RFC 3261 section 7.1).
 type Request struct {
 	message
 	methodEnd uint16
 	uriEnd    uint16
-	uri       uriSpan
+	uri       uriSpan[uint8] // of a Request-URI that is short enough
 }
 
 // Method returns the request's method.
@@ -205,7 +136,12 @@ func (r *Request) Method() Method { return Method(r.text[:r.methodEnd]) }
 
 // URI returns the Request-URI.
 func (r *Request) URI() (u URI) {
-	r.uri.fill(&u, r.text[r.methodEnd+1:r.uriEnd])
+	s := r.text[r.methodEnd+1 : r.uriEnd]
+	if r.uri.scheme != schemeNone {
+		r.uri.fill(&u, s)
+		return u
+	}
+	u, _ = ParseURI(s)
 	return u
 }
 

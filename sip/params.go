@@ -15,8 +15,11 @@ func (p Params) Get(name string) (value string, ok bool) {
 	for s := string(p); s != ""; {
 		var n string
 		n, value, s = cutParam(s)
-		if equalFold(n, name) {
-			return unquote(value), true
+		if len(n) == len(name) && equalFold(n, name) {
+			if value != "" && value[0] == '"' {
+				value = unquote(value)
+			}
+			return value, true
 		}
 	}
 	return "", false
@@ -99,21 +102,24 @@ func appendParam(b []byte, name, value string) []byte {
 // cutParam takes the first parameter off a checked list.
 func cutParam(s string) (name, value, rest string) {
 	s = s[1:] // ';'
-	end := strings.IndexByte(s, ';')
-	if end < 0 {
-		end = len(s)
+	end := 0
+	for end < len(s) && s[end] != '=' && s[end] != ';' {
+		end++
 	}
-	eq := strings.IndexByte(s[:end], '=')
-	if eq < 0 {
-		return trimWS(s[:end]), "", s[end:]
+	name, rest = trimWS(s[:end]), s[end:]
+	if rest == "" || rest[0] == ';' {
+		return name, "", rest
 	}
-	name, value = trimWS(s[:eq]), skipWS(s[eq+1:])
+	value = skipWS(rest[1:])
 	if value != "" && value[0] == '"' {
 		// A ';' in quotes ends nothing.
 		n := quotedLen(value)
 		return name, value[:n], skipWS(value[n:])
 	}
-	return name, trimWS(s[eq+1 : end]), s[end:]
+	if end = strings.IndexByte(value, ';'); end < 0 {
+		end = len(value)
+	}
+	return name, trimWS(value[:end]), value[end:]
 }
 
 // maxParams bounds the parameters of one value.

@@ -1,10 +1,6 @@
 package sip
 
-import (
-	"math/bits"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Limits of a message. Whatever is over one of them is refused with the status
 // that the SyntaxError carries.
@@ -28,7 +24,17 @@ func Parse(s string) (Message, error) {
 	for strings.HasPrefix(s, "\r\n") {
 		s = s[2:]
 	}
-	m, msg, err := index(s)
+	if isStatusLine(s) {
+		r := new(Response)
+		return parsed(&r.message, r, s)
+	}
+	r := new(Request)
+	return parsed(&r.message, r, s)
+}
+
+// parsed makes the index of m, which is msg, over the text s.
+func parsed(m *message, msg Message, s string) (Message, error) {
+	err := index(m, msg, s)
 	if err == nil {
 		err = check(m, msg)
 	}
@@ -45,40 +51,29 @@ func Parse(s string) (Message, error) {
 // isStatusLine reports whether s starts as responses do.
 func isStatusLine(s string) bool { return len(s) >= 4 && equalFold(s[:4], "SIP/") }
 
-// index finds the start line, the header lines and the body of s. What it
-// returns with an error holds the lines before the mistake.
-func index(s string) (*message, Message, *SyntaxError) {
+// index finds the start line, the header lines and the body of s.
+func index(m *message, msg Message, s string) *SyntaxError {
 	eol := strings.IndexByte(s, '\n')
-	if eol < 0 {
-		if len(s) > maxURI {
-			return nil, nil, fail(StatusRequestURITooLong, "start line", 0, "too long")
-		}
-		return nil, nil, fail(StatusBadRequest, "start line", 0, "does not end")
-	}
-	if eol < 1 || s[eol-1] != '\r' {
-		return nil, nil, fail(StatusBadRequest, "start line", eol, "line feed without carriage return")
-	}
-	if eol > 2*maxURI {
-		return nil, nil, fail(StatusRequestURITooLong, "start line", 0, "too long")
-	}
-	var m *message
-	var msg Message
-	var err *SyntaxError
-	line := s[:eol-1]
-	if isStatusLine(line) {
-		r := new(Response)
-		m, msg = &r.message, r
-		err = r.startLine(line)
-	} else {
-		r := new(Request)
-		m, msg = &r.message, r
-		err = r.startLine(line)
-	}
-	if err != nil {
-		return nil, nil, err
+	switch {
+	case eol < 0 && len(s) > maxURI, eol > 2*maxURI:
+		return fail(StatusRequestURITooLong, "start line", 0, "too long")
+	case eol < 0:
+		return fail(StatusBadRequest, "start line", 0, "does not end")
+	case eol < 1 || s[eol-1] != '\r':
+		return fail(StatusBadRequest, "start line", eol, "line feed without carriage return")
 	}
 	m.text, m.head = s, uint16(eol+1)
-	return m, msg, m.scan()
+	var err *SyntaxError
+	switch r := msg.(type) {
+	case *Request:
+		err = r.startLine(s[:eol-1])
+	case *Response:
+		err = r.startLine(s[:eol-1])
+	}
+	if err != nil {
+		return err
+	}
+	return m.scan()
 }
 
 func (r *Request) startLine(line string) *SyntaxError {
@@ -104,7 +99,13 @@ func (r *Request) startLine(line string) *SyntaxError {
 		}
 		return fail(StatusBadRequest, "start line", n+2+sp, "no SIP version")
 	}
-	if err := r.uri.scan(uri); err != nil {
+	var err error
+	if tooLong[uint8](uri) {
+		_, err = ParseURI(uri)
+	} else {
+		err = r.uri.scan(uri)
+	}
+	if err != nil {
 		return fail(StatusBadRequest, "Request-URI", n+1, err.Error())
 	}
 	r.methodEnd, r.uriEnd = uint16(n), uint16(n+1+sp)
@@ -141,10 +142,13 @@ func (r *Response) startLine(line string) *SyntaxError {
 // scan indexes the header lines and finds the body.
 func (m *message) scan() *SyntaxError {
 	s := m.text
-	m.fields = m.inline[:0]
-	pos := int(m.head)
-	for {
+	fields := m.inline[:0]
+	lines := 1 // with the empty one
+	for pos := int(m.head); ; lines++ {
+		// Where the next line starts does not wait for what this one is: the
+		// processor works on both at once.
 		start := pos
+		end := start + strings.IndexByte(s[start:], '\n')
 		id, n := usualName(s, start)
 		colon := start + n
 		if id == 0 {
@@ -154,15 +158,22 @@ func (m *message) scan() *SyntaxError {
 				return fail(StatusBadRequest, "header section", start, "no empty line at its end")
 			}
 			if s[start] == '\r' && start+1 < len(s) && s[start+1] == '\n' {
-				pos = start + 2
-				break
+				if start+2 > maxHead {
+					return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+				}
+				m.body = uint16(start + 2)
+				m.keep(fields)
+				if err := m.checkControls(lines); err != nil {
+					return err
+				}
+				return m.cut()
 			}
 			n = span(s[start:], charToken)
 			colon = start + n
 			for colon < len(s) && isWS(s[colon]) {
 				colon++
 			}
-			fold := n == 0 && colon > start && len(m.fields) > 0
+			fold := n == 0 && colon > start && len(fields) > 0
 			switch {
 			case fold:
 				colon = start
@@ -176,84 +187,54 @@ func (m *message) scan() *SyntaxError {
 			}
 		}
 
-		// The value. A NUL is only allowed behind the backslash of a
-		// quoted-pair, a CR nowhere but at the end.
-		end := nextControl(s, colon)
-		for end < len(s)-1 && s[end] != '\r' && s[end] != '\n' {
-			if s[end] == 0 && s[end-1] != '\\' {
-				return fail(StatusBadRequest, "header section", end, "NUL")
-			}
-			end = nextControl(s, end+1)
-		}
 		switch {
-		case end >= len(s)-1:
+		case end < start:
 			return fail(StatusBadRequest, "header section", start, "line does not end")
-		case s[end] == '\n':
+		case s[end-1] != '\r':
 			return fail(StatusBadRequest, "header section", end, "line feed without carriage return")
-		case s[end+1] != '\n':
-			return fail(StatusBadRequest, "header section", end, "carriage return without line feed")
 		}
-		if pos = end + 2; pos > maxHead {
+		if pos = end + 1; pos > maxHead {
 			return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 		}
-		value := min(afterWS(s, colon+1), end)
-		for end > value && isWS(s[end-1]) {
-			end--
-		}
+		end-- // the carriage return
 
-		if colon == start { // a fold
-			last := &m.fields[len(m.fields)-1]
-			if value < end {
-				if last.value == last.end {
-					last.value = uint16(value)
-				}
-				last.end = uint16(end)
+		if colon == start {
+			// A fold. A value that only begins here is looked for when asked.
+			last := &fields[len(fields)-1]
+			if last.value > 0 && isSpace(s[int(last.line)+int(last.value)]) {
+				last.value = 0
 			}
 			continue
 		}
-		if len(m.fields) == maxFields {
+		if len(fields) == maxFields {
 			return fail(StatusBadRequest, "header section", start, "too many header fields")
 		}
-		if err := m.add(field{uint16(start), uint16(value), uint16(end), id}); err != nil {
+		f := newField(start, min(afterWS(s, colon+1), end), id)
+		if err := m.note(f, len(fields)); err != nil {
 			return err
 		}
-	}
-	if pos > maxHead {
-		return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
-	}
-	m.body = uint16(pos)
-	return m.cut()
-}
-
-// nextControl returns where the first control character of s at or behind i is,
-// len(s) if there is none.
-func nextControl(s string, i int) int {
-	const ones = 0x0101010101010101
-	for ; i+8 <= len(s); i += 8 {
-		w := load(s, i)
-		if below := (w - ' '*ones) &^ w & (0x80 * ones); below != 0 {
-			return i + bits.TrailingZeros64(below)/8
+		if len(fields) == cap(fields) {
+			fields = m.grow(fields)
 		}
+		fields = append(fields, f)
 	}
-	for i < len(s) && s[i] >= ' ' {
-		i++
-	}
-	return i
 }
 
-// add indexes a line.
-func (m *message) add(f field) *SyntaxError {
-	if len(m.fields) == cap(m.fields) {
-		m.fields = slices.Grow(m.fields, 3*len(m.fields)) // once is nearly always enough
-	}
-	m.fields = append(m.fields, f)
-	if f.id == 0 || f.id >= numHot {
+// checkControls looks for a carriage return that is not at the end of one of
+// the header lines, and for a NUL that is not behind the backslash of a
+// quoted-pair.
+func (m *message) checkControls(lines int) *SyntaxError {
+	head := m.text[m.head:m.body]
+	if strings.Count(head, "\r") == lines && strings.IndexByte(head, 0) < 0 {
 		return nil
 	}
-	if m.first[f.id] == 0 {
-		m.first[f.id] = uint16(len(m.fields))
-	} else if headers[f.id].kind == single {
-		return fail(StatusBadRequest, headers[f.id].name, int(f.name), "more than one")
+	for i := range len(head) {
+		switch {
+		case head[i] == '\r' && head[i+1] != '\n':
+			return fail(StatusBadRequest, "header section", int(m.head)+i, "carriage return without line feed")
+		case head[i] == 0 && head[i-1] != '\\':
+			return fail(StatusBadRequest, "header section", int(m.head)+i, "NUL")
+		}
 	}
 	return nil
 }
@@ -273,14 +254,6 @@ func (m *message) cut() *SyntaxError {
 	}
 	m.text = m.text[:end]
 	return nil
-}
-
-// offset returns where the value of a header field starts.
-func (m *message) offset(id headerID) int {
-	if i := int(m.first[id]) - 1; i >= 0 {
-		return int(m.fields[i].value)
-	}
-	return int(m.head)
 }
 
 // check looks at the header fields without which a message cannot be routed or
@@ -310,21 +283,23 @@ func (m *message) checkValue(id headerID) *SyntaxError {
 		return nil
 	}
 	value := m.hot(id)
-	var err error
-	switch id {
-	case idVia:
+	if id == idVia {
 		value, _ = splitList(value)
+	}
+	var err error
+	switch {
+	case tooLong[uint8](value):
+		err = checkLong(id, value)
+	case id == idVia:
 		err = m.via.scan(value)
-	case idFrom:
+	case id == idFrom:
 		err = m.from.scan(value)
-	case idTo:
+	case id == idTo:
 		err = m.to.scan(value)
-	case idCallID:
-		_, err = CallID("").ParseValue(value)
-	case idCSeq:
+	case id == idCSeq:
 		err = m.cseq.scan(value)
-	case idMaxForwards:
-		_, err = MaxForwards(0).ParseValue(value)
+	default:
+		err = checkLong(id, value)
 	}
 	if err != nil {
 		m.forget(id)
@@ -333,17 +308,34 @@ func (m *message) checkValue(id headerID) *SyntaxError {
 	return nil
 }
 
-// forget makes the getter of a header field return the zero value.
+// checkLong looks at the value of a header field of which nothing is kept.
+func checkLong(id headerID, value string) (err error) {
+	switch id {
+	case idVia:
+		_, err = Via{}.ParseValue(value)
+	case idFrom, idTo:
+		_, err = ParseAddress(value)
+	case idCallID:
+		_, err = CallID("").ParseValue(value)
+	case idCSeq:
+		_, err = CSeq{}.ParseValue(value)
+	case idMaxForwards:
+		_, err = MaxForwards(0).ParseValue(value)
+	}
+	return err
+}
+
+// forget drops what is kept of a header field.
 func (m *message) forget(id headerID) {
 	switch id {
 	case idVia:
-		m.via = viaSpan{}
+		m.via = viaSpan[uint8]{}
 	case idFrom:
-		m.from = addressSpan{}
+		m.from = addressSpan[uint8]{}
 	case idTo:
-		m.to = addressSpan{}
+		m.to = addressSpan[uint8]{}
 	case idCSeq:
-		m.cseq = cseqSpan{}
+		m.cseq = cseqSpan[uint8]{}
 	}
 }
 

@@ -62,28 +62,28 @@ func (r *Reader) ReadMessage() (Message, error) {
 		r.end = err
 		return nil, err
 	}
-	return Parse(text)
+	return ParseBytes(text)
 }
 
-// next returns the text of the next message.
-func (r *Reader) next() (string, error) {
+// next returns the text of the next message, which is good until the next call.
+func (r *Reader) next() ([]byte, error) {
 	if err := r.keepalives(); err != nil {
-		return "", err
+		return nil, err
 	}
 	head, err := r.head()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	length, err := r.contentLength(r.buf[r.pos : r.pos+head])
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	for len(r.buf)-r.pos < head+length {
 		if err := r.fill(); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	text := string(r.buf[r.pos : r.pos+head+length])
+	text := r.buf[r.pos : r.pos+head+length]
 	r.pos += head + length
 	r.seen = r.pos
 	return text, nil

@@ -19,7 +19,7 @@ func (r *Request) Reply(status Status, edits ...Edit) *Response {
 	out := &Response{status: status}
 	w := newRewriter(&r.message)
 	w.err = r.replyError(status)
-	for i, f := range r.fields {
+	for i, f := range r.fields() {
 		switch f.id {
 		case idVia, idFrom, idCallID, idCSeq:
 			w.keep(i)
@@ -44,7 +44,7 @@ func (r *Request) Reply(status Status, edits ...Edit) *Response {
 	start := string(appendStatusLine(room[:0], status, status.Text()))
 	if err := w.run(&out.message, statusLine(start, status, edits), edits); err != nil {
 		out.message = r.message
-		out.err = err
+		out.fail(err)
 	}
 	return out
 }
@@ -70,8 +70,8 @@ func (m *message) tag() string {
 // replyError says why a request cannot be answered like that.
 func (r *Request) replyError(status Status) *SyntaxError {
 	switch {
-	case r.err != nil:
-		return r.err
+	case r.failure() != nil:
+		return r.failure()
 	case status < 100 || status > 699:
 		return fail(0, "start line", 0, "status code is not 100 to 699")
 	}

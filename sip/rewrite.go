@@ -49,19 +49,20 @@ func (w *rewriter) free() {
 // keepAll takes over all lines and the body of the old message.
 func (w *rewriter) keepAll() {
 	w.body = w.from.Body()
-	for i := range w.from.fields {
+	for i := range w.from.fields() {
 		w.keep(i)
 	}
 }
 
 // keep takes over line i of the old message.
 func (w *rewriter) keep(i int) {
-	f := &w.from.fields[i]
-	next := int32(w.from.body) - 2
-	if i+1 < len(w.from.fields) {
-		next = int32(w.from.fields[i+1].name)
+	fields := w.from.fields()
+	f, next := fields[i], w.from.body-2
+	if i+1 < len(fields) {
+		next = fields[i+1].line
 	}
-	w.lines = append(w.lines, line{int32(f.name), int32(f.value), int32(f.end), next, f.id, false})
+	value, end := w.from.valueSpan(i)
+	w.lines = append(w.lines, line{int32(f.line), int32(value), int32(end), int32(next), f.id, false})
 }
 
 // run makes the edits and then the message, and frees the rewriter.
@@ -92,10 +93,7 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 		return fail(StatusBadRequest, "header section", 0, "too many header fields")
 	}
 	m.head, m.body = uint16(len(start)+2), uint16(size)
-	m.fields = m.inline[:0]
-	if len(w.lines) > maxInline {
-		m.fields = make([]field, 0, len(w.lines))
-	}
+	fields := m.room(len(w.lines))
 	if w.from != nil {
 		m.folded = w.from.folded
 		m.cseq, m.via, m.from, m.to = w.from.cseq, w.from.via, w.from.from, w.from.to
@@ -105,16 +103,18 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 	b = append(b, "\r\n"...)
 	for i := range w.lines {
 		l := &w.lines[i]
-		shift := int32(len(b)) - l.start
+		f := newField(len(b), len(b)+int(l.value-l.start), l.id)
 		if l.fresh {
 			b = append(b, w.fresh[l.start:l.next]...)
 		} else {
 			b = append(b, w.from.text[l.start:l.next]...)
 		}
-		if err := m.add(field{uint16(l.start + shift), uint16(l.value + shift), uint16(l.end + shift), l.id}); err != nil {
+		if err := m.note(f, len(fields)); err != nil {
 			return err
 		}
+		fields = append(fields, f)
 	}
+	m.keep(fields)
 	b = append(b, "\r\n"...)
 	b = append(b, w.body...)
 	w.text = b

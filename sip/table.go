@@ -1,7 +1,5 @@
 package sip
 
-import "math/bits"
-
 // headerID is the index of a header field in the table, 0 for a name that is
 // not in it.
 type headerID uint8
@@ -162,20 +160,15 @@ func usualName(s string, at int) (headerID, int) {
 		return 0, 0
 	}
 	a, b := load(s, at), uint64(0)
-	n := colonIn(a)
-	if n < 8 {
-		a &= 1<<(8*n) - 1
+	if before := beforeColon(a); before != 0 {
+		a &= before
 	} else {
 		b = load(s, at+8)
-		m := colonIn(b)
-		if m == 8 {
-			return 0, 0
-		}
-		b &= 1<<(8*m) - 1
-		n += m
+		b &= beforeColon(b)
 	}
 	slot := &usualNames[nameHash(a, b)]
-	if slot.a != a || slot.b != b {
+	n := int(slot.n)
+	if slot.a != a || slot.b != b || s[at+n] != ':' {
 		return 0, 0
 	}
 	return slot.id, n
@@ -188,6 +181,7 @@ func nameHash(a, b uint64) uint8 { return uint8((a*3 + b) * 0x91b7584a2265b1f5 >
 var usualNames = func() (slots [256]struct {
 	a, b uint64
 	id   headerID
+	n    uint8
 }) {
 	for id := idVia; id < numHeaders; id++ {
 		name := headers[id].name
@@ -197,7 +191,7 @@ var usualNames = func() (slots [256]struct {
 		padded := name + string(make([]byte, 16-len(name)))
 		a, b := load(padded, 0), load(padded, 8)
 		slot := &slots[nameHash(a, b)]
-		slot.a, slot.b, slot.id = a, b, id
+		slot.a, slot.b, slot.id, slot.n = a, b, id, uint8(len(name))
 	}
 	return slots
 }()
@@ -209,9 +203,13 @@ func load(s string, i int) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// colonIn returns which byte of w is the first colon, 8 if none is.
-func colonIn(w uint64) int {
+// beforeColon returns a mask of the bytes of w that are before its first colon,
+// 0 if it has none or begins with it.
+func beforeColon(w uint64) uint64 {
 	const ones = 0x0101010101010101
 	w ^= ':' * ones
-	return bits.TrailingZeros64((w-ones)&^w&(0x80*ones)) / 8
+	if w = (w - ones) &^ w & (0x80 * ones); w == 0 {
+		return 0
+	}
+	return (w ^ (w - 1)) >> 8
 }

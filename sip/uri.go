@@ -25,7 +25,7 @@ type URI struct {
 // ParseURI reads a URI of up to 65535 bytes. A scheme that is not sip, sips or
 // tel is kept whole in Opaque.
 func ParseURI(s string) (u URI, err error) {
-	var x uriSpan
+	var x uriSpan[uint16]
 	if err = x.scan(s); err == nil {
 		x.fill(&u, s)
 	}

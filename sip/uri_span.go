@@ -5,18 +5,24 @@ import (
 	"strings"
 )
 
+// offset is the place of something in a text: a byte while the text is short,
+// as the values that a message keeps the spans of nearly always are.
+type offset interface{ uint8 | uint16 }
+
+// tooLong reports whether s has places that an O cannot tell.
+func tooLong[O offset](s string) bool { return len(s) > int(^O(0)) }
+
 // uriSpan says where the parts of a URI are in its text. Scanning a URI checks
 // it and comes to this; a message keeps the spans of what is read most, so that
 // its getters need not scan again.
-type uriSpan struct {
-	scheme  uriScheme
-	colon   uint16 // after the scheme
-	userEnd uint16 // past the user part
-	host    uint16 // past the "@", if there is one
-	hostEnd uint16
+type uriSpan[O offset] struct {
 	port    uint16
-	params  uint16 // the first ";"
-	headers uint16 // the "?"
+	scheme  uriScheme
+	userEnd O // past the user part, or past a scheme that is kept whole
+	host    O // past the "@", if there is one
+	hostEnd O
+	params  O // the first ";"
+	headers O // the "?"
 }
 
 type uriScheme uint8
@@ -30,7 +36,7 @@ const (
 )
 
 // fill sets u, which is zero, to the URI whose spans these are.
-func (x *uriSpan) fill(u *URI, s string) {
+func (x *uriSpan[O]) fill(u *URI, s string) {
 	switch x.scheme {
 	case schemeNone:
 		return
@@ -41,10 +47,10 @@ func (x *uriSpan) fill(u *URI, s string) {
 	case schemeTel:
 		u.Scheme = "tel"
 	case schemeOther:
-		u.Scheme, u.Opaque = strings.ToLower(s[:x.colon]), s[x.colon+1:]
+		u.Scheme, u.Opaque = strings.ToLower(s[:x.userEnd]), s[x.userEnd+1:]
 		return
 	}
-	u.User = s[x.colon+1 : x.userEnd]
+	u.User = s[len(u.Scheme)+1 : x.userEnd]
 	if x.userEnd+1 < x.host {
 		u.Password = s[x.userEnd+1 : x.host-1]
 	}
@@ -60,21 +66,23 @@ func (x *uriSpan) fill(u *URI, s string) {
 
 // scan finds the parts of s and checks their characters (RFC 3261 section
 // 25.1, SIP-URI and absoluteURI).
-func (x *uriSpan) scan(s string) error {
+func (x *uriSpan[O]) scan(s string) error {
+	pos := len("sip:")
 	// Nearly every URI is one of the first two.
 	switch {
-	case len(s) > maxHead:
+	case tooLong[O](s):
 		return valueError("URI is too long")
 	case strings.HasPrefix(s, "sip:"):
-		x.scheme, x.colon = schemeSIP, 3
+		x.scheme = schemeSIP
 	case strings.HasPrefix(s, "sips:"):
-		x.scheme, x.colon = schemeSIPS, 4
+		x.scheme = schemeSIPS
+		pos = len("sips:")
 	default:
 		colon := strings.IndexByte(s, ':')
 		if colon <= 0 || !isAlpha(s[0]) || span(s[:colon], charScheme) < colon {
 			return valueError("URI without a scheme")
 		}
-		x.colon = uint16(colon)
+		pos = colon + 1
 		switch scheme := s[:colon]; {
 		case equalFold(scheme, "sip"):
 			x.scheme = schemeSIP
@@ -83,7 +91,7 @@ func (x *uriSpan) scan(s string) error {
 		case equalFold(scheme, "tel"):
 			return x.scanTel(s)
 		default:
-			x.scheme = schemeOther
+			x.scheme, x.userEnd = schemeOther, O(colon)
 			if opaque := s[colon+1:]; opaque == "" || spanEscaped(opaque, charURI) < len(opaque) {
 				return valueError("bad character in URI")
 			}
@@ -91,17 +99,20 @@ func (x *uriSpan) scan(s string) error {
 		}
 	}
 
-	pos := int(x.colon) + 1
-	x.userEnd = uint16(pos)
-	// "@" stands nowhere else without an escape.
-	if at := strings.IndexByte(s[pos:], '@'); at >= 0 {
+	x.userEnd = O(pos)
+	if n := spanEscaped(s[pos:], charUser); n > 0 && pos+n < len(s) && s[pos+n] == '@' {
+		pos += n
+		x.userEnd = O(pos)
+		pos++
+	} else if at := strings.IndexByte(s[pos:], '@'); at >= 0 {
+		// A password, for "@" stands nowhere else without an escape.
 		at += pos
 		n := spanEscaped(s[pos:at], charUser)
 		if n == 0 {
 			return valueError("bad user part of URI")
 		}
 		pos += n
-		x.userEnd = uint16(pos)
+		x.userEnd = O(pos)
 		if pos < at {
 			if s[pos] != ':' {
 				return valueError("bad user part of URI")
@@ -112,19 +123,19 @@ func (x *uriSpan) scan(s string) error {
 		}
 		pos = at + 1
 	}
-	x.host = uint16(pos)
+	x.host = O(pos)
 	end, port, n, err := scanHostPort(s[pos:])
 	if err != nil {
 		return err
 	}
-	x.hostEnd, x.port = uint16(pos+end), uint16(port)
+	x.hostEnd, x.port = O(pos+end), uint16(port)
 	pos += n
-	x.params = uint16(pos)
+	x.params = O(pos)
 	if n, err = scanURIParams(s[pos:]); err != nil {
 		return err
 	}
 	pos += n
-	x.headers = uint16(pos)
+	x.headers = O(pos)
 	if pos < len(s) && s[pos] == '?' {
 		return checkURIHeaders(s[pos+1:])
 	}
@@ -217,9 +228,9 @@ func checkURIHeaders(s string) error {
 }
 
 // scanTel finds the parts of a tel URI (RFC 3966 section 3).
-func (x *uriSpan) scanTel(s string) error {
+func (x *uriSpan[O]) scanTel(s string) error {
 	x.scheme = schemeTel
-	start := int(x.colon) + 1
+	start := len("tel:")
 	pos, digits := start, 0
 	for ; pos < len(s) && s[pos] != ';'; pos++ {
 		switch c := s[pos]; {
@@ -240,8 +251,8 @@ func (x *uriSpan) scanTel(s string) error {
 	if err == nil && pos+n < len(s) {
 		err = valueError("bad character in URI")
 	}
-	x.userEnd, x.host, x.hostEnd = uint16(pos), uint16(pos), uint16(pos)
-	x.params, x.headers = uint16(pos), uint16(len(s))
+	x.userEnd, x.host, x.hostEnd = O(pos), O(pos), O(pos)
+	x.params, x.headers = O(pos), O(len(s))
 	return err
 }
 

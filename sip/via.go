@@ -19,7 +19,7 @@ func (Via) HeaderName() string { return "Via" }
 
 // ParseValue reads one value of a Via.
 func (Via) ParseValue(s string) (v Via, err error) {
-	var x viaSpan
+	var x viaSpan[uint16]
 	if err = x.scan(s); err == nil {
 		x.fill(&v, s)
 	}
@@ -28,26 +28,26 @@ func (Via) ParseValue(s string) (v Via, err error) {
 
 // viaSpan says where the parts of a Via are in its text, as uriSpan does for a
 // URI.
-type viaSpan struct {
-	transport    uint16
-	transportEnd uint16
-	host         uint16
-	hostEnd      uint16
+type viaSpan[O offset] struct {
 	port         uint16
-	params       uint16
-	end          uint16
+	transport    O
+	transportEnd O
+	host         O
+	hostEnd      O
+	params       O
+	end          O
 }
 
 // fill sets v, which is zero, to the Via whose spans these are.
-func (x *viaSpan) fill(v *Via, s string) {
+func (x *viaSpan[O]) fill(v *Via, s string) {
 	v.Transport = s[x.transport:x.transportEnd]
 	v.Host = s[x.host:x.hostEnd]
 	v.Port = int(x.port)
 	v.Params = Params(s[x.params:x.end])
 }
 
-func (x *viaSpan) scan(s string) error {
-	if len(s) > maxHead {
+func (x *viaSpan[O]) scan(s string) error {
+	if tooLong[O](s) {
 		return valueError("too long")
 	}
 	// sent-protocol: "SIP" SLASH "2.0" SLASH transport, white space allowed.
@@ -66,9 +66,9 @@ func (x *viaSpan) scan(s string) error {
 			pos = afterWS(s, pos+1)
 		}
 	}
-	x.transport = uint16(pos)
+	x.transport = O(pos)
 	end := pos + span(s[pos:], charToken)
-	x.transportEnd = uint16(end)
+	x.transportEnd = O(end)
 	if pos = afterWS(s, end); end == int(x.transport) || pos == end {
 		return valueError("no transport and sent-by")
 	}
@@ -77,7 +77,7 @@ func (x *viaSpan) scan(s string) error {
 	if err != nil {
 		return err
 	}
-	x.host, x.hostEnd = uint16(pos), uint16(pos+hostEnd)
+	x.host, x.hostEnd = O(pos), O(pos+hostEnd)
 	pos = afterWS(s, pos+n)
 	if pos < len(s) && s[pos] == ':' && port == 0 {
 		// White space may stand around the colon of the port, too.
@@ -87,7 +87,7 @@ func (x *viaSpan) scan(s string) error {
 		}
 		pos = afterWS(s, pos+n)
 	}
-	x.port, x.params, x.end = uint16(port), uint16(pos), uint16(len(s))
+	x.port, x.params, x.end = uint16(port), O(pos), O(len(s))
 	return checkParams(s[pos:])
 }
 

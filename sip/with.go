@@ -96,7 +96,9 @@ func NewRequest(method Method, uri URI, edits ...Edit) *Request {
 
 // failedRequest is a request that could not be made at all.
 func failedRequest(err *SyntaxError) *Request {
-	return &Request{message: message{text: " ", body: 1, err: err}, uriEnd: 1}
+	r := &Request{message: message{text: " ", body: 1}, uriEnd: 1}
+	r.fail(err)
+	return r
 }
 
 func requestLine(method Method, uri URI) string {
@@ -113,7 +115,7 @@ func requestLine(method Method, uri URI) string {
 // or NUL, or a name that is no token, or a value that a parser of this package
 // refuses. The result is then a copy of r whose Err tells what was wrong.
 func (r *Request) With(edits ...Edit) *Request {
-	if r.err != nil {
+	if r.failure() != nil {
 		return r
 	}
 	out := &Request{methodEnd: r.methodEnd, uriEnd: r.uriEnd, uri: r.uri}
@@ -127,7 +129,7 @@ func (r *Request) With(edits ...Edit) *Request {
 
 // WithURI returns a copy of the request with another Request-URI.
 func (r *Request) WithURI(uri URI) *Request {
-	if r.err != nil {
+	if r.failure() != nil {
 		return r
 	}
 	out := new(Request)
@@ -147,14 +149,14 @@ func (r *Request) WithURI(uri URI) *Request {
 // changes.
 func (r *Request) failed(err *SyntaxError) *Request {
 	out := *r
-	out.err = err
+	out.fail(err)
 	return &out
 }
 
 // With returns a copy of the response with the edits made in order, as With of
 // a request does.
 func (r *Response) With(edits ...Edit) *Response {
-	if r.err != nil {
+	if r.failure() != nil {
 		return r
 	}
 	out := &Response{status: r.status}
@@ -162,7 +164,7 @@ func (r *Response) With(edits ...Edit) *Response {
 	w.keepAll()
 	if err := w.run(&out.message, statusLine(r.text[:r.head-2], r.status, edits), edits); err != nil {
 		failed := *r
-		failed.err = err
+		failed.fail(err)
 		return &failed
 	}
 	return out

@@ -48,7 +48,7 @@ func each(b *testing.B, parley, sipgo func([]byte) (int, error)) {
 func BenchmarkParse(b *testing.B) {
 	p := peer.NewParser()
 	each(b, func(msg []byte) (int, error) {
-		_, err := sip.Parse(string(msg))
+		_, err := sip.ParseBytes(msg)
 		return 0, err
 	}, func(msg []byte) (int, error) {
 		_, err := p.ParseSIP(msg)
@@ -62,7 +62,7 @@ func BenchmarkParse(b *testing.B) {
 func BenchmarkParseAndRead(b *testing.B) {
 	p := peer.NewParser()
 	each(b, func(msg []byte) (int, error) {
-		m, err := sip.Parse(string(msg))
+		m, err := sip.ParseBytes(msg)
 		if err != nil {
 			return 0, err
 		}

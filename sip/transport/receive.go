@@ -42,21 +42,22 @@ func (e *Endpoint) enqueue(in *Inbound) {
 	}
 }
 
-// datagram takes what a UDP socket read.
-func (e *Endpoint) datagram(f Flow, text string) {
-	defer e.fence(f, text)
-	m, err := sip.Parse(text)
+// datagram takes what a UDP socket read, and keeps no hold of it.
+func (e *Endpoint) datagram(f Flow, raw []byte) {
+	defer e.fence(f, raw, nil)
+	m, err := sip.ParseBytes(raw)
 	if err != nil {
-		e.malformed(f, text, err)
+		e.malformed(f, string(raw), err)
 		return
 	}
-	e.deliver(f, m, text)
+	e.deliver(f, m, raw)
 }
 
-// deliver hands a parsed message over.
-func (e *Endpoint) deliver(f Flow, m sip.Message, text string) {
+// deliver hands a parsed message over. raw is how it came, nil if that is the
+// text of m.
+func (e *Endpoint) deliver(f Flow, m sip.Message, raw []byte) {
 	in := &Inbound{Message: m, Flow: f, Time: time.Now()}
-	e.traceReceived(in, text)
+	e.traceReceived(in, raw)
 	switch m := m.(type) {
 	case *sip.Request:
 		stamped := stamp(m, f.remote)
@@ -75,9 +76,14 @@ func (e *Endpoint) deliver(f Flow, m sip.Message, text string) {
 }
 
 // fence is deferred around what is done with one message. A panic there is a
-// bug of the user's or of ours, and costs this message alone.
-func (e *Endpoint) fence(f Flow, text string) {
+// bug of the user's or of ours, and costs this message alone. The message is m,
+// or raw before it was parsed.
+func (e *Endpoint) fence(f Flow, raw []byte, m sip.Message) {
 	if p := recover(); p != nil {
+		text := string(raw)
+		if m != nil {
+			text = m.String()
+		}
 		e.cfg.Logger.Error("panic while handling a message", "panic", p, "flow", f.String(),
 			"message", text, "stack", string(debug.Stack()))
 	}

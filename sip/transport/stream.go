@@ -67,14 +67,14 @@ func (c *streamConn) read() {
 		c.mu.Lock()
 		err := c.err // the first reason, which may be that of the writer
 		c.mu.Unlock()
-		defer c.e.fence(c.flow(), "")
+		defer c.e.fence(c.flow(), nil, nil)
 		c.e.cfg.Closed(c.flow(), err)
 	}
 }
 
 func (c *streamConn) messages() (err error) {
 	err = errPanic
-	defer c.e.fence(c.flow(), "")
+	defer c.e.fence(c.flow(), nil, nil)
 	r := sip.NewReader(patientReader{c}, &sip.ReaderConfig{
 		Pong: func() { c.begun = time.Time{} }, // a CRLF begins no message
 		// RFC 5626 section 4.4.1: a ping is answered with one CRLF.
@@ -100,9 +100,9 @@ func (c *streamConn) messages() (err error) {
 }
 
 func (c *streamConn) message(m sip.Message) {
-	defer c.e.fence(c.flow(), m.String())
+	defer c.e.fence(c.flow(), nil, m)
 	c.carried.Store(true)
-	c.e.deliver(c.flow(), m, m.String())
+	c.e.deliver(c.flow(), m, nil)
 }
 
 // expiry returns until when the connection waits for its peer, and what the

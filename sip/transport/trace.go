@@ -64,9 +64,13 @@ func (e *Endpoint) Stats() Stats {
 	}
 }
 
-func (e *Endpoint) traceReceived(in *Inbound, text string) {
+func (e *Endpoint) traceReceived(in *Inbound, raw []byte) {
 	e.count.received.Add(1)
 	if t := e.cfg.Trace; t != nil && t.Received != nil {
+		text := in.Message.String()
+		if raw != nil {
+			text = string(raw)
+		}
 		t.Received(e.traced(in.Flow, in.Time, in.Message, text, nil))
 	}
 }

@@ -1,10 +1,10 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/netip"
-	"strings"
 	"time"
 	"unsafe"
 )
@@ -57,12 +57,11 @@ func (s *udpSocket) read() {
 			continue
 		}
 		failures = 0
-		text := string(buf[:n])
 		// An empty datagram, or line ends alone, keeps a binding of a NAT
 		// alive and asks for nothing.
-		if strings.Trim(text, "\r\n\x00") == "" {
+		if len(bytes.Trim(buf[:n], "\r\n\x00")) == 0 {
 			continue
 		}
-		s.e.datagram(Flow{s, unmap(from)}, text)
+		s.e.datagram(Flow{s, unmap(from)}, buf[:n])
 	}
 }

@@ -1,0 +1,85 @@
+package sip
+
+import (
+	"bytes"
+	"unsafe"
+)
+
+// ParseBytes is Parse for bytes that are not the message's to keep, such as a
+// buffer that the next datagram is read into: it copies b, once, and the
+// message does not change when b does.
+//
+// Text and index are one allocation where the message is shorter than 2.8 kB, so
+// a string taken from the message keeps both alive; clone what outlives it.
+//
+// The error is always a *SyntaxError.
+func ParseBytes(b []byte) (Message, error) {
+	for bytes.HasPrefix(b, crlf) {
+		b = b[2:]
+	}
+	if len(b) >= 4 && equalFold(string(b[:4]), "SIP/") {
+		r, text := own[Response](b)
+		return parsed(&r.message, r, text)
+	}
+	r, text := own[Request](b)
+	return parsed(&r.message, r, text)
+}
+
+// indexSize is the room that an index takes, and what the allocator puts before
+// an object with pointers.
+const indexSize = unsafe.Sizeof(Request{}) + 8
+
+// own returns a new message and a copy of b for its text, in one allocation as
+// far as there is a size for it. Fetching memory is about a third of what a
+// message costs. The sizes are size classes of the allocator, far enough apart
+// to be few; docs/design/006-parse-bytes.md has what was measured.
+func own[M Request | Response](b []byte) (*M, string) {
+	switch size := uintptr(len(b)) + indexSize; {
+	case size <= 512:
+		x := new(struct {
+			m    M
+			text [512 - indexSize]byte
+		})
+		return &x.m, view(x.text[:copy(x.text[:], b)])
+	case size <= 768:
+		x := new(struct {
+			m    M
+			text [768 - indexSize]byte
+		})
+		return &x.m, view(x.text[:copy(x.text[:], b)])
+	case size <= 1024:
+		x := new(struct {
+			m    M
+			text [1024 - indexSize]byte
+		})
+		return &x.m, view(x.text[:copy(x.text[:], b)])
+	case size <= 1408:
+		x := new(struct {
+			m    M
+			text [1408 - indexSize]byte
+		})
+		return &x.m, view(x.text[:copy(x.text[:], b)])
+	case size <= 1792:
+		x := new(struct {
+			m    M
+			text [1792 - indexSize]byte
+		})
+		return &x.m, view(x.text[:copy(x.text[:], b)])
+	case size <= 2304:
+		x := new(struct {
+			m    M
+			text [2304 - indexSize]byte
+		})
+		return &x.m, view(x.text[:copy(x.text[:], b)])
+	case size <= 3072:
+		x := new(struct {
+			m    M
+			text [3072 - indexSize]byte
+		})
+		return &x.m, view(x.text[:copy(x.text[:], b)])
+	}
+	return new(M), string(b)
+}
+
+// view returns the bytes as a string. They are never written again.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

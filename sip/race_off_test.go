@@ -1,5 +1,0 @@
-//go:build !race
-
-package sip
-
-const poolMisses = 0
