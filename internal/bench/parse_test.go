@@ -76,6 +76,34 @@ func BenchmarkParseAndRead(b *testing.B) {
 	})
 }
 
+// BenchmarkParseAndReadText does the same with a text that is in memory as a
+// string, which Parse takes as it is and sipgo cannot: it copies what it keeps.
+func BenchmarkParseAndReadText(b *testing.B) {
+	p := peer.NewParser()
+	for _, name := range messages {
+		msg := read(b, name)
+		text := string(msg)
+		b.Run(name+"/parley", func(b *testing.B) {
+			measure(b, func() error {
+				m, err := sip.Parse(text)
+				if err == nil {
+					readParley(m)
+				}
+				return err
+			})
+		})
+		b.Run(name+"/sipgo", func(b *testing.B) {
+			measure(b, func() error {
+				m, err := p.ParseSIP(msg)
+				if err == nil {
+					readSIPGo(m)
+				}
+				return err
+			})
+		})
+	}
+}
+
 // BenchmarkStream takes messages off a stream that never ends.
 func BenchmarkStream(b *testing.B) {
 	for _, name := range messages {
