@@ -88,6 +88,9 @@ func (e *Endpoint) prepare(ctx context.Context, r *sip.Request, to resolve.Targe
 		}
 	}
 	out := r.With(sip.Push(via))
+	if flow.Reliable() {
+		out = framed(out).(*sip.Request)
+	}
 	return flow, out, out.Err()
 }
 
