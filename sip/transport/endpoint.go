@@ -50,11 +50,15 @@ type Config struct {
 
 	// Idle is how long a connection without traffic is kept; 0 means 10
 	// minutes. A peer that connects has 32 seconds to complete its first
-	// message, and as long for each further one that it begins.
+	// message, and as long for each further one that it begins. A connection
+	// that was opened for a response, and carries nothing else, is kept for
+	// 32 seconds at most.
 	Idle time.Duration
 
-	// MaxConns is how many connections made by peers are held at once; 0
-	// means 10,000. Further ones are closed at once.
+	// MaxConns is how many connections that peers cause are held at once: those
+	// that they make, and those that are opened to answer them because the
+	// connection of a request is gone. 0 means 10,000. Further ones are closed
+	// at once, or not opened.
 	MaxConns int
 
 	// MaxUDP is the size in bytes above which a request goes by TCP; 0 means
@@ -89,14 +93,14 @@ type Endpoint struct {
 	udp       []*udpSocket
 	listeners []*streamListener
 
-	mu       sync.Mutex
-	closed   bool
-	conns    map[netip.AddrPort]*connEntry
-	open     map[*streamConn]struct{} // every connection, also those not in conns
-	accepted int                      // how many of them peers have made
-	anew     int                      // responses that wait for a new connection
-	routes   map[netip.Addr]route     // which local address leads where
-	hosts    map[string]struct{}      // the hosts we put into Vias, in lower case
+	mu     sync.Mutex
+	closed bool
+	conns  map[netip.AddrPort]*connEntry
+	open   map[*streamConn]struct{} // every connection, also those not in conns
+	caused int                      // how many peers have made, or made us make for a response
+	anew   int                      // responses that wait for a new connection
+	routes map[netip.Addr]route     // which local address leads where
+	hosts  map[string]struct{}      // the hosts we put into Vias, in lower case
 }
 
 // Listen binds the sockets and starts to read from them.

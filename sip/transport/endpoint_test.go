@@ -67,7 +67,7 @@ func TestZeroFlow(t *testing.T) {
 		if len(got) != 2 || got[0].Flow != got[1].Flow || got[0].Flow.IsZero() {
 			t.Error("two datagrams of one peer came by different flows")
 		}
-		if _, err := e.flowTo(background, resolve.Target{}); !errors.Is(err, resolve.ErrTransport) {
+		if _, err := e.flowTo(background, resolve.Target{}, forRequest); !errors.Is(err, resolve.ErrTransport) {
 			t.Errorf("the zero Target: %v, want ErrTransport", err)
 		}
 	})

@@ -14,8 +14,8 @@ import (
 // Respond sends the response to a request that arrived as in, by RFC 3261
 // section 18.2.2 and RFC 3581 section 4: on the connection of the request, and
 // for UDP from the very socket that it came in on. If the connection is gone, a
-// new one is opened to where the peer says it listens; Respond does not wait
-// for that, and what becomes of it is logged.
+// new one is opened to where the peer says it listens, within Config.MaxConns;
+// Respond does not wait for that, and a failure is logged at the debug level.
 func (e *Endpoint) Respond(in *Inbound, resp *sip.Response) error {
 	err := e.Send(responseFlow(resp.Via(), in.Flow), resp)
 	if errors.Is(err, ErrNoFlow) && in.Flow.Reliable() {
@@ -52,12 +52,13 @@ func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 			e.anew--
 			e.mu.Unlock()
 		}()
-		flow, err := e.flowTo(e.ctx, to)
+		flow, err := e.flowTo(e.ctx, to, forResponse)
 		if err == nil {
 			err = e.Send(flow, resp)
 		}
 		if err != nil {
-			e.cfg.Logger.Warn("response lost with its connection", "to", to.String(),
+			// Any peer can have this happen as often as it likes.
+			e.cfg.Logger.Debug("response lost with its connection", "to", to.String(),
 				"status", int(resp.Status()), "call-id", resp.CallID(), "error", err)
 		}
 	})
@@ -89,7 +90,7 @@ func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 			to.Addr = source
 		}
 	}
-	flow, err := e.flowTo(ctx, to)
+	flow, err := e.flowTo(ctx, to, forResponse)
 	if err == nil {
 		err = e.Send(flow, resp)
 	}

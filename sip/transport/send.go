@@ -65,7 +65,7 @@ func (e *Endpoint) prepare(ctx context.Context, r *sip.Request, to resolve.Targe
 	if err := r.Err(); err != nil {
 		return Flow{}, nil, err
 	}
-	flow, err := e.flowTo(ctx, to)
+	flow, err := e.flowTo(ctx, to, forRequest)
 	if err != nil {
 		return Flow{}, nil, err
 	}
@@ -95,7 +95,7 @@ func (e *Endpoint) prepare(ctx context.Context, r *sip.Request, to resolve.Targe
 }
 
 // flowTo returns the flow to a target, opening a connection if it must.
-func (e *Endpoint) flowTo(ctx context.Context, to resolve.Target) (Flow, error) {
+func (e *Endpoint) flowTo(ctx context.Context, to resolve.Target, why purpose) (Flow, error) {
 	to.Addr = unmap(to.Addr)
 	switch to.Transport {
 	case "UDP":
@@ -109,7 +109,7 @@ func (e *Endpoint) flowTo(ctx context.Context, to resolve.Target) (Flow, error) 
 		}
 		return Flow{s, to.Addr}, nil
 	case "TCP":
-		c, err := e.connect(ctx, to.Addr)
+		c, err := e.connect(ctx, to.Addr, why)
 		if err != nil {
 			return Flow{}, err
 		}

@@ -33,10 +33,12 @@ type streamConn struct {
 	local    netip.AddrPort
 	remote   netip.AddrPort
 	accepted bool // a peer made it
+	caused   bool // it counts against Config.MaxConns
 
 	opened  time.Time
 	used    atomic.Int64 // when something last passed, in nanoseconds from opened
 	carried atomic.Bool  // a message has passed
+	brief   atomic.Bool  // opened for a response, and nothing else has passed
 	begun   time.Time    // when the message being read began; the reading goroutine's
 
 	mu      sync.Mutex
@@ -48,7 +50,7 @@ type streamConn struct {
 func (e *Endpoint) newConn(nc net.Conn, accepted bool) *streamConn {
 	return &streamConn{
 		e: e, nc: nc, local: addrPort(nc.LocalAddr()), remote: addrPort(nc.RemoteAddr()),
-		accepted: accepted, opened: time.Now(),
+		accepted: accepted, caused: accepted, opened: time.Now(),
 	}
 }
 
@@ -102,13 +104,18 @@ func (c *streamConn) messages() (err error) {
 func (c *streamConn) message(m sip.Message) {
 	defer c.e.fence(c.flow(), m.String())
 	c.carried.Store(true)
+	c.brief.Store(false)
 	c.e.deliver(c.flow(), m, m.String())
 }
 
 // expiry returns until when the connection waits for its peer, and what the
 // peer is then guilty of.
 func (c *streamConn) expiry() (time.Time, string) {
-	at, why := c.opened.Add(time.Duration(c.used.Load())+c.e.cfg.Idle), "idle"
+	idle := c.e.cfg.Idle
+	if c.brief.Load() {
+		idle = min(idle, messageTimeout)
+	}
+	at, why := c.opened.Add(time.Duration(c.used.Load())+idle), "idle"
 	if c.accepted && !c.carried.Load() {
 		if t := c.opened.Add(messageTimeout); t.Before(at) {
 			at, why = t, "no message"
