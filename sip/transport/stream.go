@@ -77,7 +77,8 @@ func (c *streamConn) read() {
 func (c *streamConn) messages() (err error) {
 	err = errPanic
 	defer c.e.fence(c.flow(), "")
-	r := sip.NewReader(patientReader{c}, &sip.ReaderConfig{
+	var r *sip.Reader
+	r = sip.NewReader(patientReader{c, func() bool { return r.Buffered() > 0 }}, &sip.ReaderConfig{
 		Pong: func() { c.begun = time.Time{} }, // a CRLF begins no message
 		// RFC 5626 section 4.4.1: a ping is answered with one CRLF.
 		Ping: func() { c.send("\r\n", c.remote) },
@@ -130,10 +131,17 @@ func (c *streamConn) expiry() (time.Time, string) {
 }
 
 // patientReader reads from a connection until its expiry.
-type patientReader struct{ c *streamConn }
+type patientReader struct {
+	c     *streamConn
+	begun func() bool // part of a message was read
+}
 
 func (r patientReader) Read(b []byte) (int, error) {
 	c := r.c
+	// A message may begin in the same read as the one before it ends.
+	if c.begun.IsZero() && r.begun() {
+		c.begun = time.Now()
+	}
 	for {
 		at, _ := c.expiry()
 		c.nc.SetReadDeadline(at)
@@ -200,6 +208,7 @@ func (c *streamConn) write() {
 		out := c.unsent
 		if len(out) == 0 || c.err != nil {
 			c.writing = false
+			c.unsent = nil // an idle connection holds no memory
 			c.mu.Unlock()
 			return
 		}

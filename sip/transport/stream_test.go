@@ -189,6 +189,50 @@ func TestSlowLoris(t *testing.T) {
 	})
 }
 
+// The 32 seconds for a message count from its first byte, also where that came
+// in one segment with the end of what was before it.
+func TestMessageThatBeginsBehindAnother(t *testing.T) {
+	half := options + "\r\n"
+	whole := message(options, tcpVia)
+	for name, text := range map[string]string{
+		"a message":                  whole + half,
+		"a message and a CRLF":       whole + "\r\n" + half,
+		"a message and a ping":       whole + "\r\n\r\n" + half,
+		"a message and a byte":       whole + "O",
+		"a broken message":           whole + message(options, tcpVia, "Call-ID:") + half,
+		"several messages":           whole + whole + whole + half,
+		"a message of 100,000 bytes": message(options, tcpVia, "Content-Length: 100000", "\n"+strings.Repeat("a", 100000)) + half,
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, nil, func(s *scene) {
+				e := s.listen(nil)
+				phone := s.dial(s.alice, bobAddr)
+				phone.send(text)
+				s.wait(31 * time.Second)
+				s.tables(e, 1, 0)
+				s.wait(time.Second)
+				s.tables(e, 0, 0)
+			})
+		})
+	}
+	// Each message has the time of its own: the end of one in the 31st second
+	// takes none from the next.
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		phone := s.dial(s.alice, bobAddr)
+		phone.send(whole[:50])
+		for range 5 {
+			s.wait(31 * time.Second)
+			phone.send(whole[50:] + whole[:50])
+			s.one(e)
+		}
+		phone.send(whole[50:] + "\r\n")
+		s.one(e)
+		s.wait(9 * time.Minute)
+		s.tables(e, 1, 0)
+	})
+}
+
 // A connection is closed when nothing has passed for Config.Idle, in either
 // direction.
 func TestIdle(t *testing.T) {
@@ -290,6 +334,13 @@ func TestPeerThatReadsSlowly(t *testing.T) {
 		}
 		if got.String() != sent.String() {
 			t.Error("what arrived is not what was sent")
+		}
+		synctest.Wait()
+		c := flow.via.(*streamConn)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if got := cap(c.unsent); got != 0 {
+			t.Errorf("%d bytes are held for a connection on which nothing waits", got)
 		}
 	})
 }
