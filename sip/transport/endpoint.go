@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -176,7 +177,10 @@ func (e *Endpoint) bind() error {
 	ctx := context.Background()
 	var shared uint16
 	for _, l := range e.cfg.Listen {
-		network, address, _ := strings.Cut(l, ":")
+		network, address, err := listenEntry(l)
+		if err != nil {
+			return fmt.Errorf("transport: listen on %q: %w", l, err)
+		}
 		if host, ok := strings.CutSuffix(address, ":0"); ok && shared != 0 {
 			address = host + ":" + strconv.Itoa(int(shared))
 		}
@@ -198,14 +202,25 @@ func (e *Endpoint) bind() error {
 			s := &streamListener{e: e, ln: ln, local: addrPort(ln.Addr())}
 			e.listeners = append(e.listeners, s)
 			local = s.local
-		default:
-			return fmt.Errorf("transport: listen on %s: network is not udp or tcp", l)
 		}
 		if strings.HasSuffix(l, ":0") {
 			shared = local.Port()
 		}
 	}
 	return nil
+}
+
+// listenEntry takes an entry of Config.Listen apart. An address without a port
+// would be bound to all of the machine's addresses at a port of its own choice.
+func listenEntry(l string) (network, address string, err error) {
+	network, address, _ = strings.Cut(l, ":")
+	if network != "udp" && network != "tcp" {
+		return "", "", errors.New("network is not udp or tcp")
+	}
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+		return "", "", fmt.Errorf("no host and port, as in %q", network+":0.0.0.0:5060")
+	}
+	return network, address, nil
 }
 
 func (e *Endpoint) unbind() {

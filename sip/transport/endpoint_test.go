@@ -3,12 +3,28 @@ package transport
 import (
 	"errors"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/goparley/parley/sip/resolve"
 )
+
+// An entry without an address or a port is a mistake, and not a wish for any
+// port on all addresses. This is on the system's network, which would take it
+// for one.
+func TestListenNeedsAHostAndAPort(t *testing.T) {
+	for _, l := range []string{"udp", "udp:", "tcp", "tcp:", "udp:127.0.0.1:", "tcp:[::1]", "tcp:localhost", "udp::"} {
+		e, err := Listen(&Config{Listen: []string{l}})
+		if err == nil {
+			t.Errorf("Listen on %q bound %v and %v, want an error", l, e.Addr("udp"), e.Addr("tcp"))
+			e.Close()
+		} else if text := err.Error(); !strings.Contains(text, strconv.Quote(l)) || !strings.Contains(text, "no host and port") {
+			t.Errorf("Listen on %q: %v, want what is wrong with the entry", l, err)
+		}
+	}
+}
 
 func TestListenErrors(t *testing.T) {
 	play(t, nil, func(s *scene) {
