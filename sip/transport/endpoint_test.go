@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
 )
 
@@ -63,6 +64,37 @@ func TestListenOnAFreePort(t *testing.T) {
 		if udp, tcp := e.Addr("udp"), e.Addr("tcp"); udp != tcp || udp.Port() == 0 || udp.Port() == 49152 {
 			t.Errorf("bound to %v and %v, want one free port", udp, tcp)
 		}
+	})
+}
+
+// What is not there cannot be sent, and is no reason to panic.
+func TestSendNothing(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		alice := s.socket(s.alice, aliceAddr)
+		alice.send(message(options), bobAddr)
+		in := s.one(e)
+		resp := in.Message.(*sip.Request).Reply(sip.StatusOK)
+		_, _, sendRequest := e.SendRequest(background, nil, target("UDP", aliceAddr), "z9hG4bK1")
+		_, _, prepare := e.Prepare(background, nil, target("UDP", aliceAddr), "z9hG4bK1")
+		for name, err := range map[string]error{
+			"Send of nil":             e.Send(in.Flow, nil),
+			"Send of a nil Request":   e.Send(in.Flow, (*sip.Request)(nil)),
+			"Send of a nil Response":  e.Send(in.Flow, (*sip.Response)(nil)),
+			"Send of nil by no flow":  e.Send(Flow{}, nil),
+			"Respond with nil":        e.Respond(in, nil),
+			"Respond to nil":          e.Respond(nil, resp),
+			"Respond to nil with nil": e.Respond(nil, nil),
+			"Respond to no request":   e.Respond(&Inbound{}, resp),
+			"Forward of nil":          e.Forward(background, nil),
+			"SendRequest of nil":      sendRequest,
+			"Prepare of nil":          prepare,
+		} {
+			if err == nil {
+				t.Errorf("%s: no error", name)
+			}
+		}
+		s.stats(e, Stats{Received: 1})
 	})
 }
 

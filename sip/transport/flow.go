@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"net/netip"
 
 	"github.com/goparley/parley/sip"
@@ -67,6 +68,9 @@ func (f Flow) String() string {
 // not read, and ErrClosed that the Endpoint is closed. What the network says of
 // a datagram is a *net.OpError; an ICMP answer to it is not waited for.
 func (e *Endpoint) Send(f Flow, m sip.Message) error {
+	if isNil(m) {
+		return errNoMessage
+	}
 	if err := m.Err(); err != nil {
 		return err
 	}
@@ -91,6 +95,19 @@ func (e *Endpoint) Send(f Flow, m sip.Message) error {
 		err = ErrClosed
 	}
 	return err
+}
+
+// errNoMessage says that there is nothing to send.
+var errNoMessage = errors.New("transport: message is nil")
+
+func isNil(m sip.Message) bool {
+	switch m := m.(type) {
+	case *sip.Request:
+		return m == nil
+	case *sip.Response:
+		return m == nil
+	}
+	return true
 }
 
 // framed returns a message as it goes on a stream, where Content-Length alone

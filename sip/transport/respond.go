@@ -17,6 +17,12 @@ import (
 // new one is opened to where the peer says it listens, within Config.MaxConns;
 // Respond does not wait for that, and a failure is logged at the debug level.
 func (e *Endpoint) Respond(in *Inbound, resp *sip.Response) error {
+	switch {
+	case resp == nil:
+		return errNoMessage
+	case in == nil:
+		return ErrNoFlow
+	}
 	err := e.Send(responseFlow(resp.Via(), in.Flow), resp)
 	if errors.Is(err, ErrNoFlow) && in.Flow.Reliable() {
 		return e.respondAnew(in, resp)
@@ -69,6 +75,9 @@ func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 // proxy does that keeps no transaction for it (RFC 3261 section 16.11). It
 // leaves by the socket that a request there would take.
 func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
+	if resp == nil {
+		return errNoMessage
+	}
 	via := resp.Via()
 	to := resolve.Target{Transport: strings.ToUpper(via.Transport), Host: via.Host}
 	addr := via.Received()

@@ -15,6 +15,9 @@ import (
 // SendRequest sends a request to a target: Prepare and Send in one. ErrBacklog
 // means that the peer does not read.
 func (e *Endpoint) SendRequest(ctx context.Context, r *sip.Request, to resolve.Target, branch string) (Flow, *sip.Request, error) {
+	if r == nil {
+		return Flow{}, nil, errNoMessage
+	}
 	flow, out, err := e.Prepare(ctx, r, to, branch)
 	if err == nil {
 		err = e.Send(flow, out)
@@ -62,6 +65,9 @@ func isRefusal(err error) bool {
 
 // prepare finds the flow to a target and puts its Via on the request.
 func (e *Endpoint) prepare(ctx context.Context, r *sip.Request, to resolve.Target, branch string) (Flow, *sip.Request, error) {
+	if r == nil {
+		return Flow{}, nil, errNoMessage
+	}
 	if err := r.Err(); err != nil {
 		return Flow{}, nil, err
 	}
