@@ -65,6 +65,11 @@ func (r *Reader) ReadMessage() (Message, error) {
 	return ParseBytes(text)
 }
 
+// Buffered returns how many bytes have been read of what comes after the last
+// message or keepalive. Asked while the underlying reader is waited for, 0
+// means that no message has begun.
+func (r *Reader) Buffered() int { return len(r.buf) - r.pos }
+
 // next returns the text of the next message, which is good until the next call.
 func (r *Reader) next() ([]byte, error) {
 	if err := r.keepalives(); err != nil {
@@ -179,16 +184,19 @@ func (r *Reader) contentLength(head []byte) (int, error) {
 }
 
 // fill reads once more. What was consumed makes room first, and a buffer that
-// one large message needed is given back.
+// one large message needed is given back, also where the next one has begun in
+// it.
 func (r *Reader) fill() error {
 	if r.err != nil {
 		return r.err
 	}
 	const usual = 4096
+	if rest := r.Buffered(); r.pos > 0 && cap(r.buf) > 4*usual && rest <= cap(r.buf)/4 {
+		r.buf = append(make([]byte, 0, max(usual, 2*rest)), r.buf[r.pos:]...)
+		r.seen -= r.pos
+		r.pos = 0
+	}
 	if r.pos == len(r.buf) {
-		if cap(r.buf) > 16*usual {
-			r.buf = nil
-		}
 		r.buf, r.pos, r.seen = r.buf[:0], 0, 0
 	}
 	if len(r.buf) == cap(r.buf) {

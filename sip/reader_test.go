@@ -190,3 +190,37 @@ func TestReaderOwnsText(t *testing.T) {
 		t.Errorf("bodies %q and %q", first.Body(), second.Body())
 	}
 }
+
+// Once a large message is consumed its buffer is given back, also if the next
+// message has begun behind it: what a silent peer pins is small.
+func TestReaderGivesLargeBuffersBack(t *testing.T) {
+	for _, begun := range []string{"", "O", strings.Repeat("x", 3000)} {
+		var pinned, buffered int
+		var r *Reader
+		text := strings.NewReader(framed(1, strings.Repeat("a", 1<<20)) + begun)
+		r = NewReader(readFunc(func(b []byte) (int, error) {
+			if text.Len() == 0 { // the peer is silent
+				pinned, buffered = cap(r.buf), r.Buffered()
+				return 0, io.EOF
+			}
+			return text.Read(b)
+		}), nil)
+		if _, err := r.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Buffered(); got > len(begun) {
+			t.Errorf("Buffered() = %d, want at most %d", got, len(begun))
+		}
+		r.ReadMessage()
+		if buffered != len(begun) {
+			t.Errorf("Buffered() = %d while the peer is silent, want %d", buffered, len(begun))
+		}
+		if pinned > 16384 {
+			t.Errorf("%d bytes are pinned for %d", pinned, len(begun))
+		}
+	}
+}
+
+type readFunc func(b []byte) (int, error)
+
+func (f readFunc) Read(b []byte) (int, error) { return f(b) }

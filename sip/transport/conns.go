@@ -48,6 +48,7 @@ type connEntry struct {
 	ready chan struct{} // closed when conn or err is final
 	conn  *streamConn   // Endpoint.mu guards it until then
 	err   error
+	brief bool // opened for a response, and for no request since; Endpoint.mu guards it
 }
 
 func (entry *connEntry) isReady() bool {
@@ -59,19 +60,40 @@ func (entry *connEntry) isReady() bool {
 	}
 }
 
+// purpose is what a connection is opened for.
+type purpose int
+
+const (
+	forRequest  purpose = iota // of ours
+	forResponse                // to whatever address a peer has named
+)
+
 // connect returns a connection to addr: the one that is there, the one that
-// another goroutine is opening, or a new one.
-func (e *Endpoint) connect(ctx context.Context, addr netip.AddrPort) (*streamConn, error) {
+// another goroutine is opening, or a new one. New ones for responses count
+// against Config.MaxConns, as it is peers that cause them.
+func (e *Endpoint) connect(ctx context.Context, addr netip.AddrPort, why purpose) (*streamConn, error) {
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()
 		return nil, ErrClosed
 	}
 	entry := e.conns[addr]
-	if entry == nil {
-		entry = &connEntry{ready: make(chan struct{})}
+	switch {
+	case entry == nil && why == forResponse && e.caused >= e.cfg.MaxConns:
+		e.mu.Unlock()
+		e.count.refusedConns.Add(1)
+		return nil, fmt.Errorf("transport: connect to tcp:%s: too many connections: %w", addr, ErrNoFlow)
+	case entry == nil:
+		entry = &connEntry{ready: make(chan struct{}), brief: why == forResponse}
+		if entry.brief {
+			e.caused++ // until dial gives it up, or dropConn
+		}
 		e.conns[addr] = entry
-		e.tasks.Go(func() { e.dial(addr, entry) }) // ends with the dial's own time limit, or Close
+		e.tasks.Go(func() { e.dial(addr, entry, why) }) // ends with the dial's own time limit, or Close
+	case why == forRequest:
+		if entry.brief = false; entry.conn != nil {
+			entry.conn.brief.Store(false)
+		}
 	}
 	e.mu.Unlock()
 	select {
@@ -93,16 +115,18 @@ func (e *Endpoint) connected(addr netip.AddrPort) bool {
 // dial opens the connection that an entry stands for. It is nobody's in
 // particular, so no caller's context ends it. A failure is shared by those who
 // wait, and then forgotten.
-func (e *Endpoint) dial(addr netip.AddrPort, entry *connEntry) {
+func (e *Endpoint) dial(addr netip.AddrPort, entry *connEntry, why purpose) {
 	defer close(entry.ready)
 	ctx, cancel := context.WithTimeout(e.ctx, dialTimeout)
 	defer cancel()
 	nc, err := e.cfg.Network.DialContext(ctx, "tcp", addr.String())
 	if err == nil {
 		c := e.newConn(nc, false)
+		c.caused = why == forResponse
 		c.remote = addr // also where the system names it differently
 		e.mu.Lock()
 		entry.conn = c
+		c.brief.Store(entry.brief)
 		e.mu.Unlock()
 		if e.startConn(c) {
 			return
@@ -115,6 +139,9 @@ func (e *Endpoint) dial(addr netip.AddrPort, entry *connEntry) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	entry.conn = nil
+	if why == forResponse {
+		e.caused--
+	}
 	if e.conns[addr] == entry {
 		delete(e.conns, addr)
 	}
@@ -146,7 +173,7 @@ func (e *Endpoint) addConn(nc net.Conn) {
 func (e *Endpoint) startConn(c *streamConn) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	full := c.accepted && e.accepted >= e.cfg.MaxConns
+	full := c.accepted && e.caused >= e.cfg.MaxConns
 	if full {
 		e.count.refusedConns.Add(1)
 	}
@@ -155,7 +182,7 @@ func (e *Endpoint) startConn(c *streamConn) bool {
 		return false
 	}
 	if c.accepted {
-		e.accepted++
+		e.caused++
 	}
 	e.open[c] = struct{}{}
 	e.tasks.Go(c.read) // ends when the connection is closed, by either side
@@ -170,8 +197,8 @@ func (e *Endpoint) dropConn(c *streamConn) {
 		return
 	}
 	delete(e.open, c)
-	if c.accepted {
-		e.accepted--
+	if c.caused {
+		e.caused--
 	}
 	if entry := e.conns[c.remote]; entry != nil && entry.conn == c {
 		delete(e.conns, c.remote)

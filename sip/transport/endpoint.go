@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -50,11 +51,15 @@ type Config struct {
 
 	// Idle is how long a connection without traffic is kept; 0 means 10
 	// minutes. A peer that connects has 32 seconds to complete its first
-	// message, and as long for each further one that it begins.
+	// message, and as long for each further one that it begins. A connection
+	// that was opened for a response, and carries nothing else, is kept for
+	// 32 seconds at most.
 	Idle time.Duration
 
-	// MaxConns is how many connections made by peers are held at once; 0
-	// means 10,000. Further ones are closed at once.
+	// MaxConns is how many connections that peers cause are held at once: those
+	// that they make, and those that are opened to answer them because the
+	// connection of a request is gone. 0 means 10,000. Further ones are closed
+	// at once, or not opened.
 	MaxConns int
 
 	// MaxUDP is the size in bytes above which a request goes by TCP; 0 means
@@ -89,14 +94,14 @@ type Endpoint struct {
 	udp       []*udpSocket
 	listeners []*streamListener
 
-	mu       sync.Mutex
-	closed   bool
-	conns    map[netip.AddrPort]*connEntry
-	open     map[*streamConn]struct{} // every connection, also those not in conns
-	accepted int                      // how many of them peers have made
-	anew     int                      // responses that wait for a new connection
-	routes   map[netip.Addr]route     // which local address leads where
-	hosts    map[string]struct{}      // the hosts we put into Vias, in lower case
+	mu     sync.Mutex
+	closed bool
+	conns  map[netip.AddrPort]*connEntry
+	open   map[*streamConn]struct{} // every connection, also those not in conns
+	caused int                      // how many peers have made, or made us make for a response
+	anew   int                      // responses that wait for a new connection
+	routes map[netip.Addr]route     // which local address leads where
+	hosts  map[string]struct{}      // the hosts we put into Vias, in lower case
 }
 
 // Listen binds the sockets and starts to read from them.
@@ -172,7 +177,10 @@ func (e *Endpoint) bind() error {
 	ctx := context.Background()
 	var shared uint16
 	for _, l := range e.cfg.Listen {
-		network, address, _ := strings.Cut(l, ":")
+		network, address, err := listenEntry(l)
+		if err != nil {
+			return fmt.Errorf("transport: listen on %q: %w", l, err)
+		}
 		if host, ok := strings.CutSuffix(address, ":0"); ok && shared != 0 {
 			address = host + ":" + strconv.Itoa(int(shared))
 		}
@@ -194,14 +202,25 @@ func (e *Endpoint) bind() error {
 			s := &streamListener{e: e, ln: ln, local: addrPort(ln.Addr())}
 			e.listeners = append(e.listeners, s)
 			local = s.local
-		default:
-			return fmt.Errorf("transport: listen on %s: network is not udp or tcp", l)
 		}
 		if strings.HasSuffix(l, ":0") {
 			shared = local.Port()
 		}
 	}
 	return nil
+}
+
+// listenEntry takes an entry of Config.Listen apart. An address without a port
+// would be bound to all of the machine's addresses at a port of its own choice.
+func listenEntry(l string) (network, address string, err error) {
+	network, address, _ = strings.Cut(l, ":")
+	if network != "udp" && network != "tcp" {
+		return "", "", errors.New("network is not udp or tcp")
+	}
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+		return "", "", fmt.Errorf("no host and port, as in %q", network+":0.0.0.0:5060")
+	}
+	return network, address, nil
 }
 
 func (e *Endpoint) unbind() {

@@ -3,12 +3,29 @@ package transport
 import (
 	"errors"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
 )
+
+// An entry without an address or a port is a mistake, and not a wish for any
+// port on all addresses. This is on the system's network, which would take it
+// for one.
+func TestListenNeedsAHostAndAPort(t *testing.T) {
+	for _, l := range []string{"udp", "udp:", "tcp", "tcp:", "udp:127.0.0.1:", "tcp:[::1]", "tcp:localhost", "udp::"} {
+		e, err := Listen(&Config{Listen: []string{l}})
+		if err == nil {
+			t.Errorf("Listen on %q bound %v and %v, want an error", l, e.Addr("udp"), e.Addr("tcp"))
+			e.Close()
+		} else if text := err.Error(); !strings.Contains(text, strconv.Quote(l)) || !strings.Contains(text, "no host and port") {
+			t.Errorf("Listen on %q: %v, want what is wrong with the entry", l, err)
+		}
+	}
+}
 
 func TestListenErrors(t *testing.T) {
 	play(t, nil, func(s *scene) {
@@ -50,6 +67,37 @@ func TestListenOnAFreePort(t *testing.T) {
 	})
 }
 
+// What is not there cannot be sent, and is no reason to panic.
+func TestSendNothing(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		alice := s.socket(s.alice, aliceAddr)
+		alice.send(message(options), bobAddr)
+		in := s.one(e)
+		resp := in.Message.(*sip.Request).Reply(sip.StatusOK)
+		_, _, sendRequest := e.SendRequest(background, nil, target("UDP", aliceAddr), "z9hG4bK1")
+		_, _, prepare := e.Prepare(background, nil, target("UDP", aliceAddr), "z9hG4bK1")
+		for name, err := range map[string]error{
+			"Send of nil":             e.Send(in.Flow, nil),
+			"Send of a nil Request":   e.Send(in.Flow, (*sip.Request)(nil)),
+			"Send of a nil Response":  e.Send(in.Flow, (*sip.Response)(nil)),
+			"Send of nil by no flow":  e.Send(Flow{}, nil),
+			"Respond with nil":        e.Respond(in, nil),
+			"Respond to nil":          e.Respond(nil, resp),
+			"Respond to nil with nil": e.Respond(nil, nil),
+			"Respond to no request":   e.Respond(&Inbound{}, resp),
+			"Forward of nil":          e.Forward(background, nil),
+			"SendRequest of nil":      sendRequest,
+			"Prepare of nil":          prepare,
+		} {
+			if err == nil {
+				t.Errorf("%s: no error", name)
+			}
+		}
+		s.stats(e, Stats{Received: 1})
+	})
+}
+
 func TestZeroFlow(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(nil)
@@ -67,7 +115,7 @@ func TestZeroFlow(t *testing.T) {
 		if len(got) != 2 || got[0].Flow != got[1].Flow || got[0].Flow.IsZero() {
 			t.Error("two datagrams of one peer came by different flows")
 		}
-		if _, err := e.flowTo(background, resolve.Target{}); !errors.Is(err, resolve.ErrTransport) {
+		if _, err := e.flowTo(background, resolve.Target{}, forRequest); !errors.Is(err, resolve.ErrTransport) {
 			t.Errorf("the zero Target: %v, want ErrTransport", err)
 		}
 	})

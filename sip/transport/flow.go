@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"net/netip"
 
 	"github.com/goparley/parley/sip"
@@ -57,8 +58,9 @@ func (f Flow) String() string {
 	return f.Transport() + " " + f.LocalAddr().String() + " to " + f.remote.String()
 }
 
-// Send writes a message on a flow as it is. A response belongs to Respond, the
-// first transmission of a request to SendRequest.
+// Send writes a message on a flow as it is, but for a Content-Length that it
+// lacks and a stream needs. A response belongs to Respond, the first
+// transmission of a request to SendRequest.
 //
 // A nil error means that the message was handed to the socket or queued for the
 // connection; a connection that fails later is reported to Config.Closed.
@@ -66,11 +68,20 @@ func (f Flow) String() string {
 // not read, and ErrClosed that the Endpoint is closed. What the network says of
 // a datagram is a *net.OpError; an ICMP answer to it is not waited for.
 func (e *Endpoint) Send(f Flow, m sip.Message) error {
+	if isNil(m) {
+		return errNoMessage
+	}
 	if err := m.Err(); err != nil {
 		return err
 	}
 	if f.via == nil {
 		return ErrNoFlow
+	}
+	if f.Reliable() {
+		m = framed(m)
+		if err := m.Err(); err != nil {
+			return err
+		}
 	}
 	text := m.String()
 	err := f.via.sendable(len(text))
@@ -84,4 +95,34 @@ func (e *Endpoint) Send(f Flow, m sip.Message) error {
 		err = ErrClosed
 	}
 	return err
+}
+
+// errNoMessage says that there is nothing to send.
+var errNoMessage = errors.New("transport: message is nil")
+
+func isNil(m sip.Message) bool {
+	switch m := m.(type) {
+	case *sip.Request:
+		return m == nil
+	case *sip.Response:
+		return m == nil
+	}
+	return true
+}
+
+// framed returns a message as it goes on a stream, where Content-Length alone
+// tells its end (RFC 3261 sections 18.3 and 20.14). One without, as UDP allows,
+// would let whoever wrote its body write the next message too.
+func framed(m sip.Message) sip.Message {
+	length := sip.ContentLength(len(m.Body()))
+	if has, err := sip.Get[sip.ContentLength](m); err == nil && has == length {
+		return m
+	}
+	switch m := m.(type) {
+	case *sip.Request:
+		return m.With(length)
+	case *sip.Response:
+		return m.With(length)
+	}
+	return m
 }

@@ -57,16 +57,21 @@ func (e *Endpoint) datagram(f Flow, raw []byte) {
 // text of m.
 func (e *Endpoint) deliver(f Flow, m sip.Message, raw []byte) {
 	in := &Inbound{Message: m, Flow: f, Time: time.Now()}
-	e.traceReceived(in, raw)
 	switch m := m.(type) {
 	case *sip.Request:
 		stamped := stamp(m, f.remote)
-		if stamped.Err() != nil {
-			e.unstamped(f, m)
+		if err := stamped.Err(); err != nil {
+			text := m.String()
+			if raw != nil {
+				text = string(raw)
+			}
+			e.unstamped(f, m, text, err)
 			return
 		}
+		e.traceReceived(in, raw) // as it came
 		in.Message = stamped
 	case *sip.Response:
+		e.traceReceived(in, raw)
 		if !e.isSentBy(m.Via(), f) {
 			e.count.strayResponses.Add(1)
 			return
@@ -117,11 +122,21 @@ func isResponse(text string) bool {
 	return len(text) >= 4 && equalFold(text[:4], "SIP/")
 }
 
-// unstamped refuses a request that has no room for where it came from. It may
-// carry a received of its sender's making, so it is not handed over.
-func (e *Endpoint) unstamped(f Flow, r *sip.Request) {
+// unstamped refuses a request in which it cannot be noted where it came from:
+// there is no room for that, or its Via has a NUL, which may be quoted and yet
+// not be written again. It may carry a received of its sender's making, so it
+// is not handed over.
+func (e *Endpoint) unstamped(f Flow, r *sip.Request, text string, err error) {
+	refused := &sip.SyntaxError{Where: "Via", Msg: "received cannot be added: " + err.Error(), Status: sip.StatusBadRequest}
+	var edits []sip.Edit
+	if syntax := new(sip.SyntaxError); errors.As(err, &syntax) && syntax.Status == sip.StatusMessageTooLarge {
+		refused.Status = syntax.Status
+	} else {
+		edits = append(edits, sip.ReasonPhrase("Bad Via"))
+	}
+	e.traceMalformed(f, text, refused)
 	e.count.malformedRequests.Add(1)
 	if r.Method() != sip.ACK {
-		e.Send(responseFlow(r.Via(), f), r.Reply(sip.StatusMessageTooLarge))
+		e.Send(responseFlow(r.Via(), f), r.Reply(refused.Status, edits...))
 	}
 }

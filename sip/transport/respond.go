@@ -14,9 +14,15 @@ import (
 // Respond sends the response to a request that arrived as in, by RFC 3261
 // section 18.2.2 and RFC 3581 section 4: on the connection of the request, and
 // for UDP from the very socket that it came in on. If the connection is gone, a
-// new one is opened to where the peer says it listens; Respond does not wait
-// for that, and what becomes of it is logged.
+// new one is opened to where the peer says it listens, within Config.MaxConns;
+// Respond does not wait for that, and a failure is logged at the debug level.
 func (e *Endpoint) Respond(in *Inbound, resp *sip.Response) error {
+	switch {
+	case resp == nil:
+		return errNoMessage
+	case in == nil:
+		return ErrNoFlow
+	}
 	err := e.Send(responseFlow(resp.Via(), in.Flow), resp)
 	if errors.Is(err, ErrNoFlow) && in.Flow.Reliable() {
 		return e.respondAnew(in, resp)
@@ -52,12 +58,13 @@ func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 			e.anew--
 			e.mu.Unlock()
 		}()
-		flow, err := e.flowTo(e.ctx, to)
+		flow, err := e.flowTo(e.ctx, to, forResponse)
 		if err == nil {
 			err = e.Send(flow, resp)
 		}
 		if err != nil {
-			e.cfg.Logger.Warn("response lost with its connection", "to", to.String(),
+			// Any peer can have this happen as often as it likes.
+			e.cfg.Logger.Debug("response lost with its connection", "to", to.String(),
 				"status", int(resp.Status()), "call-id", resp.CallID(), "error", err)
 		}
 	})
@@ -68,6 +75,9 @@ func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 // proxy does that keeps no transaction for it (RFC 3261 section 16.11). It
 // leaves by the socket that a request there would take.
 func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
+	if resp == nil {
+		return errNoMessage
+	}
 	via := resp.Via()
 	to := resolve.Target{Transport: strings.ToUpper(via.Transport), Host: via.Host}
 	addr := via.Received()
@@ -89,7 +99,7 @@ func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 			to.Addr = source
 		}
 	}
-	flow, err := e.flowTo(ctx, to)
+	flow, err := e.flowTo(ctx, to, forResponse)
 	if err == nil {
 		err = e.Send(flow, resp)
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -233,4 +234,105 @@ func TestForward(t *testing.T) {
 			t.Errorf("%d connections to the sent-by, want 1", got)
 		}
 	})
+}
+
+// A stranger whose requests name ever other ports, and who hangs up, makes us
+// hold no more connections than one who connects as often: those opened for
+// responses count against MaxConns, are closed after 32 s, and fill no log.
+func TestConnectionsForResponsesAreBounded(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(&Config{MaxConns: 10})
+		var held []*accepting
+		request := func(port int) *Inbound {
+			phone := s.dial(s.alice, bobAddr)
+			phone.send(message(options, fmt.Sprintf("Via: SIP/2.0/TCP 192.0.2.1:%d;branch=z9hG4bK%d", port, port)))
+			in := s.one(e)
+			phone.Close()
+			synctest.Wait()
+			return in
+		}
+		var ins []*Inbound
+		for port := 6000; port < 6050; port++ {
+			held = append(held, s.accept(s.alice, fmt.Sprintf("192.0.2.1:%d", port)))
+			ins = append(ins, request(port))
+		}
+		for _, in := range ins {
+			if err := e.Respond(in, in.Message.(*sip.Request).Reply(sip.StatusOK)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.tables(e, 10, 0)
+		made := 0
+		for _, a := range held {
+			made += len(a.all())
+		}
+		if made != 10 {
+			t.Errorf("%d connections were made, want 10", made)
+		}
+		if got := e.Stats().RefusedConns; got != 40 {
+			t.Errorf("RefusedConns = %d, want 40", got)
+		}
+		// A proxy without transactions opens them for peers as well.
+		via := "Via: SIP/2.0/TCP 192.0.2.1:6099;branch=z9hG4bK1"
+		if err := e.Forward(background, parse[*sip.Response](t, message("SIP/2.0 200 OK", via))); !errors.Is(err, ErrNoFlow) {
+			t.Errorf("Forward = %v, want ErrNoFlow", err)
+		}
+		// What we want ourselves is not in their way.
+		s.accept(s.alice, "192.0.2.1:7000")
+		if _, _, err := e.SendRequest(background, outgoing(t), target("TCP", "192.0.2.1:7000"), "z9hG4bK1"); err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(s.log.String(), "level=WARN") {
+			t.Errorf("a stranger wrote to the log: %s", s.log.String())
+		}
+		s.wait(32 * time.Second)
+		s.tables(e, 1, 0)
+		before := len(held[49].all())
+		if err := e.Respond(ins[49], ins[49].Message.(*sip.Request).Reply(sip.StatusOK)); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(held[49].all()) - before; got != 1 {
+			t.Errorf("%d connections to the last peer, want 1 now that there is room", got)
+		}
+		// A dial that fails gives its place back.
+		s.wait(32 * time.Second)
+		for _, a := range held {
+			a.Close()
+		}
+		for range 3 {
+			for _, in := range ins[:10] {
+				e.Respond(in, in.Message.(*sip.Request).Reply(sip.StatusOK))
+			}
+			synctest.Wait()
+		}
+		if got := e.Stats().RefusedConns; got != 41 {
+			t.Errorf("RefusedConns = %d, want still 41", got)
+		}
+	})
+}
+
+// A connection that was opened for a response and then used for requests, of
+// either side, is one like any other.
+func TestConnectionForAResponseIsKeptForRequests(t *testing.T) {
+	for _, ours := range []bool{true, false} {
+		play(t, nil, func(s *scene) {
+			e := s.listen(nil)
+			peer := s.accept(s.alice, aliceAddr)
+			resp := parse[*sip.Response](t, message("SIP/2.0 200 OK", "Via: SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK1"))
+			if err := e.Forward(background, resp); err != nil {
+				t.Fatal(err)
+			}
+			if ours {
+				if _, _, err := e.SendRequest(background, outgoing(t), target("TCP", aliceAddr), "z9hG4bK1"); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				peer.all()[0].send(message(options, tcpVia))
+			}
+			s.wait(5 * time.Minute)
+			s.tables(e, 1, 0)
+			s.wait(6 * time.Minute)
+			s.tables(e, 0, 0)
+		})
+	}
 }

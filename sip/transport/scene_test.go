@@ -101,7 +101,7 @@ func (s *scene) listen(cfg *Config) *inbox {
 		}
 	}
 	c.Trace = &Trace{Sent: keep(&in.sent), Received: keep(&in.received), Malformed: keep(&in.malformed)}
-	c.Logger = slog.New(slog.NewTextHandler(&s.log, nil))
+	c.Logger = slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	e, err := Listen(&c)
 	if err != nil {
 		s.Fatal(err)

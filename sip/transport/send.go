@@ -15,6 +15,9 @@ import (
 // SendRequest sends a request to a target: Prepare and Send in one. ErrBacklog
 // means that the peer does not read.
 func (e *Endpoint) SendRequest(ctx context.Context, r *sip.Request, to resolve.Target, branch string) (Flow, *sip.Request, error) {
+	if r == nil {
+		return Flow{}, nil, errNoMessage
+	}
 	flow, out, err := e.Prepare(ctx, r, to, branch)
 	if err == nil {
 		err = e.Send(flow, out)
@@ -62,10 +65,13 @@ func isRefusal(err error) bool {
 
 // prepare finds the flow to a target and puts its Via on the request.
 func (e *Endpoint) prepare(ctx context.Context, r *sip.Request, to resolve.Target, branch string) (Flow, *sip.Request, error) {
+	if r == nil {
+		return Flow{}, nil, errNoMessage
+	}
 	if err := r.Err(); err != nil {
 		return Flow{}, nil, err
 	}
-	flow, err := e.flowTo(ctx, to)
+	flow, err := e.flowTo(ctx, to, forRequest)
 	if err != nil {
 		return Flow{}, nil, err
 	}
@@ -88,11 +94,14 @@ func (e *Endpoint) prepare(ctx context.Context, r *sip.Request, to resolve.Targe
 		}
 	}
 	out := r.With(sip.Push(via))
+	if flow.Reliable() {
+		out = framed(out).(*sip.Request)
+	}
 	return flow, out, out.Err()
 }
 
 // flowTo returns the flow to a target, opening a connection if it must.
-func (e *Endpoint) flowTo(ctx context.Context, to resolve.Target) (Flow, error) {
+func (e *Endpoint) flowTo(ctx context.Context, to resolve.Target, why purpose) (Flow, error) {
 	to.Addr = unmap(to.Addr)
 	switch to.Transport {
 	case "UDP":
@@ -106,7 +115,7 @@ func (e *Endpoint) flowTo(ctx context.Context, to resolve.Target) (Flow, error) 
 		}
 		return Flow{s, to.Addr}, nil
 	case "TCP":
-		c, err := e.connect(ctx, to.Addr)
+		c, err := e.connect(ctx, to.Addr, why)
 		if err != nil {
 			return Flow{}, err
 		}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -99,6 +100,32 @@ func TestStampWithoutRoom(t *testing.T) {
 		if text := alice.receive(); text != "" {
 			t.Errorf("answered an ACK with %.40q", text)
 		}
-		s.stats(e, Stats{Received: 2, Sent: 1, MalformedRequests: 2})
+		s.stats(e, Stats{Sent: 1, MalformedRequests: 2})
+		if len(e.received) != 0 || len(e.malformed) != 2 {
+			t.Errorf("the trace has %d messages received and %d malformed, want 0 and 2", len(e.received), len(e.malformed))
+		}
+	})
+}
+
+// A quoted string may hold a NUL behind a backslash (RFC 3261 section 25.1), but
+// no message that we write does. The refusal says what is wrong, and the trace
+// agrees with the counters.
+func TestStampOfNUL(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e, alice := s.listen(nil), s.socket(s.alice, aliceAddr)
+		text := message(options, "Via: SIP/2.0/UDP 192.0.2.1;rport;x=\"\\\x00\";branch=z9hG4bK1")
+		alice.send(text, bobAddr)
+		s.none(e)
+		if got, _ := alice.receive(); !strings.HasPrefix(got, "SIP/2.0 400 Bad Via\r\n") {
+			t.Errorf("answered %.40q, want 400 Bad Via", got)
+		}
+		s.stats(e, Stats{Sent: 1, MalformedRequests: 1})
+		var syntax *sip.SyntaxError
+		if len(e.received) != 0 || len(e.malformed) != 1 {
+			t.Fatalf("the trace has %d messages received and %d malformed, want 0 and 1", len(e.received), len(e.malformed))
+		}
+		if m := e.malformed[0]; !errors.As(m.Err, &syntax) || syntax.Where != "Via" || m.Text != text || m.Message != nil {
+			t.Errorf("the trace has %+v, want a SyntaxError about the Via", m)
+		}
 	})
 }

@@ -33,10 +33,12 @@ type streamConn struct {
 	local    netip.AddrPort
 	remote   netip.AddrPort
 	accepted bool // a peer made it
+	caused   bool // it counts against Config.MaxConns
 
 	opened  time.Time
 	used    atomic.Int64 // when something last passed, in nanoseconds from opened
 	carried atomic.Bool  // a message has passed
+	brief   atomic.Bool  // opened for a response, and nothing else has passed
 	begun   time.Time    // when the message being read began; the reading goroutine's
 
 	mu      sync.Mutex
@@ -48,7 +50,7 @@ type streamConn struct {
 func (e *Endpoint) newConn(nc net.Conn, accepted bool) *streamConn {
 	return &streamConn{
 		e: e, nc: nc, local: addrPort(nc.LocalAddr()), remote: addrPort(nc.RemoteAddr()),
-		accepted: accepted, opened: time.Now(),
+		accepted: accepted, caused: accepted, opened: time.Now(),
 	}
 }
 
@@ -75,7 +77,8 @@ func (c *streamConn) read() {
 func (c *streamConn) messages() (err error) {
 	err = errPanic
 	defer c.e.fence(c.flow(), nil, nil)
-	r := sip.NewReader(patientReader{c}, &sip.ReaderConfig{
+	var r *sip.Reader
+	r = sip.NewReader(patientReader{c, func() bool { return r.Buffered() > 0 }}, &sip.ReaderConfig{
 		Pong: func() { c.begun = time.Time{} }, // a CRLF begins no message
 		// RFC 5626 section 4.4.1: a ping is answered with one CRLF.
 		Ping: func() { c.send("\r\n", c.remote) },
@@ -102,13 +105,18 @@ func (c *streamConn) messages() (err error) {
 func (c *streamConn) message(m sip.Message) {
 	defer c.e.fence(c.flow(), nil, m)
 	c.carried.Store(true)
+	c.brief.Store(false)
 	c.e.deliver(c.flow(), m, nil)
 }
 
 // expiry returns until when the connection waits for its peer, and what the
 // peer is then guilty of.
 func (c *streamConn) expiry() (time.Time, string) {
-	at, why := c.opened.Add(time.Duration(c.used.Load())+c.e.cfg.Idle), "idle"
+	idle := c.e.cfg.Idle
+	if c.brief.Load() {
+		idle = min(idle, messageTimeout)
+	}
+	at, why := c.opened.Add(time.Duration(c.used.Load())+idle), "idle"
 	if c.accepted && !c.carried.Load() {
 		if t := c.opened.Add(messageTimeout); t.Before(at) {
 			at, why = t, "no message"
@@ -123,10 +131,17 @@ func (c *streamConn) expiry() (time.Time, string) {
 }
 
 // patientReader reads from a connection until its expiry.
-type patientReader struct{ c *streamConn }
+type patientReader struct {
+	c     *streamConn
+	begun func() bool // part of a message was read
+}
 
 func (r patientReader) Read(b []byte) (int, error) {
 	c := r.c
+	// A message may begin in the same read as the one before it ends.
+	if c.begun.IsZero() && r.begun() {
+		c.begun = time.Now()
+	}
 	for {
 		at, _ := c.expiry()
 		c.nc.SetReadDeadline(at)
@@ -193,6 +208,7 @@ func (c *streamConn) write() {
 		out := c.unsent
 		if len(out) == 0 || c.err != nil {
 			c.writing = false
+			c.unsent = nil // an idle connection holds no memory
 			c.mu.Unlock()
 			return
 		}

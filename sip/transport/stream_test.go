@@ -189,6 +189,50 @@ func TestSlowLoris(t *testing.T) {
 	})
 }
 
+// The 32 seconds for a message count from its first byte, also where that came
+// in one segment with the end of what was before it.
+func TestMessageThatBeginsBehindAnother(t *testing.T) {
+	half := options + "\r\n"
+	whole := message(options, tcpVia)
+	for name, text := range map[string]string{
+		"a message":                  whole + half,
+		"a message and a CRLF":       whole + "\r\n" + half,
+		"a message and a ping":       whole + "\r\n\r\n" + half,
+		"a message and a byte":       whole + "O",
+		"a broken message":           whole + message(options, tcpVia, "Call-ID:") + half,
+		"several messages":           whole + whole + whole + half,
+		"a message of 100,000 bytes": message(options, tcpVia, "Content-Length: 100000", "\n"+strings.Repeat("a", 100000)) + half,
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, nil, func(s *scene) {
+				e := s.listen(nil)
+				phone := s.dial(s.alice, bobAddr)
+				phone.send(text)
+				s.wait(31 * time.Second)
+				s.tables(e, 1, 0)
+				s.wait(time.Second)
+				s.tables(e, 0, 0)
+			})
+		})
+	}
+	// Each message has the time of its own: the end of one in the 31st second
+	// takes none from the next.
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		phone := s.dial(s.alice, bobAddr)
+		phone.send(whole[:50])
+		for range 5 {
+			s.wait(31 * time.Second)
+			phone.send(whole[50:] + whole[:50])
+			s.one(e)
+		}
+		phone.send(whole[50:] + "\r\n")
+		s.one(e)
+		s.wait(9 * time.Minute)
+		s.tables(e, 1, 0)
+	})
+}
+
 // A connection is closed when nothing has passed for Config.Idle, in either
 // direction.
 func TestIdle(t *testing.T) {
@@ -234,8 +278,11 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 		big := outgoing(t).With(sip.Body{Type: "text/plain", Content: strings.Repeat("x", 60000)})
 		n := 0
 		var err error
-		for ; err == nil && n < 100; n++ {
-			err = e.Send(flow, big)
+		for range 2 { // what is queued first, the writer takes at once
+			for err = nil; err == nil && n < 100; n++ {
+				err = e.Send(flow, big)
+			}
+			synctest.Wait()
 		}
 		if !errors.Is(err, ErrBacklog) {
 			t.Fatalf("the %dth message: %v, want ErrBacklog", n, err)
@@ -290,6 +337,93 @@ func TestPeerThatReadsSlowly(t *testing.T) {
 		}
 		if got.String() != sent.String() {
 			t.Error("what arrived is not what was sent")
+		}
+		synctest.Wait()
+		c := flow.via.(*streamConn)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if got := cap(c.unsent); got != 0 {
+			t.Errorf("%d bytes are held for a connection on which nothing waits", got)
+		}
+	})
+}
+
+// RFC 3261 sections 18.3 and 20.14: UDP does without Content-Length, a stream
+// does not. A body that looks like a message stays a body, by every way that a
+// message takes to a stream.
+func TestEveryMessageOnAStreamHasAContentLength(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		inner := message("BYE sip:bob@192.0.2.1 SIP/2.0", tcpVia)
+		unframed := func(start string, more ...string) string {
+			return message(start, append(more, "Content-Type: text/plain", "Content-Length:", "\n"+inner)...)
+		}
+		udp, tcp := s.socket(s.alice, "192.0.2.1:5070"), s.accept(s.alice, aliceAddr)
+		udp.send(unframed("MESSAGE sip:bob@192.0.2.2 SIP/2.0"), bobAddr)
+		r := s.one(e).Message.(*sip.Request)
+		if _, ok := r.Value("Content-Length"); ok {
+			t.Fatal("the request has a Content-Length, and the test no point")
+		}
+		phone := s.dial(s.alice, bobAddr)
+		phone.send(message(options, tcpVia))
+		in := s.one(e)
+		resp := parse[*sip.Response](t, unframed("SIP/2.0 200 OK", "Via: SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK1"))
+
+		ways := []struct {
+			name string
+			send func() (sip.Message, error)
+			to   func() *stream
+		}{
+			{"SendRequest", func() (sip.Message, error) {
+				_, out, err := e.SendRequest(background, r, target("TCP", aliceAddr), "z9hG4bK1")
+				return out, err
+			}, func() *stream { return tcp.all()[0] }},
+			{"Prepare and Send", func() (sip.Message, error) {
+				flow, out, err := e.Prepare(background, r, target("TCP", aliceAddr), "z9hG4bK1")
+				if err == nil {
+					err = e.Send(flow, out)
+				}
+				return out, err
+			}, func() *stream { return tcp.all()[0] }},
+			{"Prepare of a large request for UDP", func() (sip.Message, error) {
+				large := r.With(sip.Field{Name: "Subject", Value: strings.Repeat("x", 1300)})
+				flow, out, err := e.Prepare(background, large, target("UDP", aliceAddr), "z9hG4bK1")
+				if err == nil {
+					err = e.Send(flow, out)
+				}
+				return out, err
+			}, func() *stream { return tcp.all()[0] }},
+			{"Forward", func() (sip.Message, error) { return nil, e.Forward(background, resp) },
+				func() *stream { return tcp.all()[0] }},
+			{"Send", func() (sip.Message, error) { return nil, e.Send(in.Flow, r) }, func() *stream { return phone }},
+			{"Respond", func() (sip.Message, error) { return nil, e.Respond(in, resp) }, func() *stream { return phone }},
+			{"Respond without the field", func() (sip.Message, error) {
+				return nil, e.Respond(in, in.Message.(*sip.Request).Reply(sip.StatusOK, sip.Body{Type: "text/plain", Content: inner}, sip.Del("Content-Length")))
+			}, func() *stream { return phone }},
+		}
+		for _, way := range ways {
+			out, err := way.send()
+			if err != nil {
+				t.Errorf("%s: %v", way.name, err)
+				continue
+			}
+			synctest.Wait()
+			text := way.to().receive()
+			if out != nil && out.String() != text {
+				t.Errorf("%s: sent %q, want what was returned: %q", way.name, text, out)
+			}
+			reader := sip.NewReader(strings.NewReader(text), nil)
+			m, err := reader.ReadMessage()
+			if err != nil || m.Body() != inner {
+				t.Errorf("%s: %v, body %q; want the body that was given", way.name, err, m)
+				continue
+			}
+			if m, err := reader.ReadMessage(); err != io.EOF {
+				t.Errorf("%s: behind the message came %q, %v", way.name, m, err)
+			}
+			if got := e.sent[len(e.sent)-1].Text; got != text {
+				t.Errorf("%s: the trace has %q, want what was sent", way.name, got)
+			}
 		}
 	})
 }

@@ -44,7 +44,7 @@ type Stats struct {
 	MalformedResponses uint64 // dropped
 	StrayResponses     uint64 // dropped: the topmost Via is not ours (RFC 3261 section 18.1.2)
 	UnframedStreams    uint64 // connections closed because their stream made no sense
-	RefusedConns       uint64 // connections closed at once: there were Config.MaxConns
+	RefusedConns       uint64 // connections closed at once, or not opened for a response: there were Config.MaxConns
 }
 
 type counters struct {
