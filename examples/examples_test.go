@@ -121,6 +121,19 @@ func (p *process) ends() {
 	}
 }
 
+// fails waits until the program has ended with an error.
+func (p *process) fails() {
+	p.t.Helper()
+	select {
+	case err := <-p.done:
+		if err == nil {
+			p.t.Fatal("the program ended without an error")
+		}
+	case <-time.After(20 * time.Second):
+		p.t.Fatal("the program did not end")
+	}
+}
+
 // freePort returns a port that is free for UDP and TCP.
 func freePort(t *testing.T) string {
 	t.Helper()
@@ -160,6 +173,7 @@ func TestCallThroughProxy(t *testing.T) {
 	}
 	refused := start(t, register, "-password", "wrong", "-proxy", "sip:"+address, "sip:alice@example.com")
 	refused.says("wrong user name or password")
+	refused.fails()
 
 	heard := filepath.Join(t.TempDir(), "heard.wav")
 	alice := start(t, build(t, "call"), "-from", "sip:alice@example.com", "-password", "wonder",

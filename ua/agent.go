@@ -31,7 +31,7 @@ type Config struct {
 	Display string
 
 	// Listen names the sockets, such as "udp:0.0.0.0:5060" or "tcp:[::1]:0".
-	// None means UDP and TCP on a free port of every IPv4 address.
+	// None means UDP and TCP on a free port of every address.
 	Listen []string
 	// Advertise is the host that peers reach us by if it is not the bound
 	// address; "" means the address that leads to the peer.
@@ -104,7 +104,7 @@ func New(aor string, cfg *Config) (*Agent, error) {
 		a.proxy.Params = a.proxy.Params.With("lr", "")
 	}
 	if len(a.cfg.Listen) == 0 {
-		a.cfg.Listen = []string{"udp:0.0.0.0:0", "tcp:0.0.0.0:0"}
+		a.cfg.Listen = []string{"udp::0", "tcp::0"}
 	}
 	if a.log = a.cfg.Logger; a.log == nil {
 		a.log = slog.Default()

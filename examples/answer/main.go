@@ -25,10 +25,7 @@ func main() {
 	if flag.NArg() != 1 {
 		log.Fatal("usage: answer [flags] sip:user@domain")
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-
-	bob, err := ua.New(flag.Arg(0), &ua.Config{
+	err := run(flag.Arg(0), &ua.Config{
 		Password: *password,
 		Proxy:    *proxy,
 		Listen:   []string{*listen},
@@ -37,15 +34,24 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+}
+
+func run(aor string, cfg *ua.Config) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	bob, err := ua.New(aor, cfg)
+	if err != nil {
+		return err
+	}
 	defer bob.Close()
-	if *password != "" {
+	if cfg.Password != "" {
 		if _, err := bob.Register(ctx, nil); err != nil {
-			log.Print(err)
-			return
+			return err
 		}
 	}
 	fmt.Println("waiting for calls")
 	<-ctx.Done()
+	return nil
 }
 
 // answer runs in a goroutine of its own. ctx ends if the caller gives up.

@@ -22,18 +22,25 @@ func main() {
 	if flag.NArg() != 1 {
 		log.Fatal("usage: register [flags] sip:user@domain")
 	}
+	if err := run(flag.Arg(0), &ua.Config{Password: *password, Proxy: *proxy}); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(aor string, cfg *ua.Config) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 
-	agent, err := ua.New(flag.Arg(0), &ua.Config{Password: *password, Proxy: *proxy})
+	agent, err := ua.New(aor, cfg)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer agent.Close()
-	if _, err := agent.Register(ctx, nil); err != nil {
-		log.Print(err)
-		return
+	reg, err := agent.Register(ctx, nil)
+	if err != nil {
+		return err
 	}
-	fmt.Println("registered", flag.Arg(0))
+	fmt.Println("registered", aor)
 	<-ctx.Done()
+	return reg.Close()
 }

@@ -29,8 +29,9 @@ var (
 // Config holds the options of an Endpoint.
 type Config struct {
 	// Listen names the sockets to bind, such as "udp:0.0.0.0:5060" or
-	// "tcp:[::1]:0". Port 0 picks a free one, the same for all entries with
-	// port 0 where that can be had.
+	// "tcp:[::1]:0". 0.0.0.0 is every IPv4 address; no host, as in "udp::5060",
+	// is every address of both families. Port 0 picks a free one, the same for
+	// all entries with port 0 where that can be had.
 	Listen []string
 
 	// Advertise is the host that peers reach us by, if it is not the bound
@@ -187,7 +188,7 @@ func (e *Endpoint) bind() error {
 		var local netip.AddrPort
 		switch network {
 		case "udp":
-			pc, err := e.cfg.Network.ListenPacket(ctx, "udp", address)
+			pc, err := e.cfg.Network.ListenPacket(ctx, "udp"+family(address), address)
 			if err != nil {
 				return fmt.Errorf("transport: listen on %s: %w", l, err)
 			}
@@ -195,7 +196,7 @@ func (e *Endpoint) bind() error {
 			e.udp = append(e.udp, s)
 			local = s.local
 		case "tcp":
-			ln, err := e.cfg.Network.Listen(ctx, "tcp", address)
+			ln, err := e.cfg.Network.Listen(ctx, "tcp"+family(address), address)
 			if err != nil {
 				return fmt.Errorf("transport: listen on %s: %w", l, err)
 			}
@@ -221,6 +222,15 @@ func listenEntry(l string) (network, address string, err error) {
 		return "", "", fmt.Errorf("no host and port, as in %q", network+":0.0.0.0:5060")
 	}
 	return network, address, nil
+}
+
+// family returns what makes an IPv4 address, 0.0.0.0 too, stand for IPv4 alone.
+// The net package would bind 0.0.0.0 for both families.
+func family(address string) string {
+	if addr, err := netip.ParseAddrPort(address); err == nil && addr.Addr().Is4() {
+		return "4"
+	}
+	return ""
 }
 
 func (e *Endpoint) unbind() {

@@ -191,3 +191,26 @@ func TestAddrPort(t *testing.T) {
 		t.Errorf("addrPort of a Unix socket = %v, want none", got)
 	}
 }
+
+// 0.0.0.0 is every IPv4 address and nothing else; no host is every address.
+func TestWildcards(t *testing.T) {
+	four := newEcho(t, "udp:0.0.0.0:0", "tcp:0.0.0.0:0")
+	both := newEcho(t, "udp::0", "tcp::0")
+	for _, network := range []string{"udp", "tcp"} {
+		if got := four.Addr(network).Addr(); got != netip.IPv4Unspecified() {
+			t.Errorf("%s: 0.0.0.0 is bound as %v", network, got)
+		}
+		if got := both.Addr(network).Addr(); got != netip.IPv6Unspecified() {
+			t.Errorf("%s: no host is bound as %v", network, got)
+		}
+	}
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		to := resolve.Target{Transport: "UDP", Addr: netip.AddrPortFrom(netip.MustParseAddr(host), both.Addr("udp").Port())}
+		if _, _, err := both.SendRequest(t.Context(), outgoing(t), to, "z9hG4bK1"); err != nil {
+			t.Fatal(err)
+		}
+		if in := <-both.responses; in.Flow.RemoteAddr() != to.Addr {
+			t.Errorf("the response came from %v, want %v", in.Flow.RemoteAddr(), to.Addr)
+		}
+	}
+}
