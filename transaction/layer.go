@@ -43,10 +43,13 @@ type Config struct {
 	// 8.2.7).
 	MaxHandlers int
 
-	// MaxBytes is how much memory server transactions may hold, in bytes, by
-	// the estimate of 2 KB and the length of the request for each; 0 means
-	// 1 GiB. They live for 32 s after a response over UDP, so this is what
-	// stops a flood. Past it new requests get 503 as above.
+	// MaxBytes is how much memory server transactions may hold, in bytes, and
+	// ACKs on their way through a handler; 0 means 1 GiB. What counts is an
+	// upper bound: 2 KB for each, its request, and the response that is kept
+	// for retransmissions, with their indexes. What handlers use beyond that
+	// does not. Transactions live for 32 s after a response over UDP, so this
+	// is what stops a flood. Past it new requests get 503 as above, and ACKs
+	// are dropped.
 	MaxBytes int
 
 	// Merged lets a request through that arrives again by another path, which
@@ -78,7 +81,7 @@ type Layer struct {
 	order    map[string][]*Server // by Call-ID: a handler runs, and these wait for it
 	handlers int                  // requests in the hands of handlers or waiting
 	open     int                  // those of them without a final response
-	bytes    int                  // what servers hold, by estimate
+	bytes    int                  // what servers hold (size.go)
 	refused  time.Time            // when a request was last refused without a transaction
 	calls    int                  // Responses that have not ended, and INVITEs left to their CANCEL
 	idle     chan struct{}        // closed when draining and nothing is under way
