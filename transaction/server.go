@@ -95,8 +95,12 @@ func (s *Server) Reply(status sip.Status, edits ...sip.Edit) error {
 // response counts as given.
 //
 // What RFC 4320 forbids is not sent, without an error: a 100 to a request that
-// is no INVITE before its time, and a 408 to one.
+// is no INVITE before its time, and a 408 to one. A nil resp does nothing but
+// return an error.
 func (s *Server) Respond(resp *sip.Response) error {
+	if resp == nil || resp.String() == "" {
+		return fmt.Errorf("respond to %s: no response", s.req.Method())
+	}
 	if err := resp.Err(); err != nil {
 		return err
 	}
