@@ -3,6 +3,7 @@ package digest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -341,6 +342,35 @@ func TestServerConfig(t *testing.T) {
 	} {
 		if s, err := NewServer(config); err == nil {
 			t.Errorf("%s: NewServer() = %v, want an error", name, s)
+		}
+	}
+}
+
+// A 400 says which header field is at fault (RFC 3261 section 21.4.1): there is
+// little else to go by for whoever looks at a trace.
+func TestBadRequestNamesTheField(t *testing.T) {
+	for _, proxy := range []bool{false, true} {
+		name := "Authorization"
+		if proxy {
+			name = "Proxy-Authorization"
+		}
+		s := newServer(t, ServerConfig{Proxy: proxy})
+		for _, value := range []string{
+			`Digest x="`,
+			``,
+			`Digest realm="sip.test", realm="sip.test"`,
+			`Digest realm="sip.test", nonce="n", username="alice"`,
+		} {
+			req := withField(register(t, "reg"), name, value).(*sip.Request)
+			_, err := s.Verify(t.Context(), req)
+			resp := s.Reply(req, err)
+			if got, want := fmt.Sprint(int(resp.Status()), " ", resp.ReasonPhrase()), "400 Malformed "+name; got != want {
+				t.Errorf("%s: %s: %v: replied %q, want %q", name, value, err, got, want)
+			}
+		}
+		resp := s.Reply(register(t, "reg"), ErrWrongURI)
+		if got, want := resp.ReasonPhrase(), name+" For Another Request-URI"; got != want {
+			t.Errorf("Reply(ErrWrongURI) = %q, want %q", got, want)
 		}
 	}
 }
