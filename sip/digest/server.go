@@ -57,8 +57,8 @@ type ServerConfig struct {
 
 	// AcceptURI decides about credentials whose uri parameter does not equal
 	// the Request-URI by the rules of RFC 3261 section 19.1.4, as happens
-	// where a proxy on the way changed it (RFC 8760 section 2.6 item 6). Nil
-	// accepts none.
+	// where a proxy on the way changed it (RFC 8760 section 2.6 item 6). It is
+	// asked only where user and password are right. Nil accepts none.
 	AcceptURI func(req *sip.Request, uri sip.URI) bool
 }
 
