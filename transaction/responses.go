@@ -24,7 +24,8 @@ import (
 //
 // When ctx ends, an INVITE is cancelled: as soon as a provisional response
 // allows for it, a CANCEL goes out, and the loop goes on to the final response,
-// which may yet be a 2xx, or to ErrTimeout. Another request is abandoned. When
+// which may yet be a 2xx, or to ErrTimeout. Timers.C does the same to a peer that
+// has nothing new to say. Another request is abandoned. When
 // the loop is left early, the same happens with nobody to see it: a 2xx that
 // comes all the same goes to Config.Accepted.
 //
