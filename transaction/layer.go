@@ -28,7 +28,11 @@ type Config struct {
 	// Responses has yielded: a retransmission, or the answer of another branch
 	// of a fork. invite is the request as it was given to Responses. Whoever
 	// sent the INVITE must acknowledge every one of them (RFC 3261 section
-	// 13.2.2.4); a proxy forwards them. It must not block. It may be nil.
+	// 13.2.2.4). A proxy forwards them (section 16.7 step 5), best with Respond
+	// of the Server that the INVITE came in, which goes the way of the first;
+	// Endpoint.Forward has the Via alone to go by, and does not find a
+	// connection whose client did not ask for rport. It must not block. It may
+	// be nil.
 	Accepted func(invite *sip.Request, resp *sip.Response)
 
 	// Resolver looks up host names; nil means the system's resolver.
