@@ -11,13 +11,14 @@ import (
 )
 
 // flood makes n requests with these header lines, each parsed from text of its
-// own, as they arrive. branch has a verb for the number.
+// own, as they arrive. NUMBER stands for the number of the request.
 func flood(t *testing.T, n int, method, branch, lines, body string) []*sip.Request {
 	t.Helper()
 	list := make([]*sip.Request, n)
 	for i := range list {
-		m, err := sip.Parse(fmt.Sprintf("%s sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP "+aliceAddr+";branch="+branch+"\r\n"+
-			"%sTo: <sip:b@h>\r\nCSeq: 1 %s\r\nContent-Length: %d\r\n\r\n%s", method, i, lines, method, len(body), body))
+		text := fmt.Sprintf("%s sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP "+aliceAddr+";branch=%s\r\n"+
+			"%sTo: <sip:b@h>\r\nCSeq: 1 %s\r\nContent-Length: %d\r\n\r\n%s", method, branch, lines, method, len(body), body)
+		m, err := sip.Parse(strings.ReplaceAll(text, "NUMBER", fmt.Sprint(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,25 +31,25 @@ func flood(t *testing.T, n int, method, branch, lines, body string) []*sip.Reque
 // less, and not much more.
 func TestBytesAreAnUpperBound(t *testing.T) {
 	const n = 300
-	const plain = "From: <sip:a@h>;tag=1\r\nCall-ID: x\r\n"
+	const plain = "From: <sip:a@h>;tag=1\r\nCall-ID: NUMBER\r\n"
 	for name, test := range map[string]struct{ method, branch, lines, body string }{
-		"small":             {"OPTIONS", "z9hG4bK%d", plain, ""},
-		"many lines":        {"OPTIONS", "z9hG4bK%d", plain + strings.Repeat("a:\r\n", 490), ""},
-		"few more lines":    {"OPTIONS", "z9hG4bK%d", plain + strings.Repeat("a:\r\n", 380), ""},
-		"many Vias":         {"OPTIONS", "z9hG4bK%d", plain + strings.Repeat("v: SIP/2.0/UDP a\r\n", 460), ""},
-		"long Via":          {"OPTIONS", "z9hG4bK%d", plain + "v: SIP/2.0/UDP a;x=" + strings.Repeat("y", 60000) + "\r\n", ""},
-		"long body":         {"OPTIONS", "z9hG4bK%d", plain, strings.Repeat("x\n", 30000)},
-		"upper case branch": {"OPTIONS", "Z9HG4BK%d" + strings.Repeat("X", 20000), plain, ""},
-		"old branch":        {"OPTIONS", "%d" + strings.Repeat("x", 20000), plain, ""},
-		"folded": {"OPTIONS", "z9hG4bK%d", "From: <sip:a@h>;x=" + strings.Repeat("y", 20000) + "\r\n ;tag=1\r\n" +
-			"Call-ID: " + strings.Repeat("z", 20000) + "\r\n \r\n", ""},
-		"ringing INVITE": {"INVITE", "z9hG4bK%d", plain + strings.Repeat("v: SIP/2.0/UDP a\r\n", 460), ""},
-		"refused INVITE": {"INVITE", "z9hG4bK%d", plain + "Subject: refuse\r\n" + strings.Repeat("v: SIP/2.0/UDP a\r\n", 460), ""},
-		"stray ACK":      {"ACK", "z9hG4bK%d", plain, strings.Repeat("x", 20000)},
+		"small":             {"OPTIONS", "z9hG4bKNUMBER", plain, ""},
+		"many lines":        {"OPTIONS", "z9hG4bKNUMBER", plain + strings.Repeat("a:\r\n", 490), ""},
+		"few more lines":    {"OPTIONS", "z9hG4bKNUMBER", plain + strings.Repeat("a:\r\n", 380), ""},
+		"many Vias":         {"OPTIONS", "z9hG4bKNUMBER", plain + strings.Repeat("v: SIP/2.0/UDP a\r\n", 460), ""},
+		"long Via":          {"OPTIONS", "z9hG4bKNUMBER", plain + "v: SIP/2.0/UDP a;x=" + strings.Repeat("y", 60000) + "\r\n", ""},
+		"long body":         {"OPTIONS", "z9hG4bKNUMBER", plain, strings.Repeat("x\n", 30000)},
+		"upper case branch": {"OPTIONS", "Z9HG4BKNUMBER" + strings.Repeat("X", 20000), plain, ""},
+		"old branch":        {"OPTIONS", "NUMBER" + strings.Repeat("x", 20000), plain, ""},
+		"folded": {"OPTIONS", "z9hG4bKNUMBER", "From: <sip:a@h>;x=" + strings.Repeat("y", 20000) + "\r\n ;tag=1\r\n" +
+			"Call-ID: NUMBER" + strings.Repeat("z", 20000) + "\r\n \r\n", ""},
+		"ringing INVITE": {"INVITE", "z9hG4bKNUMBER", plain + strings.Repeat("v: SIP/2.0/UDP a\r\n", 460), ""},
+		"refused INVITE": {"INVITE", "z9hG4bKNUMBER", plain + "Subject: refuse\r\n" + strings.Repeat("v: SIP/2.0/UDP a\r\n", 460), ""},
+		"stray ACK":      {"ACK", "z9hG4bKNUMBER", plain, strings.Repeat("x", 20000)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			release := make(chan struct{})
-			l, flow := alone(t, &Config{Merged: strings.HasPrefix(name, "many"), Handler: func(tx *Server, req *sip.Request) {
+			l, flow := alone(t, &Config{Handler: func(tx *Server, req *sip.Request) {
 				_, refuse := req.Value("Subject")
 				switch {
 				case refuse:
@@ -103,7 +104,7 @@ func TestQueuedACKsAreBounded(t *testing.T) {
 	release := make(chan struct{})
 	l, flow := alone(t, &Config{MaxBytes: room, Handler: func(*Server, *sip.Request) { <-release }})
 	body := strings.Repeat("x", size)
-	for _, r := range flood(t, 2*room/size, "ACK", "z9hG4bK%d", "From: <sip:a@h>;tag=1\r\nCall-ID: x\r\n", body) {
+	for _, r := range flood(t, 2*room/size, "ACK", "z9hG4bKNUMBER", "From: <sip:a@h>;tag=1\r\nCall-ID: x\r\n", body) {
 		l.handle(&transport.Inbound{Message: r, Flow: flow})
 	}
 	l.mu.Lock()
