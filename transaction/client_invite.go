@@ -5,7 +5,7 @@ import "time"
 // inviteClient is the INVITE client transaction of RFC 3261 section 17.1.1,
 // figure 5, as amended by RFC 6026 section 7.2, and the sending of its CANCEL
 // (RFC 3261 section 9.1). Proceeding lasts as long as the callee rings: only
-// a final response or inCancel ends it.
+// a final response, inCancel or, for a proxy, timer C ends it.
 type inviteClient struct {
 	base
 	cancelled bool // in Calling: CANCEL with the first provisional; later: CANCEL sent
@@ -77,9 +77,13 @@ func (t *inviteClient) proceeding(now time.Time, in input) output {
 			return output{send: t.cancelNow(now)}
 		}
 	case inTimer:
-		// The server may be of RFC 2543 and never answer a cancelled INVITE
-		// (RFC 3261 section 9.1).
-		if due(now, t.deadline) {
+		switch {
+		case !due(now, t.deadline):
+		case !t.cancelled: // timer C (RFC 3261 section 16.8)
+			return output{send: t.cancelNow(now)}
+		default:
+			// The server may be of RFC 2543 and never answer a cancelled
+			// INVITE (RFC 3261 section 9.1).
 			return t.fail(ErrTimeout)
 		}
 	}
@@ -100,7 +104,11 @@ func (t *inviteClient) response(now time.Time, status int) output {
 			t.enter(stateProceeding, time.Time{})
 			if t.cancelled {
 				out.send = t.cancelNow(now)
+			} else {
+				t.restartC(now)
 			}
+		} else if status > 100 && !t.cancelled { // RFC 3261 section 16.7 step 2
+			t.restartC(now)
 		}
 		return out
 	case status < 300:
@@ -112,6 +120,13 @@ func (t *inviteClient) response(now time.Time, status int) output {
 	default:
 		t.linger(now, stateCompleted, t.timers.D) // timer D
 		return output{send: sendACK, deliver: true}
+	}
+}
+
+// restartC starts timer C, if there is one.
+func (t *inviteClient) restartC(now time.Time) {
+	if t.timers.C > 0 {
+		t.deadline = now.Add(t.timers.C)
 	}
 }
 

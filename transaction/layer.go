@@ -28,7 +28,11 @@ type Config struct {
 	// Responses has yielded: a retransmission, or the answer of another branch
 	// of a fork. invite is the request as it was given to Responses. Whoever
 	// sent the INVITE must acknowledge every one of them (RFC 3261 section
-	// 13.2.2.4); a proxy forwards them. It must not block. It may be nil.
+	// 13.2.2.4). A proxy forwards them (section 16.7 step 5), best with Respond
+	// of the Server that the INVITE came in, which goes the way of the first;
+	// Endpoint.Forward has the Via alone to go by, and does not find a
+	// connection whose client did not ask for rport. It must not block. It may
+	// be nil.
 	Accepted func(invite *sip.Request, resp *sip.Response)
 
 	// Resolver looks up host names; nil means the system's resolver.
@@ -43,10 +47,13 @@ type Config struct {
 	// 8.2.7).
 	MaxHandlers int
 
-	// MaxBytes is how much memory server transactions may hold, in bytes, by
-	// the estimate of 2 KB and the length of the request for each; 0 means
-	// 1 GiB. They live for 32 s after a response over UDP, so this is what
-	// stops a flood. Past it new requests get 503 as above.
+	// MaxBytes is how much memory server transactions may hold, in bytes, and
+	// ACKs on their way through a handler; 0 means 1 GiB. What counts is an
+	// upper bound: 2 KB for each, its request, and the response that is kept
+	// for retransmissions, with their indexes. What handlers use beyond that
+	// does not. Transactions live for 32 s after a response over UDP, so this
+	// is what stops a flood. Past it new requests get 503 as above, and ACKs
+	// are dropped.
 	MaxBytes int
 
 	// Merged lets a request through that arrives again by another path, which
@@ -78,7 +85,7 @@ type Layer struct {
 	order    map[string][]*Server // by Call-ID: a handler runs, and these wait for it
 	handlers int                  // requests in the hands of handlers or waiting
 	open     int                  // those of them without a final response
-	bytes    int                  // what servers hold, by estimate
+	bytes    int                  // what servers hold (size.go)
 	refused  time.Time            // when a request was last refused without a transaction
 	calls    int                  // Responses that have not ended, and INVITEs left to their CANCEL
 	idle     chan struct{}        // closed when draining and nothing is under way

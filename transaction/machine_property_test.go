@@ -53,7 +53,7 @@ func playAnything(data []byte) error {
 	names := []string{"client_invite", "client_noninvite", "server_invite", "server_noninvite"}
 	choice := next()
 	name, reliable := names[choice%4], choice&4 != 0
-	timers := Timers{Trying: time.Duration(choice&8) * -time.Second}
+	timers := Timers{Trying: time.Duration(choice&8) * -time.Second, C: time.Duration(choice>>7) * time.Second}
 	w := watcher{
 		machine:  machines[name](timers, reliable),
 		name:     name,

@@ -164,7 +164,7 @@ func (t *Timers) set(setting string) error {
 		return err
 	}
 	fields := map[string]*time.Duration{
-		"T1": &t.T1, "T2": &t.T2, "T4": &t.T4, "B": &t.B, "D": &t.D, "F": &t.F,
+		"T1": &t.T1, "T2": &t.T2, "T4": &t.T4, "B": &t.B, "C": &t.C, "D": &t.D, "F": &t.F,
 		"H": &t.H, "J": &t.J, "L": &t.L, "M": &t.M, "Trying": &t.Trying,
 	}
 	field := fields[name]
@@ -280,6 +280,8 @@ func TestTimersDefaults(t *testing.T) {
 		{"B", Timers{}.withDefaults().B, 32 * time.Second},
 		{"Trying", Timers{}.withDefaults().Trying, 200 * time.Millisecond},
 		{"B of a long T1", Timers{T1: time.Second}.withDefaults().B, 64 * time.Second},
+		{"C", Timers{}.withDefaults().C, 0},
+		{"C of a negative one", Timers{C: -1}.withDefaults().C, 0},
 		{"D of a long T1", Timers{T1: time.Second}.withDefaults().D, 64 * time.Second},
 		{"D of a short T1", Timers{T1: 10 * time.Millisecond}.withDefaults().D, 32 * time.Second},
 		{"F as set", Timers{F: time.Second}.withDefaults().F, time.Second},

@@ -69,8 +69,10 @@ func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// Too many: the 2xx will come again, and so will its ACK.
-	if !l.closed && l.open < l.cfg.MaxHandlers {
-		l.dispatch(&Server{l: l, in: in, req: r})
+	if !l.closed && l.open < l.cfg.MaxHandlers && l.bytes < l.cfg.MaxBytes {
+		s := &Server{l: l, in: in, req: r}
+		s.hold()
+		l.dispatch(s)
 	}
 }
 
@@ -126,7 +128,7 @@ func (l *Layer) begun(in *transport.Inbound, r *sip.Request, key serverKey) {
 		// table waits for that, whichever socket it came in on.
 		s.mu.Lock()
 		l.servers[key] = s
-		l.bytes += s.bytes()
+		s.hold()
 		s.released = refusal != 0 // it has no place in the order of handlers
 		if refusal == 0 {
 			if merge != (mergeKey{}) {

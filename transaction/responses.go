@@ -24,15 +24,26 @@ import (
 //
 // When ctx ends, an INVITE is cancelled: as soon as a provisional response
 // allows for it, a CANCEL goes out, and the loop goes on to the final response,
-// which may yet be a 2xx, or to ErrTimeout. Another request is abandoned. When
+// which may yet be a 2xx, or to ErrTimeout. Timers.C does the same to a peer that
+// has nothing new to say. Another request is abandoned. When
 // the loop is left early, the same happens with nobody to see it: a 2xx that
 // comes all the same goes to Config.Accepted.
 //
 // A 2xx to an INVITE is not acknowledged here: that is up to the caller, also
-// for those that Config.Accepted is told of.
+// for those that Config.Accepted is told of. An ACK has no transaction (RFC
+// 3261 section 17.1): for one the loop ends with an error at once, and Send is
+// what sends it.
 func (l *Layer) Responses(ctx context.Context, r *sip.Request) iter.Seq2[*sip.Response, error] {
 	return func(yield func(*sip.Response, error) bool) {
 		defer releaseFrom(ctx)
+		if err := isSendable(r); err != nil {
+			yield(nil, err)
+			return
+		}
+		if r.Method() == sip.ACK {
+			yield(nil, errors.New("transaction: an ACK has no transaction and gets no response: use Send"))
+			return
+		}
 		if !l.begin() {
 			yield(nil, fmt.Errorf("send %s: %w", r.Method(), transport.ErrClosed))
 			return
@@ -79,6 +90,9 @@ func (l *Layer) Do(ctx context.Context, r *sip.Request) (*sip.Response, error) {
 // it took; Endpoint.Send sends it there again.
 func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.Request, error) {
 	defer releaseFrom(ctx)
+	if err := isSendable(r); err != nil {
+		return transport.Flow{}, nil, err
+	}
 	targets, err := l.targets(ctx, r)
 	if err != nil {
 		return transport.Flow{}, nil, fmt.Errorf("send %s: %w", r.Method(), err)
@@ -92,6 +106,15 @@ func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.
 		}
 	}
 	return transport.Flow{}, nil, err
+}
+
+// isSendable tells what is no request from one. What its edits got wrong is
+// found later.
+func isSendable(r *sip.Request) error {
+	if r == nil || r.String() == "" {
+		return errors.New("transaction: no request to send")
+	}
+	return nil
 }
 
 type nextHop struct{}

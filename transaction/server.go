@@ -27,6 +27,7 @@ type Server struct {
 	answered bool // it has its final response, or its handler has returned
 	released bool // the next request of the call may start
 	gone     bool // out of the tables
+	own      int  // what it holds without the response, in bytes
 
 	mu        sync.Mutex
 	machine   machine // nil for an ACK
@@ -51,10 +52,6 @@ func newServer(l *Layer, in *transport.Inbound, r *sip.Request, key serverKey) *
 	}
 	return s
 }
-
-// bytes estimates what the transaction keeps in memory, its last response
-// included.
-func (s *Server) bytes() int { return 2048 + len(s.req.String()) }
 
 // Layer returns the layer that the transaction belongs to.
 func (s *Server) Layer() *Layer { return s.l }
@@ -98,8 +95,12 @@ func (s *Server) Reply(status sip.Status, edits ...sip.Edit) error {
 // response counts as given.
 //
 // What RFC 4320 forbids is not sent, without an error: a 100 to a request that
-// is no INVITE before its time, and a 408 to one.
+// is no INVITE before its time, and a 408 to one. A nil resp does nothing but
+// return an error.
 func (s *Server) Respond(resp *sip.Response) error {
+	if resp == nil || resp.String() == "" {
+		return fmt.Errorf("respond to %s: no response", s.req.Method())
+	}
 	if err := resp.Err(); err != nil {
 		return err
 	}
@@ -160,13 +161,13 @@ func (s *Server) advance(in input, resp *sip.Response) output {
 		case resp == nil:
 			resp = s.last
 		case s.key.method == sip.INVITE && resp.Status().Success():
-			s.last = nil // a 2xx is repeated by its sender
+			s.keep(nil) // a 2xx is repeated by its sender
 		default:
-			s.last = resp
+			s.keep(resp)
 		}
 		err = s.l.ep.Respond(s.in, resp)
 	case sendTrying:
-		s.last = s.req.Reply(sip.StatusTrying)
+		s.keep(s.req.Reply(sip.StatusTrying))
 		err = s.l.ep.Respond(s.in, s.last)
 	}
 	if err != nil {
@@ -176,7 +177,8 @@ func (s *Server) advance(in input, resp *sip.Response) output {
 		out.err = fmt.Errorf("%w: %w", ErrTransport, err)
 	}
 	if out.terminated {
-		s.done, s.last = true, nil
+		s.done = true
+		s.keep(nil)
 	}
 	s.setTimer(out.next)
 	return out
@@ -205,7 +207,7 @@ func (s *Server) forget() {
 		return
 	}
 	s.gone = true
-	s.l.bytes -= s.bytes()
+	s.l.bytes -= s.own
 	delete(s.l.servers, s.key)
 	if s.l.merged[s.merge] == s {
 		delete(s.l.merged, s.merge)
@@ -264,6 +266,9 @@ func (s *Server) conclude() {
 	s.mu.Unlock()
 	s.l.mu.Lock()
 	s.l.handlers--
+	if s.machine == nil {
+		s.l.bytes -= s.own // an ACK is in no table
+	}
 	s.l.checkIdle()
 	s.l.mu.Unlock()
 }

@@ -26,6 +26,14 @@ type Timers struct {
 	// Zero means 64*T1.
 	B time.Duration
 
+	// C is how long an INVITE client goes on after a provisional response
+	// without another of 101 to 199. Then it sends a CANCEL by itself, and
+	// gives the peer 64*T1 for a final response. Zero means for ever, as a
+	// user agent wants it, which can hang up; a proxy must set more than three
+	// minutes (RFC 3261 sections 16.6 step 11, 16.7 step 2 and 16.8). Until
+	// the first provisional response timer B stands in for it.
+	C time.Duration
+
 	// D is how long an INVITE client acknowledges retransmissions of a final
 	// response other than a 2xx. Zero means 64*T1, but at least 32 s, because
 	// the T1 of the server is not known.
@@ -69,6 +77,7 @@ func (t Timers) withDefaults() Timers {
 	set(&t.T2, 4*time.Second)
 	set(&t.T4, 5*time.Second)
 	set(&t.B, 64*t.T1)
+	t.C = max(t.C, 0)
 	set(&t.D, max(64*t.T1, 32*time.Second))
 	set(&t.F, 64*t.T1)
 	set(&t.H, 64*t.T1)

@@ -57,8 +57,8 @@ type ServerConfig struct {
 
 	// AcceptURI decides about credentials whose uri parameter does not equal
 	// the Request-URI by the rules of RFC 3261 section 19.1.4, as happens
-	// where a proxy on the way changed it (RFC 8760 section 2.6 item 6). Nil
-	// accepts none.
+	// where a proxy on the way changed it (RFC 8760 section 2.6 item 6). It is
+	// asked only where user and password are right. Nil accepts none.
 	AcceptURI func(req *sip.Request, uri sip.URI) bool
 }
 
@@ -144,7 +144,8 @@ func (s *Server) Challenge(stale bool) []sip.Edit {
 
 // Reply returns the response to a request that Verify refused with err: 401 or
 // 407 with challenges, 400 for credentials that are malformed or for another
-// Request-URI, and 500 where the server itself failed. For an ACK, which is
+// Request-URI, and 500 where the server itself failed. The reason phrase of a
+// 400 names the header field (RFC 3261 section 21.4.1). For an ACK, which is
 // never answered, it returns nil.
 func (s *Server) Reply(req *sip.Request, err error) *sip.Response {
 	switch {
@@ -156,8 +157,18 @@ func (s *Server) Reply(req *sip.Request, err error) *sip.Response {
 			status = sip.StatusProxyAuthRequired
 		}
 		return req.Reply(status, s.Challenge(errors.Is(err, ErrStale))...)
-	case errors.Is(err, ErrMalformed), errors.Is(err, ErrWrongURI):
-		return req.Reply(sip.StatusBadRequest)
+	case errors.Is(err, ErrMalformed):
+		return req.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Malformed "+s.field()))
+	case errors.Is(err, ErrWrongURI):
+		return req.Reply(sip.StatusBadRequest, sip.ReasonPhrase(s.field()+" For Another Request-URI"))
 	}
 	return req.Reply(sip.StatusServerInternalError)
+}
+
+// field returns the name of the header field with credentials for the server.
+func (s *Server) field() string {
+	if s.config.Proxy {
+		return sip.ProxyAuthorization{}.HeaderName()
+	}
+	return sip.Authorization{}.HeaderName()
 }

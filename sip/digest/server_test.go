@@ -3,6 +3,7 @@ package digest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -194,9 +195,9 @@ func TestTampering(t *testing.T) {
 		"no user":   {func(p *params) { p.username = "" }, ErrMalformed},
 		"nonce":     {func(p *params) { p.nonce = "A" + p.nonce[1:] }, ErrStale},
 		"no nonce":  {func(p *params) { p.nonce = "" }, ErrStale},
-		"uri":       {func(p *params) { p.uri = "sip:eve@example.com" }, ErrWrongURI},
+		"uri":       {func(p *params) { p.uri = "sip:eve@example.com" }, ErrRefused},
 		"no uri":    {func(p *params) { p.uri = "" }, ErrMalformed},
-		"bad uri":   {func(p *params) { p.uri = `"` }, ErrWrongURI},
+		"bad uri":   {func(p *params) { p.uri = `"` }, ErrRefused},
 		"response":  {func(p *params) { p.response = strings.Repeat("0", 64) }, ErrRefused},
 		"short":     {func(p *params) { p.response = p.response[:32] }, ErrRefused},
 		"nc":        {func(p *params) { p.nc = "00000002" }, ErrRefused},
@@ -254,6 +255,38 @@ func TestURIs(t *testing.T) {
 
 	s.config.AcceptURI = func(_ *sip.Request, uri sip.URI) bool { return uri.Host == "example.com" }
 	wantUser(t, s, req.WithURI(other), "alice", nil)
+}
+
+// A stranger cannot make the server do work: URIs are compared for those who
+// know a password, and passwords looked up for those who have a fresh nonce.
+func TestCheapFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		compared, asked := 0, 0
+		s := newServer(t, ServerConfig{
+			AcceptURI: func(*sip.Request, sip.URI) bool { compared++; return false },
+		})
+		s.config.Password = func(ctx context.Context, user string) (string, error) {
+			asked++
+			return passwords(ctx, user)
+		}
+		expect := func(what string, req *sip.Request, err error, wantCompared, wantAsked int) {
+			t.Helper()
+			compared, asked = 0, 0
+			wantUser(t, s, req, "", err)
+			if compared != wantCompared || asked != wantAsked {
+				t.Errorf("%s: compared %d URIs and asked for %d passwords, want %d and %d",
+					what, compared, asked, wantCompared, wantAsked)
+			}
+		}
+		here := sip.URI{Scheme: "sip", Host: "10.0.0.1"}
+		req := login(t, s, NewClient(alice()), register(t, "reg"))
+		expect("no nonce of ours", forge(t, req, func(p *params) { p.nonce = "n" }).WithURI(here), ErrStale, 0, 0)
+		expect("no user", forge(t, req, func(p *params) { p.username = "eve" }).WithURI(here), ErrRefused, 0, 1)
+		expect("no password", forge(t, req, func(p *params) { p.response = strings.Repeat("0", 64) }).WithURI(here), ErrRefused, 0, 1)
+		expect("another URI", req.WithURI(here), ErrWrongURI, 1, 1)
+		time.Sleep(6 * time.Minute)
+		expect("an old nonce", req.WithURI(here), ErrStale, 0, 0)
+	})
 }
 
 // A client of RFC 2069 knows no qop.
@@ -341,6 +374,35 @@ func TestServerConfig(t *testing.T) {
 	} {
 		if s, err := NewServer(config); err == nil {
 			t.Errorf("%s: NewServer() = %v, want an error", name, s)
+		}
+	}
+}
+
+// A 400 says which header field is at fault (RFC 3261 section 21.4.1): there is
+// little else to go by for whoever looks at a trace.
+func TestBadRequestNamesTheField(t *testing.T) {
+	for _, proxy := range []bool{false, true} {
+		name := "Authorization"
+		if proxy {
+			name = "Proxy-Authorization"
+		}
+		s := newServer(t, ServerConfig{Proxy: proxy})
+		for _, value := range []string{
+			`Digest x="`,
+			``,
+			`Digest realm="sip.test", realm="sip.test"`,
+			`Digest realm="sip.test", nonce="n", username="alice"`,
+		} {
+			req := withField(register(t, "reg"), name, value).(*sip.Request)
+			_, err := s.Verify(t.Context(), req)
+			resp := s.Reply(req, err)
+			if got, want := fmt.Sprint(int(resp.Status()), " ", resp.ReasonPhrase()), "400 Malformed "+name; got != want {
+				t.Errorf("%s: %s: %v: replied %q, want %q", name, value, err, got, want)
+			}
+		}
+		resp := s.Reply(register(t, "reg"), ErrWrongURI)
+		if got, want := resp.ReasonPhrase(), name+" For Another Request-URI"; got != want {
+			t.Errorf("Reply(ErrWrongURI) = %q, want %q", got, want)
 		}
 	}
 }

@@ -18,6 +18,9 @@ import (
 // or Key failed with; give it to Reply. That the user may do what the request
 // asks for is for the caller to decide.
 //
+// What is cheap is checked first: a request with a nonce that is not ours, or
+// too old, costs one HMAC, and Password or Key is not asked.
+//
 // An ACK is checked by the credentials it has from its INVITE, whatever became
 // of their nonce since (RFC 3261 section 22.1); with auth-int it is refused, for
 // that covers the body of the INVITE. A CANCEL has none: do not verify it.
@@ -37,8 +40,6 @@ func (s *Server) Verify(ctx context.Context, req *sip.Request) (user string, err
 	ack := method == sip.ACK
 	if ack {
 		method = sip.INVITE
-	} else if !s.sameURI(req, p.uri) {
-		return "", ErrWrongURI
 	}
 	now := time.Now()
 	made, id, ok := s.readNonce(p.nonce)
@@ -57,6 +58,11 @@ func (s *Server) Verify(ctx context.Context, req *sip.Request) (user string, err
 	want := h.response(key, string(method), body, &p)
 	if subtle.ConstantTimeCompare([]byte(p.response), []byte(want)) != 1 || unknown {
 		return "", ErrRefused
+	}
+	// After the response, which covers the uri parameter: only who knows a
+	// password can have two long URIs compared.
+	if !ack && !s.sameURI(req, p.uri) {
+		return "", ErrWrongURI
 	}
 	if s.replays != nil && !ack {
 		count, _ := strconv.ParseUint(p.nc, 16, 32)
@@ -151,6 +157,8 @@ func (s *Server) check(p *params) (h hash, algorithm Algorithm, err error) {
 	return h, algorithm, nil
 }
 
+// sameURI reports whether the uri parameter stands for the Request-URI, or is
+// accepted in its place.
 func (s *Server) sameURI(req *sip.Request, text string) bool {
 	if text == requestURI(req) {
 		return true

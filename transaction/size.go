@@ -1,0 +1,66 @@
+package transaction
+
+import (
+	"strings"
+
+	"github.com/goparley/parley/sip"
+)
+
+// What servers hold, for Config.MaxBytes: an upper bound, for an attacker will
+// look for the messages that take more than they are counted for.
+
+// structs is what a server takes beyond text and long indexes: itself and its
+// machine, the two messages, the timer and its places in the tables.
+const structs = 2048
+
+// hold counts a server without its response. It is called with the layer's
+// lock held.
+func (s *Server) hold() {
+	s.own = structs + sizeOf(s.req)
+	// A branch in upper case, or one of RFC 2543, makes text of its own.
+	s.own += textSize(len(s.key.branch)) + textSize(len(s.key.host))
+	if isFolded(s.req) {
+		// So do values that continue on a further line, in the keys of
+		// Layer.merged and Layer.order.
+		s.own += 2 * textSize(len(s.req.String()))
+	}
+	s.l.bytes += s.own
+}
+
+// keep makes resp the response that retransmissions get, nil for none, and
+// counts it. It is called with s.mu held.
+func (s *Server) keep(resp *sip.Response) {
+	more := 0
+	if s.last != nil {
+		more -= sizeOf(s.last)
+	}
+	if resp != nil {
+		more += sizeOf(resp)
+	}
+	s.last = resp
+	s.l.mu.Lock()
+	s.l.bytes += more
+	s.l.mu.Unlock()
+}
+
+// sizeOf returns how many bytes a message takes: its text, and an index of 8
+// bytes for each line, which grows fourfold when it must.
+func sizeOf(m sip.Message) int {
+	return textSize(len(m.String())) + 4*8*strings.Count(head(m), "\n")
+}
+
+// textSize returns what n bytes take with the rounding of the allocator: to
+// pages of 8 KB above 32 KB.
+func textSize(n int) int { return n + n/4 }
+
+// isFolded reports whether some value continues on a further line.
+func isFolded(m sip.Message) bool {
+	h := head(m)
+	return strings.Contains(h, "\n ") || strings.Contains(h, "\n\t")
+}
+
+// head returns the text of a message without its body.
+func head(m sip.Message) string {
+	text := m.String()
+	return text[:len(text)-len(m.Body())]
+}

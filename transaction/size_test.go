@@ -1,0 +1,129 @@
+package transaction
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+)
+
+// flood makes n requests with these header lines, each parsed from text of its
+// own, as they arrive. NUMBER stands for the number of the request.
+func flood(t *testing.T, n int, method, branch, lines, body string) []*sip.Request {
+	t.Helper()
+	list := make([]*sip.Request, n)
+	for i := range list {
+		text := fmt.Sprintf("%s sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP "+aliceAddr+";branch=%s\r\n"+
+			"%sTo: <sip:b@h>\r\nCSeq: 1 %s\r\nContent-Length: %d\r\n\r\n%s", method, branch, lines, method, len(body), body)
+		m, err := sip.Parse(strings.ReplaceAll(text, "NUMBER", fmt.Sprint(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list[i] = m.(*sip.Request)
+	}
+	return list
+}
+
+// What MaxBytes counts is what there is, whatever the messages look like: not
+// less, and not much more.
+func TestBytesAreAnUpperBound(t *testing.T) {
+	const n = 300
+	const plain = "From: <sip:a@h>;tag=1\r\nCall-ID: NUMBER\r\n"
+	for name, test := range map[string]struct{ method, branch, lines, body string }{
+		"small":             {"OPTIONS", "z9hG4bKNUMBER", plain, ""},
+		"many lines":        {"OPTIONS", "z9hG4bKNUMBER", plain + strings.Repeat("a:\r\n", 490), ""},
+		"few more lines":    {"OPTIONS", "z9hG4bKNUMBER", plain + strings.Repeat("a:\r\n", 380), ""},
+		"many Vias":         {"OPTIONS", "z9hG4bKNUMBER", plain + strings.Repeat("v: SIP/2.0/UDP a\r\n", 460), ""},
+		"long Via":          {"OPTIONS", "z9hG4bKNUMBER", plain + "v: SIP/2.0/UDP a;x=" + strings.Repeat("y", 60000) + "\r\n", ""},
+		"long body":         {"OPTIONS", "z9hG4bKNUMBER", plain, strings.Repeat("x\n", 30000)},
+		"upper case branch": {"OPTIONS", "Z9HG4BKNUMBER" + strings.Repeat("X", 20000), plain, ""},
+		"old branch":        {"OPTIONS", "NUMBER" + strings.Repeat("x", 20000), plain, ""},
+		"folded": {"OPTIONS", "z9hG4bKNUMBER", "From: <sip:a@h>;x=" + strings.Repeat("y", 20000) + "\r\n ;tag=1\r\n" +
+			"Call-ID: NUMBER" + strings.Repeat("z", 20000) + "\r\n \r\n", ""},
+		"ringing INVITE": {"INVITE", "z9hG4bKNUMBER", plain + strings.Repeat("v: SIP/2.0/UDP a\r\n", 460), ""},
+		"refused INVITE": {"INVITE", "z9hG4bKNUMBER", plain + "Subject: refuse\r\n" + strings.Repeat("v: SIP/2.0/UDP a\r\n", 460), ""},
+		"stray ACK":      {"ACK", "z9hG4bKNUMBER", plain, strings.Repeat("x", 20000)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			release := make(chan struct{})
+			l, flow := alone(t, &Config{Handler: func(tx *Server, req *sip.Request) {
+				_, refuse := req.Value("Subject")
+				switch {
+				case refuse:
+					tx.Reply(sip.StatusBusyHere)
+				case req.Method() == sip.INVITE:
+					tx.Reply(sip.StatusRinging)
+				}
+				if req.Method() == sip.OPTIONS {
+					tx.Reply(sip.StatusOK)
+					return
+				}
+				<-release
+			}})
+			before, goroutines := heap()
+			requests := flood(t, n, test.method, test.branch, test.lines, test.body)
+			for _, r := range requests {
+				l.handle(&transport.Inbound{Message: r, Flow: flow})
+			}
+			requests = nil
+			switch test.method {
+			case "OPTIONS":
+				until(t, l, func() bool { return l.handlers == 0 })
+				for runtime.NumGoroutine() > goroutines { // handlers on their way out
+					runtime.Gosched()
+				}
+			case "INVITE":
+				until(t, l, func() bool { return len(l.order) == 0 })
+			}
+			after, _ := heap()
+			l.mu.Lock()
+			bytes := l.bytes
+			l.mu.Unlock()
+			held := after - before
+			t.Logf("%d bytes each, counted as %d", held/n, bytes/n)
+			if bytes < held {
+				t.Errorf("%d bytes held by %d requests, and only %d counted", held, n, bytes)
+			}
+			if bytes > 4*held {
+				t.Errorf("%d bytes held by %d requests, and %d counted", held, n, bytes)
+			}
+			close(release)
+			if test.method == "ACK" {
+				until(t, l, func() bool { return l.handlers == 0 && l.bytes == 0 })
+			}
+		})
+	}
+}
+
+// ACKs that wait for a handler are counted against MaxBytes, and dropped past it.
+func TestQueuedACKsAreBounded(t *testing.T) {
+	const size, room = 30000, 1 << 20
+	release := make(chan struct{})
+	l, flow := alone(t, &Config{MaxBytes: room, Handler: func(*Server, *sip.Request) { <-release }})
+	body := strings.Repeat("x", size)
+	for _, r := range flood(t, 2*room/size, "ACK", "z9hG4bKNUMBER", "From: <sip:a@h>;tag=1\r\nCall-ID: x\r\n", body) {
+		l.handle(&transport.Inbound{Message: r, Flow: flow})
+	}
+	l.mu.Lock()
+	got := l.handlers
+	l.mu.Unlock()
+	if got == 0 || got > room/size {
+		t.Errorf("%d ACKs of 30 KB taken, want some and %d at most", got, room/size)
+	}
+	close(release)
+	until(t, l, func() bool { return l.handlers == 0 && l.bytes == 0 })
+}
+
+// What a Config leaves out has the default that its comment names.
+func TestDefaultLimits(t *testing.T) {
+	l, _ := alone(t, nil)
+	if got, want := l.cfg.MaxHandlers, 10000; got != want {
+		t.Errorf("MaxHandlers = %d, want %d", got, want)
+	}
+	if got, want := l.cfg.MaxBytes, 1<<30; got != want {
+		t.Errorf("MaxBytes = %d, want %d", got, want)
+	}
+}
