@@ -57,13 +57,18 @@ func run(domain, listen string, passwords map[string]string) error {
 	if p.guard, err = digest.NewServer(users); err != nil {
 		return err
 	}
-	p.layer, err = transaction.Listen(
+	layer, err := transaction.Listen(
 		&transport.Config{Listen: []string{"udp:" + listen, "tcp:" + listen}},
-		&transaction.Config{Handler: p.handle, Accepted: p.accepted, Merged: true})
+		&transaction.Config{
+			Handler:  p.handle,
+			Accepted: p.accepted,
+			Merged:   true,
+			Timers:   transaction.Timers{C: 200 * time.Second}, // who rings for longer without a word is given up
+		})
 	if err != nil {
 		return err
 	}
-	defer p.layer.Close()
+	defer layer.Close()
 	log.Print("serving ", domain, " on ", listen)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -76,10 +81,11 @@ type proxy struct {
 	secret    string         // in our Record-Route: who shows it is in a call that we let through
 	registrar *digest.Server // asks for the password of a REGISTER
 	guard     *digest.Server // asks our users for theirs when they call
-	layer     *transaction.Layer
 
 	mu       sync.Mutex
 	bindings map[string][]binding // by user, the latest last
+
+	invites sync.Map // of the *transaction.Server that each forwarded INVITE came by
 }
 
 // binding is where a user can be reached.
@@ -170,6 +176,10 @@ func (p *proxy) forward(tx *transaction.Server, req *sip.Request) {
 		tx.Layer().Send(tx.Context(), out)
 		return
 	}
+	if req.Method() == sip.INVITE {
+		p.invites.Store(out, tx)
+		defer time.AfterFunc(time.Minute, func() { p.invites.Delete(out) })
+	}
 	for resp, err := range tx.Layer().Responses(tx.Context(), out) { // a CANCEL ends the context
 		if err != nil {
 			tx.Reply(sip.StatusRequestTimeout)
@@ -180,8 +190,10 @@ func (p *proxy) forward(tx *transaction.Server, req *sip.Request) {
 }
 
 // accepted passes on a 2xx that comes again because its ACK has not come.
-func (p *proxy) accepted(_ *sip.Request, resp *sip.Response) {
-	go p.layer.Endpoint().Forward(context.Background(), resp.With(sip.Pop("Via"))) // ends with the sending
+func (p *proxy) accepted(invite *sip.Request, resp *sip.Response) {
+	if tx, ok := p.invites.Load(invite); ok {
+		tx.(*transaction.Server).Respond(resp.With(sip.Pop("Via")))
+	}
 }
 
 // register adds, refreshes and removes bindings, and lists them (RFC 3261
