@@ -7,7 +7,7 @@ import (
 
 // A name is not taken for a usual one that it begins with.
 func TestNamesThatBeginLikeUsualOnes(t *testing.T) {
-	for id := idVia; id < numHeaders; id++ {
+	for id := idVia; int(id) < len(headers); id++ {
 		for _, name := range []string{headers[id].name + "x", headers[id].name + "-longer-by-far"} {
 			m := mustParse(t, tweak("", name+": value"))
 			if got, want := lookupHeader(name), m.base().fields(); want[len(want)-1].id != got {
