@@ -182,7 +182,7 @@ func (l *latch) acceptReport(from, media netip.AddrPort) bool {
 	switch {
 	case l.source.IsValid():
 		return from == l.source
-	case from == l.before, from == l.described:
+	case from == l.described:
 	case l.policy == LatchExact:
 		return false
 	case from.Addr() == l.described.Addr(), from.Addr() == media.Addr():
