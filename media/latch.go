@@ -26,6 +26,9 @@ import (
 //     again its source is latched again.
 //   - Once the peer has described more than one address the described one
 //     itself takes the place of any other source with its first packet.
+//
+// RTCP follows RTP: it is taken from the described RTCP address, and from any
+// port of the host whose RTP is latched, but for LatchExact.
 type LatchPolicy int
 
 const (

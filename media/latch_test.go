@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sdp"
+	"github.com/pion/rtcp"
 )
 
 // A latch story is a row of packets, each with what becomes of it, and where
@@ -224,36 +225,74 @@ func TestForkWithEarlyMedia(t *testing.T) {
 	})
 }
 
-// RTCP is believed from the described place, from that host, and from where
-// the media comes, once; with LatchExact from the described place alone.
+// RTCP is believed from the described place and from the host that RTP is
+// latched to, whichever port; with LatchExact from the described place alone.
+// It goes to where it came from last, but stays with the described place.
 func TestLatchRTCP(t *testing.T) {
-	addr := netip.MustParseAddrPort
+	const described, natted, other = "10.0.0.5:4001", "203.0.113.9:6001", "203.0.113.9:7777"
 	for _, tt := range []struct {
-		policy      LatchPolicy
-		from, media string
-		want        bool
+		name       string
+		policy     LatchPolicy
+		rtp        string   // where RTP is latched to
+		from, dest []string // "!" before one that is refused
 	}{
-		{LatchNAT, "10.0.0.5:4001", "", true},
-		{LatchNAT, "10.0.0.5:9999", "", true},
-		{LatchNAT, "203.0.113.9:6001", "203.0.113.9:6000", true},
-		{LatchNAT, "203.0.113.9:6001", "", false},
-		{LatchNAT, "203.0.113.66:6001", "203.0.113.9:6000", false},
-		{LatchExact, "10.0.0.5:4001", "10.0.0.5:4000", true},
-		{LatchExact, "10.0.0.5:9999", "10.0.0.5:4000", false},
+		{"the described place", LatchNAT, "", []string{described}, []string{described}},
+		{"the described host is not enough", LatchNAT, "", []string{"!10.0.0.5:9999"}, []string{described}},
+		{"the host of RTP, from the last port heard", LatchNAT, "203.0.113.9:6000", []string{other, natted, "!203.0.113.66:6001"}, []string{other, natted, natted}},
+		{"the described place after another program there", LatchNAT, "10.0.0.5:4000", []string{"10.0.0.5:7777", described, "10.0.0.5:7777"}, []string{"10.0.0.5:7777", described, described}},
+		{"before RTP nobody else", LatchAny, "", []string{"!" + natted, described}, []string{described, described}},
+		{"the strictest policy", LatchExact, "10.0.0.5:4000", []string{"!10.0.0.5:9999", described}, []string{described, described}},
 	} {
-		l := latch{policy: tt.policy}
-		l.describe(addr("10.0.0.5:4001"))
-		media := netip.AddrPort{}
-		if tt.media != "" {
-			media = addr(tt.media)
+		rtp := latch{policy: tt.policy}
+		rtp.describe(netip.MustParseAddrPort("10.0.0.5:4000"))
+		if tt.rtp != "" {
+			rtp.source = netip.MustParseAddrPort(tt.rtp)
 		}
-		if got := l.acceptReport(addr(tt.from), media); got != tt.want {
-			t.Errorf("policy %d: from %s, media from %q: %v, want %v", tt.policy, tt.from, tt.media, got, tt.want)
+		var l controlLatch
+		l.describe(netip.MustParseAddrPort(described))
+		for i, from := range tt.from {
+			address, refused := strings.CutPrefix(from, "!")
+			if got := l.accept(netip.MustParseAddrPort(address), &rtp); got == refused {
+				t.Errorf("%s: report %d from %s is believed: %v, want %v", tt.name, i, address, got, !refused)
+			}
+			if got := l.dest(&rtp).String(); got != tt.dest[i] {
+				t.Errorf("%s: after report %d ours go to %s, want %s", tt.name, i, got, tt.dest[i])
+			}
 		}
-		if tt.want && l.acceptReport(addr("10.0.0.5:1234"), media) {
-			t.Errorf("policy %d: from a second place after %s", tt.policy, tt.from)
+		rtp.describe(netip.MustParseAddrPort("198.51.100.1:5000")) // the peer has moved, but for RTCP
+		if got := l.dest(&rtp).String(); got != described {
+			t.Errorf("%s: after RTP has moved reports go to %s, want %s", tt.name, got, described)
 		}
 	}
+}
+
+// Another program on the peer's host sends one report. The peer's own are
+// taken all the same, and ours go to the peer.
+func TestReportOfAnotherProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		a, offer := offered(t, w, AudioConfig{})
+		peer, control := phoneAt(t, w, "192.0.2.2:4000", 1, a), phoneAt(t, w, "192.0.2.2:4001", 1, a)
+		other := phoneAt(t, w, "192.0.2.2:7777", 99, a)
+		agreeOn(t, a, offer, section("192.0.2.2", 4000, format(0, "PCMU")))
+		peer.speak(10)
+		to := addrPort(a.pair.rtcp.conn.LocalAddr())
+		for _, p := range []*phone{other, control, control} {
+			b, err := rtcp.Marshal([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: p.next.SSRC}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.socket.write(b, to)
+			pass(time.Second)
+		}
+		if got := a.Stats().Strangers; got != 0 {
+			t.Errorf("%d reports were of strangers, want none", got)
+		}
+		if got, want := a.session.control.dest(&a.session.media).String(), "192.0.2.2:4001"; got != want {
+			t.Errorf("reports go to %s, want %s", got, want)
+		}
+		closed(t, a)
+	})
 }
 
 // An attacker who knows the ports sends to both, before and during the call,

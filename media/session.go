@@ -64,7 +64,7 @@ type session struct {
 	recording bool
 	agreed    agreement
 	media     latch
-	control   latch
+	control   controlLatch
 	out       sender
 	in        inbound
 	reports   reports
@@ -79,7 +79,7 @@ func newSession(play Source, record Sink, policy LatchPolicy, delay time.Duratio
 		play: play, record: record, recording: record != nil,
 		cname: cname(), start: time.Now(),
 		done: make(chan struct{}), digits: make(chan rune, digitsPending),
-		media: latch{policy: policy}, control: latch{policy: policy}, out: newSender(),
+		media: latch{policy: policy}, out: newSender(),
 	}
 	s.in.playout.delay = uint32(sampleCount(delay))
 	return s
