@@ -208,7 +208,9 @@ func (a *Audio) Play(ctx context.Context, source Source) error {
 // apart (RFC 4733), and returns when they have been sent. It waits for the
 // call to be answered, and while it is held. If ctx ends first its error is
 // returned; a digit that sounds is brought to its end. The error may be
-// ErrNoDTMF, ErrBusy or ErrClosed, or say which digit is none.
+// ErrBusy, ErrClosed or ErrNoDTMF, which names the digit if the peer takes only
+// others, or say which digit is none. If the peer is known not to take a digit
+// none is sent.
 func (a *Audio) SendDigits(ctx context.Context, digits string) error {
 	codes, err := parseDigits(digits)
 	if err != nil || len(codes) == 0 {

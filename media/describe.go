@@ -110,7 +110,7 @@ func agree(local, remote *sdp.Media) (agreement, error) {
 			g.codec, g.number = c, f.PayloadType
 		}
 		if f.Is(eventFormat(0)) && g.events < 0 {
-			g.events = int(f.PayloadType)
+			g.events, g.eventSet = int(f.PayloadType), eventSet(f.Params)
 		}
 	}
 	g.sends = local.Direction.Sends() && remote.Direction.Receives()

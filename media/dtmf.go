@@ -3,6 +3,7 @@ package media
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -36,6 +37,47 @@ func parseDigits(digits string) ([]byte, error) {
 		codes[i] = byte(code)
 	}
 	return codes, nil
+}
+
+// allDigits is the set of all DTMF events.
+const allDigits = 1<<len(dtmfDigits) - 1
+
+// eventSet returns the DTMF events, a bit each, that the parameters of a
+// format list as received (RFC 4733 section 2.4.1): "0-15,66". Without a list,
+// or with one that makes no sense, they are all (section 2.5.1.1).
+func eventSet(params string) (set uint16) {
+	list, _, _ := strings.Cut(params, ";")
+	list = strings.TrimPrefix(strings.TrimSpace(list), "events=")
+	if list == "" {
+		return allDigits
+	}
+	for part := range strings.SplitSeq(list, ",") {
+		first, last, isRange := strings.Cut(strings.TrimSpace(part), "-")
+		if !isRange {
+			last = first
+		}
+		low, err1 := strconv.ParseUint(strings.TrimSpace(first), 10, 8)
+		high, err2 := strconv.ParseUint(strings.TrimSpace(last), 10, 8)
+		if err1 != nil || err2 != nil {
+			return allDigits
+		}
+		for code := low; code <= high && code < uint64(len(dtmfDigits)); code++ {
+			set |= 1 << code
+		}
+	}
+	return set
+}
+
+// refused returns an error that names the first of the digits that is not in
+// the set: what the peer does not list must not be sent (RFC 4733 section
+// 2.5.1.1).
+func refused(codes []byte, set uint16) error {
+	for _, code := range codes {
+		if set&(1<<code) == 0 {
+			return fmt.Errorf("%w: not the digit %q", ErrNoDTMF, dtmfDigits[code])
+		}
+	}
+	return nil
 }
 
 // An eventSender makes the packets for a row of digits (RFC 4733 section

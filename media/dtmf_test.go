@@ -242,6 +242,57 @@ func TestNoDTMF(t *testing.T) {
 	})
 }
 
+func TestEventSet(t *testing.T) {
+	for params, want := range map[string]string{
+		"": dtmfDigits, "0-15": dtmfDigits, "0-9": "0123456789", "0-11": "0123456789*#", "0-16": dtmfDigits,
+		"1,3, 5-7 ,15": "13567D", "0-15,66,70": dtmfDigits, "66,70": "", "32-36": "", "9-0": "",
+		"events=0-9": "0123456789", "0-9;x=y": "0123456789", "all": dtmfDigits, "0-": dtmfDigits, "0-99999": dtmfDigits,
+	} {
+		var got []byte
+		for code := range dtmfDigits {
+			if eventSet(params)&(1<<code) != 0 {
+				got = append(got, dtmfDigits[code])
+			}
+		}
+		if string(got) != want {
+			t.Errorf("eventSet(%q) has %q, want %q", params, got, want)
+		}
+	}
+}
+
+// A peer that takes 0-9 is sent no "#", nor the digits before it; also not if
+// it says so only while they wait to be sent.
+func TestDigitThePeerDoesNotTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, sent := newWire(), &sentRTP{from: netip.MustParseAddr("192.0.2.1")}
+		w.fate = sent.fate
+		a, offer := offered(t, w, AudioConfig{})
+		early := make(chan error)
+		go func() { early <- a.SendDigits(t.Context(), "1#") }() // ends with the first packet
+		synctest.Wait()
+		event := format(101, "telephone-event")
+		event.Params = "0-9"
+		agreeOn(t, a, offer, section("192.0.2.2", 4000, format(0, "PCMU"), event))
+		for i, err := range []error{<-early, a.SendDigits(t.Context(), "1#")} {
+			if !errors.Is(err, ErrNoDTMF) || !strings.Contains(err.Error(), "'#'") {
+				t.Errorf("call %d: SendDigits(1#) = %v, want ErrNoDTMF for '#'", i, err)
+			}
+		}
+		pass(time.Second)
+		sent.mu.Lock()
+		for _, p := range sent.packets {
+			if p.PayloadType == 101 {
+				t.Errorf("event %d was sent, want none", p.Payload[0])
+			}
+		}
+		sent.mu.Unlock()
+		if err := a.SendDigits(t.Context(), "12"); err != nil {
+			t.Errorf("SendDigits(12) = %v, want nil", err)
+		}
+		closed(t, a)
+	})
+}
+
 // Digits that nobody reads cost 64 of them, the last.
 func TestDigitsNobodyReads(t *testing.T) {
 	s := newSession(nil, nil, 0, 0)

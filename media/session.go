@@ -33,6 +33,7 @@ type agreement struct {
 	number    uint8  // the peer's payload type for it
 	frame     int    // samples in a packet we send
 	events    int    // the peer's payload type for telephone-event; -1: none
+	eventSet  uint16 // the digits it takes, a bit each
 	accepts   [128]accepted
 }
 
