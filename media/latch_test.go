@@ -163,31 +163,33 @@ func TestLatchOfManyDescriptions(t *testing.T) {
 // heard, and hears, as before.
 func TestStrangerInAHold(t *testing.T) {
 	for _, hold := range []sdp.Direction{sdp.SendOnly, sdp.RecvOnly, sdp.Inactive} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWire()
-			server, offer := offered(t, w, AudioConfig{Play: Tone(440)})
-			alice := phoneAt(t, w, "198.51.100.2:4000", 1, server)
-			stranger := phoneAt(t, w, "203.0.113.66:6666", 99, server)
-			answer := section("10.0.0.2", 4000, format(0, "PCMU"))
-			agreeOn(t, server, offer, answer)
-			alice.speak(50)
-			agreeOn(t, server, at(offer, hold), at(answer, hold.Reverse()))
-			stranger.speak(50)
-			agreeOn(t, server, offer, answer)
-			stranger.speak(3)
-			before := server.Stats()
-			for range 50 {
-				stranger.send()
-				alice.speak(1)
-			}
-			after := server.Stats()
-			if got := after.PacketsReceived - before.PacketsReceived; got != 50 {
-				t.Errorf("%v: %d packets of alice were used, want 50", hold, got)
-			}
-			if got, want := after.Remote.String(), "198.51.100.2:4000"; got != want {
-				t.Errorf("%v: media goes to %s, want %s", hold, got, want)
-			}
-			closed(t, server)
+		t.Run(hold.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWire()
+				server, offer := offered(t, w, AudioConfig{Play: Tone(440)})
+				alice := phoneAt(t, w, "198.51.100.2:4000", 1, server)
+				stranger := phoneAt(t, w, "203.0.113.66:6666", 99, server)
+				answer := section("10.0.0.2", 4000, format(0, "PCMU"))
+				agreeOn(t, server, offer, answer)
+				alice.speak(50)
+				agreeOn(t, server, at(offer, hold), at(answer, hold.Reverse()))
+				stranger.speak(50)
+				agreeOn(t, server, offer, answer)
+				stranger.speak(3)
+				before := server.Stats()
+				for range 50 {
+					stranger.send()
+					alice.speak(1)
+				}
+				after := server.Stats()
+				if got := after.PacketsReceived - before.PacketsReceived; got != 50 {
+					t.Errorf("%d packets of alice were used, want 50", got)
+				}
+				if got, want := after.Remote.String(), "198.51.100.2:4000"; got != want {
+					t.Errorf("media goes to %s, want %s", got, want)
+				}
+				closed(t, server)
+			})
 		})
 	}
 }

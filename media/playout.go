@@ -10,6 +10,7 @@ type playout struct {
 	end     uint32  // one after the latest timestamp held
 	delay   uint32  // how far ahead of next a first sample is put
 	started bool
+	anew    bool // the next packet is of another source: begin with it anew
 
 	late   int    // packets in a row that came too late
 	least  uint32 // the shortest way from next to end since window began
@@ -29,7 +30,7 @@ func (p *playout) write(timestamp uint32, payload []byte, c *codec, outOfOrder b
 	if len(payload) == 0 || len(payload) > playoutSize/2 {
 		return false
 	}
-	if !p.started {
+	if !p.started || p.anew {
 		p.restart(timestamp)
 	}
 	ahead := int32(timestamp - p.next)
@@ -60,7 +61,7 @@ func (p *playout) restart(timestamp uint32) {
 		p.samples = make([]int16, playoutSize)
 	}
 	clear(p.samples)
-	p.next, p.end, p.started, p.late = timestamp-p.delay, timestamp, true, 0
+	p.next, p.end, p.started, p.anew, p.late = timestamp-p.delay, timestamp, true, false, 0
 	p.window, p.least = 0, playoutSize
 }
 
