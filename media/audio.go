@@ -79,8 +79,9 @@ type Audio struct {
 	hint      netip.Addr
 	direction sdp.Direction
 	pair      *socketPair
-	address   netip.Addr   // described; set with pair
-	local     []sdp.Format // as last agreed, so that numbers keep their meaning
+	address   netip.Addr      // described; set with pair
+	local     []sdp.Format    // as last agreed, so that codecs keep their numbers
+	meant     [128]sdp.Format // by number, what it stood for last in a description of ours
 }
 
 // NewAudio returns an audio stream that has not opened anything yet. A nil c

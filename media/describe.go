@@ -42,7 +42,8 @@ func eventFormat(number uint8) sdp.Format {
 }
 
 // formats returns what we offer and accept. A codec that has been agreed keeps
-// its number, and no number gets another meaning (RFC 3264 section 8.3.2).
+// its number, and no number we ever described gets another meaning
+// (RFC 3264 section 8.3.2).
 func (a *Audio) formats() ([]sdp.Format, error) {
 	var list []sdp.Format
 	for _, name := range a.config.Codecs {
@@ -59,35 +60,36 @@ func (a *Audio) formats() ([]sdp.Format, error) {
 		}
 	}
 	list = append(list, eventFormat(eventNumber))
-	taken := func(number uint8, f sdp.Format) bool {
+	now := a.meant // and what this description makes the numbers mean
+	for i := range list {
 		for _, l := range a.local {
-			if l.PayloadType == number && !l.Is(f) {
-				return true
+			if l.Is(list[i]) {
+				list[i].PayloadType = l.PayloadType
+				now[l.PayloadType&0x7f] = l
 			}
 		}
-		return false
 	}
 	for i := range list {
 		f := &list[i]
-		for _, l := range a.local {
-			if l.Is(*f) {
-				f.PayloadType = l.PayloadType
-			}
-		}
-		for n := uint8(96); n < 128 && taken(f.PayloadType, *f); n++ {
+		taken := func(number uint8) bool { return now[number].Name != "" && !now[number].Is(*f) }
+		for n := uint8(96); n < 128 && taken(f.PayloadType); n++ {
 			f.PayloadType = n
 		}
+		now[f.PayloadType] = *f
 	}
 	return list, nil
 }
 
-// describe returns our section.
+// describe returns our section, and remembers what its numbers mean.
 func (a *Audio) describe(proto string, formats []sdp.Format) *sdp.Media {
 	m := &sdp.Media{
 		Type: "audio", Port: int(a.pair.local.Port()), Proto: proto,
 		Address: a.address.String(), Direction: a.direction,
 	}
 	m.SetRTP(formats)
+	for _, f := range formats {
+		a.meant[f.PayloadType&0x7f] = f
+	}
 	m.Attributes = append(m.Attributes, sdp.Attribute{Name: "ptime", Value: "20"})
 	return m
 }
