@@ -206,8 +206,9 @@ func (a *Audio) Play(ctx context.Context, source Source) error {
 }
 
 // SendDigits sends DTMF digits: 0-9, *, #, A-D, each 100 ms long and 100 ms
-// apart (RFC 4733), and returns when they have been sent. It waits for the
-// call to be answered, and while it is held. If ctx ends first its error is
+// apart (RFC 4733), and returns when they have been sent. Digits begin with a
+// packet, so with packets of 30 or 60 ms they are 10 or 40 ms further apart. It
+// waits for the call to be answered, and while it is held. If ctx ends first its error is
 // returned; a digit that sounds is brought to its end. The error may be
 // ErrBusy, ErrClosed or ErrNoDTMF, which names the digit if the peer takes only
 // others, or say which digit is none. If the peer is known not to take a digit

@@ -15,7 +15,7 @@ const (
 	eventLength   = 4               // octets of an event report (RFC 4733 section 2.3)
 	eventVolume   = 10              // of the tone, in -dBm0
 	eventTone     = SampleRate / 10 // samples a digit sounds: 100 ms
-	eventPause    = SampleRate / 10 // samples between digits, above the 93 ms cycle switches ask for
+	eventPause    = SampleRate / 10 // the fewest samples between digits, above the 93 ms cycle switches ask for
 	eventLasts    = 3               // copies of the final report (section 2.5.1.4)
 	eventMax      = 0xffff          // the longest duration a report can say
 	eventMemory   = 10 * SampleRate // how far back a report is known as a late one
@@ -111,8 +111,9 @@ func (s *eventSender) step(now uint32, frame int) (e event, ok bool) {
 		s.start, e.marker = now, true
 	}
 	if s.lasts == 0 {
-		// A report says how long the digit has lasted when it arrives.
-		s.duration = now - s.start + uint32(frame)
+		// A report says how long the digit has lasted when it arrives; the
+		// digit need not end where a packet does.
+		s.duration = min(now-s.start+uint32(frame), eventTone)
 	}
 	e.timestamp = s.start
 	e.payload[0], e.payload[1] = s.codes[0], eventVolume
@@ -120,9 +121,10 @@ func (s *eventSender) step(now uint32, frame int) (e event, ok bool) {
 		e.payload[1] |= 0x80 // E
 		s.lasts++
 	}
-	binary.BigEndian.PutUint16(e.payload[2:], uint16(min(s.duration, eventMax)))
+	binary.BigEndian.PutUint16(e.payload[2:], uint16(s.duration))
 	if s.lasts == eventLasts {
-		*s = eventSender{codes: s.codes[1:], pause: eventPause - (eventLasts-1)*frame}
+		since := int(now-s.start) + frame - eventTone // the end of the digit
+		*s = eventSender{codes: s.codes[1:], pause: eventPause - since}
 	}
 	return e, true
 }

@@ -66,6 +66,39 @@ M 11@2600+160
 	}
 }
 
+// Digits are 100 ms long whatever the packet time, and 100 ms apart, or what
+// more it takes to the beginning of a packet.
+func TestDigitLength(t *testing.T) {
+	for frame, want := range map[int]uint32{80: 800, 160: 800, 240: 880, 320: 800, 400: 800, 480: 1120} {
+		s := eventSender{codes: []byte{1, 2, 3}}
+		var ended, pauses []uint32
+		lasts := 0
+		for now := uint32(0); !s.done(); now += uint32(frame) {
+			e, ok := s.step(now, frame)
+			if ok && e.marker && len(ended) > 0 {
+				pauses = append(pauses, e.timestamp-ended[len(ended)-1])
+			}
+			if ok && e.payload[1]&0x80 != 0 {
+				length := binary.BigEndian.Uint16(e.payload[2:])
+				if length != 800 {
+					t.Errorf("packets of %d: a digit of %d samples, want 800", frame, length)
+				}
+				if lasts++; lasts%3 == 1 {
+					ended = append(ended, e.timestamp+uint32(length))
+				}
+			}
+		}
+		if lasts != 9 || len(pauses) != 2 {
+			t.Errorf("packets of %d: %d final reports and %d pauses, want 9 and 2", frame, lasts, len(pauses))
+		}
+		for _, pause := range pauses {
+			if pause != want {
+				t.Errorf("packets of %d: %d samples between digits, want %d", frame, pause, want)
+			}
+		}
+	}
+}
+
 func TestParseDigits(t *testing.T) {
 	if got, err := parseDigits("0123456789*#abcdABCD"); err != nil || fmt.Sprint(got) != "[0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 12 13 14 15]" {
 		t.Errorf("parseDigits() = %v, %v", got, err)
