@@ -167,8 +167,9 @@ func (a *Audio) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, erro
 
 // Update puts what both sides have described in force: it starts the stream
 // or changes it. A remote port of 0 stops it, but the sockets stay open for a
-// later offer. It is an error if nothing was offered or answered before, or
-// if the peer cannot be sent to.
+// later offer. It is an error if nothing was offered or answered before, if the
+// peer cannot be sent to, or if no codec is shared (ErrNoCodec); what was in
+// force then stays.
 func (a *Audio) Update(ctx context.Context, local, remote *sdp.Media) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -177,7 +178,7 @@ func (a *Audio) Update(ctx context.Context, local, remote *sdp.Media) error {
 	}
 	g, err := agree(local, remote)
 	if err != nil {
-		return fmt.Errorf("media: update: %w", err)
+		return err
 	}
 	if g.rtp.IsValid() && g.rtp.Addr().Is4() != a.pair.local.Addr().Is4() {
 		return fmt.Errorf("media: update: cannot send to %s from %s", g.rtp.Addr(), a.pair.local.Addr())

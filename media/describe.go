@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -94,6 +95,10 @@ func (a *Audio) describe(proto string, formats []sdp.Format) *sdp.Media {
 	return m
 }
 
+// ErrNoCodec is returned by Update if the descriptions share no codec: at most
+// telephone-event, which only goes along with one.
+var ErrNoCodec = errors.New("media: no audio codec in common")
+
 // agree works out what two descriptions come down to.
 func agree(local, remote *sdp.Media) (agreement, error) {
 	g := agreement{events: -1, frame: frameOf(remote)}
@@ -101,7 +106,7 @@ func agree(local, remote *sdp.Media) (agreement, error) {
 		return g, nil // the section is refused or ended
 	}
 	if remote.Port < 0 || remote.Port > 65535 {
-		return g, fmt.Errorf("port %d", remote.Port)
+		return g, fmt.Errorf("media: update: the peer has port %d", remote.Port)
 	}
 	own := local.RTP()
 	for _, f := range own {
@@ -114,6 +119,9 @@ func agree(local, remote *sdp.Media) (agreement, error) {
 		if f.Is(eventFormat(0)) && g.events < 0 {
 			g.events, g.eventSet = int(f.PayloadType), eventSet(f.Params)
 		}
+	}
+	if g.codec == nil {
+		return g, ErrNoCodec
 	}
 	g.sends = local.Direction.Sends() && remote.Direction.Receives()
 	g.receives = local.Direction.Receives()
@@ -145,7 +153,7 @@ func parseAddr(s string) (netip.Addr, error) {
 	addr, err := netip.ParseAddr(s)
 	addr = addr.Unmap()
 	if err != nil || addr.IsMulticast() || addr.Zone() != "" || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return netip.Addr{}, fmt.Errorf("%.100q is not the IP address of a host", s)
+		return netip.Addr{}, fmt.Errorf("media: %.100q is not the IP address of a host", s)
 	}
 	return addr, nil
 }
