@@ -208,12 +208,14 @@ func (a *Audio) Play(ctx context.Context, source Source) error {
 
 // SendDigits sends DTMF digits: 0-9, *, #, A-D, each 100 ms long and 100 ms
 // apart (RFC 4733), and returns when they have been sent. Digits begin with a
-// packet, so with packets of 30 or 60 ms they are 10 or 40 ms further apart. It
-// waits for the call to be answered, and while it is held. If ctx ends first its error is
-// returned; a digit that sounds is brought to its end. The error may be
-// ErrBusy, ErrClosed or ErrNoDTMF, which names the digit if the peer takes only
-// others, or say which digit is none. If the peer is known not to take a digit
-// none is sent.
+// packet, so with packets of 30 or 60 ms they are 10 or 40 ms further apart.
+// It waits for the call to be answered, and while it is held. If ctx ends
+// first its error is returned; a digit that sounds is brought to its end.
+//
+// The error may be ErrBusy, ErrClosed or ErrNoDTMF, which comes with the name
+// of the digit if the peer takes only others (section 2.5.1.1), or say which
+// digit is none. Of digits that the peer is known not to take all of, none is
+// sent.
 func (a *Audio) SendDigits(ctx context.Context, digits string) error {
 	codes, err := parseDigits(digits)
 	if err != nil || len(codes) == 0 {

@@ -74,7 +74,7 @@ func eventSet(params string) (set uint16) {
 func refused(codes []byte, set uint16) error {
 	for _, code := range codes {
 		if set&(1<<code) == 0 {
-			return fmt.Errorf("%w: not the digit %q", ErrNoDTMF, dtmfDigits[code])
+			return fmt.Errorf("%w for the digit %q", ErrNoDTMF, dtmfDigits[code])
 		}
 	}
 	return nil
