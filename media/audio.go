@@ -79,8 +79,9 @@ type Audio struct {
 	hint      netip.Addr
 	direction sdp.Direction
 	pair      *socketPair
-	address   netip.Addr   // described; set with pair
-	local     []sdp.Format // as last agreed, so that numbers keep their meaning
+	address   netip.Addr      // described; set with pair
+	local     []sdp.Format    // as last agreed, so that codecs keep their numbers
+	meant     [128]sdp.Format // by number, what it stood for last in a description of ours
 }
 
 // NewAudio returns an audio stream that has not opened anything yet. A nil c
@@ -166,8 +167,9 @@ func (a *Audio) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, erro
 
 // Update puts what both sides have described in force: it starts the stream
 // or changes it. A remote port of 0 stops it, but the sockets stay open for a
-// later offer. It is an error if nothing was offered or answered before, or
-// if the peer cannot be sent to.
+// later offer. It is an error if nothing was offered or answered before, if the
+// peer cannot be sent to, or if no codec is shared (ErrNoCodec); what was in
+// force then stays.
 func (a *Audio) Update(ctx context.Context, local, remote *sdp.Media) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -176,7 +178,7 @@ func (a *Audio) Update(ctx context.Context, local, remote *sdp.Media) error {
 	}
 	g, err := agree(local, remote)
 	if err != nil {
-		return fmt.Errorf("media: update: %w", err)
+		return err
 	}
 	if g.rtp.IsValid() && g.rtp.Addr().Is4() != a.pair.local.Addr().Is4() {
 		return fmt.Errorf("media: update: cannot send to %s from %s", g.rtp.Addr(), a.pair.local.Addr())
@@ -205,10 +207,15 @@ func (a *Audio) Play(ctx context.Context, source Source) error {
 }
 
 // SendDigits sends DTMF digits: 0-9, *, #, A-D, each 100 ms long and 100 ms
-// apart (RFC 4733), and returns when they have been sent. It waits for the
-// call to be answered, and while it is held. If ctx ends first its error is
-// returned; a digit that sounds is brought to its end. The error may be
-// ErrNoDTMF, ErrBusy or ErrClosed, or say which digit is none.
+// apart (RFC 4733), and returns when they have been sent. Digits begin with a
+// packet, so with packets of 30 or 60 ms they are 10 or 40 ms further apart.
+// It waits for the call to be answered, and while it is held. If ctx ends
+// first its error is returned; a digit that sounds is brought to its end.
+//
+// The error may be ErrBusy, ErrClosed or ErrNoDTMF, which comes with the name
+// of the digit if the peer takes only others (section 2.5.1.1), or say which
+// digit is none. Of digits that the peer is known not to take all of, none is
+// sent.
 func (a *Audio) SendDigits(ctx context.Context, digits string) error {
 	codes, err := parseDigits(digits)
 	if err != nil || len(codes) == 0 {

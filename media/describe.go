@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -42,7 +43,8 @@ func eventFormat(number uint8) sdp.Format {
 }
 
 // formats returns what we offer and accept. A codec that has been agreed keeps
-// its number, and no number gets another meaning (RFC 3264 section 8.3.2).
+// its number, and no number we ever described gets another meaning
+// (RFC 3264 section 8.3.2).
 func (a *Audio) formats() ([]sdp.Format, error) {
 	var list []sdp.Format
 	for _, name := range a.config.Codecs {
@@ -59,38 +61,43 @@ func (a *Audio) formats() ([]sdp.Format, error) {
 		}
 	}
 	list = append(list, eventFormat(eventNumber))
-	taken := func(number uint8, f sdp.Format) bool {
+	now := a.meant // and what this description makes the numbers mean
+	for i := range list {
 		for _, l := range a.local {
-			if l.PayloadType == number && !l.Is(f) {
-				return true
+			if l.Is(list[i]) {
+				list[i].PayloadType = l.PayloadType
+				now[l.PayloadType&0x7f] = l
 			}
 		}
-		return false
 	}
 	for i := range list {
 		f := &list[i]
-		for _, l := range a.local {
-			if l.Is(*f) {
-				f.PayloadType = l.PayloadType
-			}
-		}
-		for n := uint8(96); n < 128 && taken(f.PayloadType, *f); n++ {
+		taken := func(number uint8) bool { return now[number].Name != "" && !now[number].Is(*f) }
+		for n := uint8(96); n < 128 && taken(f.PayloadType); n++ {
 			f.PayloadType = n
 		}
+		now[f.PayloadType] = *f
 	}
 	return list, nil
 }
 
-// describe returns our section.
+// describe returns our section, and remembers what its numbers mean.
 func (a *Audio) describe(proto string, formats []sdp.Format) *sdp.Media {
 	m := &sdp.Media{
 		Type: "audio", Port: int(a.pair.local.Port()), Proto: proto,
 		Address: a.address.String(), Direction: a.direction,
 	}
 	m.SetRTP(formats)
+	for _, f := range formats {
+		a.meant[f.PayloadType&0x7f] = f
+	}
 	m.Attributes = append(m.Attributes, sdp.Attribute{Name: "ptime", Value: "20"})
 	return m
 }
+
+// ErrNoCodec is returned by Update if the descriptions share no codec: at most
+// telephone-event, which only goes along with one.
+var ErrNoCodec = errors.New("media: no audio codec in common")
 
 // agree works out what two descriptions come down to.
 func agree(local, remote *sdp.Media) (agreement, error) {
@@ -99,7 +106,7 @@ func agree(local, remote *sdp.Media) (agreement, error) {
 		return g, nil // the section is refused or ended
 	}
 	if remote.Port < 0 || remote.Port > 65535 {
-		return g, fmt.Errorf("port %d", remote.Port)
+		return g, fmt.Errorf("media: update: the peer has port %d", remote.Port)
 	}
 	own := local.RTP()
 	for _, f := range own {
@@ -110,8 +117,11 @@ func agree(local, remote *sdp.Media) (agreement, error) {
 			g.codec, g.number = c, f.PayloadType
 		}
 		if f.Is(eventFormat(0)) && g.events < 0 {
-			g.events = int(f.PayloadType)
+			g.events, g.eventSet = int(f.PayloadType), eventSet(f.Params)
 		}
+	}
+	if g.codec == nil {
+		return g, ErrNoCodec
 	}
 	g.sends = local.Direction.Sends() && remote.Direction.Receives()
 	g.receives = local.Direction.Receives()
@@ -143,7 +153,7 @@ func parseAddr(s string) (netip.Addr, error) {
 	addr, err := netip.ParseAddr(s)
 	addr = addr.Unmap()
 	if err != nil || addr.IsMulticast() || addr.Zone() != "" || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return netip.Addr{}, fmt.Errorf("%.100q is not the IP address of a host", s)
+		return netip.Addr{}, fmt.Errorf("media: %.100q is not the IP address of a host", s)
 	}
 	return addr, nil
 }

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/goparley/parley/sdp"
@@ -169,6 +171,35 @@ func TestAgree(t *testing.T) {
 	if g, err := agree(local, section("192.0.2.9", 0)); err != nil || g.rtp.IsValid() || g.sends {
 		t.Errorf("agree() with port 0 = %+v, %v, want a stopped stream", g, err)
 	}
+}
+
+// An answer, or an offer, that has telephone-event alone makes no call: there
+// would be nothing to send. What was in force stays.
+func TestNoCodec(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, offer := offered(t, newWire(), AudioConfig{})
+		defer a.Close()
+		answer := section("192.0.2.9", 4000, format(0, "PCMU"), format(101, eventName))
+		events := section("192.0.2.9", 4000, format(101, eventName))
+		if err := a.Update(t.Context(), offer, events); !errors.Is(err, ErrNoCodec) {
+			t.Errorf("Update() with an answer of events = %v, want ErrNoCodec", err)
+		}
+		if err := a.Update(t.Context(), section("192.0.2.1", 4000, format(101, eventName)), answer); !errors.Is(err, ErrNoCodec) {
+			t.Errorf("Update() with events of ours = %v, want ErrNoCodec", err)
+		}
+		agreeOn(t, a, offer, answer)
+		before := a.Stats().PacketsSent
+		if err := a.Update(t.Context(), offer, events); !errors.Is(err, ErrNoCodec) {
+			t.Errorf("Update() in a call = %v, want ErrNoCodec", err)
+		}
+		pass(time.Second)
+		if got := a.Stats().PacketsSent - before; got < 50 {
+			t.Errorf("%d packets were sent in a second, want 50", got)
+		}
+		if m, err := a.Answer(t.Context(), events); m != nil || err != nil {
+			t.Errorf("Answer() to events = %v, %v, want a refusal", m, err)
+		}
+	})
 }
 
 // A number keeps its meaning over all offers of a call: the peer had 101 for

@@ -6,7 +6,8 @@ import (
 	"iter"
 )
 
-// ErrNoDTMF is returned by SendDigits if the peer takes no telephone-event.
+// ErrNoDTMF is returned by SendDigits if the peer takes no telephone-event. It
+// is wrapped with the name of the digit if the peer takes others but not this.
 var ErrNoDTMF = errors.New("media: the peer takes no DTMF (telephone-event)")
 
 // dialing is a call of SendDigits.
@@ -21,13 +22,17 @@ type dialing struct {
 func (s *session) sendDigits(ctx context.Context, codes []byte) error {
 	d := &dialing{events: eventSender{codes: codes}, done: make(chan error, 1)}
 	s.mu.Lock()
+	var err error
+	if s.running {
+		err = s.takes(codes)
+	}
 	switch {
 	case s.closed:
 		s.mu.Unlock()
 		return ErrClosed
-	case s.running && s.agreed.events < 0:
+	case err != nil:
 		s.mu.Unlock()
-		return ErrNoDTMF
+		return err
 	case s.dialing != nil:
 		s.mu.Unlock()
 		return ErrBusy
@@ -50,6 +55,14 @@ func (s *session) sendDigits(ctx context.Context, codes []byte) error {
 	return ctx.Err()
 }
 
+// takes returns the error if the peer does not take all the digits.
+func (s *session) takes(codes []byte) error {
+	if s.agreed.events < 0 {
+		return ErrNoDTMF
+	}
+	return refused(codes, s.agreed.eventSet)
+}
+
 // digit makes the next packet of digits, or of the silence between them.
 func (l *sending) digit(d *dialing, timestamp uint32, frame int, c *codec) []byte {
 	s := l.s
@@ -58,8 +71,8 @@ func (l *sending) digit(d *dialing, timestamp uint32, frame int, c *codec) []byt
 			s.endDialing(d.err)
 		}
 	}()
-	if s.agreed.events < 0 { // the peer takes no digits any more
-		d.events, d.err = eventSender{}, ErrNoDTMF
+	if err := s.takes(d.events.codes); err != nil { // a new description
+		d.events, d.err = eventSender{}, err
 	}
 	if e, ok := d.events.step(timestamp, frame); ok {
 		b := s.out.next(l.buf[:0], uint8(s.agreed.events), e.timestamp, e.marker)

@@ -3,6 +3,7 @@ package media
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ const (
 	eventLength   = 4               // octets of an event report (RFC 4733 section 2.3)
 	eventVolume   = 10              // of the tone, in -dBm0
 	eventTone     = SampleRate / 10 // samples a digit sounds: 100 ms
-	eventPause    = SampleRate / 10 // samples between digits, above the 93 ms cycle switches ask for
+	eventPause    = SampleRate / 10 // the fewest samples between digits, above the 93 ms cycle switches ask for
 	eventLasts    = 3               // copies of the final report (section 2.5.1.4)
 	eventMax      = 0xffff          // the longest duration a report can say
 	eventMemory   = 10 * SampleRate // how far back a report is known as a late one
@@ -36,6 +37,47 @@ func parseDigits(digits string) ([]byte, error) {
 		codes[i] = byte(code)
 	}
 	return codes, nil
+}
+
+// allDigits is the set of all DTMF events.
+const allDigits = 1<<len(dtmfDigits) - 1
+
+// eventSet returns the DTMF events, a bit each, that the parameters of a
+// format list as received (RFC 4733 section 2.4.1): "0-15,66". Without a list,
+// or with one that makes no sense, they are all (section 2.5.1.1).
+func eventSet(params string) (set uint16) {
+	list, _, _ := strings.Cut(params, ";")
+	list = strings.TrimPrefix(strings.TrimSpace(list), "events=")
+	if list == "" {
+		return allDigits
+	}
+	for part := range strings.SplitSeq(list, ",") {
+		first, last, isRange := strings.Cut(strings.TrimSpace(part), "-")
+		if !isRange {
+			last = first
+		}
+		low, err1 := strconv.ParseUint(strings.TrimSpace(first), 10, 8)
+		high, err2 := strconv.ParseUint(strings.TrimSpace(last), 10, 8)
+		if err1 != nil || err2 != nil {
+			return allDigits
+		}
+		for code := low; code <= high && code < uint64(len(dtmfDigits)); code++ {
+			set |= 1 << code
+		}
+	}
+	return set
+}
+
+// refused returns an error that names the first of the digits that is not in
+// the set: what the peer does not list must not be sent (RFC 4733 section
+// 2.5.1.1).
+func refused(codes []byte, set uint16) error {
+	for _, code := range codes {
+		if set&(1<<code) == 0 {
+			return fmt.Errorf("%w for the digit %q", ErrNoDTMF, dtmfDigits[code])
+		}
+	}
+	return nil
 }
 
 // An eventSender makes the packets for a row of digits (RFC 4733 section
@@ -69,8 +111,9 @@ func (s *eventSender) step(now uint32, frame int) (e event, ok bool) {
 		s.start, e.marker = now, true
 	}
 	if s.lasts == 0 {
-		// A report says how long the digit has lasted when it arrives.
-		s.duration = now - s.start + uint32(frame)
+		// A report says how long the digit has lasted when it arrives; the
+		// digit need not end where a packet does.
+		s.duration = min(now-s.start+uint32(frame), eventTone)
 	}
 	e.timestamp = s.start
 	e.payload[0], e.payload[1] = s.codes[0], eventVolume
@@ -78,9 +121,10 @@ func (s *eventSender) step(now uint32, frame int) (e event, ok bool) {
 		e.payload[1] |= 0x80 // E
 		s.lasts++
 	}
-	binary.BigEndian.PutUint16(e.payload[2:], uint16(min(s.duration, eventMax)))
+	binary.BigEndian.PutUint16(e.payload[2:], uint16(s.duration))
 	if s.lasts == eventLasts {
-		*s = eventSender{codes: s.codes[1:], pause: eventPause - (eventLasts-1)*frame}
+		since := int(now-s.start) + frame - eventTone // the end of the digit
+		*s = eventSender{codes: s.codes[1:], pause: eventPause - since}
 	}
 	return e, true
 }

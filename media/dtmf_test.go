@@ -66,6 +66,39 @@ M 11@2600+160
 	}
 }
 
+// Digits are 100 ms long whatever the packet time, and 100 ms apart, or what
+// more it takes to the beginning of a packet.
+func TestDigitLength(t *testing.T) {
+	for frame, want := range map[int]uint32{80: 800, 160: 800, 240: 880, 320: 800, 400: 800, 480: 1120} {
+		s := eventSender{codes: []byte{1, 2, 3}}
+		var ended, pauses []uint32
+		lasts := 0
+		for now := uint32(0); !s.done(); now += uint32(frame) {
+			e, ok := s.step(now, frame)
+			if ok && e.marker && len(ended) > 0 {
+				pauses = append(pauses, e.timestamp-ended[len(ended)-1])
+			}
+			if ok && e.payload[1]&0x80 != 0 {
+				length := binary.BigEndian.Uint16(e.payload[2:])
+				if length != 800 {
+					t.Errorf("packets of %d: a digit of %d samples, want 800", frame, length)
+				}
+				if lasts++; lasts%3 == 1 {
+					ended = append(ended, e.timestamp+uint32(length))
+				}
+			}
+		}
+		if lasts != 9 || len(pauses) != 2 {
+			t.Errorf("packets of %d: %d final reports and %d pauses, want 9 and 2", frame, lasts, len(pauses))
+		}
+		for _, pause := range pauses {
+			if pause != want {
+				t.Errorf("packets of %d: %d samples between digits, want %d", frame, pause, want)
+			}
+		}
+	}
+}
+
 func TestParseDigits(t *testing.T) {
 	if got, err := parseDigits("0123456789*#abcdABCD"); err != nil || fmt.Sprint(got) != "[0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 12 13 14 15]" {
 		t.Errorf("parseDigits() = %v, %v", got, err)
@@ -239,6 +272,57 @@ func TestNoDTMF(t *testing.T) {
 			t.Errorf("SendDigits() = %v, want ErrNoDTMF", err)
 		}
 		closed(t, alice, bob)
+	})
+}
+
+func TestEventSet(t *testing.T) {
+	for params, want := range map[string]string{
+		"": dtmfDigits, "0-15": dtmfDigits, "0-9": "0123456789", "0-11": "0123456789*#", "0-16": dtmfDigits,
+		"1,3, 5-7 ,15": "13567D", "0-15,66,70": dtmfDigits, "66,70": "", "32-36": "", "9-0": "",
+		"events=0-9": "0123456789", "0-9;x=y": "0123456789", "all": dtmfDigits, "0-": dtmfDigits, "0-99999": dtmfDigits,
+	} {
+		var got []byte
+		for code := range dtmfDigits {
+			if eventSet(params)&(1<<code) != 0 {
+				got = append(got, dtmfDigits[code])
+			}
+		}
+		if string(got) != want {
+			t.Errorf("eventSet(%q) has %q, want %q", params, got, want)
+		}
+	}
+}
+
+// A peer that takes 0-9 is sent no "#", nor the digits before it; also not if
+// it says so only while they wait to be sent.
+func TestDigitThePeerDoesNotTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, sent := newWire(), &sentRTP{from: netip.MustParseAddr("192.0.2.1")}
+		w.fate = sent.fate
+		a, offer := offered(t, w, AudioConfig{})
+		early := make(chan error)
+		go func() { early <- a.SendDigits(t.Context(), "1#") }() // ends with the first packet
+		synctest.Wait()
+		event := format(101, "telephone-event")
+		event.Params = "0-9"
+		agreeOn(t, a, offer, section("192.0.2.2", 4000, format(0, "PCMU"), event))
+		for i, err := range []error{<-early, a.SendDigits(t.Context(), "1#")} {
+			if !errors.Is(err, ErrNoDTMF) || !strings.Contains(err.Error(), "'#'") {
+				t.Errorf("call %d: SendDigits(1#) = %v, want ErrNoDTMF for '#'", i, err)
+			}
+		}
+		pass(time.Second)
+		sent.mu.Lock()
+		for _, p := range sent.packets {
+			if p.PayloadType == 101 {
+				t.Errorf("event %d was sent, want none", p.Payload[0])
+			}
+		}
+		sent.mu.Unlock()
+		if err := a.SendDigits(t.Context(), "12"); err != nil {
+			t.Errorf("SendDigits(12) = %v, want nil", err)
+		}
+		closed(t, a)
 	})
 }
 

@@ -72,3 +72,49 @@ func TestCallInSDP(t *testing.T) {
 		closed(t, alice.audio, bob.audio)
 	})
 }
+
+// The peer first has PCMU as 101, where we have telephone-event, and then as
+// 0. We can hold it all the same: our events find a number that never meant
+// anything else.
+func TestHoldAfterNumbersChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		alice := side{NewAudio(&AudioConfig{Network: w.host("192.0.2.1")}), sdp.NewEngine(nil)}
+		for version, formats := range [][]sdp.Format{
+			{format(101, "PCMU")},
+			{format(0, "PCMU")},
+			{format(0, "PCMU"), format(96, "PCMA"), format(97, eventName)},
+			{format(96, "PCMA")},
+		} {
+			peer := sdp.Session{Origin: sdp.Origin{SessionID: 1, Version: uint64(version), Address: "192.0.2.2"},
+				Media: []*sdp.Media{section("192.0.2.2", 4000, formats...)}}
+			offer, err := peer.AppendText(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			offered, err := alice.engine.ReceiveOffer(string(offer))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := alice.audio.Answer(t.Context(), offered[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, pairs, err := alice.engine.Answer([]*sdp.Media{m})
+			if err != nil {
+				t.Fatal(err)
+			}
+			agreeOn(t, alice.audio, pairs[0].Local, pairs[0].Remote)
+
+			alice.audio.SetDirection(sdp.SendOnly)
+			if m, err = alice.audio.Offer(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := alice.engine.Offer([]*sdp.Media{m}); err != nil {
+				t.Errorf("a hold after the peer's offer %d: %v", version, err)
+			}
+			alice.engine.Rollback()
+		}
+		closed(t, alice.audio)
+	})
+}

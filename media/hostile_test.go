@@ -19,7 +19,7 @@ var peer = netip.MustParseAddrPort("192.0.2.9:4000")
 func running() *session {
 	s := newSession(nil, new(Recorder), LatchNAT, defaultDelay)
 	s.running = true
-	s.agreed = agreement{rtp: peer, sends: true, receives: true, codec: codecs[0], frame: defaultFrame, events: 101}
+	s.agreed = agreement{rtp: peer, sends: true, receives: true, codec: codecs[0], frame: defaultFrame, events: 101, eventSet: allDigits}
 	s.agreed.accepts[0] = accepted{codec: codecs[0]}
 	s.agreed.accepts[101] = accepted{event: true}
 	s.media.describe(peer)

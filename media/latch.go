@@ -1,6 +1,9 @@
 package media
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // A LatchPolicy says from where a peer's media is accepted, and so to where
 // ours is then sent (symmetric RTP, RFC 4961). The peer's description says
@@ -8,8 +11,24 @@ import "net/netip"
 // from, so the first packets tell. Whoever is first then has the call, so the
 // policy should be as narrow as the network allows.
 //
-// Whatever the policy, the first source stays: only a new description from
-// the peer, which came by signalling, opens the choice again.
+// Whatever the policy, a latched source stays as long as the peer describes
+// the same address, through holds and session refreshes. RTP alone never
+// changes it; what comes by signalling makes these exceptions:
+//
+//   - After a description with the same address another port of the latched
+//     source's host may take its place with three packets in sequence, once,
+//     until the latched source is heard: a NAT may have moved a peer that was
+//     silent. Not with LatchExact.
+//   - A description with another address opens the choice again. What was
+//     described or latched before, on another host than the one described
+//     now, is then not believed for a private address's sake: it may be
+//     another phone of a forked call. If the earlier address is described
+//     again its source is latched again.
+//   - Once the peer has described more than one address the described one
+//     itself takes the place of any other source with its first packet.
+//
+// RTCP follows RTP: it is taken from the described RTCP address, and from any
+// port of the host whose RTP is latched, but for LatchExact.
 type LatchPolicy int
 
 const (
@@ -34,13 +53,19 @@ const (
 // exactly the one described.
 const latchProbation = 3
 
-// A latch is where media comes from and goes to. It knows no clock.
+// maxEarlier is how many earlier descriptions of the peer are remembered, the
+// last ones: more than a forked call has phones that ring.
+const maxEarlier = 16
+
+// A latch is where RTP comes from and goes to. It knows no clock.
 type latch struct {
 	policy    LatchPolicy
 	described netip.AddrPort // the peer's description; zero: nowhere
 	known     netip.AddrPort // the last description that was somewhere
-	source    netip.AddrPort // latched; zero: not yet
-	before    netip.AddrPort // the source until the last description, if that did not move the peer
+	source    netip.AddrPort // latched for known; zero: not yet
+	silent    bool           // the source was not heard since it was described again
+	moved     bool           // more than one address has been described
+	earlier   []place        // before known
 
 	// A source on probation.
 	candidate netip.AddrPort
@@ -49,17 +74,29 @@ type latch struct {
 	count     int
 }
 
-// describe takes a new description of the peer. If it is the old one again,
-// as in a session refresh or around a hold, media goes where it went until a
-// source is latched anew, and the old source needs no probation.
+// A place is an address the peer described, and the source latched for it.
+type place struct{ described, source netip.AddrPort }
+
+// describe takes a new description of the peer. One that names the address of
+// the one before, as in a session refresh or around a hold, keeps the source.
 func (l *latch) describe(to netip.AddrPort) {
-	if l.source.IsValid() {
-		l.before = l.source
+	l.described, l.count = to, 0
+	if !to.IsValid() {
+		return // for now; where the peer is stays known
 	}
-	if to.IsValid() && to != l.known {
-		l.known, l.before = to, netip.AddrPort{}
+	if to != l.known && l.known.IsValid() {
+		l.moved = true
+		if len(l.earlier) == maxEarlier {
+			l.earlier = slices.Delete(l.earlier, 0, 1)
+		}
+		l.earlier = append(l.earlier, place{l.known, l.source})
+		l.source = netip.AddrPort{}
+		if i := slices.IndexFunc(l.earlier, func(p place) bool { return p.described == to }); i >= 0 {
+			l.source = l.earlier[i].source
+			l.earlier = slices.Delete(l.earlier, i, i+1)
+		}
 	}
-	l.described, l.source, l.count = to, netip.AddrPort{}, 0
+	l.known, l.silent = to, true
 }
 
 // dest returns where to send; the zero AddrPort is nowhere.
@@ -69,8 +106,6 @@ func (l *latch) dest() netip.AddrPort {
 		return netip.AddrPort{} // the peer asks for no media (c=0.0.0.0), wherever it sends from
 	case l.source.IsValid():
 		return l.source
-	case l.before.IsValid():
-		return l.before
 	}
 	return l.described
 }
@@ -78,14 +113,13 @@ func (l *latch) dest() netip.AddrPort {
 // accept reports whether a valid packet of a negotiated payload type may come
 // from there, and latches its source when it has shown to be consistent.
 func (l *latch) accept(from netip.AddrPort, ssrc uint32, seq uint16) bool {
-	if l.source.IsValid() {
-		return from == l.source
-	}
-	if from == l.described || from == l.before {
-		l.source = from
+	switch {
+	case !from.IsValid():
+		return false
+	case from == l.source, from == l.described && (l.moved || !l.source.IsValid()):
+		l.source, l.silent = from, false
 		return true
-	}
-	if !l.may(from.Addr()) {
+	case !l.may(from):
 		return false
 	}
 	if l.count > 0 && from == l.candidate && ssrc == l.ssrc && seq == l.seq+1 {
@@ -97,23 +131,24 @@ func (l *latch) accept(from netip.AddrPort, ssrc uint32, seq uint16) bool {
 	if l.count < latchProbation {
 		return false
 	}
-	l.source = from
+	l.source, l.silent, l.count = from, false, 0
 	return true
 }
 
-// may reports whether the policy allows media from the host.
-func (l *latch) may(host netip.Addr) bool {
-	switch l.policy {
-	case LatchExact:
+// may reports whether the policy allows the source after probation.
+func (l *latch) may(from netip.AddrPort) bool {
+	host := from.Addr()
+	switch {
+	case !l.described.IsValid(), l.policy == LatchExact:
 		return false
-	case LatchAny:
+	case l.source.IsValid():
+		return l.silent && host == l.source.Addr()
+	case host == l.described.Addr(), l.policy == LatchAny:
 		return true
-	case LatchNAT:
-		if behindNAT(l.described.Addr()) {
-			return true
-		}
 	}
-	return host == l.described.Addr()
+	return l.policy == LatchNAT && behindNAT(l.described.Addr()) && !slices.ContainsFunc(l.earlier, func(p place) bool {
+		return from == p.described || from == p.source
+	})
 }
 
 // cgn is the address space that carriers share (RFC 6598).

@@ -2,7 +2,8 @@ package media
 
 // A playout puts received samples in order by their timestamp and gives them
 // out at the pace of our clock, a little later than they came. What is missing
-// is silence. Order, copies, losses, pauses of the sender and packets of any
+// is silence. It waits for a packet that comes a little too late, and makes up
+// for that when it has waited too much. Order, copies, losses, pauses of the sender and packets of any
 // length are all the same to it. It knows no clock, and its size is fixed.
 type playout struct {
 	samples []int16 // playoutSize of them, by timestamp modulo that; nil until the first
@@ -10,6 +11,7 @@ type playout struct {
 	end     uint32  // one after the latest timestamp held
 	delay   uint32  // how far ahead of next a first sample is put
 	started bool
+	anew    bool // the next packet is of another source: begin with it anew
 
 	late   int    // packets in a row that came too late
 	least  uint32 // the shortest way from next to end since window began
@@ -18,7 +20,7 @@ type playout struct {
 
 const (
 	playoutSize   = 1 << 13         // samples: a second and a little
-	maxLate       = 4               // late packets in a row until the playout waits for them
+	maxLate       = 4               // packets in a row late by more than one until the playout waits for them
 	trimWindow    = 100             // reads, 2 s, after which surplus delay is dropped
 	trimTolerance = SampleRate / 25 // surplus delay that is left alone: 40 ms
 )
@@ -29,13 +31,18 @@ func (p *playout) write(timestamp uint32, payload []byte, c *codec, outOfOrder b
 	if len(payload) == 0 || len(payload) > playoutSize/2 {
 		return false
 	}
-	if !p.started {
+	if !p.started || p.anew {
 		p.restart(timestamp)
 	}
 	ahead := int32(timestamp - p.next)
 	switch {
 	case outOfOrder && (ahead < 0 || int(ahead)+len(payload) > playoutSize):
 		return false
+	case ahead < 0 && int(-ahead) <= len(payload) && int(p.end-timestamp) <= playoutSize:
+		// Late by a packet at most: the sender's clock is slower than ours,
+		// or the network has become so. To wait for it costs as much silence
+		// as to leave it out, and the next one is in time.
+		p.next = timestamp
 	case ahead < 0 && ahead > -SampleRate/2 && p.late < maxLate:
 		p.late++
 		return false
@@ -60,7 +67,7 @@ func (p *playout) restart(timestamp uint32) {
 		p.samples = make([]int16, playoutSize)
 	}
 	clear(p.samples)
-	p.next, p.end, p.started, p.late = timestamp-p.delay, timestamp, true, 0
+	p.next, p.end, p.started, p.anew, p.late = timestamp-p.delay, timestamp, true, false, 0
 	p.window, p.least = 0, playoutSize
 }
 

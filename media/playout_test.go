@@ -26,7 +26,10 @@ func TestPlayout(t *testing.T) {
 		{"across the wrap", "w 4294967291 1x10, w 5 2x10, r 30", "0x10 1x10 2x10"},
 		{"a loss is silence", "w 100 1x10, w 120 3x10, r 40", "0x10 1x10 0x10 3x10"},
 		{"a copy changes nothing", "w 100 1x10, r 20, o 100 1x10, r 10", "0x10 1x10, late, 0x10"},
-		{"one that is late is dropped", "w 100 1x10, r 30, w 110 2x10, w 120 3x10, r 10", "0x10 1x10 0x10, late, 3x10"},
+		{"one that is late by a packet is waited for", "w 100 1x10, r 30, w 110 2x10, w 120 3x10, r 20", "0x10 1x10 0x10, 2x10 3x10"},
+		{"and by less", "w 100 1x10, r 25, w 110 2x10, w 120 3x10, r 20", "0x10 1x10 0x5, 2x10 3x10"},
+		{"but not if it came out of order", "w 100 1x10, w 120 3x10, r 30, o 110 2x10, r 10", "0x10 1x10 0x10, late, 3x10"},
+		{"one that is late by more is dropped", "w 100 1x10, r 40, w 110 2x10, w 130 3x10, r 10", "0x10 1x10 0x20, late, 3x10"},
 		{"after four in a row the playout waits", "w 100 1x10, r 80, w 110 2x10, w 120 2x10, w 130 2x10, w 140 2x10, w 150 3x10, r 20",
 			"0x10 1x10 0x60, late, late, late, late, 0x10 3x10"},
 		{"a jump ahead is a new beginning", "w 100 1x10, w 1000000 2x10, r 20", "0x10 2x10"},
@@ -104,6 +107,39 @@ func TestPlayoutOfAFastSender(t *testing.T) {
 	}
 	if silent > 0 {
 		t.Errorf("%d frames are silent, want none", silent)
+	}
+}
+
+// A sender whose clock is 300 ppm too slow: in ten minutes it falls 180 ms
+// behind. No packet is lost for that, and each wait is 20 ms long.
+func TestPlayoutOfASlowSender(t *testing.T) {
+	p := &playout{delay: 480}
+	frame, timestamp, silent, run := make([]int16, 160), uint32(0), 0, 0
+	payload := make([]byte, 160)
+	for i := range payload {
+		payload[i] = 1
+	}
+	for i := range int64(30000) {
+		for sent := int64(timestamp) / 160; sent*1000300 <= i*1000000; sent++ {
+			if !p.write(timestamp, payload, plain, false) {
+				t.Errorf("the packet after %v was late", sampleTime(int64(timestamp)))
+			}
+			timestamp += 160
+		}
+		p.read(frame)
+		for _, s := range frame {
+			if run++; s != 0 {
+				run = 0
+			} else if i > 10 {
+				silent++
+			}
+			if i > 10 && run > 160 {
+				t.Fatalf("after %d frames there was more than a frame of silence", i)
+			}
+		}
+	}
+	if silent < SampleRate/20 || silent > SampleRate/5 {
+		t.Errorf("%d samples of silence, want what the sender was behind, less the delay: 960", silent)
 	}
 }
 

@@ -125,7 +125,7 @@ func (s *session) source(p *rtp.Packet) (verdict, bool) {
 	in.receiver = newReceiver(p.SSRC, p.SequenceNumber)
 	in.heard, in.otherSeen = true, false
 	in.events = eventReceiver{}
-	in.playout.started = false
+	in.playout.anew = true // until then what it has, and silence, go on
 	return in.sequence(p.SequenceNumber), true
 }
 

@@ -47,7 +47,7 @@ func (l *sending) report(now time.Time) {
 		s.in.hasLeft = false
 		gone = s.compound(s.in.leaving, now, l.pace.at(now), false, true)
 	}
-	to := s.control.dest()
+	to := s.control.dest(&s.media)
 	members, senders, weSent := s.members()
 	var b []byte
 	if r.timer.expire(now, members, senders, weSent) && to.IsValid() {
@@ -69,7 +69,7 @@ func (l *sending) report(now time.Time) {
 func (l *sending) goodbye(now time.Time) {
 	s := l.s
 	s.mu.Lock()
-	to := s.control.dest()
+	to := s.control.dest(&s.media)
 	var b []byte
 	if (s.reports.sent || s.counts.PacketsSent > 0) && to.IsValid() {
 		_, _, weSent := s.members()
@@ -149,7 +149,7 @@ func (s *session) receiveReport(b []byte, from netip.AddrPort, now time.Time) {
 		s.counts.Malformed++
 		return
 	}
-	if !s.running || !s.control.acceptReport(from, s.media.source) {
+	if !s.running || !s.control.accept(from, &s.media) {
 		s.counts.Strangers++
 		return
 	}
@@ -173,22 +173,4 @@ func (s *session) receiveReport(b []byte, from netip.AddrPort, now time.Time) {
 		s.in.heard = false
 		s.reports.last = 0
 	}
-}
-
-// acceptReport reports whether RTCP may come from there, and latches its
-// source once. It is the described one, or on the described host, or on the
-// host the media was found to come from.
-func (l *latch) acceptReport(from, media netip.AddrPort) bool {
-	switch {
-	case l.source.IsValid():
-		return from == l.source
-	case from == l.before, from == l.described:
-	case l.policy == LatchExact:
-		return false
-	case from.Addr() == l.described.Addr(), from.Addr() == media.Addr():
-	default:
-		return false
-	}
-	l.source = from
-	return true
 }

@@ -33,6 +33,7 @@ type agreement struct {
 	number    uint8  // the peer's payload type for it
 	frame     int    // samples in a packet we send
 	events    int    // the peer's payload type for telephone-event; -1: none
+	eventSet  uint16 // the digits it takes, a bit each
 	accepts   [128]accepted
 }
 
@@ -64,7 +65,7 @@ type session struct {
 	recording bool
 	agreed    agreement
 	media     latch
-	control   latch
+	control   controlLatch
 	out       sender
 	in        inbound
 	reports   reports
@@ -79,7 +80,7 @@ func newSession(play Source, record Sink, policy LatchPolicy, delay time.Duratio
 		play: play, record: record, recording: record != nil,
 		cname: cname(), start: time.Now(),
 		done: make(chan struct{}), digits: make(chan rune, digitsPending),
-		media: latch{policy: policy}, control: latch{policy: policy}, out: newSender(),
+		media: latch{policy: policy}, out: newSender(),
 	}
 	s.in.playout.delay = uint32(sampleCount(delay))
 	return s

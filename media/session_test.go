@@ -208,3 +208,44 @@ func TestSectionEndsAndComesBack(t *testing.T) {
 		closed(t, alice, bob)
 	})
 }
+
+// A recording lasts as long as the call: the peer's source changes in a hold,
+// or before a digit, when there is nothing to begin it with.
+func TestRecordingLastsAsLongAsTheCall(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		middle func(a *Audio, offer, answer *sdp.Media, p *phone) // for a second
+	}{
+		{"a pause", func(*Audio, *sdp.Media, *sdp.Media, *phone) { pass(time.Second) }},
+		{"another source in a hold", func(a *Audio, offer, answer *sdp.Media, p *phone) {
+			agreeOn(t, a, at(offer, sdp.SendOnly), at(answer, sdp.RecvOnly))
+			p.next.SSRC = 2
+			p.speak(50)
+			agreeOn(t, a, offer, answer)
+		}},
+		{"another source and its digit", func(_ *Audio, _, _ *sdp.Media, p *phone) {
+			p.next.SSRC = 2
+			audio := p.next.Payload
+			p.next.PayloadType, p.next.Payload = 101, []byte{1, eventVolume, 0, 160}
+			p.speak(50)
+			p.next.PayloadType, p.next.Payload = 0, audio
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWire()
+				var heard Recorder
+				a, offer := offered(t, w, AudioConfig{Record: &heard})
+				p, answer := phoneAt(t, w, "192.0.2.2:4000", 1, a), section("192.0.2.2", 4000, format(0, "PCMU"), format(101, eventName))
+				agreeOn(t, a, offer, answer)
+				p.speak(100)
+				tt.middle(a, offer, answer, p)
+				p.speak(100)
+				closed(t, a)
+				if got := heard.Clip().Duration(); got < 4960*time.Millisecond || got > 5040*time.Millisecond {
+					t.Errorf("%v of a call of 5s are recorded", got)
+				}
+			})
+		})
+	}
+}

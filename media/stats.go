@@ -13,7 +13,7 @@ type Stats struct {
 	BytesReceived   uint64 // of payload
 
 	Lost   int64         // packets that did not come; less than 0 if more copies came (RFC 3550 section 6.4.1)
-	Late   uint64        // packets that came after their time to be played
+	Late   uint64        // packets that came too late to be played
 	Jitter time.Duration // of arrival (RFC 3550 section 6.4.1)
 
 	PeerLost   int64         // Lost as the peer last reported it

@@ -157,7 +157,8 @@ func (e *Engine) Offer(media []*Media) (body string, err error) {
 // ReceiveOffer takes an offer of the peer's and returns its sections, to be
 // answered one by one with [Engine.Answer]. Those with port 0 are not for
 // use. There may be fewer than were agreed: some peers leave out what they
-// end at the end of the list.
+// end at the end of the list. The sections left out are ended when the offer
+// is answered, all of them if it has none at all.
 //
 // The error is ErrOfferSent, ErrOfferReceived or a [*SyntaxError].
 func (e *Engine) ReceiveOffer(body string) ([]*Media, error) {

@@ -156,6 +156,20 @@ func TestReofferWithFewerLines(t *testing.T) {
 	}
 }
 
+// An offer of no section at all ends them all, though RFC 3264 section 8 wants
+// every line kept; the dialog goes on, and may have them back.
+func TestReofferWithNothing(t *testing.T) {
+	_, b := call(t)
+	offered, err := b.ReceiveOffer("v=0")
+	if err != nil || len(offered) != 0 {
+		t.Fatalf("ReceiveOffer(v=0) = %v, %v, want no sections", offered, err)
+	}
+	_, agreed, err := b.Answer(nil)
+	if err != nil || len(agreed) != 1 || agreed[0].Active() || !agreed[0].Changed {
+		t.Errorf("Answer() = %+v, %v, want the section ended", agreed, err)
+	}
+}
+
 // The version grows by one when the text changed and not when it did not, so
 // that a session refresh changes nothing on the other side.
 func TestVersionTellsOfChange(t *testing.T) {
