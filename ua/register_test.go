@@ -57,6 +57,9 @@ func TestRegisterThreeHours(t *testing.T) {
 			})
 		}
 		asked := d.asked()
+		if last := len(asked) - 1; asked[last].status != sip.StatusOK {
+			asked = asked[:last] // a refresh that is under way in this moment
+		}
 		refreshes := 0
 		for i, r := range asked {
 			if i > 0 && (r.callID != asked[0].callID || r.seq != asked[i-1].seq+1) {
