@@ -114,8 +114,9 @@ func (c *Call) Remote() sip.Address { return c.s.Remote() }
 
 // Hangup ends the call. It returns when the streams are closed and the peer has
 // confirmed; an error says that the peer may not have heard of it. When ctx
-// ends it returns at once, and the rest is done in the background. For a call
-// that is over it only waits for the streams.
+// ends it returns at once, and the rest is done in the background. Later calls
+// wait for the same. For a call that the peer has ended it only waits for the
+// streams.
 func (c *Call) Hangup(ctx context.Context) error {
 	err := c.s.Bye(ctx)
 	select {

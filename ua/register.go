@@ -48,8 +48,8 @@ type Registration struct {
 
 	mu       sync.Mutex
 	timer    *time.Timer
-	failures int // in a row
-	closed   bool
+	failures int           // in a row
+	closed   chan struct{} // nil until close begins, closed when it is done
 }
 
 const (
@@ -106,7 +106,7 @@ func (a *Agent) Register(ctx context.Context, opts *RegisterOptions) (*Registrat
 }
 
 // Close removes the binding at the registrar. It waits for the answer, but no
-// longer than 2 seconds.
+// longer than 2 seconds. Later calls wait for the first.
 func (r *Registration) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
@@ -115,11 +115,17 @@ func (r *Registration) Close() error {
 
 func (r *Registration) close(ctx context.Context) error {
 	r.mu.Lock()
-	if r.closed {
+	if closed := r.closed; closed != nil {
 		r.mu.Unlock()
-		return nil
+		select {
+		case <-closed:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	r.closed = true
+	r.closed = make(chan struct{})
+	defer close(r.closed)
 	if r.timer != nil {
 		r.timer.Stop()
 	}
@@ -257,7 +263,7 @@ func retryIn(failures int) time.Duration {
 func (r *Registration) schedule(in time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.closed != nil {
 		return
 	}
 	// The timer's goroutine ends with the transaction.
