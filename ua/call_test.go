@@ -131,6 +131,46 @@ func TestACKBeforeUpdate(t *testing.T) {
 	})
 }
 
+// The first Update is that of early media, and fails. The stream is told again
+// with the answer, and the call ends if it fails again.
+func TestEarlyUpdateFails(t *testing.T) {
+	for _, failures := range []int{1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(nil)
+			answer := describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0")
+			hungUp := false
+			newPeer(t, n, "192.0.2.2", func(tx *transaction.Server, req *sip.Request) {
+				switch req.Method() {
+				case sip.INVITE:
+					tx.Reply(sip.StatusSessionProgress, contactAt("192.0.2.2"), answer)
+					time.Sleep(time.Second)
+					tx.Reply(sip.StatusOK, contactAt("192.0.2.2"), answer)
+				case sip.BYE:
+					hungUp = true
+					tx.Reply(sip.StatusOK)
+				}
+			})
+			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+			broken := errors.New("speaker is broken")
+			stream := newStream(t)
+			updates := 0
+			stream.onUpdate = func(context.Context) error {
+				if updates++; updates <= failures {
+					return broken
+				}
+				return nil
+			}
+			_, err := alice.Invite(t.Context(), bobURI, streams(stream))
+			synctest.Wait()
+			ends := failures == 2
+			if errors.Is(err, broken) != ends || hungUp != ends {
+				t.Errorf("after %d failures Invite() = %v, and a BYE came: %v", failures, err, hungUp)
+			}
+			stream.check(t, "caller", "sendrecv 192.0.2.2:5000, sendrecv 192.0.2.2:5000", ends)
+		})
+	}
+}
+
 // An INVITE that ends with an error closes its streams, wherever the error is.
 func TestInviteFails(t *testing.T) {
 	broken := errors.New("microphone is broken")

@@ -25,8 +25,14 @@ type media struct {
 
 	engine  *sdp.Engine
 	streams []Stream      // by section; nil for one that was refused
-	told    []sdp.Pair    // by section, what the stream was told last
+	told    []telling     // by section
 	wish    sdp.Direction // by Hold and Resume
+}
+
+// telling is what a stream was told last.
+type telling struct {
+	pair sdp.Pair
+	sure bool // it has taken it, and nothing has come in between
 }
 
 func newMedia(streams []Stream) *media {
@@ -260,22 +266,24 @@ func (m *media) answer(ctx context.Context, body string) (string, error) {
 func (m *media) update(ctx context.Context, pairs []sdp.Pair) error {
 	var failed error
 	for len(m.told) < len(m.streams) {
-		m.told = append(m.told, sdp.Pair{})
+		m.told = append(m.told, telling{})
 	}
 	for i, p := range pairs {
 		if i >= len(m.streams) || m.streams[i] == nil {
 			continue
 		}
-		last := m.told[i]
-		if last.Local == nil && !p.Active() {
+		last := &m.told[i]
+		if last.pair.Local == nil && !p.Active() {
 			continue // never was in use
 		}
 		p.Changed = false
-		if reflect.DeepEqual(p, last) { // a refresh, or early media said it before
+		if last.sure && reflect.DeepEqual(p, last.pair) { // a refresh, or early media said it before
 			continue
 		}
-		m.told[i] = p
-		if err := m.streams[i].Update(ctx, p.Local, p.Remote); err != nil && failed == nil {
+		*last = telling{pair: p}
+		err := m.streams[i].Update(ctx, p.Local, p.Remote)
+		last.sure = err == nil
+		if failed == nil {
 			failed = err
 		}
 	}

@@ -29,7 +29,9 @@ type Stream interface {
 	// Update says what both sides have agreed on: first when the call is
 	// answered, or early media comes, then whenever that changes. A Port of 0
 	// says that the section is not in use any more; a later Update may bring
-	// it back. The error of the first Update ends the call.
+	// it back. The error of the first Update ends the call; after one for early
+	// media, which may be that of a phone that does not answer, the stream is
+	// told again when the call is answered, and then that is the first.
 	Update(ctx context.Context, local, remote *sdp.Media) error
 
 	// Close ends the stream. It is called when its call is over, or did not
