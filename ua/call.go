@@ -232,7 +232,7 @@ func (c *Call) reinvite(ctx context.Context) error {
 		return err
 	}
 	answer, _ := description(resp)
-	return c.m.answered(answer, func() error { return c.s.Ack(context.WithoutCancel(ctx)) })
+	return c.m.answered(c.s.ID().RemoteTag, answer, func() error { return c.s.Ack(context.WithoutCancel(ctx)) })
 }
 
 // reinvited answers a change of the call by the peer.
@@ -256,7 +256,7 @@ func (c *Call) reinvited(ctx context.Context, in *dialog.Invitation) error {
 		c.m.rollback()
 	default:
 		answer, _ := description(ack)
-		err = c.m.answered(answer, func() error { return nil })
+		err = c.m.answered(c.s.ID().RemoteTag, answer, func() error { return nil })
 	}
 	return err
 }

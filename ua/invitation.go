@@ -201,7 +201,7 @@ func (in *Invitation) answer(ctx context.Context, c *Call) error {
 	}
 	if !offered {
 		answer, _ := description(ack)
-		err = c.m.answered(answer, func() error { return nil })
+		err = c.m.answered(c.s.ID().RemoteTag, answer, func() error { return nil })
 	}
 	if err != nil {
 		leave(c.s)

@@ -162,7 +162,7 @@ func (o *outgoing) provisional(ctx context.Context, resp *sip.Response) {
 			o.early = map[string]string{}
 		}
 		o.early[tag] = body
-		if err := o.call.m.preview(ctx, body); err != nil {
+		if err := o.call.m.preview(ctx, tag, body); err != nil {
 			o.call.a.log.Debug("early media not understood", "error", err, "call-id", resp.CallID())
 		}
 	}
@@ -187,7 +187,7 @@ func (o *outgoing) answered(resp *sip.Response) error {
 			acknowledge()
 			return ErrNoStream
 		}
-		return c.m.answered(body, func() error { return acknowledge() })
+		return c.m.answered(resp.To().Tag(), body, func() error { return acknowledge() })
 	case ok:
 		// An offer that nothing of ours fits is answered with refusals.
 		answer, err := c.m.refuse(body)

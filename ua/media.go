@@ -26,6 +26,8 @@ type media struct {
 	engine  *sdp.Engine
 	streams []Stream      // by section; nil for one that was refused
 	told    []telling     // by section
+	early   string        // To tag of the last early media
+	forked  bool          // it came from more than one branch
 	wish    sdp.Direction // by Hold and Resume
 }
 
@@ -128,8 +130,8 @@ func (m *media) offer(ctx context.Context) (string, error) {
 
 // answered takes the peer's answer to our offer. acknowledge is called in any
 // case, before the streams are told, so that a slow one does not keep the peer
-// waiting.
-func (m *media) answered(body string, acknowledge func() error) error {
+// waiting. tag is that of the peer.
+func (m *media) answered(tag, body string, acknowledge func() error) error {
 	ctx, done, err := m.take(m.ctx)
 	if err != nil {
 		acknowledge()
@@ -145,6 +147,8 @@ func (m *media) answered(body string, acknowledge func() error) error {
 		err = ackErr
 	}
 	if err == nil {
+		m.heard(tag)
+		m.forked = false // from here on there is but one
 		err = m.update(ctx, pairs)
 	}
 	if err == nil && first && !anyActive(pairs) {
@@ -162,9 +166,21 @@ func anyActive(pairs []sdp.Pair) bool {
 	return false
 }
 
+// heard says which branch of a fork the next description is of. If there is more
+// than one, what another sends may have led the streams elsewhere, so that they
+// are to be told though the description is the last one to the letter. It is
+// called with the turn.
+func (m *media) heard(tag string) {
+	m.forked = m.forked || m.early != "" && m.early != tag
+	m.early = tag
+	for i := range m.told {
+		m.told[i].sure = m.told[i].sure && !m.forked
+	}
+}
+
 // preview plays the answer of a provisional response: early media. The one in
-// the final response counts (RFC 6337 section 3.1.1).
-func (m *media) preview(ctx context.Context, body string) error {
+// the final response counts (RFC 6337 section 3.1.1). tag is that of its To.
+func (m *media) preview(ctx context.Context, tag, body string) error {
 	ctx, done, err := m.take(ctx)
 	if err != nil {
 		return err
@@ -174,6 +190,7 @@ func (m *media) preview(ctx context.Context, body string) error {
 	if err != nil {
 		return err
 	}
+	m.heard(tag)
 	return m.update(ctx, pairs)
 }
 
