@@ -240,8 +240,9 @@ func (c *Call) reinvited(ctx context.Context, in *dialog.Invitation) error {
 	offer, offered := description(in.Request())
 	var body string
 	var err error
+	undo := c.m.rollback
 	if offered {
-		body, err = c.m.answer(ctx, offer)
+		body, undo, err = c.m.answer(ctx, offer)
 	} else {
 		body, err = c.m.offer(ctx)
 	}
@@ -251,10 +252,9 @@ func (c *Call) reinvited(ctx context.Context, in *dialog.Invitation) error {
 	}
 	ack, err := in.Accept(c.a.allow(true), sip.Body{Type: sdpType, Content: body})
 	switch {
-	case offered:
-	case err != nil:
-		c.m.rollback()
-	default:
+	case err != nil: // cancelled, say
+		undo()
+	case !offered:
 		answer, _ := description(ack)
 		err = c.m.answered(c.s.ID().RemoteTag, answer, func() error { return nil })
 	}

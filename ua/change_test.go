@@ -180,6 +180,39 @@ func TestReinvite(t *testing.T) {
 	}
 }
 
+// A re-INVITE is cancelled while the stream takes its time over it. Whether the
+// stream heeds its context or not, everything is as it was (RFC 3261 section
+// 14.1).
+func TestReinviteCancelled(t *testing.T) {
+	for _, deaf := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOfferer(t, nil)
+			o.stream.onUpdate = func(ctx context.Context) error {
+				o.stream.onUpdate = nil
+				if deaf {
+					time.Sleep(2 * time.Second)
+					return nil
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			resp, err := o.s.Invite(ctx, describe("192.0.2.1", 2, "audio 7000 RTP/AVP 0|a=sendonly"))
+			if !errors.Is(err, context.DeadlineExceeded) || resp == nil || resp.Status() != sip.StatusRequestTerminated {
+				t.Errorf("the re-INVITE got %v, %v, want 487", resp, err)
+			}
+			synctest.Wait()
+			o.stream.check(t, "callee", "recvonly 192.0.2.1:7000, sendrecv 192.0.2.1:5000", false)
+			// The section is not held either: a refresh says nothing new.
+			if resp := o.offer(t, describe("192.0.2.1", 1, "audio 5000 RTP/AVP 0")); !contains(resp.Body(), "a=sendrecv") {
+				t.Errorf("the refresh got %q, want sendrecv", resp.Body())
+			}
+			o.stream.check(t, "callee", "", false)
+		})
+	}
+}
+
 // A re-INVITE without an offer: the stream offers, and the ACK answers.
 func TestReinviteWithoutOffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -167,7 +167,7 @@ func (in *Invitation) answer(ctx context.Context, c *Call) error {
 	switch {
 	case err != nil:
 	case offered:
-		body, err = c.m.answer(ctx, offer)
+		body, _, err = c.m.answer(ctx, offer)
 	case len(c.m.all) == 0:
 		err = ErrNoStream
 	default:

@@ -211,15 +211,16 @@ func (m *media) refuse(body string) (string, error) {
 
 // answer answers the peer's offer. Each section goes to the stream that has it,
 // or in the first offer to the first stream without a section that takes it.
-func (m *media) answer(ctx context.Context, body string) (string, error) {
+// undo is for an answer that does not reach the peer.
+func (m *media) answer(ctx context.Context, body string) (answer string, undo func(), err error) {
 	ctx, done, err := m.take(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer done()
 	offered, err := m.engine.ReceiveOffer(body)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer func() { m.engine.Rollback() }() // no effect on what is answered
 	agreed := m.engine.Agreed()
@@ -243,7 +244,7 @@ func (m *media) answer(ctx context.Context, body string) (string, error) {
 		for j, s := range candidates {
 			section, err := s.Answer(ctx, remote)
 			if err != nil {
-				return "", err
+				return "", nil, err
 			}
 			if section == nil {
 				continue
@@ -259,24 +260,43 @@ func (m *media) answer(ctx context.Context, body string) (string, error) {
 	}
 	// A call that has nothing, or is to have nothing, can go on like that.
 	if !taken && (agreed == nil || inUse && anyActive(agreed)) {
-		return "", ErrNoStream
+		return "", nil, ErrNoStream
 	}
-	before := m.engine.Clone()
+	before, was := m.engine.Clone(), m.streams
 	answer, pairs, err := m.engine.Answer(sections)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	was := m.streams
 	m.streams = streams
-	if err := m.update(ctx, pairs); err != nil {
-		// A change that cannot be made leaves everything as it was.
-		if ctx.Err() == nil {
-			m.update(ctx, agreed)
+	made := false
+	defer func() {
+		if !made {
+			m.restore(before, was)
 		}
-		m.engine, m.streams = before, was
-		return "", err
+	}()
+	if err := m.update(ctx, pairs); err != nil {
+		return "", nil, err
 	}
-	return answer, nil
+	made = true
+	return answer, func() {
+		if _, done, err := m.take(m.ctx); err == nil {
+			defer done()
+			m.restore(before, was)
+		}
+	}, nil
+}
+
+// restore takes back an answer that the peer has not got: a change that is not
+// made leaves everything as it was (RFC 3261 section 14.1). It is called with
+// the turn.
+func (m *media) restore(before *sdp.Engine, was []Stream) {
+	before.Rollback()
+	before.Hold(m.wish)
+	m.engine = before
+	if m.ctx.Err() == nil {
+		m.update(m.ctx, before.Agreed()) // whatever has become of the context of the change
+	}
+	m.streams = was
 }
 
 // update tells the streams what is agreed, as far as it is news to them.
