@@ -139,7 +139,9 @@ func leave(s *dialog.Session) {
 
 // Hold asks the peer to wait: what we send is a hold tone at most, and what the
 // peer sends is not wanted (RFC 3264 section 8.4). It concerns the streams that
-// are RTP. A refusal is a *StatusError and leaves the call as it was.
+// are RTP. A refusal is a *StatusError and leaves the call as it was. An error of
+// a stream that comes when the peer has agreed does not: the call is on hold then,
+// and the error says so.
 func (c *Call) Hold(ctx context.Context) error {
 	return c.change(ctx, "hold", sdp.SendOnly)
 }
@@ -191,7 +193,8 @@ func (c *Call) changeTo(ctx context.Context, to sdp.Direction) error {
 			err = context.Cause(ctx)
 		}
 	}
-	if err != nil {
+	// What the peer has agreed to stands, whatever our streams make of it.
+	if agreed := (*agreedError)(nil); err != nil && !errors.As(err, &agreed) {
 		c.m.hold(c.m.ctx, before)
 	}
 	return err

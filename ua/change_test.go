@@ -180,6 +180,37 @@ func TestReinvite(t *testing.T) {
 	}
 }
 
+// The peer agrees to a Hold, and our own stream fails at it. The call is on hold
+// at both sides, and stays so in the next offer.
+func TestHoldUpdateFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		broken := errors.New("speaker is broken")
+		p.ours.onUpdate = func(context.Context) error { p.ours.onUpdate = nil; return broken }
+		err := p.a.Hold(t.Context())
+		if !errors.Is(err, broken) || !contains(err.Error(), "agreed") {
+			t.Errorf("Hold() = %v, want the stream's error, and that it was agreed", err)
+		}
+		synctest.Wait()
+		p.ours.check(t, "Alice", "sendonly 192.0.2.2:4000", false)
+		p.theirs.check(t, "Bob", "recvonly 192.0.2.1:4000", false)
+		// Bob holds and resumes: Alice's hold is still there.
+		if err := p.b.Hold(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := p.b.Resume(t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		p.ours.check(t, "Alice", "inactive 192.0.2.2:4000, sendonly 192.0.2.2:4000", false)
+		if err := p.a.Resume(t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		p.ours.check(t, "Alice", "sendrecv 192.0.2.2:4000", false)
+	})
+}
+
 // A re-INVITE is cancelled while the stream takes its time over it. Whether the
 // stream heeds its context or not, everything is as it was (RFC 3261 section
 // 14.1).

@@ -149,13 +149,22 @@ func (m *media) answered(tag, body string, acknowledge func() error) error {
 	if err == nil {
 		m.heard(tag)
 		m.forked = false // from here on there is but one
-		err = m.update(ctx, pairs)
+		if err = m.update(ctx, pairs); err != nil && !first {
+			err = &agreedError{err}
+		}
 	}
 	if err == nil && first && !anyActive(pairs) {
 		err = ErrNoStream
 	}
 	return err
 }
+
+// agreedError is what went wrong at our side with a session that both sides have
+// agreed on.
+type agreedError struct{ err error }
+
+func (e *agreedError) Error() string { return "agreed with the peer, but: " + e.err.Error() }
+func (e *agreedError) Unwrap() error { return e.err }
 
 func anyActive(pairs []sdp.Pair) bool {
 	for _, p := range pairs {
