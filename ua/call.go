@@ -28,7 +28,9 @@ type Call struct {
 }
 
 func (a *Agent) newCall(s *dialog.Session, streams []Stream) *Call {
-	return &Call{a: a, s: s, m: newMedia(streams), changing: make(chan struct{}, 1), done: make(chan struct{})}
+	c := &Call{a: a, s: s, changing: make(chan struct{}, 1), done: make(chan struct{})}
+	c.m = newMedia(streams, func() bool { return c.s != nil && c.s.Err() != nil })
+	return c
 }
 
 // add makes a call known and watches for its end.

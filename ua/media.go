@@ -17,7 +17,8 @@ import (
 // all below turn is theirs meanwhile; when the call is over, close takes the
 // turn for good.
 type media struct {
-	all []Stream // every stream that was given, those without a section too
+	all  []Stream    // every stream that was given, those without a section too
+	over func() bool // reports whether the call is over, which is a moment before ctx ends
 
 	ctx  context.Context // that of streams; ends with the call
 	end  context.CancelFunc
@@ -37,8 +38,8 @@ type telling struct {
 	sure bool // it has taken it, and nothing has come in between
 }
 
-func newMedia(streams []Stream) *media {
-	m := &media{all: append([]Stream(nil), streams...), turn: make(chan struct{}, 1), engine: sdp.NewEngine(nil)}
+func newMedia(streams []Stream, over func() bool) *media {
+	m := &media{over: over, all: append([]Stream(nil), streams...), turn: make(chan struct{}, 1), engine: sdp.NewEngine(nil)}
 	m.ctx, m.end = context.WithCancel(context.Background())
 	return m
 }
@@ -302,7 +303,7 @@ func (m *media) restore(before *sdp.Engine, was []Stream) {
 	before.Rollback()
 	before.Hold(m.wish)
 	m.engine = before
-	if m.ctx.Err() == nil {
+	if m.ctx.Err() == nil && !m.over() {
 		m.update(m.ctx, before.Agreed()) // whatever has become of the context of the change
 	}
 	m.streams = was
