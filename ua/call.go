@@ -144,6 +144,10 @@ func leave(s *dialog.Session) {
 // are RTP. A refusal is a *StatusError and leaves the call as it was. An error of
 // a stream that comes when the peer has agreed does not: the call is on hold then,
 // and the error says so.
+//
+// When ctx ends before the peer has answered, Hold returns with its error, and the
+// INVITE is cancelled in the background. Should the peer agree all the same, the
+// call is on hold; Resume takes that back, too.
 func (c *Call) Hold(ctx context.Context) error {
 	return c.change(ctx, "hold", sdp.SendOnly)
 }
@@ -158,23 +162,43 @@ func (c *Call) Resume(ctx context.Context) error {
 const glareTime = 40 * time.Second
 
 func (c *Call) change(ctx context.Context, what string, to sdp.Direction) error {
-	var err error
-	select {
-	case c.changing <- struct{}{}: // one at a time
-		err = c.changeTo(ctx, to)
-		<-c.changing
-	case <-c.m.ctx.Done():
-		err = dialog.ErrEnded
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
+	err := c.changeAlone(ctx, to)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", what, name(c.s.Remote().URI), err)
 	}
 	return nil
 }
 
-func (c *Call) changeTo(ctx context.Context, to sdp.Direction) error {
+// changeAlone waits for the change before to be over, and makes this one.
+func (c *Call) changeAlone(ctx context.Context, to sdp.Direction) error {
+	select {
+	case c.changing <- struct{}{}:
+	case <-c.m.ctx.Done():
+		return dialog.ErrEnded
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	t, err := c.a.begin(func() error { // ends with the transaction of the INVITE, or of its CANCEL
+		defer func() { <-c.changing }()
+		return c.changeTo(ctx, to)
+	})
+	if err != nil {
+		<-c.changing
+		return err
+	}
+	select {
+	case <-t.done:
+		return t.result()
+	case <-c.m.ctx.Done():
+		t.leave()
+		return dialog.ErrEnded
+	case <-ctx.Done():
+		t.leave()
+		return context.Cause(ctx)
+	}
+}
+
+func (c *Call) changeTo(ctx context.Context, to sdp.Direction) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.m.ctx, func() { cancel(dialog.ErrEnded) })()
@@ -182,6 +206,12 @@ func (c *Call) changeTo(ctx context.Context, to sdp.Direction) error {
 	if err != nil {
 		return err
 	}
+	made := false
+	defer func() {
+		if !made { // be it by a panic in a stream
+			c.m.hold(c.m.ctx, before)
+		}
+	}()
 	err = c.reinvite(ctx)
 	for end := time.Now().Add(glareTime); time.Now().Before(end); {
 		wait, again := c.retryIn(err)
@@ -196,9 +226,8 @@ func (c *Call) changeTo(ctx context.Context, to sdp.Direction) error {
 		}
 	}
 	// What the peer has agreed to stands, whatever our streams make of it.
-	if agreed := (*agreedError)(nil); err != nil && !errors.As(err, &agreed) {
-		c.m.hold(c.m.ctx, before)
-	}
+	var agreed *agreedError
+	made = err == nil || errors.As(err, &agreed)
 	return err
 }
 

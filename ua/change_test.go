@@ -11,6 +11,7 @@ import (
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
 )
 
@@ -468,4 +469,55 @@ func TestSeveralStreams(t *testing.T) {
 			theirs[i].check(t, "Bob", "", true)
 		}
 	})
+}
+
+// The peer never answers a Hold, with or without a provisional response. It
+// returns when its context ends, or when the call does.
+func TestHoldHeedsContext(t *testing.T) {
+	for _, rings := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
+			newPeer(t, n, "192.0.2.2", func(tx *transaction.Server, req *sip.Request) {
+				switch {
+				case req.Method() == sip.BYE:
+					tx.Reply(sip.StatusOK)
+				case req.Method() == sip.ACK:
+				case req.To().Tag() == "":
+					tx.Reply(sip.StatusOK, contactAt("192.0.2.2"), describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+				default:
+					if rings {
+						tx.Reply(sip.StatusRinging, contactAt("192.0.2.2"))
+					}
+					<-t.Context().Done()
+				}
+			})
+			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+			stream := newStream(t)
+			call, err := alice.Invite(t.Context(), bobURI, streams(stream))
+			if err != nil {
+				t.Fatal(err)
+			}
+			stream.told()
+			for range 2 { // the second waits for the first
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				start := time.Now()
+				if err := call.Hold(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("Hold() = %v, want the error of its context", err)
+				}
+				if took := time.Since(start); took != time.Second {
+					t.Errorf("Hold took %v, want 1s", took)
+				}
+			}
+			time.AfterFunc(time.Second, func() { call.Hangup(context.Background()) })
+			start := time.Now()
+			if err := call.Hold(t.Context()); err == nil {
+				t.Error("Hold() of a call that ended worked")
+			}
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("Hold took %v, want 1s", took)
+			}
+			stream.check(t, "Alice", "", true)
+		})
+	}
 }
