@@ -29,7 +29,7 @@ type Call struct {
 
 func (a *Agent) newCall(s *dialog.Session, streams []Stream) *Call {
 	c := &Call{a: a, s: s, changing: make(chan struct{}, 1), done: make(chan struct{})}
-	c.m = newMedia(streams, func() bool { return c.s != nil && c.s.Err() != nil })
+	c.m = newMedia(streams, func() bool { return c.s != nil && c.s.Err() != nil }, a.panicked)
 	return c
 }
 

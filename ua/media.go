@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"reflect"
+	"runtime/debug"
 	"strings"
 
 	"github.com/goparley/parley/dialog"
@@ -19,6 +20,8 @@ import (
 type media struct {
 	all  []Stream    // every stream that was given, those without a section too
 	over func() bool // reports whether the call is over, which is a moment before ctx ends
+
+	panicked func(p any, stack []byte) // logs what a Close does that nobody waits for
 
 	ctx  context.Context // that of streams; ends with the call
 	end  context.CancelFunc
@@ -38,8 +41,8 @@ type telling struct {
 	sure bool // it has taken it, and nothing has come in between
 }
 
-func newMedia(streams []Stream, over func() bool) *media {
-	m := &media{over: over, all: append([]Stream(nil), streams...), turn: make(chan struct{}, 1), engine: sdp.NewEngine(nil)}
+func newMedia(streams []Stream, over func() bool, panicked func(any, []byte)) *media {
+	m := &media{over: over, panicked: panicked, all: append([]Stream(nil), streams...), turn: make(chan struct{}, 1), engine: sdp.NewEngine(nil)}
 	m.ctx, m.end = context.WithCancel(context.Background())
 	return m
 }
@@ -79,8 +82,18 @@ func (m *media) close() {
 	m.end()
 	m.turn <- struct{}{} // never given back
 	for _, s := range m.all {
-		s.Close()
+		m.closeOne(s)
 	}
+}
+
+// closeOne closes a stream. If that panics it is the only one.
+func (m *media) closeOne(s Stream) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.panicked(p, debug.Stack())
+		}
+	}()
+	s.Close()
 }
 
 // reachedAt says at which host of ours the peer reaches us. It comes before the

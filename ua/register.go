@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	mathrand "math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ type RegisterOptions struct {
 	// refreshes, in whole seconds; 0 means one hour. The registrar decides.
 	Expires time.Duration
 	// OnError is told of a refresh that failed. It is tried again, after a
-	// time that grows to half an hour. nil: the agent's Logger is told.
+	// time that grows to half an hour. A panic is logged. nil: the agent's Logger is told.
 	OnError func(error)
 }
 
@@ -288,11 +289,21 @@ func (r *Registration) refresh() {
 	r.mu.Unlock()
 	err = fmt.Errorf("register %s: %w", r.a.aor, err)
 	if r.onError != nil {
-		r.onError(err)
+		r.tell(err)
 	} else {
 		r.a.log.Warn("registration not refreshed", "error", err, "again", again)
 	}
 	r.schedule(again)
+}
+
+// tell calls OnError. A panic there is logged.
+func (r *Registration) tell(err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.a.panicked(p, debug.Stack())
+		}
+	}()
+	r.onError(err)
 }
 
 // name is the user or the whole of a URI, for messages.

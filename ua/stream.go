@@ -16,6 +16,10 @@ import (
 // call and nothing else. Its ctx ends when the call does, and it should return
 // then. A stream that wants to end the call does so from another goroutine:
 // Hangup waits until the streams are closed.
+//
+// A panic in a method goes to whoever set it off, Invite, Answer, Hold or Resume;
+// in a change by the peer, in Close, or when nobody waits any more, it is logged.
+// A call that is being set up ends by it, and all its streams are closed.
 type Stream interface {
 	// Offer returns what to offer. In a later offer, for a hold say, it
 	// describes the stream as it is then; nil ends the section.
