@@ -232,6 +232,9 @@ func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
 	}
 	s.mu.Unlock()
 	close(await.over)
+	if errors.Is(err, ErrNoACK) {
+		s.hangUp(ErrNoACK)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("answer %s: %w", in.req.From().URI, err)
 	}
@@ -274,7 +277,6 @@ func (in *Invitation) sendUntilACK(resp *sip.Response, await *awaited) (*sip.Req
 			if came {
 				continue
 			}
-			s.hangUp(ErrNoACK)
 			return nil, ErrNoACK
 		case <-s.l.ctx.Done():
 			s.terminate(transport.ErrClosed)

@@ -30,6 +30,7 @@ func (l *Layer) Invite(ctx context.Context, req *sip.Request, provisional func(*
 	if err != nil {
 		return nil, nil, wrap("invite", req, err)
 	}
+	defer l.tl.Busy()() // until the BYE of an answer that is not wanted is begun
 	var final *sip.Response
 	sent, err := l.roundTrip(ctx, req, func(*sip.Request) uint32 { return 0 }, func(resp *sip.Response) {
 		switch {

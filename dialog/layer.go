@@ -119,6 +119,16 @@ func (l *Layer) Close() error {
 	return err
 }
 
+// Shutdown takes no new calls, which get 503 with Retry-After, waits until the
+// requests that are under way are answered, a call that was given up is over and
+// the answers that nobody wants are ended, and closes the Layer. Calls that are
+// up are cut off then: who wants their peers to be told says Bye before. When
+// ctx ends first the rest is cut off, and the error wraps that of ctx.
+func (l *Layer) Shutdown(ctx context.Context) error {
+	err := l.tl.Shutdown(ctx)
+	return errors.Join(err, l.Close())
+}
+
 var errInUse = errors.New("dialog: tags are in use by another call")
 
 // Do sends a request outside of a dialog and returns its final response. A
@@ -141,6 +151,7 @@ const maxTries = 6
 func (l *Layer) roundTrip(ctx context.Context, req *sip.Request, seq func(*sip.Request) uint32,
 	each func(*sip.Response)) (*sip.Request, error) {
 
+	defer l.tl.Busy()() // until the last retry is answered
 	if l.cfg.Auth != nil {
 		req = l.cfg.Auth.Prepare(req)
 	}
@@ -269,15 +280,20 @@ func (l *Layer) remove(s *Session) {
 	}
 }
 
-// background runs f in a goroutine that Close waits for. After Close there is
-// nothing that it could send, and it is not run.
+// background runs f in a goroutine that Shutdown and Close wait for. After Close
+// there is nothing that it could send, and it is not run.
 func (l *Layer) background(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.closed {
-		l.tasks.Go(f)
+	if l.closed {
+		return false
 	}
-	return !l.closed
+	done := l.tl.Busy()
+	l.tasks.Go(func() {
+		defer done()
+		f()
+	})
+	return true
 }
 
 func wrap(what string, req *sip.Request, err error) error {

@@ -31,6 +31,7 @@ func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response,
 	req := s.next(sip.INVITE, edits...)
 	s.mu.Unlock()
 
+	defer s.l.tl.Busy()() // until it is known what to do with the answer
 	var last *sip.Response
 	req, err := s.l.roundTrip(s.towards(ctx), req, s.nextSeq, func(resp *sip.Response) { last = resp })
 	accepted := err == nil && last.Status().Success()

@@ -44,6 +44,13 @@ type Session struct {
 	inviting bool        // an INVITE of ours is not answered yet
 	pending  *Invitation // an INVITE of the peer is not answered yet
 	await    *awaited    // a 2xx of ours has no ACK yet
+	bye      *goodbye    // of ours; nil: there is none
+}
+
+// goodbye is a BYE of ours.
+type goodbye struct {
+	answered chan struct{} // closed when it is, or will not be
+	err      error         // set before that
 }
 
 func newSession(l *Layer, d state) *Session {
@@ -70,13 +77,15 @@ func (s *Session) Err() error {
 // stop makes the call over, for the first reason that there is, and reports
 // whether it was this one. Then tell is to be called. Requests of the peer
 // still find the call.
-func (s *Session) stop(err error) bool {
+func (s *Session) stop(err error) bool { return s.stopWith(err, nil) }
+
+func (s *Session) stopWith(err error, bye *goodbye) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
 		return false
 	}
-	s.over, s.err = true, err
+	s.over, s.err, s.bye = true, err, bye
 	close(s.done)
 	return true
 }
@@ -102,18 +111,21 @@ func (s *Session) terminate(err error) {
 	}
 }
 
-// hangUp makes the call over and has the BYE sent. The result comes when that
-// is answered; there is none if the call was over before.
-func (s *Session) hangUp(err error, edits ...sip.Edit) (<-chan error, bool) {
-	if !s.stop(err) {
-		return nil, false
+// hangUp makes the call over, if it is not yet, and has the BYE sent.
+func (s *Session) hangUp(err error, edits ...sip.Edit) {
+	bye := &goodbye{answered: make(chan struct{})}
+	if !s.stopWith(err, bye) {
+		return
 	}
-	result := make(chan error, 1)
-	if !s.l.background(func() { result <- s.sendBye(edits) }) { // ends with the wait for an ACK and the transaction
-		result <- transport.ErrClosed
+	begun := s.l.background(func() { // ends with the wait for an ACK and the transaction
+		bye.err = s.sendBye(edits)
+		close(bye.answered)
+	})
+	if !begun {
+		bye.err = transport.ErrClosed
+		close(bye.answered)
 	}
 	s.tell()
-	return result, true
 }
 
 // sendBye sends the BYE of a call that is over, when it may, and forgets the
@@ -202,7 +214,8 @@ func gone(resp *sip.Response, err error) bool {
 
 // Bye ends the call. It is over at once, and the BYE goes out whatever becomes
 // of ctx, which bounds the wait for its answer. The error says that the peer may
-// not have heard of it. Later calls do nothing.
+// not have heard of it. Later calls wait for the answer to the same BYE; if there
+// is none, because the peer has ended the call, they do nothing.
 //
 // A 2xx of the peer that has no ACK yet gets it first. A 2xx of ours must have
 // got one before a BYE may go out (RFC 3261 section 15), which is waited for. A
@@ -216,13 +229,16 @@ func (s *Session) Bye(ctx context.Context, edits ...sip.Edit) error {
 			return err
 		}
 	}
-	result, ended := s.hangUp(ErrEnded, edits...)
-	if !ended {
+	s.hangUp(ErrEnded, edits...)
+	s.mu.Lock()
+	bye := s.bye
+	s.mu.Unlock()
+	if bye == nil {
 		return nil
 	}
 	select {
-	case err := <-result:
-		return err
+	case <-bye.answered:
+		return bye.err
 	case <-ctx.Done():
 		return fmt.Errorf("BYE %s: %w", s.d.remote.URI, context.Cause(ctx))
 	}

@@ -87,7 +87,7 @@ type Layer struct {
 	open     int                  // those of them without a final response
 	bytes    int                  // what servers hold (size.go)
 	refused  time.Time            // when a request was last refused without a transaction
-	calls    int                  // Responses that have not ended, and INVITEs left to their CANCEL
+	calls    int                  // Responses and Busy that have not ended, and INVITEs left to their CANCEL
 	idle     chan struct{}        // closed when draining and nothing is under way
 }
 
@@ -150,9 +150,9 @@ func (l *Layer) Endpoint() *transport.Endpoint { return l.ep }
 func (l *Layer) Timers() Timers { return l.timers }
 
 // Shutdown stops to take new requests, which get 503 with Retry-After, waits
-// until handlers and the transactions that someone waits for are done, and the
-// INVITEs that someone gave up have ended, and closes the Layer. Requests within
-// a dialog are still served. When ctx ends first the rest is cut off, and the
+// until handlers, the transactions that someone waits for and what is Busy are
+// done, and the INVITEs that someone gave up have ended, and closes the Layer.
+// Requests within a dialog are still served. When ctx ends first the rest is cut off, and the
 // error wraps that of ctx.
 func (l *Layer) Shutdown(ctx context.Context) error {
 	l.mu.Lock()
@@ -209,6 +209,17 @@ func (l *Layer) Close() error {
 		s.step(input{event: inAbandon}, nil)
 	}
 	return l.ep.Close()
+}
+
+// Busy keeps Shutdown from closing the Layer until done is called. It is for
+// what takes more than one request, of which the next is not begun when the one
+// before is answered: a retry with credentials, or the ACK and the BYE of an
+// answer that nobody wants. done may be called more than once.
+func (l *Layer) Busy() (done func()) {
+	if !l.begin() {
+		return func() {}
+	}
+	return sync.OnceFunc(l.finish)
 }
 
 // begin counts a call of Responses, unless the Layer is closed.

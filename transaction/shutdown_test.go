@@ -163,3 +163,29 @@ func TestCloseFromHandler(t *testing.T) {
 		}
 	})
 }
+
+// Shutdown does not close between two requests that belong together.
+func TestShutdownWaitsForBusy(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) { tx.Reply(200) }})
+		alice := listen(t, n.Host(aliceAddr), nil)
+		done := alice.Busy()
+		expect(t, alice, request(sip.OPTIONS, bobURI), "200")
+		closed := make(chan error, 1)
+		go func() { closed <- alice.Shutdown(t.Context()) }()
+		pass(time.Second)
+		expect(t, alice, request(sip.OPTIONS, bobURI, sip.CallID("2")), "200")
+		pass(time.Second)
+		select {
+		case err := <-closed:
+			t.Fatalf("Shutdown = %v before the end of what is busy", err)
+		default:
+		}
+		done()
+		done()
+		if err := <-closed; err != nil {
+			t.Errorf("Shutdown = %v", err)
+		}
+		alice.Busy()() // of a closed layer, to no effect
+	})
+}

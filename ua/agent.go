@@ -295,19 +295,20 @@ func (a *Agent) Shutdown(ctx context.Context) error {
 	}
 	a.mu.Unlock()
 	a.end()
-	wg.Wait()
-	err := a.l.Transactions().Shutdown(ctx)
-	if closeErr := a.l.Close(); err == nil {
-		err = closeErr
-	}
 	ended := make(chan struct{})
-	go func() { // ends at once, for there is nothing left to send or to wait for
+	go func() { // ends with what the agent does, or soon after ctx: closing cuts that off
+		wg.Wait()
 		a.tasks.Wait()
 		close(ended)
 	}()
+	var err error
 	select {
 	case <-ended:
 	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if closeErr := a.l.Shutdown(ctx); err == nil {
+		err = closeErr
 	}
 	return err
 }

@@ -28,7 +28,9 @@ type Call struct {
 }
 
 func (a *Agent) newCall(s *dialog.Session, streams []Stream) *Call {
-	return &Call{a: a, s: s, m: newMedia(streams), changing: make(chan struct{}, 1), done: make(chan struct{})}
+	c := &Call{a: a, s: s, changing: make(chan struct{}, 1), done: make(chan struct{})}
+	c.m = newMedia(streams, func() bool { return c.s != nil && c.s.Err() != nil }, a.panicked)
+	return c
 }
 
 // add makes a call known and watches for its end.
@@ -114,8 +116,9 @@ func (c *Call) Remote() sip.Address { return c.s.Remote() }
 
 // Hangup ends the call. It returns when the streams are closed and the peer has
 // confirmed; an error says that the peer may not have heard of it. When ctx
-// ends it returns at once, and the rest is done in the background. For a call
-// that is over it only waits for the streams.
+// ends it returns at once, and the rest is done in the background. Later calls
+// wait for the same. For a call that the peer has ended it only waits for the
+// streams.
 func (c *Call) Hangup(ctx context.Context) error {
 	err := c.s.Bye(ctx)
 	select {
@@ -138,7 +141,13 @@ func leave(s *dialog.Session) {
 
 // Hold asks the peer to wait: what we send is a hold tone at most, and what the
 // peer sends is not wanted (RFC 3264 section 8.4). It concerns the streams that
-// are RTP. A refusal is a *StatusError and leaves the call as it was.
+// are RTP. A refusal is a *StatusError and leaves the call as it was. An error of
+// a stream that comes when the peer has agreed does not: the call is on hold then,
+// and the error says so.
+//
+// When ctx ends before the peer has answered, Hold returns with its error, and the
+// INVITE is cancelled in the background. Should the peer agree all the same, the
+// call is on hold; Resume takes that back, too.
 func (c *Call) Hold(ctx context.Context) error {
 	return c.change(ctx, "hold", sdp.SendOnly)
 }
@@ -153,23 +162,43 @@ func (c *Call) Resume(ctx context.Context) error {
 const glareTime = 40 * time.Second
 
 func (c *Call) change(ctx context.Context, what string, to sdp.Direction) error {
-	var err error
-	select {
-	case c.changing <- struct{}{}: // one at a time
-		err = c.changeTo(ctx, to)
-		<-c.changing
-	case <-c.m.ctx.Done():
-		err = dialog.ErrEnded
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
+	err := c.changeAlone(ctx, to)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", what, name(c.s.Remote().URI), err)
 	}
 	return nil
 }
 
-func (c *Call) changeTo(ctx context.Context, to sdp.Direction) error {
+// changeAlone waits for the change before to be over, and makes this one.
+func (c *Call) changeAlone(ctx context.Context, to sdp.Direction) error {
+	select {
+	case c.changing <- struct{}{}:
+	case <-c.m.ctx.Done():
+		return dialog.ErrEnded
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	t, err := c.a.begin(func() error { // ends with the transaction of the INVITE, or of its CANCEL
+		defer func() { <-c.changing }()
+		return c.changeTo(ctx, to)
+	})
+	if err != nil {
+		<-c.changing
+		return err
+	}
+	select {
+	case <-t.done:
+		return t.result()
+	case <-c.m.ctx.Done():
+		t.leave()
+		return dialog.ErrEnded
+	case <-ctx.Done():
+		t.leave()
+		return context.Cause(ctx)
+	}
+}
+
+func (c *Call) changeTo(ctx context.Context, to sdp.Direction) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.m.ctx, func() { cancel(dialog.ErrEnded) })()
@@ -177,6 +206,12 @@ func (c *Call) changeTo(ctx context.Context, to sdp.Direction) error {
 	if err != nil {
 		return err
 	}
+	made := false
+	defer func() {
+		if !made { // be it by a panic in a stream
+			c.m.hold(c.m.ctx, before)
+		}
+	}()
 	err = c.reinvite(ctx)
 	for end := time.Now().Add(glareTime); time.Now().Before(end); {
 		wait, again := c.retryIn(err)
@@ -190,9 +225,9 @@ func (c *Call) changeTo(ctx context.Context, to sdp.Direction) error {
 			err = context.Cause(ctx)
 		}
 	}
-	if err != nil {
-		c.m.hold(c.m.ctx, before)
-	}
+	// What the peer has agreed to stands, whatever our streams make of it.
+	var agreed *agreedError
+	made = err == nil || errors.As(err, &agreed)
 	return err
 }
 
@@ -231,7 +266,7 @@ func (c *Call) reinvite(ctx context.Context) error {
 		return err
 	}
 	answer, _ := description(resp)
-	return c.m.answered(answer, func() error { return c.s.Ack(context.WithoutCancel(ctx)) })
+	return c.m.answered(c.s.ID().RemoteTag, answer, func() error { return c.s.Ack(context.WithoutCancel(ctx)) })
 }
 
 // reinvited answers a change of the call by the peer.
@@ -239,8 +274,9 @@ func (c *Call) reinvited(ctx context.Context, in *dialog.Invitation) error {
 	offer, offered := description(in.Request())
 	var body string
 	var err error
+	undo := c.m.rollback
 	if offered {
-		body, err = c.m.answer(ctx, offer)
+		body, undo, err = c.m.answer(ctx, offer)
 	} else {
 		body, err = c.m.offer(ctx)
 	}
@@ -250,12 +286,11 @@ func (c *Call) reinvited(ctx context.Context, in *dialog.Invitation) error {
 	}
 	ack, err := in.Accept(c.a.allow(true), sip.Body{Type: sdpType, Content: body})
 	switch {
-	case offered:
-	case err != nil:
-		c.m.rollback()
-	default:
+	case err != nil: // cancelled, say
+		undo()
+	case !offered:
 		answer, _ := description(ack)
-		err = c.m.answered(answer, func() error { return nil })
+		err = c.m.answered(c.s.ID().RemoteTag, answer, func() error { return nil })
 	}
 	return err
 }

@@ -131,6 +131,46 @@ func TestACKBeforeUpdate(t *testing.T) {
 	})
 }
 
+// The first Update is that of early media, and fails. The stream is told again
+// with the answer, and the call ends if it fails again.
+func TestEarlyUpdateFails(t *testing.T) {
+	for _, failures := range []int{1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(nil)
+			answer := describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0")
+			hungUp := false
+			newPeer(t, n, "192.0.2.2", func(tx *transaction.Server, req *sip.Request) {
+				switch req.Method() {
+				case sip.INVITE:
+					tx.Reply(sip.StatusSessionProgress, contactAt("192.0.2.2"), answer)
+					time.Sleep(time.Second)
+					tx.Reply(sip.StatusOK, contactAt("192.0.2.2"), answer)
+				case sip.BYE:
+					hungUp = true
+					tx.Reply(sip.StatusOK)
+				}
+			})
+			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+			broken := errors.New("speaker is broken")
+			stream := newStream(t)
+			updates := 0
+			stream.onUpdate = func(context.Context) error {
+				if updates++; updates <= failures {
+					return broken
+				}
+				return nil
+			}
+			_, err := alice.Invite(t.Context(), bobURI, streams(stream))
+			synctest.Wait()
+			ends := failures == 2
+			if errors.Is(err, broken) != ends || hungUp != ends {
+				t.Errorf("after %d failures Invite() = %v, and a BYE came: %v", failures, err, hungUp)
+			}
+			stream.check(t, "caller", "sendrecv 192.0.2.2:5000, sendrecv 192.0.2.2:5000", ends)
+		})
+	}
+}
+
 // An INVITE that ends with an error closes its streams, wherever the error is.
 func TestInviteFails(t *testing.T) {
 	broken := errors.New("microphone is broken")
@@ -242,8 +282,8 @@ func TestAnswerCrossesCancel(t *testing.T) {
 	})
 }
 
-// Early media of two forks, each told once; the one that answers counts, and
-// says nothing new when it does.
+// Early media of two forks, each told once. The one that answers counts, and is
+// told again though it says nothing new: the other may have spoken in between.
 func TestEarlyMedia(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := siptest.NewNetwork(nil)
@@ -281,7 +321,7 @@ func TestEarlyMedia(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stream.check(t, "caller", "sendrecv 192.0.2.2:5000, sendrecv 192.0.2.3:6000", false)
+		stream.check(t, "caller", "sendrecv 192.0.2.2:5000, sendrecv 192.0.2.3:6000, sendrecv 192.0.2.3:6000", false)
 		time.Sleep(5 * time.Second)
 		call.Hangup(t.Context())
 		synctest.Wait()

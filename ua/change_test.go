@@ -11,6 +11,7 @@ import (
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
 )
 
@@ -176,6 +177,70 @@ func TestReinvite(t *testing.T) {
 				}
 				o.stream.check(t, "callee, back again", want, false)
 			})
+		})
+	}
+}
+
+// The peer agrees to a Hold, and our own stream fails at it. The call is on hold
+// at both sides, and stays so in the next offer.
+func TestHoldUpdateFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		broken := errors.New("speaker is broken")
+		p.ours.onUpdate = func(context.Context) error { p.ours.onUpdate = nil; return broken }
+		err := p.a.Hold(t.Context())
+		if !errors.Is(err, broken) || !contains(err.Error(), "agreed") {
+			t.Errorf("Hold() = %v, want the stream's error, and that it was agreed", err)
+		}
+		synctest.Wait()
+		p.ours.check(t, "Alice", "sendonly 192.0.2.2:4000", false)
+		p.theirs.check(t, "Bob", "recvonly 192.0.2.1:4000", false)
+		// Bob holds and resumes: Alice's hold is still there.
+		if err := p.b.Hold(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := p.b.Resume(t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		p.ours.check(t, "Alice", "inactive 192.0.2.2:4000, sendonly 192.0.2.2:4000", false)
+		if err := p.a.Resume(t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		p.ours.check(t, "Alice", "sendrecv 192.0.2.2:4000", false)
+	})
+}
+
+// A re-INVITE is cancelled while the stream takes its time over it. Whether the
+// stream heeds its context or not, everything is as it was (RFC 3261 section
+// 14.1).
+func TestReinviteCancelled(t *testing.T) {
+	for _, deaf := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOfferer(t, nil)
+			o.stream.onUpdate = func(ctx context.Context) error {
+				o.stream.onUpdate = nil
+				if deaf {
+					time.Sleep(2 * time.Second)
+					return nil
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			resp, err := o.s.Invite(ctx, describe("192.0.2.1", 2, "audio 7000 RTP/AVP 0|a=sendonly"))
+			if !errors.Is(err, context.DeadlineExceeded) || resp == nil || resp.Status() != sip.StatusRequestTerminated {
+				t.Errorf("the re-INVITE got %v, %v, want 487", resp, err)
+			}
+			synctest.Wait()
+			o.stream.check(t, "callee", "recvonly 192.0.2.1:7000, sendrecv 192.0.2.1:5000", false)
+			// The section is not held either: a refresh says nothing new.
+			if resp := o.offer(t, describe("192.0.2.1", 1, "audio 5000 RTP/AVP 0")); !contains(resp.Body(), "a=sendrecv") {
+				t.Errorf("the refresh got %q, want sendrecv", resp.Body())
+			}
+			o.stream.check(t, "callee", "", false)
 		})
 	}
 }
@@ -404,4 +469,55 @@ func TestSeveralStreams(t *testing.T) {
 			theirs[i].check(t, "Bob", "", true)
 		}
 	})
+}
+
+// The peer never answers a Hold, with or without a provisional response. It
+// returns when its context ends, or when the call does.
+func TestHoldHeedsContext(t *testing.T) {
+	for _, rings := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
+			newPeer(t, n, "192.0.2.2", func(tx *transaction.Server, req *sip.Request) {
+				switch {
+				case req.Method() == sip.BYE:
+					tx.Reply(sip.StatusOK)
+				case req.Method() == sip.ACK:
+				case req.To().Tag() == "":
+					tx.Reply(sip.StatusOK, contactAt("192.0.2.2"), describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+				default:
+					if rings {
+						tx.Reply(sip.StatusRinging, contactAt("192.0.2.2"))
+					}
+					<-t.Context().Done()
+				}
+			})
+			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+			stream := newStream(t)
+			call, err := alice.Invite(t.Context(), bobURI, streams(stream))
+			if err != nil {
+				t.Fatal(err)
+			}
+			stream.told()
+			for range 2 { // the second waits for the first
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				start := time.Now()
+				if err := call.Hold(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("Hold() = %v, want the error of its context", err)
+				}
+				if took := time.Since(start); took != time.Second {
+					t.Errorf("Hold took %v, want 1s", took)
+				}
+			}
+			time.AfterFunc(time.Second, func() { call.Hangup(context.Background()) })
+			start := time.Now()
+			if err := call.Hold(t.Context()); err == nil {
+				t.Error("Hold() of a call that ended worked")
+			}
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("Hold took %v, want 1s", took)
+			}
+			stream.check(t, "Alice", "", true)
+		})
+	}
 }

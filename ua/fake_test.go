@@ -101,8 +101,8 @@ type fakeStream struct {
 	t *testing.T
 
 	// Hooks, called while the method runs; nil: none.
-	onOffer, onAnswer, onUpdate func(context.Context) error
-	codec                       sdp.Format // zero: PCMU
+	onOffer, onAnswer, onUpdate, onClose func(context.Context) error
+	codec                                sdp.Format // zero: PCMU
 
 	mu        sync.Mutex
 	in        string // the method that runs
@@ -179,11 +179,14 @@ func (s *fakeStream) Update(ctx context.Context, local, remote *sdp.Media) error
 }
 
 func (s *fakeStream) Close() error {
-	s.enter("Close", nil, nil)
+	err := s.enter("Close", nil, nil)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.in, s.closed = "", true
-	return nil
+	s.mu.Unlock()
+	if s.onClose != nil {
+		return s.onClose(nil)
+	}
+	return err
 }
 
 // told returns what Update was told so far, and forgets it.

@@ -143,31 +143,56 @@ func (in *Invitation) decide() bool {
 // about. ctx is for the streams; a call that was accepted waits for its
 // acknowledgement, 32 seconds at most, whatever becomes of ctx.
 //
+// A panic in a stream is one of Answer, and ends the call: with 500, if it is not
+// answered yet.
+//
 // The error wraps transaction.ErrCancelled if the caller has given up, ErrHungUp
 // if they have hung up already, and dialog.ErrNoACK if the acknowledgement never
 // came.
 func (in *Invitation) Answer(ctx context.Context, streams ...Stream) (*Call, error) {
 	call := in.a.newCall(in.in.Session(), streams)
+	up := false
+	defer func() {
+		if !up { // be it by a panic in a stream
+			call.ended()
+			<-call.done
+		}
+	}()
 	err := error(transaction.ErrCompleted)
 	if in.decide() {
 		err = in.answer(ctx, call)
 	}
 	if err != nil {
-		call.ended()
-		<-call.done
 		return nil, fmt.Errorf("answer %s: %w", name(in.From().URI), err)
 	}
+	up = true
 	return call, nil
 }
 
 func (in *Invitation) answer(ctx context.Context, c *Call) error {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		// A stream has panicked. If the call is answered already it ends.
+		if err := in.in.Reject(sip.StatusServerInternalError); err != nil {
+			leave(c.s)
+		}
+	}()
+	err := in.tryAnswer(ctx, c)
+	returned = true
+	return err
+}
+
+func (in *Invitation) tryAnswer(ctx context.Context, c *Call) error {
 	offer, offered := description(in.in.Request())
 	var body string
 	err := c.m.reachedAt(ctx, in.in.Contact().URI.Host)
 	switch {
 	case err != nil:
 	case offered:
-		body, err = c.m.answer(ctx, offer)
+		body, _, err = c.m.answer(ctx, offer)
 	case len(c.m.all) == 0:
 		err = ErrNoStream
 	default:
@@ -201,7 +226,7 @@ func (in *Invitation) answer(ctx context.Context, c *Call) error {
 	}
 	if !offered {
 		answer, _ := description(ack)
-		err = c.m.answered(answer, func() error { return nil })
+		err = c.m.answered(c.s.ID().RemoteTag, answer, func() error { return nil })
 	}
 	if err != nil {
 		leave(c.s)

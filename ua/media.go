@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"reflect"
+	"runtime/debug"
 	"strings"
 
 	"github.com/goparley/parley/dialog"
@@ -17,7 +18,10 @@ import (
 // all below turn is theirs meanwhile; when the call is over, close takes the
 // turn for good.
 type media struct {
-	all []Stream // every stream that was given, those without a section too
+	all  []Stream    // every stream that was given, those without a section too
+	over func() bool // reports whether the call is over, which is a moment before ctx ends
+
+	panicked func(p any, stack []byte) // logs what a Close does that nobody waits for
 
 	ctx  context.Context // that of streams; ends with the call
 	end  context.CancelFunc
@@ -25,12 +29,20 @@ type media struct {
 
 	engine  *sdp.Engine
 	streams []Stream      // by section; nil for one that was refused
-	told    []sdp.Pair    // by section, what the stream was told last
+	told    []telling     // by section
+	early   string        // To tag of the last early media
+	forked  bool          // it came from more than one branch
 	wish    sdp.Direction // by Hold and Resume
 }
 
-func newMedia(streams []Stream) *media {
-	m := &media{all: append([]Stream(nil), streams...), turn: make(chan struct{}, 1), engine: sdp.NewEngine(nil)}
+// telling is what a stream was told last.
+type telling struct {
+	pair sdp.Pair
+	sure bool // it has taken it, and nothing has come in between
+}
+
+func newMedia(streams []Stream, over func() bool, panicked func(any, []byte)) *media {
+	m := &media{over: over, panicked: panicked, all: append([]Stream(nil), streams...), turn: make(chan struct{}, 1), engine: sdp.NewEngine(nil)}
 	m.ctx, m.end = context.WithCancel(context.Background())
 	return m
 }
@@ -70,8 +82,18 @@ func (m *media) close() {
 	m.end()
 	m.turn <- struct{}{} // never given back
 	for _, s := range m.all {
-		s.Close()
+		m.closeOne(s)
 	}
+}
+
+// closeOne closes a stream. If that panics it is the only one.
+func (m *media) closeOne(s Stream) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.panicked(p, debug.Stack())
+		}
+	}()
+	s.Close()
 }
 
 // reachedAt says at which host of ours the peer reaches us. It comes before the
@@ -122,8 +144,8 @@ func (m *media) offer(ctx context.Context) (string, error) {
 
 // answered takes the peer's answer to our offer. acknowledge is called in any
 // case, before the streams are told, so that a slow one does not keep the peer
-// waiting.
-func (m *media) answered(body string, acknowledge func() error) error {
+// waiting. tag is that of the peer.
+func (m *media) answered(tag, body string, acknowledge func() error) error {
 	ctx, done, err := m.take(m.ctx)
 	if err != nil {
 		acknowledge()
@@ -139,13 +161,24 @@ func (m *media) answered(body string, acknowledge func() error) error {
 		err = ackErr
 	}
 	if err == nil {
-		err = m.update(ctx, pairs)
+		m.heard(tag)
+		m.forked = false // from here on there is but one
+		if err = m.update(ctx, pairs); err != nil && !first {
+			err = &agreedError{err}
+		}
 	}
 	if err == nil && first && !anyActive(pairs) {
 		err = ErrNoStream
 	}
 	return err
 }
+
+// agreedError is what went wrong at our side with a session that both sides have
+// agreed on.
+type agreedError struct{ err error }
+
+func (e *agreedError) Error() string { return "agreed with the peer, but: " + e.err.Error() }
+func (e *agreedError) Unwrap() error { return e.err }
 
 func anyActive(pairs []sdp.Pair) bool {
 	for _, p := range pairs {
@@ -156,9 +189,21 @@ func anyActive(pairs []sdp.Pair) bool {
 	return false
 }
 
+// heard says which branch of a fork the next description is of. If there is more
+// than one, what another sends may have led the streams elsewhere, so that they
+// are to be told though the description is the last one to the letter. It is
+// called with the turn.
+func (m *media) heard(tag string) {
+	m.forked = m.forked || m.early != "" && m.early != tag
+	m.early = tag
+	for i := range m.told {
+		m.told[i].sure = m.told[i].sure && !m.forked
+	}
+}
+
 // preview plays the answer of a provisional response: early media. The one in
-// the final response counts (RFC 6337 section 3.1.1).
-func (m *media) preview(ctx context.Context, body string) error {
+// the final response counts (RFC 6337 section 3.1.1). tag is that of its To.
+func (m *media) preview(ctx context.Context, tag, body string) error {
 	ctx, done, err := m.take(ctx)
 	if err != nil {
 		return err
@@ -168,6 +213,7 @@ func (m *media) preview(ctx context.Context, body string) error {
 	if err != nil {
 		return err
 	}
+	m.heard(tag)
 	return m.update(ctx, pairs)
 }
 
@@ -188,15 +234,16 @@ func (m *media) refuse(body string) (string, error) {
 
 // answer answers the peer's offer. Each section goes to the stream that has it,
 // or in the first offer to the first stream without a section that takes it.
-func (m *media) answer(ctx context.Context, body string) (string, error) {
+// undo is for an answer that does not reach the peer.
+func (m *media) answer(ctx context.Context, body string) (answer string, undo func(), err error) {
 	ctx, done, err := m.take(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer done()
 	offered, err := m.engine.ReceiveOffer(body)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer func() { m.engine.Rollback() }() // no effect on what is answered
 	agreed := m.engine.Agreed()
@@ -220,7 +267,7 @@ func (m *media) answer(ctx context.Context, body string) (string, error) {
 		for j, s := range candidates {
 			section, err := s.Answer(ctx, remote)
 			if err != nil {
-				return "", err
+				return "", nil, err
 			}
 			if section == nil {
 				continue
@@ -236,46 +283,67 @@ func (m *media) answer(ctx context.Context, body string) (string, error) {
 	}
 	// A call that has nothing, or is to have nothing, can go on like that.
 	if !taken && (agreed == nil || inUse && anyActive(agreed)) {
-		return "", ErrNoStream
+		return "", nil, ErrNoStream
 	}
-	before := m.engine.Clone()
+	before, was := m.engine.Clone(), m.streams
 	answer, pairs, err := m.engine.Answer(sections)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	was := m.streams
 	m.streams = streams
-	if err := m.update(ctx, pairs); err != nil {
-		// A change that cannot be made leaves everything as it was.
-		if ctx.Err() == nil {
-			m.update(ctx, agreed)
+	made := false
+	defer func() {
+		if !made {
+			m.restore(before, was)
 		}
-		m.engine, m.streams = before, was
-		return "", err
+	}()
+	if err := m.update(ctx, pairs); err != nil {
+		return "", nil, err
 	}
-	return answer, nil
+	made = true
+	return answer, func() {
+		if _, done, err := m.take(m.ctx); err == nil {
+			defer done()
+			m.restore(before, was)
+		}
+	}, nil
+}
+
+// restore takes back an answer that the peer has not got: a change that is not
+// made leaves everything as it was (RFC 3261 section 14.1). It is called with
+// the turn.
+func (m *media) restore(before *sdp.Engine, was []Stream) {
+	before.Rollback()
+	before.Hold(m.wish)
+	m.engine = before
+	if m.ctx.Err() == nil && !m.over() {
+		m.update(m.ctx, before.Agreed()) // whatever has become of the context of the change
+	}
+	m.streams = was
 }
 
 // update tells the streams what is agreed, as far as it is news to them.
 func (m *media) update(ctx context.Context, pairs []sdp.Pair) error {
 	var failed error
 	for len(m.told) < len(m.streams) {
-		m.told = append(m.told, sdp.Pair{})
+		m.told = append(m.told, telling{})
 	}
 	for i, p := range pairs {
 		if i >= len(m.streams) || m.streams[i] == nil {
 			continue
 		}
-		last := m.told[i]
-		if last.Local == nil && !p.Active() {
+		last := &m.told[i]
+		if last.pair.Local == nil && !p.Active() {
 			continue // never was in use
 		}
 		p.Changed = false
-		if reflect.DeepEqual(p, last) { // a refresh, or early media said it before
+		if last.sure && reflect.DeepEqual(p, last.pair) { // a refresh, or early media said it before
 			continue
 		}
-		m.told[i] = p
-		if err := m.streams[i].Update(ctx, p.Local, p.Remote); err != nil && failed == nil {
+		*last = telling{pair: p}
+		err := m.streams[i].Update(ctx, p.Local, p.Remote)
+		last.sure = err == nil
+		if failed == nil {
 			failed = err
 		}
 	}

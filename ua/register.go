@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	mathrand "math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ type RegisterOptions struct {
 	// refreshes, in whole seconds; 0 means one hour. The registrar decides.
 	Expires time.Duration
 	// OnError is told of a refresh that failed. It is tried again, after a
-	// time that grows to half an hour. nil: the agent's Logger is told.
+	// time that grows to half an hour. A panic is logged. nil: the agent's Logger is told.
 	OnError func(error)
 }
 
@@ -48,8 +49,8 @@ type Registration struct {
 
 	mu       sync.Mutex
 	timer    *time.Timer
-	failures int // in a row
-	closed   bool
+	failures int           // in a row
+	closed   chan struct{} // nil until close begins, closed when it is done
 }
 
 const (
@@ -106,7 +107,7 @@ func (a *Agent) Register(ctx context.Context, opts *RegisterOptions) (*Registrat
 }
 
 // Close removes the binding at the registrar. It waits for the answer, but no
-// longer than 2 seconds.
+// longer than 2 seconds. Later calls wait for the first.
 func (r *Registration) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
@@ -115,11 +116,17 @@ func (r *Registration) Close() error {
 
 func (r *Registration) close(ctx context.Context) error {
 	r.mu.Lock()
-	if r.closed {
+	if closed := r.closed; closed != nil {
 		r.mu.Unlock()
-		return nil
+		select {
+		case <-closed:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	r.closed = true
+	r.closed = make(chan struct{})
+	defer close(r.closed)
 	if r.timer != nil {
 		r.timer.Stop()
 	}
@@ -257,7 +264,7 @@ func retryIn(failures int) time.Duration {
 func (r *Registration) schedule(in time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.closed != nil {
 		return
 	}
 	// The timer's goroutine ends with the transaction.
@@ -282,11 +289,21 @@ func (r *Registration) refresh() {
 	r.mu.Unlock()
 	err = fmt.Errorf("register %s: %w", r.a.aor, err)
 	if r.onError != nil {
-		r.onError(err)
+		r.tell(err)
 	} else {
 		r.a.log.Warn("registration not refreshed", "error", err, "again", again)
 	}
 	r.schedule(again)
+}
+
+// tell calls OnError. A panic there is logged.
+func (r *Registration) tell(err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.a.panicked(p, debug.Stack())
+		}
+	}()
+	r.onError(err)
 }
 
 // name is the user or the whole of a URI, for messages.

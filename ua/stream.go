@@ -16,6 +16,10 @@ import (
 // call and nothing else. Its ctx ends when the call does, and it should return
 // then. A stream that wants to end the call does so from another goroutine:
 // Hangup waits until the streams are closed.
+//
+// A panic in a method goes to whoever set it off, Invite, Answer, Hold or Resume;
+// in a change by the peer, in Close, or when nobody waits any more, it is logged.
+// A call that is being set up ends by it, and all its streams are closed.
 type Stream interface {
 	// Offer returns what to offer. In a later offer, for a hold say, it
 	// describes the stream as it is then; nil ends the section.
@@ -29,7 +33,9 @@ type Stream interface {
 	// Update says what both sides have agreed on: first when the call is
 	// answered, or early media comes, then whenever that changes. A Port of 0
 	// says that the section is not in use any more; a later Update may bring
-	// it back. The error of the first Update ends the call.
+	// it back. The error of the first Update ends the call; after one for early
+	// media, which may be that of a phone that does not answer, the stream is
+	// told again when the call is answered, and then that is the first.
 	Update(ctx context.Context, local, remote *sdp.Media) error
 
 	// Close ends the stream. It is called when its call is over, or did not
