@@ -1,6 +1,7 @@
 package ua
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/goparley/parley/dialog"
@@ -48,15 +49,28 @@ func (a *Agent) understood(tx replier, req *sip.Request) bool {
 		tx.Reply(sip.StatusUnsupportedURIScheme)
 		return false
 	}
-	if require, err := sip.Get[sip.Require](req); err == nil && len(require) > 0 {
+	switch require, err := sip.Get[sip.Require](req); {
+	case errors.Is(err, sip.ErrMissing):
+	case err != nil, len(require) == 0:
+		return bad(tx, "Require") // what it asks for cannot be told
+	default:
 		tx.Reply(sip.StatusBadExtension, sip.Unsupported(require))
 		return false
+	}
+	if _, err := sip.Get[sip.ContentType](req); err != nil && req.Body() != "" {
+		return bad(tx, "Content-Type") // or none: RFC 3261 section 20.15
 	}
 	if encoding, err := sip.Get[contentEncoding](req); err == nil && encoding != "" && !strings.EqualFold(string(encoding), "identity") {
 		tx.Reply(sip.StatusUnsupportedMediaType, acceptEncoding)
 		return false
 	}
 	return true
+}
+
+// bad refuses a request that cannot be read, and says where. It returns false.
+func bad(tx replier, name string) bool {
+	tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad "+name))
+	return false
 }
 
 // contentEncoding is the Content-Encoding header field (RFC 3261 section
