@@ -57,10 +57,13 @@ func (a *Agent) understood(tx replier, req *sip.Request) bool {
 		tx.Reply(sip.StatusBadExtension, sip.Unsupported(require))
 		return false
 	}
+	if method := req.Method(); method != sip.MESSAGE && optional(req) {
+		return true // it is not looked at if it is not understood
+	}
 	if _, err := sip.Get[sip.ContentType](req); err != nil && req.Body() != "" {
 		return bad(tx, "Content-Type") // or none: RFC 3261 section 20.15
 	}
-	if encoding, err := sip.Get[contentEncoding](req); err == nil && encoding != "" && !strings.EqualFold(string(encoding), "identity") {
+	if encoded(req) {
 		tx.Reply(sip.StatusUnsupportedMediaType, acceptEncoding)
 		return false
 	}
@@ -71,6 +74,21 @@ func (a *Agent) understood(tx replier, req *sip.Request) bool {
 func bad(tx replier, name string) bool {
 	tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad "+name))
 	return false
+}
+
+// encoded reports whether a body is to be decoded before it is read.
+func encoded(m sip.Message) bool {
+	encoding, _ := sip.Get[contentEncoding](m)
+	return encoding != "" && !strings.EqualFold(string(encoding), "identity")
+}
+
+// optional reports whether a body that is not understood is to be passed over
+// (RFC 3261 sections 8.2.3 and 20.11). It is required if nothing else is said.
+func optional(m sip.Message) bool {
+	value, _ := m.Value("Content-Disposition")
+	_, params, _ := strings.Cut(value, ";")
+	handling, _ := sip.Params(";" + params).Get("handling")
+	return strings.EqualFold(handling, "optional")
 }
 
 // contentEncoding is the Content-Encoding header field (RFC 3261 section
@@ -96,5 +114,5 @@ func (a *Agent) allow(inCall bool) sip.Allow {
 // description returns the session description in a message.
 func description(m sip.Message) (string, bool) {
 	contentType, err := sip.Get[sip.ContentType](m)
-	return m.Body(), err == nil && contentType.Is(sdpType) && m.Body() != ""
+	return m.Body(), err == nil && contentType.Is(sdpType) && m.Body() != "" && !encoded(m)
 }
