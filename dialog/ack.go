@@ -191,15 +191,18 @@ func (l *Layer) surplus(invite *sip.Request, resp *sip.Response) {
 }
 
 // acked is what an ACK takes over from its INVITE (RFC 3261 section 13.2.2.4):
-// the number and the credentials.
+// the number and the credentials. It goes where the INVITE went if it cannot go
+// where the answer says. All but the number is forgotten when it is sent.
 type acked struct {
 	seq         uint32
 	credentials []sip.Edit
+	target      sip.URI
+	routes      []sip.Route
 }
 
 // ackedBy clones what it keeps, so that the INVITE is not kept alive.
 func ackedBy(invite *sip.Request) acked {
-	a := acked{seq: invite.CSeq().Seq}
+	a := acked{seq: invite.CSeq().Seq, target: cloneURI(invite.URI()), routes: routesOf(invite)}
 	for f := range invite.Fields() {
 		switch strings.ToLower(f.Name) {
 		case "authorization", "proxy-authorization":
@@ -222,7 +225,7 @@ func (s *Session) Ack(ctx context.Context, edits ...sip.Edit) error {
 	}
 	s.unacked = false
 	invite := s.invite
-	s.invite.credentials = nil
+	s.invite = acked{seq: invite.seq}
 	all := append(append([]sip.Edit(nil), invite.credentials...), edits...)
 	req := s.d.request(sip.ACK, invite.seq, all...)
 	s.mu.Unlock()

@@ -55,16 +55,21 @@ func newCaller(invite *sip.Request, resp *sip.Response) (state, error) {
 		d.routes, err = recordedRoute(resp)
 	}
 	if err != nil {
-		d.target, d.routes = invite.URI(), nil
-		for route, err := range sip.All[sip.Route](invite) {
-			if err == nil {
-				d.routes = append(d.routes, route)
-			}
-		}
+		d.target, d.routes = invite.URI(), routesOf(invite)
 		return d.clone(), err
 	}
 	slices.Reverse(d.routes)
 	return d.clone(), nil
+}
+
+// routesOf returns the Route of a request of ours.
+func routesOf(req *sip.Request) (routes []sip.Route) {
+	for route, err := range sip.All[sip.Route](req) {
+		if err == nil {
+			routes = append(routes, sip.Route(cloneAddress(sip.Address(route))))
+		}
+	}
+	return routes
 }
 
 // contactOf returns where the sender of a message wants requests to go. The URI

@@ -41,8 +41,18 @@ func newInvitation(tx *transaction.Server, req *sip.Request, s *Session) *Invita
 // section 15).
 func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 	d, err := newCallee(req, req.Reply(sip.StatusOK).To().Tag())
+	if errors.Is(err, errRecordRoute) {
+		badHeader(tx, "Record-Route")
+		return
+	}
 	if err != nil {
-		tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Contact or Record-Route"))
+		badHeader(tx, "Contact")
+		return
+	}
+	expires, err := sip.Get[sip.Expires](req)
+	limited := err == nil
+	if err != nil && !errors.Is(err, sip.ErrMissing) {
+		badHeader(tx, "Expires")
 		return
 	}
 	s := newSession(l, d)
@@ -64,11 +74,16 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 	case err != nil:
 		return
 	}
-	if expires, err := sip.Get[sip.Expires](req); err == nil {
+	if limited {
 		timer := time.AfterFunc(time.Duration(expires)*time.Second, func() { in.end(ErrExpired) })
 		defer timer.Stop()
 	}
 	in.run()
+}
+
+// badHeader refuses a request that cannot be read, and says where.
+func badHeader(tx *transaction.Server, name string) {
+	tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad "+name))
 }
 
 // run has the user answer.

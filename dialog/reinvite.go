@@ -2,6 +2,7 @@ package dialog
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -70,6 +71,10 @@ func RetryDelay(owner bool) time.Duration {
 // reinvited takes an INVITE of the peer within the call (RFC 3261 section
 // 14.2).
 func (s *Session) reinvited(tx *transaction.Server, req *sip.Request) {
+	if _, err := contactOf(req); err != nil && !errors.Is(err, sip.ErrMissing) {
+		badHeader(tx, "Contact")
+		return
+	}
 	in := newInvitation(tx, req, s)
 	in.re = true
 	s.mu.Lock()

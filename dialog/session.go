@@ -138,7 +138,14 @@ func (s *Session) sendBye(edits []sip.Edit) error {
 	if await != nil {
 		<-await.over
 	}
-	s.Ack(s.l.ctx)
+	if s.Ack(s.l.ctx) != nil {
+		// The peer's Contact or Record-Route leads nowhere. Lest the peer keep
+		// the call, both go where the INVITE went.
+		s.mu.Lock()
+		s.d.target, s.d.routes = s.invite.target, s.invite.routes
+		s.mu.Unlock()
+		s.Ack(s.l.ctx)
+	}
 	s.mu.Lock()
 	req := s.next(sip.BYE, edits...)
 	s.mu.Unlock()
@@ -200,7 +207,10 @@ func (s *Session) do(ctx context.Context, req *sip.Request) (*sip.Response, erro
 // towards makes requests go to the first hop of the route set where they would
 // not do so by themselves: a strict router (RFC 3261 section 12.2.1.1).
 func (s *Session) towards(ctx context.Context) context.Context {
-	if routes := s.d.routes; len(routes) > 0 && !routes[0].URI.Params.Has("lr") {
+	s.mu.Lock()
+	routes := s.d.routes
+	s.mu.Unlock()
+	if len(routes) > 0 && !routes[0].URI.Params.Has("lr") {
 		return transaction.WithNextHop(ctx, inRequest(routes[0].URI))
 	}
 	return ctx

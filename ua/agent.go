@@ -45,7 +45,8 @@ type Config struct {
 	// own. ctx ends if the caller gives up, when the agent is closed, and when
 	// OnInvite returns. A call that it leaves without an answer gets 480; one
 	// that it has answered goes on. A panic is logged and costs that call
-	// alone. nil refuses every call with 405.
+	// alone. nil refuses every call with 405; OPTIONS is answered with 200
+	// nevertheless, and an Allow without INVITE, because the agent is there.
 	OnInvite func(ctx context.Context, in *Invitation)
 	// OnMessage is called for each MESSAGE (RFC 3428), in a goroutine of its
 	// own. nil as its error accepts the message; a sip.Status refuses it with

@@ -39,12 +39,8 @@ func (a *Agent) Message(ctx context.Context, target, contentType, body string) e
 
 // message takes a MESSAGE that arrived.
 func (a *Agent) message(tx *transaction.Server, req *sip.Request) {
-	contentType, err := sip.Get[sip.ContentType](req)
-	if err != nil && req.Body() != "" {
-		tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Content-Type"))
-		return
-	}
-	err = a.cfg.OnMessage(tx.Context(), Message{
+	contentType, _ := sip.Get[sip.ContentType](req) // there is one if there is a body
+	err := a.cfg.OnMessage(tx.Context(), Message{
 		From: sip.Address(req.From()), ContentType: contentType.Type, Body: req.Body(), Request: req,
 	})
 	status := sip.StatusOK

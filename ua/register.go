@@ -44,6 +44,7 @@ type Registration struct {
 	// before (RFC 3261 section 10.2). Whoever has it may use what follows.
 	turn    chan struct{}
 	seq     uint32
+	sent    bool // a REGISTER, which may have been accepted
 	contact sip.Contact
 	expires time.Duration // asked for
 
@@ -61,7 +62,9 @@ const (
 // Register binds the agent's address of record to its sockets, and keeps the
 // binding refreshed until the Registration or the agent is closed. It returns
 // when the registrar has accepted. A refusal is a *StatusError; ErrPassword
-// says that it was because of the password.
+// says that it was because of the password. When ctx ends before that, or no
+// answer comes, the binding that may be there all the same is removed in the
+// background.
 func (a *Agent) Register(ctx context.Context, opts *RegisterOptions) (*Registration, error) {
 	if opts == nil {
 		opts = &RegisterOptions{}
@@ -99,11 +102,21 @@ func (a *Agent) Register(ctx context.Context, opts *RegisterOptions) (*Registrat
 		if ctx.Err() != nil {
 			err = cause(ctx)
 		}
-		r.forget()
+		r.undo(err)
 		return nil, fmt.Errorf("register %s: %w", a.aor, err)
 	}
 	r.schedule(refreshIn(granted))
 	return r, nil
+}
+
+// undo ends a registration that has failed.
+func (r *Registration) undo(err error) {
+	if errors.As(err, new(*StatusError)) || errors.Is(err, errNotGranted) {
+		r.forget() // there is no binding
+		return
+	}
+	// If Shutdown has begun, it sees to this.
+	r.a.background(func() { r.close(context.Background()) }) // ends with the transaction
 }
 
 // Close removes the binding at the registrar. It waits for the answer, but no
@@ -159,11 +172,18 @@ func (r *Registration) send(ctx context.Context, bind bool) (time.Duration, erro
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
+	if !bind && !r.sent {
+		return 0, nil
+	}
 	for try := 0; ; try++ {
 		req, err := r.request(ctx, bind)
 		if err != nil {
 			return 0, err
 		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		r.sent = true
 		resp, err := r.a.l.Do(ctx, req)
 		if resp != nil {
 			r.seq = max(r.seq, resp.CSeq().Seq) // challenges were answered in between

@@ -469,3 +469,40 @@ func TestChallengeInCall(t *testing.T) {
 		call.Hangup(t.Context())
 	})
 }
+
+// The context of Register ends while the registrar thinks. The binding that it
+// makes all the same is removed, and Shutdown waits for that.
+func TestRegisterGivenUp(t *testing.T) {
+	for _, shutdown := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
+			bound := -1
+			newPeer(t, n, "192.0.2.2", func(tx *transaction.Server, req *sip.Request) {
+				expires, _ := sip.Get[sip.Expires](req)
+				contact, _ := sip.Get[sip.Contact](req)
+				time.Sleep(time.Second)
+				bound = int(expires)
+				tx.Reply(sip.StatusOK, contact, expires)
+			})
+			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{Proxy: "sip:192.0.2.2"})
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			start := time.Now()
+			if _, err := alice.Register(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Register() = %v, want the error of the context", err)
+			}
+			if took := time.Since(start); took != 500*time.Millisecond {
+				t.Errorf("Register took %v, want 500ms", took)
+			}
+			if shutdown {
+				shutDown(t, alice)
+			} else {
+				time.Sleep(10 * time.Second)
+			}
+			synctest.Wait()
+			if bound != 0 {
+				t.Errorf("the contact is bound for %d s, want 0", bound)
+			}
+		})
+	}
+}

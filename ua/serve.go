@@ -1,6 +1,7 @@
 package ua
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/goparley/parley/dialog"
@@ -48,15 +49,46 @@ func (a *Agent) understood(tx replier, req *sip.Request) bool {
 		tx.Reply(sip.StatusUnsupportedURIScheme)
 		return false
 	}
-	if require, err := sip.Get[sip.Require](req); err == nil && len(require) > 0 {
+	switch require, err := sip.Get[sip.Require](req); {
+	case errors.Is(err, sip.ErrMissing):
+	case err != nil, len(require) == 0:
+		return bad(tx, "Require") // what it asks for cannot be told
+	default:
 		tx.Reply(sip.StatusBadExtension, sip.Unsupported(require))
 		return false
 	}
-	if encoding, err := sip.Get[contentEncoding](req); err == nil && encoding != "" && !strings.EqualFold(string(encoding), "identity") {
+	if method := req.Method(); method != sip.MESSAGE && optional(req) {
+		return true // it is not looked at if it is not understood
+	}
+	if _, err := sip.Get[sip.ContentType](req); err != nil && req.Body() != "" {
+		return bad(tx, "Content-Type") // or none: RFC 3261 section 20.15
+	}
+	if encoded(req) {
 		tx.Reply(sip.StatusUnsupportedMediaType, acceptEncoding)
 		return false
 	}
 	return true
+}
+
+// bad refuses a request that cannot be read, and says where. It returns false.
+func bad(tx replier, name string) bool {
+	tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad "+name))
+	return false
+}
+
+// encoded reports whether a body is to be decoded before it is read.
+func encoded(m sip.Message) bool {
+	encoding, _ := sip.Get[contentEncoding](m)
+	return encoding != "" && !strings.EqualFold(string(encoding), "identity")
+}
+
+// optional reports whether a body that is not understood is to be passed over
+// (RFC 3261 sections 8.2.3 and 20.11). It is required if nothing else is said.
+func optional(m sip.Message) bool {
+	value, _ := m.Value("Content-Disposition")
+	_, params, _ := strings.Cut(value, ";")
+	handling, _ := sip.Params(";" + params).Get("handling")
+	return strings.EqualFold(handling, "optional")
 }
 
 // contentEncoding is the Content-Encoding header field (RFC 3261 section
@@ -82,5 +114,5 @@ func (a *Agent) allow(inCall bool) sip.Allow {
 // description returns the session description in a message.
 func description(m sip.Message) (string, bool) {
 	contentType, err := sip.Get[sip.ContentType](m)
-	return m.Body(), err == nil && contentType.Is(sdpType) && m.Body() != ""
+	return m.Body(), err == nil && contentType.Is(sdpType) && m.Body() != "" && !encoded(m)
 }

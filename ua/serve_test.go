@@ -58,6 +58,9 @@ func TestStrangers(t *testing.T) {
 		{"invite with text", full, sip.INVITE, bobURI, []sip.Edit{text}, 415, map[string]string{"Accept": "application/sdp"}},
 		{"invite zipped", full, sip.INVITE, bobURI, []sip.Edit{offer, field("Content-Encoding", "gzip")}, 415, map[string]string{"Accept-Encoding": "identity"}},
 		{"invite zipped, short form", full, sip.INVITE, bobURI, []sip.Edit{offer, field("e", "tar")}, 415, nil},
+		{"invite with text, optional", full, sip.INVITE, bobURI, []sip.Edit{text, field("Content-Disposition", "icon;handling=optional")}, 486, nil},
+		{"invite zipped, optional", full, sip.INVITE, bobURI, []sip.Edit{offer, field("Content-Encoding", "gzip"), field("Content-Disposition", "session; Handling=Optional")}, 486, nil},
+		{"invite with text, required", full, sip.INVITE, bobURI, []sip.Edit{text, field("Content-Disposition", "icon;handling=required")}, 415, nil},
 		{"message", full, sip.MESSAGE, bobURI, []sip.Edit{text}, 200, nil},
 		{"message zipped", full, sip.MESSAGE, bobURI, []sip.Edit{text, field("Content-Encoding", "gzip")}, 415, nil},
 		{"message refused", refuses, sip.MESSAGE, bobURI, []sip.Edit{text}, 513, nil},
@@ -153,5 +156,50 @@ func TestMessagesInTurn(t *testing.T) {
 		if took := time.Since(start); took != 5*time.Second || most != 2 {
 			t.Errorf("took %v with %d at once, want 5s with 2", took, most)
 		}
+	})
+}
+
+// A header field that cannot be read is refused, and named, before the phone
+// rings.
+func TestBadHeaders(t *testing.T) {
+	offer := describe("192.0.2.9", 1, "audio 5000 RTP/AVP 0")
+	for _, test := range []struct {
+		name, value, want string
+	}{
+		{"Require", `("bad`, "Bad Require"},
+		{"Require", ",,", "Bad Require"},
+		{"Expires", "abc", "Bad Expires"},
+		{"Contact", "*", "Bad Contact"},
+		{"Contact", "<tel:12>", "Bad Contact"},
+		{"Record-Route", "<sip:x", "Bad Record-Route"},
+		{"Content-Type", "garbage", "Bad Content-Type"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(nil)
+			newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
+				t.Errorf("%s: %s rings", test.name, test.value)
+			}})
+			stranger := newPeer(t, n, "192.0.2.9", nil)
+			invite := request(sip.INVITE, bobURI, contactAt("192.0.2.9"), offer, sip.Field{Name: test.name, Value: test.value})
+			resp, err := stranger.Do(t.Context(), invite)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.Status() != sip.StatusBadRequest || resp.ReasonPhrase() != test.want {
+				t.Errorf("%s: %s got %d %s, want 400 %s", test.name, test.value, resp.Status(), resp.ReasonPhrase(), test.want)
+			}
+		})
+	}
+}
+
+// The same in a call that is up, which it leaves as it was.
+func TestBadContactInCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOfferer(t, nil)
+		resp := o.offer(t, describe("192.0.2.1", 2, "audio 7000 RTP/AVP 0"), sip.Field{Name: "Contact", Value: "*"})
+		if resp.Status() != sip.StatusBadRequest || resp.ReasonPhrase() != "Bad Contact" {
+			t.Errorf("the re-INVITE got %d %s, want 400 Bad Contact", resp.Status(), resp.ReasonPhrase())
+		}
+		o.stream.check(t, "callee", "", false)
 	})
 }
