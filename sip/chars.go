@@ -34,7 +34,7 @@ var chars = func() (t [256]uint16) {
 	set(charScheme, alnum+"+-.")
 	set(charHex, "0123456789ABCDEFabcdef")
 	for c := 0x21; c < 0x7f; c++ {
-		if c != ',' && c != ';' && c != '"' {
+		if c != ',' && c != ';' && c != '"' && c != '<' && c != '>' {
 			t[c] |= charGenValue
 		}
 		if c != ',' && c != ';' {
@@ -55,6 +55,10 @@ func isWS(c byte) bool { return c == ' ' || c == '\t' }
 func isSpace(c byte) bool {
 	return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n')
 }
+
+// isControl reports what may stand in no value but in a quoted-pair. HTAB is
+// white space.
+func isControl(c byte) bool { return c < ' ' && c != '\t' }
 
 func isDigit(c byte) bool { return c-'0' < 10 }
 
@@ -171,11 +175,12 @@ func unquote(s string) string {
 	return string(b)
 }
 
-// appendQuoted appends s as a quoted string.
+// appendQuoted appends s as a quoted string. A control character has no place
+// there but in a quoted-pair.
 func appendQuoted(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(s); i++ {
-		if s[i] == '"' || s[i] == '\\' {
+		if c := s[i]; c == '"' || c == '\\' || isControl(c) || c == 0x7f {
 			b = append(b, '\\')
 		}
 		b = append(b, s[i])

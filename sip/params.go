@@ -46,7 +46,8 @@ func (p Params) All() iter.Seq2[string, string] {
 
 // With returns the parameters with one set: in its place if it was there, at
 // the end otherwise. An empty value makes a parameter without one; a value
-// that is neither a token nor a host is quoted.
+// that is neither a token nor a host is quoted. A name that no parameter can
+// have makes one that every parser refuses, and so does With of a message.
 func (p Params) With(name, value string) Params {
 	var b []byte
 	done := false
@@ -86,7 +87,13 @@ func (p Params) Without(name string) Params {
 
 func appendParam(b []byte, name, value string) []byte {
 	b = append(b, ';')
-	b = append(b, name...)
+	if name != "" && span(name, charToken|charParam) == len(name) {
+		b = append(b, name...)
+	} else {
+		b = append(b, '"')
+		b = appendEscaped(b, name, charToken)
+		b = append(b, '"')
+	}
 	if value == "" {
 		return b
 	}

@@ -75,7 +75,7 @@ func (w *rewriter) run(m *message, start string, edits []Edit) *SyntaxError {
 		return w.err
 	}
 	if strings.ContainsAny(start, "\r\n\x00") {
-		return fail(StatusBadRequest, "start line", 0, "CR, LF or NUL in an edit")
+		return fail(StatusBadRequest, "start line", 0, "control character in an edit")
 	}
 	return w.write(m, start)
 }
@@ -120,7 +120,8 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 	w.text = b
 	m.text = string(b)
 
-	for id := idVia; id <= idMaxForwards; id++ {
+	// Edits were checked when they were written. Here it is for the getters.
+	for id := idVia; id <= idCSeq; id++ {
 		if w.touched[id] {
 			if err := m.checkValue(id); err != nil {
 				return err
@@ -135,9 +136,10 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 
 func (w *rewriter) apply(e Edit) {
 	op := set
-	switch x := e.(type) {
-	case edit:
+	for x, ok := e.(edit); ok; x, ok = e.(edit) {
 		op, e = x.op, x.Edit
+	}
+	switch e.(type) {
 	case popEdit:
 		op = pop
 	case delEdit:
@@ -229,13 +231,23 @@ func (w *rewriter) format(id headerID, name string, e Edit) line {
 		w.err = fail(StatusBadRequest, name, 0, "AppendValue took text away")
 		return line{}
 	}
+	bad, odd := false, false
 	for _, c := range b[value:] {
-		if c == '\r' || c == '\n' || c == 0 {
-			w.err = fail(StatusBadRequest, name, 0, "CR, LF or NUL in an edit")
-			return line{}
+		if isControl(c) {
+			bad, odd = bad || c == '\r' || c == '\n' || c == 0, true
 		}
 	}
-	return w.finish(b, start, value, id)
+	if bad || odd && badControl(view(b[value:])) >= 0 {
+		w.err = fail(StatusBadRequest, name, 0, "control character in an edit")
+		return line{}
+	}
+	l := w.finish(b, start, value, id)
+	if w.err == nil && id != 0 {
+		if err := checkEdit(id, e, view(w.fresh[l.value:l.end])); err != nil {
+			w.err = fail(StatusBadRequest, headers[id].name, 0, err.Error())
+		}
+	}
+	return l
 }
 
 // line writes a header line of text that is already known to be good.

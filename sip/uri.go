@@ -10,7 +10,7 @@ import (
 // 19.1, RFC 3966). Its parts are kept as they were written, escapes included,
 // but for those of parameters that no character needs: ";%6C%72" is ";lr".
 // Username gives the user part without escapes. Writing a URI escapes what may
-// not stand in its user part.
+// not stand in its user part, and parameter values that are in quotes.
 type URI struct {
 	Scheme   string // "sip", "sips", "tel" and so on, in lower case
 	User     string // the user, or the number of a tel URI
@@ -19,7 +19,7 @@ type URI struct {
 	Port     int    // 0 if the URI names none
 	Params   Params // ";transport=tcp;lr"
 	Headers  string // "subject=lunch&priority=urgent"
-	Opaque   string // what follows the colon of other schemes
+	Opaque   string // what follows the colon of other schemes; if set, it is what is written for any
 }
 
 // ParseURI reads a URI of up to 65535 bytes. A scheme that is not sip, sips or
@@ -74,7 +74,7 @@ func (u URI) appendTo(b []byte) []byte {
 	}
 	if u.Scheme == "tel" {
 		b = append(b, u.User...)
-		return append(b, u.Params...)
+		return appendURIParams(b, u.Params)
 	}
 	if u.User != "" {
 		b = appendEscaped(b, u.User, charUser)
@@ -89,10 +89,36 @@ func (u URI) appendTo(b []byte) []byte {
 		b = append(b, ':')
 		b = strconv.AppendInt(b, int64(u.Port), 10)
 	}
-	b = append(b, u.Params...)
+	b = appendURIParams(b, u.Params)
 	if u.Headers != "" {
 		b = append(b, '?')
 		b = append(b, u.Headers...)
+	}
+	return b
+}
+
+// appendURIParams appends parameters as they stand in a URI, which knows escapes
+// where header fields have quotes.
+func appendURIParams(b []byte, p Params) []byte {
+	if strings.IndexByte(string(p), '"') < 0 {
+		return append(b, p...)
+	}
+	start := len(b)
+	for s := string(p); s != ""; {
+		var name, value string
+		name, value, s = cutParam(s)
+		whole := unquote(value)
+		if s != "" && s[0] != ';' || strings.IndexByte(name, '"') >= 0 ||
+			len(whole) == len(value) && strings.IndexByte(value, '"') >= 0 {
+			// No list of parameters: left to the reader to refuse.
+			return append(b[:start], p...)
+		}
+		b = append(b, ';')
+		b = append(b, name...)
+		if whole != "" {
+			b = append(b, '=')
+			b = appendEscaped(b, whole, charParam)
+		}
 	}
 	return b
 }

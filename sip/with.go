@@ -83,7 +83,7 @@ func (e delEdit) AppendValue(b []byte) []byte { return b }
 func NewRequest(method Method, uri URI, edits ...Edit) *Request {
 	r := new(Request)
 	start := requestLine(method, uri)
-	if err := r.startLine(start); err != nil {
+	if err := r.setStart(start, method, uri); err != nil {
 		return failedRequest(err)
 	}
 	w := newRewriter(nil)
@@ -108,12 +108,32 @@ func requestLine(method Method, uri URI) string {
 	return string(append(b, " SIP/2.0"...))
 }
 
+// setStart takes a request line that was made of a method and a URI, if that is
+// what it says.
+func (r *Request) setStart(start string, method Method, uri URI) *SyntaxError {
+	if err := r.startLine(start); err != nil {
+		return err
+	}
+	var got URI
+	if s := start[r.methodEnd+1 : r.uriEnd]; r.uri.scheme != schemeNone {
+		r.uri.fill(&got, s)
+	} else {
+		got, _ = ParseURI(s)
+	}
+	if Method(start[:r.methodEnd]) != method || !wroteURI(&got, &uri) {
+		return fail(StatusBadRequest, "start line", 0, errOther.Error())
+	}
+	return nil
+}
+
 // With returns a copy of the request with the edits made in order. Every byte
 // that they do not touch stays as it is.
 //
-// An edit that would break the message is refused: one that would write CR, LF
-// or NUL, or a name that is no token, or a value that a parser of this package
-// refuses. The result is then a copy of r whose Err tells what was wrong.
+// An edit that would break the message is refused: one that would write a
+// control character, or a name that is no token, or a value that a parser of
+// this package refuses or reads as something else than it was: a Contact whose
+// Host holds a ">" and more, say. Only a Field may be a comma list. The result
+// is then a copy of r whose Err tells what was wrong.
 func (r *Request) With(edits ...Edit) *Request {
 	if r.failure() != nil {
 		return r
@@ -134,7 +154,7 @@ func (r *Request) WithURI(uri URI) *Request {
 	}
 	out := new(Request)
 	start := requestLine(r.Method(), uri)
-	if err := out.startLine(start); err != nil {
+	if err := out.setStart(start, r.Method(), uri); err != nil {
 		return r.failed(err)
 	}
 	w := newRewriter(&r.message)

@@ -1,0 +1,254 @@
+package sip
+
+import (
+	"strings"
+	"testing"
+)
+
+// A user's text in a typed value must not become another part of the message.
+func TestEditsSayWhatTheyAre(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	host := func(h string) URI { return URI{Scheme: "sip", User: "a", Host: h} }
+	for _, e := range []Edit{
+		Contact{URI: host("h>, <sip:evil@x")},
+		Contact{URI: host("h"), Params: ";a, <sip:evil@x>"},
+		Contact{URI: host("h"), Params: ";a=<"},
+		Contact{URI: URI{Scheme: "sip", Host: "h", Params: ";a?Route=x"}},
+		Contact{URI: URI{Scheme: "sip", Host: "evil@h"}},
+		Contact{URI: URI{Scheme: "sip", Host: "h:5070"}},
+		Contact{URI: URI{Scheme: "sip", Host: "h;lr"}},
+		Contact{URI: URI{Scheme: "sip", Password: "p", Host: "h"}},
+		Contact{URI: URI{Scheme: "s p", Host: "h"}},
+		Contact{URI: URI{Scheme: "urn", Opaque: "x", Host: "h"}},
+		Contact{URI: host("h"), Star: true},
+		Contact{},
+		RecordRoute{},
+		Route{URI: host("h>, <sip:evil@x")},
+		Add(&Route{URI: host("h>, <sip:evil@x")}),
+		Push(Push(Route{URI: host("h>, <sip:evil@x")})),
+		Push(Via{Transport: "UDP", Host: "a, SIP/2.0/UDP evil"}),
+		Push(&Via{Transport: "UDP", Host: "a;received=192.0.2.9"}),
+		Push(Via{Transport: "UDP h, SIP/2.0/UDP", Host: "evil"}),
+		Push(Via{Transport: "UDP", Host: "a", Port: -1}),
+		From{URI: host("h>;tag=evil;x=<"), Params: ";tag=1"},
+		To{URI: host("h"), Params: Params(";tag=1").With("x;tag2=3", "y")},
+		To{URI: host("h"), Params: Params(";tag=1").With("", "y")},
+		Allow{"INVITE, BAD METHOD"},
+		Allow{"INVITE, BYE"},
+		Require{"a\tb c"},
+		Supported{""},
+		ContentType{Type: "garbage"},
+		ContentType{Type: "text/plain;charset=x"},
+		Body{Type: "garbage here", Content: "x"},
+		RetryAfter{Seconds: 1, Params: "8;duration=1"},
+		WWWAuthenticate{Scheme: "Dig est", Params: `realm="x"`},
+		Authorization{Scheme: "Digest", Params: `realm="x`},
+		CSeq{1, "OPTIONS x"},
+		UserAgent("\x1b[2J"),
+		Field{"Contact", "garbage"},
+		Field{"m", "<sip:a@h>, garbage"},
+		Field{"Expires", "garbage"},
+		Field{"Require", "a b"},
+		Field{"Subject", "a\x01"},
+		Field{"Subject", "a\\\x01"},
+	} {
+		if got := req.With(e); got.Err() == nil {
+			t.Errorf("With(%#v) wrote\n%s", e, got)
+		}
+	}
+	for _, uri := range []URI{{}, host("h SIP/2.0 x"), host("h;lr"), host("h:5070"), {Scheme: "sip", Host: "evil@h"}} {
+		if NewRequest(OPTIONS, uri).Err() == nil || req.WithURI(uri).Err() == nil {
+			t.Errorf("a request to %#v was made", uri)
+		}
+	}
+	if NewRequest("OPTIONS sip:evil", host("h")).Err() == nil {
+		t.Error("a method with a URI in it was taken")
+	}
+}
+
+// What is well-formed, or can be written so, goes through as it was.
+func TestEditsThatNeedEscapes(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	uri := URI{Scheme: "sip", User: "a b@c", Password: "p:q", Host: "h", Params: Params("").With("x", "a b>").With("a/b", "c/d")}
+	out := req.With(Contact{Display: "a\"\\\x01<sip:x>\x7f", URI: uri, Params: ";q=\"a,b\""},
+		Field{"Route", "<sip:a;lr>, <sip:b;lr>"}, Field{"X", "\"\\\x01\""}, Allow{},
+		Body{Type: "text/plain; charset=utf-8", Content: "x"})
+	if out.Err() != nil {
+		t.Fatal(out.Err())
+	}
+	again := mustParse(t, out.String())
+	c, err := Get[Contact](again)
+	if want := "sip:a%20b%40c:p%3Aq@h;x=a%20b%3E;a/b=c/d"; err != nil || c.URI.String() != want || c.Display != "a\"\\\x01<sip:x>\x7f" {
+		t.Errorf("Contact = %#v, %v, want %s", c, err, want)
+	}
+	if n := len(values[Route](t, again)); n != 2 {
+		t.Errorf("%d Routes, want 2", n)
+	}
+	// A pair of quotes that does not close is no value.
+	uri.Params = `;x="a`
+	if got := req.With(Contact{URI: uri}); got.Err() == nil {
+		t.Errorf("With wrote\n%s", got)
+	}
+	if p := Params(";tag=1").With("x;tag2=3", "y"); p.Has("tag2") {
+		t.Errorf("With put another parameter into %s", p)
+	}
+}
+
+// Many controls in quoted-pairs are looked at once.
+func TestEditOfManyControls(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	if err := req.With(Field{"Subject", `"` + strings.Repeat("\\\x01", 30000) + `"`}).Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// FuzzEdits puts any text into every field of every typed value. Either With
+// refuses, or the message parses back to exactly one such value that says the
+// same.
+func FuzzEdits(f *testing.F) {
+	f.Add("sip", "a", "", "h", ";tag=1", "", 0)
+	f.Add("sip", "a@b", "p", "h>, <sip:evil", ";x=\"a b\"", "a=b", 5060)
+	f.Add("UDP", "a", "x", "a, SIP/2.0/UDP evil", ";branch=z", "INVITE, BYE", 1)
+	f.Add("Digest", "text/plain", "INVITE", `realm="x", nonce="y"`, ";duration=1", "100rel", 9)
+	f.Add("tel", "+1-2", "", "", ";ext=3", "", 0)
+	f.Add("urn", "", "", "", "", "", 0)
+	f.Fuzz(func(t *testing.T, a, b, c, d, e, g string, n int) {
+		req := NewRequest(OPTIONS, URI{Scheme: "sip", Host: "h"})
+		p := Params(e)
+		uri := URI{a, b, c, d, n, p, g, ""}
+		if g == "" && n == 0 && d == "" {
+			uri = URI{Scheme: a, User: b, Params: p, Opaque: c}
+		}
+		address := Address{b, uri, p}
+		one(t, req, Via{a, d, n, p})
+		one(t, req, From(address))
+		one(t, req, To(address))
+		one(t, req, Route(address))
+		one(t, req, RecordRoute(address))
+		one(t, req, Contact{Display: g, URI: uri, Params: p})
+		one(t, req, CallID(b))
+		one(t, req, CSeq{uint32(n), Method(c)})
+		one(t, req, RetryAfter{uint32(n), p})
+		one(t, req, ContentType{b, p})
+		one(t, req, UserAgent(g))
+		one(t, req, WWWAuthenticate{a, AuthParams(d)})
+		one(t, req, ProxyAuthorization{a, AuthParams(d)})
+		some(t, req, Allow{Method(a), Method(b)})
+		some(t, req, Require{c, d})
+		some(t, req, Supported{g})
+		if out := NewRequest(Method(c), uri); out.Err() == nil {
+			if m, u := out.Method(), out.URI(); m != Method(c) || !wroteURI(&u, &uri) {
+				t.Fatalf("NewRequest(%q, %#v) = %s", c, uri, out)
+			}
+		}
+		if p.With(a, b).Without(a).Has("tag") != p.Without(a).Has("tag") && checkParams(e) == nil {
+			t.Fatalf("Params(%q).With(%q, %q) = %q", p, a, b, p.With(a, b))
+		}
+	})
+}
+
+func one[H value[H]](t *testing.T, req *Request, want H) {
+	out := req.With(want)
+	if out.Err() != nil {
+		return
+	}
+	again := reindex(t, out)
+	n := 0
+	for got, err := range All[H](again) {
+		if n++; err != nil || !same(any(got), any(want)) {
+			t.Fatalf("With(%#v) wrote %#v, %v:\n%q", want, got, err, out)
+		}
+	}
+	if lines := strings.Count(out.String(), "\n"); n != 1 || lines != 4 && (lines != 3 || want.HeaderName() != "Content-Length") {
+		t.Fatalf("With(%#v) wrote %d values:\n%q", want, n, out)
+	}
+}
+
+func some[H interface {
+	~[]E
+	Parser[H]
+	Edit
+}, E ~string](t *testing.T, req *Request, want H) {
+	out := req.With(want)
+	if out.Err() != nil {
+		return
+	}
+	got, err := Get[H](reindex(t, out))
+	if err != nil || len(got) != len(want) {
+		t.Fatalf("With(%#v) wrote %#v, %v", want, got, err)
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			t.Fatalf("With(%#v) wrote %#v", want, got)
+		}
+	}
+}
+
+// reindex reads the text of a message that lacks what Parse asks for.
+func reindex(t *testing.T, out *Request) *Request {
+	again := new(Request)
+	if err := index(&again.message, again, out.String()); err != nil {
+		t.Fatalf("%v in\n%q", err, out)
+	}
+	return again
+}
+
+// same compares values but for what writing changes: white space around them,
+// escapes and the case of a scheme.
+func same(got, want any) bool {
+	switch g := got.(type) {
+	case Via:
+		w := want.(Via)
+		w.Params = trimParams(w.Params)
+		return g == w
+	case From:
+		return sameAddress(Address(g), Address(want.(From)))
+	case To:
+		return sameAddress(Address(g), Address(want.(To)))
+	case Route:
+		return sameAddress(Address(g), Address(want.(Route)))
+	case RecordRoute:
+		return sameAddress(Address(g), Address(want.(RecordRoute)))
+	case Contact:
+		w := want.(Contact)
+		return g.Star == w.Star && sameAddress(Address{g.Display, g.URI, g.Params}, Address{w.Display, w.URI, w.Params})
+	case CallID:
+		return g == CallID(trimWS(string(want.(CallID))))
+	case UserAgent:
+		return g == UserAgent(trimWS(string(want.(UserAgent))))
+	case RetryAfter:
+		w := want.(RetryAfter)
+		w.Params = trimParams(w.Params)
+		return g == w
+	case ContentType:
+		w := want.(ContentType)
+		w.Params = trimParams(w.Params)
+		return g == w
+	case WWWAuthenticate:
+		w := want.(WWWAuthenticate)
+		w.Params = AuthParams(trimWS(string(w.Params)))
+		return g == w
+	case ProxyAuthorization:
+		w := want.(ProxyAuthorization)
+		w.Params = AuthParams(trimWS(string(w.Params)))
+		return g == w
+	}
+	return got == want
+}
+
+func sameAddress(g, w Address) bool {
+	if w.URI.Opaque != "" && g.URI.Opaque == "" {
+		u, err := ParseURI(w.URI.Scheme + ":" + w.URI.Opaque)
+		return err == nil && g.Display == w.Display && g.URI == u && g.Params == trimParams(w.Params)
+	}
+	g.URI.Params, w.URI.Params = "", Params(strings.TrimPrefix(string(w.URI.Params), string(g.URI.Params)))
+	if strings.ContainsAny(string(w.URI.Params), "%\"") {
+		w.URI.Params = "" // needed escapes
+	}
+	unescaped := func(a Address) Address {
+		a.URI.User, a.URI.Password = unescape(a.URI.User), unescape(a.URI.Password)
+		a.URI.Scheme, a.Params = strings.ToLower(a.URI.Scheme), trimParams(a.Params)
+		return a
+	}
+	return unescaped(g) == unescaped(w)
+}
