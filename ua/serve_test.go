@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -159,6 +160,17 @@ func TestMessagesInTurn(t *testing.T) {
 	})
 }
 
+// broken returns a request with a value that no edit of ours would write.
+func broken(t *testing.T, req *sip.Request, name, value string) *sip.Request {
+	t.Helper()
+	whole := req.With(sip.Del(name), sip.Push(sip.Via{Transport: "UDP", Host: "a", Params: ";branch=z9hG4bK1"})).String()
+	m, err := sip.Parse(strings.Replace(whole, "\r\n", "\r\n"+name+": "+value+"\r\n", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.(*sip.Request).With(sip.Pop("Via"))
+}
+
 // A header field that cannot be read is refused, and named, before the phone
 // rings.
 func TestBadHeaders(t *testing.T) {
@@ -180,7 +192,7 @@ func TestBadHeaders(t *testing.T) {
 				t.Errorf("%s: %s rings", test.name, test.value)
 			}})
 			stranger := newPeer(t, n, "192.0.2.9", nil)
-			invite := request(sip.INVITE, bobURI, contactAt("192.0.2.9"), offer, sip.Field{Name: test.name, Value: test.value})
+			invite := broken(t, request(sip.INVITE, bobURI, contactAt("192.0.2.9"), offer), test.name, test.value)
 			resp, err := stranger.Do(t.Context(), invite)
 			if err != nil {
 				t.Fatal(err)
