@@ -41,7 +41,7 @@ type Config struct {
 	// says.
 	Proxy string
 
-	// OnInvite is called for each call that comes in, in a goroutine of its
+	// OnInvite is called for each call that comes in, whichever user it is for, in a goroutine of its
 	// own. ctx ends if the caller gives up, when the agent is closed, and when
 	// OnInvite returns. A call that it leaves without an answer gets 480; one
 	// that it has answered goes on. A panic is logged and costs that call
@@ -103,6 +103,9 @@ func New(aor string, cfg *Config) (*Agent, error) {
 			return nil, fmt.Errorf("ua: proxy %q: %w", a.cfg.Proxy, err)
 		}
 		a.proxy.Params = a.proxy.Params.With("lr", "")
+	}
+	if err := a.requestTo(sip.OPTIONS, uri, sip.To{URI: uri}, "x", "x", 1).Err(); err != nil {
+		return nil, fmt.Errorf("ua: configuration of %s: %w", aor, err)
 	}
 	if len(a.cfg.Listen) == 0 {
 		a.cfg.Listen = []string{"udp::0", "tcp::0"}
@@ -179,7 +182,8 @@ func (a *Agent) newRequest(method sip.Method, target string, edits ...sip.Edit) 
 	// Header fields in a URI are not followed; RFC 3261 section 19.1.5 says
 	// how unsafe they are.
 	uri.Headers, to.URI.Headers = "", ""
-	return a.requestTo(method, uri, to, rand.Text(), rand.Text(), 1, edits...), nil
+	req := a.requestTo(method, uri, to, rand.Text(), rand.Text(), 1, edits...)
+	return req, req.Err()
 }
 
 func (a *Agent) requestTo(method sip.Method, uri sip.URI, to sip.To, tag, callID string, seq uint32, edits ...sip.Edit) *sip.Request {

@@ -124,3 +124,33 @@ func invite(target string) func(context.Context, *siptest.Network, *ua.Agent) er
 		return err
 	}
 }
+
+// What cannot stand in a message is refused where it was given, and the error
+// says what was being done.
+func TestUnwritable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		for _, cfg := range []ua.Config{{UserAgent: "a\r\nb"}, {Display: "a\nb"}, {Advertise: "a\r\nb"}, {Advertise: "a b"}} {
+			cfg.Network, cfg.Listen = n.Host("192.0.2.1"), []string{"udp:192.0.2.1:0"}
+			a, err := ua.New("sip:alice@a.example", &cfg)
+			if err == nil {
+				a.Close()
+				t.Errorf("New with %+v has no error", cfg)
+			} else if strings.ContainsAny(err.Error(), "\r\n") {
+				t.Errorf("an error of several lines: %v", err)
+			}
+		}
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		for what, err := range map[string]error{
+			"message sip:bob@192.0.2.2: ": alice.Message(t.Context(), "sip:bob@192.0.2.2", "text/pl\r\nain", "hi"),
+			"invite sip:bob@192.0.2.2: ": func() error {
+				_, err := alice.Invite(t.Context(), "sip:bob@192.0.2.2", &ua.InviteOptions{Streams: []ua.Stream{nil}})
+				return err
+			}(),
+		} {
+			if err == nil || !strings.HasPrefix(err.Error(), what) {
+				t.Errorf("got %v, want an error that begins with %q", err, what)
+			}
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/goparley/parley/dialog"
@@ -150,6 +151,9 @@ func (in *Invitation) decide() bool {
 // if they have hung up already, and dialog.ErrNoACK if the acknowledgement never
 // came.
 func (in *Invitation) Answer(ctx context.Context, streams ...Stream) (*Call, error) {
+	if slices.Contains(streams, nil) {
+		return nil, fmt.Errorf("answer %s: %w", name(in.From().URI), errNilStream)
+	}
 	call := in.a.newCall(in.in.Session(), streams)
 	up := false
 	defer func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -36,6 +37,9 @@ type InviteOptions struct {
 func (a *Agent) Invite(ctx context.Context, target string, opts *InviteOptions) (*Call, error) {
 	if opts == nil {
 		opts = &InviteOptions{}
+	}
+	if slices.Contains(opts.Streams, nil) {
+		return nil, fmt.Errorf("invite %s: %w", target, errNilStream)
 	}
 	call := a.newCall(nil, opts.Streams)
 	call.caller = true

@@ -2,6 +2,7 @@ package ua
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"github.com/goparley/parley/sdp"
@@ -42,6 +43,8 @@ type Stream interface {
 	// come about.
 	Close() error
 }
+
+var errNilStream = errors.New("a stream is nil")
 
 // addressUser is a Stream that wants to know at which of our addresses the
 // peer reaches us. It is told before the first Offer or Answer.

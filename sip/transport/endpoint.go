@@ -139,6 +139,12 @@ func Listen(cfg *Config) (*Endpoint, error) {
 		e.inbox = make(chan *Inbound, 64)
 		e.cfg.Handle = e.enqueue
 	}
+	if e.cfg.Advertise != "" {
+		uri := sip.URI{Scheme: "sip", Host: hostText(e.cfg.Advertise)}
+		if _, err := sip.ParseURI(uri.String()); err != nil {
+			return nil, fmt.Errorf("transport: advertise %q: %w", e.cfg.Advertise, err)
+		}
+	}
 	if len(e.cfg.Listen) == 0 {
 		return nil, errors.New("transport: nothing to listen on")
 	}
