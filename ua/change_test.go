@@ -517,6 +517,7 @@ func TestHoldHeedsContext(t *testing.T) {
 			if took := time.Since(start); took > 2*time.Second {
 				t.Errorf("Hold took %v, want 1s", took)
 			}
+			<-call.Done()
 			stream.check(t, "Alice", "", true)
 		})
 	}
