@@ -195,8 +195,9 @@ func (d *state) refresh(m sip.Message) {
 	}
 }
 
-// refreshesTarget reports whether a request and its 2xx say anew where the peer
-// is to be reached: the INVITE of RFC 3261 and the UPDATE of RFC 3311.
+// refreshesTarget reports whether the 2xx to a request of ours says anew where
+// the peer is to be reached: that of INVITE (RFC 3261) and of UPDATE (RFC 3311).
+// Of the peer's requests only INVITE is served that does so.
 func refreshesTarget(method sip.Method) bool {
 	return method == sip.INVITE || method == sip.UPDATE
 }
