@@ -103,10 +103,13 @@ func (m *message) note(f field, i int) *SyntaxError {
 
 // failure returns the error of the edits that made the message.
 func (m *message) failure() *SyntaxError {
-	if m.more == nil {
-		return nil
+	switch {
+	case m.more != nil && m.more.err != nil:
+		return m.more.err
+	case m.head == 0:
+		return fail(0, "start line", 0, "no message")
 	}
-	return m.more.err
+	return nil
 }
 
 // fail gives the message an error. Its index may be shared with another one.

@@ -16,7 +16,8 @@ type Message interface {
 	// Body returns the message body, "" if there is none.
 	Body() string
 	// Err returns the first error of the edits that made this message, nil
-	// for a parsed one. A message with an error is never sent.
+	// for a parsed one. The zero Request and Response have one, too. A
+	// message with an error is never sent.
 	Err() error
 
 	// Via returns the topmost Via, the zero Via if there is none.
@@ -136,6 +137,9 @@ func (r *Request) Method() Method { return Method(r.text[:r.methodEnd]) }
 
 // URI returns the Request-URI.
 func (r *Request) URI() (u URI) {
+	if r.uriEnd == 0 {
+		return u // no message
+	}
 	s := r.text[r.methodEnd+1 : r.uriEnd]
 	if r.uri.scheme != schemeNone {
 		r.uri.fill(&u, s)

@@ -269,8 +269,17 @@ func check(m *message, msg Message) *SyntaxError {
 			return err
 		}
 	}
-	if r, ok := msg.(*Request); ok && m.CSeq().Method != r.Method() {
-		return fail(StatusBadRequest, "CSeq", m.offset(idCSeq), "method is not that of the request")
+	if r, ok := msg.(*Request); ok {
+		return r.checkMethod()
+	}
+	return nil
+}
+
+// checkMethod holds the CSeq, if there is one, to the method of the request
+// (RFC 3261 section 8.1.1.5).
+func (r *Request) checkMethod() *SyntaxError {
+	if r.first[idCSeq] != 0 && r.CSeq().Method != r.Method() {
+		return fail(StatusBadRequest, "CSeq", r.offset(idCSeq), "method is not that of the request")
 	}
 	return nil
 }

@@ -15,10 +15,14 @@ import (
 // 8.2.7), and no one outside the process can guess it.
 //
 // The reason phrase is the standard one; the edit ReasonPhrase sets another.
+// A reply that cannot be made has no text, and Err tells why.
 func (r *Request) Reply(status Status, edits ...Edit) *Response {
 	out := &Response{status: status}
+	if err := r.replyError(status); err != nil {
+		out.fail(err)
+		return out
+	}
 	w := newRewriter(&r.message)
-	w.err = r.replyError(status)
 	for i, f := range r.fields() {
 		switch f.id {
 		case idVia, idFrom, idCallID, idCSeq:
@@ -43,7 +47,7 @@ func (r *Request) Reply(status Status, edits ...Edit) *Response {
 	var room [64]byte
 	start := string(appendStatusLine(room[:0], status, status.Text()))
 	if err := w.run(&out.message, statusLine(start, status, edits), edits); err != nil {
-		out.message = r.message
+		out.message = message{}
 		out.fail(err)
 	}
 	return out

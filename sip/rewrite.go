@@ -2,7 +2,6 @@ package sip
 
 import (
 	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -74,8 +73,8 @@ func (w *rewriter) run(m *message, start string, edits []Edit) *SyntaxError {
 	if w.err != nil {
 		return w.err
 	}
-	if strings.ContainsAny(start, "\r\n\x00") {
-		return fail(StatusBadRequest, "start line", 0, "control character in an edit")
+	if len(start) >= 2*maxURI || len(start) > maxURI && isStatusLine(start) {
+		return fail(StatusBadRequest, "start line", 0, "too long")
 	}
 	return w.write(m, start)
 }
@@ -135,11 +134,17 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 }
 
 func (w *rewriter) apply(e Edit) {
+	if w.err != nil {
+		return
+	}
 	op := set
 	for x, ok := e.(edit); ok; x, ok = e.(edit) {
 		op, e = x.op, x.Edit
 	}
 	switch e.(type) {
+	case nil:
+		w.err = fail(StatusBadRequest, "header section", 0, "nil for an edit")
+		return
 	case popEdit:
 		op = pop
 	case delEdit:
@@ -147,6 +152,11 @@ func (w *rewriter) apply(e Edit) {
 	}
 	switch h := e.(type) {
 	case ReasonPhrase:
+		for i := range len(h) {
+			if isControl(h[i]) {
+				w.err = fail(StatusBadRequest, "start line", 0, "control character in an edit")
+			}
+		}
 		return
 	case Body:
 		w.setBody(h)
@@ -205,7 +215,10 @@ func (w *rewriter) apply(e Edit) {
 }
 
 func (w *rewriter) setBody(h Body) {
-	w.body = h.Content
+	if w.body = h.Content; h.Type == "" && h.Content != "" {
+		w.err = fail(StatusBadRequest, "Content-Type", 0, "body without a type")
+		return
+	}
 	w.apply(ContentLength(len(h.Content)))
 	if h.Type == "" {
 		w.remove(idContentType, "", 0)

@@ -26,10 +26,11 @@ func Pop(name string) Edit { return popEdit(name) }
 // Del removes every line of a header field.
 func Del(name string) Edit { return delEdit(name) }
 
-// Body replaces the body and sets Content-Type and Content-Length. A body with
-// an empty Type is no body: it removes Content-Type.
+// Body replaces the body and sets Content-Type and Content-Length. Body{} is no
+// body and removes Content-Type; other content without a Type is refused, for a
+// body must say what it is (RFC 3261 section 20.15).
 type Body struct {
-	Type    string // "application/sdp"
+	Type    string // "application/sdp", with its parameters if it has any
 	Content string
 }
 
@@ -88,7 +89,11 @@ func NewRequest(method Method, uri URI, edits ...Edit) *Request {
 	}
 	w := newRewriter(nil)
 	w.insert(0, w.line("Content-Length", "0"))
-	if err := w.run(&r.message, start, edits); err != nil {
+	err := w.run(&r.message, start, edits)
+	if err == nil {
+		err = r.checkMethod()
+	}
+	if err != nil {
 		return failedRequest(err)
 	}
 	return r
@@ -96,7 +101,7 @@ func NewRequest(method Method, uri URI, edits ...Edit) *Request {
 
 // failedRequest is a request that could not be made at all.
 func failedRequest(err *SyntaxError) *Request {
-	r := &Request{message: message{text: " ", body: 1}, uriEnd: 1}
+	r := new(Request)
 	r.fail(err)
 	return r
 }
@@ -132,8 +137,12 @@ func (r *Request) setStart(start string, method Method, uri URI) *SyntaxError {
 // An edit that would break the message is refused: one that would write a
 // control character, or a name that is no token, or a value that a parser of
 // this package refuses or reads as something else than it was: a Contact whose
-// Host holds a ">" and more, say. Only a Field may be a comma list. The result
-// is then a copy of r whose Err tells what was wrong.
+// Host holds a ">" and more, say. Only a Field may be a comma list. The method
+// of a CSeq must be that of the request. The result is then a copy of r whose
+// Err tells what was wrong.
+//
+// Err does not say that the message is complete: a request that is not yet
+// sent has no Via, and a proxy takes its own out of a response.
 func (r *Request) With(edits ...Edit) *Request {
 	if r.failure() != nil {
 		return r
@@ -141,7 +150,11 @@ func (r *Request) With(edits ...Edit) *Request {
 	out := &Request{methodEnd: r.methodEnd, uriEnd: r.uriEnd, uri: r.uri}
 	w := newRewriter(&r.message)
 	w.keepAll()
-	if err := w.run(&out.message, r.text[:r.head-2], edits); err != nil {
+	err := w.run(&out.message, r.text[:r.head-2], edits)
+	if err == nil {
+		err = out.checkMethod()
+	}
+	if err != nil {
 		return r.failed(err)
 	}
 	return out

@@ -92,3 +92,50 @@ func TestReply(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What Parse would refuse, With and Reply do not make.
+func TestWithMakesWhatParseTakes(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	for _, m := range []Message{
+		req.With(CSeq{1, BYE}),
+		NewRequest(INVITE, req.URI(), CSeq{1, BYE}),
+		NewRequest(Method(strings.Repeat("M", 2*maxURI)), req.URI()),
+		req.Reply(StatusOK, ReasonPhrase(strings.Repeat("a", maxURI))),
+		req.Reply(StatusOK, ReasonPhrase("a\x01")),
+		req.With(Body{Content: "a body of no type"}),
+		req.With(nil), req.With(Push(nil)), req.With(Add(nil)), req.With(Pop("Via"), nil),
+		req.Reply(StatusOK, nil), req.Reply(99),
+	} {
+		if m.Err() == nil {
+			t.Errorf("no error in\n%.200s", m)
+		}
+		readAll(m)
+	}
+	for _, m := range []Message{
+		req.With(Body{}), req.With(Pop("Via")), req.With(Del("Content-Length")), req.Reply(StatusOK).With(CSeq{1, BYE}),
+		req.Reply(StatusOK, ReasonPhrase(strings.Repeat("a", maxURI-len("SIP/2.0 200 ")))),
+	} {
+		if m.Err() != nil {
+			t.Errorf("%v, want none", m.Err())
+		}
+	}
+}
+
+// The zero values are no messages, and say so.
+func TestZeroMessages(t *testing.T) {
+	var req Request
+	var resp Response
+	uri := URI{Scheme: "sip", Host: "a.example"}
+	for _, m := range []Message{
+		&req, &resp, req.With(MaxForwards(1)), req.With(Push(Route{URI: uri})), req.WithURI(uri), req.Reply(StatusOK),
+		resp.With(MaxForwards(1)), resp.With(ReasonPhrase("x")), req.Reply(StatusOK).With(MaxForwards(1)),
+	} {
+		if m.Err() == nil || m.String() != "" || m.Body() != "" {
+			t.Errorf("%#v has no error", m)
+		}
+		readAll(m)
+	}
+	if req.Method() != "" || req.URI() != (URI{}) || req.MaxForwards() != 70 || resp.Status() != 0 || resp.ReasonPhrase() != "" {
+		t.Error("a zero message says something")
+	}
+}
