@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -190,6 +191,50 @@ func TestCallThroughProxy(t *testing.T) {
 		t.Errorf("Alice heard %v with the tone at %.2f", clip.Duration(), level)
 	}
 	bob.interrupt()
+	proxy.interrupt()
+}
+
+// The one who was called hangs up, through the proxy, which asks him for his
+// password.
+func TestCalleeHangsUpThroughProxy(t *testing.T) {
+	t.Parallel()
+	address := freePort(t)
+	proxy := start(t, build(t, "proxy"), "-listen", address, "alice:wonder", "bob:builder")
+	proxy.says("serving")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	hung := make(chan error, 1)
+	agent := func(user, password string, onInvite func(context.Context, *ua.Invitation)) *ua.Agent {
+		a, err := ua.New("sip:"+user+"@example.com", &ua.Config{Password: password, Proxy: "sip:" + address,
+			Listen: []string{"udp:127.0.0.1:0"}, OnInvite: onInvite})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { a.Close() })
+		if _, err := a.Register(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	agent("bob", "builder", func(ctx context.Context, in *ua.Invitation) {
+		call, err := in.Answer(ctx, media.NewAudio(nil))
+		if err == nil {
+			err = call.Hangup(context.WithoutCancel(ctx))
+		}
+		hung <- err
+	})
+	alice := agent("alice", "wonder", nil)
+	call, err := alice.Invite(ctx, "sip:bob@example.com", &ua.InviteOptions{Streams: []ua.Stream{media.NewAudio(nil)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-hung; err != nil {
+		t.Errorf("Bob's Hangup: %v", err)
+	}
+	<-call.Done()
+	if err := call.Err(); !errors.Is(err, ua.ErrHungUp) {
+		t.Errorf("Alice's call ended with %v, want ErrHungUp", err)
+	}
 	proxy.interrupt()
 }
 

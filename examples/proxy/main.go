@@ -8,7 +8,10 @@ package main
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"log"
@@ -48,7 +51,7 @@ func run(domain, listen string, passwords map[string]string) error {
 		}
 		return "", digest.ErrUnknownUser
 	}}
-	p := &proxy{domain: domain, secret: rand.Text(), bindings: map[string][]binding{}}
+	p := &proxy{domain: domain, secret: []byte(rand.Text()), bindings: map[string][]binding{}}
 	var err error
 	if p.registrar, err = digest.NewServer(users); err != nil {
 		return err
@@ -78,7 +81,7 @@ func run(domain, listen string, passwords map[string]string) error {
 
 type proxy struct {
 	domain    string
-	secret    string         // in our Record-Route: who shows it is in a call that we let through
+	secret    []byte         // what the tokens in our Record-Route are made with
 	registrar *digest.Server // asks for the password of a REGISTER
 	guard     *digest.Server // asks our users for theirs when they call
 
@@ -120,16 +123,8 @@ func (p *proxy) serves(uri sip.URI) bool {
 
 // begin takes a request outside of a call to where its user is.
 func (p *proxy) begin(tx *transaction.Server, req *sip.Request) {
-	if from := req.From().URI; p.serves(from) {
-		user, err := p.guard.Verify(tx.Context(), req)
-		if err != nil {
-			tx.Respond(p.guard.Reply(req, err))
-			return
-		}
-		if user != from.Username() {
-			tx.Reply(sip.StatusForbidden)
-			return
-		}
+	if p.serves(req.From().URI) && !p.admits(tx, req) {
+		return
 	}
 	if !p.serves(req.URI()) { // no relay to other domains
 		tx.Reply(sip.StatusForbidden)
@@ -149,7 +144,7 @@ func (p *proxy) begin(tx *transaction.Server, req *sip.Request) {
 		tx.Reply(sip.StatusServerInternalError)
 		return
 	}
-	self.User, self.Params = p.secret, self.Params.With("lr", "")
+	self.User, self.Params = p.token(req), self.Params.With("lr", "")
 	out := req.WithURI(bindings[len(bindings)-1].contact).With(sip.Del("Route"))
 	if req.Method() == sip.INVITE {
 		out = out.With(sip.Push(sip.RecordRoute{URI: self}))
@@ -158,15 +153,63 @@ func (p *proxy) begin(tx *transaction.Server, req *sip.Request) {
 }
 
 // within takes a request within a call along its route, whose first entry is
-// our Record-Route.
+// our Record-Route. Our users may send anywhere, with their password; strangers
+// only to where one of our users is.
 func (p *proxy) within(tx *transaction.Server, req *sip.Request) {
-	if route, err := sip.Get[sip.Route](req); err != nil || route.URI.User != p.secret {
-		if req.Method() != sip.ACK {
-			tx.Reply(sip.StatusCallDoesNotExist)
+	route, err := sip.Get[sip.Route](req)
+	ours := err == nil && hmac.Equal([]byte(route.URI.User), []byte(p.token(req)))
+	out := req.With(sip.Pop("Route"))
+	switch {
+	case req.Method() == sip.ACK: // never answered
+		if ours {
+			p.forward(tx, out)
 		}
-		return
+	case !ours:
+		tx.Reply(sip.StatusCallDoesNotExist)
+	case p.serves(req.From().URI):
+		if p.admits(tx, req) {
+			p.forward(tx, out)
+		}
+	case p.isBound(req.URI()):
+		p.forward(tx, out)
+	default:
+		tx.Reply(sip.StatusForbidden)
 	}
-	p.forward(tx, req.With(sip.Pop("Route")))
+}
+
+// token is what our Record-Route in a call carries.
+func (p *proxy) token(req *sip.Request) string {
+	mac := hmac.New(sha256.New, p.secret)
+	mac.Write([]byte(req.CallID()))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// admits asks one of our users for the password.
+func (p *proxy) admits(tx *transaction.Server, req *sip.Request) bool {
+	user, err := p.guard.Verify(tx.Context(), req)
+	switch {
+	case err != nil:
+		tx.Respond(p.guard.Reply(req, err))
+	case user != req.From().URI.Username():
+		tx.Reply(sip.StatusForbidden)
+	default:
+		return true
+	}
+	return false
+}
+
+// isBound reports whether one of our users is at the host of a URI.
+func (p *proxy) isBound(uri sip.URI) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, bindings := range p.bindings {
+		for _, b := range current(bindings) {
+			if strings.EqualFold(b.contact.HostPort(), uri.HostPort()) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // forward passes a request on and its responses back (RFC 3261 section 16).
