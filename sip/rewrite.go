@@ -2,6 +2,7 @@ package sip
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -11,7 +12,6 @@ type rewriter struct {
 	from    *message // where the lines that stay are; nil for none
 	lines   []line
 	fresh   []byte       // the text of new lines
-	text    []byte       // the text of the whole message
 	touched [numHot]bool // header fields that edits may have changed
 	body    string
 	err     *SyntaxError
@@ -39,8 +39,8 @@ func newRewriter(from *message) *rewriter {
 // free gives the rewriter back, unless one large message made it large.
 func (w *rewriter) free() {
 	const usual = 16384
-	if cap(w.fresh) <= usual && cap(w.text) <= usual {
-		*w = rewriter{lines: w.lines[:0], fresh: w.fresh[:0], text: w.text[:0]}
+	if cap(w.fresh) <= usual {
+		*w = rewriter{lines: w.lines[:0], fresh: w.fresh[:0]}
 		rewriters.Put(w)
 	}
 }
@@ -98,15 +98,26 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 		m.cseq, m.via, m.from, m.to = w.from.cseq, w.from.via, w.from.from, w.from.to
 	}
 
-	b := append(w.text, start...)
-	b = append(b, "\r\n"...)
+	var b strings.Builder
+	b.Grow(size + len(w.body))
+	b.WriteString(start)
+	b.WriteString("\r\n")
+	at := b.Len()
+	from, to := int32(0), int32(0) // lines that stay together are copied at once
 	for i := range w.lines {
 		l := &w.lines[i]
-		f := newField(len(b), len(b)+int(l.value-l.start), l.id)
-		if l.fresh {
-			b = append(b, w.fresh[l.start:l.next]...)
-		} else {
-			b = append(b, w.from.text[l.start:l.next]...)
+		f := newField(at, at+int(l.value-l.start), l.id)
+		at += int(l.next - l.start)
+		switch {
+		case l.fresh:
+			b.WriteString(w.kept(from, to))
+			from, to = 0, 0
+			b.Write(w.fresh[l.start:l.next])
+		case l.start == to:
+			to = l.next
+		default:
+			b.WriteString(w.kept(from, to))
+			from, to = l.start, l.next
 		}
 		if err := m.note(f, len(fields)); err != nil {
 			return err
@@ -114,10 +125,10 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 		fields = append(fields, f)
 	}
 	m.keep(fields)
-	b = append(b, "\r\n"...)
-	b = append(b, w.body...)
-	w.text = b
-	m.text = string(b)
+	b.WriteString(w.kept(from, to))
+	b.WriteString("\r\n")
+	b.WriteString(w.body)
+	m.text = b.String()
 
 	// Edits were checked when they were written. Here it is for the getters.
 	for id := idVia; id <= idCSeq; id++ {
@@ -131,6 +142,14 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 		return m.cut()
 	}
 	return nil
+}
+
+// kept returns a part of the old text.
+func (w *rewriter) kept(from, to int32) string {
+	if from == to {
+		return ""
+	}
+	return w.from.text[from:to]
 }
 
 func (w *rewriter) apply(e Edit) {
@@ -244,13 +263,7 @@ func (w *rewriter) format(id headerID, name string, e Edit) line {
 		w.err = fail(StatusBadRequest, name, 0, "AppendValue took text away")
 		return line{}
 	}
-	bad, odd := false, false
-	for _, c := range b[value:] {
-		if isControl(c) {
-			bad, odd = bad || c == '\r' || c == '\n' || c == 0, true
-		}
-	}
-	if bad || odd && badControl(view(b[value:])) >= 0 {
+	if v := view(b[value:]); hasControl(v) && (strings.ContainsAny(v, "\r\n\x00") || badControl(v) >= 0) {
 		w.err = fail(StatusBadRequest, name, 0, "control character in an edit")
 		return line{}
 	}
