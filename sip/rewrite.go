@@ -20,10 +20,10 @@ type rewriter struct {
 // line is a header line of the message that is made. Offsets are into the text
 // of the old message, or into that of new lines.
 type line struct {
-	start, value, end int32 // as in field
-	next              int32 // past the CRLF
-	id                headerID
-	fresh             bool // it is in the text of new lines
+	start, value int32 // as in field; the same if value is to be looked for
+	next         int32 // past the CRLF
+	id           headerID
+	fresh        bool // it is in the text of new lines
 }
 
 // rewriters keeps the memory that every rewriter needs and no message holds on
@@ -60,8 +60,7 @@ func (w *rewriter) keep(i int) {
 	if i+1 < len(fields) {
 		next = fields[i+1].line
 	}
-	value, end := w.from.valueSpan(i)
-	w.lines = append(w.lines, line{int32(f.line), int32(value), int32(end), int32(next), f.id, false})
+	w.lines = append(w.lines, line{int32(f.line), int32(f.line) + int32(f.value), int32(next), f.id, false})
 }
 
 // run makes the edits and then the message, and frees the rewriter.
@@ -269,7 +268,7 @@ func (w *rewriter) format(id headerID, name string, e Edit) line {
 	}
 	l := w.finish(b, start, value, id)
 	if w.err == nil && id != 0 {
-		if err := checkEdit(id, e, view(w.fresh[l.value:l.end])); err != nil {
+		if err := checkEdit(id, e, trimWS(view(w.fresh[l.value:l.next]))); err != nil {
 			w.err = fail(StatusBadRequest, headers[id].name, 0, err.Error())
 		}
 	}
@@ -291,33 +290,33 @@ func (w *rewriter) line(name string, value ...string) line {
 
 // finish ends the line that was begun in the text of new lines.
 func (w *rewriter) finish(b []byte, start, value int, id headerID) line {
-	end := len(b)
-	for value < end && isWS(b[value]) {
+	for value < len(b) && isWS(b[value]) {
 		value++
-	}
-	for value < end && isWS(b[end-1]) {
-		end--
 	}
 	w.fresh = append(b, "\r\n"...)
 	if len(w.fresh) > 4*maxHead {
 		w.err = fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 		return line{}
 	}
-	return line{int32(start), int32(value), int32(end), int32(len(w.fresh)), id, true}
+	return line{int32(start), int32(value), int32(len(w.fresh)), id, true}
 }
 
-// part returns part of line i.
-func (w *rewriter) part(i int, from, to int32) string {
-	if w.lines[i].fresh {
-		return string(w.fresh[from:to])
+// text returns line i.
+func (w *rewriter) text(i int) string {
+	l := &w.lines[i]
+	if l.fresh {
+		return string(w.fresh[l.start:l.next])
 	}
-	return w.from.text[from:to]
+	return w.from.text[l.start:l.next]
 }
 
-func (w *rewriter) value(i int) string { return w.part(i, w.lines[i].value, w.lines[i].end) }
+func (w *rewriter) value(i int) string {
+	text := w.text(i)
+	return trimWS(text[strings.IndexByte(text, ':')+1:])
+}
 
 func (w *rewriter) name(i int) string {
-	text := w.part(i, w.lines[i].start, w.lines[i].value)
+	text := w.text(i)
 	return text[:span(text, charToken)]
 }
 
