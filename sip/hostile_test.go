@@ -136,6 +136,8 @@ func TestHostileDuplicatesAndVias(t *testing.T) {
 	for _, h := range []hostile{
 		{"tag twice", tweak("From", plain[2]+";TAG=2"), 400},
 		{"tag of To twice", tweak("To", plain[3]+";tag=2;x;tag=2"), 400},
+		{"tag without a value", tweak("To", plain[3]+";tag"), 400}, // a reply would add another
+		{"branch without a value", tweak("Via", "Via: SIP/2.0/UDP a.example;branch"), 400},
 		{"tag in quotes", tweak("From", `From: <sip:alice@example.com>;tag="a b"`), 400},
 		{"tag that is no token", tweak("From", `From: <sip:alice@example.com>;tag=a/b@c`), 200},
 		{"tag in the URI, too", tweak("From", `From: <sip:alice@example.com;tag=2>;tag=1`), 200},

@@ -145,7 +145,7 @@ func parseParams(s string) (Params, error) {
 // its end. White space may stand around ';' and '='.
 //
 // The parameter called key, on which matching depends, may stand there once
-// (RFC 3261 section 7.3.1) and not in quotes, for it is a token. Peers put more
+// (RFC 3261 section 7.3.1), with a value and not in quotes, for it is a token. Peers put more
 // into tags than a token takes, and that is let be.
 func checkParams(s, key string) error {
 	pos, seen := 0, false
@@ -168,6 +168,9 @@ func checkParams(s, key string) error {
 		seen = seen || isKey
 		pos = afterWS(s, pos+n)
 		if pos == len(s) || s[pos] != '=' {
+			if isKey {
+				return valueError(key + " without a value")
+			}
 			continue
 		}
 		pos = afterWS(s, pos+1)
