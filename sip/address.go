@@ -16,7 +16,16 @@ type Address struct {
 // header field and the URI can have none. It takes up to 65535 bytes.
 func ParseAddress(s string) (a Address, err error) {
 	var x addressSpan[uint16]
-	if err = x.scan(s); err == nil {
+	if err = x.scan(s, ""); err == nil {
+		x.fill(&a, s)
+	}
+	return a, err
+}
+
+// parseTagged reads the address of a From or To.
+func parseTagged(s string) (a Address, err error) {
+	var x addressSpan[uint16]
+	if err = x.scan(s, "tag"); err == nil {
 		x.fill(&a, s)
 	}
 	return a, err
@@ -52,7 +61,9 @@ func (x *addressSpan[O]) display(s string) string {
 	return s
 }
 
-func (x *addressSpan[O]) scan(s string) error {
+// scan finds the parts of s. The parameter called key is one that checkParams
+// knows of.
+func (x *addressSpan[O]) scan(s, key string) error {
 	if tooLong[O](s) {
 		return valueError("too long")
 	}
@@ -105,7 +116,7 @@ func (x *addressSpan[O]) scan(s string) error {
 	if err := x.uri.scan(s[x.uriStart:end]); err != nil {
 		return err
 	}
-	return checkParams(s[x.params:])
+	return checkParams(s[x.params:], key)
 }
 
 // String returns the address as it stands in a header field.
@@ -130,7 +141,7 @@ type From Address
 func (From) HeaderName() string { return "From" }
 
 // ParseValue reads the value of a From.
-func (From) ParseValue(s string) (From, error) { a, err := ParseAddress(s); return From(a), err }
+func (From) ParseValue(s string) (From, error) { a, err := parseTagged(s); return From(a), err }
 
 // AppendValue appends the value.
 func (f From) AppendValue(b []byte) []byte { return Address(f).AppendValue(b) }
@@ -145,7 +156,7 @@ type To Address
 func (To) HeaderName() string { return "To" }
 
 // ParseValue reads the value of a To.
-func (To) ParseValue(s string) (To, error) { a, err := ParseAddress(s); return To(a), err }
+func (To) ParseValue(s string) (To, error) { a, err := parseTagged(s); return To(a), err }
 
 // AppendValue appends the value.
 func (t To) AppendValue(b []byte) []byte { return Address(t).AppendValue(b) }
@@ -187,7 +198,7 @@ func (r RecordRoute) AppendValue(b []byte) []byte { return Address(r).AppendValu
 // parseNameAddr reads an address that must have angle brackets.
 func parseNameAddr(s string) (a Address, err error) {
 	var x addressSpan[uint16]
-	if err = x.scan(s); err != nil {
+	if err = x.scan(s, ""); err != nil {
 		return a, err
 	}
 	if x.uriStart == 0 {
@@ -215,7 +226,7 @@ func (Contact) ParseValue(s string) (c Contact, err error) {
 		return c, nil
 	}
 	var x addressSpan[uint16]
-	if err = x.scan(s); err == nil {
+	if err = x.scan(s, ""); err == nil {
 		c.Display = x.display(s)
 		x.uri.fill(&c.URI, s[x.uriStart:x.uriEnd])
 		c.Params = Params(s[x.params:])

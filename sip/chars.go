@@ -1,6 +1,9 @@
 package sip
 
-import "strings"
+import (
+	"math/bits"
+	"strings"
+)
 
 // Character classes of RFC 3261 section 25.1, as bits of one table.
 const (
@@ -59,6 +62,59 @@ func isSpace(c byte) bool {
 // isControl reports what may stand in no value but in a quoted-pair. HTAB is
 // white space.
 func isControl(c byte) bool { return c < ' ' && c != '\t' }
+
+// lineEnd returns where the line feed of the line is that begins at start,
+// start-1 if there is none, and whether a control character stands before it
+// that is neither HTAB nor the carriage return of the line end.
+func lineEnd(s string, start int) (end int, odd bool) {
+	const ones = 0x0101010101010101
+	i := start
+	for i+16 < len(s) {
+		v, w := load(s, i), load(s, i+8)
+		hit := (v - 0x20*ones) &^ v & (0x80 * ones) // the lowest bit is exact
+		next := (w - 0x20*ones) &^ w & (0x80 * ones)
+		if hit|next == 0 {
+			i += 16
+			continue
+		}
+		if hit == 0 {
+			hit = next
+			i += 8
+		}
+		i += bits.TrailingZeros64(hit) / 8
+		if s[i] == '\r' && s[i+1] == '\n' {
+			return i + 1, odd
+		}
+		if s[i] == '\n' {
+			return i, odd
+		}
+		odd = odd || s[i] != '\t'
+		i++
+	}
+	for ; i < len(s); i++ {
+		if s[i] == '\n' {
+			return i, odd
+		}
+		odd = odd || isControl(s[i]) && (s[i] != '\r' || i+1 < len(s) && s[i+1] != '\n')
+	}
+	return start - 1, odd
+}
+
+// hasControl reports whether a control character but HTAB may stand in s.
+func hasControl(s string) bool {
+	const ones = 0x0101010101010101
+	i, hit := 0, uint64(0)
+	for ; i+8 <= len(s); i += 8 {
+		w := load(s, i)
+		hit |= (w - 0x20*ones) &^ w
+	}
+	for ; i < len(s); i++ {
+		if isControl(s[i]) {
+			return true
+		}
+	}
+	return hit&(0x80*ones) != 0
+}
 
 func isDigit(c byte) bool { return c-'0' < 10 }
 

@@ -110,7 +110,7 @@ func cutLine(s string) (name, value, rest string, ok bool) {
 	}
 	line, rest := s[:end], strings.TrimPrefix(s[end:], "\r\n")
 	name, value, _ = strings.Cut(line, ":")
-	ok = end < len(s) && strings.IndexByte(line, 0) < 0 &&
+	ok = end < len(s) && strings.IndexByte(line, 0) < 0 && badControl(line) < 0 &&
 		strings.Count(line, "\r") == breaks-1 && strings.Count(line, "\n") == breaks-1
 	if breaks > 1 {
 		value = unfold(value)

@@ -114,6 +114,15 @@ func TestHostileHeaderLines(t *testing.T) {
 		{"no end of the last line", strings.Join(plain, "\r\n"), 400},
 		{"start line alone", plain[0] + "\r\n\r\n", 400},
 		{"NUL in a value", tweak("", "Subject: a\x00b"), 400},
+		{"NUL behind a backslash without quotes", tweak("", "X: a\\\x00b"), 400},
+		{"NUL behind a backslash after quotes", tweak("", "X: \"a\"\\\x00b"), 400},
+		{"quotes of one field and a NUL of the next", tweak("", "X: \"", "Y: \\\x00"), 400},
+		{"quoted-pair in a fold", tweak("", "X: \"a", " \\\x00\""), 200},
+		{"control behind two backslashes", tweak("", "X: \"\\\\\x01\""), 400},
+		{"controls in a value", tweak("", "X: a\x01\x08\x1b"), 400},
+		{"control at the end", tweak("", "X: a\x1f"), 400},
+		{"tabs in a value", tweak("", "X:\ta\tb\t"), 200},
+		{"many lines with a control at their end", tweak("", strings.Repeat("X: abcdefghijklmnopqrstuvwxyz\r\n", 400)+"Y: \x02"), 400},
 		{"NUL behind a backslash", tweak("From", `From: "a\`+"\x00"+`" <sip:a@a.example>;tag=1`), 200},
 		{"CR in a value", tweak("", "Subject: a\rb"), 400},
 		{"LF in a value", tweak("", "Subject: a\nRoute: <sip:evil.example>"), 400},
@@ -125,6 +134,18 @@ func TestHostileHeaderLines(t *testing.T) {
 
 func TestHostileDuplicatesAndVias(t *testing.T) {
 	for _, h := range []hostile{
+		{"tag twice", tweak("From", plain[2]+";TAG=2"), 400},
+		{"tag of To twice", tweak("To", plain[3]+";tag=2;x;tag=2"), 400},
+		{"tag without a value", tweak("To", plain[3]+";tag"), 400}, // a reply would add another
+		{"branch without a value", tweak("Via", "Via: SIP/2.0/UDP a.example;branch"), 400},
+		{"tag in quotes", tweak("From", `From: <sip:alice@example.com>;tag="a b"`), 400},
+		{"tag that is no token", tweak("From", `From: <sip:alice@example.com>;tag=a/b@c`), 200},
+		{"tag in the URI, too", tweak("From", `From: <sip:alice@example.com;tag=2>;tag=1`), 200},
+		{"branch twice", tweak("Via", plain[1]+";branch=z9hG4bK2"), 400},
+		{"branch in quotes", tweak("Via", `Via: SIP/2.0/UDP a.example;branch="z9hG4bK1"`), 400},
+		{"branch twice in a long Via", tweak("Via", plain[1]+";x="+strings.Repeat("y", 300)+";branch=z9hG4bK2"), 400},
+		{"bracket in a parameter", tweak("To", plain[3]+";x=<y>"), 400},
+		{"second Via is garbage", tweak("Via", plain[1]+", garbage"), 200}, // All tells
 		{"From twice", tweak("", plain[2]), 400},
 		{"To twice, one compact", tweak("", "t: <sip:eve@example.com>"), 400},
 		{"Call-ID twice", tweak("", plain[4]), 400},
@@ -154,6 +175,13 @@ func TestHostileDuplicatesAndVias(t *testing.T) {
 		{"white space around the slashes", tweak("Via", "Via: sip / 2.0 / UDP a.example : 5060 ; branch = z9hG4bK1"), 200},
 	} {
 		h.run(t)
+	}
+	var errs []error
+	for _, err := range All[Via](mustParse(t, tweak("Via", plain[1]+", garbage"))) {
+		errs = append(errs, err)
+	}
+	if len(errs) != 2 || errs[0] != nil || errs[1] == nil {
+		t.Errorf("All of a Via and garbage: %v, want an error for the second", errs)
 	}
 	forged := mustParse(t, tweak("Via", "Via: SIP/2.0/UDP a.example;received=evil;rport=99999")).Via()
 	if port, asked := forged.RPort(); port != 0 || !asked || forged.Received().IsValid() {
@@ -272,6 +300,7 @@ func TestHostileURIs(t *testing.T) {
 		{"sip:example.com?a", false},
 		{"sip:example.com?Route=%3Csip:evil.example%3E", true},
 		{"sip:example.com?" + strings.Repeat("a=b&", 99) + "a=b", true},
+		{"sip:example.com?" + strings.Repeat("a=b&", 100) + "a=b", false},
 		{"sip:exa mple.com", false},
 		{"sip:example.com\r\nVia: x", false},
 		{"sip:example.com\x00", false},

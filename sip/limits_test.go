@@ -1,9 +1,69 @@
 package sip
 
 import (
+	"errors"
+	"io"
 	"strings"
 	"testing"
 )
+
+// Each limit of a message to the byte: at the limit it is taken, over it not.
+func TestLimits(t *testing.T) {
+	uri := func(n int) string { return "sip:" + strings.Repeat("b", n-len("sip:")) }
+	phrase := func(n int) string { return "SIP/2.0 200 " + strings.Repeat("x", n-len("SIP/2.0 200 ")) }
+	headers := func(n int) string { return "sip:a.example?" + strings.Repeat("a=b&", n-1) + "a=b" }
+	short := tweak("Content-Length", "Subject: ")
+	for _, h := range []hostile{
+		{"Request-URI at its limit", start("OPTIONS " + uri(maxURI) + " SIP/2.0"), 200},
+		{"Request-URI over it", start("OPTIONS " + uri(maxURI+1) + " SIP/2.0"), 414},
+		{"status line at its limit", start(phrase(maxURI)), 200},
+		{"status line over it", start(phrase(maxURI + 1)), 0},
+		{"name of 255 bytes", tweak("", strings.Repeat("n", 255)+": x"), 200},
+		{"name of 256 bytes", tweak("", strings.Repeat("n", 256)+": x"), 400},
+		{"500 header fields", tweak("", strings.Repeat("X: y\r\n", maxFields-len(plain))+"X: y"), 200},
+		{"501 header fields", tweak("", strings.Repeat("X: y\r\n", maxFields-len(plain)+1)+"X: y"), 400},
+		{"65535 bytes of header section", tweak("Content-Length", "Subject: "+strings.Repeat("n", maxHead-len(short))), 200},
+		{"65536 bytes of header section", tweak("Content-Length", "Subject: "+strings.Repeat("n", maxHead-len(short)+1)), 513},
+		{"200 parameters", tweak("To", plain[3]+strings.Repeat(";a", maxParams)), 200},
+		{"201 parameters", tweak("To", plain[3]+strings.Repeat(";a", maxParams+1)), 400},
+		{"100 headers of a URI", start("OPTIONS " + headers(maxURIHeaders) + " SIP/2.0"), 200},
+		{"101 headers of a URI", start("OPTIONS " + headers(maxURIHeaders+1) + " SIP/2.0"), 400},
+	} {
+		h.run(t)
+	}
+	for what, limit := range map[string][2]int{
+		"Request-URI": {maxURI, 16384}, "header section": {maxHead, 65535}, "header fields": {maxFields, 500},
+		"parameters": {maxParams, 200}, "headers of a URI": {maxURIHeaders, 100},
+	} {
+		if limit[0] != limit[1] {
+			t.Errorf("limit of the %s = %d, want %d", what, limit[0], limit[1])
+		}
+	}
+}
+
+// A reader that gives nothing and no error does not hold up its caller.
+func TestReaderWithoutProgress(t *testing.T) {
+	idle := &idleReader{}
+	r := NewReader(idle, nil)
+	for range 2 {
+		if _, err := r.ReadMessage(); !errors.Is(err, io.ErrNoProgress) {
+			t.Errorf("ReadMessage() = %v, want %v", err, io.ErrNoProgress)
+		}
+	}
+	if idle.reads != 100 {
+		t.Errorf("%d reads, want 100", idle.reads)
+	}
+}
+
+// idleReader never has anything, up to where a test gives up.
+type idleReader struct{ reads int }
+
+func (r *idleReader) Read([]byte) (int, error) {
+	if r.reads++; r.reads > 1000 {
+		return 0, errors.New("read more than 1000 times")
+	}
+	return 0, nil
+}
 
 // A value may have 200 parameters and no more: in a header field, in a URI and
 // in a challenge.

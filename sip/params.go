@@ -135,7 +135,7 @@ const maxParams = 200
 // parseParams takes header parameters, white space around them allowed.
 func parseParams(s string) (Params, error) {
 	s = skipWS(s)
-	if err := checkParams(s); err != nil {
+	if err := checkParams(s, ""); err != nil {
 		return "", err
 	}
 	return Params(s), nil
@@ -143,8 +143,12 @@ func parseParams(s string) (Params, error) {
 
 // checkParams checks header parameters (generic-param) from the start of s to
 // its end. White space may stand around ';' and '='.
-func checkParams(s string) error {
-	pos := 0
+//
+// The parameter called key, on which matching depends, may stand there once
+// (RFC 3261 section 7.3.1), with a value and not in quotes, for it is a token. Peers put more
+// into tags than a token takes, and that is let be.
+func checkParams(s, key string) error {
+	pos, seen := 0, false
 	for count := 0; pos < len(s); count++ {
 		if s[pos] != ';' {
 			return valueError("unexpected text after the value")
@@ -157,12 +161,23 @@ func checkParams(s string) error {
 		if n == 0 {
 			return valueError("parameter without a name")
 		}
+		isKey := n == len(key) && equalFold(s[pos:pos+n], key)
+		if isKey && seen {
+			return valueError("more than one " + key)
+		}
+		seen = seen || isKey
 		pos = afterWS(s, pos+n)
 		if pos == len(s) || s[pos] != '=' {
+			if isKey {
+				return valueError(key + " without a value")
+			}
 			continue
 		}
 		pos = afterWS(s, pos+1)
 		if pos < len(s) && s[pos] == '"' {
+			if isKey {
+				return valueError(key + " in quotes")
+			}
 			n = quotedLen(s[pos:])
 		} else {
 			n = span(s[pos:], charGenValue)

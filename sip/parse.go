@@ -143,12 +143,13 @@ func (r *Response) startLine(line string) *SyntaxError {
 func (m *message) scan() *SyntaxError {
 	s := m.text
 	fields := m.inline[:0]
-	lines := 1 // with the empty one
-	for pos := int(m.head); ; lines++ {
+	controls := false
+	for pos := int(m.head); ; {
 		// Where the next line starts does not wait for what this one is: the
 		// processor works on both at once.
 		start := pos
-		end := start + strings.IndexByte(s[start:], '\n')
+		end, odd := lineEnd(s, start)
+		controls = controls || odd
 		id, n := usualName(s, start)
 		colon := start + n
 		if id == 0 {
@@ -163,8 +164,10 @@ func (m *message) scan() *SyntaxError {
 				}
 				m.body = uint16(start + 2)
 				m.keep(fields)
-				if err := m.checkControls(lines); err != nil {
-					return err
+				if controls {
+					if err := m.checkControls(); err != nil {
+						return err
+					}
 				}
 				return m.cut()
 			}
@@ -220,21 +223,22 @@ func (m *message) scan() *SyntaxError {
 	}
 }
 
-// checkControls looks for a carriage return that is not at the end of one of
-// the header lines, and for a NUL that is not behind the backslash of a
-// quoted-pair.
-func (m *message) checkControls(lines int) *SyntaxError {
+// checkControls looks for a control character that is neither HTAB, nor in the
+// line ends, nor the second half of a quoted-pair (RFC 3261 section 25.1).
+func (m *message) checkControls() *SyntaxError {
 	head := m.text[m.head:m.body]
-	if strings.Count(head, "\r") == lines && strings.IndexByte(head, 0) < 0 {
-		return nil
-	}
-	for i := range len(head) {
-		switch {
-		case head[i] == '\r' && head[i+1] != '\n':
-			return fail(StatusBadRequest, "header section", int(m.head)+i, "carriage return without line feed")
-		case head[i] == 0 && head[i-1] != '\\':
-			return fail(StatusBadRequest, "header section", int(m.head)+i, "NUL")
+	for start := 0; start < len(head); {
+		end := start
+		for {
+			end += strings.IndexByte(head[end:], '\n') + 1
+			if end == len(head) || !isWS(head[end]) {
+				break // no fold: quotes end with the header field
+			}
 		}
+		if i := badControl(head[start:end]); i >= 0 {
+			return fail(StatusBadRequest, "header section", int(m.head)+start+i, "control character")
+		}
+		start = end
 	}
 	return nil
 }
@@ -302,9 +306,9 @@ func (m *message) checkValue(id headerID) *SyntaxError {
 	case id == idVia:
 		err = m.via.scan(value)
 	case id == idFrom:
-		err = m.from.scan(value)
+		err = m.from.scan(value, "tag")
 	case id == idTo:
-		err = m.to.scan(value)
+		err = m.to.scan(value, "tag")
 	case id == idCSeq:
 		err = m.cseq.scan(value)
 	default:
@@ -323,7 +327,7 @@ func checkLong(id headerID, value string) (err error) {
 	case idVia:
 		_, err = Via{}.ParseValue(value)
 	case idFrom, idTo:
-		_, err = ParseAddress(value)
+		_, err = parseTagged(value)
 	case idCallID:
 		_, err = CallID("").ParseValue(value)
 	case idCSeq:

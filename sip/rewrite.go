@@ -2,6 +2,7 @@ package sip
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -11,7 +12,6 @@ type rewriter struct {
 	from    *message // where the lines that stay are; nil for none
 	lines   []line
 	fresh   []byte       // the text of new lines
-	text    []byte       // the text of the whole message
 	touched [numHot]bool // header fields that edits may have changed
 	body    string
 	err     *SyntaxError
@@ -20,10 +20,10 @@ type rewriter struct {
 // line is a header line of the message that is made. Offsets are into the text
 // of the old message, or into that of new lines.
 type line struct {
-	start, value, end int32 // as in field
-	next              int32 // past the CRLF
-	id                headerID
-	fresh             bool // it is in the text of new lines
+	start, value int32 // as in field; the same if value is to be looked for
+	next         int32 // past the CRLF
+	id           headerID
+	fresh        bool // it is in the text of new lines
 }
 
 // rewriters keeps the memory that every rewriter needs and no message holds on
@@ -39,8 +39,8 @@ func newRewriter(from *message) *rewriter {
 // free gives the rewriter back, unless one large message made it large.
 func (w *rewriter) free() {
 	const usual = 16384
-	if cap(w.fresh) <= usual && cap(w.text) <= usual {
-		*w = rewriter{lines: w.lines[:0], fresh: w.fresh[:0], text: w.text[:0]}
+	if cap(w.fresh) <= usual {
+		*w = rewriter{lines: w.lines[:0], fresh: w.fresh[:0]}
 		rewriters.Put(w)
 	}
 }
@@ -60,8 +60,7 @@ func (w *rewriter) keep(i int) {
 	if i+1 < len(fields) {
 		next = fields[i+1].line
 	}
-	value, end := w.from.valueSpan(i)
-	w.lines = append(w.lines, line{int32(f.line), int32(value), int32(end), int32(next), f.id, false})
+	w.lines = append(w.lines, line{int32(f.line), int32(f.line) + int32(f.value), int32(next), f.id, false})
 }
 
 // run makes the edits and then the message, and frees the rewriter.
@@ -98,15 +97,26 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 		m.cseq, m.via, m.from, m.to = w.from.cseq, w.from.via, w.from.from, w.from.to
 	}
 
-	b := append(w.text, start...)
-	b = append(b, "\r\n"...)
+	var b strings.Builder
+	b.Grow(size + len(w.body))
+	b.WriteString(start)
+	b.WriteString("\r\n")
+	at := b.Len()
+	from, to := int32(0), int32(0) // lines that stay together are copied at once
 	for i := range w.lines {
 		l := &w.lines[i]
-		f := newField(len(b), len(b)+int(l.value-l.start), l.id)
-		if l.fresh {
-			b = append(b, w.fresh[l.start:l.next]...)
-		} else {
-			b = append(b, w.from.text[l.start:l.next]...)
+		f := newField(at, at+int(l.value-l.start), l.id)
+		at += int(l.next - l.start)
+		switch {
+		case l.fresh:
+			b.WriteString(w.kept(from, to))
+			from, to = 0, 0
+			b.Write(w.fresh[l.start:l.next])
+		case l.start == to:
+			to = l.next
+		default:
+			b.WriteString(w.kept(from, to))
+			from, to = l.start, l.next
 		}
 		if err := m.note(f, len(fields)); err != nil {
 			return err
@@ -114,10 +124,10 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 		fields = append(fields, f)
 	}
 	m.keep(fields)
-	b = append(b, "\r\n"...)
-	b = append(b, w.body...)
-	w.text = b
-	m.text = string(b)
+	b.WriteString(w.kept(from, to))
+	b.WriteString("\r\n")
+	b.WriteString(w.body)
+	m.text = b.String()
 
 	// Edits were checked when they were written. Here it is for the getters.
 	for id := idVia; id <= idCSeq; id++ {
@@ -131,6 +141,14 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 		return m.cut()
 	}
 	return nil
+}
+
+// kept returns a part of the old text.
+func (w *rewriter) kept(from, to int32) string {
+	if from == to {
+		return ""
+	}
+	return w.from.text[from:to]
 }
 
 func (w *rewriter) apply(e Edit) {
@@ -244,19 +262,13 @@ func (w *rewriter) format(id headerID, name string, e Edit) line {
 		w.err = fail(StatusBadRequest, name, 0, "AppendValue took text away")
 		return line{}
 	}
-	bad, odd := false, false
-	for _, c := range b[value:] {
-		if isControl(c) {
-			bad, odd = bad || c == '\r' || c == '\n' || c == 0, true
-		}
-	}
-	if bad || odd && badControl(view(b[value:])) >= 0 {
+	if v := view(b[value:]); hasControl(v) && (strings.ContainsAny(v, "\r\n\x00") || badControl(v) >= 0) {
 		w.err = fail(StatusBadRequest, name, 0, "control character in an edit")
 		return line{}
 	}
 	l := w.finish(b, start, value, id)
 	if w.err == nil && id != 0 {
-		if err := checkEdit(id, e, view(w.fresh[l.value:l.end])); err != nil {
+		if err := checkEdit(id, e, trimWS(view(w.fresh[l.value:l.next]))); err != nil {
 			w.err = fail(StatusBadRequest, headers[id].name, 0, err.Error())
 		}
 	}
@@ -278,33 +290,33 @@ func (w *rewriter) line(name string, value ...string) line {
 
 // finish ends the line that was begun in the text of new lines.
 func (w *rewriter) finish(b []byte, start, value int, id headerID) line {
-	end := len(b)
-	for value < end && isWS(b[value]) {
+	for value < len(b) && isWS(b[value]) {
 		value++
-	}
-	for value < end && isWS(b[end-1]) {
-		end--
 	}
 	w.fresh = append(b, "\r\n"...)
 	if len(w.fresh) > 4*maxHead {
 		w.err = fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 		return line{}
 	}
-	return line{int32(start), int32(value), int32(end), int32(len(w.fresh)), id, true}
+	return line{int32(start), int32(value), int32(len(w.fresh)), id, true}
 }
 
-// part returns part of line i.
-func (w *rewriter) part(i int, from, to int32) string {
-	if w.lines[i].fresh {
-		return string(w.fresh[from:to])
+// text returns line i.
+func (w *rewriter) text(i int) string {
+	l := &w.lines[i]
+	if l.fresh {
+		return string(w.fresh[l.start:l.next])
 	}
-	return w.from.text[from:to]
+	return w.from.text[l.start:l.next]
 }
 
-func (w *rewriter) value(i int) string { return w.part(i, w.lines[i].value, w.lines[i].end) }
+func (w *rewriter) value(i int) string {
+	text := w.text(i)
+	return trimWS(text[strings.IndexByte(text, ':')+1:])
+}
 
 func (w *rewriter) name(i int) string {
-	text := w.part(i, w.lines[i].start, w.lines[i].value)
+	text := w.text(i)
 	return text[:span(text, charToken)]
 }
 

@@ -69,8 +69,10 @@ func sameURIParams(a, b Params) bool {
 	if a == b {
 		return true
 	}
+	var room [8]Field
+	others := b.fields(room[:0])
 	for name, value := range a.All() {
-		other, ok := b.Get(name)
+		other, ok := lookup(others, name)
 		if ok && !equalFold(normalEscapes(value), normalEscapes(other)) {
 			return false
 		}
@@ -82,6 +84,25 @@ func sameURIParams(a, b Params) bool {
 		}
 	}
 	return true
+}
+
+// fields appends the parameters to list, so that finding one of them does not
+// take them apart again.
+func (p Params) fields(list []Field) []Field {
+	for name, value := range p.All() {
+		list = append(list, Field{name, value})
+	}
+	return list
+}
+
+// lookup returns the value of the first one with that name.
+func lookup(list []Field, name string) (string, bool) {
+	for i := range list {
+		if len(list[i].Name) == len(name) && equalFold(list[i].Name, name) {
+			return list[i].Value, true
+		}
+	}
+	return "", false
 }
 
 // sameURIHeaders reports whether both URIs have the same headers in any order.
@@ -125,8 +146,10 @@ func sameTelParams(a, b Params) bool {
 	if a == b {
 		return true
 	}
+	var room [8]Field
+	others := b.fields(room[:0])
 	for name, value := range a.All() {
-		other, ok := b.Get(name)
+		other, ok := lookup(others, name)
 		if !ok || !sameNumber(value, other) {
 			return false
 		}

@@ -216,8 +216,14 @@ func scanURIParams(s string) (int, error) {
 	return pos, nil
 }
 
+// maxURIHeaders bounds what follows the "?" of a URI.
+const maxURIHeaders = 100
+
 // checkURIHeaders checks what follows the "?".
 func checkURIHeaders(s string) error {
+	if strings.Count(s, "&") >= maxURIHeaders {
+		return valueError("too many headers of URI")
+	}
 	for h := range strings.SplitSeq(s, "&") {
 		name, value, eq := strings.Cut(h, "=")
 		if !eq || name == "" || spanEscaped(name, charHeader) < len(name) || spanEscaped(value, charHeader) < len(value) {

@@ -88,7 +88,7 @@ func (x *viaSpan[O]) scan(s string) error {
 		pos = afterWS(s, pos+n)
 	}
 	x.port, x.params, x.end = uint16(port), O(pos), O(len(s))
-	return checkParams(s[pos:])
+	return checkParams(s[pos:], "branch")
 }
 
 // AppendValue appends the value.
