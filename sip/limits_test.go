@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // Each limit of a message to the byte: at the limit it is taken, over it not.
@@ -97,5 +98,17 @@ func TestParamsLimit(t *testing.T) {
 		if err := read(201); err == nil || !strings.Contains(err.Error(), "too many") {
 			t.Errorf("%s: 201 parameters: error %v, want too many", name, err)
 		}
+	}
+}
+
+// A message does not keep what came behind its end.
+func TestJunkIsNotKept(t *testing.T) {
+	datagram := tweak("") + strings.Repeat("x", 60000)
+	m := mustParse(t, datagram)
+	if got := m.String(); len(got) > 1000 || unsafe.StringData(got) == unsafe.StringData(datagram) {
+		t.Errorf("%d bytes, and the datagram's memory is kept", len(got))
+	}
+	if got := m.CSeq().Method; got == "" || m.Via().Branch() == "" {
+		t.Error("the index does not fit the copy")
 	}
 }

@@ -256,9 +256,18 @@ func (m *message) cut() *SyntaxError {
 	case end > len(m.text):
 		return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), "longer than the body")
 	}
-	m.text = m.text[:end]
+	// What a sender puts behind the end must not be kept as long as the message.
+	if junk := len(m.text) - end; junk > maxJunk {
+		m.text = strings.Clone(m.text[:end])
+	} else {
+		m.text = m.text[:end]
+	}
 	return nil
 }
+
+// maxJunk is how many bytes behind the end of a message are kept with it rather
+// than copied away from.
+const maxJunk = 1024
 
 // check looks at the header fields without which a message cannot be routed or
 // matched (RFC 3261 section 8.1.1).
