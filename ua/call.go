@@ -186,15 +186,22 @@ func (c *Call) changeAlone(ctx context.Context, to sdp.Direction) error {
 		<-c.changing
 		return err
 	}
-	select {
-	case <-t.done:
-		return t.result()
-	case <-c.m.ctx.Done():
-		t.leave()
-		return dialog.ErrEnded
-	case <-ctx.Done():
-		t.leave()
-		return context.Cause(ctx)
+	ended := c.m.ctx.Done()
+	for {
+		select {
+		case <-t.done:
+			return t.result()
+		case <-ended:
+			if errors.Is(c.s.Err(), dialog.ErrLost) {
+				ended = nil // by the answer to this very INVITE, which says more
+				continue
+			}
+			t.leave()
+			return dialog.ErrEnded
+		case <-ctx.Done():
+			t.leave()
+			return context.Cause(ctx)
+		}
 	}
 }
 
