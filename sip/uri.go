@@ -35,9 +35,6 @@ func ParseURI(s string) (u URI, err error) {
 // Username returns the user part with its escapes undone.
 func (u URI) Username() string { return unescape(u.User) }
 
-// Secure reports whether the URI asks for TLS on every hop: the sips scheme.
-func (u URI) Secure() bool { return u.Scheme == "sips" }
-
 // HostPort returns the host, with the port if the URI names one.
 func (u URI) HostPort() string {
 	if u.Port == 0 {

@@ -257,7 +257,7 @@ func TestDatagramsAreCopies(t *testing.T) {
 		a, b := s.socket(s.alice, aliceAddr), s.socket(s.bob, bobAddr)
 		buf := []byte("first")
 		a.WriteTo(buf, b.LocalAddr())
-		copy(buf, "XXXXX")
+		copy(buf, "later")
 		s.receive(b, "first")
 		for i := range 3 {
 			want := bytes.Repeat([]byte{byte('a' + i)}, 1000-i*400)
