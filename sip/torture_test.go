@@ -151,6 +151,14 @@ func readAll(m Message) {
 	Get[UserAgent](m)
 }
 
+// with edits requests and responses alike.
+func with(m Message, edits ...Edit) Message {
+	if r, ok := m.(*Request); ok {
+		return r.With(edits...)
+	}
+	return m.(*Response).With(edits...)
+}
+
 func parseFile(t *testing.T, name string) Message { return mustParse(t, readFile(t, name)) }
 
 func values[H Parser[H]](t *testing.T, m Message) (list []H) {
@@ -348,45 +356,3 @@ func TestTortureIPv6(t *testing.T) {
 	}
 }
 
-// TestFlows parses the messages of RFC 3261 and RFC 3665 and writes them again:
-// not a byte changes. A few of the texts are not whole.
-func TestFlows(t *testing.T) {
-	partial := map[string]string{
-		"005-s16.12.1.1-INVITE.sip": "Via", "006-s16.12.1.1-200.sip": "Via", "007-s16.12.1.2-INVITE.sip": "Via",
-		"008-s16.12.1.2-BYE.sip": "Via", "009-s16.12.1.2-BYE.sip": "Via", "012-s21.4.23-485.sip": "Via",
-		"159-s3.10-F4-INVITE.sip": "From",
-	}
-	for _, dir := range []string{"rfc3261", "rfc3665"} {
-		files, err := filepath.Glob(filepath.Join("testdata", dir, "*.sip"))
-		if err != nil || len(files) < 20 {
-			t.Fatalf("%d files in %s: %v", len(files), dir, err)
-		}
-		for _, file := range files {
-			name := filepath.Base(file)
-			text := readFile(t, dir+"/"+name)
-			m, err := Parse(text)
-			if where := partial[name]; where != "" {
-				if e, ok := err.(*SyntaxError); !ok || e.Where != where || e.Msg != "missing" {
-					t.Errorf("%s: %v, want no %s", name, err, where)
-				}
-				continue
-			}
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
-				continue
-			}
-			readAll(m)
-			if m.String() != text || with(m).String() != text || with(m).Err() != nil {
-				t.Errorf("%s: With() wrote\n%s\nwant\n%s", name, with(m), text)
-			}
-		}
-	}
-}
-
-// with edits requests and responses alike.
-func with(m Message, edits ...Edit) Message {
-	if r, ok := m.(*Request); ok {
-		return r.With(edits...)
-	}
-	return m.(*Response).With(edits...)
-}
