@@ -46,6 +46,9 @@ func printedMessages(t testing.TB) (all []printed) {
 // wrong with its message.
 func TestPrintedMessages(t *testing.T) {
 	all := printedMessages(t)
+	if len(all) != 941 {
+		t.Errorf("%d messages, want the 941 of the README", len(all))
+	}
 	for _, p := range all {
 		list := slipsIn(p.name)
 		for i, s := range list {

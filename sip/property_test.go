@@ -9,7 +9,7 @@ import (
 
 // The properties hold for whatever a generator makes of good parts. Its seeds
 // are fixed: a failure names the one that shows it again.
-const seedsOfProperties = 1000
+const seedsOfProperties = 500
 
 // A message says the same in any layout, and says it again when its text is
 // read again.
