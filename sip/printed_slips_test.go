@@ -3,8 +3,9 @@ package sip
 import "slices"
 
 // A slip is a place where an RFC prints what the grammar does not allow, and
-// what was meant. Parse or the type of the header field refuses what is
-// printed; with what was meant in its place the message is like any other.
+// what was meant. Parse or the type of the header field, if it has one, refuses
+// what is printed; with what was meant in its place the message is like any
+// other.
 type slip struct {
 	why            string
 	where          string // of the error
@@ -85,4 +86,23 @@ var slips = []slip{
 	// Credentials.
 	{"more was left out", "Authorization", ", <...>", "", []string{"rfc3261 22.1 INVITE"}},
 	{"no comma", "Authorization", "\"atlanta.example.com\"\r\n", "\"atlanta.example.com\",\r\n", []string{"rfc3665 2.1 F3 REGISTER"}},
+
+	// Other header fields.
+	{"words for a URI", "Refer-To", "(whatever URI)", "<sip:c@atlanta.example.com>", []string{"rfc3515 4.1 REFER"}},
+	{"words for a URI", "Refer-To", "(some different URI)", "<sip:c@atlanta.example.com>", []string{"rfc3515 4.2 REFER"}},
+	{"words for a URI", "Refer-To", "(URI that identifies B's UA)", "<sip:b@192.0.2.2>", []string{"rfc5627 1 REFER"}},
+	{"quotes in a URI, and a '>'", "Refer-To", `?Refer-To="<sip:D>.example">`, "?Refer-To=%3Csip:D.example%3E>", []string{"rfc3892 7.4 F1 REFER"}},
+	{"no scheme", "Referred-By", "<alice@", "<sip:alice@", []string{"rfc5359 2.4 F5 REFER", "rfc5359 2.4 F11 INVITE"}},
+	{"words for a number", "Subscription-State", "(depends on Refer-To URI)", "60", []string{"rfc3515 4.1 NOTIFY", "rfc3515 4.2 NOTIFY"}},
+	{"no semicolon", "Content-Disposition", "smime.p7m\r\n", "smime.p7m;\r\n", []string{"rfc3261 23.3 INVITE"}},
+	{"fold in a parameter name", "Replaces", "from-\r\n tag", "from-tag", []string{"rfc5589 8 F6 INVITE"}},
+	{"no escapes, and a fold in a URI", "History-Info", "SIP;\\\r\n cause=302; text=\"Moved Temporarily\">",
+		"SIP%3Bcause%3D302%3Btext%3D%22Moved%20Temporarily%22>", []string{
+			"rfc4244 Appendix A F5 INVITE", "rfc4244 Appendix A F8 INVITE", "rfc4244 Appendix B INVITE #3", "rfc4244 Appendix B INVITE #4"}},
+	{"no escapes, and a fold in a URI", "History-Info", "SIP;cause=480;\\\r\n text=\"Temporarily Unavailable\" >",
+		"SIP%3Bcause%3D480%3Btext%3D%22Temporarily%20Unavailable%22>", []string{
+			"rfc4244 Appendix A F8 INVITE", "rfc4244 Appendix B INVITE #4"}},
+	{"no escapes, and a '>' too many", "History-Info", "SIP;cause=302>\\\r\n               text=\"Moved Temporarily\">",
+		"SIP%3Bcause%3D302%3Btext%3D%22Moved%20Temporarily%22>", []string{
+			"rfc4244 Appendix D F4 INVITE", "rfc4244 Appendix D F5 INVITE"}},
 }

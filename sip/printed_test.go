@@ -55,6 +55,9 @@ func TestPrintedMessages(t *testing.T) {
 			if strings.Count(p.text, s.printed) != 1 {
 				t.Errorf("%s: %q is not there once", p.name, s.printed)
 			}
+			if id := lookupHeader(s.where); id != 0 && headers[id].check == nil {
+				continue // nothing here reads it
+			}
 			slipped := p.mended(slices.Delete(slices.Clone(list), i, i+1)).read()
 			if !slices.ContainsFunc(slipped, func(err error) bool {
 				var e *SyntaxError

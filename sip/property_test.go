@@ -42,6 +42,19 @@ func TestLayoutDoesNotMatter(t *testing.T) {
 	}
 }
 
+// White space around every slash of a Via, where it was once not taken behind
+// "SIP/2.0/" (RFC 3261 section 25.1, SLASH).
+func TestViaSlashes(t *testing.T) {
+	for _, value := range []string{
+		"SIP/2.0/UDP a.example", "SIP/2.0/ UDP a.example", "SIP/2.0 /UDP a.example", "SIP/ 2.0/UDP a.example", "SIP /2.0/UDP a.example",
+		"SIP/2.0/\tUDP a.example", "sip / 2.0 / UDP a.example",
+	} {
+		if via, err := (Via{}).ParseValue(value); via != (Via{Transport: "UDP", Host: "a.example"}) || err != nil {
+			t.Errorf("ParseValue(%q) = %#v, %v", value, via, err)
+		}
+	}
+}
+
 // textual reports whether white space in the values of a header field counts.
 func textual(name string) bool {
 	return lookupHeader(name) == 0 || name == "Subject" || name == "User-Agent" || name == "Call-ID"
