@@ -94,7 +94,7 @@ var slips = []slip{
 	{"quotes in a URI, and a '>'", "Refer-To", `?Refer-To="<sip:D>.example">`, "?Refer-To=%3Csip:D.example%3E>", []string{"rfc3892 7.4 F1 REFER"}},
 	{"no scheme", "Referred-By", "<alice@", "<sip:alice@", []string{"rfc5359 2.4 F5 REFER", "rfc5359 2.4 F11 INVITE"}},
 	{"words for a number", "Subscription-State", "(depends on Refer-To URI)", "60", []string{"rfc3515 4.1 NOTIFY", "rfc3515 4.2 NOTIFY"}},
-	{"no semicolon", "Content-Disposition", "smime.p7m\r\n", "smime.p7m;\r\n", []string{"rfc3261 23.3 INVITE"}},
+	{"no semicolon", "Content-Disposition", "filename=smime.p7m\r\n", "filename=smime.p7m;\r\n", []string{"rfc3261 23.3 INVITE"}},
 	{"fold in a parameter name", "Replaces", "from-\r\n tag", "from-tag", []string{"rfc5589 8 F6 INVITE"}},
 	{"no escapes, and a fold in a URI", "History-Info", "SIP;\\\r\n cause=302; text=\"Moved Temporarily\">",
 		"SIP%3Bcause%3D302%3Btext%3D%22Moved%20Temporarily%22>", []string{
