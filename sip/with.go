@@ -20,7 +20,8 @@ func Push(h Edit) Edit { return edit{op: push, Edit: h} }
 func Add(h Edit) Edit { return edit{op: add, Edit: h} }
 
 // Pop removes the first value of a header field: the first of a comma list, or
-// a whole line.
+// a whole line. It has a name and no type, so what is a list it knows only of
+// the header fields of the registry; of others it removes the first line.
 func Pop(name string) Edit { return popEdit(name) }
 
 // Del removes every line of a header field.
