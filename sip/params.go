@@ -46,8 +46,9 @@ func (p Params) All() iter.Seq2[string, string] {
 
 // With returns the parameters with one set: in its place if it was there, at
 // the end otherwise. An empty value makes a parameter without one; a value
-// that is neither a token nor a host is quoted. A name that no parameter can
-// have makes one that every parser refuses, and so does With of a message.
+// that is neither a token nor a host is quoted; URI.WithParam is for values
+// that go into a URI, which has escapes in place of quotes. A name that no
+// parameter can have makes one that every parser refuses, and so does With of a message.
 func (p Params) With(name, value string) Params {
 	return p.with(name, appendParam(nil, name, value))
 }

@@ -109,12 +109,13 @@ func sameURIHeaders(u, v URI) bool {
 	}
 	var rest []Field
 	for name, value := range v.Header() {
-		rest = append(rest, Field{name, value})
+		rest = append(rest, Field{headerName(name), value})
 	}
 next:
 	for name, value := range u.Header() {
+		name = headerName(name)
 		for i, f := range rest {
-			if equalFold(headerName(f.Name), headerName(name)) && f.Value == value {
+			if f.Value == value && equalFold(f.Name, name) {
 				rest = append(rest[:i], rest[i+1:]...)
 				continue next
 			}
