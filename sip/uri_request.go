@@ -100,7 +100,8 @@ func described(content []Field) (b Body, ok bool) {
 // (RFC 3261 section 19.1.1, table 1).
 func inRequestLine(u URI) URI {
 	u.Headers = ""
-	if u.isSIP() {
+	// Nearly none has it, and that shows without a look at each parameter.
+	if p := string(u.Params); u.isSIP() && (strings.Contains(p, ";m") || strings.Contains(p, ";M")) {
 		u.Params = u.Params.Without("method")
 	}
 	return u
