@@ -16,10 +16,10 @@ type Parser[H any] interface {
 }
 
 // Get returns the first value of a header field. The error is ErrMissing if
-// the message has no such field, and a *SyntaxError if its value is broken.
-func Get[H Parser[H]](m Message) (H, error) {
+// the entity has no such field, and a *SyntaxError if its value is broken.
+func Get[H Parser[H]](e Entity) (H, error) {
 	var zero H
-	b := m.base()
+	b := e.base()
 	id := lookupHeader(zero.HeaderName())
 	i := b.find(id, zero.HeaderName(), 0)
 	if i < 0 {
@@ -34,17 +34,17 @@ func Get[H Parser[H]](m Message) (H, error) {
 	}
 	h, err := zero.ParseValue(value)
 	if err != nil {
-		return zero, b.bad(i, err)
+		return zero, bad(e, i, err)
 	}
 	return h, nil
 }
 
 // All yields the values of a header field in order, comma lists split. A value
 // that is broken is yielded as a *SyntaxError, and the next one follows.
-func All[H Parser[H]](m Message) iter.Seq2[H, error] {
+func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 	return func(yield func(H, error) bool) {
 		var zero H
-		b := m.base()
+		b := e.base()
 		id := lookupHeader(zero.HeaderName())
 		kind := lookupKind(id)
 		for i := b.find(id, zero.HeaderName(), 0); i >= 0; i = b.find(id, zero.HeaderName(), i+1) {
@@ -60,7 +60,7 @@ func All[H Parser[H]](m Message) iter.Seq2[H, error] {
 				}
 				h, err := zero.ParseValue(value)
 				if err != nil {
-					err = b.bad(i, err)
+					err = bad(e, i, err)
 				}
 				if !yield(h, err) || kind == tokens {
 					return
@@ -86,11 +86,8 @@ func (m *message) join(id headerID, i int, value string) string {
 }
 
 // bad says what is wrong with the value of line i.
-func (m *message) bad(i int, err error) error {
+func bad(e Entity, i int, err error) error {
+	m, at := e.base(), e.place()
 	start, _ := m.valueSpan(i)
-	bad := fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start, err.Error())
-	if bad.text = m.text; isStatusLine(m.text) {
-		bad.Status = 0
-	}
-	return bad
+	return at.fault(fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start, err.Error()))
 }

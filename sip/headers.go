@@ -1,9 +1,6 @@
 package sip
 
-import (
-	"strconv"
-	"strings"
-)
+import "strconv"
 
 // CallID is the Call-ID header field (RFC 3261 section 20.8). It is
 // case-sensitive.
@@ -205,46 +202,6 @@ func (r RetryAfter) AppendValue(b []byte) []byte {
 	b = strconv.AppendUint(b, uint64(r.Seconds), 10)
 	return append(b, r.Params...)
 }
-
-// ContentType is the Content-Type header field (RFC 3261 section 20.15).
-type ContentType struct {
-	Type   string // "application/sdp"
-	Params Params
-}
-
-// HeaderName returns "Content-Type".
-func (ContentType) HeaderName() string { return "Content-Type" }
-
-// ParseValue reads a Content-Type.
-func (ContentType) ParseValue(s string) (ContentType, error) {
-	end := strings.IndexByte(s, ';')
-	if end < 0 {
-		end = len(s)
-	}
-	mediaType, subtype, ok := strings.Cut(trimWS(s[:end]), "/")
-	mediaType, subtype = trimWS(mediaType), trimWS(subtype)
-	if !ok || !isToken(mediaType) || !isToken(subtype) {
-		return ContentType{}, valueError("not a media type and subtype")
-	}
-	params, err := parseParams(s[end:])
-	whole := trimWS(s[:end])
-	if len(whole) != len(mediaType)+1+len(subtype) {
-		whole = mediaType + "/" + subtype
-	}
-	if err != nil {
-		return ContentType{}, err
-	}
-	return ContentType{whole, params}, nil
-}
-
-// AppendValue appends the value.
-func (c ContentType) AppendValue(b []byte) []byte {
-	b = append(b, c.Type...)
-	return append(b, c.Params...)
-}
-
-// Is reports whether the media type is this one, in any case.
-func (c ContentType) Is(mediaType string) bool { return equalFold(c.Type, mediaType) }
 
 // UserAgent is the User-Agent header field (RFC 3261 section 20.41).
 type UserAgent string
