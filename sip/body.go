@@ -208,7 +208,7 @@ func (s *search) body(e Entity, mediaType, disposition string) (found Body, ok b
 			return Body{}, false
 		}
 		if err == nil {
-			found = Body{Type: string(t.AppendValue(nil))}
+			found = Body{Type: t.Type + string(t.Params)}
 			found.Content, err = Content(e)
 		}
 		if err != nil {

@@ -19,10 +19,12 @@ type Fragment struct {
 //
 //	SIP/2.0 180 Ringing
 //
-// The line end of the last line may be missing. The body is what follows the
-// empty line, up to Content-Length if that is less. A line is a header field if
-// it has the colon of one. The error is always a *SyntaxError, with the Status
-// 0: nothing is answered to a fragment.
+// The line end of the last line may be missing, and the empty line where there is
+// no body. The first line is a header field if a colon follows its first word,
+// and otherwise has to be a start line. The body goes on to the end, or as far
+// as Content-Length if that is less; where the body was left out it may be more.
+// The error is always a *SyntaxError, with the Status 0: nothing is answered to
+// a fragment.
 func ParseFragment(s string) (*Fragment, error) {
 	text := s
 	switch {
@@ -33,14 +35,16 @@ func ParseFragment(s string) (*Fragment, error) {
 	}
 	var f *Fragment
 	var err *SyntaxError
-	switch r := new(Request); {
+	switch {
 	case isStatusLine(s):
-		resp := new(Response)
-		f, err = &Fragment{resp}, index(&resp.message, resp, text)
+		r := new(Response)
+		f, err = &Fragment{r}, index(&r.message, r, text)
 	case startsWithField(s):
+		r := new(Request)
 		r.text = text
 		f, err = &Fragment{r}, r.scan()
 	default:
+		r := new(Request)
 		f, err = &Fragment{r}, index(&r.message, r, text)
 	}
 	if err == nil {

@@ -186,9 +186,10 @@ type place struct {
 	request bool   // that message is a request, which can be answered
 }
 
-// fault completes what is said of the text of the entity.
+// fault completes what is said of the text of the entity, to which endHead may
+// have added.
 func (p place) fault(err *SyntaxError) *SyntaxError {
-	err.Offset += p.at
+	err.Offset = min(err.Offset+p.at, len(p.text))
 	err.text = p.text
 	if !p.request {
 		err.Status = 0
