@@ -264,4 +264,12 @@ func TestContentHeaders(t *testing.T) {
 			t.Errorf("MIME-Version %q is read as %q", value, v)
 		}
 	}
+	for _, e := range []Edit{
+		ContentDisposition{Type: "session;handling=optional"}, ContentDisposition{"a b", ""},
+		ContentID("<a@b>"), ContentID("a@b>, <c@d"), ContentID(""), MIMEVersion("1"), ContentEncoding{"gzip, x"},
+	} {
+		if out := req.With(e); out.Err() == nil {
+			t.Errorf("With(%#v) wrote\n%s", e, out)
+		}
+	}
 }

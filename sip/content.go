@@ -12,25 +12,18 @@ type ContentType struct {
 func (ContentType) HeaderName() string { return "Content-Type" }
 
 // ParseValue reads a Content-Type.
-func (ContentType) ParseValue(s string) (ContentType, error) {
-	end := strings.IndexByte(s, ';')
-	if end < 0 {
-		end = len(s)
+func (ContentType) ParseValue(s string) (h ContentType, err error) {
+	c := scanner{s: s}
+	mediaType := c.token("a media type")
+	if !c.separator('/') {
+		c.fail("expected '/' and a subtype")
 	}
-	mediaType, subtype, ok := strings.Cut(trimWS(s[:end]), "/")
-	mediaType, subtype = trimWS(mediaType), trimWS(subtype)
-	if !ok || !isToken(mediaType) || !isToken(subtype) {
-		return ContentType{}, valueError("not a media type and subtype")
+	subtype := c.token("a subtype")
+	if h.Type = s[:c.pos]; len(h.Type) != len(mediaType)+1+len(subtype) {
+		h.Type = mediaType + "/" + subtype
 	}
-	params, err := parseParams(s[end:])
-	whole := trimWS(s[:end])
-	if len(whole) != len(mediaType)+1+len(subtype) {
-		whole = mediaType + "/" + subtype
-	}
-	if err != nil {
-		return ContentType{}, err
-	}
-	return ContentType{whole, params}, nil
+	h.Params = c.params()
+	return scanned(&c, h)
 }
 
 // AppendValue appends the value.
@@ -60,16 +53,11 @@ type ContentDisposition struct {
 func (ContentDisposition) HeaderName() string { return "Content-Disposition" }
 
 // ParseValue reads a Content-Disposition.
-func (ContentDisposition) ParseValue(s string) (ContentDisposition, error) {
-	n := span(s, charToken)
-	if n == 0 {
-		return ContentDisposition{}, valueError("no disposition type")
-	}
-	params, err := parseParams(s[n:])
-	if err != nil {
-		return ContentDisposition{}, err
-	}
-	return ContentDisposition{s[:n], params}, nil
+func (ContentDisposition) ParseValue(s string) (h ContentDisposition, err error) {
+	c := scanner{s: s}
+	h.Type = c.token("a disposition type")
+	h.Params = c.params()
+	return scanned(&c, h)
 }
 
 // AppendValue appends the value.
@@ -105,7 +93,7 @@ func (ContentID) ParseValue(s string) (ContentID, error) {
 		s = s[1 : len(s)-1]
 	}
 	if s == "" || strings.ContainsAny(s, "<> \t") || hasControl(s) {
-		return "", valueError("not a message identifier")
+		return "", valueError("expected <id@host>")
 	}
 	return ContentID(s), nil
 }
@@ -144,7 +132,7 @@ func (ContentTransferEncoding) HeaderName() string { return "Content-Transfer-En
 // ParseValue reads a Content-Transfer-Encoding.
 func (ContentTransferEncoding) ParseValue(s string) (ContentTransferEncoding, error) {
 	if !isToken(s) {
-		return "", valueError("not a token")
+		return "", valueError("expected an encoding")
 	}
 	return ContentTransferEncoding(s), nil
 }
@@ -176,7 +164,7 @@ func (MIMEVersion) HeaderName() string { return "MIME-Version" }
 // ParseValue reads a MIME-Version.
 func (MIMEVersion) ParseValue(s string) (MIMEVersion, error) {
 	if !isVersion(s) {
-		return "", valueError("not a version")
+		return "", valueError("expected a version such as 1.0")
 	}
 	return MIMEVersion(s), nil
 }

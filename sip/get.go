@@ -9,7 +9,10 @@ import (
 // way to read one value, without the white space around it and with folds
 // undone. ParseValue is called on the zero H.
 //
-// Any package can write such a type; see the example of Get.
+// Any package can write such a type; see the example of Get. If its header field
+// is a comma list, a method CommaList() on the type says so, and ParseValue is
+// given one value at a time. It counts only for names that this package does
+// not know; of those in its own table it knows which are lists.
 type Parser[H any] interface {
 	HeaderName() string
 	ParseValue(value string) (H, error)
@@ -26,7 +29,7 @@ func Get[H Parser[H]](e Entity) (H, error) {
 		return zero, ErrMissing
 	}
 	value := b.value(i)
-	switch lookupKind(id) {
+	switch kindOf(id, zero) {
 	case list:
 		value, _ = splitList(value)
 	case tokens:
@@ -34,7 +37,7 @@ func Get[H Parser[H]](e Entity) (H, error) {
 	}
 	h, err := zero.ParseValue(value)
 	if err != nil {
-		return zero, bad(e, i, err)
+		return zero, bad(e, i, 0, err)
 	}
 	return h, nil
 }
@@ -46,11 +49,12 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 		var zero H
 		b := e.base()
 		id := lookupHeader(zero.HeaderName())
-		kind := lookupKind(id)
+		kind := kindOf(id, zero)
 		for i := b.find(id, zero.HeaderName(), 0); i >= 0; i = b.find(id, zero.HeaderName(), i+1) {
 			rest := b.value(i)
+			size := len(rest)
 			for more := true; more; more = rest != "" {
-				value := rest
+				value, at := rest, size-len(rest)
 				rest = ""
 				switch kind {
 				case list:
@@ -60,7 +64,7 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 				}
 				h, err := zero.ParseValue(value)
 				if err != nil {
-					err = bad(e, i, err)
+					err = bad(e, i, at, err)
 				}
 				if !yield(h, err) || kind == tokens {
 					return
@@ -68,6 +72,17 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 			}
 		}
 	}
+}
+
+// kindOf returns how values of a header field are combined. Of a name that is
+// not in the table its type knows.
+func kindOf[H any](id headerID, zero H) kind {
+	if id == 0 {
+		if _, ok := any(zero).(interface{ CommaList() }); ok {
+			return list
+		}
+	}
+	return lookupKind(id)
 }
 
 // join puts the values of all lines of a list into one.
@@ -85,9 +100,13 @@ func (m *message) join(id headerID, i int, value string) string {
 	return b.String()
 }
 
-// bad says what is wrong with the value of line i.
-func bad(e Entity, i int, err error) error {
-	m, at := e.base(), e.place()
-	start, _ := m.valueSpan(i)
-	return at.fault(fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start, err.Error()))
+// bad says what is wrong with a value of line i, which begins at that place of
+// the whole. Where folds moved it, the place is where the line's value begins.
+func bad(e Entity, i, at int, err error) error {
+	m := e.base()
+	start, end := m.valueSpan(i)
+	if at += placeOf(err); m.folded && strings.IndexByte(m.text[start:end], '\n') >= 0 || start+at > end {
+		at = 0
+	}
+	return e.place().fault(fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start+at, err.Error()))
 }

@@ -165,36 +165,12 @@ type RetryAfter struct {
 func (RetryAfter) HeaderName() string { return "Retry-After" }
 
 // ParseValue reads a Retry-After.
-func (RetryAfter) ParseValue(s string) (RetryAfter, error) {
-	n := 0
-	for n < len(s) && isDigit(s[n]) {
-		n++
-	}
-	seconds, ok := number(s[:n], 1<<32-1)
-	if !ok {
-		return RetryAfter{}, valueError("not 0 to 4294967295")
-	}
-	s = skipWS(s[n:])
-	for depth := 0; s != "" && (s[0] == '(' || depth > 0); s = s[1:] {
-		switch s[0] {
-		case '(':
-			depth++
-		case ')':
-			depth--
-		case '\\':
-			if len(s) > 1 {
-				s = s[1:]
-			}
-		}
-		if depth > 0 && len(s) == 1 {
-			return RetryAfter{}, valueError("comment does not end")
-		}
-	}
-	params, err := parseParams(s)
-	if err != nil {
-		return RetryAfter{}, err
-	}
-	return RetryAfter{uint32(seconds), params}, nil
+func (RetryAfter) ParseValue(s string) (h RetryAfter, err error) {
+	c := scanner{s: s}
+	h.Seconds = uint32(c.number(1<<32-1, "a number of seconds"))
+	c.comment()
+	h.Params = c.params()
+	return scanned(&c, h)
 }
 
 // AppendValue appends the value.
