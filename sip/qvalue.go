@@ -1,28 +1,32 @@
 package sip
 
-// Q returns how much a contact is to be preferred to others, 0 to 1 (RFC 3261
-// section 20.10). ok is false if it has no q parameter that can be read; RFC
-// 3841 section 7.2.3 takes that for 1.
-func (c Contact) Q() (q float64, ok bool) {
-	v, _ := c.Params.Get("q")
-	return qvalue(v)
-}
+import "strings"
 
-// qvalue reads 0 to 1 with up to three decimals (RFC 3261 section 25.1).
-func qvalue(s string) (q float64, ok bool) {
-	if s == "" || len(s) > len("0.000") || s[0] > '1' || len(s) > 1 && s[1] != '.' {
-		return 0, false
+// Q returns how much a contact is to be preferred to others, from 0 to 1
+// (RFC 3261 section 20.10). It is 1 if there is no q parameter that can be read
+// (RFC 3841 section 7.2.3).
+func (c Contact) Q() float64 { return c.Params.preference() }
+
+// preference returns the q parameter (qvalue, RFC 3261 section 25.1), 1 if there
+// is none that can be read. Peers write ".5" as well, and more than three
+// decimals, of which nine are read.
+func (p Params) preference() float64 {
+	s, _ := p.Get("q")
+	whole, decimals, _ := strings.Cut(s, ".")
+	if whole == "" && decimals != "" {
+		whole = "0"
 	}
-	n := 0
-	for i, unit := 0, 1000; i < len(s); i++ {
-		if i == 1 {
-			continue
+	n, ok := number(whole, 1)
+	scale := uint64(1)
+	for i := range len(decimals) {
+		if !isDigit(decimals[i]) {
+			ok = false
+		} else if i < 9 {
+			n, scale = n*10+uint64(decimals[i]-'0'), scale*10
 		}
-		if !isDigit(s[i]) {
-			return 0, false
-		}
-		n += int(s[i]-'0') * unit
-		unit /= 10
 	}
-	return float64(n) / 1000, n <= 1000
+	if !ok || n > scale {
+		return 1
+	}
+	return float64(n) / float64(scale)
 }
