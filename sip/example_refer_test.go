@@ -6,30 +6,35 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
-// A transferee reads whom to call, and which call that call is to replace.
-func ExampleReplaces() {
-	refer := sip.NewRequest(sip.REFER, sip.URI{Scheme: "sip", User: "bob", Host: "example.com"},
-		sip.Field{Name: "Refer-To", Value: "<sip:dave@example.org?Replaces=12345%40192.0.2.3%3Bto-tag%3D12345%3Bfrom-tag%3D5FFE-3994>"})
+// An attended transfer: Alice asks Bob to call Dave in place of her own call with
+// him (RFC 3891 section 1).
+func ExampleReferTo() {
+	sipURI := func(user string) sip.URI { return sip.URI{Scheme: "sip", User: user, Host: "example.org"} }
+	call := sip.Replaces{CallID: "12345@192.0.2.3", ToTag: "12345", FromTag: "5FFE-3994"}
+	dave := sipURI("dave").WithHeader("Replaces", string(call.AppendValue(nil)))
+	refer := sip.NewRequest(sip.REFER, sipURI("bob"), sip.ReferTo{URI: dave}, sip.ReferredBy{URI: sipURI("alice")})
+
+	// Bob does as he is told.
 	to, err := sip.Get[sip.ReferTo](refer)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	for name, value := range to.URI.Header() {
-		if name != "Replaces" {
-			continue // most are not safe to follow
-		}
-		replaces, err := sip.Replaces{}.ParseValue(value)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		to.URI.Headers = ""
-		invite := sip.NewRequest(sip.INVITE, to.URI, replaces)
-		fmt.Println(invite.URI(), replaces.CallID, replaces.ToTag, replaces.FromTag)
+	by, err := sip.Get[sip.ReferredBy](refer)
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
+	method, edits, _ := to.URI.Requested()
+	invite := sip.NewRequest(method, to.URI, append(edits, by)...)
+
+	// Dave looks for the call.
+	call, err = sip.Get[sip.Replaces](invite)
+	fmt.Println(invite.Method(), invite.URI(), "by", by.URI)
+	fmt.Println("in place of", call.CallID, call.ToTag, call.FromTag, err)
 	// Output:
-	// sip:dave@example.org 12345@192.0.2.3 12345 5FFE-3994
+	// INVITE sip:dave@example.org by sip:alice@example.org
+	// in place of 12345@192.0.2.3 12345 5FFE-3994 <nil>
 }
 
 // A registrar reads which user agent a contact is, and what it can do.

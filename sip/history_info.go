@@ -3,7 +3,8 @@ package sip
 import "strings"
 
 // HistoryInfo is one value of a History-Info header field: a URI that a request
-// was sent to on its way here (RFC 7044 section 5).
+// was sent to on its way here (RFC 7044 section 5). Its reason and its privacy
+// are header fields of the URI, which WithHeader of the URI adds.
 type HistoryInfo Address
 
 // HeaderName returns "History-Info".

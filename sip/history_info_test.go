@@ -35,4 +35,10 @@ func TestHistoryInfo(t *testing.T) {
 			t.Errorf("%v: index %s, %s %s, reason %s, private %v", h, h.Index(), target, from, h.Reason(), h.Private())
 		}
 	}
+
+	made := HistoryInfo{URI: userA.WithHeader("Reason", "SIP;cause=302").WithHeader("Privacy", "history"), Params: ";index=1.1;np=1"}
+	expect(t, "a value that is made", string(made.AppendValue(nil)), "<sip:UserA@ims.example.com?Reason=SIP%3Bcause%3D302&Privacy=history>;index=1.1;np=1")
+	if made.Reason() != "SIP;cause=302" || !made.Private() || with(m, made).Err() != nil {
+		t.Errorf("reason %s, private %v, %v", made.Reason(), made.Private(), with(m, made).Err())
+	}
 }

@@ -13,40 +13,25 @@ type PushParams struct {
 // PushParams returns the parameters of a URI that are for push notifications.
 // ok is false if it has neither pn-provider nor pn-purr.
 func (u URI) PushParams() (p PushParams, ok bool) {
-	p = PushParams{u.param("pn-provider"), u.param("pn-param"), u.param("pn-prid"), u.param("pn-purr")}
-	return p, u.Params.Has("pn-provider") || p.PURR != ""
+	var provider, purr bool
+	p.Provider, provider = u.Param("pn-provider")
+	p.Param, _ = u.Param("pn-param")
+	p.PRID, _ = u.Param("pn-prid")
+	p.PURR, purr = u.Param("pn-purr")
+	return p, provider || purr
 }
 
 // WithPushParams returns the URI with these parameters for push notifications
 // and no others of that kind. PushParams{} removes them all.
 func (u URI) WithPushParams(p PushParams) URI {
-	u.Params = u.Params.withEscaped("pn-provider", p.Provider).withEscaped("pn-param", p.Param).
-		withEscaped("pn-prid", p.PRID).withEscaped("pn-purr", p.PURR)
-	return u
-}
-
-// param returns the value of a parameter with its escapes undone.
-func (u URI) param(name string) string {
-	v, _ := u.Params.Get(name)
-	return unescape(v)
-}
-
-// withEscaped sets a parameter of a URI to a value that has no escapes yet, or
-// removes it if the value is "".
-func (p Params) withEscaped(name, value string) Params {
-	p = p.Without(name)
-	if value == "" {
-		return p
-	}
-	b := append([]byte(p), ';')
-	b = append(b, name...)
-	b = append(b, '=')
-	for i := range len(value) {
-		if c := value[i]; is(c, charParam) {
-			b = append(b, c)
+	for _, param := range [...]struct{ name, value string }{
+		{"pn-provider", p.Provider}, {"pn-param", p.Param}, {"pn-prid", p.PRID}, {"pn-purr", p.PURR},
+	} {
+		if param.value == "" {
+			u.Params = u.Params.Without(param.name)
 		} else {
-			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
+			u = u.WithParam(param.name, param.value)
 		}
 	}
-	return Params(b)
+	return u
 }
