@@ -27,9 +27,10 @@ func (x infoURI) likeInfo(want infoURI) bool {
 }
 
 // readBackOwn is the check of edits of a header field that phones are told
-// things by which no grammar knows: "Alert-Info: Bellcore-dr1" for Sipura and
-// Grandstream, "Alert-Info: Ring Answer" for Polycom, "Call-Info: answer-after=0"
-// for Snom. As a Field such text is written; an H must say what it is.
+// things by which no grammar knows: "Alert-Info: Bellcore-dr1" for an ATA of
+// Cisco, "Alert-Info: Ring Answer" for Polycom, "Call-Info: answer-after=0" for
+// Grandstream and Snom. As a Field such text is written; an H must say what it
+// is.
 func readBackOwn[H interface {
 	Parser[H]
 	Edit
