@@ -168,6 +168,12 @@ var typedHeaders = []typedHeader{
 	typed[ProxyAuthenticate]{}, typed[ProxyAuthorization]{}, typed[ProxyRequire]{}, typed[RecordRoute]{}, typed[Require]{},
 	typed[RetryAfter]{}, typed[Route]{}, typed[Supported]{}, typed[To]{}, typed[Unsupported]{}, typed[UserAgent]{}, typed[Via]{},
 	typed[WWWAuthenticate]{},
+	typed[ReplyTo]{}, typed[InReplyTo]{}, typed[AlertInfo]{}, typed[CallInfo]{}, typed[ErrorInfo]{},
+	typed[Geolocation]{}, typed[GeolocationRouting]{}, typed[GeolocationError]{}, typed[PAssertedIdentity]{},
+	typed[PPreferredIdentity]{}, typed[Privacy]{}, typed[Path]{}, typed[ServiceRoute]{}, typed[ReferTo]{},
+	typed[ReferredBy]{}, typed[ReferSub]{}, typed[Replaces]{}, typed[Join]{}, typed[TargetDialog]{},
+	typed[HistoryInfo]{}, typed[Diversion]{}, typed[AcceptContact]{}, typed[RejectContact]{},
+	typed[RequestDisposition]{}, typed[FeatureCaps]{}, typed[FlowTimer]{}, typed[AnswerMode]{}, typed[PrivAnswerMode]{},
 }
 
 func TestTypedHeadersAreAll(t *testing.T) {
