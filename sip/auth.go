@@ -41,6 +41,9 @@ func (p AuthParams) All() iter.Seq2[string, string] {
 	}
 }
 
+// parseChallenge checks the parameters of Digest. A value without quotes should be
+// a token; peers leave away the quotes of a uri and of a nonce in base64, too, and
+// that is let be.
 func parseChallenge(s string) (Challenge, error) {
 	n := span(s, charToken)
 	if n == 0 || n < len(s) && skipWS(s[n:]) == s[n:] {
@@ -60,8 +63,11 @@ func parseChallenge(s string) (Challenge, error) {
 			if !ok || !isToken(trimWS(name)) || value == "" {
 				return Challenge{}, valueError("bad parameter")
 			}
-			if value[0] == '"' && quotedLen(value) != len(value) {
+			switch {
+			case value[0] == '"' && quotedLen(value) != len(value):
 				return Challenge{}, valueError("quoted string does not end")
+			case value[0] != '"' && span(value, charGenValue) < len(value):
+				return Challenge{}, valueError("value needs quotes")
 			}
 			if count++; count > maxParams {
 				return Challenge{}, valueError("too many parameters")
