@@ -27,10 +27,12 @@ func (p AuthParams) Get(name string) (value string, ok bool) {
 	return "", false
 }
 
-// All yields the parameters in order, values without their quotes.
+// All yields the parameters in order, values without their quotes, up to 200 of
+// them.
 func (p AuthParams) All() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
-		for rest := string(p); rest != ""; {
+		rest := string(p)
+		for n := 0; rest != "" && n < maxParams; n++ {
 			var param string
 			param, rest = splitList(rest)
 			name, value, _ := strings.Cut(param, "=")
@@ -51,8 +53,12 @@ func parseChallenge(s string) (Challenge, error) {
 	}
 	params := skipWS(s[n:])
 	if equalFold(s[:n], "Digest") {
-		count := 0
-		for rest := params; rest != ""; {
+		some := false
+		rest := params
+		for n := 0; rest != ""; n++ {
+			if n == maxParams {
+				return Challenge{}, valueError("too many parameters")
+			}
 			var param string
 			param, rest = splitList(rest)
 			name, value, ok := strings.Cut(param, "=")
@@ -60,6 +66,7 @@ func parseChallenge(s string) (Challenge, error) {
 			if param == "" {
 				continue
 			}
+			some = true
 			if !ok || !isToken(trimWS(name)) || value == "" {
 				return Challenge{}, valueError("bad parameter")
 			}
@@ -69,11 +76,8 @@ func parseChallenge(s string) (Challenge, error) {
 			case value[0] != '"' && span(value, charGenValue) < len(value):
 				return Challenge{}, valueError("value needs quotes")
 			}
-			if count++; count > maxParams {
-				return Challenge{}, valueError("too many parameters")
-			}
 		}
-		if count == 0 {
+		if !some {
 			return Challenge{}, valueError("no parameters")
 		}
 	}

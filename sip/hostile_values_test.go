@@ -41,7 +41,8 @@ var hostileValues = []hostile{
 	{"two challenges in one line", tweak("", `WWW-Authenticate: Digest realm="a", nonce="1", Digest realm="b", nonce="2"`), "ok; WWW-Authenticate refused"},
 	{"100,000 commas", tweak("", "Contact: "+strings.Repeat(",", 100000)), "513 header section"},
 	{"100,000 commas in many lines", tweak("", strings.TrimSuffix(strings.Repeat("m:"+strings.Repeat(",", 1000)+"\r\n", 100), "\r\n")), "513 header section"},
-	{"60,000 commas of a token list", tweak("", "Supported: "+strings.Repeat(",", 60000)), "ok"},
+	{"60,000 commas of a token list", tweak("", "Supported: "+strings.Repeat(",", 60000)), "ok; Supported refused"},
+	{"199 commas of a token list", tweak("", "Supported: "+strings.Repeat(",", 199)), "ok"},
 	{"60,000 commas of an unknown field", tweak("", "X: "+strings.Repeat(",", 60000)), "ok"},
 	{"60,000 commas of a Via", tweak("Via", "Via: "+strings.Repeat(",", 60000)), "400 Via, unanswered"},
 	{"60,000 commas behind a Via", tweak("Via", plain[1]+strings.Repeat(",", 60000)), "ok; Via refused"},
@@ -184,5 +185,39 @@ func TestHostileURIHeaders(t *testing.T) {
 		if name == "body" && req.With(Field{"Subject", value}).Err() == nil {
 			t.Error("With wrote a line break of the URI")
 		}
+	}
+}
+
+// A comma list may have 200 values and no more, 20 of them broken: what a peer
+// puts in one must not make its reader work for long.
+func TestValuesLimit(t *testing.T) {
+	read := func(lines ...string) (good, bad int, last error) {
+		for _, err := range All[Contact](mustParse(t, tweak("", lines...))) {
+			if last = err; err == nil {
+				good++
+				continue
+			}
+			bad++
+		}
+		return good, bad, last
+	}
+	hundred := "m: " + strings.TrimSuffix(strings.Repeat("<a:b>, ", 100), ", ")
+	if good, bad, _ := read(hundred, hundred); good != 200 || bad != 0 {
+		t.Errorf("200 values: %d and %d broken, want all and none", good, bad)
+	}
+	if good, bad, err := read(hundred, hundred, "m: <a:b>, <a:b>"); good != 200 || bad != 1 || err == nil {
+		t.Errorf("202 values: %d and %d broken (%v), want 200 and an error", good, bad, err)
+	}
+	if good, bad, _ := read("m: a,<a:b>", "m: a,<a:b>"); good != 2 || bad != 2 {
+		t.Errorf("every other value broken: %d and %d broken, want 2 and 2", good, bad)
+	}
+	if good, bad, _ := read("m: " + strings.Repeat("a,", 100) + "<a:b>"); good != 0 || bad != maxBroken {
+		t.Errorf("100 broken values: %d and %d broken, want none and %d", good, bad, maxBroken)
+	}
+	if list, err := Get[Supported](mustParse(t, tweak("", "k: "+strings.Repeat("a,", 199)+"a"))); len(list) != 200 || err != nil {
+		t.Errorf("200 tokens: %d, %v, want all", len(list), err)
+	}
+	if list, err := Get[Supported](mustParse(t, tweak("", "k: "+strings.Repeat("a,", 200)+"a"))); err == nil {
+		t.Errorf("201 tokens: %d, want an error", len(list))
 	}
 }
