@@ -46,7 +46,7 @@ func (e *SyntaxError) Reply() *Response {
 	}
 	b := append(appendStatusLine(make([]byte, 0, 512), e.Status, phrase), "\r\n"...)
 	var seen [numHot]bool
-	for len(rest) > 0 && len(b) < maxHead/2 {
+	for lines := 0; len(rest) > 0 && len(b) < maxHead/2 && lines < maxFields; lines++ {
 		var line string
 		line, rest = cutLine(rest)
 		name, _, _ := strings.Cut(line, ":")

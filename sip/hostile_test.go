@@ -214,6 +214,7 @@ var hostileHeaderLines = []hostile{
 	{"the empty line cut in half", strings.Join(plain, "\r\n") + "\r\n\r", "400 header section"},
 	{"an empty line of a line feed", strings.Join(plain, "\r\n") + "\r\n\n", "400 header section"},
 	{"empty line behind the start line", plain[0] + "\r\n\r\n" + strings.Join(plain[1:], "\r\n") + "\r\n\r\n", "400 Via, unanswered"},
+	{"Via behind 500 other lines", tweak("Via", strings.Repeat("X: y\r\n", maxFields)+plain[1]), "400 header section, unanswered"},
 	{"two line breaks and nothing else", "\r\n\r\n", "400 start line, unanswered"},
 }
 

@@ -43,6 +43,11 @@ var worstShapes = []struct{ name, begin, fill, end string }{
 	{"at signs", "Contact: <sip:", "a@", "a>"},
 	{"digits of a number", "Expires: ", "0", "1"},
 	{"a display name of tokens", "Contact: ", "a ", "<sip:a.example>"},
+	{"tabs", "Subject: x", "\t", "x"},
+	{"tabs of a To", `To: "`, "\t", `"`},
+	{"tabs of a Max-Forwards", "Max-Forwards:", "\t", "x"},
+	{"carriage returns", "Subject: x", "\r", "x"},
+	{"quotes of a CSeq", `CSeq: 1"`, "\t", "; x"},
 	{"controls in quotes", `Subject: "`, "\\\x01", `"`},
 
 	// Many short values.
@@ -74,8 +79,11 @@ var worstShapes = []struct{ name, begin, fill, end string }{
 	{"folds of a From", "From: <sip:a.example>", "\r\n ;a", ""},
 	{"folds of a Via", "Via: SIP/2.0/UDP a", "\r\n ,SIP/2.0/UDP a", ""},
 	{"folds of a Call-ID", "Call-ID: a", "\r\n a", ""},
+	{"folds of a CSeq", "CSeq: 1", "\r\n  a", ""},
+	{"folds of a Max-Forwards", "Max-Forwards: 1", ")\t:\r\n ", ""},
 	{"folds of the Content-Length", "Content-Length: ", "\r\n ", "0"},
 	{"folds behind white space", "Subject: x", " \r\n ", "x"},
+	{"lines beyond the limit", "Subject: x", "\r\na:", ""},
 	{"one fold", "", "X: y\r\n z\r\n", ""},
 	{"a control in the last line", "", "X: \"abcdefgh\"\r\n", "Y: \x01"},
 }
