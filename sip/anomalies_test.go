@@ -7,68 +7,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
-
-// typed are all types of header fields. TestTypesAreAllRead holds that none is
-// missing.
-var typed = []typedHeader{
-	typedAs[Via](), typedAs[From](), typedAs[To](), typedAs[CallID](), typedAs[CSeq](), typedAs[MaxForwards](),
-	typedAs[ContentLength](), typedAs[Contact](), typedAs[Route](), typedAs[RecordRoute](), typedAs[ContentType](),
-	typedAs[Expires](), typedAs[MinExpires](), typedAs[RetryAfter](), typedAs[Allow](), typedAs[Supported](),
-	typedAs[Require](), typedAs[ProxyRequire](), typedAs[Unsupported](), typedAs[UserAgent](),
-	typedAs[WWWAuthenticate](), typedAs[ProxyAuthenticate](), typedAs[Authorization](), typedAs[ProxyAuthorization](),
-}
-
-// typedHeader is a type of header field, for tests that go through all types.
-type typedHeader struct {
-	name string              // of the header field
-	typ  string              // of the Go type
-	read func(Message) error // reads all values by Get and All, and is the first error
-}
-
-func typedAs[H Parser[H]]() typedHeader {
-	var zero H
-	return typedHeader{zero.HeaderName(), strings.TrimPrefix(fmt.Sprintf("%T", zero), "sip."), func(m Message) error {
-		_, first := Get[H](m)
-		if first == ErrMissing {
-			first = nil
-		}
-		for _, err := range All[H](m) {
-			if first == nil {
-				first = err
-			}
-		}
-		return first
-	}}
-}
-
-func TestTypesAreAllRead(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatal(err)
-	}
-	method := regexp.MustCompile(`(?m)^func \((?:\w+ )?(\w+)\) ParseValue\(`)
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range method.FindAllSubmatch(source, -1) {
-			if name := string(m[1]); !slices.ContainsFunc(typed, func(h typedHeader) bool { return h.typ == name }) {
-				t.Errorf("%s of %s is not in the list", name, file)
-			}
-		}
-	}
-}
 
 // TestAnomalies puts each anomaly in each position of an INVITE and compares
 // what becomes of it, as a datagram and on a stream, with the verdicts that

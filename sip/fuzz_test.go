@@ -12,7 +12,7 @@ import (
 // seeds adds every message of testdata, and the must-survive list.
 func seeds(f *testing.F) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*", "*.[sd][ia][pt]"))
-	if err != nil || len(files) < 200 {
+	if err != nil || len(files) < 60 {
 		f.Fatalf("%d seeds, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -22,6 +22,9 @@ func seeds(f *testing.F) {
 		if len(h.text) < 4096 {
 			f.Add(h.text)
 		}
+	}
+	for _, p := range printedMessages(f) {
+		f.Add(p.text)
 	}
 	f.Add(tweak("From", "From: \"a\\\x00\" <sip:a.example>\r\n ;tag=\"x\r\n y\""))
 }

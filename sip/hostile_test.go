@@ -90,15 +90,15 @@ func verdictOf(t *testing.T, m Message, err error) string {
 		t.Errorf("With() without edits wrote\n%q\nfor\n%q", same, m)
 	}
 	verdict := "ok"
-	for _, h := range typed {
+	for _, h := range typedHeaders {
 		err := h.read(m)
 		if err == nil {
 			continue
 		}
-		if e, ok := errors.AsType[*SyntaxError](err); !ok || e.Where != h.name {
-			t.Errorf("reading a %s: %v", h.name, err)
+		if e, ok := errors.AsType[*SyntaxError](err); !ok || e.Where != h.name() {
+			t.Errorf("reading a %s: %v", h.name(), err)
 		}
-		verdict += "; " + h.name + " refused"
+		verdict += "; " + h.name() + " refused"
 	}
 	if c, err := Get[Contact](m); err == nil && c.Params.Has("expires") {
 		if _, ok := c.Expires(); !ok {

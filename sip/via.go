@@ -53,7 +53,7 @@ func (x *viaSpan[O]) scan(s string) error {
 	// sent-protocol: "SIP" SLASH "2.0" SLASH transport, white space allowed.
 	pos := 0
 	if strings.HasPrefix(s, "SIP/2.0/") {
-		pos = len("SIP/2.0/")
+		pos = afterWS(s, len("SIP/2.0/"))
 	} else {
 		for _, part := range [...]string{"SIP", "2.0"} {
 			end := pos + len(part)

@@ -189,7 +189,7 @@ func readDeep(m Message) {
 	}
 	for range m.Fields() {
 	}
-	for _, h := range typed {
+	for _, h := range typedHeaders {
 		h.read(m)
 	}
 	for v := range All[Via](m) {
