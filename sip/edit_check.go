@@ -1,7 +1,5 @@
 package sip
 
-import "strings"
-
 // errOther is said of a value whose text says something else: a field holds
 // what ends it.
 var errOther = valueError("a part of the value holds more than its part")
@@ -177,14 +175,19 @@ func trimParams(p Params) Params { return Params(trimWS(string(p))) }
 func badControl(s string) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {
+		if is(s[i], charText) {
+			continue
+		}
 		switch c := s[i]; {
 		case c == '"':
 			quoted = !quoted
-		case c == '\\' && quoted && i+1 < len(s) && s[i+1] != '\r' && s[i+1] != '\n':
+		case c == '\\':
+			if quoted && i+1 < len(s) && s[i+1] != '\r' && s[i+1] != '\n' {
+				i++
+			}
+		case c == '\r' && i+1 < len(s) && s[i+1] == '\n':
 			i++
-		case c == '\r' && strings.HasPrefix(s[i:], "\r\n"):
-			i++
-		case isControl(c):
+		default:
 			return i
 		}
 	}

@@ -28,7 +28,7 @@ func (r *Request) quickStart(k *marks) bool {
 }
 
 // quickLines takes header lines from pos on and adds them to fields, until there
-// is one that is not usual or no room. It returns where that one begins.
+// is one that is not usual. It returns where that one begins.
 func (m *message) quickLines(k *marks, fields []field, pos int) ([]field, int) {
 	s := k.s
 	ends := k.at(&k.control, pos)
@@ -47,6 +47,49 @@ func (m *message) quickLines(k *marks, fields []field, pos int) ([]field, int) {
 			if m.note(f, len(fields)) != nil {
 				break
 			}
+		}
+		fields = append(fields, f)
+		pos = eol + 2
+		ends = k.next(&k.control, ends) // the line feed
+		ends = k.next(&k.control, ends)
+	}
+	return fields, pos
+}
+
+// lessUsual takes header lines as quickLines does, also with names that are not
+// those of the table to the letter, and with no value or no space before it. A
+// message that has one such line may have many.
+func (m *message) lessUsual(k *marks, fields []field, pos int) ([]field, int) {
+	s := k.s
+	ends := k.at(&k.control, pos)
+	for len(fields) < maxFields {
+		id, n := usualName(s, pos)
+		if n == 0 {
+			p := k.at(&k.special, pos).pos()
+			if n = p - pos; n == 0 || n > 250 || p >= len(s) || s[p] != ':' {
+				break
+			}
+			id = lookupHeader(s[pos:p])
+		}
+		value, eol := pos+n+1, ends.pos()
+		if value < eol && s[value] == ' ' {
+			value++
+		}
+		if eol < value || eol+2 >= len(s) || eol+2 > maxHead || s[eol:eol+2] != "\r\n" || isWS(s[eol+2]) ||
+			value < eol && (s[value] <= ' ' || s[eol-1] <= ' ') {
+			break
+		}
+		f := field{uint16(pos), uint8(value - pos), id}
+		if id != 0 && id < numHot {
+			if m.first[id] == 0 {
+				m.quick(k, id, value, eol)
+			}
+			if m.note(f, len(fields)) != nil {
+				break
+			}
+		}
+		if len(fields) == cap(fields) {
+			fields = m.grow(fields)
 		}
 		fields = append(fields, f)
 		pos = eol + 2
