@@ -62,7 +62,8 @@ func isWS(c byte) bool { return c == ' ' || c == '\t' }
 
 // isSpace also takes the line breaks of folds.
 func isSpace(c byte) bool {
-	return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+	const spaces = 1<<' ' | 1<<'\t' | 1<<'\r' | 1<<'\n'
+	return c <= ' ' && spaces>>c&1 != 0
 }
 
 // isControl reports what may stand in no value but in a quoted-pair. HTAB is

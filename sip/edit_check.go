@@ -174,21 +174,21 @@ func trimParams(p Params) Params { return Params(trimWS(string(p))) }
 // section 25.1), -1 for nowhere. The line breaks of folds are none.
 func badControl(s string) int {
 	quoted := false
-	for i := 0; i < len(s); i++ {
-		if is(s[i], charText) {
-			continue
-		}
-		switch c := s[i]; {
-		case c == '"':
-			quoted = !quoted
+	for i := 0; i < len(s); {
+		c := s[i]
+		i++
+		switch {
+		case is(c, charText):
 		case c == '\\':
-			if quoted && i+1 < len(s) && s[i+1] != '\r' && s[i+1] != '\n' {
+			if quoted && i < len(s) && s[i] != '\r' && s[i] != '\n' {
 				i++
 			}
-		case c == '\r' && i+1 < len(s) && s[i+1] == '\n':
+		case c == '"':
+			quoted = !quoted
+		case c == '\r' && i < len(s) && s[i] == '\n':
 			i++
 		default:
-			return i
+			return i - 1
 		}
 	}
 	return -1

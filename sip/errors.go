@@ -34,8 +34,8 @@ func (e *SyntaxError) Text() string { return e.text }
 // The response repeats the header fields that RFC 3261 section 8.2.6.2 asks
 // for as far as the request has them, folds undone, even where their values
 // are broken: the sender looks for its own. Only the version in a Via becomes
-// 2.0 where a request has another. A line of more than 4 kB is not repeated, and
-// no more follow where they come to more than 16 kB.
+// 2.0 where a request has another. A line of more than 4 kB or 50
+// folds is not repeated, and no more follow where they come to 16 kB.
 func (e *SyntaxError) Reply() *Response {
 	start, rest, _ := strings.Cut(e.text[:min(len(e.text), 2*maxHead)], "\r\n")
 	method, _, _ := strings.Cut(start, " ")
@@ -57,7 +57,7 @@ func (e *SyntaxError) Reply() *Response {
 		if id == 0 || seen[id] && id != idVia {
 			continue
 		}
-		value, ok := repeatable(line)
+		value, ok := repeatable(line, n)
 		if id == idVia && e.Status == StatusVersionNotSupported && isStatusLine(value) {
 			// The Via of such a request has its version, that of a response ours.
 			if version, via, _ := strings.Cut(value[len("SIP/"):], "/"); isVersion(version) {
@@ -101,8 +101,9 @@ func (e *SyntaxError) Reply() *Response {
 // What a response to a malformed request repeats is bounded, for it is made
 // before anything is known of who sent it.
 const (
-	maxRepeatedLine = 4096
-	maxRepeated     = 16384
+	maxRepeatedLine  = 4096
+	maxRepeatedFolds = 50
+	maxRepeated      = 16384
 )
 
 // cutLine takes the first header line off s, with its folds and its line end,
@@ -146,10 +147,10 @@ func replyField(line string) headerID {
 	return 0
 }
 
-// repeatable returns the value of a header line, folds undone, unless the line
-// is too long or cut off or has something in it that must not be sent on.
-func repeatable(line string) (value string, ok bool) {
-	if len(line) > maxRepeatedLine {
+// repeatable returns the value of a header line, which are n with its folds,
+// these undone, unless it is too long or cut off or has something in it that must not be sent on.
+func repeatable(line string, n int) (value string, ok bool) {
+	if len(line) > maxRepeatedLine || n > maxRepeatedFolds {
 		return "", false
 	}
 	line, ok = strings.CutSuffix(line, "\r\n")

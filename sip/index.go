@@ -133,8 +133,7 @@ func (m *message) find(id headerID, name string, from int) int {
 	}
 	fields := m.fields()
 	for i := from; i < len(fields); i++ {
-		f := fields[i]
-		if f.id == id && (id != 0 || equalFold(m.name(f), name)) {
+		if fields[i].id == id && (id != 0 || equalFold(m.name(fields[i]), name)) {
 			return i
 		}
 	}

@@ -164,7 +164,7 @@ func (m *message) scan(k *marks) *SyntaxError {
 		case usual:
 			fields, pos = m.quickLines(k, fields, pos)
 		case hasAVX2:
-			fields, pos = m.lessUsual(k, fields, pos)
+			fields, pos, folds = m.lessUsual(k, fields, pos, folds)
 		default:
 			id, n = usualName(s, pos)
 		}

@@ -57,9 +57,9 @@ func (m *message) quickLines(k *marks, fields []field, pos int) ([]field, int) {
 }
 
 // lessUsual takes header lines as quickLines does, also with names that are not
-// those of the table to the letter, and with no value or no space before it. A
-// message that has one such line may have many.
-func (m *message) lessUsual(k *marks, fields []field, pos int) ([]field, int) {
+// those of the table to the letter, with no value or no space before it, and
+// with folds, which it counts. A message that has one such line may have many.
+func (m *message) lessUsual(k *marks, fields []field, pos, folds int) ([]field, int, int) {
 	s := k.s
 	ends := k.at(&k.control, pos)
 	for len(fields) < maxFields {
@@ -75,13 +75,32 @@ func (m *message) lessUsual(k *marks, fields []field, pos int) ([]field, int) {
 		if value < eol && s[value] == ' ' {
 			value++
 		}
-		if eol < value || eol+2 >= len(s) || eol+2 > maxHead || s[eol:eol+2] != "\r\n" || isWS(s[eol+2]) ||
-			value < eol && (s[value] <= ' ' || s[eol-1] <= ' ') {
+		if !endsLine(s, eol) || eol < value || value < eol && (s[value] <= ' ' || s[eol-1] <= ' ') {
+			break
+		}
+		next, more := eol+2, 0
+		for isWS(s[next]) && folds+more < maxFolds {
+			ends = k.next(&k.control, ends) // the line feed
+			ends = k.next(&k.control, ends)
+			if !endsLine(s, ends.pos()) {
+				break
+			}
+			next = ends.pos() + 2
+			more++
+		}
+		if isWS(s[next]) {
 			break
 		}
 		f := field{uint16(pos), uint8(value - pos), id}
+		if more > 0 {
+			folds += more
+			m.folded = true
+			if value == eol {
+				f.value = 0
+			}
+		}
 		if id != 0 && id < numHot {
-			if m.first[id] == 0 {
+			if m.first[id] == 0 && more == 0 {
 				m.quick(k, id, value, eol)
 			}
 			if m.note(f, len(fields)) != nil {
@@ -92,11 +111,16 @@ func (m *message) lessUsual(k *marks, fields []field, pos int) ([]field, int) {
 			fields = m.grow(fields)
 		}
 		fields = append(fields, f)
-		pos = eol + 2
+		pos = next
 		ends = k.next(&k.control, ends) // the line feed
 		ends = k.next(&k.control, ends)
 	}
-	return fields, pos
+	return fields, pos, folds
+}
+
+// endsLine reports whether a header line ends there, and another one follows.
+func endsLine(s string, eol int) bool {
+	return eol+2 < len(s) && eol+2 <= maxHead && s[eol] == '\r' && s[eol+1] == '\n'
 }
 
 // quick checks the value of a header field that routing needs.

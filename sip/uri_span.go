@@ -137,7 +137,7 @@ func (x *uriSpan[O]) scan(s string) error {
 	pos += n
 	x.headers = O(pos)
 	if pos < len(s) && s[pos] == '?' {
-		return checkURIHeaders(s[pos+1:])
+		return shifted(checkURIHeaders(s[pos+1:]), pos+1)
 	}
 	if pos < len(s) {
 		return valueError("bad character in URI")
@@ -179,9 +179,16 @@ func scanPort(s string) (port, n int, err error) {
 	return port, n, nil
 }
 
+// maxIPv6 is the longest text of an IPv6 address, one that ends in the text of an
+// IPv4 address, and one colon more.
+const maxIPv6 = 46
+
 // parseIPv6 reads an IPv6 address without its brackets. One with a zone means
 // something to one host only and is refused.
 func parseIPv6(s string) (addr netip.Addr, ok bool) {
+	if len(s) > maxIPv6 {
+		return addr, false
+	}
 	addr, err := netip.ParseAddr(s)
 	if err != nil && strings.Contains(s, ":::") {
 		// The grammar of RFC 3261 has such addresses by mistake, and they are
@@ -221,16 +228,24 @@ const maxURIHeaders = 100
 
 // checkURIHeaders checks what follows the "?".
 func checkURIHeaders(s string) error {
-	if strings.Count(s, "&") >= maxURIHeaders {
-		return valueError("too many headers of URI")
-	}
-	for h := range strings.SplitSeq(s, "&") {
-		name, value, eq := strings.Cut(h, "=")
-		if !eq || name == "" || spanEscaped(name, charHeader) < len(name) || spanEscaped(value, charHeader) < len(value) {
-			return valueError("bad header of URI")
+	pos := 0
+	for count := 1; ; count++ {
+		if count > maxURIHeaders {
+			return valueError("too many headers of URI")
 		}
+		n := spanEscaped(s[pos:], charHeader)
+		if pos += n; n == 0 || pos == len(s) || s[pos] != '=' {
+			return errorAt(pos, "bad header of URI")
+		}
+		pos++
+		if pos += spanEscaped(s[pos:], charHeader); pos == len(s) {
+			return nil
+		}
+		if s[pos] != '&' {
+			return errorAt(pos, "bad header of URI")
+		}
+		pos++
 	}
-	return nil
 }
 
 // scanTel finds the parts of a tel URI (RFC 3966 section 3).
