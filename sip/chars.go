@@ -163,8 +163,22 @@ func isToken(s string) bool { return s != "" && span(s, charToken) == len(s) }
 // afterWS returns where white space, line breaks of folds included, that starts
 // at pos ends.
 func afterWS(s string, pos int) int {
+	if pos < len(s) && s[pos] <= ' ' {
+		return afterSome(s, pos)
+	}
+	return pos
+}
+
+func afterSome(s string, pos int) int {
+	const ones = 0x0101010101010101
 	for pos < len(s) && isSpace(s[pos]) {
 		pos++
+		for pos+8 <= len(s) {
+			if w := load(s, pos); w != ' '*ones && w != '\t'*ones {
+				break
+			}
+			pos += 8
+		}
 	}
 	return pos
 }

@@ -34,8 +34,8 @@ func (e *SyntaxError) Text() string { return e.text }
 // The response repeats the header fields that RFC 3261 section 8.2.6.2 asks
 // for as far as the request has them, folds undone, even where their values
 // are broken: the sender looks for its own. Only the version in a Via becomes
-// 2.0 where a request has another. A line of more than 4 kB or 50
-// folds is not repeated, and no more follow where they come to 16 kB.
+// 2.0 where a request has another. It looks at 250 lines, repeats none of more
+// than 4 kB or 50 folds, and stops where they come to 16 kB.
 func (e *SyntaxError) Reply() *Response {
 	start, rest, _ := strings.Cut(e.text[:min(len(e.text), 2*maxHead)], "\r\n")
 	method, _, _ := strings.Cut(start, " ")
@@ -48,7 +48,7 @@ func (e *SyntaxError) Reply() *Response {
 	}
 	b := append(appendStatusLine(make([]byte, 0, 512), e.Status, phrase), "\r\n"...)
 	var seen [numHot]bool
-	for lines := 0; len(rest) > 0 && len(b) < maxRepeated && lines < maxFields; {
+	for lines := 0; len(rest) > 0 && len(b) < maxRepeated && lines < maxRepeatedFrom; {
 		var line string
 		var n int
 		line, rest, n = cutLine(rest)
@@ -101,9 +101,10 @@ func (e *SyntaxError) Reply() *Response {
 // What a response to a malformed request repeats is bounded, for it is made
 // before anything is known of who sent it.
 const (
-	maxRepeatedLine  = 4096
-	maxRepeatedFolds = 50
-	maxRepeated      = 16384
+	maxRepeatedFrom  = 250   // lines that are looked at
+	maxRepeatedLine  = 4096  // bytes of a line
+	maxRepeatedFolds = 50    // lines that a line and its folds are
+	maxRepeated      = 16384 // bytes of all lines
 )
 
 // cutLine takes the first header line off s, with its folds and its line end,
@@ -120,7 +121,7 @@ func cutLine(s string) (line, rest string, n int) {
 		}
 		crlf := i > 0 && s[end+i-1] == '\r'
 		end += i + 1
-		if n++; crlf && (end == len(s) || !isWS(s[end])) || n == maxFields {
+		if n++; crlf && (end == len(s) || !isWS(s[end])) || n == maxRepeatedFrom {
 			return s[:end], s[end:], n
 		}
 	}

@@ -132,9 +132,12 @@ func (m *message) find(id headerID, name string, from int) int {
 		from = farLine - 1
 	}
 	fields := m.fields()
-	for i := from; i < len(fields); i++ {
-		if fields[i].id == id && (id != 0 || equalFold(m.name(fields[i]), name)) {
-			return i
+	if from >= len(fields) {
+		return -1
+	}
+	for i, f := range fields[from:] {
+		if f.id == id && (id != 0 || equalFold(m.name(f), name)) {
+			return from + i
 		}
 	}
 	return -1

@@ -164,7 +164,9 @@ func (m *message) scan(k *marks) *SyntaxError {
 		case usual:
 			fields, pos = m.quickLines(k, fields, pos)
 		case hasAVX2:
-			fields, pos, folds = m.lessUsual(k, fields, pos, folds)
+			if fields, pos, folds = m.lessUsual(k, fields, pos, folds); folds > maxFolds {
+				return fail(StatusBadRequest, "header section", pos, "too many folds")
+			}
 		default:
 			id, n = usualName(s, pos)
 		}

@@ -63,13 +63,9 @@ func (m *message) lessUsual(k *marks, fields []field, pos, folds int) ([]field, 
 	s := k.s
 	ends := k.at(&k.control, pos)
 	for len(fields) < maxFields {
-		id, n := usualName(s, pos)
+		id, n := lessUsualName(k, pos)
 		if n == 0 {
-			p := k.at(&k.special, pos).pos()
-			if n = p - pos; n == 0 || n > 250 || p >= len(s) || s[p] != ':' {
-				break
-			}
-			id = lookupHeader(s[pos:p])
+			break
 		}
 		value, eol := pos+n+1, ends.pos()
 		if value < eol && s[value] == ' ' {
@@ -79,7 +75,10 @@ func (m *message) lessUsual(k *marks, fields []field, pos, folds int) ([]field, 
 			break
 		}
 		next, more := eol+2, 0
-		for isWS(s[next]) && folds+more < maxFolds {
+		for isWS(s[next]) {
+			if folds+more == maxFolds {
+				return fields, next, maxFolds + 1
+			}
 			ends = k.next(&k.control, ends) // the line feed
 			ends = k.next(&k.control, ends)
 			if !endsLine(s, ends.pos()) {
@@ -116,6 +115,22 @@ func (m *message) lessUsual(k *marks, fields []field, pos, folds int) ([]field, 
 		ends = k.next(&k.control, ends)
 	}
 	return fields, pos, folds
+}
+
+// lessUsualName finds at this place a name that is followed at once by its colon,
+// and its length.
+func lessUsualName(k *marks, pos int) (headerID, int) {
+	if pos+1 < len(k.s) && k.s[pos+1] == ':' && is(k.s[pos], charToken) {
+		return compactForms[k.s[pos]], 1
+	}
+	if id, n := usualName(k.s, pos); n > 0 {
+		return id, n
+	}
+	p := k.at(&k.special, pos).pos()
+	if n := p - pos; n > 0 && n < 250 && p < len(k.s) && k.s[p] == ':' {
+		return lookupHeader(k.s[pos:p]), n
+	}
+	return 0, 0
 }
 
 // endsLine reports whether a header line ends there, and another one follows.
