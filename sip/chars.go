@@ -174,8 +174,9 @@ func afterSome(s string, pos int) int {
 	for pos < len(s) && isSpace(s[pos]) {
 		pos++
 		for pos+8 <= len(s) {
-			if w := load(s, pos); w != ' '*ones && w != '\t'*ones {
-				break
+			space, tab := load(s, pos)^' '*ones, load(s, pos)^'\t'*ones
+			if (space&(0x7f*ones)+0x7f*ones|space)&(tab&(0x7f*ones)+0x7f*ones|tab)&(0x80*ones) != 0 {
+				break // not all are one or the other
 			}
 			pos += 8
 		}

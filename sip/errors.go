@@ -34,8 +34,8 @@ func (e *SyntaxError) Text() string { return e.text }
 // The response repeats the header fields that RFC 3261 section 8.2.6.2 asks
 // for as far as the request has them, folds undone, even where their values
 // are broken: the sender looks for its own. Only the version in a Via becomes
-// 2.0 where a request has another. It looks at 250 lines, repeats none of more
-// than 4 kB or 50 folds, and stops where they come to 16 kB.
+// 2.0 where a request has another. It looks at 250 lines and repeats 75 of
+// them, none of more than 2 kB or 50 folds, and stops where they come to 16 kB.
 func (e *SyntaxError) Reply() *Response {
 	start, rest, _ := strings.Cut(e.text[:min(len(e.text), 2*maxHead)], "\r\n")
 	method, _, _ := strings.Cut(start, " ")
@@ -48,7 +48,7 @@ func (e *SyntaxError) Reply() *Response {
 	}
 	b := append(appendStatusLine(make([]byte, 0, 512), e.Status, phrase), "\r\n"...)
 	var seen [numHot]bool
-	for lines := 0; len(rest) > 0 && len(b) < maxRepeated && lines < maxRepeatedFrom; {
+	for lines, repeated := 0, 0; len(rest) > 0 && len(b) < maxRepeated && lines < maxRepeatedFrom && repeated < maxRepeatedLines; {
 		var line string
 		var n int
 		line, rest, n = cutLine(rest)
@@ -76,6 +76,7 @@ func (e *SyntaxError) Reply() *Response {
 			continue
 		}
 		seen[id] = true
+		repeated++
 		b = append(b, headers[id].name...)
 		b = append(b, ": "...)
 		b = append(b, value...)
@@ -89,10 +90,12 @@ func (e *SyntaxError) Reply() *Response {
 	if index(&resp.message, resp, view(b)) != nil {
 		return nil
 	}
+	broken := false
 	for id := idVia; id <= idCSeq; id++ {
-		_ = resp.checkValue(id) // getters know only what is well-formed
+		err := resp.checkValue(id) // getters know only what is well-formed
+		broken = broken || id == idTo && err != nil
 	}
-	if to := resp.To(); to.URI.Scheme != "" && to.Tag() == "" {
+	if !broken && seen[idTo] && resp.To().Tag() == "" {
 		return resp.With(Field{"To", resp.hot(idTo) + ";tag=" + resp.tag()})
 	}
 	return resp
@@ -102,7 +105,8 @@ func (e *SyntaxError) Reply() *Response {
 // before anything is known of who sent it.
 const (
 	maxRepeatedFrom  = 250   // lines that are looked at
-	maxRepeatedLine  = 4096  // bytes of a line
+	maxRepeatedLines = 75    // of as many hops as a request takes, and what is there once
+	maxRepeatedLine  = 2048  // bytes of a line
 	maxRepeatedFolds = 50    // lines that a line and its folds are
 	maxRepeated      = 16384 // bytes of all lines
 )

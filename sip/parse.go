@@ -7,7 +7,7 @@ import "strings"
 const (
 	maxHead   = 65535 // bytes of the start line and the header section
 	maxFields = 500   // header lines
-	maxFolds  = 500   // lines that continue one
+	maxFolds  = 200   // lines that continue one
 	maxURI    = 16384 // bytes of a Request-URI
 )
 
@@ -151,21 +151,29 @@ func (r *Response) startLine(line string) *SyntaxError {
 	return nil
 }
 
+// maxMisses is how many lines lessUsual may leave before it is no more asked: it
+// was not made for such messages.
+const maxMisses = 5
+
 // scan indexes the header lines and finds where the body starts. The marks are
 // of the whole text.
 func (m *message) scan(k *marks) *SyntaxError {
 	s := m.text
 	fields := m.inline[:0]
-	usual, folds := hasAVX2, 0
+	usual, misses, folds := hasAVX2, 0, 0
 	for pos := int(m.head); ; {
 		var id headerID
 		n := 0
 		switch {
 		case usual:
 			fields, pos = m.quickLines(k, fields, pos)
-		case hasAVX2:
+		case hasAVX2 && misses < maxMisses:
+			from := pos
 			if fields, pos, folds = m.lessUsual(k, fields, pos, folds); folds > maxFolds {
 				return fail(StatusBadRequest, "header section", pos, "too many folds")
+			}
+			if pos == from {
+				misses++
 			}
 		default:
 			id, n = usualName(s, pos)

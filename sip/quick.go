@@ -142,7 +142,7 @@ func endsLine(s string, eol int) bool {
 func (m *message) quick(k *marks, id headerID, at, eol int) {
 	ok := false
 	switch {
-	case eol-at > 255:
+	case eol-at > usualValue:
 	case id == idVia:
 		ok = m.via.quick(k, at, eol)
 	case id == idFrom:
@@ -291,6 +291,10 @@ func (x *addressSpan[O]) quick(k *marks, pos, end int, key string) bool {
 	c = k.next(&k.special, c)
 	return c.pos() == gt+1 && quickParams(k, c, end, key)
 }
+
+// usualValue is how long values are that are worth trying by their marks. A longer
+// one may be all marks.
+const usualValue = 255
 
 // quickText finds the parts of an address that is a text of its own.
 func (x *addressSpan[O]) quickText(s, key string) bool {

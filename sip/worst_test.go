@@ -86,6 +86,21 @@ var worstShapes = []struct{ name, begin, fill, end string }{
 	{"lines beyond the limit", "Subject: x", "\r\na:", ""},
 	{"one fold", "", "X: y\r\n z\r\n", ""},
 	{"a control in the last line", "", "X: \"abcdefgh\"\r\n", "Y: \x01"},
+
+	// What a random search among pieces of messages found to be worst, each of
+	// another kind.
+	{"slashes of a user", "To: <sip:", "/", ">"},
+	{"stars of the headers of a URI", "To: <sip:a?", "**", ">"},
+	{"equals signs of a host", "Contact: <sip:a", "=", ">"},
+	{"white space of both kinds", "To: ", " \t", ">"},
+	{"folds in a quoted parameter", "Via: SIP/2.0/UDP a;x=\"", "\r\n\t&", "\""},
+	{"lines of Via", "", "v:\r\n", ""},
+	{"lines of Via and no colon", "Call-ID: a", "\r\nv:\r\na", ">"},
+	{"folded lines of Via", "From: a", "\r\nVia:\r\n\tk:", "\r\na"},
+	{"lines of Route", "", "Route: <sip:a>\r\n", ""},
+	{"lines with white space before the colon", "", "a :\r\n", ""},
+	{"lines with other characters in the name", "", "a!:\r\n", ""},
+	{"lines with a tab", "", "aa:\tb\r\n", ""},
 }
 
 // worstCase returns a message of about size bytes, which has the line of a shape
