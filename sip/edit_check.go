@@ -108,11 +108,6 @@ func (c Contact) like(want Contact) bool {
 		likeAddress(Address{c.Display, c.URI, c.Params}, Address{want.Display, want.URI, want.Params})
 }
 
-func (r RetryAfter) like(want RetryAfter) bool {
-	want.Params = trimParams(want.Params)
-	return r == want
-}
-
 func (c ContentType) like(want ContentType) bool {
 	want.Params = trimParams(want.Params)
 	return c == want

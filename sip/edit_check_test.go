@@ -71,7 +71,7 @@ func TestEditsThatNeedEscapes(t *testing.T) {
 	req := mustParse(t, tweak("")).(*Request)
 	uri := URI{Scheme: "sip", User: "a b@c", Password: "p:q", Host: "h", Params: Params("").With("x", "a b>").With("a/b", "c/d")}
 	out := req.With(Contact{Display: "a\"\\\x01<sip:x>\x7f", URI: uri, Params: ";q=\"a,b\""},
-		Field{"Route", "<sip:a;lr>, <sip:b;lr>"}, Field{"X", "\"\\\x01\""}, Allow{},
+		Field{"Route", "<sip:a;lr>, <sip:b;lr>"}, Field{"X-Any", "\"\\\x01\""}, Allow{},
 		Body{Type: "text/plain; charset=utf-8", Content: "x"})
 	if out.Err() != nil {
 		t.Fatal(out.Err())
@@ -128,7 +128,7 @@ func FuzzEdits(f *testing.F) {
 		one(t, req, Contact{Display: g, URI: uri, Params: p})
 		one(t, req, CallID(b))
 		one(t, req, CSeq{uint32(n), Method(c)})
-		one(t, req, RetryAfter{uint32(n), p})
+		one(t, req, RetryAfter{uint32(n), g, p})
 		one(t, req, ContentType{b, p})
 		one(t, req, UserAgent(g))
 		one(t, req, WWWAuthenticate{a, AuthParams(d)})

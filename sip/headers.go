@@ -101,6 +101,25 @@ func (MaxForwards) ParseValue(s string) (MaxForwards, error) {
 // AppendValue appends the value.
 func (m MaxForwards) AppendValue(b []byte) []byte { return strconv.AppendInt(b, int64(m), 10) }
 
+// MaxBreadth is the Max-Breadth header field, 1 to 2147483647: how many branches
+// of a request may be open at once (RFC 5393 section 5.3.1).
+type MaxBreadth int
+
+// HeaderName returns "Max-Breadth".
+func (MaxBreadth) HeaderName() string { return "Max-Breadth" }
+
+// ParseValue reads a Max-Breadth.
+func (MaxBreadth) ParseValue(s string) (MaxBreadth, error) {
+	n, ok := number(s, 1<<31-1)
+	if !ok || n == 0 {
+		return 0, valueError("expected 1 to 2147483647")
+	}
+	return MaxBreadth(n), nil
+}
+
+// AppendValue appends the value.
+func (m MaxBreadth) AppendValue(b []byte) []byte { return strconv.AppendInt(b, int64(m), 10) }
+
 // ContentLength is the Content-Length header field in bytes (RFC 3261 section
 // 20.14). With keeps it right by itself.
 type ContentLength int
@@ -154,31 +173,6 @@ func (MinExpires) ParseValue(s string) (MinExpires, error) {
 // AppendValue appends the value.
 func (m MinExpires) AppendValue(b []byte) []byte { return Expires(m).AppendValue(b) }
 
-// RetryAfter is the Retry-After header field (RFC 3261 section 20.33), without
-// its comment.
-type RetryAfter struct {
-	Seconds uint32
-	Params  Params // ";duration=3600"
-}
-
-// HeaderName returns "Retry-After".
-func (RetryAfter) HeaderName() string { return "Retry-After" }
-
-// ParseValue reads a Retry-After.
-func (RetryAfter) ParseValue(s string) (h RetryAfter, err error) {
-	c := scanner{s: s}
-	h.Seconds = uint32(c.number(1<<32-1, "a number of seconds"))
-	c.comment()
-	h.Params = c.params()
-	return scanned(&c, h)
-}
-
-// AppendValue appends the value.
-func (r RetryAfter) AppendValue(b []byte) []byte {
-	b = strconv.AppendUint(b, uint64(r.Seconds), 10)
-	return append(b, r.Params...)
-}
-
 // ContentType is the Content-Type header field (RFC 3261 section 20.15).
 type ContentType struct {
 	Type   string // "application/sdp"
@@ -211,15 +205,3 @@ func (c ContentType) AppendValue(b []byte) []byte {
 
 // Is reports whether the media type is this one, in any case.
 func (c ContentType) Is(mediaType string) bool { return equalFold(c.Type, mediaType) }
-
-// UserAgent is the User-Agent header field (RFC 3261 section 20.41).
-type UserAgent string
-
-// HeaderName returns "User-Agent".
-func (UserAgent) HeaderName() string { return "User-Agent" }
-
-// ParseValue takes any text.
-func (UserAgent) ParseValue(s string) (UserAgent, error) { return UserAgent(s), nil }
-
-// AppendValue appends the value.
-func (u UserAgent) AppendValue(b []byte) []byte { return append(b, u...) }

@@ -66,6 +66,21 @@ func (Unsupported) ParseValue(s string) (Unsupported, error) { return parseToken
 // AppendValue appends the value.
 func (t Unsupported) AppendValue(b []byte) []byte { return appendTokens(b, t) }
 
+// ContentLanguage is the Content-Language header field: the languages of the
+// body, such as "fr" or "en-gb" (RFC 3261 section 20.13).
+type ContentLanguage []string
+
+// HeaderName returns "Content-Language".
+func (ContentLanguage) HeaderName() string { return "Content-Language" }
+
+// ParseValue reads the language tags.
+func (ContentLanguage) ParseValue(s string) (ContentLanguage, error) {
+	return parseTokens[ContentLanguage](s)
+}
+
+// AppendValue appends the value.
+func (t ContentLanguage) AppendValue(b []byte) []byte { return appendTokens(b, t) }
+
 // parseTokens reads tokens with commas between them. No tokens at all are
 // allowed (Allow and Supported may be empty), empty elements are skipped.
 func parseTokens[L ~[]T, T ~string](s string) (L, error) {
