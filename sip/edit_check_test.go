@@ -1,8 +1,10 @@
 package sip
 
 import (
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A user's text in a typed value must not become another part of the message.
@@ -41,6 +43,27 @@ func TestEditsSayWhatTheyAre(t *testing.T) {
 		ContentType{Type: "text/plain;charset=x"},
 		Body{Type: "garbage here", Content: "x"},
 		RetryAfter{Seconds: 1, Params: "8;duration=1"},
+		RetryAfter{Seconds: 1, Comment: "a);x=(b"},
+		Warning{300, "h \"a\", 301 h", "b"},
+		Warning{1300, "h", "b"},
+		Reason{Protocol: "SIP;cause=200", Cause: 16},
+		Reason{Protocol: "SIP", Params: ";cause=200"},
+		SessionExpires{Seconds: 90, Params: "0;refresher=uac"},
+		SubscriptionState{State: "active;expires=1"},
+		SubscriptionState{},
+		Event{Package: "a, b"},
+		Accept{Type: "text/plain, */*"},
+		AcceptLanguage{Language: "a, b"},
+		RecvInfo{Name: "a, b"},
+		SecurityVerify{Name: "tls, digest"},
+		RSeq(0),
+		RAck{RSeq: 1, CSeq: CSeq{1 << 31, INVITE}},
+		Timestamp{Time: "54 1"},
+		Timestamp{Time: "54", Delay: -time.Second / 5},
+		Date(time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC)),
+		SIPETag("a b"),
+		Priority(""),
+		AllowEvents{"presence, dialog"},
 		WWWAuthenticate{Scheme: "Dig est", Params: `realm="x"`},
 		Authorization{Scheme: "Digest", Params: `realm="x`},
 		CSeq{1, "OPTIONS x"},
@@ -112,6 +135,7 @@ func FuzzEdits(f *testing.F) {
 	f.Add("Digest", "text/plain", "INVITE", `realm="x", nonce="y"`, ";duration=1", "100rel", 9)
 	f.Add("tel", "+1-2", "", "", ";ext=3", "", 0)
 	f.Add("urn", "", "", "", "", "", 0)
+	f.Add("Active", "ets", "INVITE", "h:5060", ";q=0.5;text=x ", "a) ;b=(c", 300)
 	f.Fuzz(func(t *testing.T, a, b, c, d, e, g string, n int) {
 		req := NewRequest(OPTIONS, URI{Scheme: "sip", Host: "h"})
 		p := Params(e)
@@ -133,6 +157,28 @@ func FuzzEdits(f *testing.F) {
 		one(t, req, UserAgent(g))
 		one(t, req, WWWAuthenticate{a, AuthParams(d)})
 		one(t, req, ProxyAuthorization{a, AuthParams(d)})
+		one(t, req, Accept{a, p})
+		one(t, req, AcceptEncoding{b, p})
+		one(t, req, AcceptLanguage{c, p})
+		one(t, req, Date(time.Unix(int64(n), int64(n))))
+		one(t, req, Timestamp{a, time.Duration(n)})
+		one(t, req, Warning{n, d, b})
+		one(t, req, RSeq(n))
+		one(t, req, RAck{RSeq(n), CSeq{uint32(n), Method(c)}})
+		one(t, req, Reason{a, n, b, p})
+		one(t, req, SecurityVerify{a, p})
+		one(t, req, SessionExpires{uint32(n), p})
+		one(t, req, MinSE(n))
+		one(t, req, Event{a, p})
+		one(t, req, SubscriptionState{a, p})
+		one(t, req, SIPETag(a))
+		one(t, req, RecvInfo{b, p})
+		one(t, req, Subject(g))
+		one(t, req, Server(c))
+		one(t, req, Organization(d))
+		one(t, req, Priority(a))
+		some(t, req, AllowEvents{a, b})
+		some(t, req, ContentLanguage{c})
 		some(t, req, Allow{Method(a), Method(b)})
 		some(t, req, Require{c, d})
 		some(t, req, Supported{g})
@@ -214,12 +260,6 @@ func same(got, want any) bool {
 		return g.Star == w.Star && sameAddress(Address{g.Display, g.URI, g.Params}, Address{w.Display, w.URI, w.Params})
 	case CallID:
 		return g == CallID(trimWS(string(want.(CallID))))
-	case UserAgent:
-		return g == UserAgent(trimWS(string(want.(UserAgent))))
-	case RetryAfter:
-		w := want.(RetryAfter)
-		w.Params = trimParams(w.Params)
-		return g == w
 	case ContentType:
 		w := want.(ContentType)
 		w.Params = trimParams(w.Params)
@@ -232,8 +272,37 @@ func same(got, want any) bool {
 		w := want.(ProxyAuthorization)
 		w.Params = AuthParams(trimWS(string(w.Params)))
 		return g == w
+	case Date:
+		return time.Time(g).Unix() == time.Time(want.(Date)).Unix()
 	}
-	return got == want
+	return folded(got) == folded(want)
+}
+
+// folded returns a value with its words in lower case and its texts without the
+// white space around them.
+func folded(h any) any {
+	v := reflect.New(reflect.TypeOf(h)).Elem()
+	v.Set(reflect.ValueOf(h))
+	trim := func(v reflect.Value) {
+		if v.Kind() == reflect.String {
+			v.SetString(trimWS(v.String()))
+		}
+	}
+	trim(v)
+	if v.Kind() == reflect.Struct {
+		trim(v.FieldByName("Params"))
+	}
+	switch h := v.Interface().(type) {
+	case Priority:
+		return strings.ToLower(string(h))
+	case SubscriptionState:
+		h.State = strings.ToLower(h.State)
+		return h
+	case Reason:
+		h.Protocol = strings.ToLower(h.Protocol)
+		return h
+	}
+	return v.Interface()
 }
 
 func sameAddress(g, w Address) bool {

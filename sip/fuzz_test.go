@@ -174,8 +174,10 @@ func FuzzURI(f *testing.F) {
 // read again as the same.
 func FuzzHeaders(f *testing.F) {
 	for _, s := range []string{
-		`"A \"B\"" <sip:a@b;lr>;tag=1;x="y;z"`, "SIP / 2.0 / UDP [::1] : 5060 ;branch = z", "70", "1 INVITE", "a, b ,,c",
+		`"A \"B\"" <sip:a@b;lr>;tag=1;x="y;z"`, "SIP / 2.0 / UDP [::1] : 5060 ;branch = z", `SIP/2.0/TCP a;oc=20;oc-algo="loss";oc-validity=500;oc-seq=1282321615.782`, "70", "1 INVITE", "a, b ,,c",
 		`Digest realm="a, b", qop="auth,auth-int", nc=1`, "18 (x (y) \\)) ;duration=1", "text/plain ; charset=utf-8", "*", "sip:a;b=c",
+		"Sat, 13 Nov 2010 23:29:00 GMT", "54.2 0.005", `301 [::1]:5060 "a \"b\""`, "776656 1 INVITE", `Q.850 ;cause=16 ;text="Terminated";x`,
+		"1800;refresher=uac", "terminated;reason=timeout;retry-after=1", "presence.winfo;id=1", "ets.0", "tls;q=0.2", "*/*;q=.5",
 	} {
 		f.Add(s)
 	}
@@ -184,6 +186,7 @@ func FuzzHeaders(f *testing.F) {
 			return // ParseValue gets neither folds nor white space around the value
 		}
 		round[Via](t, value)
+		overload(t, value)
 		round[From](t, value)
 		round[Contact](t, value)
 		round[Route](t, value)
@@ -195,6 +198,36 @@ func FuzzHeaders(f *testing.F) {
 		round[ContentType](t, value)
 		round[UserAgent](t, value)
 		round[WWWAuthenticate](t, value)
+		round[MaxBreadth](t, value)
+		round[Accept](t, value)
+		round[AcceptEncoding](t, value)
+		round[AcceptLanguage](t, value)
+		round[Date](t, value)
+		round[Timestamp](t, value)
+		round[Warning](t, value)
+		round[RSeq](t, value)
+		round[RAck](t, value)
+		round[Reason](t, value)
+		round[SecurityClient](t, value)
+		round[SecurityServer](t, value)
+		round[SecurityVerify](t, value)
+		round[SessionExpires](t, value)
+		round[MinSE](t, value)
+		round[Event](t, value)
+		round[SubscriptionState](t, value)
+		round[SIPETag](t, value)
+		round[SIPIfMatch](t, value)
+		round[SuppressIfMatch](t, value)
+		round[InfoPackage](t, value)
+		round[RecvInfo](t, value)
+		round[Subject](t, value)
+		round[Organization](t, value)
+		round[Server](t, value)
+		round[Priority](t, value)
+		roundList[AllowEvents](t, value)
+		roundList[ContentLanguage](t, value)
+		roundList[ResourcePriority](t, value)
+		roundList[AcceptResourcePriority](t, value)
 		roundList[Allow](t, value)
 		roundList[Supported](t, value)
 		first, rest := splitList(value)
@@ -202,6 +235,21 @@ func FuzzHeaders(f *testing.F) {
 			t.Fatalf("splitList(%q) = %q, %q", value, first, rest)
 		}
 	})
+}
+
+// overload reads the oc parameters of a Via, and writes and reads them again.
+func overload(t *testing.T, value string) {
+	via, err := Via{}.ParseValue(value)
+	if err != nil {
+		return
+	}
+	if oc, ok := via.OverloadControl(); ok {
+		written := via.WithOverloadControl(oc)
+		if again, _ := written.OverloadControl(); again != oc {
+			t.Fatalf("%q is %v; %v is %v", value, oc, written, again)
+		}
+		round[Via](t, string(written.AppendValue(nil)))
+	}
 }
 
 type value[H any] interface {
