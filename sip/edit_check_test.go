@@ -56,6 +56,10 @@ func TestEditsSayWhatTheyAre(t *testing.T) {
 		AcceptLanguage{Language: "a, b"},
 		RecvInfo{Name: "a, b"},
 		SecurityVerify{Name: "tls, digest"},
+		InfoPackage{Name: "a, b"},
+		SuppressIfMatch("a b"),
+		ResourcePriority{"ets.0, wps.1"},
+		MaxBreadth(0),
 		RSeq(0),
 		RAck{RSeq: 1, CSeq: CSeq{1 << 31, INVITE}},
 		Timestamp{Time: "54 1"},
@@ -157,6 +161,7 @@ func FuzzEdits(f *testing.F) {
 		one(t, req, UserAgent(g))
 		one(t, req, WWWAuthenticate{a, AuthParams(d)})
 		one(t, req, ProxyAuthorization{a, AuthParams(d)})
+		one(t, req, MaxBreadth(n))
 		one(t, req, Accept{a, p})
 		one(t, req, AcceptEncoding{b, p})
 		one(t, req, AcceptLanguage{c, p})
@@ -172,6 +177,8 @@ func FuzzEdits(f *testing.F) {
 		one(t, req, Event{a, p})
 		one(t, req, SubscriptionState{a, p})
 		one(t, req, SIPETag(a))
+		one(t, req, SuppressIfMatch(c))
+		one(t, req, InfoPackage{a, p})
 		one(t, req, RecvInfo{b, p})
 		one(t, req, Subject(g))
 		one(t, req, Server(c))
@@ -179,6 +186,8 @@ func FuzzEdits(f *testing.F) {
 		one(t, req, Priority(a))
 		some(t, req, AllowEvents{a, b})
 		some(t, req, ContentLanguage{c})
+		some(t, req, ResourcePriority{a, d})
+		some(t, req, AcceptResourcePriority{d, a})
 		some(t, req, Allow{Method(a), Method(b)})
 		some(t, req, Require{c, d})
 		some(t, req, Supported{g})

@@ -47,7 +47,7 @@ func ExampleSessionExpires() {
 	}
 	fmt.Println(expires.Seconds, expires.Refresher())
 	if expires.Seconds < 3600 {
-		resp := req.Reply(422, sip.MinSE(3600))
+		resp := req.Reply(sip.StatusSessionIntervalTooSmall, sip.MinSE(3600))
 		least, err := sip.Get[sip.MinSE](resp)
 		fmt.Println(resp.Status(), least, err)
 	}

@@ -30,7 +30,7 @@ func TestRefresher(t *testing.T) {
 // what it asked for (RFC 4028 sections 7.3 and 8.1).
 func TestSessionIntervalTooSmall(t *testing.T) {
 	req := mustParse(t, tweak("", "x: 50;refresher=uac")).(*Request)
-	resp := req.Reply(422, MinSE(3600))
+	resp := req.Reply(StatusSessionIntervalTooSmall, MinSE(3600))
 	least, err := Get[MinSE](resp)
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func (x *viaSpan[O]) scan(s string) error {
 	// sent-protocol: "SIP" SLASH "2.0" SLASH transport, white space allowed.
 	pos := 0
 	if strings.HasPrefix(s, "SIP/2.0/") {
-		pos = len("SIP/2.0/")
+		pos = afterWS(s, len("SIP/2.0/"))
 	} else {
 		for _, part := range [...]string{"SIP", "2.0"} {
 			end := pos + len(part)
@@ -119,12 +119,13 @@ func (v Via) Branch() string {
 }
 
 // Received returns the address that the server saw the request come from
-// (RFC 3261 section 18.2.1). It is not valid if there is none.
+// (RFC 3261 section 18.2.1). It is not valid if there is none, or one with a
+// zone, which would choose the interface that a response leaves by.
 func (v Via) Received() netip.Addr {
 	s, _ := v.Params.Get("received")
 	// RFC 5118 section 4.5: the address may wear brackets.
 	addr, err := netip.ParseAddr(strings.Trim(s, "[]"))
-	if err != nil {
+	if err != nil || addr.Zone() != "" {
 		return netip.Addr{}
 	}
 	return addr
