@@ -141,6 +141,7 @@ func FuzzEdits(f *testing.F) {
 	f.Add("urn", "", "", "", "", "", 0)
 	f.Add("sip", "a", "0", "h", "", "subject=x", 146)
 	f.Add("Active", "ets", "INVITE", "h:5060", ";q=0.5;text=x ", "a) ;b=(c", 300)
+	f.Add("id", "a@b", "1", "2", ";to-tag=3", "user", 1)
 	f.Fuzz(func(t *testing.T, a, b, c, d, e, g string, n int) {
 		req := NewRequest(OPTIONS, URI{Scheme: "sip", Host: "h"})
 		p := Params(e)
@@ -189,6 +190,26 @@ func FuzzEdits(f *testing.F) {
 		some(t, req, ContentLanguage{c})
 		some(t, req, ResourcePriority{a, d})
 		some(t, req, AcceptResourcePriority{d, a})
+		one(t, req, ReplyTo(address))
+		one(t, req, ReferTo(address))
+		one(t, req, Path(address))
+		one(t, req, HistoryInfo(address))
+		one(t, req, PAssertedIdentity(address))
+		one(t, req, InReplyTo(b))
+		one(t, req, AlertInfo{uri, p})
+		one(t, req, Geolocation{uri, p})
+		one(t, req, Replaces{CallID(b), c, d, n > 0, p})
+		one(t, req, Join{CallID(b), c, d, p})
+		one(t, req, AcceptContact{p})
+		one(t, req, ReferSub{n > 0, p})
+		one(t, req, TargetDialog{CallID(b), c, d, p})
+		one(t, req, GeolocationError{n, p})
+		one(t, req, AnswerMode{a, p})
+		one(t, req, FeatureCaps{p})
+		one(t, req, FlowTimer(n))
+		one(t, req, GeolocationRouting(n > 0))
+		some(t, req, Privacy{a, g})
+		some(t, req, RequestDisposition{a, g})
 		some(t, req, Allow{Method(a), Method(b)})
 		some(t, req, Require{c, d})
 		some(t, req, Supported{g})
@@ -286,7 +307,20 @@ func same(got, want any) bool {
 	case Date:
 		return time.Time(g).Unix() == time.Time(want.(Date)).Unix()
 	}
-	return folded(got) == folded(want)
+	return sameShape(reflect.ValueOf(got), reflect.ValueOf(want))
+}
+
+// sameShape compares values of a type that is like an Address, an infoURI or
+// something else.
+func sameShape(got, want reflect.Value) bool {
+	if t := reflect.TypeFor[Address](); got.CanConvert(t) {
+		return sameAddress(got.Convert(t).Interface().(Address), want.Convert(t).Interface().(Address))
+	}
+	if t := reflect.TypeFor[infoURI](); got.CanConvert(t) {
+		g, w := got.Convert(t).Interface().(infoURI), want.Convert(t).Interface().(infoURI)
+		return sameAddress(Address{"", g.URI, g.Params}, Address{"", w.URI, w.Params})
+	}
+	return folded(got.Interface()) == folded(want.Interface())
 }
 
 // folded returns a value with its words in lower case and its texts without the
@@ -301,7 +335,9 @@ func folded(h any) any {
 	}
 	trim(v)
 	if v.Kind() == reflect.Struct {
-		trim(v.FieldByName("Params"))
+		if params := v.FieldByName("Params"); params.IsValid() {
+			trim(params)
+		}
 	}
 	switch h := v.Interface().(type) {
 	case Priority:

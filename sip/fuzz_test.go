@@ -257,6 +257,8 @@ func FuzzHeaders(f *testing.F) {
 		`Digest realm="a, b", qop="auth,auth-int", nc=1`, "18 (x (y) \\)) ;duration=1", "text/plain ; charset=utf-8", "*", "sip:a;b=c",
 		"Sat, 13 Nov 2010 23:29:00 GMT", "54.2 0.005", `301 [::1]:5060 "a \"b\""`, "776656 1 INVITE", `Q.850 ;cause=16 ;text="Terminated";x`,
 		"1800;refresher=uac", "terminated;reason=timeout;retry-after=1", "presence.winfo;id=1", "ets.0", "tls;q=0.2", "*/*;q=.5",
+		"a@b;to-tag=1 ;x;From-Tag = 2;early-only", "a;local-tag=1;remote-tag=2", `<sip:a@b?Reason=SIP;cause=302;text="x y">;index=1.1`,
+		`*;methods="INVITE,BYE";+sip.x="#>=2,!a";require`, "header;id, user", "tel:1;phone-context=a.example", `300 ; code="x"`, "false;x", "yes=no",
 	} {
 		f.Add(s)
 	}
@@ -307,6 +309,34 @@ func FuzzHeaders(f *testing.F) {
 		roundList[ContentLanguage](t, value)
 		roundList[ResourcePriority](t, value)
 		roundList[AcceptResourcePriority](t, value)
+		round[ReplyTo](t, value)
+		round[InReplyTo](t, value)
+		round[AlertInfo](t, value)
+		round[CallInfo](t, value)
+		round[ErrorInfo](t, value)
+		round[Geolocation](t, value)
+		round[GeolocationRouting](t, value)
+		round[GeolocationError](t, value)
+		round[PAssertedIdentity](t, value)
+		round[PPreferredIdentity](t, value)
+		round[Path](t, value)
+		round[ServiceRoute](t, value)
+		round[ReferTo](t, value)
+		round[ReferredBy](t, value)
+		round[ReferSub](t, value)
+		round[Replaces](t, value)
+		round[Join](t, value)
+		round[TargetDialog](t, value)
+		round[HistoryInfo](t, value)
+		round[Diversion](t, value)
+		round[AcceptContact](t, value)
+		round[RejectContact](t, value)
+		round[FeatureCaps](t, value)
+		round[FlowTimer](t, value)
+		round[AnswerMode](t, value)
+		round[PrivAnswerMode](t, value)
+		roundList[Privacy](t, value)
+		roundList[RequestDisposition](t, value)
 		roundList[Allow](t, value)
 		roundList[Supported](t, value)
 		first, rest := splitList(value)
@@ -349,6 +379,34 @@ func round[H value[H]](t *testing.T, s string) {
 	written := string(h.AppendValue(nil))
 	if again, err := zero.ParseValue(written); err != nil || again != h {
 		t.Fatalf("%T: %q is %#v; %q is %#v, %v", zero, s, h, written, again, err)
+	}
+	readMore(any(h))
+}
+
+// readMore calls the methods that read more of a value.
+func readMore(h any) {
+	switch h := h.(type) {
+	case Contact:
+		h.Q()
+		h.RegID()
+		h.Expires()
+		h.PubGRUU()
+		h.TempGRUU()
+		h.WithInstance(h.Instance())
+		h.URI.WithPushParams(PushParams{PRID: h.Display}).PushParams()
+		for name, f := range h.Params.Features() {
+			for range f.All() {
+			}
+			h.Params.WithFeature(name, f)
+		}
+	case HistoryInfo:
+		h.Index()
+		h.Target()
+		h.Reason()
+		h.Private()
+	case Diversion:
+		h.Reason()
+		h.Counter()
 	}
 }
 

@@ -174,6 +174,12 @@ var typedHeaders = []typedHeader{
 	typed[Reason]{}, typed[RecvInfo]{}, typed[ResourcePriority]{}, typed[SIPETag]{}, typed[SIPIfMatch]{},
 	typed[SecurityClient]{}, typed[SecurityServer]{}, typed[SecurityVerify]{}, typed[Server]{}, typed[SessionExpires]{},
 	typed[Subject]{}, typed[SubscriptionState]{}, typed[SuppressIfMatch]{}, typed[Timestamp]{}, typed[Warning]{},
+	typed[ReplyTo]{}, typed[InReplyTo]{}, typed[AlertInfo]{}, typed[CallInfo]{}, typed[ErrorInfo]{},
+	typed[Geolocation]{}, typed[GeolocationRouting]{}, typed[GeolocationError]{}, typed[PAssertedIdentity]{},
+	typed[PPreferredIdentity]{}, typed[Privacy]{}, typed[Path]{}, typed[ServiceRoute]{}, typed[ReferTo]{},
+	typed[ReferredBy]{}, typed[ReferSub]{}, typed[Replaces]{}, typed[Join]{}, typed[TargetDialog]{},
+	typed[HistoryInfo]{}, typed[Diversion]{}, typed[AcceptContact]{}, typed[RejectContact]{},
+	typed[RequestDisposition]{}, typed[FeatureCaps]{}, typed[FlowTimer]{}, typed[AnswerMode]{}, typed[PrivAnswerMode]{},
 }
 
 func TestTypedHeadersAreAll(t *testing.T) {

@@ -1,0 +1,30 @@
+package sip
+
+import (
+	"slices"
+	"testing"
+)
+
+// RFC 3261 sections 20.31 and 20.21.
+func TestReplyTo(t *testing.T) {
+	bob := uriOf(t, "sip:bob@biloxi.com")
+	reads(t,
+		reading[ReplyTo]{"Bob <sip:bob@biloxi.com>", ReplyTo{Display: "Bob", URI: bob}, `"Bob" <sip:bob@biloxi.com>`},
+		reading[ReplyTo]{"sip:bob@biloxi.com ;x=1", ReplyTo{URI: bob, Params: ";x=1"}, "<sip:bob@biloxi.com>;x=1"},
+		reading[ReplyTo]{`"B \"b\"" <sip:bob@biloxi.com>;x`, ReplyTo{`B "b"`, bob, ";x"}, ""},
+	)
+	refuses[ReplyTo](t, "", "Bob", "sip:bob@biloxi.com?subject=x", "<sip:bob@biloxi.com", "<sip:bob@biloxi.com> x", "Bob; <sip:bob@biloxi.com>")
+	wontWrite(t, ReplyTo{}, ReplyTo{URI: bob, Params: "x=1"}, ReplyTo{URI: URI{Scheme: "sip", Host: "a>;tag=1"}})
+}
+
+func TestInReplyTo(t *testing.T) {
+	reads(t, reading[InReplyTo]{"70710@saturn.bell-tel.com", "70710@saturn.bell-tel.com", ""})
+	refuses[InReplyTo](t, "", "a b", "a;b", "a,b")
+	wontWrite(t, InReplyTo("a, b"), InReplyTo(""))
+
+	req := mustParse(t, tweak("", "In-Reply-To: 70710@saturn.bell-tel.com, 17320@saturn.bell-tel.com"))
+	want := []InReplyTo{"70710@saturn.bell-tel.com", "17320@saturn.bell-tel.com"}
+	if got := values[InReplyTo](t, req); !slices.Equal(got, want) {
+		t.Errorf("In-Reply-To = %v, want %v", got, want)
+	}
+}
