@@ -113,6 +113,11 @@ func (c ContentType) like(want ContentType) bool {
 	return c == want
 }
 
+func (c ContentDisposition) like(want ContentDisposition) bool {
+	want.Params = trimParams(want.Params)
+	return c == want
+}
+
 func (w WWWAuthenticate) like(want WWWAuthenticate) bool {
 	return likeChallenge(Challenge(w), Challenge(want))
 }

@@ -7,7 +7,7 @@ import (
 
 // SyntaxError tells what is wrong with the text of a message.
 type SyntaxError struct {
-	Where  string // the header field, or "start line", "Request-URI", "header section"
+	Where  string // the header field, or "start line", "Request-URI", "header section", "body"
 	Offset int    // where in the text, in bytes
 	Msg    string // what is wrong there
 	Status Status // what to answer to a request; 0 if the message was a response

@@ -19,10 +19,10 @@ type Parser[H any] interface {
 }
 
 // Get returns the first value of a header field. The error is ErrMissing if
-// the message has no such field, and a *SyntaxError if its value is broken.
-func Get[H Parser[H]](m Message) (H, error) {
+// the entity has no such field, and a *SyntaxError if its value is broken.
+func Get[H Parser[H]](e Entity) (H, error) {
 	var zero H
-	b := m.base()
+	b := e.base()
 	id := lookupHeader(zero.HeaderName())
 	i := b.find(id, zero.HeaderName(), 0)
 	if i < 0 {
@@ -44,17 +44,17 @@ func Get[H Parser[H]](m Message) (H, error) {
 	}
 	h, err := zero.ParseValue(value)
 	if err != nil {
-		return zero, b.bad(i, 0, err)
+		return zero, bad(e, i, 0, err)
 	}
 	return h, nil
 }
 
 // All yields the values of a header field in order, comma lists split. A value
 // that is broken is yielded as a *SyntaxError, and the next one follows.
-func All[H Parser[H]](m Message) iter.Seq2[H, error] {
+func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 	return func(yield func(H, error) bool) {
 		var zero H
-		b := m.base()
+		b := e.base()
 		id := lookupHeader(zero.HeaderName())
 		kind := kindOf(id, zero)
 		for i := b.find(id, zero.HeaderName(), 0); i >= 0; i = b.find(id, zero.HeaderName(), i+1) {
@@ -71,7 +71,7 @@ func All[H Parser[H]](m Message) iter.Seq2[H, error] {
 				}
 				h, err := zero.ParseValue(value)
 				if err != nil {
-					err = b.bad(i, at, err)
+					err = bad(e, i, at, err)
 				}
 				if !yield(h, err) || kind == tokens {
 					return
@@ -109,14 +109,11 @@ func (m *message) join(id headerID, i int, value string) string {
 
 // bad says what is wrong with a value of line i, which begins at that place of
 // the whole. Where folds moved it, the place is where the line's value begins.
-func (m *message) bad(i, at int, err error) error {
+func bad(e Entity, i, at int, err error) error {
+	m := e.base()
 	start, end := m.valueSpan(i)
 	if at += placeOf(err); m.folded && strings.IndexByte(m.text[start:end], '\n') >= 0 || start+at > end {
 		at = 0
 	}
-	bad := fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start+at, err.Error())
-	if bad.text = m.text; isStatusLine(m.text) {
-		bad.Status = 0
-	}
-	return bad
+	return e.place().fault(fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start+at, err.Error()))
 }

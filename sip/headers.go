@@ -172,36 +172,3 @@ func (MinExpires) ParseValue(s string) (MinExpires, error) {
 
 // AppendValue appends the value.
 func (m MinExpires) AppendValue(b []byte) []byte { return Expires(m).AppendValue(b) }
-
-// ContentType is the Content-Type header field (RFC 3261 section 20.15).
-type ContentType struct {
-	Type   string // "application/sdp"
-	Params Params
-}
-
-// HeaderName returns "Content-Type".
-func (ContentType) HeaderName() string { return "Content-Type" }
-
-// ParseValue reads a Content-Type.
-func (ContentType) ParseValue(s string) (h ContentType, err error) {
-	c := scanner{s: s}
-	mediaType := c.token("a media type")
-	if !c.separator('/') {
-		c.fail("expected '/' and a subtype")
-	}
-	subtype := c.token("a subtype")
-	if h.Type = s[:c.pos]; len(h.Type) != len(mediaType)+1+len(subtype) {
-		h.Type = mediaType + "/" + subtype
-	}
-	h.Params = c.params()
-	return scanned(&c, h)
-}
-
-// AppendValue appends the value.
-func (c ContentType) AppendValue(b []byte) []byte {
-	b = append(b, c.Type...)
-	return append(b, c.Params...)
-}
-
-// Is reports whether the media type is this one, in any case.
-func (c ContentType) Is(mediaType string) bool { return equalFold(c.Type, mediaType) }

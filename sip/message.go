@@ -11,10 +11,9 @@ import (
 // be shared by any number of goroutines. Strings taken from a message are
 // views into its text and keep it alive: clone what outlives the handler.
 type Message interface {
+	Entity
 	// String returns the message as it goes over the wire.
 	String() string
-	// Body returns the message body, "" if there is none.
-	Body() string
 	// Err returns the first error of the edits that made this message, nil
 	// for a parsed one. The zero Request and Response have one, too. A
 	// message with an error is never sent.
@@ -30,7 +29,14 @@ type Message interface {
 	CallID() string
 	// CSeq returns the CSeq header field.
 	CSeq() CSeq
+}
 
+// Entity is a header section and the body that it describes, as MIME calls it
+// (RFC 2045 section 2.4): a Message, a *Part of a multipart body, or a
+// *Fragment of a message.
+type Entity interface {
+	// Body returns the body, "" if there is none.
+	Body() string
 	// Value returns the first field value with this name, whole lines with
 	// folds undone and comma lists left together. The name may be in any
 	// case, and full or compact.
@@ -39,6 +45,7 @@ type Message interface {
 	Fields() iter.Seq[Field]
 
 	base() *message
+	place() place
 }
 
 // Field is one header line as text: a name as it was written and a value
@@ -53,6 +60,8 @@ func (f Field) HeaderName() string { return f.Name }
 func (f Field) AppendValue(b []byte) []byte { return append(b, f.Value...) }
 
 func (m *message) base() *message { return m }
+
+func (m *message) place() place { return place{text: m.text, request: !isStatusLine(m.text)} }
 
 func (m *message) String() string { return m.text }
 

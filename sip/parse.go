@@ -36,6 +36,9 @@ func Parse(s string) (Message, error) {
 func parsed(m *message, msg Message, s string) (Message, error) {
 	err := index(m, msg, s)
 	if err == nil {
+		err = m.cut()
+	}
+	if err == nil {
 		err = check(m, msg)
 	}
 	if err != nil {
@@ -51,7 +54,7 @@ func parsed(m *message, msg Message, s string) (Message, error) {
 // isStatusLine reports whether s starts as responses do.
 func isStatusLine(s string) bool { return len(s) >= 4 && equalFold(s[:4], "SIP/") }
 
-// index finds the start line, the header lines and the body of s.
+// index finds the start line, the header lines and where the body of s starts.
 func index(m *message, msg Message, s string) *SyntaxError {
 	k := marks{s: s}
 	if hasAVX2 {
@@ -147,7 +150,8 @@ func (r *Response) startLine(line string) *SyntaxError {
 	return nil
 }
 
-// scan indexes the header lines and finds the body.
+// scan indexes the header lines and finds where the body starts. The marks are
+// of the whole text.
 func (m *message) scan(k *marks) *SyntaxError {
 	s := m.text
 	fields := m.inline[:0]
@@ -180,7 +184,7 @@ func (m *message) scan(k *marks) *SyntaxError {
 						return err
 					}
 				}
-				return m.cut()
+				return nil
 			}
 			n = span(s[start:], charToken)
 			colon = start + n

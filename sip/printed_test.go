@@ -163,8 +163,8 @@ func checkValues(m Message) (errs []error) {
 
 // typedHeaders has every type of header field of this package.
 var typedHeaders = []typedHeader{
-	typed[Allow]{}, typed[Authorization]{}, typed[CSeq]{}, typed[CallID]{}, typed[Contact]{}, typed[ContentLength]{},
-	typed[ContentType]{}, typed[Expires]{}, typed[From]{}, typed[MaxForwards]{}, typed[MinExpires]{},
+	typed[Allow]{}, typed[Authorization]{}, typed[CSeq]{}, typed[CallID]{}, typed[Contact]{}, typed[ContentDisposition]{},
+	typed[ContentEncoding]{}, typed[ContentID]{}, typed[ContentLength]{}, typed[ContentTransferEncoding]{}, typed[ContentType]{}, typed[Expires]{}, typed[From]{}, typed[MIMEVersion]{}, typed[MaxForwards]{}, typed[MinExpires]{},
 	typed[ProxyAuthenticate]{}, typed[ProxyAuthorization]{}, typed[ProxyRequire]{}, typed[RecordRoute]{}, typed[Require]{},
 	typed[RetryAfter]{}, typed[Route]{}, typed[Supported]{}, typed[To]{}, typed[Unsupported]{}, typed[UserAgent]{}, typed[Via]{},
 	typed[WWWAuthenticate]{},
