@@ -27,10 +27,12 @@ func (p AuthParams) Get(name string) (value string, ok bool) {
 	return "", false
 }
 
-// All yields the parameters in order, values without their quotes.
+// All yields the parameters in order, values without their quotes, up to 200 of
+// them.
 func (p AuthParams) All() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
-		for rest := string(p); rest != ""; {
+		rest := string(p)
+		for n := 0; rest != "" && n < maxParams; n++ {
 			var param string
 			param, rest = splitList(rest)
 			name, value, _ := strings.Cut(param, "=")
@@ -41,6 +43,9 @@ func (p AuthParams) All() iter.Seq2[string, string] {
 	}
 }
 
+// parseChallenge checks the parameters of Digest. A value without quotes should be
+// a token; peers leave away the quotes of a uri and of a nonce in base64, too, and
+// that is let be.
 func parseChallenge(s string) (Challenge, error) {
 	n := span(s, charToken)
 	if n == 0 || n < len(s) && skipWS(s[n:]) == s[n:] {
@@ -48,8 +53,12 @@ func parseChallenge(s string) (Challenge, error) {
 	}
 	params := skipWS(s[n:])
 	if equalFold(s[:n], "Digest") {
-		count := 0
-		for rest := params; rest != ""; {
+		some := false
+		rest := params
+		for n := 0; rest != ""; n++ {
+			if n == maxParams {
+				return Challenge{}, valueError("too many parameters")
+			}
 			var param string
 			param, rest = splitList(rest)
 			name, value, ok := strings.Cut(param, "=")
@@ -57,17 +66,18 @@ func parseChallenge(s string) (Challenge, error) {
 			if param == "" {
 				continue
 			}
+			some = true
 			if !ok || !isToken(trimWS(name)) || value == "" {
 				return Challenge{}, valueError("bad parameter")
 			}
-			if value[0] == '"' && quotedLen(value) != len(value) {
+			switch {
+			case value[0] == '"' && quotedLen(value) != len(value):
 				return Challenge{}, valueError("quoted string does not end")
-			}
-			if count++; count > maxParams {
-				return Challenge{}, valueError("too many parameters")
+			case value[0] != '"' && span(value, charGenValue) < len(value):
+				return Challenge{}, valueError("value needs quotes")
 			}
 		}
-		if count == 0 {
+		if !some {
 			return Challenge{}, valueError("no parameters")
 		}
 	}

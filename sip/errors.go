@@ -47,14 +47,15 @@ func (e *SyntaxError) Reply() *Response {
 	}
 	b := append(appendStatusLine(make([]byte, 0, 512), e.Status, phrase), "\r\n"...)
 	var seen [numHot]bool
-	for len(rest) > 0 && len(b) < maxHead/2 {
-		var name, value string
-		var ok bool
-		name, value, rest, ok = cutLine(rest)
-		id := lookupHeader(name)
+	for lines := 0; len(rest) > 0 && len(b) < maxHead/2 && lines < maxFields; lines++ {
+		var line string
+		line, rest = cutLine(rest)
+		name, _, _ := strings.Cut(line, ":")
+		id := lookupHeader(strings.TrimRight(name, " \t"))
 		if id < idVia || id > idCSeq || seen[id] && id != idVia {
 			continue
 		}
+		value, ok := repeatable(line)
 		if id == idVia && e.Status == StatusVersionNotSupported && isStatusLine(value) {
 			// The Via of such a request has its version, that of a response ours.
 			if version, via, _ := strings.Cut(value[len("SIP/"):], "/"); isVersion(version) {
@@ -95,34 +96,36 @@ func (e *SyntaxError) Reply() *Response {
 	return resp
 }
 
-// cutLine takes the first header line off s, folds undone. It returns no name
-// for the empty line, after which rest is empty too. ok is false for text that
-// must not be repeated.
-func cutLine(s string) (name, value, rest string, ok bool) {
+// cutLine takes the first header line off s, with its folds and its line end.
+// The empty line is the last one.
+func cutLine(s string) (line, rest string) {
 	if strings.HasPrefix(s, "\r\n") {
-		return "", "", "", false
+		return "", ""
 	}
-	end, breaks := 0, 0
+	end := 0
 	for {
 		n := strings.Index(s[end:], "\r\n")
 		if n < 0 {
-			end = len(s) // cut off, so not to be trusted
-			break
+			return s, ""
 		}
-		end += n
-		if breaks++; end+2 == len(s) || !isWS(s[end+2]) {
-			break
+		if end += n + len("\r\n"); end == len(s) || !isWS(s[end]) {
+			return s[:end], s[end:]
 		}
-		end += 2
 	}
-	line, rest := s[:end], strings.TrimPrefix(s[end:], "\r\n")
-	name, value, _ = strings.Cut(line, ":")
-	ok = end < len(s) && strings.IndexByte(line, 0) < 0 && badControl(line) < 0 &&
-		strings.Count(line, "\r") == breaks-1 && strings.Count(line, "\n") == breaks-1
-	if breaks > 1 {
+}
+
+// repeatable returns the value of a header line, folds undone, unless the line
+// is cut off or has something in it that must not be sent on.
+func repeatable(line string) (value string, ok bool) {
+	line, ok = strings.CutSuffix(line, "\r\n")
+	if !ok || strings.IndexByte(line, 0) >= 0 || badControl(line) >= 0 {
+		return "", false
+	}
+	_, value, _ = strings.Cut(line, ":")
+	if strings.IndexByte(value, '\n') >= 0 {
 		value = unfold(value)
 	}
-	return strings.TrimRight(name, " \t"), trimWS(value), rest, ok
+	return trimWS(value), true
 }
 
 // badValue is what is wrong with the value of a header field or a URI, and

@@ -9,7 +9,7 @@ import (
 	"testing/iotest"
 )
 
-// seeds adds every message of testdata.
+// seeds adds every message of testdata, and the must-survive list.
 func seeds(f *testing.F) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*", "*.[sd][ia][pt]"))
 	if err != nil || len(files) < 60 {
@@ -17,6 +17,11 @@ func seeds(f *testing.F) {
 	}
 	for _, file := range files {
 		f.Add(readFile(f, strings.TrimPrefix(filepath.ToSlash(file), "testdata/")))
+	}
+	for _, h := range hostiles() {
+		if len(h.text) < 4096 {
+			f.Add(h.text)
+		}
 	}
 	for _, p := range printedMessages(f) {
 		f.Add(p.text)

@@ -49,14 +49,23 @@ func Get[H Parser[H]](e Entity) (H, error) {
 	return h, nil
 }
 
+// maxValues bounds the values of one header field, where a comma makes one, and
+// maxBroken those of them that are told to be broken.
+const (
+	maxValues = 200
+	maxBroken = 20
+)
+
 // All yields the values of a header field in order, comma lists split. A value
-// that is broken is yielded as a *SyntaxError, and the next one follows.
+// that is broken is yielded as a *SyntaxError, and the next one follows, up to 20
+// broken ones. More than 200 values of a comma list end with an error, too.
 func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 	return func(yield func(H, error) bool) {
 		var zero H
 		b := e.base()
 		id := lookupHeader(zero.HeaderName())
 		kind := kindOf(id, zero)
+		left, broken := maxValues, 0
 		for i := b.find(id, zero.HeaderName(), 0); i >= 0; i = b.find(id, zero.HeaderName(), i+1) {
 			rest := b.value(i)
 			size := len(rest)
@@ -65,6 +74,10 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 				rest = ""
 				switch kind {
 				case list:
+					if left--; left < 0 {
+						yield(zero, bad(e, i, at, valueError("too many values")))
+						return
+					}
 					value, rest = splitList(value)
 				case tokens:
 					value = b.join(id, i, value)
@@ -72,8 +85,9 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 				h, err := zero.ParseValue(value)
 				if err != nil {
 					err = bad(e, i, at, err)
+					broken++
 				}
-				if !yield(h, err) || kind == tokens {
+				if !yield(h, err) || kind == tokens || broken == maxBroken {
 					return
 				}
 			}

@@ -192,6 +192,7 @@ func TestTypedHeadersAreAll(t *testing.T) {
 
 type typedHeader interface {
 	name() string
+	read(Message) error
 	check(Message) []error
 }
 
@@ -203,6 +204,20 @@ type typed[H interface {
 func (typed[H]) name() string {
 	var zero H
 	return zero.HeaderName()
+}
+
+// read reads the values of one type in all ways, and returns the first error.
+func (typed[H]) read(m Message) error {
+	_, first := Get[H](m)
+	if first == ErrMissing {
+		first = nil
+	}
+	for _, err := range All[H](m) {
+		if first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // check reads the values of one type, and writes each as an edit does: it is

@@ -84,7 +84,11 @@ func (t ContentLanguage) AppendValue(b []byte) []byte { return appendTokens(b, t
 // parseTokens reads tokens with commas between them. No tokens at all are
 // allowed (Allow and Supported may be empty), empty elements are skipped.
 func parseTokens[L ~[]T, T ~string](s string) (L, error) {
-	list := make(L, 0, strings.Count(s, ",")+1)
+	commas := strings.Count(s, ",")
+	if commas >= maxValues {
+		return nil, valueError("too many values")
+	}
+	list := make(L, 0, commas+1)
 	for t := range strings.SplitSeq(s, ",") {
 		if t = trimWS(t); t == "" {
 			continue

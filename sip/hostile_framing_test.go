@@ -1,0 +1,126 @@
+package sip
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// withBody returns the plain request with a body and a Content-Length that may
+// be another one.
+func withBody(length, body string) string {
+	return tweak("Content-Length", "Content-Length: "+length) + body
+}
+
+// Group 7: what a stream may hold. What depends on time and on the number of
+// connections is for the transport: see its TestSlowLoris, TestMessageTimeLimit,
+// TestMaxConns and TestConnsLimit.
+func TestHostileStreams(t *testing.T) {
+	next := framed(1, "")
+	noLength := tweak("Content-Length")
+	for _, h := range []hostile{
+		{"pipelined messages", next + next + next, "next | next | next"},
+		{"a body that is a message", withBody("400", next+strings.Repeat("x", 400-len(next))) + next, "ok | next"},
+		{"Content-Length smaller than the body, the next message behind it", withBody("4", "body and more") + next, "ok | 400 start line, unanswered"},
+		{"Content-Length smaller than the body, which ends its header section", withBody("4", "body and more\r\n\r\n") + next, "ok | closed"},
+		{"Content-Length larger, then the end", withBody("99", "body"), "waits for more"},
+		{"Content-Length larger, then the next message", withBody("10", "body") + next + next, "ok | 400 CSeq | next"},
+		{"no Content-Length", noLength + next, "closed"},
+		{"no Content-Length, and a body", noLength + "body" + next, "closed"},
+		{"Content-Length 2^32+4", withBody("4294967300", "body") + next, "closed"},
+		{"Content-Length below zero", withBody("-1", "") + next, "closed"},
+		{"two Content-Lengths", tweak("", "l: 4") + "body" + next, "closed"},
+		{"Content-Length behind a carriage return", tweak("Content-Length", "X: a\rContent-Length: 4", "l: 0") + next, "400 header section | next"},
+		{"Content-Length of another name", tweak("Content-Length", "Content-Length\u00a0: 4", "l: 0") + next, "400 header section | next"},
+		{"a message that is refused", strings.Replace(next, "CSeq: 1", "CSeq: x", 1) + next, "400 CSeq | next"},
+		{"a response that is refused", strings.Replace(next, plain[0], "SIP/2.0 999 ?", 1) + next, "dropped, start line | next"},
+		{"keepalives between messages", "\r\n\r\n" + next + "\r\n" + next + "\r\n\r\n", "next | next"},
+		{"keepalive in a start line", "OPTI\r\n\r\nONS" + strings.TrimPrefix(next, "OPTIONS"), "closed"},
+		{"keepalive in a header section, before its length", plain[0] + "\r\n\r\n" + strings.TrimPrefix(next, plain[0]+"\r\n"), "closed"},
+		{"keepalive in a header section, behind its length", plain[0] + "\r\nl: 0\r\n\r\n" + noLength, "400 Via, unanswered | closed"},
+		{"keepalive in a body", withBody("8", "bo\r\n\r\ndy") + next, "ok | next"},
+		{"keepalive of a line feed", next + "\n\n" + next, "next | 400 start line, unanswered"},
+		{"keepalive cut in half", next + "\r", "next | waits for more"},
+		{"another protocol", "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", "closed"},
+		{"the hello of TLS", "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + strings.Repeat("\x00", 154), "waits for more"},
+		{"a header section without an end", plain[0] + "\r\n" + strings.Repeat("X: y\r\n", 20000), "closed"},
+		{"a line without an end", strings.Repeat("x", 100000), "closed"},
+		{"a promise of a gigabyte", withBody("1073741824", ""), "closed"},
+		{"nothing", "", ""},
+	} {
+		t.Run(h.name, func(t *testing.T) {
+			for how, r := range map[string]io.Reader{
+				"at once":          strings.NewReader(h.text),
+				"a byte at a time": iotest.OneByteReader(strings.NewReader(h.text)),
+			} {
+				if got := streamVerdicts(t, r, next); got != h.want {
+					t.Errorf("%s: %s, want %s", how, got, h.want)
+				}
+			}
+		})
+	}
+}
+
+// streamVerdicts says what becomes of each message of a stream, "next" being a
+// message that is known to be good, and of the stream at its end: nothing is said
+// of one that ends between messages.
+func streamVerdicts(t *testing.T, stream io.Reader, next string) string {
+	t.Helper()
+	r := NewReader(stream, nil)
+	var verdicts []string
+	for {
+		m, err := r.ReadMessage()
+		_, broken := errors.AsType[*SyntaxError](err)
+		switch {
+		case err == nil && m.String() == next:
+			verdicts = append(verdicts, "next")
+			continue
+		case err == nil || broken:
+			verdicts = append(verdicts, verdictOf(t, m, err))
+			continue
+		case errors.Is(err, ErrFraming):
+			verdicts = append(verdicts, "closed")
+		case err == io.ErrUnexpectedEOF:
+			verdicts = append(verdicts, "waits for more")
+		case err != io.EOF:
+			t.Errorf("the stream ends with %v", err)
+		}
+		return strings.Join(verdicts, " | ")
+	}
+}
+
+// Group 8: what a datagram may hold.
+var hostileDatagrams = []hostile{
+	{"body shorter than Content-Length", withBody("10", "12345"), "400 Content-Length"},
+	{"one byte", "x", "400 start line, unanswered"},
+	{"two line breaks", "\r\n\r\n", "400 start line, unanswered"},
+	{"STUN", "\x00\x01\x00\x00\x21\x12\xa4\x42" + strings.Repeat("x", 12), "400 start line, unanswered"},
+	{"as large as UDP carries", tweak("Content-Length", "Subject: x") + strings.Repeat("b", 65507-len(tweak("Content-Length", "Subject: x"))), "ok"},
+	{"text of another protocol", "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", "400 start line, unanswered"},
+	{"empty datagram", "", "400 start line, unanswered"},
+	{"a zero byte", "\x00", "400 start line, unanswered"},
+	{"a line break", "\r\n", "400 start line, unanswered"},
+	{"STUN with its first two bits set", "\xc0\x01\x00\x00\x21\x12\xa4\x42" + strings.Repeat("x", 12), "400 start line, unanswered"},
+	{"first fragment of a request", withBody("9000", strings.Repeat("x", 1200)), "400 Content-Length"},
+	{"second fragment of a request", strings.Repeat("x", 1200), "400 start line, unanswered"},
+	{"request cut in its header section", tweak("")[:150], "400 header section"},
+	{"response shorter than Content-Length", strings.Replace(withBody("10", "12345"), plain[0], "SIP/2.0 200 OK", 1), "dropped, Content-Length"},
+	{"ACK shorter than Content-Length", strings.NewReplacer("OPTIONS sip", "ACK sip", "1 OPTIONS", "1 ACK").Replace(withBody("10", "12345")), "400 Content-Length, unanswered"},
+	{"body longer than Content-Length", withBody("3", "123OPTIONS sip:evil.example SIP/2.0\r\n"), "ok"},
+	{"two requests", tweak("") + tweak(""), "ok"},
+	{"65,507 bytes of line breaks", strings.Repeat("\r\n", 32753), "400 start line, unanswered"},
+	{"65,507 bytes of header lines", tweak("", strings.Repeat("x: y\r\n", 10000)), "400 header section"},
+}
+
+func TestHostileDatagrams(t *testing.T) {
+	for _, h := range hostileDatagrams {
+		h.run(t)
+	}
+	// Of a longer datagram the rest is ignored (RFC 3261 section 18.3).
+	m := mustParse(t, withBody("3", "123OPTIONS sip:evil.example SIP/2.0\r\n"))
+	if m.Body() != "123" || !strings.HasSuffix(m.String(), "\r\n\r\n123") {
+		t.Errorf("Body() = %q, want what Content-Length says", m.Body())
+	}
+}
