@@ -118,7 +118,31 @@ func cutLine(s string) (name, value, rest string, ok bool) {
 	return strings.TrimRight(name, " \t"), trimWS(value), rest, ok
 }
 
-// valueError is what is wrong with the value of a header field or a URI.
-type valueError string
+// badValue is what is wrong with the value of a header field or a URI, and
+// where in it.
+type badValue struct {
+	at  int
+	msg string
+}
 
-func (e valueError) Error() string { return string(e) }
+func (e *badValue) Error() string { return e.msg }
+
+func errorAt(at int, msg string) error { return &badValue{at, msg} }
+
+func valueError(msg string) error { return &badValue{0, msg} }
+
+// shifted returns the error of a part that begins at that place of the whole.
+func shifted(err error, by int) error {
+	if bad, ok := err.(*badValue); ok {
+		return &badValue{bad.at + by, bad.msg}
+	}
+	return err
+}
+
+// placeOf returns where in its value an error is, 0 if it does not say.
+func placeOf(err error) int {
+	if bad, ok := err.(*badValue); ok {
+		return bad.at
+	}
+	return 0
+}

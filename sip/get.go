@@ -34,7 +34,7 @@ func Get[H Parser[H]](m Message) (H, error) {
 	}
 	h, err := zero.ParseValue(value)
 	if err != nil {
-		return zero, b.bad(i, err)
+		return zero, b.bad(i, 0, err)
 	}
 	return h, nil
 }
@@ -49,8 +49,9 @@ func All[H Parser[H]](m Message) iter.Seq2[H, error] {
 		kind := lookupKind(id)
 		for i := b.find(id, zero.HeaderName(), 0); i >= 0; i = b.find(id, zero.HeaderName(), i+1) {
 			rest := b.value(i)
+			size := len(rest)
 			for more := true; more; more = rest != "" {
-				value := rest
+				value, at := rest, size-len(rest)
 				rest = ""
 				switch kind {
 				case list:
@@ -60,7 +61,7 @@ func All[H Parser[H]](m Message) iter.Seq2[H, error] {
 				}
 				h, err := zero.ParseValue(value)
 				if err != nil {
-					err = b.bad(i, err)
+					err = b.bad(i, at, err)
 				}
 				if !yield(h, err) || kind == tokens {
 					return
@@ -85,10 +86,14 @@ func (m *message) join(id headerID, i int, value string) string {
 	return b.String()
 }
 
-// bad says what is wrong with the value of line i.
-func (m *message) bad(i int, err error) error {
-	start, _ := m.valueSpan(i)
-	bad := fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start, err.Error())
+// bad says what is wrong with a value of line i, which begins at that place of
+// the whole. Where folds moved it, the place is where the line's value begins.
+func (m *message) bad(i, at int, err error) error {
+	start, end := m.valueSpan(i)
+	if at += placeOf(err); m.folded && strings.IndexByte(m.text[start:end], '\n') >= 0 || start+at > end {
+		at = 0
+	}
+	bad := fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start+at, err.Error())
 	if bad.text = m.text; isStatusLine(m.text) {
 		bad.Status = 0
 	}

@@ -1,9 +1,6 @@
 package sip
 
-import (
-	"strconv"
-	"strings"
-)
+import "strconv"
 
 // CallID is the Call-ID header field (RFC 3261 section 20.8). It is
 // case-sensitive.
@@ -168,36 +165,12 @@ type RetryAfter struct {
 func (RetryAfter) HeaderName() string { return "Retry-After" }
 
 // ParseValue reads a Retry-After.
-func (RetryAfter) ParseValue(s string) (RetryAfter, error) {
-	n := 0
-	for n < len(s) && isDigit(s[n]) {
-		n++
-	}
-	seconds, ok := number(s[:n], 1<<32-1)
-	if !ok {
-		return RetryAfter{}, valueError("not 0 to 4294967295")
-	}
-	s = skipWS(s[n:])
-	for depth := 0; s != "" && (s[0] == '(' || depth > 0); s = s[1:] {
-		switch s[0] {
-		case '(':
-			depth++
-		case ')':
-			depth--
-		case '\\':
-			if len(s) > 1 {
-				s = s[1:]
-			}
-		}
-		if depth > 0 && len(s) == 1 {
-			return RetryAfter{}, valueError("comment does not end")
-		}
-	}
-	params, err := parseParams(s)
-	if err != nil {
-		return RetryAfter{}, err
-	}
-	return RetryAfter{uint32(seconds), params}, nil
+func (RetryAfter) ParseValue(s string) (h RetryAfter, err error) {
+	c := scanner{s: s}
+	h.Seconds = uint32(c.number(1<<32-1, "a number of seconds"))
+	c.comment()
+	h.Params = c.params()
+	return scanned(&c, h)
 }
 
 // AppendValue appends the value.
@@ -216,25 +189,18 @@ type ContentType struct {
 func (ContentType) HeaderName() string { return "Content-Type" }
 
 // ParseValue reads a Content-Type.
-func (ContentType) ParseValue(s string) (ContentType, error) {
-	end := strings.IndexByte(s, ';')
-	if end < 0 {
-		end = len(s)
+func (ContentType) ParseValue(s string) (h ContentType, err error) {
+	c := scanner{s: s}
+	mediaType := c.token("a media type")
+	if !c.separator('/') {
+		c.fail("expected '/' and a subtype")
 	}
-	mediaType, subtype, ok := strings.Cut(trimWS(s[:end]), "/")
-	mediaType, subtype = trimWS(mediaType), trimWS(subtype)
-	if !ok || !isToken(mediaType) || !isToken(subtype) {
-		return ContentType{}, valueError("not a media type and subtype")
+	subtype := c.token("a subtype")
+	if h.Type = s[:c.pos]; len(h.Type) != len(mediaType)+1+len(subtype) {
+		h.Type = mediaType + "/" + subtype
 	}
-	params, err := parseParams(s[end:])
-	whole := trimWS(s[:end])
-	if len(whole) != len(mediaType)+1+len(subtype) {
-		whole = mediaType + "/" + subtype
-	}
-	if err != nil {
-		return ContentType{}, err
-	}
-	return ContentType{whole, params}, nil
+	h.Params = c.params()
+	return scanned(&c, h)
 }
 
 // AppendValue appends the value.

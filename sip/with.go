@@ -125,7 +125,7 @@ func (r *Request) setStart(start string, method Method, uri URI) *SyntaxError {
 	} else {
 		got, _ = ParseURI(s)
 	}
-	if Method(start[:r.methodEnd]) != method || !wroteURI(&got, &uri) {
+	if Method(start[:r.methodEnd]) != method || !likeURI(&got, &uri) {
 		return fail(StatusBadRequest, "start line", 0, errOther.Error())
 	}
 	return nil
