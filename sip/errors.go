@@ -33,7 +33,8 @@ func (e *SyntaxError) Text() string { return e.text }
 //
 // The response repeats the header fields that RFC 3261 section 8.2.6.2 asks
 // for as far as the request has them, folds undone, even where their values
-// are broken: the sender looks for its own.
+// are broken: the sender looks for its own. Only the version in a Via becomes
+// 2.0 where a request has another.
 func (e *SyntaxError) Reply() *Response {
 	start, rest, _ := strings.Cut(e.text, "\r\n")
 	method, _, _ := strings.Cut(start, " ")
@@ -53,6 +54,12 @@ func (e *SyntaxError) Reply() *Response {
 		id := lookupHeader(name)
 		if id < idVia || id > idCSeq || seen[id] && id != idVia {
 			continue
+		}
+		if id == idVia && e.Status == StatusVersionNotSupported && isStatusLine(value) {
+			// The Via of such a request has its version, that of a response ours.
+			if version, via, _ := strings.Cut(value[len("SIP/"):], "/"); isVersion(version) {
+				value = "SIP/2.0/" + via
+			}
 		}
 		if id == idVia && !seen[id] {
 			// Without its Via a response finds no way back.

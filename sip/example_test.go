@@ -44,18 +44,18 @@ func ExampleParse() {
 	// route: sip: no such header field
 }
 
-// MinSE is the Min-SE header field of RFC 4028, which is not in the package. The
-// two methods make Get and All read it, a third one lets With write it.
-type MinSE int
+// Hops is a header field that is not in the package, a number. Two methods make
+// Get and All read it, a third one lets With write it.
+type Hops int
 
-func (MinSE) HeaderName() string { return "Min-SE" }
+func (Hops) HeaderName() string { return "X-Hops" }
 
-func (MinSE) ParseValue(s string) (MinSE, error) {
-	seconds, err := strconv.Atoi(s)
-	return MinSE(seconds), err
+func (Hops) ParseValue(s string) (Hops, error) {
+	n, err := strconv.Atoi(s)
+	return Hops(n), err
 }
 
-func (m MinSE) AppendValue(b []byte) []byte { return strconv.AppendInt(b, int64(m), 10) }
+func (h Hops) AppendValue(b []byte) []byte { return strconv.AppendInt(b, int64(h), 10) }
 
 func ExampleGet() {
 	msg, err := sip.Parse(invite)
@@ -63,10 +63,35 @@ func ExampleGet() {
 		fmt.Println(err)
 		return
 	}
-	req := msg.(*sip.Request).With(MinSE(90))
-	least, err := sip.Get[MinSE](req)
-	fmt.Println(int(least), err)
-	// Output: 90 <nil>
+	req := msg.(*sip.Request).With(Hops(3))
+	hops, err := sip.Get[Hops](req)
+	fmt.Println(int(hops), err)
+	// Output: 3 <nil>
+}
+
+// Site is one value of a header field that is a comma list. CommaList says so,
+// and the values come one at a time.
+type Site string
+
+func (Site) HeaderName() string                { return "X-Site" }
+func (Site) CommaList()                        {}
+func (Site) ParseValue(s string) (Site, error) { return Site(s), nil }
+func (s Site) AppendValue(b []byte) []byte     { return append(b, s...) }
+
+func ExampleAll() {
+	msg, err := sip.Parse(invite)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	req := msg.(*sip.Request).With(sip.Field{Name: "X-Site", Value: "paris, berlin"}, sip.Add(Site("rome")))
+	for site, err := range sip.All[Site](req) {
+		fmt.Println(site, err)
+	}
+	// Output:
+	// paris <nil>
+	// berlin <nil>
+	// rome <nil>
 }
 
 // A proxy forwards a request (RFC 3261 section 16.6).

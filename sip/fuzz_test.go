@@ -12,11 +12,14 @@ import (
 // seeds adds every message of testdata.
 func seeds(f *testing.F) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*", "*.[sd][ia][pt]"))
-	if err != nil || len(files) < 200 {
+	if err != nil || len(files) < 60 {
 		f.Fatalf("%d seeds, %v", len(files), err)
 	}
 	for _, file := range files {
 		f.Add(readFile(f, strings.TrimPrefix(filepath.ToSlash(file), "testdata/")))
+	}
+	for _, p := range printedMessages(f) {
+		f.Add(p.text)
 	}
 	f.Add(tweak("From", "From: \"a\\\x00\" <sip:a.example>\r\n ;tag=\"x\r\n y\""))
 }
@@ -126,31 +129,52 @@ func replySafe(t *testing.T, err error) {
 	}
 }
 
-// FuzzReader cuts a stream in two ways. Both say the same.
+// FuzzReader cuts a stream in three ways: not at all, at every byte, and where
+// the cuts say. All say the same.
 func FuzzReader(f *testing.F) {
 	for _, name := range []string{"invite.sip", "ok.sip"} {
 		msg := readFile(f, "messages/"+name)
-		f.Add(msg + "\r\n\r\n" + msg + "\r\n")
+		f.Add(msg+"\r\n\r\n"+msg+"\r\n", []byte{100, 0, 255, 3})
 	}
-	f.Add(framed(1, "a") + tweak("Content-Length") + framed(2, ""))
-	f.Fuzz(func(t *testing.T, stream string) {
-		whole, errWhole := collect(NewReader(strings.NewReader(stream), nil))
-		bytes, errBytes := collect(NewReader(iotest.OneByteReader(strings.NewReader(stream)), nil))
-		if strings.Join(whole, "|") != strings.Join(bytes, "|") || errWhole.Error() != errBytes.Error() {
-			t.Fatalf("at once %d messages and %v, by bytes %d and %v", len(whole), errWhole, len(bytes), errBytes)
+	f.Add(framed(1, "a")+tweak("Content-Length")+framed(2, ""), []byte{1})
+	f.Fuzz(func(t *testing.T, stream string, cuts []byte) {
+		read := func(r io.Reader) string {
+			var events strings.Builder
+			cfg := &ReaderConfig{Ping: func() { events.WriteString("ping|") }, Pong: func() { events.WriteString("pong|") }, MaxBody: 5000}
+			texts, err := collect(NewReader(r, cfg))
+			if err != io.EOF && err != io.ErrUnexpectedEOF && !errors.Is(err, ErrFraming) {
+				t.Fatal(err)
+			}
+			return events.String() + strings.Join(texts, "|") + "|" + err.Error()
 		}
-		if errWhole != io.EOF && errWhole != io.ErrUnexpectedEOF && !errors.Is(errWhole, ErrFraming) {
-			t.Fatal(errWhole)
+		whole := read(strings.NewReader(stream))
+		if bytes := read(iotest.OneByteReader(strings.NewReader(stream))); bytes != whole {
+			t.Fatalf("at once\n%q\nby bytes\n%q", whole, bytes)
+		}
+		var pieces []io.Reader
+		rest := stream
+		for _, n := range cuts {
+			n := min(int(n), len(rest))
+			pieces = append(pieces, strings.NewReader(rest[:n]))
+			rest = rest[n:]
+		}
+		pieces = append(pieces, strings.NewReader(rest))
+		if cut := read(io.MultiReader(pieces...)); cut != whole {
+			t.Fatalf("at once\n%q\ncut at %d\n%q", whole, cuts, cut)
 		}
 	})
 }
 
-// FuzzURI writes a URI and reads it again.
+// FuzzURI writes two URIs and reads them again, compares them both ways, and
+// makes the request that one asks for.
 func FuzzURI(f *testing.F) {
-	for _, s := range []string{"sip:alice:pw@[2001:db8::1]:5070;lr;a=%20b?c=d&e=", "tel:+1-2;ext=3", "urn:a:b", "SIPS:%61@B.example", "x:%41%zz", "sip:a;%6C%72;n%61=%25%34@h"} {
-		f.Add(s)
+	all := []string{"sip:alice:pw@[2001:db8::1]:5070;lr;a=%20b?c=d&e=", "tel:+1-2;ext=3;phone-context=+1", "urn:a:b", "SIPS:%61@B.example", "x:%41%zz",
+		"sip:a;%6C%72;n%61=%25%34@h", "sip:h;method=MESSAGE?body=a&c=a/b", "sip:*%23;x=%3A@h;user=phone", "sip:h;maddr=[::1]?s=a"}
+	for i, s := range all {
+		f.Add(s, all[(i+1)%len(all)])
+		f.Add(s, s+";a")
 	}
-	f.Fuzz(func(t *testing.T, s string) {
+	f.Fuzz(func(t *testing.T, s, s2 string) {
 		u, err := ParseURI(s)
 		if err != nil {
 			return
@@ -162,11 +186,66 @@ func FuzzURI(f *testing.F) {
 		if strings.ContainsAny(u.String(), "\r\n\x00 <>\"") {
 			t.Fatalf("%q can break out of a field", u.String())
 		}
-		u.Username()
 		u.HostPort()
-		for range u.Header() {
+
+		if v, err := ParseURI(s2); err == nil && u.Equal(v) != v.Equal(u) {
+			t.Fatalf("%q and %q: %v and %v", s, s2, u.Equal(v), v.Equal(u))
 		}
-		u.Params.With("lr", "").Without("a").Has("lr")
+		letter := URI{Scheme: u.Scheme, Opaque: u.String()[len(u.Scheme)+1:]}
+		if !letter.Equal(u) || !u.Equal(letter) {
+			t.Fatalf("%q is not what it says", s)
+		}
+
+		method, edits, refused := u.Requested()
+		req := NewRequest(method, u, edits...)
+		if got := req.URI(); req.Err() == nil && (got.Headers != "" || u.isSIP() && got.Params.Has("method") || got.Scheme != u.Scheme) {
+			t.Fatalf("%q makes a request to %q", s, got)
+		}
+		n := 0
+		for range u.Header() {
+			n++
+		}
+		if wanted := len(edits) + len(refused); wanted > n || wanted < n-2 {
+			t.Fatalf("%q: %d headers become %d edits and %d are refused", s, n, len(edits), len(refused))
+		}
+
+		if tel, ok := u.Tel(); ok {
+			sip := tel.SIP("h")
+			if back, ok := sip.Tel(); !ok || back.SIP("h") != sip || sip != mustURI(t, sip.String()) {
+				t.Fatalf("%q is %q is %#v is %q, %v", s, tel, sip, back, ok)
+			}
+		}
+	})
+}
+
+// FuzzURIText has a URI carry any text, and it arrives.
+func FuzzURIText(f *testing.F) {
+	for _, s := range []string{"alice", "50%41", "a b@c:d", "\x00\r\n\xff", "a;b=c&d?e", "\"x\"", "%"} {
+		f.Add(s, s)
+	}
+	f.Fuzz(func(t *testing.T, name, text string) {
+		if name == "" || len(name)+len(text) > 3000 {
+			return
+		}
+		made := URI{Scheme: "sip", Host: "a.example", Params: ";lr"}.WithUsername(text).WithParam(name, text).WithHeader(name, text)
+		got, err := ParseURI(made.String())
+		if err != nil || got.Username() != text || !got.Equal(made) {
+			t.Fatalf("%q makes %q, %v", text, made, err)
+		}
+		if again, err := ParseURI(made.WithParam(name, "x").WithParam(name, text).String()); err != nil || again != got {
+			t.Fatalf("%q set again makes %q, %v", name, again, err)
+		}
+		for n, value := range got.Header() {
+			if n != name || value != text {
+				t.Fatalf("header %q is %q, want %q and %q", n, value, name, text)
+			}
+		}
+		// A part that is set as a field is written with the escapes it needs, and
+		// equal to itself when read again.
+		field := URI{Scheme: "sip", User: text, Host: "a.example", Params: Params(";lr").With("x", text)}
+		if read, err := ParseURI(field.String()); err == nil && (!read.Equal(field) || !field.Equal(read)) {
+			t.Fatalf("%#v is not equal to %#v", field, read)
+		}
 	})
 }
 

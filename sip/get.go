@@ -9,7 +9,10 @@ import (
 // way to read one value, without the white space around it and with folds
 // undone. ParseValue is called on the zero H.
 //
-// Any package can write such a type; see the example of Get.
+// Any package can write such a type; see the example of Get. If its header field
+// is a comma list, a method CommaList() on the type says so, and ParseValue is
+// given one value at a time. It counts only for names that this package does
+// not know; of those in its own table it knows which are lists.
 type Parser[H any] interface {
 	HeaderName() string
 	ParseValue(value string) (H, error)
@@ -26,7 +29,7 @@ func Get[H Parser[H]](m Message) (H, error) {
 		return zero, ErrMissing
 	}
 	value := b.value(i)
-	switch lookupKind(id) {
+	switch kindOf(id, zero) {
 	case list:
 		value, _ = splitList(value)
 	case tokens:
@@ -46,7 +49,7 @@ func All[H Parser[H]](m Message) iter.Seq2[H, error] {
 		var zero H
 		b := m.base()
 		id := lookupHeader(zero.HeaderName())
-		kind := lookupKind(id)
+		kind := kindOf(id, zero)
 		for i := b.find(id, zero.HeaderName(), 0); i >= 0; i = b.find(id, zero.HeaderName(), i+1) {
 			rest := b.value(i)
 			size := len(rest)
@@ -69,6 +72,17 @@ func All[H Parser[H]](m Message) iter.Seq2[H, error] {
 			}
 		}
 	}
+}
+
+// kindOf returns how values of a header field are combined. Of a name that is
+// not in the table its type knows.
+func kindOf[H any](id headerID, zero H) kind {
+	if id == 0 {
+		if _, ok := any(zero).(interface{ CommaList() }); ok {
+			return list
+		}
+	}
+	return lookupKind(id)
 }
 
 // join puts the values of all lines of a list into one.

@@ -46,9 +46,15 @@ func (p Params) All() iter.Seq2[string, string] {
 
 // With returns the parameters with one set: in its place if it was there, at
 // the end otherwise. An empty value makes a parameter without one; a value
-// that is neither a token nor a host is quoted. A name that no parameter can
-// have makes one that every parser refuses, and so does With of a message.
+// that is neither a token nor a host is quoted; URI.WithParam is for values
+// that go into a URI, which has escapes in place of quotes. A name that no
+// parameter can have makes one that every parser refuses, and so does With of a message.
 func (p Params) With(name, value string) Params {
+	return p.with(name, appendParam(nil, name, value))
+}
+
+// with puts a parameter that is written already in the place of name.
+func (p Params) with(name string, param []byte) Params {
 	var b []byte
 	done := false
 	for s := string(p); s != ""; {
@@ -59,11 +65,11 @@ func (p Params) With(name, value string) Params {
 		case !equalFold(n, name):
 			b = append(b, before[:len(before)-len(s)]...)
 		case !done:
-			b, done = appendParam(b, name, value), true
+			b, done = append(b, param...), true
 		}
 	}
 	if !done {
-		b = appendParam(b, name, value)
+		b = append(b, param...)
 	}
 	return Params(b)
 }

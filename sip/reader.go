@@ -23,9 +23,16 @@ type ReaderConfig struct {
 	Ping, Pong func()
 }
 
-// Reader takes messages off a stream, by Content-Length (RFC 3261 section
-// 18.3). It never holds more than one message and what came with it in one
-// read.
+// Reader takes messages off a stream such as TCP or TLS, by Content-Length
+// (RFC 3261 section 18.3), and keepalives from between them. How the stream was
+// cut on its way makes no difference to what is read. A Reader never holds more
+// than one message and what came with it in one read.
+//
+// Where each message comes by itself, as in a datagram or in a WebSocket message
+// (RFC 7118 section 5), ParseBytes is what takes one. It may then lack a
+// Content-Length; one that is there must fit into the frame, and what follows
+// the body is dropped. A frame of CRLF CRLF alone is a ping and one of CRLF a
+// pong (RFC 7118 section 6), which ParseBytes does not know of.
 type Reader struct {
 	r    io.Reader
 	cfg  ReaderConfig
@@ -83,9 +90,9 @@ func (r *Reader) next() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for len(r.buf)-r.pos < head+length {
+	for r.Buffered() < head+length {
 		if err := r.fill(); err != nil {
-			return nil, err
+			return nil, within(err)
 		}
 	}
 	text := r.buf[r.pos : r.pos+head+length]
@@ -104,8 +111,8 @@ func (r *Reader) keepalives() error {
 		}
 		if len(rest) < 2 {
 			if err := r.fill(); err != nil {
-				if err == io.ErrUnexpectedEOF && len(rest) == 0 {
-					err = io.EOF
+				if len(rest) > 0 {
+					err = within(err)
 				}
 				return err
 			}
@@ -125,21 +132,33 @@ func (r *Reader) keepalives() error {
 	}
 }
 
+// within returns the error of a read that was to bring more of what has begun.
+func within(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
 // head reads until the header section is complete and returns its length, the
 // empty line included.
 func (r *Reader) head() (int, error) {
 	r.half = false
 	for {
 		from := max(r.pos, r.seen-3) // the end may have come in pieces
+		length := r.Buffered() + 1   // at least
 		if i := bytes.Index(r.buf[from:], []byte("\r\n\r\n")); i >= 0 {
-			return from + i + 4 - r.pos, nil
+			length = from + i + 4 - r.pos
+			if length <= maxHead {
+				return length, nil
+			}
 		}
-		r.seen = len(r.buf)
-		if len(r.buf)-r.pos > maxHead {
+		if length > maxHead {
 			return 0, fmt.Errorf("%w: header section over %d bytes", ErrFraming, maxHead)
 		}
+		r.seen = len(r.buf)
 		if err := r.fill(); err != nil {
-			return 0, err
+			return 0, within(err)
 		}
 	}
 }
@@ -150,6 +169,7 @@ var crlf = []byte("\r\n")
 // message on a stream cannot be told (RFC 3261 section 20.14).
 func (r *Reader) contentLength(head []byte) (int, error) {
 	length := -1
+	head = head[bytes.Index(head, crlf)+2:] // behind the start line
 	for len(head) > 0 {
 		end := bytes.Index(head, crlf) + 2
 		line := head[:end]
@@ -212,9 +232,6 @@ func (r *Reader) fill() error {
 	for range 100 {
 		n, err := r.r.Read(r.buf[len(r.buf):cap(r.buf)])
 		r.buf = r.buf[:len(r.buf)+n]
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
 		r.err = err
 		if n > 0 {
 			return nil

@@ -2,88 +2,88 @@ package sip
 
 import "strconv"
 
-// Method is a request method (RFC 3261 section 7.1). Methods are
-// case-sensitive; a method that is not named here is as good as the others.
-type Method string
-
-// The methods of the standards.
-const (
-	ACK       Method = "ACK"
-	BYE       Method = "BYE"
-	CANCEL    Method = "CANCEL"
-	INFO      Method = "INFO"
-	INVITE    Method = "INVITE"
-	MESSAGE   Method = "MESSAGE"
-	NOTIFY    Method = "NOTIFY"
-	OPTIONS   Method = "OPTIONS"
-	PRACK     Method = "PRACK"
-	PUBLISH   Method = "PUBLISH"
-	REFER     Method = "REFER"
-	REGISTER  Method = "REGISTER"
-	SUBSCRIBE Method = "SUBSCRIBE"
-	UPDATE    Method = "UPDATE"
-)
-
 // Status is the status code of a response, 100 to 699. It is also an error, so
 // that errors.Is(err, sip.StatusBusyHere) asks for a refusal by its code.
 type Status int
 
-// The status codes of RFC 3261 section 21 and of the extensions in use here.
+// The status codes of the registry: those of RFC 3261 section 21, and where
+// another RFC defines one, it is named.
 const (
-	StatusTrying                  Status = 100
-	StatusRinging                 Status = 180
-	StatusCallIsBeingForwarded    Status = 181
-	StatusQueued                  Status = 182
-	StatusSessionProgress         Status = 183
-	StatusOK                      Status = 200
-	StatusAccepted                Status = 202
-	StatusMultipleChoices         Status = 300
-	StatusMovedPermanently        Status = 301
-	StatusMovedTemporarily        Status = 302
-	StatusUseProxy                Status = 305
-	StatusAlternativeService      Status = 380
-	StatusBadRequest              Status = 400
-	StatusUnauthorized            Status = 401
-	StatusPaymentRequired         Status = 402
-	StatusForbidden               Status = 403
-	StatusNotFound                Status = 404
-	StatusMethodNotAllowed        Status = 405
-	StatusNotAcceptable           Status = 406
-	StatusProxyAuthRequired       Status = 407
-	StatusRequestTimeout          Status = 408
-	StatusGone                    Status = 410
-	StatusConditionalFailed       Status = 412
-	StatusRequestEntityTooLarge   Status = 413
-	StatusRequestURITooLong       Status = 414
-	StatusUnsupportedMediaType    Status = 415
-	StatusUnsupportedURIScheme    Status = 416
-	StatusBadExtension            Status = 420
-	StatusExtensionRequired       Status = 421
-	StatusSessionIntervalTooSmall Status = 422
-	StatusIntervalTooBrief        Status = 423
-	StatusTemporarilyUnavailable  Status = 480
-	StatusCallDoesNotExist        Status = 481
-	StatusLoopDetected            Status = 482
-	StatusTooManyHops             Status = 483
-	StatusAddressIncomplete       Status = 484
-	StatusAmbiguous               Status = 485
-	StatusBusyHere                Status = 486
-	StatusRequestTerminated       Status = 487
-	StatusNotAcceptableHere       Status = 488
-	StatusBadEvent                Status = 489
-	StatusRequestPending          Status = 491
-	StatusUndecipherable          Status = 493
-	StatusServerInternalError     Status = 500
-	StatusNotImplemented          Status = 501
-	StatusBadGateway              Status = 502
-	StatusServiceUnavailable      Status = 503
-	StatusServerTimeout           Status = 504
-	StatusVersionNotSupported     Status = 505
-	StatusMessageTooLarge         Status = 513
-	StatusBusyEverywhere          Status = 600
-	StatusDecline                 Status = 603
-	StatusDoesNotExistAnywhere    Status = 604
-	StatusNotAcceptableAnywhere   Status = 606
+	StatusTrying                       Status = 100
+	StatusRinging                      Status = 180
+	StatusCallIsBeingForwarded         Status = 181
+	StatusQueued                       Status = 182
+	StatusSessionProgress              Status = 183
+	StatusEarlyDialogTerminated        Status = 199 // RFC 6228
+	StatusOK                           Status = 200
+	StatusAccepted                     Status = 202 // RFC 6665 section 8.3.1, deprecated: a 200 says the same
+	StatusNoNotification               Status = 204 // RFC 5839
+	StatusMultipleChoices              Status = 300
+	StatusMovedPermanently             Status = 301
+	StatusMovedTemporarily             Status = 302
+	StatusUseProxy                     Status = 305
+	StatusAlternativeService           Status = 380
+	StatusBadRequest                   Status = 400
+	StatusUnauthorized                 Status = 401
+	StatusPaymentRequired              Status = 402
+	StatusForbidden                    Status = 403
+	StatusNotFound                     Status = 404
+	StatusMethodNotAllowed             Status = 405
+	StatusNotAcceptable                Status = 406
+	StatusProxyAuthRequired            Status = 407
+	StatusRequestTimeout               Status = 408
+	StatusGone                         Status = 410
+	StatusConditionalFailed            Status = 412 // RFC 3903
+	StatusRequestEntityTooLarge        Status = 413
+	StatusRequestURITooLong            Status = 414
+	StatusUnsupportedMediaType         Status = 415
+	StatusUnsupportedURIScheme         Status = 416
+	StatusUnknownResourcePriority      Status = 417 // RFC 4412
+	StatusBadExtension                 Status = 420
+	StatusExtensionRequired            Status = 421
+	StatusSessionIntervalTooSmall      Status = 422 // RFC 4028
+	StatusIntervalTooBrief             Status = 423
+	StatusBadLocationInformation       Status = 424 // RFC 6442
+	StatusBadAlertMessage              Status = 425 // RFC 8876
+	StatusUseIdentityHeader            Status = 428 // RFC 8224
+	StatusProvideReferrerIdentity      Status = 429 // RFC 3892
+	StatusFlowFailed                   Status = 430 // RFC 5626
+	StatusAnonymityDisallowed          Status = 433 // RFC 5079
+	StatusBadIdentityInfo              Status = 436 // RFC 8224
+	StatusUnsupportedCredential        Status = 437 // RFC 8224
+	StatusInvalidIdentityHeader        Status = 438 // RFC 8224
+	StatusFirstHopLacksOutboundSupport Status = 439 // RFC 5626
+	StatusMaxBreadthExceeded           Status = 440 // RFC 5393
+	StatusBadInfoPackage               Status = 469 // RFC 6086
+	StatusConsentNeeded                Status = 470 // RFC 5360
+	StatusTemporarilyUnavailable       Status = 480
+	StatusCallDoesNotExist             Status = 481
+	StatusLoopDetected                 Status = 482
+	StatusTooManyHops                  Status = 483
+	StatusAddressIncomplete            Status = 484
+	StatusAmbiguous                    Status = 485
+	StatusBusyHere                     Status = 486
+	StatusRequestTerminated            Status = 487
+	StatusNotAcceptableHere            Status = 488
+	StatusBadEvent                     Status = 489 // RFC 6665
+	StatusRequestPending               Status = 491
+	StatusUndecipherable               Status = 493
+	StatusSecurityAgreementRequired    Status = 494 // RFC 3329
+	StatusServerInternalError          Status = 500
+	StatusNotImplemented               Status = 501
+	StatusBadGateway                   Status = 502
+	StatusServiceUnavailable           Status = 503
+	StatusServerTimeout                Status = 504
+	StatusVersionNotSupported          Status = 505
+	StatusMessageTooLarge              Status = 513
+	StatusPushServiceNotSupported      Status = 555 // RFC 8599
+	StatusPreconditionFailure          Status = 580 // RFC 3312
+	StatusBusyEverywhere               Status = 600
+	StatusDecline                      Status = 603
+	StatusDoesNotExistAnywhere         Status = 604
+	StatusNotAcceptableAnywhere        Status = 606
+	StatusUnwanted                     Status = 607 // RFC 8197
+	StatusRejected                     Status = 608 // RFC 8688
 )
 
 // Text returns the reason phrase that the standards give the code, "" for a
@@ -100,10 +100,14 @@ func (s Status) Text() string {
 		return "Queued"
 	case StatusSessionProgress:
 		return "Session Progress"
+	case StatusEarlyDialogTerminated:
+		return "Early Dialog Terminated"
 	case StatusOK:
 		return "OK"
 	case StatusAccepted:
 		return "Accepted"
+	case StatusNoNotification:
+		return "No Notification"
 	case StatusMultipleChoices:
 		return "Multiple Choices"
 	case StatusMovedPermanently:
@@ -144,6 +148,8 @@ func (s Status) Text() string {
 		return "Unsupported Media Type"
 	case StatusUnsupportedURIScheme:
 		return "Unsupported URI Scheme"
+	case StatusUnknownResourcePriority:
+		return "Unknown Resource-Priority"
 	case StatusBadExtension:
 		return "Bad Extension"
 	case StatusExtensionRequired:
@@ -152,6 +158,32 @@ func (s Status) Text() string {
 		return "Session Interval Too Small"
 	case StatusIntervalTooBrief:
 		return "Interval Too Brief"
+	case StatusBadLocationInformation:
+		return "Bad Location Information"
+	case StatusBadAlertMessage:
+		return "Bad Alert Message"
+	case StatusUseIdentityHeader:
+		return "Use Identity Header"
+	case StatusProvideReferrerIdentity:
+		return "Provide Referrer Identity"
+	case StatusFlowFailed:
+		return "Flow Failed"
+	case StatusAnonymityDisallowed:
+		return "Anonymity Disallowed"
+	case StatusBadIdentityInfo:
+		return "Bad Identity Info"
+	case StatusUnsupportedCredential:
+		return "Unsupported Credential"
+	case StatusInvalidIdentityHeader:
+		return "Invalid Identity Header"
+	case StatusFirstHopLacksOutboundSupport:
+		return "First Hop Lacks Outbound Support"
+	case StatusMaxBreadthExceeded:
+		return "Max-Breadth Exceeded"
+	case StatusBadInfoPackage:
+		return "Bad Info Package"
+	case StatusConsentNeeded:
+		return "Consent Needed"
 	case StatusTemporarilyUnavailable:
 		return "Temporarily Unavailable"
 	case StatusCallDoesNotExist:
@@ -176,6 +208,8 @@ func (s Status) Text() string {
 		return "Request Pending"
 	case StatusUndecipherable:
 		return "Undecipherable"
+	case StatusSecurityAgreementRequired:
+		return "Security Agreement Required"
 	case StatusServerInternalError:
 		return "Server Internal Error"
 	case StatusNotImplemented:
@@ -190,12 +224,20 @@ func (s Status) Text() string {
 		return "Version Not Supported"
 	case StatusMessageTooLarge:
 		return "Message Too Large"
+	case StatusPushServiceNotSupported:
+		return "Push Notification Service Not Supported"
+	case StatusPreconditionFailure:
+		return "Precondition Failure"
 	case StatusBusyEverywhere:
 		return "Busy Everywhere"
 	case StatusDecline:
 		return "Decline"
 	case StatusDoesNotExistAnywhere:
 		return "Does Not Exist Anywhere"
+	case StatusUnwanted:
+		return "Unwanted"
+	case StatusRejected:
+		return "Rejected"
 	}
 	return ""
 }

@@ -1,13 +1,200 @@
 package sip
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// Each name of the table has a slot of its own in the hash.
+// readRegistry returns the rows of a table of the registry, by their first
+// column.
+func readRegistry(t *testing.T, name string) map[string][]string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "registry", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string][]string{}
+	for i, line := range strings.Split(strings.TrimRight(string(b), "\n"), "\n") {
+		row := strings.Split(line, "\t")
+		if rows[row[0]] != nil {
+			t.Errorf("%s: two rows for %s", name, row[0])
+		}
+		if i > 0 {
+			rows[row[0]] = row
+		}
+	}
+	return rows
+}
+
+// readConstants returns the constants of a source file and their values.
+func readConstants(t *testing.T, name string) map[string]string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	constants := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			value := spec.Values[0].(*ast.BasicLit).Value
+			if s, err := strconv.Unquote(value); err == nil {
+				value = s
+			}
+			constants[spec.Names[0].Name] = value
+		}
+		return true
+	})
+	return constants
+}
+
+// sameSet complains of what is in the registry or in the code alone.
+func sameSet[K comparable, V, W any](t *testing.T, registry map[K]V, code map[K]W) {
+	t.Helper()
+	for k := range registry {
+		if _, ok := code[k]; !ok {
+			t.Errorf("%v is registered and not in the code", k)
+		}
+	}
+	for k := range code {
+		if _, ok := registry[k]; !ok {
+			t.Errorf("%v is in the code and not registered", k)
+		}
+	}
+}
+
+// The table holds every header field of the registry under its name and its
+// compact form, and no other, with few exceptions.
+func TestHeaderRegistry(t *testing.T) {
+	registry := readRegistry(t, "header-fields.tsv")
+	// Not registered, but sent.
+	registry["Diversion"] = []string{"Diversion", "", "RFC 5806", ""}
+	registry["Remote-Party-ID"] = []string{"Remote-Party-ID", "", "draft-ietf-sip-privacy", ""}
+	// RFC 4474 gave it this compact form, and RFC 8224 took it from the
+	// registry together with the header field. Nothing else may have it.
+	registry["Identity-Info"][1] = "n"
+	// Reserved so that nobody makes a header field of it.
+	delete(registry, "Reason-Phrase")
+
+	table := map[string]headerInfo{}
+	for _, h := range headers[idVia:] {
+		if _, twice := table[h.name]; twice {
+			t.Errorf("%s is in the table twice", h.name)
+		}
+		table[h.name] = h
+	}
+	sameSet(t, registry, table)
+	for name, row := range registry {
+		compact := ""
+		if c := table[name].compact; c != 0 {
+			compact = string(c)
+		}
+		if compact != row[1] {
+			t.Errorf("%s: compact form %q, want %q", name, compact, row[1])
+		}
+	}
+}
+
+func TestMethodRegistry(t *testing.T) {
+	methods := readConstants(t, "method.go")
+	sameSet(t, readRegistry(t, "methods.tsv"), methods)
+	for name, value := range methods {
+		if name != value {
+			t.Errorf("%s is %q", name, value)
+		}
+	}
+}
+
+// Every registered response code has a constant and its reason phrase, and no
+// other has.
+func TestStatusRegistry(t *testing.T) {
+	registry := readRegistry(t, "response-codes.tsv")
+	codes := map[string]string{}
+	for name, value := range readConstants(t, "status.go") {
+		codes[value] = name
+	}
+	sameSet(t, registry, codes)
+	for code := range Status(1000) {
+		phrase := ""
+		if row := registry[strconv.Itoa(int(code))]; row != nil {
+			phrase = row[1]
+		}
+		if got := code.Text(); got != phrase {
+			t.Errorf("Status(%d).Text() = %q, want %q", code, got, phrase)
+		}
+	}
+}
+
+// Every registered option tag has a constant of its name, and passes through
+// the header fields that hold them.
+func TestOptionRegistry(t *testing.T) {
+	registry := readRegistry(t, "option-tags.tsv")
+	tags := map[string]string{}
+	for name, value := range readConstants(t, "option.go") {
+		tags[value] = name
+		if want := "Option" + strings.ReplaceAll(value, "-", ""); !strings.EqualFold(name, want) {
+			t.Errorf("%q is named %s", value, name)
+		}
+	}
+	sameSet(t, registry, tags)
+
+	all := slices.Sorted(maps.Keys(registry))
+	m := NewRequest(OPTIONS, URI{Scheme: "sip", Host: "example.com"}, Supported(all), Require(all))
+	supported, err1 := Get[Supported](m)
+	require, err2 := Get[Require](m)
+	if !slices.Equal(supported, all) || !slices.Equal(require, all) || err1 != nil || err2 != nil {
+		t.Errorf("the option tags came back as %q, %v and %q, %v", supported, err1, require, err2)
+	}
+}
+
+// Every registered URI parameter is read back. A URI without it is another one
+// for those of RFC 3261 that say where a request goes; all others count only
+// where both URIs have them (RFC 3261 section 19.1.4).
+func TestURIParameterRegistry(t *testing.T) {
+	values := map[string]string{"transport": "tcp", "user": "phone", "ttl": "15", "method": "INVITE", "maddr": "192.0.2.1"}
+	bare, err := ParseURI("sip:alice@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range readRegistry(t, "uri-parameters.tsv") {
+		name = strings.Replace(name, "[n]", "1", 1) // param[n]: param1, param2, ...
+		value, decides := values[name]
+		if !decides {
+			value = "v"
+		}
+		delete(values, name)
+		u, err := ParseURI("sip:alice@example.com;" + name + "=" + value)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got, _ := u.Params.Get(name); got != value {
+			t.Errorf("%s = %q, want %q", name, got, value)
+		}
+		if got := u.Equal(bare); got == decides {
+			t.Errorf("Equal of a URI with %s and one without = %v", name, got)
+		}
+		other := u
+		other.Params = other.Params.With(name, value+"2")
+		if !u.Equal(u) || u.Equal(other) {
+			t.Errorf("%s and %s: equal to itself %v, to the other %v", u, other, u.Equal(u), u.Equal(other))
+		}
+	}
+	if len(values) > 0 {
+		t.Errorf("not registered: %v", values)
+	}
+}
+
+// Each name of the table has a slot of its own in both hashes.
 func TestHeaderTable(t *testing.T) {
-	slots := map[uint8]string{}
+	slots := map[uint16]string{}
 	padding := "                "
 	for id := idVia; int(id) < len(headers); id++ {
 		h := headers[id]
@@ -15,33 +202,26 @@ func TestHeaderTable(t *testing.T) {
 			t.Errorf("%s and %s share slot %d", h.name, other, headerHash(h.name))
 		}
 		slots[headerHash(h.name)] = h.name
-		if got := lookupHeader(h.name); got != id {
-			t.Errorf("lookupHeader(%q) = %d, want %d", h.name, got, id)
+		for _, name := range []string{h.name, strings.ToLower(h.name), strings.ToUpper(h.name)} {
+			if got := lookupHeader(name); got != id {
+				t.Errorf("lookupHeader(%q) = %d, want %d", name, got, id)
+			}
 		}
 		if got, n := usualName(h.name+":"+padding, 0); len(h.name) < 16 && (got != id || n != len(h.name)) {
 			t.Errorf("usualName(%q) = %d, %d, want %d", h.name, got, n, id)
 		}
 		if h.compact != 0 {
-			if got := lookupHeader(string(h.compact)); got != id {
-				t.Errorf("lookupHeader(%q) = %d, want %d", h.compact, got, id)
+			for _, name := range []string{string(h.compact), strings.ToUpper(string(h.compact))} {
+				if got := lookupHeader(name); got != id {
+					t.Errorf("lookupHeader(%q) = %d, want %d", name, got, id)
+				}
 			}
 		}
 	}
 }
 
-// The compact forms of the registry, and what is split at commas, also of
-// header fields that have no type here.
-func TestNamesAndKinds(t *testing.T) {
-	for compact, full := range map[string]string{
-		"a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "d": "Request-Disposition", "e": "Content-Encoding",
-		"f": "From", "i": "Call-ID", "j": "Reject-Contact", "k": "Supported", "l": "Content-Length", "m": "Contact",
-		"n": "Identity-Info", "o": "Event", "r": "Refer-To", "s": "Subject", "t": "To", "u": "Allow-Events", "v": "Via",
-		"x": "Session-Expires", "y": "Identity",
-	} {
-		if a, b := lookupHeader(compact), lookupHeader(full); a != b || a == 0 {
-			t.Errorf("%s and %s are different header fields", compact, full)
-		}
-	}
+// Full and compact names are one, also of header fields that have no type here.
+func TestCompactNames(t *testing.T) {
 	m := mustParse(t, "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n"+
 		"Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nx: 1800\r\nCall-Info: <http://a>;purpose=icon, <http://b>\r\n\r\n").(*Request)
 	if got, _ := m.Value("Session-Expires"); got != "1800" {
@@ -53,5 +233,41 @@ func TestNamesAndKinds(t *testing.T) {
 	}
 	if got, _ := out.Value("Call-Info"); got != "<http://b>" {
 		t.Errorf("Call-Info = %q after Pop, want <http://b>", got)
+	}
+}
+
+// What is a list and what only has commas in it, by the grammar of the RFC that
+// has the example.
+func TestKinds(t *testing.T) {
+	for _, test := range []struct {
+		name, value string
+		rest        string // after Pop; "" if the line is gone
+	}{
+		{"Date", "Sat, 13 Nov 2010 23:29:00 GMT", ""},                                            // RFC 3261 section 20.17
+		{"Subject", "Tune in, they are talking of your work!", ""},                               // 20.36
+		{"Authentication-Info", `nextnonce="47364c23", qop=auth`, ""},                            // 20.6
+		{"WWW-Authenticate", `Digest realm="atlanta.com", nonce="f84f1cec"`, ""},                 // 20.44
+		{"Warning", `307 isi.edu "Not, in fact, known", 370 b "Bandwidth"`, `370 b "Bandwidth"`}, // 20.43
+		{"In-Reply-To", "70710@saturn.bell-tel.com, 17320@saturn.bell-tel.com", "17320@saturn.bell-tel.com"},
+		{"Content-Language", "fr, en", "en"},
+		{"Privacy", "header;user", ""},                                            // RFC 3323
+		{"Reason", `SIP;cause=200;text="a, b", Q.850;cause=16`, "Q.850;cause=16"}, // RFC 3326
+		{"Request-Disposition", "proxy, recurse", "recurse"},                      // RFC 3841
+		{"Geolocation", "<cid:a,b@example.com>, <sips:c@example.com>", "<sips:c@example.com>"},
+		{"Feature-Caps", `*;+g.a="<x,y>", *;+sip.pns`, "*;+sip.pns"},                                               // RFC 6809
+		{"History-Info", `<sip:a@b?Reason=SIP%3Bcause%3D302>;index=1, <sip:c@d>;index=1.1`, "<sip:c@d>;index=1.1"}, // RFC 7044
+		{"P-Access-Network-Info", "IEEE-802.11, 3GPP-GERAN;network-provided", "3GPP-GERAN;network-provided"},
+		{"P-Charging-Vector", `icid-value="1,2";orig-ioi=a`, ""},         // RFC 7315
+		{"Identity", `eyJ.0.sig;info=<https://a,b/c.cer>;alg=ES256`, ""}, // RFC 8224
+		{"User-to-User", "56a390f3;encoding=hex, c0ffee", "c0ffee"},      // RFC 7433
+		{"Remote-Party-ID", "Doe, John <sip:a@b>;party=calling", ""},
+		{"Relayed-Charge", "a, b", ""}, // its grammar is not public
+		{"X-Unknown", "a, b", ""},
+	} {
+		m := NewRequest(OPTIONS, URI{Scheme: "sip", Host: "example.com"}, Field{test.name, test.value})
+		m = m.With(Pop(test.name))
+		if got, _ := m.Value(test.name); got != test.rest || m.Err() != nil {
+			t.Errorf("%s: %s: after Pop %q, %v, want %q", test.name, test.value, got, m.Err(), test.rest)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"iter"
 	"strconv"
 	"strings"
 )
@@ -9,8 +8,12 @@ import (
 // URI is a sip, sips or tel URI, or any other absolute URI (RFC 3261 section
 // 19.1, RFC 3966). Its parts are kept as they were written, escapes included,
 // but for those of parameters that no character needs: ";%6C%72" is ";lr".
-// Username gives the user part without escapes. Writing a URI escapes what may
-// not stand in its user part, and parameter values that are in quotes.
+//
+// What the parts say, escapes undone, is told by Username, Param and Header.
+// WithUsername, WithParam and WithHeader go the other way: they take any text
+// and escape all that needs it. A part that is set as a field is text that may
+// hold escapes, so "%41" in a User is "A"; what may not stand in a user part,
+// or in a parameter value that is in quotes, is escaped when the URI is written.
 type URI struct {
 	Scheme   string // "sip", "sips", "tel" and so on, in lower case
 	User     string // the user, or the number of a tel URI
@@ -24,6 +27,11 @@ type URI struct {
 
 // ParseURI reads a URI of up to 65535 bytes. A scheme that is not sip, sips or
 // tel is kept whole in Opaque.
+//
+// It takes a little more than the grammar has: a local tel number without the
+// phone-context that RFC 3966 section 5.1.5 asks for, tel parameters in any
+// order, "_" in host names, and a parameter that stands twice, of which the
+// first one counts.
 func ParseURI(s string) (u URI, err error) {
 	var x uriSpan[uint16]
 	if err = x.scan(s); err == nil {
@@ -31,9 +39,6 @@ func ParseURI(s string) (u URI, err error) {
 	}
 	return u, err
 }
-
-// Username returns the user part with its escapes undone.
-func (u URI) Username() string { return unescape(u.User) }
 
 // HostPort returns the host, with the port if the URI names one.
 func (u URI) HostPort() string {
@@ -43,22 +48,17 @@ func (u URI) HostPort() string {
 	return u.Host + ":" + strconv.Itoa(u.Port)
 }
 
-// Header yields the header fields that the URI asks for, escapes undone
-// (RFC 3261 section 19.1.1). They come from whoever wrote the URI: most are
-// not safe to follow (section 19.1.5).
-func (u URI) Header() iter.Seq2[string, string] {
-	return func(yield func(name, value string) bool) {
-		if u.Headers == "" {
-			return
-		}
-		for h := range strings.SplitSeq(u.Headers, "&") {
-			name, value, _ := strings.Cut(h, "=")
-			if !yield(unescape(name), unescape(value)) {
-				return
-			}
+// parts returns a sip, sips or tel URI that was set by Opaque with its parts.
+func (u URI) parts() URI {
+	if u.Opaque != "" && (u.isSIP() || u.Scheme == "tel") {
+		if whole, err := ParseURI(u.String()); err == nil {
+			return whole
 		}
 	}
+	return u
 }
+
+func (u URI) isSIP() bool { return u.Scheme == "sip" || u.Scheme == "sips" }
 
 // String returns the URI as text.
 func (u URI) String() string { return string(u.appendTo(nil)) }
@@ -115,47 +115,6 @@ func appendURIParams(b []byte, p Params) []byte {
 		if whole != "" {
 			b = append(b, '=')
 			b = appendEscaped(b, whole, charParam)
-		}
-	}
-	return b
-}
-
-// unescape undoes the escapes of s, which are whole.
-func unescape(s string) string {
-	if strings.IndexByte(s, '%') < 0 {
-		return s
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) && is(s[i+1], charHex) && is(s[i+2], charHex) {
-			b = append(b, unhex(s[i+1])<<4|unhex(s[i+2]))
-			i += 2
-			continue
-		}
-		b = append(b, s[i])
-	}
-	return string(b)
-}
-
-func unhex(c byte) byte {
-	if isDigit(c) {
-		return c - '0'
-	}
-	return c&^0x20 - 'A' + 10
-}
-
-const hexDigits = "0123456789ABCDEF"
-
-// appendEscaped appends s and escapes what is neither of the class nor part of
-// an escape already.
-func appendEscaped(b []byte, s string, class uint16) []byte {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		escape := c == '%' && i+2 < len(s) && is(s[i+1], charHex) && is(s[i+2], charHex)
-		if escape || c != '%' && is(c, class) {
-			b = append(b, c)
-		} else {
-			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}
 	return b

@@ -6,49 +6,46 @@ import "strings"
 // tel URIs by RFC 3966 section 4, and for others by their text. It is not
 // transitive: a parameter that only one of them has is ignored, unless it is
 // one of transport, user, ttl, method and maddr.
+//
+// Where the section has each header field compared by rules of its own, Equal
+// wants values that are the same to the letter once escapes are undone.
 func (u URI) Equal(v URI) bool {
 	if u.Scheme != v.Scheme {
 		return false
 	}
-	switch u.Scheme {
-	case "sip", "sips":
-		return sameUser(u.User, v.User) && sameUser(u.Password, v.Password) &&
-			sameHost(u.Host, v.Host) && u.Port == v.Port &&
-			sameURIParams(u.Params, v.Params) && sameURIParams(v.Params, u.Params) &&
-			sameURIHeaders(u, v)
-	case "tel":
+	if u.Opaque != "" || v.Opaque != "" {
+		u, v = u.parts(), v.parts()
+	}
+	switch {
+	case u.Opaque != "" || v.Opaque != "":
+		return u.Opaque == v.Opaque
+	case u.Scheme == "tel":
 		return sameNumber(u.User, v.User) && sameTelParams(u.Params, v.Params) && sameTelParams(v.Params, u.Params)
 	}
-	return u.Opaque == v.Opaque
+	return sameUser(u.User, v.User) && sameUser(u.Password, v.Password) &&
+		sameHost(u.Host, v.Host) && u.Port == v.Port &&
+		sameURIParams(u.Params, v.Params) && sameURIParams(v.Params, u.Params) &&
+		sameURIHeaders(u, v)
 }
 
 // sameUser compares case-sensitively; a character and its escape are the same,
 // unless the character is a reserved one (RFC 3261 section 19.1.4).
 func sameUser(a, b string) bool {
-	return a == b || normalEscapes(a) == normalEscapes(b)
+	return a == b || normalText(a, charUser) == normalText(b, charUser)
 }
 
-// normalEscapes undoes the escapes of unreserved characters and writes the
-// others in upper case.
-func normalEscapes(s string) string {
-	if strings.IndexByte(s, '%') < 0 {
+// normalText returns a part of a URI as it is written, with no more escapes
+// than it needs.
+func normalText(s string, class uint16) string {
+	if span(s, class) == len(s) {
 		return s
 	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' || i+2 >= len(s) {
-			b = append(b, s[i])
-			continue
-		}
-		c := unhex(s[i+1])<<4 | unhex(s[i+2])
-		if is(c, charUnreserved) {
-			b = append(b, c)
-		} else {
-			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
-		}
-		i += 2
-	}
-	return string(b)
+	return normalEscapes(string(appendEscaped(nil, s, class)))
+}
+
+// sameText compares parameter values without regard to case.
+func sameText(a, b string) bool {
+	return equalFold(a, b) || equalFold(normalText(a, charParam), normalText(b, charParam))
 }
 
 // sameHost compares names without regard to case and IPv6 references by value.
@@ -73,7 +70,7 @@ func sameURIParams(a, b Params) bool {
 	others := b.fields(room[:0])
 	for name, value := range a.All() {
 		other, ok := lookup(others, name)
-		if ok && !equalFold(normalEscapes(value), normalEscapes(other)) {
+		if ok && !sameText(value, other) && !(equalFold(name, "maddr") && sameHost(value, other)) {
 			return false
 		}
 		if !ok {
@@ -112,12 +109,13 @@ func sameURIHeaders(u, v URI) bool {
 	}
 	var rest []Field
 	for name, value := range v.Header() {
-		rest = append(rest, Field{name, value})
+		rest = append(rest, Field{headerName(name), value})
 	}
 next:
 	for name, value := range u.Header() {
+		name = headerName(name)
 		for i, f := range rest {
-			if equalFold(f.Name, name) && f.Value == value {
+			if f.Value == value && equalFold(f.Name, name) {
 				rest = append(rest[:i], rest[i+1:]...)
 				continue next
 			}
@@ -140,8 +138,10 @@ func sameNumber(a, b string) bool {
 	return equalFold(clean(a), clean(b))
 }
 
-// sameTelParams reports whether b has each parameter of a. Every one counts,
-// and extensions and domains of phone-context compare as numbers or names.
+// sameTelParams reports whether b has each parameter of a with the same value.
+// Every one counts. Extensions compare as numbers, and so do the digits of a
+// phone-context; all else, as the domain of one, by its text (RFC 3966 section
+// 4).
 func sameTelParams(a, b Params) bool {
 	if a == b {
 		return true
@@ -150,7 +150,11 @@ func sameTelParams(a, b Params) bool {
 	others := b.fields(room[:0])
 	for name, value := range a.All() {
 		other, ok := lookup(others, name)
-		if !ok || !sameNumber(value, other) {
+		if !ok {
+			return false
+		}
+		number := equalFold(name, "ext") || equalFold(name, "phone-context") && strings.HasPrefix(value, "+")
+		if !sameText(value, other) && !(number && sameNumber(value, other)) {
 			return false
 		}
 	}

@@ -118,12 +118,13 @@ func (v Via) Branch() string {
 }
 
 // Received returns the address that the server saw the request come from
-// (RFC 3261 section 18.2.1). It is not valid if there is none.
+// (RFC 3261 section 18.2.1). It is not valid if there is none, or one with a
+// zone, which would choose the interface that a response leaves by.
 func (v Via) Received() netip.Addr {
 	s, _ := v.Params.Get("received")
 	// RFC 5118 section 4.5: the address may wear brackets.
 	addr, err := netip.ParseAddr(strings.Trim(s, "[]"))
-	if err != nil {
+	if err != nil || addr.Zone() != "" {
 		return netip.Addr{}
 	}
 	return addr

@@ -20,7 +20,8 @@ func Push(h Edit) Edit { return edit{op: push, Edit: h} }
 func Add(h Edit) Edit { return edit{op: add, Edit: h} }
 
 // Pop removes the first value of a header field: the first of a comma list, or
-// a whole line.
+// a whole line. It has a name and no type, so what is a list it knows only of
+// the header fields of the registry; of others it removes the first line.
 func Pop(name string) Edit { return popEdit(name) }
 
 // Del removes every line of a header field.
@@ -80,9 +81,14 @@ func (e delEdit) AppendValue(b []byte) []byte { return b }
 // it; the layers below add Via, and whoever sends it must see to From, To,
 // Call-ID, CSeq and Max-Forwards (RFC 3261 section 8.1.1).
 //
+// The Request-URI is the URI without what may not stand there: its headers and
+// its method parameter (section 19.1.1, table 1). What they ask for is got from
+// Requested of the URI.
+//
 // Whether the request came out well is asked with Err, as for With.
 func NewRequest(method Method, uri URI, edits ...Edit) *Request {
 	r := new(Request)
+	uri = inRequestLine(uri)
 	start := requestLine(method, uri)
 	if err := r.setStart(start, method, uri); err != nil {
 		return failedRequest(err)
@@ -160,12 +166,15 @@ func (r *Request) With(edits ...Edit) *Request {
 	return out
 }
 
-// WithURI returns a copy of the request with another Request-URI.
+// WithURI returns a copy of the request with another Request-URI: the URI
+// without what may not stand there, as NewRequest has it (RFC 3261 section 16.6
+// step 2).
 func (r *Request) WithURI(uri URI) *Request {
 	if r.failure() != nil {
 		return r
 	}
 	out := new(Request)
+	uri = inRequestLine(uri)
 	start := requestLine(r.Method(), uri)
 	if err := out.setStart(start, r.Method(), uri); err != nil {
 		return r.failed(err)

@@ -1,0 +1,108 @@
+package sip
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Requested returns what the URI wants of a request that is made from it (RFC
+// 3261 section 19.1.5): the method, INVITE if it names none, and edits for its
+// header fields and its body. NewRequest keeps these parts out of the
+// Request-URI.
+//
+// A URI may come from a web page or a REFER, and who wrote it is not the one
+// who sends the request. So what would forge a header field that is the
+// sender's to set is not among the edits but in refused: those that section
+// 19.1.5 lists (From, Call-ID, CSeq, Via, Record-Route, Route, Contact, and what
+// tells of capabilities); credentials, identities, paths, limits and the history
+// of a call; a second one of a header field that has one value; and a body
+// unless a Content-Type comes with it, and nothing else that describes it but
+// its right Content-Length. Each is a Field, so a program that trusts the URI
+// can make it an edit.
+//
+// Edits that come later win: put those of the URI before your own. Whether to
+// send such a method at all, and whether an extension in a Require is there, is
+// for the caller to see. A value that breaks its header field shows in the Err
+// of the request, which is not to be sent.
+func (u URI) Requested() (method Method, edits []Edit, refused []Field) {
+	method = INVITE
+	if u = u.parts(); !u.isSIP() {
+		return method, nil, nil
+	}
+	if m, ok := u.Param("method"); ok {
+		method = Method(m)
+	}
+	var content []Field // the body and what describes it
+	seen := map[string]bool{}
+	for name, value := range u.Header() {
+		f := Field{headerName(name), value}
+		name = strings.ToLower(f.Name)
+		one := lookupHeader(name) != 0 && lookupKind(lookupHeader(name)) == single
+		switch {
+		case name == "body" || strings.HasPrefix(name, "content-"):
+			content = append(content, f)
+		case forged(name) || one && seen[name]:
+			refused = append(refused, f)
+		default:
+			edits = append(edits, Add(f))
+		}
+		seen[name] = true
+	}
+	if body, ok := described(content); ok {
+		return method, append(edits, body), refused
+	}
+	return method, edits, append(refused, content...)
+}
+
+// forged reports whether a header field, by its full name in lower case, is for
+// the sender alone to set.
+func forged(name string) bool {
+	switch name {
+	case "from", "call-id", "cseq", "via", "record-route", "route", // "dangerous"
+		// "falsely advertise its location or capabilities"
+		"accept", "accept-encoding", "accept-language", "allow", "contact", "organization", "supported", "user-agent",
+		"allow-events", "recv-info", "path", "service-route",
+		// "descriptive", and not to be verified
+		"date", "mime-version", "timestamp", "max-forwards",
+		// who asks for it, and how the request came here
+		"authorization", "proxy-authorization", "identity", "identity-info", "referred-by", "diversion", "history-info",
+		// of a dialog or a connection
+		"rack", "rseq", "security-client", "security-server", "security-verify":
+		return true
+	}
+	return strings.HasPrefix(name, "p-") // what networks tell each other (RFC 7315)
+}
+
+// described returns the body of a URI if its type is told and nothing else,
+// such as an encoding that nobody looks into.
+func described(content []Field) (b Body, ok bool) {
+	var bodies, types int
+	length := ""
+	for _, f := range content {
+		switch strings.ToLower(f.Name) {
+		case "body":
+			b.Content = f.Value
+			bodies++
+		case "content-type":
+			b.Type = f.Value
+			types++
+		case "content-length":
+			length = f.Value
+		default:
+			return b, false
+		}
+	}
+	ok = bodies == 1 && types == 1 && (length == "" || length == strconv.Itoa(len(b.Content)))
+	return b, ok
+}
+
+// inRequestLine returns the URI without what may not stand in a Request-URI
+// (RFC 3261 section 19.1.1, table 1).
+func inRequestLine(u URI) URI {
+	u.Headers = ""
+	// Nearly none has it, and that shows without a look at each parameter.
+	if p := string(u.Params); u.isSIP() && (strings.Contains(p, ";m") || strings.Contains(p, ";M")) {
+		u.Params = u.Params.Without("method")
+	}
+	return u
+}

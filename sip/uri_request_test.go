@@ -1,0 +1,144 @@
+package sip
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// ask makes the request that a URI asks for, and names what was refused.
+func ask(t *testing.T, s string) (req *Request, refused string) {
+	t.Helper()
+	uri := mustURI(t, s)
+	method, edits, fields := uri.Requested()
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.Name)
+	}
+	return NewRequest(method, uri, edits...), strings.Join(names, " ")
+}
+
+// RFC 3261 section 19.1.5: what of a URI becomes which part of a request.
+func TestURIRequested(t *testing.T) {
+	for _, c := range []struct {
+		rule    string
+		uri     string
+		want    string // start line and header fields
+		refused string
+	}{
+		{"no wishes", "sip:bob@a.example",
+			"INVITE sip:bob@a.example SIP/2.0|Content-Length: 0", ""},
+		{"transport, maddr, ttl and user stay in the Request-URI", "sip:bob@a.example;transport=udp;maddr=239.255.255.1;ttl=1;user=phone",
+			"INVITE sip:bob@a.example;transport=udp;maddr=239.255.255.1;ttl=1;user=phone SIP/2.0|Content-Length: 0", ""},
+		{"and so do parameters that nobody knows", "sip:bob@a.example;lr;x=%3B;gr",
+			"INVITE sip:bob@a.example;lr;x=%3B;gr SIP/2.0|Content-Length: 0", ""},
+		{"method is the method and not there", "sips:a.example;lr;METHOD=MESSAGE;x=1",
+			"MESSAGE sips:a.example;lr;x=1 SIP/2.0|Content-Length: 0", ""},
+		{"headers are header fields and not there", "sip:bob@a.example?Subject=project%20x&priority=urgent&X-Own=1",
+			"INVITE sip:bob@a.example SIP/2.0|Subject: project x|Priority: urgent|X-Own: 1|Content-Length: 0", ""},
+		{"Replaces (RFC 3891 section 4), as in a transfer", "sip:bob@a.example;gr=1?Replaces=12%40a%3Bto-tag%3D1%3Bfrom-tag%3D2&Require=replaces",
+			"INVITE sip:bob@a.example;gr=1 SIP/2.0|Replaces: 12@a;to-tag=1;from-tag=2|Require: replaces|Content-Length: 0", ""},
+		{"compact names", "sip:bob@a.example?s=x&f=sip:eve%40evil.example&m=sip:eve%40evil.example",
+			"INVITE sip:bob@a.example SIP/2.0|Subject: x|Content-Length: 0", "From Contact"},
+		{"the obviously dangerous", "sip:bob@a.example?From=a&Call-ID=b&CSEQ=c&Via=d&Record-Route=e",
+			"INVITE sip:bob@a.example SIP/2.0|Content-Length: 0", "From Call-ID CSeq Via Record-Route"},
+		{"Route", "sip:bob@a.example?%52oute=%3Csip:evil.example%3Blr%3E",
+			"INVITE sip:bob@a.example SIP/2.0|Content-Length: 0", "Route"},
+		{"what falsifies location or capabilities", "sip:bob@a.example?Accept=a&Accept-Encoding=a&Accept-Language=a&Allow=a&Contact=a&Organization=a&Supported=a&User-Agent=a",
+			"INVITE sip:bob@a.example SIP/2.0|Content-Length: 0", "Accept Accept-Encoding Accept-Language Allow Contact Organization Supported User-Agent"},
+		{"what describes and is not verified", "sip:bob@a.example?Content-Disposition=a&Content-Encoding=a&Content-Language=a&Content-Length=1&Content-Type=a/b&Date=a&Mime-Version=1.0&Timestamp=1",
+			"INVITE sip:bob@a.example SIP/2.0|Content-Length: 0",
+			"Date MIME-Version Timestamp Content-Disposition Content-Encoding Content-Language Content-Length Content-Type"},
+		{"what is not the writer's to claim", "sip:bob@a.example?Authorization=a&Proxy-Authorization=a&P-Asserted-Identity=a&p-any=a&Identity=a&Max-Forwards=1&Path=a&Referred-By=a&RAck=a",
+			"INVITE sip:bob@a.example SIP/2.0|Content-Length: 0", "Authorization Proxy-Authorization P-Asserted-Identity p-any Identity Max-Forwards Path Referred-By RAck"},
+		{"a second value where there is one", "sip:bob@a.example?Subject=1&Subject=2&X-A=1&X-A=2&Require=a&Require=b",
+			"INVITE sip:bob@a.example SIP/2.0|Subject: 1|X-A: 1|X-A: 2|Require: a|Require: b|Content-Length: 0", "Subject"},
+		{"a body and its type", "sip:bob@a.example;method=MESSAGE?body=a%20%26%0D%0Ab&Content-Type=text/plain",
+			"MESSAGE sip:bob@a.example SIP/2.0|Content-Type: text/plain|Content-Length: 6||a &|b", ""},
+		{"with the right length", "sip:bob@a.example?Content-Length=1&c=text/plain&BODY=a",
+			"INVITE sip:bob@a.example SIP/2.0|Content-Type: text/plain|Content-Length: 1||a", ""},
+		{"with a wrong one", "sip:bob@a.example?Content-Length=2&c=text/plain&body=a",
+			"INVITE sip:bob@a.example SIP/2.0|Content-Length: 0", "Content-Length Content-Type body"},
+		{"of no type", "sip:bob@a.example?body=a",
+			"INVITE sip:bob@a.example SIP/2.0|Content-Length: 0", "body"},
+		{"of two", "sip:bob@a.example?body=a&c=text/plain&c=text/html",
+			"INVITE sip:bob@a.example SIP/2.0|Content-Length: 0", "body Content-Type Content-Type"},
+		{"encoded", "sip:bob@a.example?body=a&c=text/plain&e=gzip",
+			"INVITE sip:bob@a.example SIP/2.0|Content-Length: 0", "body Content-Type Content-Encoding"},
+		{"a tel URI has no such parts", "tel:+1;method=BYE",
+			"INVITE tel:+1;method=BYE SIP/2.0|Content-Length: 0", ""},
+		{"nor have others", "urn:service:sos;method=BYE?a=b",
+			"INVITE urn:service:sos;method=BYE?a=b SIP/2.0|Content-Length: 0", ""},
+	} {
+		req, refused := ask(t, c.uri)
+		got := strings.TrimSuffix(strings.ReplaceAll(req.String(), "\r\n", "|"), "||")
+		if req.Err() != nil || got != c.want || refused != c.refused {
+			t.Errorf("%s: %v\n%s without %q, want\n%s without %q", c.rule, req.Err(), got, refused, c.want, c.refused)
+		}
+	}
+}
+
+// "If the request is not valid, the URI is invalid": it shows in Err, and
+// nothing is sent.
+func TestURIRequestedInvalid(t *testing.T) {
+	for _, s := range []string{
+		"sip:bob@a.example?Subject=a%0D%0ARoute:%20%3Csip:evil.example%3E",
+		"sip:bob@a.example?Subject=%00",
+		"sip:bob@a.example?Subject%3A%20x%0D%0ARoute=x",
+		"sip:bob@a.example?to=alice", // no URI
+		"sip:bob@a.example?Expires=never",
+		"sip:bob@a.example?body=a&Content-Type=text",
+		"sip:bob@a.example?body=a&Content-Type=text/plain%0D%0AVia:x",
+		"sip:bob@a.example;method=IN%20VITE",
+		"sip:bob@a.example;method",
+	} {
+		if req, _ := ask(t, s); req.Err() == nil {
+			t.Errorf("%s makes\n%s", s, req)
+		}
+	}
+	// As many as a URI may have are no more than a message may have.
+	many := "sip:a.example?" + strings.TrimPrefix(strings.Repeat("&X-A=1", maxURIHeaders), "&")
+	if req, _ := ask(t, many); req.Err() != nil {
+		t.Errorf("%d headers: %v", maxURIHeaders, req.Err())
+	}
+}
+
+// What the caller sets comes later and wins.
+func TestURIRequestedThenSet(t *testing.T) {
+	uri := mustURI(t, "sip:bob@a.example?To=%3Csip:eve%40evil.example%3E&Subject=theirs&Require=replaces")
+	method, edits, refused := uri.Requested()
+	if len(refused) != 0 {
+		t.Errorf("%v is refused", refused)
+	}
+	req := NewRequest(method, uri, append(edits, To{URI: inRequestLine(uri)}, Field{"Subject", "mine"}, Add(Require{"100rel"}))...)
+	want := "INVITE sip:bob@a.example SIP/2.0\r\n" +
+		"To: <sip:bob@a.example>\r\nSubject: mine\r\nRequire: replaces\r\nRequire: 100rel\r\nContent-Length: 0\r\n\r\n"
+	if req.Err() != nil || req.String() != want {
+		t.Errorf("%v\n%s\nwant\n%s", req.Err(), req, want)
+	}
+}
+
+// RFC 3261 section 19.1.1, table 1: no Request-URI has a method or headers,
+// whoever sets it; a proxy takes them away when it retargets (section 16.6
+// step 2). What came from another element is not touched.
+func TestRequestURIComponents(t *testing.T) {
+	contact := mustURI(t, "sip:bob@192.0.2.4:5070;method=INVITE;transport=tcp;ob?Route=%3Csip:evil.example%3E&Subject=x")
+	const want = "sip:bob@192.0.2.4:5070;transport=tcp;ob"
+	for what, req := range map[string]*Request{
+		"NewRequest": NewRequest(BYE, contact),
+		"WithURI":    mustParse(t, tweak("")).(*Request).WithURI(contact),
+	} {
+		if req.Err() != nil || req.URI().String() != want {
+			t.Errorf("%s: %s, %v, want %s", what, req.URI(), req.Err(), want)
+		}
+	}
+	odd := "OPTIONS sip:bob@example.com;method=BYE?Subject=x SIP/2.0"
+	req := mustParse(t, start(odd)).(*Request).With(MaxForwards(1))
+	if got, _, _ := strings.Cut(fmt.Sprint(req), "\r\n"); got != odd {
+		t.Errorf("With() changed the start line to %s", got)
+	}
+	letter := URI{Scheme: "sip", Opaque: "bob@example.com;method=BYE?Subject=x"}
+	if got := NewRequest(OPTIONS, letter); got.Err() != nil || !strings.HasPrefix(got.String(), odd) {
+		t.Errorf("a URI to the letter: %v\n%s", got.Err(), got)
+	}
+}
