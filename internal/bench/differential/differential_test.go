@@ -1,14 +1,10 @@
 package differential
 
 import (
-	"bufio"
-	"compress/gzip"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -112,54 +108,4 @@ var pieces = []string{
 	"tag", ";TAG=1", ";tag=1", ";branch=z", ";lr", `;x="a;tag=b"`, "INVITE", "invite",
 	"Via: SIP/2.0/UDP h\r\n", "v: SIP/2.0/UDP h, SIP/2.0/UDP i\r\n", "From: sip:a@b\r\n", "Contact: *\r\n", "m: <sip:a@b>\r\n",
 	"Content-Length: 0\r\n", "l:5\r\n", "Route: <sip:x;lr>\r\n", "Max-Forwards: 256\r\n", "\r\n\r\n",
-}
-
-// corpus returns the messages of the library's testdata by folder. That of
-// anomalies is one file of lines; the others have a file a message.
-func corpus(t testing.TB) map[string][]string {
-	t.Helper()
-	texts := map[string][]string{}
-	files, err := filepath.Glob(filepath.Join("..", "..", "..", "sip", "testdata", "*", "*.[sd][ia][pt]"))
-	if err != nil || len(files) < 200 {
-		t.Fatalf("%d messages, %v", len(files), err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		folder := filepath.Base(filepath.Dir(file))
-		texts[folder] = append(texts[folder], string(text))
-	}
-	files, err = filepath.Glob(filepath.Join("..", "..", "..", "sip", "testdata", "anomalies", "*.jsonl.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		texts["anomalies"] = append(texts["anomalies"], anomalies(t, file)...)
-	}
-	return texts
-}
-
-func anomalies(t testing.TB, file string) (texts []string) {
-	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for in := json.NewDecoder(bufio.NewReader(z)); in.More(); {
-		var c struct {
-			B64 []byte `json:"b64"`
-		}
-		if err := in.Decode(&c); err != nil {
-			t.Fatal(err)
-		}
-		texts = append(texts, string(c.B64))
-	}
-	return texts
 }
