@@ -67,6 +67,10 @@ func (x *addressSpan[O]) scan(s, key string) error {
 	if tooLong[O](s) {
 		return valueError("too long")
 	}
+	if hasAVX2 && x.quickText(s, key) {
+		return nil
+	}
+	*x = addressSpan[O]{}
 	lt := -1
 	if s != "" && s[0] == '"' {
 		n := quotedLen(s)
@@ -227,11 +231,16 @@ func (Contact) ParseValue(s string) (c Contact, err error) {
 	}
 	var x addressSpan[uint16]
 	if err = x.scan(s, ""); err == nil {
-		c.Display = x.display(s)
-		x.uri.fill(&c.URI, s[x.uriStart:x.uriEnd])
-		c.Params = Params(s[x.params:])
+		x.fillContact(&c, s)
 	}
 	return c, err
+}
+
+// fillContact sets c, which is zero, to the Contact whose spans these are.
+func (x *addressSpan[O]) fillContact(c *Contact, s string) {
+	c.Display = x.display(s)
+	x.uri.fill(&c.URI, s[x.uriStart:x.uriEnd])
+	c.Params = Params(s[x.params:])
 }
 
 // AppendValue appends the value.

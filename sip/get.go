@@ -29,6 +29,13 @@ func Get[H Parser[H]](m Message) (H, error) {
 		return zero, ErrMissing
 	}
 	value := b.value(i)
+	if id == idContact && b.contact.uri.scheme != schemeNone {
+		var h H
+		if c, ok := any(&h).(*Contact); ok {
+			b.contact.fillContact(c, value)
+			return h, nil
+		}
+	}
 	switch kindOf(id, zero) {
 	case list:
 		value, _ = splitList(value)

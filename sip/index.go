@@ -20,12 +20,16 @@ type message struct {
 	// the first value of these header fields, if it is shorter than 256 bytes.
 	via      viaSpan[uint8]
 	from, to addressSpan[uint8]
+	contact  addressSpan[uint8] // only if it was taken quickly
 	cseq     cseqSpan[uint8]
 
 	// 1 + the index of the first line of these header fields; 0 for none, and
 	// farLine for one that is to be looked for from there on.
 	first  [numHot]uint8
 	folded bool // some value continues on a further line
+
+	// A bit for each header field whose value was taken quickly.
+	checked uint16
 }
 
 // maxInline is how many header lines are indexed without more.
@@ -90,9 +94,6 @@ func (m *message) keep(fields []field) {
 // note remembers f, line i, if it is the first of a header field that routing
 // needs.
 func (m *message) note(f field, i int) *SyntaxError {
-	if f.id == 0 || f.id >= numHot {
-		return nil
-	}
 	if m.first[f.id] == 0 {
 		m.first[f.id] = uint8(min(i+1, farLine))
 	} else if headers[f.id].kind == single {

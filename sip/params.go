@@ -12,6 +12,14 @@ type Params string
 // Get returns the value of the first parameter with that name. The value of a
 // parameter without one is "". Quotes around a value are removed.
 func (p Params) Get(name string) (value string, ok bool) {
+	// Usually it is the first one, spelled like that and not in quotes.
+	if n := len(name) + 1; len(p) > n+1 && p[n] == '=' && p[n+1] != '"' && p[n+1] > ' ' && string(p[1:n]) == name {
+		value = string(p[n+1:])
+		if end := strings.IndexByte(value, ';'); end >= 0 {
+			value = value[:end]
+		}
+		return trimWS(value), true
+	}
 	for s := string(p); s != ""; {
 		var n string
 		n, value, s = cutParam(s)

@@ -53,6 +53,14 @@ func isStatusLine(s string) bool { return len(s) >= 4 && equalFold(s[:4], "SIP/"
 
 // index finds the start line, the header lines and the body of s.
 func index(m *message, msg Message, s string) *SyntaxError {
+	k := marks{s: s}
+	if hasAVX2 {
+		k.mark(0)
+		if r, ok := msg.(*Request); ok && r.quickStart(&k) {
+			m.text = s
+			return m.scan(&k)
+		}
+	}
 	eol := strings.IndexByte(s, '\n')
 	switch {
 	case eol < 0 && len(s) > maxURI, eol > 2*maxURI:
@@ -73,7 +81,7 @@ func index(m *message, msg Message, s string) *SyntaxError {
 	if err != nil {
 		return err
 	}
-	return m.scan()
+	return m.scan(&k)
 }
 
 func (r *Request) startLine(line string) *SyntaxError {
@@ -140,11 +148,14 @@ func (r *Response) startLine(line string) *SyntaxError {
 }
 
 // scan indexes the header lines and finds the body.
-func (m *message) scan() *SyntaxError {
+func (m *message) scan(k *marks) *SyntaxError {
 	s := m.text
 	fields := m.inline[:0]
 	controls := false
 	for pos := int(m.head); ; {
+		if hasAVX2 {
+			fields, pos = m.quickLines(k, fields, pos)
+		}
 		// Where the next line starts does not wait for what this one is: the
 		// processor works on both at once.
 		start := pos
@@ -213,8 +224,10 @@ func (m *message) scan() *SyntaxError {
 			return fail(StatusBadRequest, "header section", start, "too many header fields")
 		}
 		f := newField(start, min(afterWS(s, colon+1), end), id)
-		if err := m.note(f, len(fields)); err != nil {
-			return err
+		if id != 0 && id < numHot {
+			if err := m.note(f, len(fields)); err != nil {
+				return err
+			}
 		}
 		if len(fields) == cap(fields) {
 			fields = m.grow(fields)
@@ -272,14 +285,23 @@ const maxJunk = 1024
 // check looks at the header fields without which a message cannot be routed or
 // matched (RFC 3261 section 8.1.1).
 func check(m *message, msg Message) *SyntaxError {
-	for _, id := range [...]headerID{idVia, idFrom, idTo, idCallID, idCSeq} {
-		if m.first[id] == 0 {
-			return fail(StatusBadRequest, headers[id].name, int(m.head), "missing")
+	const must = 1<<idVia | 1<<idFrom | 1<<idTo | 1<<idCallID | 1<<idCSeq
+	if m.checked&must != must {
+		for _, id := range [...]headerID{idVia, idFrom, idTo, idCallID, idCSeq} {
+			if m.first[id] == 0 {
+				return fail(StatusBadRequest, headers[id].name, int(m.head), "missing")
+			}
 		}
 	}
-	for id := idVia; id <= idMaxForwards; id++ {
-		if err := m.checkValue(id); err != nil {
-			return err
+	const all = must | 1<<idMaxForwards
+	if m.checked&all != all {
+		for id := idVia; id <= idMaxForwards; id++ {
+			if m.checked&(1<<id) != 0 {
+				continue
+			}
+			if err := m.checkValue(id); err != nil {
+				return err
+			}
 		}
 	}
 	if r, ok := msg.(*Request); ok {

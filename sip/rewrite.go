@@ -95,6 +95,9 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 	if w.from != nil {
 		m.folded = w.from.folded
 		m.cseq, m.via, m.from, m.to = w.from.cseq, w.from.via, w.from.from, w.from.to
+		if !w.touched[idContact] {
+			m.contact = w.from.contact
+		}
 	}
 
 	var b strings.Builder
@@ -118,8 +121,10 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 			b.WriteString(w.kept(from, to))
 			from, to = l.start, l.next
 		}
-		if err := m.note(f, len(fields)); err != nil {
-			return err
+		if l.id != 0 && l.id < numHot {
+			if err := m.note(f, len(fields)); err != nil {
+				return err
+			}
 		}
 		fields = append(fields, f)
 	}

@@ -1,0 +1,105 @@
+package sip
+
+import (
+	"strings"
+	"testing"
+)
+
+// What is taken by its marks is what the scanners find.
+func FuzzQuick(f *testing.F) {
+	if !hasAVX2 {
+		f.Log("no vector unit, so nothing is quick")
+		return
+	}
+	seeds(f)
+	f.Fuzz(func(t *testing.T, text string) { quickSaysTheSame(t, text) })
+}
+
+// One byte more, less or other at every place of a message makes it unusual, and
+// often broken.
+func TestQuickSaysTheSame(t *testing.T) {
+	for _, file := range []string{"invite", "register", "ok", "notify"} {
+		text := readFile(t, "messages/"+file+".sip")
+		for i := range text {
+			for _, c := range "\r\n\t \x00\"<>@:;,=?%/\\+[a1*\x7f\x80" {
+				quickSaysTheSame(t, text[:i]+string(c)+text[i:])
+				quickSaysTheSame(t, text[:i]+string(c)+text[i+1:])
+			}
+			quickSaysTheSame(t, text[:i]+text[i+1:])
+			quickSaysTheSame(t, text[:i])
+		}
+	}
+}
+
+// More lines than the index counts in a byte, than one set of marks is for, and
+// than a message may have.
+func TestQuickLongMessages(t *testing.T) {
+	text := readFile(t, "messages/large.sip")
+	for i := 0; i < len(text); i += 7 {
+		quickSaysTheSame(t, text[:i]+"\n"+text[i:])
+		quickSaysTheSame(t, text[:i]+text[i+1:])
+	}
+	for _, n := range []int{10, 100, 200, 245, 246, 247, 248, 300, 493, 494, 495, 496, 520} {
+		lines := strings.Repeat("Server: a\r\n", n)
+		quickSaysTheSame(t, tweak("", lines+"Route: <sip:a.example;lr>\r\nContact: <sip:b.example>"))
+		quickSaysTheSame(t, tweak("", lines+"Route: <sip:a.example;lr>, <sip:c.example>\r\nTo: <sip:b.example>"))
+		quickSaysTheSame(t, tweak("", strings.Repeat("Subject: "+strings.Repeat("x", n)+"\r\n", n)+"Contact: <sip:b.example>"))
+	}
+}
+
+func quickSaysTheSame(t *testing.T, text string) {
+	t.Helper()
+	quick, errQuick := Parse(text)
+	quickReads := addresses(quick)
+	hasAVX2 = false
+	slow, errSlow := Parse(text)
+	slowReads := addresses(slow)
+	hasAVX2 = true
+	if (errQuick == nil) != (errSlow == nil) || errSlow != nil && *errQuick.(*SyntaxError) != *errSlow.(*SyntaxError) {
+		t.Fatalf("%q\nquick: %v\nslow:  %v", text, errQuick, errSlow)
+	}
+	if errSlow != nil {
+		return
+	}
+	a, b := *quick.base(), *slow.base()
+	a.more, b.more = nil, nil
+	a.checked, b.checked = 0, 0
+	a.contact, b.contact = addressSpan[uint8]{}, addressSpan[uint8]{}
+	if a != b || !sameFields(quick, slow) {
+		t.Fatalf("%q\nquick: %+v\nslow:  %+v", text, a, b)
+	}
+	if r, ok := quick.(*Request); ok {
+		s := slow.(*Request)
+		if r.uri != s.uri || r.methodEnd != s.methodEnd || r.uriEnd != s.uriEnd {
+			t.Fatalf("%q\nquick: %+v\nslow:  %+v", text, r.uri, s.uri)
+		}
+	}
+	for i := range quickReads {
+		if quickReads[i] != slowReads[i] {
+			t.Fatalf("%q\nquick: %v\nslow:  %v", text, quickReads[i], slowReads[i])
+		}
+	}
+}
+
+// addresses reads the header fields that are taken by their marks on demand.
+func addresses(m Message) (all []any) {
+	if m == nil {
+		return nil
+	}
+	contact, err := Get[Contact](m)
+	all = append(all, contact, errText(err))
+	for route, err := range All[Route](m) {
+		all = append(all, route, errText(err))
+	}
+	for contact, err := range All[Contact](m) {
+		all = append(all, contact, errText(err))
+	}
+	return all
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
