@@ -5,17 +5,6 @@ import (
 	"testing"
 )
 
-const plainMessage = "INVITE sip:bob@b.example SIP/2.0\r\n" +
-	"Via: SIP/2.0/UDP a.example:5060;branch=z9hG4bK1\r\n" +
-	"Max-Forwards: 70\r\n" +
-	"From: \"Alice\" <sip:alice@a.example>;tag=1\r\n" +
-	"To: <sip:bob@b.example>\r\n" +
-	"Call-ID: 1@a.example\r\n" +
-	"CSeq: 1 INVITE\r\n" +
-	"Contact: <sip:alice@a.example:5060;transport=udp>\r\n" +
-	"Content-Type: text/plain\r\n" +
-	"Content-Length: 5\r\n\r\nhello"
-
 // One message for each class: what is different from a plain one.
 func TestClasses(t *testing.T) {
 	if disputes := judge(plainMessage); len(disputes) > 0 {
