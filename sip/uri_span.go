@@ -148,23 +148,31 @@ func (x *uriSpan[O]) scan(s string) error {
 // scanHostPort finds host [":" port] at the start of s: where the host ends,
 // what the port is, 0 if there is none, and how long both are.
 func scanHostPort(s string) (hostEnd, port, n int, err error) {
-	if s != "" && s[0] == '[' {
-		end := strings.IndexByte(s, ']')
-		if end < 0 {
-			return 0, 0, 0, valueError("IPv6 address without closing bracket")
-		}
-		if _, ok := parseIPv6(s[1:end]); !ok {
-			return 0, 0, 0, valueError("bad IPv6 address")
-		}
-		hostEnd = end + 1
-	} else if hostEnd = span(s, charHost); hostEnd == 0 {
-		return 0, 0, 0, valueError("no host")
-	}
-	if hostEnd == len(s) || s[hostEnd] != ':' {
-		return hostEnd, 0, hostEnd, nil
+	hostEnd, err = scanHost(s)
+	if err != nil || hostEnd == len(s) || s[hostEnd] != ':' {
+		return hostEnd, 0, hostEnd, err
 	}
 	port, n, err = scanPort(s[hostEnd+1:])
 	return hostEnd, port, hostEnd + 1 + n, err
+}
+
+// scanHost returns the length of the host at the start of s.
+func scanHost(s string) (int, error) {
+	if s != "" && s[0] == '[' {
+		end := strings.IndexByte(s, ']')
+		if end < 0 {
+			return 0, valueError("IPv6 address without closing bracket")
+		}
+		if _, ok := parseIPv6(s[1:end]); !ok {
+			return 0, valueError("bad IPv6 address")
+		}
+		return end + 1, nil
+	}
+	n := span(s, charHost)
+	if n == 0 {
+		return 0, valueError("no host")
+	}
+	return n, nil
 }
 
 // scanPort reads the digits of a port at the start of s.

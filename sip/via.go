@@ -73,15 +73,14 @@ func (x *viaSpan[O]) scan(s string) error {
 		return valueError("no transport and sent-by")
 	}
 
-	hostEnd, port, n, err := scanHostPort(s[pos:])
+	n, err := scanHost(s[pos:])
 	if err != nil {
 		return err
 	}
-	x.host, x.hostEnd = O(pos), O(pos+hostEnd)
-	pos = afterWS(s, pos+n)
-	if pos < len(s) && s[pos] == ':' && port == 0 {
-		// White space may stand around the colon of the port, too.
-		pos = afterWS(s, pos+1)
+	x.host, x.hostEnd = O(pos), O(pos+n)
+	port := 0
+	if pos = afterWS(s, pos+n); pos < len(s) && s[pos] == ':' {
+		pos = afterWS(s, pos+1) // COLON may have white space around it
 		if port, n, err = scanPort(s[pos:]); err != nil {
 			return err
 		}
