@@ -91,7 +91,7 @@ func (e *SyntaxError) Reply() *Response {
 		_ = resp.checkValue(id) // getters know only what is well-formed
 	}
 	if to := resp.To(); to.URI.Scheme != "" && to.Tag() == "" {
-		return resp.With(Field{"To", resp.hot(idTo) + ";tag=" + resp.tag()})
+		return resp.With(Field{"To", resp.hot(idTo) + ";tag=" + string(resp.appendTag(nil))})
 	}
 	return resp
 }

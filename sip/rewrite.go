@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ type rewriter struct {
 	from    *message // where the lines that stay are; nil for none
 	lines   []line
 	fresh   []byte       // the text of new lines
+	start   []byte       // room for a new start line
 	touched [numHot]bool // header fields that edits may have changed
 	body    string
 	err     *SyntaxError
@@ -40,7 +42,7 @@ func newRewriter(from *message) *rewriter {
 func (w *rewriter) free() {
 	const usual = 16384
 	if cap(w.fresh) <= usual {
-		*w = rewriter{lines: w.lines[:0], fresh: w.fresh[:0]}
+		*w = rewriter{lines: w.lines[:0], fresh: w.fresh[:0], start: w.start[:0]}
 		rewriters.Put(w)
 	}
 }
@@ -48,9 +50,16 @@ func (w *rewriter) free() {
 // keepAll takes over all lines and the body of the old message.
 func (w *rewriter) keepAll() {
 	w.body = w.from.Body()
-	for i := range w.from.fields() {
-		w.keep(i)
+	fields := w.from.fields()
+	lines := slices.Grow(w.lines, len(fields)+2)[:len(fields)]
+	next := int32(w.from.body) - 2
+	for i := len(fields) - 1; i >= 0; i-- {
+		f := fields[i]
+		start := int32(f.line)
+		lines[i] = line{start, start + int32(f.value), next, f.id, false}
+		next = start
 	}
+	w.lines = lines
 }
 
 // keep takes over line i of the old message.
@@ -63,34 +72,62 @@ func (w *rewriter) keep(i int) {
 	w.lines = append(w.lines, line{int32(f.line), int32(f.line) + int32(f.value), int32(next), f.id, false})
 }
 
-// run makes the edits and then the message, and frees the rewriter.
+// rewrite makes the edits and a message with that start line, and frees the
+// rewriter.
+func rewrite[M Request | Response, P interface {
+	*M
+	base() *message
+}](w *rewriter, start string, edits []Edit) (*M, *SyntaxError) {
+	defer w.free()
+	head, err := w.edit(start, edits)
+	if err != nil {
+		return nil, err
+	}
+	m, text := alloc[M](head + len(w.body))
+	if err := w.write(P(m).base(), start, head, text); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// run does the same for a message that is there already.
 func (w *rewriter) run(m *message, start string, edits []Edit) *SyntaxError {
 	defer w.free()
+	head, err := w.edit(start, edits)
+	if err != nil {
+		return err
+	}
+	return w.write(m, start, head, make([]byte, 0, head+len(w.body)))
+}
+
+// edit makes the edits and returns how long the start line and the header
+// section will be.
+func (w *rewriter) edit(start string, edits []Edit) (int, *SyntaxError) {
 	for _, e := range edits {
 		w.apply(e)
 	}
 	if w.err != nil {
-		return w.err
+		return 0, w.err
 	}
 	if len(start) >= 2*maxURI || len(start) > maxURI && isStatusLine(start) {
-		return fail(StatusBadRequest, "start line", 0, "too long")
+		return 0, fail(StatusBadRequest, "start line", 0, "too long")
 	}
-	return w.write(m, start)
-}
-
-// write makes the text and the index.
-func (w *rewriter) write(m *message, start string) *SyntaxError {
 	size := len(start) + 4
 	for i := range w.lines {
 		size += int(w.lines[i].next - w.lines[i].start)
 	}
 	switch {
 	case size > maxHead:
-		return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+		return 0, fail(StatusMessageTooLarge, "header section", maxHead, "too long")
 	case len(w.lines) > maxFields:
-		return fail(StatusBadRequest, "header section", 0, "too many header fields")
+		return 0, fail(StatusBadRequest, "header section", 0, "too many header fields")
 	}
-	m.head, m.body = uint16(len(start)+2), uint16(size)
+	return size, nil
+}
+
+// write makes the text, in the room that b has, and the index.
+func (w *rewriter) write(m *message, start string, head int, b []byte) *SyntaxError {
+	m.head, m.body = uint16(len(start)+2), uint16(head)
 	fields := m.room(len(w.lines))
 	if w.from != nil {
 		m.folded = w.from.folded
@@ -100,11 +137,9 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 		}
 	}
 
-	var b strings.Builder
-	b.Grow(size + len(w.body))
-	b.WriteString(start)
-	b.WriteString("\r\n")
-	at := b.Len()
+	b = append(b, start...)
+	b = append(b, "\r\n"...)
+	at := len(b)
 	from, to := int32(0), int32(0) // lines that stay together are copied at once
 	for i := range w.lines {
 		l := &w.lines[i]
@@ -112,13 +147,13 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 		at += int(l.next - l.start)
 		switch {
 		case l.fresh:
-			b.WriteString(w.kept(from, to))
+			b = append(b, w.kept(from, to)...)
 			from, to = 0, 0
-			b.Write(w.fresh[l.start:l.next])
+			b = append(b, w.fresh[l.start:l.next]...)
 		case l.start == to:
 			to = l.next
 		default:
-			b.WriteString(w.kept(from, to))
+			b = append(b, w.kept(from, to)...)
 			from, to = l.start, l.next
 		}
 		if l.id != 0 && l.id < numHot {
@@ -129,10 +164,9 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 		fields = append(fields, f)
 	}
 	m.keep(fields)
-	b.WriteString(w.kept(from, to))
-	b.WriteString("\r\n")
-	b.WriteString(w.body)
-	m.text = b.String()
+	b = append(b, w.kept(from, to)...)
+	b = append(b, "\r\n"...)
+	m.text = view(append(b, w.body...))
 
 	// Edits were checked when they were written. Here it is for the getters.
 	for id := idVia; id <= idCSeq; id++ {
@@ -182,7 +216,7 @@ func (w *rewriter) apply(e Edit) {
 		}
 		return
 	case Body:
-		w.setBody(h)
+		w.setBody(h, e)
 		return
 	}
 	name := e.HeaderName()
@@ -237,22 +271,34 @@ func (w *rewriter) apply(e Edit) {
 	}
 }
 
-func (w *rewriter) setBody(h Body) {
+// setBody makes the edit e, which is h.
+func (w *rewriter) setBody(h Body, e Edit) {
 	if w.body = h.Content; h.Type == "" && h.Content != "" {
 		w.err = fail(StatusBadRequest, "Content-Type", 0, "body without a type")
 		return
 	}
-	w.apply(ContentLength(len(h.Content)))
+	w.setLength(len(h.Content))
 	if h.Type == "" {
 		w.remove(idContentType, "", 0)
 		return
 	}
-	l := w.format(idContentType, "Content-Type", h)
+	l := w.format(idContentType, "Content-Type", e)
 	if i := w.find(idContentType, "", 0); i >= 0 {
 		w.lines[i] = l
 		return
 	}
 	w.insert(w.find(idContentLength, "", 0), l)
+}
+
+// setLength sets the Content-Length to what is known to be right.
+func (w *rewriter) setLength(n int) {
+	var room [20]byte
+	l := w.line("Content-Length", view(strconv.AppendInt(room[:0], int64(n), 10)))
+	if i := w.find(idContentLength, "", 0); i >= 0 {
+		w.lines[i] = l
+	} else {
+		w.insert(w.end(), l)
+	}
 }
 
 // format writes a header line for an edit. It is the only place where text from

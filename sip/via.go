@@ -50,6 +50,10 @@ func (x *viaSpan[O]) scan(s string) error {
 	if tooLong[O](s) {
 		return valueError("too long")
 	}
+	if hasAVX2 && x.quickText(s) {
+		return nil
+	}
+	*x = viaSpan[O]{}
 	// sent-protocol: "SIP" SLASH "2.0" SLASH transport, white space allowed.
 	pos := 0
 	if strings.HasPrefix(s, "SIP/2.0/") {

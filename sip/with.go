@@ -153,11 +153,11 @@ func (r *Request) With(edits ...Edit) *Request {
 	if r.failure() != nil {
 		return r
 	}
-	out := &Request{methodEnd: r.methodEnd, uriEnd: r.uriEnd, uri: r.uri}
 	w := newRewriter(&r.message)
 	w.keepAll()
-	err := w.run(&out.message, r.text[:r.head-2], edits)
+	out, err := rewrite[Request](w, r.text[:r.head-2], edits)
 	if err == nil {
+		out.methodEnd, out.uriEnd, out.uri = r.methodEnd, r.uriEnd, r.uri
 		err = out.checkMethod()
 	}
 	if err != nil {
@@ -201,23 +201,25 @@ func (r *Response) With(edits ...Edit) *Response {
 	if r.failure() != nil {
 		return r
 	}
-	out := &Response{status: r.status}
 	w := newRewriter(&r.message)
 	w.keepAll()
-	if err := w.run(&out.message, statusLine(r.text[:r.head-2], r.status, edits), edits); err != nil {
+	out, err := rewrite[Response](w, w.statusLine(r.text[:r.head-2], r.status, edits), edits)
+	if err != nil {
 		failed := *r
 		failed.fail(err)
 		return &failed
 	}
+	out.status = r.status
 	return out
 }
 
 // statusLine returns the start line, with another reason phrase if one of the
 // edits sets it.
-func statusLine(start string, status Status, edits []Edit) string {
+func (w *rewriter) statusLine(start string, status Status, edits []Edit) string {
 	for _, e := range edits {
 		if p, ok := e.(ReasonPhrase); ok {
-			start = string(appendStatusLine(nil, status, string(p)))
+			w.start = appendStatusLine(w.start[:0], status, string(p))
+			start = view(w.start)
 		}
 	}
 	return start
