@@ -195,8 +195,9 @@ func (w *rewriter) apply(e Edit) {
 		return
 	}
 	op := set
-	for x, ok := e.(edit); ok; x, ok = e.(edit) {
-		op, e = x.op, x.Edit
+	type placed interface{ edit() (editOp, Edit) }
+	for x, ok := e.(placed); ok; x, ok = e.(placed) {
+		op, e = x.edit()
 	}
 	switch e.(type) {
 	case nil:
