@@ -259,8 +259,8 @@ func (w *rewriter) apply(e Edit) {
 			return
 		}
 		rest := ""
-		if k := lookupKind(id); k == list || k == tokens {
-			_, rest = splitList(w.value(first))
+		if k := lookupKind(id); k != single && k != lines {
+			_, rest = k.split(w.value(first))
 		}
 		if rest == "" {
 			w.lines = append(w.lines[:first], w.lines[first+1:]...)

@@ -53,10 +53,11 @@ const (
 type kind uint8
 
 const (
-	single kind = iota // one value, one line
-	list               // one value a line, or several with commas
-	tokens             // a list whose type takes all its values at once
-	lines              // each line as it is, never combined: the digest headers
+	single     kind = iota // one value, one line
+	list                   // one value a line, or several with commas
+	tokens                 // a list whose type takes all its values at once
+	lines                  // each line as it is, never combined
+	challenges             // likewise, but read apart where peers combine them all the same
 )
 
 type headerInfo struct {
@@ -89,8 +90,8 @@ var headers = [...]headerInfo{
 	idContentType:        {"Content-Type", 'c', single, readBack[ContentType]},
 	idAccept:             {"Accept", 0, list, readBack[Accept]},
 	idAllow:              {"Allow", 0, tokens, readBackTokens[Allow]},
-	idAuthenticationInfo: {"Authentication-Info", 0, single, nil},
-	idAuthorization:      {"Authorization", 0, lines, readBack[Authorization]},
+	idAuthenticationInfo: {"Authentication-Info", 0, single, readBack[AuthenticationInfo]},
+	idAuthorization:      {"Authorization", 0, challenges, readBack[Authorization]},
 	idContentDisposition: {"Content-Disposition", 0, single, readBack[ContentDisposition]},
 	idContentEncoding:    {"Content-Encoding", 'e', tokens, readBackTokens[ContentEncoding]},
 	idDate:               {"Date", 0, single, readBack[Date]},
@@ -98,8 +99,8 @@ var headers = [...]headerInfo{
 	idExpires:            {"Expires", 0, single, readBack[Expires]},
 	idMinExpires:         {"Min-Expires", 0, single, readBack[MinExpires]},
 	idOrganization:       {"Organization", 0, single, readBack[Organization]},
-	idProxyAuthenticate:  {"Proxy-Authenticate", 0, lines, readBack[ProxyAuthenticate]},
-	idProxyAuthorization: {"Proxy-Authorization", 0, lines, readBack[ProxyAuthorization]},
+	idProxyAuthenticate:  {"Proxy-Authenticate", 0, challenges, readBack[ProxyAuthenticate]},
+	idProxyAuthorization: {"Proxy-Authorization", 0, challenges, readBack[ProxyAuthorization]},
 	idProxyRequire:       {"Proxy-Require", 0, tokens, readBackTokens[ProxyRequire]},
 	idReferTo:            {"Refer-To", 'r', single, readBack[ReferTo]},
 	idRequire:            {"Require", 0, tokens, readBackTokens[Require]},
@@ -111,7 +112,7 @@ var headers = [...]headerInfo{
 	idUnsupported:        {"Unsupported", 0, tokens, readBackTokens[Unsupported]},
 	idUserAgent:          {"User-Agent", 0, single, readBack[UserAgent]},
 	idWarning:            {"Warning", 0, list, readBack[Warning]},
-	idWWWAuthenticate:    {"WWW-Authenticate", 0, lines, readBack[WWWAuthenticate]},
+	idWWWAuthenticate:    {"WWW-Authenticate", 0, challenges, readBack[WWWAuthenticate]},
 
 	// Those that nothing here asks for by number.
 	{"Accept-Contact", 'a', list, readBack[AcceptContact]},
@@ -139,7 +140,7 @@ var headers = [...]headerInfo{
 	{"Geolocation-Routing", 0, single, readBack[GeolocationRouting]},
 	{"Hide", 0, lines, nil},
 	{"History-Info", 0, list, readBack[HistoryInfo]},
-	{"Identity", 'y', lines, nil},
+	{"Identity", 'y', lines, readBack[Identity]},
 	{"Identity-Info", 'n', single, nil},
 	{"In-Reply-To", 0, list, readBack[InReplyTo]},
 	{"Info-Package", 0, single, readBack[InfoPackage]},
@@ -148,30 +149,30 @@ var headers = [...]headerInfo{
 	{"MIME-Version", 0, single, readBack[MIMEVersion]},
 	{"Min-SE", 0, single, readBack[MinSE]},
 	{"Origination-Id", 0, single, nil},
-	{"P-Access-Network-Info", 0, list, nil},
+	{"P-Access-Network-Info", 0, list, readBack[PAccessNetworkInfo]},
 	{"P-Answer-State", 0, single, nil},
 	{"P-Asserted-Identity", 0, list, readBack[PAssertedIdentity]},
-	{"P-Asserted-Service", 0, list, nil},
-	{"P-Associated-URI", 0, list, nil},
-	{"P-Called-Party-ID", 0, single, nil},
+	{"P-Asserted-Service", 0, list, readBack[PAssertedService]},
+	{"P-Associated-URI", 0, list, readBack[PAssociatedURI]},
+	{"P-Called-Party-ID", 0, single, readBack[PCalledPartyID]},
 	{"P-Charge-Info", 0, single, nil},
-	{"P-Charging-Function-Addresses", 0, list, nil},
-	{"P-Charging-Vector", 0, single, nil},
+	{"P-Charging-Function-Addresses", 0, list, readBack[PChargingFunctionAddresses]},
+	{"P-Charging-Vector", 0, single, readBack[PChargingVector]},
 	{"P-DCS-Billing-Info", 0, single, nil},
 	{"P-DCS-LAES", 0, single, nil},
 	{"P-DCS-OSPS", 0, single, nil},
 	{"P-DCS-Redirect", 0, single, nil},
 	{"P-DCS-Trace-Party-ID", 0, single, nil},
-	{"P-Early-Media", 0, tokens, nil},
-	{"P-Media-Authorization", 0, tokens, nil},
+	{"P-Early-Media", 0, tokens, readBackTokens[PEarlyMedia]},
+	{"P-Media-Authorization", 0, tokens, readBackTokens[PMediaAuthorization]},
 	{"P-Preferred-Identity", 0, list, readBack[PPreferredIdentity]},
-	{"P-Preferred-Service", 0, list, nil},
-	{"P-Private-Network-Indication", 0, single, nil},
-	{"P-Profile-Key", 0, single, nil},
+	{"P-Preferred-Service", 0, list, readBack[PPreferredService]},
+	{"P-Private-Network-Indication", 0, single, readBack[PPrivateNetworkIndication]},
+	{"P-Profile-Key", 0, single, readBack[PProfileKey]},
 	{"P-Refused-URI-List", 0, list, nil},
-	{"P-Served-User", 0, single, nil},
-	{"P-User-Database", 0, single, nil},
-	{"P-Visited-Network-ID", 0, list, nil},
+	{"P-Served-User", 0, single, readBack[PServedUser]},
+	{"P-User-Database", 0, single, readBack[PUserDatabase]},
+	{"P-Visited-Network-ID", 0, list, readBack[PVisitedNetworkID]},
 	{"Path", 0, list, readBack[Path]},
 	{"Permission-Missing", 0, list, nil},
 	{"Policy-Contact", 0, list, nil},
@@ -212,7 +213,7 @@ var headers = [...]headerInfo{
 	{"Suppress-If-Match", 0, single, readBack[SuppressIfMatch]},
 	{"Target-Dialog", 0, single, readBack[TargetDialog]},
 	{"Trigger-Consent", 0, list, nil},
-	{"User-to-User", 0, list, nil},
+	{"User-to-User", 0, list, readBack[UserToUser]},
 }
 
 // headerHash places each name of the table in a slot of its own, so that a
