@@ -77,7 +77,7 @@ func (c *scanner) authParams() AuthParams {
 	from, some := c.pos, false
 	for n := 0; c.err == nil && c.pos < len(c.s); n++ {
 		if n == maxParams {
-			c.fail("too many parameters")
+			c.fail("expected no more than 200 parameters")
 		}
 		if c.separator(',') {
 			continue

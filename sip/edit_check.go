@@ -4,7 +4,7 @@ import "strings"
 
 // errOther is said of a value whose text says something else: a field holds
 // what ends it.
-var errOther = valueError("a part of the value holds more than its part")
+var errOther = valueError("expected no part of the value to hold more than that part")
 
 // checkEdit checks s, the value that an edit wrote for a header field of the
 // table, by the parser of that header field.

@@ -75,7 +75,7 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 				switch kind {
 				case list, challenges:
 					if left--; left < 0 {
-						yield(zero, bad(e, i, at, valueError("too many values")))
+						yield(zero, bad(e, i, at, valueError("expected no more than 200 values")))
 						return
 					}
 					value, rest = kind.split(value)
@@ -137,5 +137,5 @@ func bad(e Entity, i, at int, err error) error {
 	if at += placeOf(err); m.folded && strings.IndexByte(m.text[start:end], '\n') >= 0 || start+at > end {
 		at = 0
 	}
-	return e.place().fault(fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start+at, err.Error()))
+	return e.place().fault(fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start+at, msgOf(err)))
 }

@@ -12,10 +12,10 @@ func (CallID) HeaderName() string { return "Call-ID" }
 // ParseValue reads a Call-ID.
 func (CallID) ParseValue(s string) (CallID, error) {
 	if s == "" {
-		return "", valueError("empty")
+		return "", valueError("expected a Call-ID")
 	}
-	if span(s, charCallID) < len(s) {
-		return "", valueError("bad character")
+	if n := span(s, charCallID); n < len(s) {
+		return "", errorAt(n, "expected a character that a Call-ID may have")
 	}
 	return CallID(s), nil
 }
@@ -57,7 +57,7 @@ func (x *cseqSpan[O]) cseq(s string) CSeq {
 
 func (x *cseqSpan[O]) scan(s string) error {
 	if tooLong[O](s) {
-		return valueError("too long")
+		return valueError("expected up to 65535 bytes")
 	}
 	n := 0
 	for n < len(s) && isDigit(s[n]) {
@@ -65,11 +65,11 @@ func (x *cseqSpan[O]) scan(s string) error {
 	}
 	seq, ok := number(s[:n], 1<<31-1)
 	if !ok {
-		return valueError("number is not 0 to 2147483647")
+		return valueError("expected a number from 0 to 2147483647")
 	}
 	method := afterWS(s, n)
 	if method == n || !isToken(s[method:]) {
-		return valueError("no method")
+		return errorAt(n, "expected white space and a method")
 	}
 	x.seq, x.method = uint32(seq), O(method)
 	return nil
@@ -93,7 +93,7 @@ func (MaxForwards) HeaderName() string { return "Max-Forwards" }
 func (MaxForwards) ParseValue(s string) (MaxForwards, error) {
 	n, ok := number(s, 255)
 	if !ok {
-		return 0, valueError("not 0 to 255")
+		return 0, valueError("expected a number from 0 to 255")
 	}
 	return MaxForwards(n), nil
 }
@@ -112,7 +112,7 @@ func (MaxBreadth) HeaderName() string { return "Max-Breadth" }
 func (MaxBreadth) ParseValue(s string) (MaxBreadth, error) {
 	n, ok := number(s, 1<<31-1)
 	if !ok || n == 0 {
-		return 0, valueError("expected 1 to 2147483647")
+		return 0, valueError("expected a number from 1 to 2147483647")
 	}
 	return MaxBreadth(n), nil
 }
@@ -131,7 +131,7 @@ func (ContentLength) HeaderName() string { return "Content-Length" }
 func (ContentLength) ParseValue(s string) (ContentLength, error) {
 	n, ok := number(s, 1<<31-1)
 	if !ok {
-		return 0, valueError("not 0 to 2147483647")
+		return 0, valueError("expected a number from 0 to 2147483647")
 	}
 	return ContentLength(n), nil
 }
@@ -149,7 +149,7 @@ func (Expires) HeaderName() string { return "Expires" }
 func (Expires) ParseValue(s string) (Expires, error) {
 	n, ok := number(s, 1<<32-1)
 	if !ok {
-		return 0, valueError("not 0 to 4294967295")
+		return 0, valueError("expected a number from 0 to 4294967295")
 	}
 	return Expires(n), nil
 }

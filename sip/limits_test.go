@@ -95,7 +95,7 @@ func TestParamsLimit(t *testing.T) {
 		if err := read(200); err != nil {
 			t.Errorf("%s: 200 parameters: %v", name, err)
 		}
-		if err := read(201); err == nil || !strings.Contains(err.Error(), "too many") {
+		if err := read(201); err == nil || !strings.Contains(err.Error(), "no more than") {
 			t.Errorf("%s: 201 parameters: error %v, want too many", name, err)
 		}
 	}

@@ -189,7 +189,7 @@ func (r *Reader) contentLength(head []byte) (int, error) {
 		n, err := ContentLength(0).ParseValue(trimWS(string(value)))
 		switch {
 		case err != nil:
-			return 0, fmt.Errorf("%w: Content-Length: %w", ErrFraming, err)
+			return 0, fmt.Errorf("%w: Content-Length: %s", ErrFraming, msgOf(err))
 		case length >= 0:
 			return 0, fmt.Errorf("%w: more than one Content-Length", ErrFraming)
 		case int(n) > r.cfg.MaxBody:

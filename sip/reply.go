@@ -109,7 +109,7 @@ func (r *Request) replyError(status Status) *SyntaxError {
 	case r.failure() != nil:
 		return r.failure()
 	case status < 100 || status > 699:
-		return fail(0, "start line", 0, "status code is not 100 to 699")
+		return fail(0, "start line", 0, "expected a status code from 100 to 699")
 	}
 	return nil
 }

@@ -110,7 +110,7 @@ func (w *rewriter) edit(start string, edits []Edit) (int, *SyntaxError) {
 		return 0, w.err
 	}
 	if len(start) >= 2*maxURI || len(start) > maxURI && isStatusLine(start) {
-		return 0, fail(StatusBadRequest, "start line", 0, "too long")
+		return 0, fail(StatusBadRequest, "start line", 0, "expected up to 16384 bytes")
 	}
 	size := len(start) + 4
 	for i := range w.lines {
@@ -118,9 +118,9 @@ func (w *rewriter) edit(start string, edits []Edit) (int, *SyntaxError) {
 	}
 	switch {
 	case size > maxHead:
-		return 0, fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+		return 0, fail(StatusMessageTooLarge, "header section", maxHead, "expected up to 65535 bytes")
 	case len(w.lines) > maxFields:
-		return 0, fail(StatusBadRequest, "header section", 0, "too many header fields")
+		return 0, fail(StatusBadRequest, "header section", 0, "expected no more than 500 header fields")
 	}
 	return size, nil
 }
@@ -201,7 +201,7 @@ func (w *rewriter) apply(e Edit) {
 	}
 	switch e.(type) {
 	case nil:
-		w.err = fail(StatusBadRequest, "header section", 0, "nil for an edit")
+		w.err = fail(StatusBadRequest, "header section", 0, "expected an edit and not nil")
 		return
 	case popEdit:
 		op = pop
@@ -212,7 +212,7 @@ func (w *rewriter) apply(e Edit) {
 	case ReasonPhrase:
 		for i := range len(h) {
 			if isControl(h[i]) {
-				w.err = fail(StatusBadRequest, "start line", 0, "control character in an edit")
+				w.err = fail(StatusBadRequest, "start line", 0, "expected no control character in an edit")
 			}
 		}
 		return
@@ -223,7 +223,7 @@ func (w *rewriter) apply(e Edit) {
 	name := e.HeaderName()
 	id := lookupHeader(name)
 	if !isToken(name) || len(name) > 255 {
-		w.err = fail(StatusBadRequest, strconv.Quote(name), 0, "header name is not a token")
+		w.err = fail(StatusBadRequest, strconv.Quote(name), 0, "expected a token for the name of a header field")
 		return
 	}
 	if id < numHot {
@@ -275,7 +275,7 @@ func (w *rewriter) apply(e Edit) {
 // setBody makes the edit e, which is h.
 func (w *rewriter) setBody(h Body, e Edit) {
 	if w.body = h.Content; h.Type == "" && h.Content != "" {
-		w.err = fail(StatusBadRequest, "Content-Type", 0, "body without a type")
+		w.err = fail(StatusBadRequest, "Content-Type", 0, "expected the type of the body")
 		return
 	}
 	w.setLength(len(h.Content))
@@ -311,17 +311,17 @@ func (w *rewriter) format(id headerID, name string, e Edit) line {
 	b = append(b, ": "...)
 	value := len(b)
 	if b = e.AppendValue(b); len(b) < value {
-		w.err = fail(StatusBadRequest, name, 0, "AppendValue took text away")
+		w.err = fail(StatusBadRequest, name, 0, "expected AppendValue to append")
 		return line{}
 	}
 	if v := view(b[value:]); hasControl(v) && (strings.ContainsAny(v, "\r\n\x00") || badControl(v) >= 0) {
-		w.err = fail(StatusBadRequest, name, 0, "control character in an edit")
+		w.err = fail(StatusBadRequest, name, 0, "expected no control character in an edit")
 		return line{}
 	}
 	l := w.finish(b, start, value, id)
 	if w.err == nil && id != 0 {
 		if err := checkEdit(id, e, trimWS(view(w.fresh[l.value:l.next]))); err != nil {
-			w.err = fail(StatusBadRequest, headers[id].name, 0, err.Error())
+			w.err = fail(StatusBadRequest, headers[id].name, 0, msgOf(err))
 		}
 	}
 	return l
@@ -347,7 +347,7 @@ func (w *rewriter) finish(b []byte, start, value int, id headerID) line {
 	}
 	w.fresh = append(b, "\r\n"...)
 	if len(w.fresh) > 4*maxHead {
-		w.err = fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+		w.err = fail(StatusMessageTooLarge, "header section", maxHead, "expected up to 65535 bytes")
 		return line{}
 	}
 	return line{int32(start), int32(value), int32(len(w.fresh)), id, true}

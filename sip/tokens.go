@@ -86,15 +86,17 @@ func (t ContentLanguage) AppendValue(b []byte) []byte { return appendTokens(b, t
 func parseTokens[L ~[]T, T ~string](s string) (L, error) {
 	commas := strings.Count(s, ",")
 	if commas >= maxValues {
-		return nil, valueError("too many values")
+		return nil, valueError("expected no more than 200 values")
 	}
 	list := make(L, 0, commas+1)
-	for t := range strings.SplitSeq(s, ",") {
+	for rest, more := s, true; more; {
+		var t string
+		t, rest, more = strings.Cut(rest, ",")
 		if t = trimWS(t); t == "" {
 			continue
 		}
 		if !isToken(t) {
-			return nil, valueError("not a token")
+			return nil, errorAt(strings.Index(s, t), "expected tokens")
 		}
 		list = append(list, T(t))
 	}

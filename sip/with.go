@@ -146,7 +146,7 @@ func (r *Request) setStart(start string, method Method, uri URI) *SyntaxError {
 		got, _ = ParseURI(s)
 	}
 	if Method(start[:r.methodEnd]) != method || !likeURI(&got, &uri) {
-		return fail(StatusBadRequest, "start line", 0, errOther.Error())
+		return fail(StatusBadRequest, "start line", 0, msgOf(errOther))
 	}
 	return nil
 }
