@@ -288,7 +288,7 @@ func (s *search) checkRequired(e Entity, d ContentDisposition, understood func(C
 		if !understood(t, d) {
 			return refuse(e, StatusUnsupportedMediaType, "Content-Type", "body of a type or disposition that is not understood")
 		}
-		_, err = transferEncoding(e)
+		_, err = Content(e)
 	case t.Is("multipart/alternative"):
 		// What its parts say of their handling counts for nothing (section 8.3).
 		err = refuse(e, StatusUnsupportedMediaType, "Content-Type", "no alternative that is understood")
