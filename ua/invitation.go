@@ -35,11 +35,6 @@ func (a *Agent) invited(ctx context.Context, in *dialog.Invitation) {
 	if !a.understood(rejecter{in}, req) {
 		return
 	}
-	if _, ok := description(req); !ok && req.Body() != "" && !optional(req) {
-		// RFC 3261 section 8.2.3.
-		in.Reject(sip.StatusUnsupportedMediaType, accept)
-		return
-	}
 	if !in.Re() {
 		a.invitation(ctx, in)
 		return
