@@ -223,7 +223,7 @@ func TestBadHeaders(t *testing.T) {
 func TestBadContactInCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOfferer(t, nil)
-		resp := o.offer(t, describe("192.0.2.1", 2, "audio 7000 RTP/AVP 0"), sip.Field{Name: "Contact", Value: "*"})
+		resp := o.offer(t, describe("192.0.2.1", 2, "audio 7000 RTP/AVP 0"), sip.Contact{Star: true})
 		if resp.Status() != sip.StatusBadRequest || resp.ReasonPhrase() != "Bad Contact" {
 			t.Errorf("the re-INVITE got %d %s, want 400 Bad Contact", resp.Status(), resp.ReasonPhrase())
 		}
