@@ -15,38 +15,41 @@ func checkEdit(id headerID, e Edit, s string) error {
 	return nil
 }
 
-// readBack is the check of edits of a header field with the type H: what an H
-// wrote is read as that value and no other, and what another edit wrote is text
-// that H can read.
-func readBack[H interface {
+// fieldType is what the checks need of the type of a header field.
+type fieldType[H any] interface {
 	Parser[H]
 	Edit
 	comparable
-}](k kind, e Edit, s string) error {
-	switch want := any(e).(type) {
-	case H:
-		return wrote(want, s)
-	case *H:
-		return wrote(*want, s)
-	}
-	return checkText[H](k, s)
 }
 
-// wrote reports whether s, which the value wrote, is read as that value. Where
-// more than one value may be written alike, as with escapes, the type says so
-// with a method.
-func wrote[H interface {
-	Parser[H]
-	comparable
-}](want H, s string) error {
+// readBack is the check of edits of a header field with the type H: what an H
+// wrote is read as that value and no other, and what another edit wrote is text
+// that H can read.
+func readBack[H fieldType[H]](k kind, e Edit, s string) error {
+	return readBackAs[H](k, e, s, nil)
+}
+
+// readBackLike is readBack for a type of which more than one value may be written
+// alike, as with escapes.
+func readBackLike[H fieldType[H]](like func(got, want H) bool) func(kind, Edit, string) error {
+	return func(k kind, e Edit, s string) error { return readBackAs(k, e, s, like) }
+}
+
+func readBackAs[H fieldType[H]](k kind, e Edit, s string, like func(got, want H) bool) error {
+	var want H
+	switch e := any(e).(type) {
+	case H:
+		want = e
+	case *H:
+		want = *e
+	default:
+		return checkText[H](k, s)
+	}
 	got, err := want.ParseValue(s)
-	if err != nil || got == want {
-		return err
+	if err == nil && got != want && (like == nil || !like(got, want)) {
+		err = errOther
 	}
-	if x, ok := any(got).(interface{ like(H) bool }); ok && x.like(want) {
-		return nil
-	}
-	return errOther
+	return err
 }
 
 // readBackTokens is the check of edits of a list of tokens.

@@ -208,6 +208,20 @@ func FuzzEdits(f *testing.F) {
 		one(t, req, FeatureCaps{p})
 		one(t, req, FlowTimer(n))
 		one(t, req, GeolocationRouting(n > 0))
+		one(t, req, Authorization(DigestCredentials{Username: a, Realm: b, Nonce: c, URI: d, Response: e, QOP: g, NC: e}.Challenge()))
+		one(t, req, AuthenticationInfo{a, b, c, d, g})
+		one(t, req, Identity{c, uri, p})
+		one(t, req, UserToUser{d, p})
+		one(t, req, PAccessNetworkInfo{a, p})
+		one(t, req, PAssertedService(b))
+		one(t, req, PCalledPartyID(address))
+		one(t, req, PAssociatedURI(address))
+		one(t, req, PChargingVector{c, p})
+		one(t, req, PChargingFunctionAddresses{p})
+		one(t, req, PPrivateNetworkIndication{d, p})
+		one(t, req, PUserDatabase{uri, p})
+		one(t, req, PVisitedNetworkID{b, p})
+		some(t, req, PEarlyMedia{a, g})
 		some(t, req, Privacy{a, g})
 		some(t, req, RequestDisposition{a, g})
 		some(t, req, Allow{Method(a), Method(b)})
@@ -304,6 +318,11 @@ func same(got, want any) bool {
 		w := want.(ProxyAuthorization)
 		w.Params = AuthParams(trimWS(string(w.Params)))
 		return g == w
+	case Identity:
+		w := want.(Identity)
+		return g.Digest == w.Digest && sameAddress(Address{"", g.Info, g.Params}, Address{"", w.Info, w.Params})
+	case Authorization:
+		return g.Scheme == "Digest" && g.Params == want.(Authorization).Params
 	case Date:
 		return time.Time(g).Unix() == time.Time(want.(Date)).Unix()
 	}

@@ -2,8 +2,10 @@ package sip
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -264,6 +266,9 @@ func FuzzHeaders(f *testing.F) {
 		"1800;refresher=uac", "terminated;reason=timeout;retry-after=1", "presence.winfo;id=1", "ets.0", "tls;q=0.2", "*/*;q=.5",
 		"a@b;to-tag=1 ;x;From-Tag = 2;early-only", "a;local-tag=1;remote-tag=2", `<sip:a@b?Reason=SIP;cause=302;text="x y">;index=1.1`,
 		`*;methods="INVITE,BYE";+sip.x="#>=2,!a";require`, "header;id, user", "tel:1;phone-context=a.example", `300 ; code="x"`, "false;x", "yes=no",
+		`Digest username*=UTF-8''a%C3%A4, realm=b, nonce="c", stale=true, qop="auth, auth-int"`, `Digest a="b, C d", Bearer e`,
+		"a.b.c;x=y;info=<https://d.example/e>;ppt=shaken", "00ff;encoding=hex", "orig-ioi=a;icid-value=b", `icid-value="a=b";x=c`,
+		"3GPP-WLAN;network-provided", "urn:urn-7:3gpp-service.ims.icsi.mmtel", `"Visited network";x`, `nextnonce="a", nc=1`,
 	} {
 		f.Add(s)
 	}
@@ -345,6 +350,24 @@ func FuzzHeaders(f *testing.F) {
 		round[FlowTimer](t, value)
 		round[AnswerMode](t, value)
 		round[PrivAnswerMode](t, value)
+		round[Authorization](t, value)
+		round[AuthenticationInfo](t, value)
+		round[Identity](t, value)
+		round[UserToUser](t, value)
+		round[PAccessNetworkInfo](t, value)
+		round[PAssertedService](t, value)
+		round[PPreferredService](t, value)
+		round[PAssociatedURI](t, value)
+		round[PCalledPartyID](t, value)
+		round[PChargingFunctionAddresses](t, value)
+		round[PChargingVector](t, value)
+		round[PPrivateNetworkIndication](t, value)
+		round[PProfileKey](t, value)
+		round[PServedUser](t, value)
+		round[PUserDatabase](t, value)
+		round[PVisitedNetworkID](t, value)
+		roundList[PEarlyMedia](t, value)
+		roundList[PMediaAuthorization](t, value)
 		roundList[Privacy](t, value)
 		roundList[RequestDisposition](t, value)
 		roundList[Allow](t, value)
@@ -352,6 +375,9 @@ func FuzzHeaders(f *testing.F) {
 		first, rest := splitList(value)
 		if len(first)+len(rest) > len(value) {
 			t.Fatalf("splitList(%q) = %q, %q", value, first, rest)
+		}
+		if first, rest = splitChallenges(value); len(first)+len(rest) > len(value) || rest == value && value != "" {
+			t.Fatalf("splitChallenges(%q) = %q, %q", value, first, rest)
 		}
 	})
 }
@@ -417,6 +443,24 @@ func readMore(h any) {
 	case Diversion:
 		h.Reason()
 		h.Counter()
+	case WWWAuthenticate:
+		if d, err := Challenge(h).Digest(); err == nil {
+			if again, err := d.Challenge().Digest(); err != nil || !reflect.DeepEqual(again, d) {
+				panic(fmt.Sprintf("%v is %#v and then %#v, %v", h, d, again, err))
+			}
+		}
+		if d, err := Challenge(h).Credentials(); err == nil {
+			if again, err := d.Challenge().Credentials(); err != nil || again != d {
+				panic(fmt.Sprintf("%v is %#v and then %#v, %v", h, d, again, err))
+			}
+		}
+	case UserToUser:
+		h.Bytes()
+		h.Purpose()
+		h.Content()
+	case Identity:
+		h.Alg()
+		h.PPT()
 	}
 }
 

@@ -180,6 +180,10 @@ var typedHeaders = []typedHeader{
 	typed[ReferredBy]{}, typed[ReferSub]{}, typed[Replaces]{}, typed[Join]{}, typed[TargetDialog]{},
 	typed[HistoryInfo]{}, typed[Diversion]{}, typed[AcceptContact]{}, typed[RejectContact]{},
 	typed[RequestDisposition]{}, typed[FeatureCaps]{}, typed[FlowTimer]{}, typed[AnswerMode]{}, typed[PrivAnswerMode]{},
+	typed[AuthenticationInfo]{}, typed[Identity]{}, typed[PAccessNetworkInfo]{}, typed[PAssertedService]{},
+	typed[PAssociatedURI]{}, typed[PCalledPartyID]{}, typed[PChargingFunctionAddresses]{}, typed[PChargingVector]{},
+	typed[PEarlyMedia]{}, typed[PMediaAuthorization]{}, typed[PPreferredService]{}, typed[PPrivateNetworkIndication]{},
+	typed[PProfileKey]{}, typed[PServedUser]{}, typed[PUserDatabase]{}, typed[PVisitedNetworkID]{}, typed[UserToUser]{},
 }
 
 func TestTypedHeadersAreAll(t *testing.T) {

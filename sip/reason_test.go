@@ -29,7 +29,7 @@ func TestReason(t *testing.T) {
 		Reason{Protocol: "SIP", Params: ";cause=200"}, // Cause is where it goes
 		Reason{Protocol: "SIP", Params: "x"},
 	)
-	if err := readBack[Reason](list, Reason{Protocol: "q.850", Cause: 16, Params: ";a "}, "q.850;cause=16;a"); err != nil {
+	if err := readBackLike(Reason.like)(list, Reason{Protocol: "q.850", Cause: 16, Params: ";a "}, "q.850;cause=16;a"); err != nil {
 		t.Errorf("With refuses a protocol in lower case: %v", err)
 	}
 }

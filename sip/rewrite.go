@@ -195,8 +195,9 @@ func (w *rewriter) apply(e Edit) {
 		return
 	}
 	op := set
-	for x, ok := e.(edit); ok; x, ok = e.(edit) {
-		op, e = x.op, x.Edit
+	type placed interface{ edit() (editOp, Edit) }
+	for x, ok := e.(placed); ok; x, ok = e.(placed) {
+		op, e = x.edit()
 	}
 	switch e.(type) {
 	case nil:
@@ -258,8 +259,8 @@ func (w *rewriter) apply(e Edit) {
 			return
 		}
 		rest := ""
-		if k := lookupKind(id); k == list || k == tokens {
-			_, rest = splitList(w.value(first))
+		if k := lookupKind(id); k != single && k != lines {
+			_, rest = k.split(w.value(first))
 		}
 		if rest == "" {
 			w.lines = append(w.lines[:first], w.lines[first+1:]...)

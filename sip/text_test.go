@@ -15,7 +15,7 @@ func TestTexts(t *testing.T) {
 	)
 	refuses[Priority](t, "", "very urgent", "urgent, normal", "urgent;x")
 	wontWrite(t, Priority(""), Priority("a b"))
-	if err := readBack[Priority](single, Priority("URGENT"), "URGENT"); err != nil {
+	if err := readBackLike(Priority.like)(single, Priority("URGENT"), "URGENT"); err != nil {
 		t.Errorf("With refuses a priority in upper case: %v", err)
 	}
 }

@@ -14,10 +14,10 @@ type Edit interface {
 
 // Push puts a value in front of the others of its name, as a line of its own.
 // A first Via goes to the top, anything else below the Vias.
-func Push(h Edit) Edit { return edit{op: push, Edit: h} }
+func Push[H Edit](h H) Edit { return &placed[H]{push, h} }
 
 // Add puts a value behind the others of its name, as a line of its own.
-func Add(h Edit) Edit { return edit{op: add, Edit: h} }
+func Add[H Edit](h H) Edit { return &placed[H]{add, h} }
 
 // Pop removes the first value of a header field: the first of a comma list, or
 // a whole line. It has a name and no type, so what is a list it knows only of
@@ -61,9 +61,23 @@ const (
 	del
 )
 
-type edit struct {
-	op editOp
-	Edit
+// placed is an edit that does not set its header field. It holds the value and
+// not an Edit, which would be one more allocation.
+type placed[H Edit] struct {
+	op    editOp
+	value H
+}
+
+func (p *placed[H]) HeaderName() string          { return p.value.HeaderName() }
+func (p *placed[H]) AppendValue(b []byte) []byte { return p.value.AppendValue(b) }
+
+// edit returns what to do, and with what: a pointer to the value is an Edit
+// unless the value is a pointer or an interface itself.
+func (p *placed[H]) edit() (editOp, Edit) {
+	if e, ok := any(&p.value).(Edit); ok {
+		return p.op, e
+	}
+	return p.op, p.value
 }
 
 // The edits that write nothing are names.

@@ -46,18 +46,21 @@ func main() {
 	messages := flag.String("message", "invite,register,ok,notify,large", "the messages")
 	peers := flag.String("peer", "", "regular expression that work and name of a peer, such as \"read parley Parse\", must match; llhttp is always there")
 	runner := flag.String("c", filepath.Join("parse", "c", "cparse"), "the program with the peers in C")
+	live := flag.Int("live", 0, "MB of memory in use besides, as a server has: it makes collections as rare as there")
 	cpu := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	mem := flag.String("memprofile", "", "write a profile of all allocations to this file")
 	flag.Parse()
 	filter, err := regexp.Compile(*peers)
-	if err != nil || *rounds < 1 || flag.NArg() > 0 {
+	if err != nil || *rounds < 1 || *live < 0 || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
 	cfg := config{*rounds, *slice, *folder, *runner, filter, strings.Split(*messages, ",")}
+	held := make([]byte, *live<<20)
 	if err := profiled(*cpu, *mem, cfg.measure); err != nil {
 		log.Fatal(err)
 	}
+	runtime.KeepAlive(held)
 }
 
 // measure prints the table.
