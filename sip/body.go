@@ -288,7 +288,7 @@ func (s *search) checkRequired(e Entity, d ContentDisposition, understood func(C
 		if !understood(t, d) {
 			return refuse(e, StatusUnsupportedMediaType, "Content-Type", "expected a type and disposition that is understood")
 		}
-		_, err = transferEncoding(e)
+		_, err = Content(e)
 	case t.Is("multipart/alternative"):
 		// What its parts say of their handling counts for nothing (section 8.3).
 		err = refuse(e, StatusUnsupportedMediaType, "Content-Type", "expected an alternative that is understood")
