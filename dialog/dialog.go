@@ -161,12 +161,14 @@ func cloneURI(u sip.URI) sip.URI {
 
 // request makes a request within the dialog (section 12.2.1.1).
 func (d *state) request(method sip.Method, seq uint32, edits ...sip.Edit) *sip.Request {
-	uri, routes := inRequest(d.target), d.routes
+	uri, routes := d.target, d.routes
 	if len(routes) > 0 && !routes[0].URI.Params.Has("lr") {
 		// A strict router wants itself in the Request-URI, and the target at
-		// the end.
+		// the end, without what may not stand in a Route (section 19.1.1, table
+		// 1). Of a Request-URI NewRequest sees to that.
 		last := sip.Route{URI: uri}
-		uri = inRequest(routes[0].URI)
+		last.URI.Headers, last.URI.Params = "", uri.Params.Without("method")
+		uri = routes[0].URI
 		routes = append(append([]sip.Route(nil), routes[1:]...), last)
 	}
 	all := make([]sip.Edit, 0, 8+len(routes)+len(edits))
@@ -176,15 +178,6 @@ func (d *state) request(method sip.Method, seq uint32, edits ...sip.Edit) *sip.R
 	all = append(all, sip.MaxForwards(70), sip.From(d.local), sip.To(d.remote),
 		sip.CallID(d.id.CallID), sip.CSeq{Seq: seq, Method: method})
 	return sip.NewRequest(method, uri, append(all, edits...)...)
-}
-
-// inRequest takes from a URI what may not stand in a Request-URI (section
-// 19.1.1, table 1). Header fields in the peer's Contact are not ours to send
-// (section 19.1.5).
-func inRequest(u sip.URI) sip.URI {
-	u.Headers = ""
-	u.Params = u.Params.Without("method")
-	return u
 }
 
 // refresh takes the peer's new Contact from a target refresh request or its 2xx

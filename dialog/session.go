@@ -211,7 +211,7 @@ func (s *Session) towards(ctx context.Context) context.Context {
 	routes := s.d.routes
 	s.mu.Unlock()
 	if len(routes) > 0 && !routes[0].URI.Params.Has("lr") {
-		return transaction.WithNextHop(ctx, inRequest(routes[0].URI))
+		return transaction.WithNextHop(ctx, routes[0].URI)
 	}
 	return ctx
 }

@@ -65,7 +65,7 @@ func (x *addressSpan[O]) display(s string) string {
 // knows of.
 func (x *addressSpan[O]) scan(s, key string) error {
 	if tooLong[O](s) {
-		return valueError("too long")
+		return valueError("expected up to 65535 bytes")
 	}
 	if hasAVX2 && len(s) <= usualValue && x.quickText(s, key) {
 		return nil
@@ -75,12 +75,12 @@ func (x *addressSpan[O]) scan(s, key string) error {
 	if s != "" && s[0] == '"' {
 		n := quotedLen(s)
 		if n == 0 {
-			return valueError("quoted string does not end")
+			return errorAt(len(s), "expected the end of a quoted string")
 		}
 		x.displayEnd = O(n)
 		lt = len(s) - len(skipWS(s[n:]))
 		if lt == len(s) || s[lt] != '<' {
-			return valueError("no '<' after the display name")
+			return errorAt(lt, "expected '<' after the display name")
 		}
 	} else if s != "" && s[0] == '<' {
 		lt = 0
@@ -91,7 +91,7 @@ func (x *addressSpan[O]) scan(s, key string) error {
 			x.displayEnd = O(len(trimWS(s[:lt])))
 			for i := range int(x.displayEnd) {
 				if !is(s[i], charToken) && !isWS(s[i]) {
-					return valueError("display name needs quotes")
+					return errorAt(i, "expected quotes around such a display name")
 				}
 			}
 		}
@@ -101,7 +101,7 @@ func (x *addressSpan[O]) scan(s, key string) error {
 	if lt >= 0 {
 		n := strings.IndexByte(s[lt:], '>')
 		if n < 0 {
-			return valueError("no '>' after the URI")
+			return errorAt(len(s), "expected '>' after the URI")
 		}
 		x.uriStart, end = O(lt+1), lt+n
 		x.params = O(afterWS(s, end+1))
@@ -113,14 +113,14 @@ func (x *addressSpan[O]) scan(s, key string) error {
 		end = len(trimWS(s[:end]))
 		// RFC 3261 section 20.10: such a URI must stand in brackets.
 		if strings.IndexByte(s[:end], '?') >= 0 || strings.IndexByte(s[:end], ',') >= 0 {
-			return valueError("URI with '?' or ',' needs angle brackets")
+			return errorAt(0, "expected angle brackets around a URI with '?' or ','")
 		}
 	}
 	x.uriEnd = O(end)
 	if err := x.uri.scan(s[x.uriStart:end]); err != nil {
-		return err
+		return shifted(err, int(x.uriStart))
 	}
-	return checkParams(s[x.params:], key)
+	return shifted(checkParams(s[x.params:], key), int(x.params))
 }
 
 // String returns the address as it stands in a header field.
@@ -206,7 +206,7 @@ func parseNameAddr(s string) (a Address, err error) {
 		return a, err
 	}
 	if x.uriStart == 0 {
-		return a, valueError("no angle brackets around the URI")
+		return a, valueError("expected angle brackets around the URI")
 	}
 	x.fill(&a, s)
 	return a, nil

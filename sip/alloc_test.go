@@ -83,3 +83,57 @@ func TestAllocations(t *testing.T) {
 	})
 	allocs(t, "Reply: text, index, tag", 3+race.PoolMisses, func() { sink = req.Reply(StatusOK) })
 }
+
+// Reading one value of a header field makes nothing, however many parts it has.
+func TestAllocationsOfValues(t *testing.T) {
+	m := mustParse(t, tweak("",
+		"Accept: text/*;q=0.5", "Accept-Encoding: gzip;q=1", "Accept-Language: en-gb;q=0.8", "Date: Sat, 13 Nov 2010 23:29:00 GMT",
+		"Timestamp: 54.2 0.005", `Warning: 301 isi.edu "Incompatible"`, "Retry-After: 120 (in a meeting);duration=60",
+		`Reason: Q.850 ;cause=16 ;text="Terminated"`, "RSeq: 988789", "RAck: 776656 1 INVITE", "Session-Expires: 1800;refresher=uac",
+		"Min-SE: 90", "Event: presence.winfo;id=1", "Subscription-State: terminated;reason=timeout;retry-after=1", "SIP-ETag: a",
+		"SIP-If-Match: a", "Suppress-If-Match: *", "Info-Package: foo", "Recv-Info: foo", "Security-Server: tls;q=0.2",
+		"Priority: Urgent", "Subject: lunch", "Max-Breadth: 60"))
+	via := Via{Params: `;oc=20;oc-algo="loss";oc-validity=500;oc-seq=1282321615.782`}
+	noAllocs[Accept](t, m, func(h Accept) bool { return h.Q() == 0.5 && h.Matches("text/plain") })
+	noAllocs[AcceptEncoding](t, m, func(h AcceptEncoding) bool { return h.Q() == 1 })
+	noAllocs[AcceptLanguage](t, m, func(h AcceptLanguage) bool { return h.Q() == 0.8 })
+	noAllocs[Date](t, m, nil)
+	noAllocs[Timestamp](t, m, nil)
+	noAllocs[Warning](t, m, nil)
+	noAllocs[RetryAfter](t, m, func(h RetryAfter) bool { n, ok := h.Duration(); return ok && n == 60 })
+	noAllocs[Reason](t, m, func(h Reason) bool { return h.Text == "Terminated" })
+	noAllocs[RSeq](t, m, nil)
+	noAllocs[RAck](t, m, nil)
+	noAllocs[SessionExpires](t, m, func(h SessionExpires) bool { return h.Refresher() == "uac" })
+	noAllocs[MinSE](t, m, nil)
+	noAllocs[Event](t, m, func(h Event) bool { return h.ID() == "1" })
+	noAllocs[SubscriptionState](t, m, func(h SubscriptionState) bool {
+		n, ok := h.RetryAfter()
+		return ok && n == 1 && h.Reason() == "timeout"
+	})
+	noAllocs[SIPETag](t, m, nil)
+	noAllocs[SIPIfMatch](t, m, nil)
+	noAllocs[SuppressIfMatch](t, m, nil)
+	noAllocs[InfoPackage](t, m, nil)
+	noAllocs[RecvInfo](t, m, nil)
+	noAllocs[SecurityServer](t, m, func(h SecurityServer) bool { return SecurityMechanism(h).Q() == 0.2 })
+	noAllocs[Priority](t, m, func(h Priority) bool { return h == "urgent" })
+	noAllocs[Subject](t, m, nil)
+	noAllocs[MaxBreadth](t, m, func(h MaxBreadth) bool {
+		oc, ok := via.OverloadControl()
+		return ok && oc.OC == 20 && h == 60
+	})
+}
+
+// noAllocs reads a header field, and what the rest says of it, without an
+// allocation.
+func noAllocs[H Parser[H]](t *testing.T, m Message, rest func(H) bool) {
+	t.Helper()
+	var zero H
+	allocs(t, zero.HeaderName(), 0, func() {
+		h, err := Get[H](m)
+		if err != nil || rest != nil && !rest(h) {
+			t.Fatal(h, err)
+		}
+	})
+}

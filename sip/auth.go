@@ -1,15 +1,14 @@
 package sip
 
-import (
-	"iter"
-	"strings"
-)
+import "iter"
 
 // Challenge is a challenge or the credentials that answer it: a scheme and its
-// parameters (RFC 3261 section 20.44, RFC 7616). The four digest header fields
-// have its shape and convert to and from it.
+// parameters (RFC 3261 sections 20.44 and 22). The four header fields of
+// authentication have its shape and convert to and from it. Digest and
+// DigestCredentials read what it says; of another scheme, such as Bearer
+// (RFC 8898), Params is whatever follows, which may be a token.
 type Challenge struct {
-	Scheme string // "Digest"
+	Scheme string // "Digest", in any case
 	Params AuthParams
 }
 
@@ -33,55 +32,138 @@ func (p AuthParams) All() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		rest := string(p)
 		for n := 0; rest != "" && n < maxParams; n++ {
-			var param string
-			param, rest = splitList(rest)
-			name, value, _ := strings.Cut(param, "=")
-			if name = trimWS(name); name != "" && !yield(name, unquote(trimWS(value))) {
+			var name, value string
+			name, value, rest = cutAuthParam(rest)
+			if name != "" && !yield(name, unquote(value)) {
 				return
 			}
 		}
 	}
 }
 
-// parseChallenge checks the parameters of Digest. A value without quotes should be
-// a token; peers leave away the quotes of a uri and of a nonce in base64, too, and
+// cutAuthParam takes the first parameter off a list. It goes on to the comma
+// after it, whatever comes before that.
+func cutAuthParam(s string) (name, value, rest string) {
+	end := 0
+	for end < len(s) && s[end] != '=' && s[end] != ',' {
+		end++
+	}
+	name, rest = trimWS(s[:end]), s[end:]
+	if rest != "" && rest[0] == '=' {
+		value = skipWS(rest[1:])
+		end = 0
+		if value != "" && value[0] == '"' {
+			end = quotedLen(value)
+		}
+		quoted := end
+		for end < len(value) && value[end] != ',' {
+			end++
+		}
+		value, rest = value[:end], value[end:]
+		if quoted == 0 {
+			quoted = end
+		}
+		value = trimWS(value[:quoted])
+	}
+	if rest != "" {
+		rest = rest[1:] // ','
+	}
+	return name, value, rest
+}
+
+// authParams takes the parameters of a challenge to the end of the text. Between
+// commas there may be nothing.
+func (c *scanner) authParams() AuthParams {
+	from, some := c.pos, false
+	for n := 0; c.err == nil && c.pos < len(c.s); n++ {
+		if n == maxParams {
+			c.fail("expected no more than 200 parameters")
+		}
+		if c.separator(',') {
+			continue
+		}
+		some = true
+		c.token("the name of a parameter")
+		if !c.separator('=') {
+			c.fail("expected '=' and a value")
+		}
+		c.authValue()
+		if !c.separator(',') && c.err == nil {
+			if end := afterWS(c.s, c.pos); end == len(c.s) {
+				c.pos = end
+			} else {
+				c.fail("expected ',' and another parameter")
+			}
+		}
+	}
+	if !some {
+		c.fail("expected a parameter")
+	}
+	if c.err != nil {
+		return ""
+	}
+	return AuthParams(trimWS(c.s[from:]))
+}
+
+// authValue takes a value in quotes, or one without them. That should be a
+// token; peers leave away the quotes of a uri and of a nonce in base64, too, and
 // that is let be.
-func parseChallenge(s string) (Challenge, error) {
-	n := span(s, charToken)
-	if n == 0 || n < len(s) && skipWS(s[n:]) == s[n:] {
-		return Challenge{}, valueError("no scheme")
+func (c *scanner) authValue() {
+	if c.peek() == '"' {
+		if n := quotedLen(c.s[c.pos:]); n > 0 {
+			c.pos += n
+			return
+		}
+		c.fail("quoted string does not end")
 	}
-	params := skipWS(s[n:])
-	if equalFold(s[:n], "Digest") {
-		some := false
-		rest := params
-		for n := 0; rest != ""; n++ {
-			if n == maxParams {
-				return Challenge{}, valueError("too many parameters")
+	if c.span(charGenValue) == "" {
+		c.fail("expected a value")
+	}
+}
+
+func parseChallenge(s string) (h Challenge, err error) {
+	c := scanner{s: s}
+	h.Scheme = c.token("a scheme")
+	if c.pos < len(s) && !isSpace(s[c.pos]) {
+		c.fail("expected white space after the scheme")
+	}
+	if c.err == nil {
+		c.pos = afterWS(s, c.pos)
+	}
+	if equalFold(h.Scheme, digestScheme) {
+		h.Params = c.authParams()
+	} else if _, rest := splitChallenges(s); rest != "" {
+		c.pos = len(s) - len(rest)
+		c.fail("expected one challenge, not several")
+	} else if c.err == nil {
+		h.Params, c.pos = AuthParams(s[c.pos:]), len(s)
+	}
+	return scanned(&c, h)
+}
+
+// splitChallenges returns the first challenge of a line and what follows the
+// comma after it. RFC 3261 section 7.3.1 wants each on a line of its own; the
+// servers of other protocols write several on one, and there is but one way to
+// read that: a challenge begins where a word follows a comma and white space,
+// but no "=", follows the word.
+func splitChallenges(s string) (first, rest string) {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			n := quotedLen(s[i:])
+			if n == 0 {
+				return s, "" // the parser says what is wrong
 			}
-			var param string
-			param, rest = splitList(rest)
-			name, value, ok := strings.Cut(param, "=")
-			value = trimWS(value)
-			if param == "" {
-				continue
-			}
-			some = true
-			if !ok || !isToken(trimWS(name)) || value == "" {
-				return Challenge{}, valueError("bad parameter")
-			}
-			switch {
-			case value[0] == '"' && quotedLen(value) != len(value):
-				return Challenge{}, valueError("quoted string does not end")
-			case value[0] != '"' && span(value, charGenValue) < len(value):
-				return Challenge{}, valueError("value needs quotes")
+			i += n - 1
+		case ',':
+			word := afterWS(s, i+1)
+			end := word + span(s[word:], charToken)
+			if next := afterWS(s, end); end > word && next > end && next < len(s) && s[next] != '=' && s[next] != ',' {
+				return trimWS(s[:i]), s[word:]
 			}
 		}
-		if !some {
-			return Challenge{}, valueError("no parameters")
-		}
 	}
-	return Challenge{s[:n], AuthParams(params)}, nil
+	return s, ""
 }
 
 func (c Challenge) appendValue(b []byte) []byte {

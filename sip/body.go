@@ -72,7 +72,7 @@ func transferEncoding(e Entity) (string, error) {
 	}
 	for _, coding := range codings {
 		if !equalFold(coding, "identity") {
-			return "", refuse(e, StatusUnsupportedMediaType, "Content-Encoding", "content coding is not known")
+			return "", refuse(e, StatusUnsupportedMediaType, "Content-Encoding", "expected no content coding but identity")
 		}
 	}
 	encoding, err := Get[ContentTransferEncoding](e)
@@ -85,7 +85,7 @@ func transferEncoding(e Entity) (string, error) {
 	case base64Encoding, quotedPrintable:
 		return s, nil
 	}
-	return "", refuse(e, StatusUnsupportedMediaType, "Content-Transfer-Encoding", "encoding is not known")
+	return "", refuse(e, StatusUnsupportedMediaType, "Content-Transfer-Encoding", "expected base64, quoted-printable or none")
 }
 
 // refuse says what is wrong with a header field of e, or with the lack of it.
@@ -278,7 +278,7 @@ func (s *search) check(e Entity, understood func(ContentType, ContentDisposition
 func (s *search) checkRequired(e Entity, d ContentDisposition, understood func(ContentType, ContentDisposition) bool) error {
 	t, err := MediaType(e)
 	if err == ErrMissing {
-		return refuse(e, StatusBadRequest, "Content-Type", "missing")
+		return refuse(e, StatusBadRequest, "Content-Type", "expected the type of the body")
 	}
 	if err != nil {
 		return err
@@ -286,12 +286,12 @@ func (s *search) checkRequired(e Entity, d ContentDisposition, understood func(C
 	switch {
 	case !t.multipart():
 		if !understood(t, d) {
-			return refuse(e, StatusUnsupportedMediaType, "Content-Type", "body of a type or disposition that is not understood")
+			return refuse(e, StatusUnsupportedMediaType, "Content-Type", "expected a type and disposition that is understood")
 		}
-		_, err = transferEncoding(e)
+		_, err = Content(e)
 	case t.Is("multipart/alternative"):
 		// What its parts say of their handling counts for nothing (section 8.3).
-		err = refuse(e, StatusUnsupportedMediaType, "Content-Type", "no alternative that is understood")
+		err = refuse(e, StatusUnsupportedMediaType, "Content-Type", "expected an alternative that is understood")
 		for p := range s.parts(e) {
 			if d, bad := Disposition(p); bad == nil && s.checkRequired(p, d, understood) == nil {
 				err = nil

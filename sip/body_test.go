@@ -207,6 +207,8 @@ func TestCheckBody(t *testing.T) {
 		{"without a subtype", carry("application", "v=0"), 400},
 		{"broken disposition", carry("application/sdp", "v=0", "Content-Disposition:"), 400},
 		{"compressed", carry("application/sdp", "v=0", "Content-Encoding: gzip"), 415},
+		{"base64", carry("application/sdp", "dj0w", "Content-Transfer-Encoding: base64"), 200},
+		{"base64 that is none", carry("application/sdp", "v=0", "Content-Transfer-Encoding: base64"), 400},
 		{"mixture of known ones", mixed(part("application/sdp", "session") + part("image/png", "icon") + end), 200},
 		{"mixture with an unknown one", mixed(part("application/sdp", "session") + part("image/gif", "icon") + end), 415},
 		{"mixture with an unknown optional one", mixed(part("application/sdp", "session") + part("image/gif", "icon;handling=optional") + end), 200},

@@ -31,18 +31,14 @@ func (x infoURI) likeInfo(want infoURI) bool {
 // Cisco, "Alert-Info: Ring Answer" for Polycom, "Call-Info: answer-after=0" for
 // Grandstream and Snom. As a Field such text is written; an H must say what it
 // is.
-func readBackOwn[H interface {
-	Parser[H]
-	Edit
-	comparable
-}](_ kind, e Edit, s string) error {
-	switch want := any(e).(type) {
-	case H:
-		return wrote(want, s)
-	case *H:
-		return wrote(*want, s)
+func readBackOwn[H fieldType[H]](like func(got, want H) bool) func(kind, Edit, string) error {
+	return func(k kind, e Edit, s string) error {
+		switch any(e).(type) {
+		case H, *H:
+			return readBackAs(k, e, s, like)
+		}
+		return nil
 	}
-	return nil
 }
 
 // AlertInfo is one value of an Alert-Info header field: another ring tone, in a

@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// SyntaxError tells what is wrong with the text of a message.
+// SyntaxError tells where the text of a message is not what it should be, and
+// what was expected there.
 type SyntaxError struct {
-	Where  string // the header field, or "start line", "Request-URI", "header section", "body"
-	Offset int    // where in the text, in bytes
-	Msg    string // what is wrong there
+	Where  string // the header field, or "start line", "Request-URI", "header section", "body"; "" for a value that was read by itself
+	Offset int    // where in the text, in bytes; in a folded header field where its value begins
+	Msg    string // what was expected there: "expected a port from 1 to 65535"
 	Status Status // what to answer to a request; 0 if the message was a response
 
 	text string
@@ -20,7 +21,11 @@ func fail(status Status, where string, offset int, msg string) *SyntaxError {
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("sip: %s: %s (byte %d)", e.Where, e.Msg, e.Offset)
+	where := "sip: "
+	if e.Where != "" {
+		where += e.Where + ": "
+	}
+	return fmt.Sprintf("%s%s (byte %d)", where, e.Msg, e.Offset)
 }
 
 // Text returns the message that was refused, as it arrived.
@@ -96,7 +101,7 @@ func (e *SyntaxError) Reply() *Response {
 		broken = broken || id == idTo && err != nil
 	}
 	if !broken && seen[idTo] && resp.To().Tag() == "" {
-		return resp.With(Field{"To", resp.hot(idTo) + ";tag=" + resp.tag()})
+		return resp.With(Field{"To", resp.hot(idTo) + ";tag=" + string(resp.appendTag(nil))})
 	}
 	return resp
 }
@@ -169,31 +174,31 @@ func repeatable(line string, n int) (value string, ok bool) {
 	return trimWS(value), true
 }
 
-// badValue is what is wrong with the value of a header field or a URI, and
-// where in it.
-type badValue struct {
-	at  int
-	msg string
-}
+// errorAt is the error of a value that is read by itself.
+func errorAt(at int, msg string) error { return fail(StatusBadRequest, "", at, msg) }
 
-func (e *badValue) Error() string { return e.msg }
-
-func errorAt(at int, msg string) error { return &badValue{at, msg} }
-
-func valueError(msg string) error { return &badValue{0, msg} }
+func valueError(msg string) error { return errorAt(0, msg) }
 
 // shifted returns the error of a part that begins at that place of the whole.
 func shifted(err error, by int) error {
-	if bad, ok := err.(*badValue); ok {
-		return &badValue{bad.at + by, bad.msg}
+	if bad, ok := err.(*SyntaxError); ok {
+		return errorAt(bad.Offset+by, bad.Msg)
 	}
 	return err
 }
 
+// msgOf returns what an error says besides where it is.
+func msgOf(err error) string {
+	if bad, ok := err.(*SyntaxError); ok {
+		return bad.Msg
+	}
+	return err.Error()
+}
+
 // placeOf returns where in its value an error is, 0 if it does not say.
 func placeOf(err error) int {
-	if bad, ok := err.(*badValue); ok {
-		return bad.at
+	if bad, ok := err.(*SyntaxError); ok {
+		return bad.Offset
 	}
 	return 0
 }

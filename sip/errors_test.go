@@ -175,3 +175,75 @@ func TestSyntaxErrorReplyLimits(t *testing.T) {
 		}
 	}
 }
+
+// An error tells the byte that was not as expected; it is behind the "^".
+func TestErrorOffsets(t *testing.T) {
+	for _, line := range []string{
+		"Via: SIP/^3.0/UDP a.example;branch=z9hG4bK1",
+		"Via: SIP/2.0/UDP^",
+		"Via: SIP/2.0/UDP ^;branch=z9hG4bK1",
+		"Via: SIP/2.0/UDP a.example:^0;branch=z9hG4bK1",
+		"Via: SIP/2.0/UDP [^::1%eth0];branch=z9hG4bK1",
+		"Via: SIP/2.0/UDP a.example;branch=z9hG4bK1;^;rport",
+		"Via: SIP/2.0/UDP a.example;branch=^\"z\"",
+		"From: \"Alice\" ^sip:a.example;tag=1",
+		"From: Alice^, B <sip:a.example>;tag=1",
+		"From: <^a.example>;tag=1",
+		"From: <sip:a^<b@a.example>;tag=1",
+		"From: <sip:a@^>;tag=1",
+		"From: <sip:a@a.example;lr=^>;tag=1",
+		"From: <sip:a@a.example;lr?^a>;tag=1",
+		"From: <sip:a@a.example>;tag^",
+		"From: <sip:a@a.example>;tag=1 ^tag=2",
+		"To: <tel:+12^x>",
+		"To: <urn:a^<b>",
+		"Call-ID: a^,b",
+		"CSeq: ^4294967296 OPTIONS",
+		"CSeq: 1^OPTIONS",
+		"Max-Forwards: ^256",
+		"Content-Length: ^-1",
+		"Contact: <sip:a@a.example>, <sip:b@^>",
+		"Contact: <sip:a@a.example>;q=^,<sip:b@b.example>",
+		"Session-Expires: ^x",
+		"Subscription-State: active;expires=^",
+		"Route: <sip:a.example>,\r\n <sip:b.example>, sip:c.example",
+	} {
+		name, _, _ := strings.Cut(line, ":")
+		text := tweak(name, line)
+		if !strings.Contains(text, line) {
+			text = tweak("", line)
+		}
+		want := strings.IndexByte(text, '^')
+		if want < 0 {
+			want = strings.Index(text, name) + len(name) + 2 // a fold: where the value begins
+		}
+		text = strings.Replace(text, "^", "", 1)
+		m, err := Parse(text)
+		if err == nil {
+			switch name {
+			case "Contact":
+				err = firstError[Contact](m)
+			case "Route":
+				err = firstError[Route](m)
+			case "Session-Expires":
+				err = firstError[SessionExpires](m)
+			case "Subscription-State":
+				err = firstError[SubscriptionState](m)
+			}
+		}
+		var bad *SyntaxError
+		if !errors.As(err, &bad) || bad.Where != name || bad.Offset != want || bad.Status != StatusBadRequest ||
+			!strings.HasPrefix(bad.Msg, "expected ") {
+			t.Errorf("%s\n%v, want one at byte %d", line, err, want)
+		}
+	}
+}
+
+func firstError[H Parser[H]](m Message) error {
+	for _, err := range All[H](m) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

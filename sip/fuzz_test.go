@@ -2,8 +2,10 @@ package sip
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -258,10 +260,15 @@ func FuzzURIText(f *testing.F) {
 // read again as the same.
 func FuzzHeaders(f *testing.F) {
 	for _, s := range []string{
-		`"A \"B\"" <sip:a@b;lr>;tag=1;x="y;z"`, "SIP / 2.0 / UDP [::1] : 5060 ;branch = z", "70", "1 INVITE", "a, b ,,c",
+		`"A \"B\"" <sip:a@b;lr>;tag=1;x="y;z"`, "SIP / 2.0 / UDP [::1] : 5060 ;branch = z", `SIP/2.0/TCP a;oc=20;oc-algo="loss";oc-validity=500;oc-seq=1282321615.782`, "70", "1 INVITE", "a, b ,,c",
 		`Digest realm="a, b", qop="auth,auth-int", nc=1`, "18 (x (y) \\)) ;duration=1", "text/plain ; charset=utf-8", "*", "sip:a;b=c",
+		"Sat, 13 Nov 2010 23:29:00 GMT", "54.2 0.005", `301 [::1]:5060 "a \"b\""`, "776656 1 INVITE", `Q.850 ;cause=16 ;text="Terminated";x`,
+		"1800;refresher=uac", "terminated;reason=timeout;retry-after=1", "presence.winfo;id=1", "ets.0", "tls;q=0.2", "*/*;q=.5",
 		"a@b;to-tag=1 ;x;From-Tag = 2;early-only", "a;local-tag=1;remote-tag=2", `<sip:a@b?Reason=SIP;cause=302;text="x y">;index=1.1`,
 		`*;methods="INVITE,BYE";+sip.x="#>=2,!a";require`, "header;id, user", "tel:1;phone-context=a.example", `300 ; code="x"`, "false;x", "yes=no",
+		`Digest username*=UTF-8''a%C3%A4, realm=b, nonce="c", stale=true, qop="auth, auth-int"`, `Digest a="b, C d", Bearer e`,
+		"a.b.c;x=y;info=<https://d.example/e>;ppt=shaken", "00ff;encoding=hex", "orig-ioi=a;icid-value=b", `icid-value="a=b";x=c`,
+		"3GPP-WLAN;network-provided", "urn:urn-7:3gpp-service.ims.icsi.mmtel", `"Visited network";x`, `nextnonce="a", nc=1`,
 	} {
 		f.Add(s)
 	}
@@ -270,6 +277,7 @@ func FuzzHeaders(f *testing.F) {
 			return // ParseValue gets neither folds nor white space around the value
 		}
 		round[Via](t, value)
+		overload(t, value)
 		round[From](t, value)
 		round[Contact](t, value)
 		round[Route](t, value)
@@ -286,6 +294,36 @@ func FuzzHeaders(f *testing.F) {
 		roundList[ContentEncoding](t, value)
 		round[UserAgent](t, value)
 		round[WWWAuthenticate](t, value)
+		round[MaxBreadth](t, value)
+		round[Accept](t, value)
+		round[AcceptEncoding](t, value)
+		round[AcceptLanguage](t, value)
+		round[Date](t, value)
+		round[Timestamp](t, value)
+		round[Warning](t, value)
+		round[RSeq](t, value)
+		round[RAck](t, value)
+		round[Reason](t, value)
+		round[SecurityClient](t, value)
+		round[SecurityServer](t, value)
+		round[SecurityVerify](t, value)
+		round[SessionExpires](t, value)
+		round[MinSE](t, value)
+		round[Event](t, value)
+		round[SubscriptionState](t, value)
+		round[SIPETag](t, value)
+		round[SIPIfMatch](t, value)
+		round[SuppressIfMatch](t, value)
+		round[InfoPackage](t, value)
+		round[RecvInfo](t, value)
+		round[Subject](t, value)
+		round[Organization](t, value)
+		round[Server](t, value)
+		round[Priority](t, value)
+		roundList[AllowEvents](t, value)
+		roundList[ContentLanguage](t, value)
+		roundList[ResourcePriority](t, value)
+		roundList[AcceptResourcePriority](t, value)
 		round[ReplyTo](t, value)
 		round[InReplyTo](t, value)
 		round[AlertInfo](t, value)
@@ -312,6 +350,24 @@ func FuzzHeaders(f *testing.F) {
 		round[FlowTimer](t, value)
 		round[AnswerMode](t, value)
 		round[PrivAnswerMode](t, value)
+		round[Authorization](t, value)
+		round[AuthenticationInfo](t, value)
+		round[Identity](t, value)
+		round[UserToUser](t, value)
+		round[PAccessNetworkInfo](t, value)
+		round[PAssertedService](t, value)
+		round[PPreferredService](t, value)
+		round[PAssociatedURI](t, value)
+		round[PCalledPartyID](t, value)
+		round[PChargingFunctionAddresses](t, value)
+		round[PChargingVector](t, value)
+		round[PPrivateNetworkIndication](t, value)
+		round[PProfileKey](t, value)
+		round[PServedUser](t, value)
+		round[PUserDatabase](t, value)
+		round[PVisitedNetworkID](t, value)
+		roundList[PEarlyMedia](t, value)
+		roundList[PMediaAuthorization](t, value)
 		roundList[Privacy](t, value)
 		roundList[RequestDisposition](t, value)
 		roundList[Allow](t, value)
@@ -320,7 +376,25 @@ func FuzzHeaders(f *testing.F) {
 		if len(first)+len(rest) > len(value) {
 			t.Fatalf("splitList(%q) = %q, %q", value, first, rest)
 		}
+		if first, rest = splitChallenges(value); len(first)+len(rest) > len(value) || rest == value && value != "" {
+			t.Fatalf("splitChallenges(%q) = %q, %q", value, first, rest)
+		}
 	})
+}
+
+// overload reads the oc parameters of a Via, and writes and reads them again.
+func overload(t *testing.T, value string) {
+	via, err := Via{}.ParseValue(value)
+	if err != nil {
+		return
+	}
+	if oc, ok := via.OverloadControl(); ok {
+		written := via.WithOverloadControl(oc)
+		if again, _ := written.OverloadControl(); again != oc {
+			t.Fatalf("%q is %v; %v is %v", value, oc, written, again)
+		}
+		round[Via](t, string(written.AppendValue(nil)))
+	}
 }
 
 type value[H any] interface {
@@ -369,6 +443,24 @@ func readMore(h any) {
 	case Diversion:
 		h.Reason()
 		h.Counter()
+	case WWWAuthenticate:
+		if d, err := Challenge(h).Digest(); err == nil {
+			if again, err := d.Challenge().Digest(); err != nil || !reflect.DeepEqual(again, d) {
+				panic(fmt.Sprintf("%v is %#v and then %#v, %v", h, d, again, err))
+			}
+		}
+		if d, err := Challenge(h).Credentials(); err == nil {
+			if again, err := d.Challenge().Credentials(); err != nil || again != d {
+				panic(fmt.Sprintf("%v is %#v and then %#v, %v", h, d, again, err))
+			}
+		}
+	case UserToUser:
+		h.Bytes()
+		h.Purpose()
+		h.Content()
+	case Identity:
+		h.Alg()
+		h.PPT()
 	}
 }
 

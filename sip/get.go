@@ -36,9 +36,9 @@ func Get[H Parser[H]](e Entity) (H, error) {
 			return h, nil
 		}
 	}
-	switch kindOf(id, zero) {
-	case list:
-		value, _ = splitList(value)
+	switch k := kindOf(id, zero); k {
+	case list, challenges:
+		value, _ = k.split(value)
 	case tokens:
 		value = b.join(id, i, value)
 	}
@@ -73,12 +73,12 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 				value, at := rest, size-len(rest)
 				rest = ""
 				switch kind {
-				case list:
+				case list, challenges:
 					if left--; left < 0 {
-						yield(zero, bad(e, i, at, valueError("too many values")))
+						yield(zero, bad(e, i, at, valueError("expected no more than 200 values")))
 						return
 					}
-					value, rest = splitList(value)
+					value, rest = kind.split(value)
 				case tokens:
 					value = b.join(id, i, value)
 				}
@@ -93,6 +93,14 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 			}
 		}
 	}
+}
+
+// split returns the first value of a line that has several, and the others.
+func (k kind) split(line string) (first, rest string) {
+	if k == challenges {
+		return splitChallenges(line)
+	}
+	return splitList(line)
 }
 
 // kindOf returns how values of a header field are combined. Of a name that is
@@ -131,5 +139,5 @@ func bad(e Entity, i, at int, err error) error {
 	if at += placeOf(err); m.folded && strings.IndexByte(m.text[start:end], '\n') >= 0 || start+at > end {
 		at = 0
 	}
-	return e.place().fault(fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start+at, err.Error()))
+	return e.place().fault(fail(StatusBadRequest, headerName(m.name(m.fields()[i])), start+at, msgOf(err)))
 }

@@ -12,10 +12,10 @@ func (CallID) HeaderName() string { return "Call-ID" }
 // ParseValue reads a Call-ID.
 func (CallID) ParseValue(s string) (CallID, error) {
 	if s == "" {
-		return "", valueError("empty")
+		return "", valueError("expected a Call-ID")
 	}
-	if span(s, charCallID) < len(s) {
-		return "", valueError("bad character")
+	if n := span(s, charCallID); n < len(s) {
+		return "", errorAt(n, "expected a character that a Call-ID may have")
 	}
 	return CallID(s), nil
 }
@@ -57,7 +57,7 @@ func (x *cseqSpan[O]) cseq(s string) CSeq {
 
 func (x *cseqSpan[O]) scan(s string) error {
 	if tooLong[O](s) {
-		return valueError("too long")
+		return valueError("expected up to 65535 bytes")
 	}
 	n := 0
 	for n < len(s) && isDigit(s[n]) {
@@ -65,11 +65,11 @@ func (x *cseqSpan[O]) scan(s string) error {
 	}
 	seq, ok := number(s[:n], 1<<31-1)
 	if !ok {
-		return valueError("number is not 0 to 2147483647")
+		return valueError("expected a number from 0 to 2147483647")
 	}
 	method := afterWS(s, n)
 	if method == n || !isToken(s[method:]) {
-		return valueError("no method")
+		return errorAt(n, "expected white space and a method")
 	}
 	x.seq, x.method = uint32(seq), O(method)
 	return nil
@@ -93,13 +93,32 @@ func (MaxForwards) HeaderName() string { return "Max-Forwards" }
 func (MaxForwards) ParseValue(s string) (MaxForwards, error) {
 	n, ok := number(s, 255)
 	if !ok {
-		return 0, valueError("not 0 to 255")
+		return 0, valueError("expected a number from 0 to 255")
 	}
 	return MaxForwards(n), nil
 }
 
 // AppendValue appends the value.
 func (m MaxForwards) AppendValue(b []byte) []byte { return strconv.AppendInt(b, int64(m), 10) }
+
+// MaxBreadth is the Max-Breadth header field, 1 to 2147483647: how many branches
+// of a request may be open at once (RFC 5393 section 5.3.1).
+type MaxBreadth int
+
+// HeaderName returns "Max-Breadth".
+func (MaxBreadth) HeaderName() string { return "Max-Breadth" }
+
+// ParseValue reads a Max-Breadth.
+func (MaxBreadth) ParseValue(s string) (MaxBreadth, error) {
+	n, ok := number(s, 1<<31-1)
+	if !ok || n == 0 {
+		return 0, valueError("expected a number from 1 to 2147483647")
+	}
+	return MaxBreadth(n), nil
+}
+
+// AppendValue appends the value.
+func (m MaxBreadth) AppendValue(b []byte) []byte { return strconv.AppendInt(b, int64(m), 10) }
 
 // ContentLength is the Content-Length header field in bytes (RFC 3261 section
 // 20.14). With keeps it right by itself.
@@ -112,7 +131,7 @@ func (ContentLength) HeaderName() string { return "Content-Length" }
 func (ContentLength) ParseValue(s string) (ContentLength, error) {
 	n, ok := number(s, 1<<31-1)
 	if !ok {
-		return 0, valueError("not 0 to 2147483647")
+		return 0, valueError("expected a number from 0 to 2147483647")
 	}
 	return ContentLength(n), nil
 }
@@ -130,7 +149,7 @@ func (Expires) HeaderName() string { return "Expires" }
 func (Expires) ParseValue(s string) (Expires, error) {
 	n, ok := number(s, 1<<32-1)
 	if !ok {
-		return 0, valueError("not 0 to 4294967295")
+		return 0, valueError("expected a number from 0 to 4294967295")
 	}
 	return Expires(n), nil
 }
@@ -153,40 +172,3 @@ func (MinExpires) ParseValue(s string) (MinExpires, error) {
 
 // AppendValue appends the value.
 func (m MinExpires) AppendValue(b []byte) []byte { return Expires(m).AppendValue(b) }
-
-// RetryAfter is the Retry-After header field (RFC 3261 section 20.33), without
-// its comment.
-type RetryAfter struct {
-	Seconds uint32
-	Params  Params // ";duration=3600"
-}
-
-// HeaderName returns "Retry-After".
-func (RetryAfter) HeaderName() string { return "Retry-After" }
-
-// ParseValue reads a Retry-After.
-func (RetryAfter) ParseValue(s string) (h RetryAfter, err error) {
-	c := scanner{s: s}
-	h.Seconds = uint32(c.number(1<<32-1, "a number of seconds"))
-	c.comment()
-	h.Params = c.params()
-	return scanned(&c, h)
-}
-
-// AppendValue appends the value.
-func (r RetryAfter) AppendValue(b []byte) []byte {
-	b = strconv.AppendUint(b, uint64(r.Seconds), 10)
-	return append(b, r.Params...)
-}
-
-// UserAgent is the User-Agent header field (RFC 3261 section 20.41).
-type UserAgent string
-
-// HeaderName returns "User-Agent".
-func (UserAgent) HeaderName() string { return "User-Agent" }
-
-// ParseValue takes any text.
-func (UserAgent) ParseValue(s string) (UserAgent, error) { return UserAgent(s), nil }
-
-// AppendValue appends the value.
-func (u UserAgent) AppendValue(b []byte) []byte { return append(b, u...) }

@@ -97,7 +97,7 @@ func (m *message) note(f field, i int) *SyntaxError {
 	if m.first[f.id] == 0 {
 		m.first[f.id] = uint8(min(i+1, farLine))
 	} else if headers[f.id].kind == single {
-		return fail(StatusBadRequest, headers[f.id].name, int(f.line), "more than one")
+		return fail(StatusBadRequest, headers[f.id].name, int(f.line), "expected no second one")
 	}
 	return nil
 }
@@ -108,7 +108,7 @@ func (m *message) failure() *SyntaxError {
 	case m.more != nil && m.more.err != nil:
 		return m.more.err
 	case m.head == 0:
-		return fail(0, "start line", 0, "no message")
+		return fail(0, "start line", 0, "expected a message")
 	}
 	return nil
 }
@@ -203,6 +203,20 @@ func (m *message) offset(id headerID) int {
 		return start
 	}
 	return int(m.head)
+}
+
+// placeOf returns where the error of a header field's first value is. Folds move
+// what follows them, so there it is where the value begins.
+func (m *message) placeOf(id headerID, err error) int {
+	i := m.find(id, "", 0)
+	if i < 0 {
+		return int(m.head)
+	}
+	start, end := m.valueSpan(i)
+	if at := start + placeOf(err); at <= end && !(m.folded && strings.IndexByte(m.text[start:end], '\n') >= 0) {
+		return at
+	}
+	return start
 }
 
 // unfold replaces each line break and the white space around it by one space.

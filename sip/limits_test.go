@@ -21,10 +21,10 @@ func TestLimits(t *testing.T) {
 		{"status line over it", start(phrase(maxURI + 1)), "dropped, start line"},
 		{"name of 255 bytes", tweak("", strings.Repeat("n", 255)+": x"), "ok"},
 		{"name of 256 bytes", tweak("", strings.Repeat("n", 256)+": x"), "400 header section"},
-		{"500 header fields", tweak("", strings.Repeat("X: y\r\n", maxFields-len(plain))+"X: y"), "ok"},
-		{"501 header fields", tweak("", strings.Repeat("X: y\r\n", maxFields-len(plain)+1)+"X: y"), "400 header section"},
-		{"200 folds", tweak("", "X: y"+strings.Repeat("\r\n z", maxFolds)), "ok"},
-		{"201 folds in two fields", tweak("", "X: y"+strings.Repeat("\r\n z", maxFolds), "Y: z\r\n z"), "400 header section"},
+		{"500 header fields", tweak("", strings.Repeat("X-A: y\r\n", maxFields-len(plain))+"X-A: y"), "ok"},
+		{"501 header fields", tweak("", strings.Repeat("X-A: y\r\n", maxFields-len(plain)+1)+"X-A: y"), "400 header section"},
+		{"200 folds", tweak("", "X-A: y"+strings.Repeat("\r\n z", maxFolds)), "ok"},
+		{"201 folds in two fields", tweak("", "X-A: y"+strings.Repeat("\r\n z", maxFolds), "X-B: z\r\n z"), "400 header section"},
 		{"65535 bytes of header section", tweak("Content-Length", "Subject: "+strings.Repeat("n", maxHead-len(short))), "ok"},
 		{"65536 bytes of header section", tweak("Content-Length", "Subject: "+strings.Repeat("n", maxHead-len(short)+1)), "513 header section"},
 		{"200 parameters", tweak("To", plain[3]+strings.Repeat(";a", maxParams)), "ok"},
@@ -97,7 +97,7 @@ func TestParamsLimit(t *testing.T) {
 		if err := read(200); err != nil {
 			t.Errorf("%s: 200 parameters: %v", name, err)
 		}
-		if err := read(201); err == nil || !strings.Contains(err.Error(), "too many") {
+		if err := read(201); err == nil || !strings.Contains(err.Error(), "no more than") {
 			t.Errorf("%s: 201 parameters: error %v, want too many", name, err)
 		}
 	}

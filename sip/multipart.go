@@ -79,13 +79,13 @@ func Parts(e Entity) iter.Seq2[*Part, error] {
 		// may be the one that ends the header section.
 		_, pos, end := d.next(m.text, int(m.body)-2)
 		if pos < 0 {
-			yield(nil, place.fault(fail(StatusBadRequest, "body", int(m.body), "no boundary")))
+			yield(nil, place.fault(fail(StatusBadRequest, "body", int(m.body), "expected a delimiter line")))
 			return
 		}
 		for count := 0; ; count++ {
 			if end || len(m.text)-pos <= 2 {
 				if count == 0 {
-					yield(nil, place.fault(fail(StatusBadRequest, "body", int(m.body), "multipart without parts")))
+					yield(nil, place.fault(fail(StatusBadRequest, "body", int(m.body), "expected a part")))
 				}
 				return
 			}
@@ -111,13 +111,13 @@ func newDelimiter(e Entity, t ContentType) (delimiter, error) {
 	boundary, _ := t.Params.Get("boundary")
 	switch {
 	case e.place().depth >= maxDepth:
-		return "", refuse(e, StatusRequestEntityTooLarge, "Content-Type", "multiparts too deep within each other")
+		return "", refuse(e, StatusRequestEntityTooLarge, "Content-Type", "expected no more than eight multiparts within each other")
 	case boundary == "":
-		return "", refuse(e, StatusBadRequest, "Content-Type", "multipart without a boundary")
+		return "", refuse(e, StatusBadRequest, "Content-Type", "expected a boundary parameter")
 	case len(boundary) > 70:
-		return "", refuse(e, StatusBadRequest, "Content-Type", "boundary of more than 70 characters")
+		return "", refuse(e, StatusBadRequest, "Content-Type", "expected a boundary of up to 70 characters")
 	case hasControl(boundary), isWS(boundary[len(boundary)-1]):
-		return "", refuse(e, StatusBadRequest, "Content-Type", "boundary with a control character or a space at its end")
+		return "", refuse(e, StatusBadRequest, "Content-Type", "expected a boundary without control characters and without a space at its end")
 	}
 	return delimiter("\r\n--" + boundary), nil
 }
@@ -175,7 +175,7 @@ func endHead(s string) string {
 }
 
 func errTooMany(e Entity) error {
-	return e.place().fault(fail(StatusRequestEntityTooLarge, "body", int(e.base().body), "too many parts"))
+	return e.place().fault(fail(StatusRequestEntityTooLarge, "body", int(e.base().body), "expected no more than 1000 parts"))
 }
 
 // place says where the text of an entity stands.

@@ -44,14 +44,14 @@ func Multipart(mediaType string, parts ...*Part) (Body, error) {
 	t, err := ContentType{}.ParseValue(mediaType)
 	switch {
 	case err == nil && !t.multipart():
-		err = valueError("not multipart")
+		err = valueError("expected a multipart type")
 	case len(parts) == 0:
-		err = valueError("multipart without parts")
+		err = valueError("expected a part")
 	case len(parts) > maxParts:
-		err = valueError("too many parts")
+		err = valueError("expected no more than 1000 parts")
 	}
 	if err != nil {
-		return Body{}, fail(StatusBadRequest, "Content-Type", 0, err.Error())
+		return Body{}, fail(StatusBadRequest, "Content-Type", 0, msgOf(err))
 	}
 	size := 0
 	for _, p := range parts {

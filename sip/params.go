@@ -167,39 +167,39 @@ func checkParams(s, key string) error {
 	pos, seen := 0, false
 	for count := 0; pos < len(s); count++ {
 		if s[pos] != ';' {
-			return valueError("unexpected text after the value")
+			return errorAt(pos, "expected ';' or the end of the value")
 		}
 		if count == maxParams {
-			return valueError("too many parameters")
+			return errorAt(pos, "expected no more than 200 parameters")
 		}
 		pos = afterWS(s, pos+1)
 		n := span(s[pos:], charToken)
 		if n == 0 {
-			return valueError("parameter without a name")
+			return errorAt(pos, "expected the name of a parameter")
 		}
 		isKey := n == len(key) && equalFold(s[pos:pos+n], key)
 		if isKey && seen {
-			return valueError("more than one " + key)
+			return errorAt(pos, "expected no second "+key)
 		}
 		seen = seen || isKey
 		pos = afterWS(s, pos+n)
 		if pos == len(s) || s[pos] != '=' {
 			if isKey {
-				return valueError(key + " without a value")
+				return errorAt(pos, "expected '=' and a value of the "+key)
 			}
 			continue
 		}
 		pos = afterWS(s, pos+1)
 		if pos < len(s) && s[pos] == '"' {
 			if isKey {
-				return valueError(key + " in quotes")
+				return errorAt(pos, "expected a "+key+" without quotes")
 			}
 			n = quotedLen(s[pos:])
 		} else {
 			n = span(s[pos:], charGenValue)
 		}
 		if n == 0 {
-			return valueError("parameter without a value after '='")
+			return errorAt(pos, "expected the value of a parameter")
 		}
 		pos = afterWS(s, pos+n)
 	}

@@ -68,11 +68,11 @@ func index(m *message, msg Message, s string) *SyntaxError {
 	eol := strings.IndexByte(s, '\n')
 	switch {
 	case eol < 0 && len(s) > maxURI, eol > 2*maxURI:
-		return fail(StatusRequestURITooLong, "start line", 0, "too long")
+		return fail(StatusRequestURITooLong, "start line", 0, "expected no longer line")
 	case eol < 0:
-		return fail(StatusBadRequest, "start line", 0, "does not end")
+		return fail(StatusBadRequest, "start line", len(s), "expected CRLF")
 	case eol < 1 || s[eol-1] != '\r':
-		return fail(StatusBadRequest, "start line", eol, "line feed without carriage return")
+		return fail(StatusBadRequest, "start line", eol, "expected CRLF")
 	}
 	m.text, m.head = s, uint16(eol+1)
 	var err *SyntaxError
@@ -91,25 +91,25 @@ func index(m *message, msg Message, s string) *SyntaxError {
 func (r *Request) startLine(line string) *SyntaxError {
 	n := span(line, charToken)
 	if n == 0 || n == len(line) || line[n] != ' ' {
-		return fail(StatusBadRequest, "start line", n, "method is not a token")
+		return fail(StatusBadRequest, "start line", n, "expected a method and a space")
 	}
 	uri := line[n+1:]
 	sp := strings.IndexByte(uri, ' ')
 	if sp < 0 {
-		return fail(StatusBadRequest, "start line", n, "no SIP version")
+		return fail(StatusBadRequest, "start line", len(line), "expected a space and SIP/2.0")
 	}
 	version := uri[sp+1:]
 	uri = uri[:sp]
 	switch {
 	case len(uri) > maxURI:
-		return fail(StatusRequestURITooLong, "Request-URI", n+1, "too long")
+		return fail(StatusRequestURITooLong, "Request-URI", n+1, "expected up to 16384 bytes")
 	case !isStatusLine(version):
-		return fail(StatusBadRequest, "start line", n+2+sp, "no SIP version")
+		return fail(StatusBadRequest, "start line", n+2+sp, "expected SIP/2.0")
 	case !equalFold(version, "SIP/2.0"):
 		if isVersion(version[4:]) {
-			return fail(StatusVersionNotSupported, "start line", n+2+sp, "SIP version is not 2.0")
+			return fail(StatusVersionNotSupported, "start line", n+2+sp, "expected SIP/2.0")
 		}
-		return fail(StatusBadRequest, "start line", n+2+sp, "no SIP version")
+		return fail(StatusBadRequest, "start line", n+2+sp, "expected SIP/2.0")
 	}
 	var err error
 	if tooLong[uint8](uri) {
@@ -118,7 +118,7 @@ func (r *Request) startLine(line string) *SyntaxError {
 		err = r.uri.scan(uri)
 	}
 	if err != nil {
-		return fail(StatusBadRequest, "Request-URI", n+1, err.Error())
+		return fail(StatusBadRequest, "Request-URI", n+1+placeOf(err), msgOf(err))
 	}
 	r.methodEnd, r.uriEnd = uint16(n), uint16(n+1+sp)
 	return nil
@@ -135,17 +135,17 @@ func isVersion(s string) bool {
 func (r *Response) startLine(line string) *SyntaxError {
 	const version = len("SIP/2.0 ")
 	if len(line) < version+3 || !equalFold(line[:version], "SIP/2.0 ") {
-		return fail(0, "start line", 0, "not a SIP/2.0 status line")
+		return fail(0, "start line", 0, "expected SIP/2.0 and a status code")
 	}
 	code, ok := number(line[version:version+3], 699)
 	if !ok || code < 100 || len(line) > version+3 && line[version+3] != ' ' {
-		return fail(0, "start line", version, "status code is not 100 to 699")
+		return fail(0, "start line", version, "expected a status code from 100 to 699")
 	}
 	if len(line) > maxURI {
-		return fail(0, "start line", version, "too long")
+		return fail(0, "start line", version, "expected up to 16384 bytes")
 	}
 	if i := strings.IndexAny(line, "\r\x00"); i >= 0 {
-		return fail(0, "start line", i, "carriage return or NUL")
+		return fail(0, "start line", i, "expected text")
 	}
 	r.status = Status(code)
 	return nil
@@ -170,7 +170,7 @@ func (m *message) scan(k *marks) *SyntaxError {
 		case hasAVX2 && misses < maxMisses:
 			from := pos
 			if fields, pos, folds = m.lessUsual(k, fields, pos, folds); folds > maxFolds {
-				return fail(StatusBadRequest, "header section", pos, "too many folds")
+				return fail(StatusBadRequest, "header section", pos, "expected no more than 200 lines that continue one")
 			}
 			if pos == from {
 				misses++
@@ -185,11 +185,11 @@ func (m *message) scan(k *marks) *SyntaxError {
 		colon := start + n
 		if n == 0 {
 			if start >= len(s) {
-				return fail(StatusBadRequest, "header section", start, "no empty line at its end")
+				return fail(StatusBadRequest, "header section", start, "expected an empty line at its end")
 			}
 			if s[start] == '\r' && start+1 < len(s) && s[start+1] == '\n' {
 				if start+2 > maxHead {
-					return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+					return fail(StatusMessageTooLarge, "header section", maxHead, "expected up to 65535 bytes")
 				}
 				m.body = uint16(start + 2)
 				m.keep(fields)
@@ -206,9 +206,9 @@ func (m *message) scan(k *marks) *SyntaxError {
 			}
 			switch {
 			case n == 0 || colon == len(s) || s[colon] != ':':
-				return fail(StatusBadRequest, "header section", start, "line is not a header field")
+				return fail(StatusBadRequest, "header section", start, "expected the name of a header field and ':'")
 			case n > 255:
-				return fail(StatusBadRequest, "header section", start, "header name too long")
+				return fail(StatusBadRequest, "header section", start, "expected a name of up to 255 bytes")
 			}
 			id = lookupHeader(s[start : start+n])
 		}
@@ -219,30 +219,30 @@ func (m *message) scan(k *marks) *SyntaxError {
 		for {
 			switch {
 			case end < pos:
-				return fail(StatusBadRequest, "header section", pos, "line does not end")
+				return fail(StatusBadRequest, "header section", len(s), "expected CRLF")
 			case s[end-1] != '\r':
-				return fail(StatusBadRequest, "header section", end, "line feed without carriage return")
+				return fail(StatusBadRequest, "header section", end, "expected CRLF")
 			case odd > 0 && s[odd-1] != '\\':
-				return fail(StatusBadRequest, "header section", odd, "control character")
+				return fail(StatusBadRequest, "header section", odd, "expected no control character")
 			}
 			pairs = pairs || odd > 0
 			if pos = end + 1; pos > maxHead {
-				return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+				return fail(StatusMessageTooLarge, "header section", maxHead, "expected up to 65535 bytes")
 			}
 			if pos == len(s) || !isWS(s[pos]) {
 				break
 			}
 			if folds++; folds > maxFolds {
-				return fail(StatusBadRequest, "header section", pos, "too many folds")
+				return fail(StatusBadRequest, "header section", pos, "expected no more than 200 lines that continue one")
 			}
 			end, odd = lineEnd(s, pos)
 		}
 		if len(fields) == maxFields {
-			return fail(StatusBadRequest, "header section", start, "too many header fields")
+			return fail(StatusBadRequest, "header section", start, "expected no more than 500 header fields")
 		}
 		if pairs {
 			if i := badControl(s[start:pos]); i >= 0 {
-				return fail(StatusBadRequest, "header section", start+i, "control character")
+				return fail(StatusBadRequest, "header section", start+i, "expected no control character")
 			}
 		}
 
@@ -271,13 +271,13 @@ func (m *message) cut() *SyntaxError {
 		return nil
 	}
 	n, err := ContentLength(0).ParseValue(m.hot(idContentLength))
-	end := int(m.body) + int(n)
 	switch {
 	case err != nil:
-		return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), err.Error())
-	case end > len(m.text):
-		return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), "longer than the body")
+		return fail(StatusBadRequest, "Content-Length", m.placeOf(idContentLength, err), msgOf(err))
+	case int(n) > len(m.text)-int(m.body): // the sum may be more than an int holds
+		return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), "expected the length of the body at most")
 	}
+	end := int(m.body) + int(n)
 	// What a sender puts behind the end must not be kept as long as the message.
 	if junk := len(m.text) - end; junk > maxJunk {
 		m.text = strings.Clone(m.text[:end])
@@ -298,7 +298,7 @@ func check(m *message, msg Message) *SyntaxError {
 	if m.checked&must != must {
 		for _, id := range [...]headerID{idVia, idFrom, idTo, idCallID, idCSeq} {
 			if m.first[id] == 0 {
-				return fail(StatusBadRequest, headers[id].name, int(m.head), "missing")
+				return fail(StatusBadRequest, headers[id].name, int(m.head), "expected such a header field")
 			}
 		}
 	}
@@ -323,7 +323,7 @@ func check(m *message, msg Message) *SyntaxError {
 // (RFC 3261 section 8.1.1.5).
 func (r *Request) checkMethod() *SyntaxError {
 	if r.first[idCSeq] != 0 && r.CSeq().Method != r.Method() {
-		return fail(StatusBadRequest, "CSeq", r.offset(idCSeq), "method is not that of the request")
+		return fail(StatusBadRequest, "CSeq", r.offset(idCSeq), "expected the method of the request")
 	}
 	return nil
 }
@@ -356,7 +356,7 @@ func (m *message) checkValue(id headerID) *SyntaxError {
 	}
 	if err != nil {
 		m.forget(id)
-		return fail(StatusBadRequest, headers[id].name, m.offset(id), err.Error())
+		return fail(StatusBadRequest, headers[id].name, m.placeOf(id, err), msgOf(err))
 	}
 	return nil
 }

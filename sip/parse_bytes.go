@@ -18,67 +18,109 @@ func ParseBytes(b []byte) (Message, error) {
 		b = b[2:]
 	}
 	if len(b) >= 4 && equalFold(string(b[:4]), "SIP/") {
-		r, text := own[Response](b)
-		return parsed(&r.message, r, text)
+		r, text := alloc[Response](len(b))
+		return parsed(&r.message, r, view(append(text, b...)))
 	}
-	r, text := own[Request](b)
-	return parsed(&r.message, r, text)
+	r, text := alloc[Request](len(b))
+	return parsed(&r.message, r, view(append(text, b...)))
 }
 
 // indexSize is the room that an index takes, and what the allocator puts before
 // an object with pointers.
 const indexSize = unsafe.Sizeof(Request{}) + 8
 
-// own returns a new message and a copy of b for its text, in one allocation as
+// alloc returns a new message and room for n bytes of text, in one allocation as
 // far as there is a size for it. Fetching memory is about a third of what a
 // message costs. The sizes are size classes of the allocator, far enough apart
 // to be few; docs/design/006-parse-bytes.md has what was measured.
-func own[M Request | Response](b []byte) (*M, string) {
-	switch size := uintptr(len(b)) + indexSize; {
+func alloc[M Request | Response](n int) (*M, []byte) {
+	switch size := uintptr(n) + indexSize; {
 	case size <= 512:
 		x := new(struct {
 			m    M
 			text [512 - indexSize]byte
 		})
-		return &x.m, view(x.text[:copy(x.text[:], b)])
+		return &x.m, x.text[:0]
+	case size <= 640:
+		x := new(struct {
+			m    M
+			text [640 - indexSize]byte
+		})
+		return &x.m, x.text[:0]
 	case size <= 768:
 		x := new(struct {
 			m    M
 			text [768 - indexSize]byte
 		})
-		return &x.m, view(x.text[:copy(x.text[:], b)])
+		return &x.m, x.text[:0]
+	case size <= 896:
+		x := new(struct {
+			m    M
+			text [896 - indexSize]byte
+		})
+		return &x.m, x.text[:0]
 	case size <= 1024:
 		x := new(struct {
 			m    M
 			text [1024 - indexSize]byte
 		})
-		return &x.m, view(x.text[:copy(x.text[:], b)])
+		return &x.m, x.text[:0]
+	case size <= 1152:
+		x := new(struct {
+			m    M
+			text [1152 - indexSize]byte
+		})
+		return &x.m, x.text[:0]
+	case size <= 1280:
+		x := new(struct {
+			m    M
+			text [1280 - indexSize]byte
+		})
+		return &x.m, x.text[:0]
 	case size <= 1408:
 		x := new(struct {
 			m    M
 			text [1408 - indexSize]byte
 		})
-		return &x.m, view(x.text[:copy(x.text[:], b)])
+		return &x.m, x.text[:0]
+	case size <= 1536:
+		x := new(struct {
+			m    M
+			text [1536 - indexSize]byte
+		})
+		return &x.m, x.text[:0]
 	case size <= 1792:
 		x := new(struct {
 			m    M
 			text [1792 - indexSize]byte
 		})
-		return &x.m, view(x.text[:copy(x.text[:], b)])
+		return &x.m, x.text[:0]
+	case size <= 2048:
+		x := new(struct {
+			m    M
+			text [2048 - indexSize]byte
+		})
+		return &x.m, x.text[:0]
 	case size <= 2304:
 		x := new(struct {
 			m    M
 			text [2304 - indexSize]byte
 		})
-		return &x.m, view(x.text[:copy(x.text[:], b)])
+		return &x.m, x.text[:0]
+	case size <= 2688:
+		x := new(struct {
+			m    M
+			text [2688 - indexSize]byte
+		})
+		return &x.m, x.text[:0]
 	case size <= 3072:
 		x := new(struct {
 			m    M
 			text [3072 - indexSize]byte
 		})
-		return &x.m, view(x.text[:copy(x.text[:], b)])
+		return &x.m, x.text[:0]
 	}
-	return new(M), string(b)
+	return new(M), make([]byte, 0, n)
 }
 
 // view returns the bytes as a string. They are never written again.

@@ -171,7 +171,7 @@ func TestEdits(t *testing.T) {
 		lines string // of the fields named below
 	}{
 		{"set replaces and removes", []Edit{Field{"x", "3"}}, "x: 3|Z: b"},
-		{"set of a new field", []Edit{Field{"Y", "1"}}, "X: 1|x: 2|Z: b|Y: 1"},
+		{"set of a new field", []Edit{Field{"W", "1"}}, "X: 1|x: 2|Z: b|W: 1"},
 		{"push", []Edit{Push(Field{"X", "0"})}, "X: 0|X: 1|x: 2|Z: b"},
 		{"add", []Edit{Add(Field{"X", "3"})}, "X: 1|x: 2|X: 3|Z: b"},
 		{"pop", []Edit{Pop("X")}, "x: 2|Z: b"},
@@ -184,7 +184,7 @@ func TestEdits(t *testing.T) {
 		out := with(m, c.edits...)
 		var lines []string
 		for line := range strings.SplitSeq(out.String(), "\r\n") {
-			if name, _, ok := strings.Cut(line, ":"); ok && slices.Contains([]string{"X", "x", "Z", "Y"}, name) {
+			if name, _, ok := strings.Cut(line, ":"); ok && slices.Contains([]string{"X", "x", "Z", "W"}, name) {
 				lines = append(lines, line)
 			}
 		}

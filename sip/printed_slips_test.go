@@ -87,6 +87,12 @@ var slips = []slip{
 	{"more was left out", "Authorization", ", <...>", "", []string{"rfc3261 22.1 INVITE"}},
 	{"no comma", "Authorization", "\"atlanta.example.com\"\r\n", "\"atlanta.example.com\",\r\n", []string{"rfc3665 2.1 F3 REGISTER"}},
 
+	// No slips when they were printed: RFC 8224 took the name and changed what it
+	// stands for.
+	{"signature of RFC 4474 or a draft of it", "Identity", "\r\nIdentity:", "\r\nIdentity-of-RFC-4474:", []string{
+		"rfc4474 10.1 INVITE #2", "rfc4474 10.2 BYE #3", "rfc4662 6 SUBSCRIBE #2", "rfc4662 6 SUBSCRIBE #3",
+		"rfc4916 5.1 INVITE #2", "rfc4916 5.1 UPDATE #2", "rfc4916 5.2 UPDATE", "rfc4916 5.2 INVITE #2"}},
+
 	// Other header fields.
 	{"words for a URI", "Refer-To", "(whatever URI)", "<sip:c@atlanta.example.com>", []string{"rfc3515 4.1 REFER"}},
 	{"words for a URI", "Refer-To", "(some different URI)", "<sip:c@atlanta.example.com>", []string{"rfc3515 4.2 REFER"}},

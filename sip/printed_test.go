@@ -168,12 +168,22 @@ var typedHeaders = []typedHeader{
 	typed[ProxyAuthenticate]{}, typed[ProxyAuthorization]{}, typed[ProxyRequire]{}, typed[RecordRoute]{}, typed[Require]{},
 	typed[RetryAfter]{}, typed[Route]{}, typed[Supported]{}, typed[To]{}, typed[Unsupported]{}, typed[UserAgent]{}, typed[Via]{},
 	typed[WWWAuthenticate]{},
+	typed[Accept]{}, typed[AcceptEncoding]{}, typed[AcceptLanguage]{}, typed[AcceptResourcePriority]{},
+	typed[AllowEvents]{}, typed[ContentLanguage]{}, typed[Date]{}, typed[Event]{}, typed[InfoPackage]{},
+	typed[MaxBreadth]{}, typed[MinSE]{}, typed[Organization]{}, typed[Priority]{}, typed[RAck]{}, typed[RSeq]{},
+	typed[Reason]{}, typed[RecvInfo]{}, typed[ResourcePriority]{}, typed[SIPETag]{}, typed[SIPIfMatch]{},
+	typed[SecurityClient]{}, typed[SecurityServer]{}, typed[SecurityVerify]{}, typed[Server]{}, typed[SessionExpires]{},
+	typed[Subject]{}, typed[SubscriptionState]{}, typed[SuppressIfMatch]{}, typed[Timestamp]{}, typed[Warning]{},
 	typed[ReplyTo]{}, typed[InReplyTo]{}, typed[AlertInfo]{}, typed[CallInfo]{}, typed[ErrorInfo]{},
 	typed[Geolocation]{}, typed[GeolocationRouting]{}, typed[GeolocationError]{}, typed[PAssertedIdentity]{},
 	typed[PPreferredIdentity]{}, typed[Privacy]{}, typed[Path]{}, typed[ServiceRoute]{}, typed[ReferTo]{},
 	typed[ReferredBy]{}, typed[ReferSub]{}, typed[Replaces]{}, typed[Join]{}, typed[TargetDialog]{},
 	typed[HistoryInfo]{}, typed[Diversion]{}, typed[AcceptContact]{}, typed[RejectContact]{},
 	typed[RequestDisposition]{}, typed[FeatureCaps]{}, typed[FlowTimer]{}, typed[AnswerMode]{}, typed[PrivAnswerMode]{},
+	typed[AuthenticationInfo]{}, typed[Identity]{}, typed[PAccessNetworkInfo]{}, typed[PAssertedService]{},
+	typed[PAssociatedURI]{}, typed[PCalledPartyID]{}, typed[PChargingFunctionAddresses]{}, typed[PChargingVector]{},
+	typed[PEarlyMedia]{}, typed[PMediaAuthorization]{}, typed[PPreferredService]{}, typed[PPrivateNetworkIndication]{},
+	typed[PProfileKey]{}, typed[PServedUser]{}, typed[PUserDatabase]{}, typed[PVisitedNetworkID]{}, typed[UserToUser]{},
 }
 
 func TestTypedHeadersAreAll(t *testing.T) {

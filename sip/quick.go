@@ -382,6 +382,13 @@ func (x *viaSpan[O]) quick(k *marks, pos, end int) bool {
 	return quickParams(k, c, end, "branch")
 }
 
+// quickText finds the parts of a Via that is a text of its own.
+func (x *viaSpan[O]) quickText(s string) bool {
+	k := marks{s: s}
+	k.mark(0)
+	return x.quick(&k, 0, len(s))
+}
+
 // quick finds the parts of a CSeq.
 func (x *cseqSpan[O]) quick(k *marks, pos, end int) bool {
 	c := k.at(&k.special, pos)

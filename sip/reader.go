@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // ErrFraming means that a stream holds no message, or one whose end cannot be
@@ -53,6 +54,7 @@ func NewReader(r io.Reader, cfg *ReaderConfig) *Reader {
 	if rd.cfg.MaxBody == 0 {
 		rd.cfg.MaxBody = 1 << 20
 	}
+	rd.cfg.MaxBody = min(rd.cfg.MaxBody, math.MaxInt32-maxHead) // a whole message fits an int
 	return rd
 }
 
@@ -189,7 +191,7 @@ func (r *Reader) contentLength(head []byte) (int, error) {
 		n, err := ContentLength(0).ParseValue(trimWS(string(value)))
 		switch {
 		case err != nil:
-			return 0, fmt.Errorf("%w: Content-Length: %w", ErrFraming, err)
+			return 0, fmt.Errorf("%w: Content-Length: %s", ErrFraming, msgOf(err))
 		case length >= 0:
 			return 0, fmt.Errorf("%w: more than one Content-Length", ErrFraming)
 		case int(n) > r.cfg.MaxBody:

@@ -1,8 +1,8 @@
 package sip
 
 import (
+	"encoding/binary"
 	"hash/maphash"
-	"strconv"
 )
 
 // Reply makes the response to a request, by RFC 3261 section 8.2.6: Via, From,
@@ -17,10 +17,8 @@ import (
 // The reason phrase is the standard one; the edit ReasonPhrase sets another.
 // A reply that cannot be made has no text, and Err tells why.
 func (r *Request) Reply(status Status, edits ...Edit) *Response {
-	out := &Response{status: status}
 	if err := r.replyError(status); err != nil {
-		out.fail(err)
-		return out
+		return failedResponse(err)
 	}
 	w := newRewriter(&r.message)
 	for i, f := range r.fields() {
@@ -28,8 +26,9 @@ func (r *Request) Reply(status Status, edits ...Edit) *Response {
 		case idVia, idFrom, idCallID, idCSeq:
 			w.keep(i)
 		case idTo:
-			if status > StatusTrying && r.To().Tag() == "" {
-				w.lines = append(w.lines, w.line("To", r.value(i), ";tag=", r.tag()))
+			if status > StatusTrying && tagOf(&r.to, r.hot(idTo)) == "" {
+				var room [tagSize]byte
+				w.lines = append(w.lines, w.line("To", r.value(i), ";tag=", view(r.appendTag(room[:0]))))
 			} else {
 				w.keep(i)
 			}
@@ -44,31 +43,64 @@ func (r *Request) Reply(status Status, edits ...Edit) *Response {
 		}
 	}
 	w.lines = append(w.lines, w.line("Content-Length", "0"))
-	var room [64]byte
-	start := string(appendStatusLine(room[:0], status, status.Text()))
-	if err := w.run(&out.message, statusLine(start, status, edits), edits); err != nil {
-		out.message = message{}
-		out.fail(err)
+	w.start = appendStatusLine(w.start[:0], status, status.Text())
+	out, err := rewrite[Response](w, w.statusLine(view(w.start), status, edits), edits)
+	if err != nil {
+		return failedResponse(err)
 	}
+	out.status = status
 	return out
+}
+
+// failedResponse is a response that could not be made at all.
+func failedResponse(err *SyntaxError) *Response {
+	r := new(Response)
+	r.fail(err)
+	return r
 }
 
 var tagSeed = maphash.MakeSeed()
 
-// tag returns the tag that replies to this request carry. A reply has all that
-// it is made of, too.
-func (m *message) tag() string {
-	var h maphash.Hash
-	h.SetSeed(tagSeed)
-	h.WriteString(m.CallID())
-	h.WriteByte(0)
-	h.WriteString(m.From().Tag())
-	h.WriteByte(0)
-	h.WriteString(m.Via().Branch())
-	h.WriteByte(0)
-	seq := m.CSeq().Seq
-	h.Write([]byte{byte(seq), byte(seq >> 8), byte(seq >> 16), byte(seq >> 24)})
-	return strconv.FormatUint(h.Sum64(), 36)
+const tagSize = 13 // digits of 64 bits
+
+// appendTag appends the tag that replies to this request carry. A reply has all
+// that it is made of, too.
+func (m *message) appendTag(b []byte) []byte {
+	var room [256]byte
+	key := append(room[:0], m.CallID()...)
+	key = append(key, 0)
+	key = append(key, tagOf(&m.from, m.hot(idFrom))...)
+	key = append(key, 0)
+	key = append(key, m.branch()...)
+	key = append(key, 0)
+	key = binary.LittleEndian.AppendUint32(key, m.CSeq().Seq)
+	sum := maphash.Bytes(tagSeed, key)
+	for range tagSize {
+		b = append(b, "0123456789abcdefghijklmnopqrstuv"[sum&31])
+		sum >>= 5
+	}
+	return b
+}
+
+// branch returns that of the topmost Via.
+func (m *message) branch() string {
+	if m.via.end == 0 {
+		return m.Via().Branch()
+	}
+	branch, _ := Params(m.hot(idVia)[m.via.params:m.via.end]).Get("branch")
+	return branch
+}
+
+// tagOf returns the tag of a From or To with that value.
+func tagOf(x *addressSpan[uint8], value string) string {
+	p := Params("")
+	if x.uri.scheme != schemeNone {
+		p = Params(value[x.params:])
+	} else if a, err := parseTagged(value); err == nil {
+		p = a.Params
+	}
+	tag, _ := p.Get("tag")
+	return tag
 }
 
 // replyError says why a request cannot be answered like that.
@@ -77,7 +109,7 @@ func (r *Request) replyError(status Status) *SyntaxError {
 	case r.failure() != nil:
 		return r.failure()
 	case status < 100 || status > 699:
-		return fail(0, "start line", 0, "status code is not 100 to 699")
+		return fail(0, "start line", 0, "expected a status code from 100 to 699")
 	}
 	return nil
 }

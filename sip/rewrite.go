@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ type rewriter struct {
 	from    *message // where the lines that stay are; nil for none
 	lines   []line
 	fresh   []byte       // the text of new lines
+	start   []byte       // room for a new start line
 	touched [numHot]bool // header fields that edits may have changed
 	body    string
 	err     *SyntaxError
@@ -40,7 +42,7 @@ func newRewriter(from *message) *rewriter {
 func (w *rewriter) free() {
 	const usual = 16384
 	if cap(w.fresh) <= usual {
-		*w = rewriter{lines: w.lines[:0], fresh: w.fresh[:0]}
+		*w = rewriter{lines: w.lines[:0], fresh: w.fresh[:0], start: w.start[:0]}
 		rewriters.Put(w)
 	}
 }
@@ -48,9 +50,16 @@ func (w *rewriter) free() {
 // keepAll takes over all lines and the body of the old message.
 func (w *rewriter) keepAll() {
 	w.body = w.from.Body()
-	for i := range w.from.fields() {
-		w.keep(i)
+	fields := w.from.fields()
+	lines := slices.Grow(w.lines, len(fields)+2)[:len(fields)]
+	next := int32(w.from.body) - 2
+	for i := len(fields) - 1; i >= 0; i-- {
+		f := fields[i]
+		start := int32(f.line)
+		lines[i] = line{start, start + int32(f.value), next, f.id, false}
+		next = start
 	}
+	w.lines = lines
 }
 
 // keep takes over line i of the old message.
@@ -63,35 +72,62 @@ func (w *rewriter) keep(i int) {
 	w.lines = append(w.lines, line{int32(f.line), int32(f.line) + int32(f.value), int32(next), f.id, false})
 }
 
-// run makes the edits and then the message, and frees the rewriter.
+// rewrite makes the edits and a message with that start line, and frees the
+// rewriter.
+func rewrite[M Request | Response, P interface {
+	*M
+	base() *message
+}](w *rewriter, start string, edits []Edit) (*M, *SyntaxError) {
+	defer w.free()
+	head, err := w.edit(start, edits)
+	if err != nil {
+		return nil, err
+	}
+	m, text := alloc[M](head + len(w.body))
+	if err := w.write(P(m).base(), start, head, text); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// run does the same for a message that is there already.
 func (w *rewriter) run(m *message, start string, edits []Edit) *SyntaxError {
 	defer w.free()
+	head, err := w.edit(start, edits)
+	if err != nil {
+		return err
+	}
+	return w.write(m, start, head, make([]byte, 0, head+len(w.body)))
+}
+
+// edit makes the edits and returns how long the start line and the header
+// section will be.
+func (w *rewriter) edit(start string, edits []Edit) (int, *SyntaxError) {
 	for _, e := range edits {
 		w.apply(e)
 	}
 	if w.err != nil {
-		return w.err
+		return 0, w.err
 	}
 	if len(start) >= 2*maxURI || len(start) > maxURI && isStatusLine(start) {
-		return fail(StatusBadRequest, "start line", 0, "too long")
+		return 0, fail(StatusBadRequest, "start line", 0, "expected up to 16384 bytes")
 	}
-	return w.write(m, start)
-}
-
-// write makes the text and the index.
-func (w *rewriter) write(m *message, start string) *SyntaxError {
 	size := len(start) + 4
 	for i := range w.lines {
 		size += int(w.lines[i].next - w.lines[i].start)
 	}
 	switch {
 	case size > maxHead:
-		return fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+		return 0, fail(StatusMessageTooLarge, "header section", maxHead, "expected up to 65535 bytes")
 	case len(w.lines) > maxFields:
-		return fail(StatusBadRequest, "header section", 0, "too many header fields")
+		return 0, fail(StatusBadRequest, "header section", 0, "expected no more than 500 header fields")
 	}
-	m.head, m.body = uint16(len(start)+2), uint16(size)
-	fields := m.room(len(w.lines))
+	return size, nil
+}
+
+// write makes the text, in the room that b has, and the index.
+func (w *rewriter) write(m *message, start string, head int, b []byte) *SyntaxError {
+	m.head, m.body = uint16(len(start)+2), uint16(head)
 	if w.from != nil {
 		m.folded = w.from.folded
 		m.cseq, m.via, m.from, m.to = w.from.cseq, w.from.via, w.from.from, w.from.to
@@ -99,40 +135,32 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 			m.contact = w.from.contact
 		}
 	}
-
-	var b strings.Builder
-	b.Grow(size + len(w.body))
-	b.WriteString(start)
-	b.WriteString("\r\n")
-	at := b.Len()
-	from, to := int32(0), int32(0) // lines that stay together are copied at once
+	fields := m.room(len(w.lines))[:len(w.lines)]
+	at := len(start) + 2
 	for i := range w.lines {
 		l := &w.lines[i]
-		f := newField(at, at+int(l.value-l.start), l.id)
+		fields[i] = newField(at, at+int(l.value-l.start), l.id)
 		at += int(l.next - l.start)
-		switch {
-		case l.fresh:
-			b.WriteString(w.kept(from, to))
-			from, to = 0, 0
-			b.Write(w.fresh[l.start:l.next])
-		case l.start == to:
-			to = l.next
-		default:
-			b.WriteString(w.kept(from, to))
-			from, to = l.start, l.next
-		}
 		if l.id != 0 && l.id < numHot {
-			if err := m.note(f, len(fields)); err != nil {
+			if err := m.note(fields[i], i); err != nil {
 				return err
 			}
 		}
-		fields = append(fields, f)
 	}
 	m.keep(fields)
-	b.WriteString(w.kept(from, to))
-	b.WriteString("\r\n")
-	b.WriteString(w.body)
-	m.text = b.String()
+
+	b = append(b, start...)
+	b = append(b, "\r\n"...)
+	for rest := w.lines; len(rest) > 0; {
+		n := 1 // lines that stay together are copied at once
+		for n < len(rest) && rest[n].start == rest[n-1].next && rest[n].fresh == rest[0].fresh {
+			n++
+		}
+		b = append(b, w.source(&rest[0])[rest[0].start:rest[n-1].next]...)
+		rest = rest[n:]
+	}
+	b = append(b, "\r\n"...)
+	m.text = view(append(b, w.body...))
 
 	// Edits were checked when they were written. Here it is for the getters.
 	for id := idVia; id <= idCSeq; id++ {
@@ -148,12 +176,12 @@ func (w *rewriter) write(m *message, start string) *SyntaxError {
 	return nil
 }
 
-// kept returns a part of the old text.
-func (w *rewriter) kept(from, to int32) string {
-	if from == to {
-		return ""
+// source returns the text that a line is in.
+func (w *rewriter) source(l *line) string {
+	if l.fresh {
+		return view(w.fresh)
 	}
-	return w.from.text[from:to]
+	return w.from.text
 }
 
 func (w *rewriter) apply(e Edit) {
@@ -161,12 +189,13 @@ func (w *rewriter) apply(e Edit) {
 		return
 	}
 	op := set
-	for x, ok := e.(edit); ok; x, ok = e.(edit) {
-		op, e = x.op, x.Edit
+	type placed interface{ edit() (editOp, Edit) }
+	for x, ok := e.(placed); ok; x, ok = e.(placed) {
+		op, e = x.edit()
 	}
 	switch e.(type) {
 	case nil:
-		w.err = fail(StatusBadRequest, "header section", 0, "nil for an edit")
+		w.err = fail(StatusBadRequest, "header section", 0, "expected an edit and not nil")
 		return
 	case popEdit:
 		op = pop
@@ -177,18 +206,18 @@ func (w *rewriter) apply(e Edit) {
 	case ReasonPhrase:
 		for i := range len(h) {
 			if isControl(h[i]) {
-				w.err = fail(StatusBadRequest, "start line", 0, "control character in an edit")
+				w.err = fail(StatusBadRequest, "start line", 0, "expected no control character in an edit")
 			}
 		}
 		return
 	case Body:
-		w.setBody(h)
+		w.setBody(h, e)
 		return
 	}
 	name := e.HeaderName()
 	id := lookupHeader(name)
 	if !isToken(name) || len(name) > 255 {
-		w.err = fail(StatusBadRequest, strconv.Quote(name), 0, "header name is not a token")
+		w.err = fail(StatusBadRequest, strconv.Quote(name), 0, "expected a token for the name of a header field")
 		return
 	}
 	if id < numHot {
@@ -224,8 +253,8 @@ func (w *rewriter) apply(e Edit) {
 			return
 		}
 		rest := ""
-		if k := lookupKind(id); k == list || k == tokens {
-			_, rest = splitList(w.value(first))
+		if k := lookupKind(id); k != single && k != lines {
+			_, rest = k.split(w.value(first))
 		}
 		if rest == "" {
 			w.lines = append(w.lines[:first], w.lines[first+1:]...)
@@ -237,22 +266,34 @@ func (w *rewriter) apply(e Edit) {
 	}
 }
 
-func (w *rewriter) setBody(h Body) {
+// setBody makes the edit e, which is h.
+func (w *rewriter) setBody(h Body, e Edit) {
 	if w.body = h.Content; h.Type == "" && h.Content != "" {
-		w.err = fail(StatusBadRequest, "Content-Type", 0, "body without a type")
+		w.err = fail(StatusBadRequest, "Content-Type", 0, "expected the type of the body")
 		return
 	}
-	w.apply(ContentLength(len(h.Content)))
+	w.setLength(len(h.Content))
 	if h.Type == "" {
 		w.remove(idContentType, "", 0)
 		return
 	}
-	l := w.format(idContentType, "Content-Type", h)
+	l := w.format(idContentType, "Content-Type", e)
 	if i := w.find(idContentType, "", 0); i >= 0 {
 		w.lines[i] = l
 		return
 	}
 	w.insert(w.find(idContentLength, "", 0), l)
+}
+
+// setLength sets the Content-Length to what is known to be right.
+func (w *rewriter) setLength(n int) {
+	var room [20]byte
+	l := w.line("Content-Length", view(strconv.AppendInt(room[:0], int64(n), 10)))
+	if i := w.find(idContentLength, "", 0); i >= 0 {
+		w.lines[i] = l
+	} else {
+		w.insert(w.end(), l)
+	}
 }
 
 // format writes a header line for an edit. It is the only place where text from
@@ -264,17 +305,17 @@ func (w *rewriter) format(id headerID, name string, e Edit) line {
 	b = append(b, ": "...)
 	value := len(b)
 	if b = e.AppendValue(b); len(b) < value {
-		w.err = fail(StatusBadRequest, name, 0, "AppendValue took text away")
+		w.err = fail(StatusBadRequest, name, 0, "expected AppendValue to append")
 		return line{}
 	}
 	if v := view(b[value:]); hasControl(v) && (strings.ContainsAny(v, "\r\n\x00") || badControl(v) >= 0) {
-		w.err = fail(StatusBadRequest, name, 0, "control character in an edit")
+		w.err = fail(StatusBadRequest, name, 0, "expected no control character in an edit")
 		return line{}
 	}
 	l := w.finish(b, start, value, id)
 	if w.err == nil && id != 0 {
 		if err := checkEdit(id, e, trimWS(view(w.fresh[l.value:l.next]))); err != nil {
-			w.err = fail(StatusBadRequest, headers[id].name, 0, err.Error())
+			w.err = fail(StatusBadRequest, headers[id].name, 0, msgOf(err))
 		}
 	}
 	return l
@@ -300,7 +341,7 @@ func (w *rewriter) finish(b []byte, start, value int, id headerID) line {
 	}
 	w.fresh = append(b, "\r\n"...)
 	if len(w.fresh) > 4*maxHead {
-		w.err = fail(StatusMessageTooLarge, "header section", maxHead, "too long")
+		w.err = fail(StatusMessageTooLarge, "header section", maxHead, "expected up to 65535 bytes")
 		return line{}
 	}
 	return line{int32(start), int32(value), int32(len(w.fresh)), id, true}
@@ -309,10 +350,7 @@ func (w *rewriter) finish(b []byte, start, value int, id headerID) line {
 // text returns line i.
 func (w *rewriter) text(i int) string {
 	l := &w.lines[i]
-	if l.fresh {
-		return string(w.fresh[l.start:l.next])
-	}
-	return w.from.text[l.start:l.next]
+	return w.source(l)[l.start:l.next]
 }
 
 func (w *rewriter) value(i int) string {

@@ -111,16 +111,39 @@ func (c *scanner) params() Params {
 	return p
 }
 
+// space takes white space, of which there must be some before what comes next.
+func (c *scanner) space(before string) {
+	at := afterWS(c.s, c.pos)
+	if at == c.pos {
+		c.fail("expected white space before " + before)
+	}
+	if c.err == nil {
+		c.pos = at
+	}
+}
+
+// digits takes decimal digits, which may be none.
+func (c *scanner) digits() string {
+	from := c.pos
+	for isDigit(c.peek()) {
+		c.pos++
+	}
+	return c.s[from:c.pos]
+}
+
 // comment takes comments, which may have others in them, and the white space
-// around them (RFC 3261 section 25.1).
-func (c *scanner) comment() {
-	depth, end := 0, afterWS(c.s, c.pos)
+// around them (RFC 3261 section 25.1). It returns what is between the first
+// parenthesis and the last, escapes and all.
+func (c *scanner) comment() string {
+	depth, end, last := 0, afterWS(c.s, c.pos), 0
+	from := end + 1
 	for ; c.err == nil && end < len(c.s) && (depth > 0 || c.s[end] == '('); end++ {
 		switch c.s[end] {
 		case '(':
 			depth++
 		case ')':
 			if depth--; depth == 0 {
+				last = end
 				end = afterWS(c.s, end+1) - 1
 			}
 		case '\\':
@@ -130,7 +153,12 @@ func (c *scanner) comment() {
 	if depth > 0 {
 		c.fail("expected the end of a comment")
 	}
-	if c.err == nil {
-		c.pos = min(end, len(c.s))
+	if c.err != nil {
+		return ""
 	}
+	c.pos = min(end, len(c.s))
+	if last == 0 {
+		return ""
+	}
+	return c.s[from:last]
 }

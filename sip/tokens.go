@@ -66,20 +66,37 @@ func (Unsupported) ParseValue(s string) (Unsupported, error) { return parseToken
 // AppendValue appends the value.
 func (t Unsupported) AppendValue(b []byte) []byte { return appendTokens(b, t) }
 
+// ContentLanguage is the Content-Language header field: the languages of the
+// body, such as "fr" or "en-gb" (RFC 3261 section 20.13).
+type ContentLanguage []string
+
+// HeaderName returns "Content-Language".
+func (ContentLanguage) HeaderName() string { return "Content-Language" }
+
+// ParseValue reads the language tags.
+func (ContentLanguage) ParseValue(s string) (ContentLanguage, error) {
+	return parseTokens[ContentLanguage](s)
+}
+
+// AppendValue appends the value.
+func (t ContentLanguage) AppendValue(b []byte) []byte { return appendTokens(b, t) }
+
 // parseTokens reads tokens with commas between them. No tokens at all are
 // allowed (Allow and Supported may be empty), empty elements are skipped.
 func parseTokens[L ~[]T, T ~string](s string) (L, error) {
 	commas := strings.Count(s, ",")
 	if commas >= maxValues {
-		return nil, valueError("too many values")
+		return nil, valueError("expected no more than 200 values")
 	}
 	list := make(L, 0, commas+1)
-	for t := range strings.SplitSeq(s, ",") {
+	for rest, more := s, true; more; {
+		var t string
+		t, rest, more = strings.Cut(rest, ",")
 		if t = trimWS(t); t == "" {
 			continue
 		}
 		if !isToken(t) {
-			return nil, valueError("not a token")
+			return nil, errorAt(strings.Index(s, t), "expected tokens")
 		}
 		list = append(list, T(t))
 	}

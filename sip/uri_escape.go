@@ -145,7 +145,12 @@ func appendText(b []byte, s string, class uint16) []byte {
 // appendEscaped appends s and escapes what is neither of the class nor part of
 // an escape already.
 func appendEscaped(b []byte, s string, class uint16) []byte {
-	for i := 0; i < len(s); i++ {
+	n := 0 // most need no escape
+	for n < len(s) && s[n] != '%' && is(s[n], class) {
+		n++
+	}
+	b = append(b, s[:n]...)
+	for i := n; i < len(s); i++ {
 		if isEscape(s, i) || s[i] != '%' && is(s[i], class) {
 			b = append(b, s[i])
 		} else {

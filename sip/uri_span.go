@@ -71,7 +71,7 @@ func (x *uriSpan[O]) scan(s string) error {
 	// Nearly every URI is one of the first two.
 	switch {
 	case tooLong[O](s):
-		return valueError("URI is too long")
+		return valueError("expected a URI of up to 65535 bytes")
 	case strings.HasPrefix(s, "sip:"):
 		x.scheme = schemeSIP
 	case strings.HasPrefix(s, "sips:"):
@@ -80,7 +80,7 @@ func (x *uriSpan[O]) scan(s string) error {
 	default:
 		colon := strings.IndexByte(s, ':')
 		if colon <= 0 || !isAlpha(s[0]) || span(s[:colon], charScheme) < colon {
-			return valueError("URI without a scheme")
+			return valueError("expected a scheme and ':'")
 		}
 		pos = colon + 1
 		switch scheme := s[:colon]; {
@@ -92,8 +92,9 @@ func (x *uriSpan[O]) scan(s string) error {
 			return x.scanTel(s)
 		default:
 			x.scheme, x.userEnd = schemeOther, O(colon)
-			if opaque := s[colon+1:]; opaque == "" || spanEscaped(opaque, charURI) < len(opaque) {
-				return valueError("bad character in URI")
+			opaque := s[colon+1:]
+			if n := spanEscaped(opaque, charURI); n == 0 || n < len(opaque) {
+				return errorAt(colon+1+n, "expected a character that a URI may have")
 			}
 			return nil
 		}
@@ -108,17 +109,14 @@ func (x *uriSpan[O]) scan(s string) error {
 		// A password, for "@" stands nowhere else without an escape.
 		at += pos
 		n := spanEscaped(s[pos:at], charUser)
-		if n == 0 {
-			return valueError("bad user part of URI")
+		if pos += n; n == 0 || pos < at && s[pos] != ':' {
+			return errorAt(pos, "expected a character that a user part may have")
 		}
-		pos += n
 		x.userEnd = O(pos)
 		if pos < at {
-			if s[pos] != ':' {
-				return valueError("bad user part of URI")
-			}
-			if pos++; spanEscaped(s[pos:at], charUser) < at-pos {
-				return valueError("bad character in password of URI")
+			pos++
+			if pos += spanEscaped(s[pos:at], charUser); pos < at {
+				return errorAt(pos, "expected a character that a password may have")
 			}
 		}
 		pos = at + 1
@@ -126,13 +124,13 @@ func (x *uriSpan[O]) scan(s string) error {
 	x.host = O(pos)
 	end, port, n, err := scanHostPort(s[pos:])
 	if err != nil {
-		return err
+		return shifted(err, pos)
 	}
 	x.hostEnd, x.port = O(pos+end), uint16(port)
 	pos += n
 	x.params = O(pos)
 	if n, err = scanURIParams(s[pos:]); err != nil {
-		return err
+		return shifted(err, pos)
 	}
 	pos += n
 	x.headers = O(pos)
@@ -140,7 +138,7 @@ func (x *uriSpan[O]) scan(s string) error {
 		return shifted(checkURIHeaders(s[pos+1:]), pos+1)
 	}
 	if pos < len(s) {
-		return valueError("bad character in URI")
+		return errorAt(pos, "expected a character that a URI may have there")
 	}
 	return nil
 }
@@ -148,23 +146,31 @@ func (x *uriSpan[O]) scan(s string) error {
 // scanHostPort finds host [":" port] at the start of s: where the host ends,
 // what the port is, 0 if there is none, and how long both are.
 func scanHostPort(s string) (hostEnd, port, n int, err error) {
+	hostEnd, err = scanHost(s)
+	if err != nil || hostEnd == len(s) || s[hostEnd] != ':' {
+		return hostEnd, 0, hostEnd, err
+	}
+	port, n, err = scanPort(s[hostEnd+1:])
+	return hostEnd, port, hostEnd + 1 + n, shifted(err, hostEnd+1)
+}
+
+// scanHost returns the length of the host at the start of s.
+func scanHost(s string) (int, error) {
 	if s != "" && s[0] == '[' {
 		end := strings.IndexByte(s, ']')
 		if end < 0 {
-			return 0, 0, 0, valueError("IPv6 address without closing bracket")
+			return 0, errorAt(len(s), "expected ']' after an IPv6 address")
 		}
 		if _, ok := parseIPv6(s[1:end]); !ok {
-			return 0, 0, 0, valueError("bad IPv6 address")
+			return 0, errorAt(1, "expected an IPv6 address without a zone")
 		}
-		hostEnd = end + 1
-	} else if hostEnd = span(s, charHost); hostEnd == 0 {
-		return 0, 0, 0, valueError("no host")
+		return end + 1, nil
 	}
-	if hostEnd == len(s) || s[hostEnd] != ':' {
-		return hostEnd, 0, hostEnd, nil
+	n := span(s, charHost)
+	if n == 0 {
+		return 0, valueError("expected a host")
 	}
-	port, n, err = scanPort(s[hostEnd+1:])
-	return hostEnd, port, hostEnd + 1 + n, err
+	return n, nil
 }
 
 // scanPort reads the digits of a port at the start of s.
@@ -174,7 +180,7 @@ func scanPort(s string) (port, n int, err error) {
 		n++
 	}
 	if port == 0 || port > 65535 {
-		return 0, 0, valueError("port is not 1 to 65535")
+		return 0, 0, valueError("expected a port from 1 to 65535")
 	}
 	return port, n, nil
 }
@@ -204,19 +210,19 @@ func scanURIParams(s string) (int, error) {
 	pos := 0
 	for count := 0; pos < len(s) && s[pos] == ';'; count++ {
 		if count == maxParams {
-			return 0, valueError("too many URI parameters")
+			return 0, errorAt(pos, "expected no more than 200 URI parameters")
 		}
 		pos++
 		n := spanEscaped(s[pos:], charParam)
 		if n == 0 {
-			return 0, valueError("bad URI parameter name")
+			return 0, errorAt(pos, "expected the name of a URI parameter")
 		}
 		if pos += n; pos == len(s) || s[pos] != '=' {
 			continue
 		}
 		pos++
 		if n = spanEscaped(s[pos:], charParam); n == 0 {
-			return 0, valueError("bad URI parameter value")
+			return 0, errorAt(pos, "expected the value of a URI parameter")
 		}
 		pos += n
 	}
@@ -231,20 +237,20 @@ func checkURIHeaders(s string) error {
 	pos := 0
 	for count := 1; ; count++ {
 		if count > maxURIHeaders {
-			return valueError("too many headers of URI")
+			return errorAt(pos, "expected no more than 100 headers of a URI")
 		}
-		n := spanEscaped(s[pos:], charHeader)
-		if pos += n; n == 0 || pos == len(s) || s[pos] != '=' {
-			return errorAt(pos, "bad header of URI")
+		end := pos + spanEscaped(s[pos:], charHeader)
+		if end == pos || end == len(s) || s[end] != '=' {
+			return errorAt(pos, "expected the name and the value of a header of a URI")
 		}
-		pos++
-		if pos += spanEscaped(s[pos:], charHeader); pos == len(s) {
+		end++
+		if end += spanEscaped(s[end:], charHeader); end == len(s) {
 			return nil
 		}
-		if s[pos] != '&' {
-			return errorAt(pos, "bad header of URI")
+		if s[end] != '&' {
+			return errorAt(end, "expected the value of a header of a URI")
 		}
-		pos++
+		pos = end + 1
 	}
 }
 
@@ -258,19 +264,20 @@ func (x *uriSpan[O]) scanTel(s string) error {
 		case c == '+' && pos == start, c == '-', c == '.', c == '(', c == ')':
 		case is(c, charHex), c == '*', c == '#':
 			if s[start] == '+' && !isDigit(c) {
-				return valueError("bad digit in global number")
+				return errorAt(pos, "expected a decimal digit of a global number")
 			}
 			digits++
 		default:
-			return valueError("bad character in telephone number")
+			return errorAt(pos, "expected a digit of a telephone number")
 		}
 	}
 	if digits == 0 {
-		return valueError("telephone number without digits")
+		return errorAt(pos, "expected a telephone number")
 	}
 	n, err := scanURIParams(s[pos:])
+	err = shifted(err, pos)
 	if err == nil && pos+n < len(s) {
-		err = valueError("bad character in URI")
+		err = errorAt(pos+n, "expected a character that a URI may have there")
 	}
 	x.userEnd, x.host, x.hostEnd = O(pos), O(pos), O(pos)
 	x.params, x.headers = O(pos), O(len(s))

@@ -48,8 +48,12 @@ func (x *viaSpan[O]) fill(v *Via, s string) {
 
 func (x *viaSpan[O]) scan(s string) error {
 	if tooLong[O](s) {
-		return valueError("too long")
+		return valueError("expected up to 65535 bytes")
 	}
+	if hasAVX2 && x.quickText(s) {
+		return nil
+	}
+	*x = viaSpan[O]{}
 	// sent-protocol: "SIP" SLASH "2.0" SLASH transport, white space allowed.
 	pos := 0
 	if strings.HasPrefix(s, "SIP/2.0/") {
@@ -58,10 +62,10 @@ func (x *viaSpan[O]) scan(s string) error {
 		for _, part := range [...]string{"SIP", "2.0"} {
 			end := pos + len(part)
 			if len(s) < end || !equalFold(s[pos:end], part) {
-				return valueError("protocol is not SIP/2.0")
+				return errorAt(pos, "expected SIP/2.0 and a transport")
 			}
 			if pos = afterWS(s, end); pos == len(s) || s[pos] != '/' {
-				return valueError("protocol is not SIP/2.0")
+				return errorAt(pos, "expected SIP/2.0 and a transport")
 			}
 			pos = afterWS(s, pos+1)
 		}
@@ -70,25 +74,24 @@ func (x *viaSpan[O]) scan(s string) error {
 	end := pos + span(s[pos:], charToken)
 	x.transportEnd = O(end)
 	if pos = afterWS(s, end); end == int(x.transport) || pos == end {
-		return valueError("no transport and sent-by")
+		return errorAt(end, "expected a transport, white space and a host")
 	}
 
-	hostEnd, port, n, err := scanHostPort(s[pos:])
+	n, err := scanHost(s[pos:])
 	if err != nil {
-		return err
+		return shifted(err, pos)
 	}
-	x.host, x.hostEnd = O(pos), O(pos+hostEnd)
-	pos = afterWS(s, pos+n)
-	if pos < len(s) && s[pos] == ':' && port == 0 {
-		// White space may stand around the colon of the port, too.
-		pos = afterWS(s, pos+1)
+	x.host, x.hostEnd = O(pos), O(pos+n)
+	port := 0
+	if pos = afterWS(s, pos+n); pos < len(s) && s[pos] == ':' {
+		pos = afterWS(s, pos+1) // COLON may have white space around it
 		if port, n, err = scanPort(s[pos:]); err != nil {
-			return err
+			return shifted(err, pos)
 		}
 		pos = afterWS(s, pos+n)
 	}
 	x.port, x.params, x.end = uint16(port), O(pos), O(len(s))
-	return checkParams(s[pos:], "branch")
+	return shifted(checkParams(s[pos:], "branch"), pos)
 }
 
 // AppendValue appends the value.

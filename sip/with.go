@@ -14,10 +14,10 @@ type Edit interface {
 
 // Push puts a value in front of the others of its name, as a line of its own.
 // A first Via goes to the top, anything else below the Vias.
-func Push(h Edit) Edit { return edit{op: push, Edit: h} }
+func Push[H Edit](h H) Edit { return &placed[H]{push, h} }
 
 // Add puts a value behind the others of its name, as a line of its own.
-func Add(h Edit) Edit { return edit{op: add, Edit: h} }
+func Add[H Edit](h H) Edit { return &placed[H]{add, h} }
 
 // Pop removes the first value of a header field: the first of a comma list, or
 // a whole line. It has a name and no type, so what is a list it knows only of
@@ -61,9 +61,23 @@ const (
 	del
 )
 
-type edit struct {
-	op editOp
-	Edit
+// placed is an edit that does not set its header field. It holds the value and
+// not an Edit, which would be one more allocation.
+type placed[H Edit] struct {
+	op    editOp
+	value H
+}
+
+func (p *placed[H]) HeaderName() string          { return p.value.HeaderName() }
+func (p *placed[H]) AppendValue(b []byte) []byte { return p.value.AppendValue(b) }
+
+// edit returns what to do, and with what: a pointer to the value is an Edit
+// unless the value is a pointer or an interface itself.
+func (p *placed[H]) edit() (editOp, Edit) {
+	if e, ok := any(&p.value).(Edit); ok {
+		return p.op, e
+	}
+	return p.op, p.value
 }
 
 // The edits that write nothing are names.
@@ -132,7 +146,7 @@ func (r *Request) setStart(start string, method Method, uri URI) *SyntaxError {
 		got, _ = ParseURI(s)
 	}
 	if Method(start[:r.methodEnd]) != method || !likeURI(&got, &uri) {
-		return fail(StatusBadRequest, "start line", 0, errOther.Error())
+		return fail(StatusBadRequest, "start line", 0, msgOf(errOther))
 	}
 	return nil
 }
@@ -153,11 +167,11 @@ func (r *Request) With(edits ...Edit) *Request {
 	if r.failure() != nil {
 		return r
 	}
-	out := &Request{methodEnd: r.methodEnd, uriEnd: r.uriEnd, uri: r.uri}
 	w := newRewriter(&r.message)
 	w.keepAll()
-	err := w.run(&out.message, r.text[:r.head-2], edits)
+	out, err := rewrite[Request](w, r.text[:r.head-2], edits)
 	if err == nil {
+		out.methodEnd, out.uriEnd, out.uri = r.methodEnd, r.uriEnd, r.uri
 		err = out.checkMethod()
 	}
 	if err != nil {
@@ -201,23 +215,25 @@ func (r *Response) With(edits ...Edit) *Response {
 	if r.failure() != nil {
 		return r
 	}
-	out := &Response{status: r.status}
 	w := newRewriter(&r.message)
 	w.keepAll()
-	if err := w.run(&out.message, statusLine(r.text[:r.head-2], r.status, edits), edits); err != nil {
+	out, err := rewrite[Response](w, w.statusLine(r.text[:r.head-2], r.status, edits), edits)
+	if err != nil {
 		failed := *r
 		failed.fail(err)
 		return &failed
 	}
+	out.status = r.status
 	return out
 }
 
 // statusLine returns the start line, with another reason phrase if one of the
 // edits sets it.
-func statusLine(start string, status Status, edits []Edit) string {
+func (w *rewriter) statusLine(start string, status Status, edits []Edit) string {
 	for _, e := range edits {
 		if p, ok := e.(ReasonPhrase); ok {
-			start = string(appendStatusLine(nil, status, string(p)))
+			w.start = appendStatusLine(w.start[:0], status, string(p))
+			start = view(w.start)
 		}
 	}
 	return start

@@ -103,7 +103,7 @@ func TestWithMakesWhatParseTakes(t *testing.T) {
 		req.Reply(StatusOK, ReasonPhrase(strings.Repeat("a", maxURI))),
 		req.Reply(StatusOK, ReasonPhrase("a\x01")),
 		req.With(Body{Content: "a body of no type"}),
-		req.With(nil), req.With(Push(nil)), req.With(Add(nil)), req.With(Pop("Via"), nil),
+		req.With(nil), req.With(Push[Edit](nil)), req.With(Add[Edit](nil)), req.With(Pop("Via"), nil),
 		req.Reply(StatusOK, nil), req.Reply(99),
 	} {
 		if m.Err() == nil {

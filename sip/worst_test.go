@@ -57,6 +57,8 @@ var worstShapes = []struct{ name, begin, fill, end string }{
 	{"short Routes", "Route: <a:b>", ",<a:b>", ""},
 	{"short tokens", "Supported: a", ",a", ""},
 	{"short parameters of a challenge", "WWW-Authenticate: Digest a=1", ",a=1", ""},
+	{"challenges", "WWW-Authenticate: a b", ", a b", ""},
+	{"broken challenges", "WWW-Authenticate: Digest b", ", Digest b", ""},
 	{"parameters of another scheme", "WWW-Authenticate: Other a=1", ",a=1", ""},
 
 	// Many parameters, as many as there may be and again.

@@ -178,11 +178,10 @@ func (a *Agent) newRequest(method sip.Method, target string, edits ...sip.Edit) 
 	if err != nil {
 		return nil, err
 	}
-	to := sip.To{URI: uri}
 	// Header fields in a URI are not followed; RFC 3261 section 19.1.5 says
 	// how unsafe they are.
-	uri.Headers, to.URI.Headers = "", ""
-	req := a.requestTo(method, uri, to, rand.Text(), rand.Text(), 1, edits...)
+	uri.Headers = ""
+	req := a.requestTo(method, uri, sip.To{URI: uri}, rand.Text(), rand.Text(), 1, edits...)
 	return req, req.Err()
 }
 

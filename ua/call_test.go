@@ -282,6 +282,31 @@ func TestAnswerCrossesCancel(t *testing.T) {
 	})
 }
 
+// The callee sends more than a session description, and says of the 183 that its
+// description is for something else: an announcement, in a session of its own
+// (RFC 3959). What counts is found.
+func TestDescriptionAmongOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		answer := sip.NewPart(describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+		announcement := describe("192.0.2.3", 1, "audio 6000 RTP/AVP 0")
+		newPeer(t, n, "192.0.2.2", func(tx *transaction.Server, req *sip.Request) {
+			if req.Method() == sip.INVITE {
+				tx.Reply(sip.StatusSessionProgress, contactAt("192.0.2.2"), announcement, sip.ContentDisposition{Type: "early-session"})
+			}
+			if req.Method() != sip.ACK {
+				tx.Reply(sip.StatusOK, contactAt("192.0.2.2"), multipart(t, "mixed", picture(""), answer))
+			}
+		})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		stream := newStream(t)
+		if _, err := alice.Invite(t.Context(), bobURI, streams(stream)); err != nil {
+			t.Fatal(err)
+		}
+		stream.check(t, "caller", "sendrecv 192.0.2.2:5000", false)
+	})
+}
+
 // Early media of two forks, each told once. The one that answers counts, and is
 // told again though it says nothing new: the other may have spoken in between.
 func TestEarlyMedia(t *testing.T) {

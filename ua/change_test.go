@@ -107,6 +107,7 @@ func (o *offerer) offer(t *testing.T, edits ...sip.Edit) *sip.Response {
 
 // What a peer may change, and what its stream is told of it.
 func TestReinvite(t *testing.T) {
+	several := multipart(t, "mixed", picture(";handling=optional"), sip.NewPart(describe("192.0.2.7", 2, "audio 5008 RTP/AVP 0")))
 	for _, test := range []struct {
 		name   string
 		offer  sip.Body
@@ -117,6 +118,7 @@ func TestReinvite(t *testing.T) {
 		{"hold", describe("192.0.2.1", 2, "audio 5000 RTP/AVP 0|a=sendonly"), 200, "a=recvonly", "recvonly 192.0.2.1:5000"},
 		{"hold as in RFC 2543", describe("0.0.0.0", 2, "audio 5000 RTP/AVP 0"), 200, "m=audio 4000", "recvonly 0.0.0.0:5000"},
 		{"address", describe("192.0.2.7", 2, "audio 5008 RTP/AVP 0"), 200, "m=audio 4000", "sendrecv 192.0.2.7:5008"},
+		{"one part of several", several, 200, "m=audio 4000", "sendrecv 192.0.2.7:5008"},
 		{"refresh", describe("192.0.2.1", 1, "audio 5000 RTP/AVP 0"), 200, "m=audio 4000", ""},
 		{"further section", describe("192.0.2.1", 2, "audio 5000 RTP/AVP 0", "audio 5002 RTP/AVP 0"), 200, "m=audio 0 RTP/AVP 0", ""},
 		{"section removed", describe("192.0.2.1", 2, "audio 0 RTP/AVP 0"), 200, "m=audio 0 RTP/AVP 0", "sendrecv 192.0.2.1:0"},

@@ -57,7 +57,7 @@ func TestErrors(t *testing.T) {
 		{"refused", invite("sip:busy@192.0.2.2"), is(sip.StatusBusyHere), "invite sip:busy@192.0.2.2: 486 Busy Here"},
 		{"no codec in common", invite("sip:video@192.0.2.2"), is(sip.StatusNotAcceptableHere), "invite sip:video@192.0.2.2: 488 Not Acceptable Here"},
 		{"no password", invite("sip:secret@192.0.2.2"), is(digest.ErrNoCredentials), "invite sip:secret@192.0.2.2: 407 Proxy Authentication Required: no password is set"},
-		{"not a URI", invite("bob"), nil, "invite bob: URI without a scheme"},
+		{"not a URI", invite("bob"), nil, "invite bob: sip: expected a scheme and ':' (byte 0)"},
 		{"other scheme", invite("mailto:bob@b.example"), nil, "invite mailto:bob@b.example: scheme is mailto and not sip"},
 		{"register", func(ctx context.Context, _ *siptest.Network, a *ua.Agent) error {
 			_, err := a.Register(ctx, &ua.RegisterOptions{Registrar: "sip:192.0.2.2"})

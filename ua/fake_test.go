@@ -95,6 +95,21 @@ func describe(host string, version int, sections ...string) sip.Body {
 	return sip.Body{Type: "application/sdp", Content: text}
 }
 
+// multipart makes a body of parts.
+func multipart(t *testing.T, subtype string, parts ...*sip.Part) sip.Body {
+	t.Helper()
+	body, err := sip.Multipart("multipart/"+subtype, parts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// picture is a part that an agent has no use for.
+func picture(params sip.Params) *sip.Part {
+	return sip.NewPart(sip.Body{Type: "image/png", Content: "x"}, sip.ContentDisposition{Type: "icon", Params: params})
+}
+
 // fakeStream is audio that sends nothing and watches that the agent keeps the
 // contract of Stream.
 type fakeStream struct {

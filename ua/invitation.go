@@ -35,11 +35,6 @@ func (a *Agent) invited(ctx context.Context, in *dialog.Invitation) {
 	if !a.understood(rejecter{in}, req) {
 		return
 	}
-	if _, ok := description(req); !ok && req.Body() != "" && !optional(req) {
-		// RFC 3261 section 8.2.3.
-		in.Reject(sip.StatusUnsupportedMediaType, accept)
-		return
-	}
 	if !in.Re() {
 		a.invitation(ctx, in)
 		return
@@ -250,6 +245,12 @@ func reject(in *dialog.Invitation, err error) {
 		in.Reject(sip.StatusTemporarilyUnavailable)
 	case errors.As(err, &syntax):
 		in.Reject(sip.StatusBadRequest, sip.ReasonPhrase("Bad Session Description"))
+	case errors.Is(err, ErrNoStream):
+		// RFC 3261 section 13.3.1.3 wants a reason. Of those of section 20.43
+		// this is the nearest: a stream does not say why it takes nothing.
+		in.Reject(sip.StatusNotAcceptableHere, sip.Warning{
+			Code: 305, Agent: in.Contact().URI.HostPort(), Text: "Incompatible media format",
+		})
 	default:
 		in.Reject(sip.StatusNotAcceptableHere)
 	}

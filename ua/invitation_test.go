@@ -84,6 +84,26 @@ func TestOnInvite(t *testing.T) {
 	}
 }
 
+// A caller whose offer does not fit is told so, and by whom (RFC 3261 section
+// 13.3.1.3).
+func TestNoStreamWarning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
+			in.Answer(ctx, newStream(t))
+		}})
+		stranger := newPeer(t, n, "192.0.2.9", nil)
+		resp, err := stranger.Do(t.Context(), request(sip.INVITE, bobURI, contactAt("192.0.2.9"), describe("192.0.2.9", 1, "video 5002 RTP/AVP 31")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := sip.Get[sip.Warning](resp)
+		if want := (sip.Warning{Code: 305, Agent: "192.0.2.2:5060", Text: "Incompatible media format"}); got != want {
+			t.Errorf("the %v has the Warning %+v, %v, want %+v", resp.Status(), got, err, want)
+		}
+	})
+}
+
 // A second Answer is refused, and does the first no harm.
 func TestAnswerTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

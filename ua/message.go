@@ -9,11 +9,12 @@ import (
 	"github.com/goparley/parley/transaction"
 )
 
-// Message is a MESSAGE that arrived (RFC 3428).
+// Message is a MESSAGE that arrived (RFC 3428). sip.Parts takes the body of the
+// Request apart if it is a multipart one.
 type Message struct {
-	From        sip.Address // who says that they sent it
-	ContentType string      // "text/plain"
-	Body        string
+	From        sip.Address  // who says that they sent it
+	ContentType string       // "text/plain"
+	Body        string       // without a transfer encoding
 	Request     *sip.Request // all of it
 }
 
@@ -37,11 +38,21 @@ func (a *Agent) Message(ctx context.Context, target, contentType, body string) e
 	return err
 }
 
-// message takes a MESSAGE that arrived.
+// message takes a MESSAGE that arrived. The program gets the body whatever is
+// said of its handling, so it must be one that can be read.
 func (a *Agent) message(tx *transaction.Server, req *sip.Request) {
-	contentType, _ := sip.Get[sip.ContentType](req) // there is one if there is a body
-	err := a.cfg.OnMessage(tx.Context(), Message{
-		From: sip.Address(req.From()), ContentType: contentType.Type, Body: req.Body(), Request: req,
+	contentType, err := sip.MediaType(req)
+	if err != nil && req.Body() != "" {
+		bad(tx, "Content-Type") // or none: RFC 3261 section 20.15
+		return
+	}
+	body, err := sip.Content(req)
+	if err != nil {
+		refuseBody(tx, err)
+		return
+	}
+	err = a.cfg.OnMessage(tx.Context(), Message{
+		From: sip.Address(req.From()), ContentType: contentType.Type, Body: body, Request: req,
 	})
 	status := sip.StatusOK
 	if err != nil && !(errors.As(err, &status) && status.Final()) {

@@ -83,7 +83,7 @@ func (a *Agent) Register(ctx context.Context, opts *RegisterOptions) (*Registrat
 			return nil, fmt.Errorf("register %s with %q: %w", a.aor, opts.Registrar, err)
 		}
 		// RFC 3261 section 10.2: the name of a domain.
-		r.registrar.User, r.registrar.Password, r.registrar.Headers = "", "", ""
+		r.registrar.User, r.registrar.Password = "", ""
 	}
 	r.ctx, r.end = context.WithCancel(context.Background())
 

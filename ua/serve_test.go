@@ -20,7 +20,8 @@ import (
 func TestStrangers(t *testing.T) {
 	offer := describe("192.0.2.9", 1, "audio 5000 RTP/AVP 0")
 	text := sip.Body{Type: "text/plain", Content: "hello"}
-	field := func(name, value string) sip.Edit { return sip.Field{Name: name, Value: value} }
+	const optional = sip.Params(";handling=optional")
+	alone := sip.NewPart(offer)
 	full := ua.Config{
 		OnInvite: func(ctx context.Context, in *ua.Invitation) { in.Reject(ctx, sip.StatusBusyHere) },
 		OnMessage: func(_ context.Context, m ua.Message) error {
@@ -34,6 +35,8 @@ func TestStrangers(t *testing.T) {
 	fails := ua.Config{OnMessage: func(context.Context, ua.Message) error { return errors.New("disk is broken") }}
 	panics := ua.Config{OnMessage: func(context.Context, ua.Message) error { panic("bug") }}
 	const everything, nothing = "ACK, BYE, CANCEL, OPTIONS, INVITE, MESSAGE", "ACK, BYE, CANCEL, OPTIONS"
+	accept := map[string]string{"Accept": "application/sdp, multipart/mixed, multipart/alternative, multipart/related"}
+	acceptEncoding := map[string]string{"Accept-Encoding": "identity"}
 	for _, test := range []struct {
 		name   string
 		cfg    ua.Config
@@ -43,7 +46,7 @@ func TestStrangers(t *testing.T) {
 		want   sip.Status
 		fields map[string]string
 	}{
-		{"options", full, sip.OPTIONS, bobURI, nil, 200, map[string]string{"Allow": everything, "Accept": "application/sdp", "Accept-Encoding": "identity", "Supported": ""}},
+		{"options", full, sip.OPTIONS, bobURI, nil, 200, map[string]string{"Allow": everything, "Accept": accept["Accept"], "Accept-Encoding": "identity", "Supported": ""}},
 		{"options, no calls", ua.Config{}, sip.OPTIONS, bobURI, nil, 200, map[string]string{"Allow": nothing}},
 		{"unknown method", full, "PLAY", bobURI, nil, 405, map[string]string{"Allow": everything}},
 		{"unknown method and more", full, "PLAY", bobURI, []sip.Edit{sip.Require{"x"}}, 405, nil},
@@ -54,16 +57,28 @@ func TestStrangers(t *testing.T) {
 		{"invite to tel", full, sip.INVITE, "tel:+12", []sip.Edit{offer}, 486, nil},
 		{"invite to im", full, sip.INVITE, "im:bob@b.example", []sip.Edit{offer}, 416, nil},
 		{"options to sips", full, sip.OPTIONS, "sips:bob@b.example", nil, 416, nil},
-		{"require", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.Require{"100rel", "timer"}}, 420, map[string]string{"Unsupported": "100rel, timer"}},
+		{"require", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.Require{sip.Option100rel, sip.OptionTimer}}, 420, map[string]string{"Unsupported": "100rel, timer"}},
 		{"options, require", full, sip.OPTIONS, bobURI, []sip.Edit{sip.Require{"x"}}, 420, map[string]string{"Unsupported": "x"}},
-		{"invite with text", full, sip.INVITE, bobURI, []sip.Edit{text}, 415, map[string]string{"Accept": "application/sdp"}},
-		{"invite zipped", full, sip.INVITE, bobURI, []sip.Edit{offer, field("Content-Encoding", "gzip")}, 415, map[string]string{"Accept-Encoding": "identity"}},
-		{"invite zipped, short form", full, sip.INVITE, bobURI, []sip.Edit{offer, field("e", "tar")}, 415, nil},
-		{"invite with text, optional", full, sip.INVITE, bobURI, []sip.Edit{text, field("Content-Disposition", "icon;handling=optional")}, 486, nil},
-		{"invite zipped, optional", full, sip.INVITE, bobURI, []sip.Edit{offer, field("Content-Encoding", "gzip"), field("Content-Disposition", "session; Handling=Optional")}, 486, nil},
-		{"invite with text, required", full, sip.INVITE, bobURI, []sip.Edit{text, field("Content-Disposition", "icon;handling=required")}, 415, nil},
+		{"invite with text", full, sip.INVITE, bobURI, []sip.Edit{text}, 415, accept},
+		{"invite zipped", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.ContentEncoding{"gzip"}}, 415, acceptEncoding},
+		{"invite zipped, short form", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.Field{Name: "e", Value: "tar"}}, 415, acceptEncoding},
+		{"invite with text, optional", full, sip.INVITE, bobURI, []sip.Edit{text, sip.ContentDisposition{Type: "icon", Params: optional}}, 486, nil},
+		{"invite zipped, optional", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.ContentEncoding{"gzip"}, sip.ContentDisposition{Type: "session", Params: "; Handling=Optional"}}, 486, nil},
+		{"invite with text, required", full, sip.INVITE, bobURI, []sip.Edit{text, sip.ContentDisposition{Type: "icon", Params: ";handling=required"}}, 415, accept},
+		{"invite with a description to look at", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.ContentDisposition{Type: "render"}}, 415, accept},
+		{"invite with a picture", full, sip.INVITE, bobURI, []sip.Edit{multipart(t, "mixed", alone, picture(optional))}, 486, nil},
+		{"invite with a picture, required", full, sip.INVITE, bobURI, []sip.Edit{multipart(t, "mixed", alone, picture(""))}, 415, accept},
+		{"invite with a choice", full, sip.INVITE, bobURI, []sip.Edit{multipart(t, "alternative", picture(""), alone)}, 486, nil},
+		{"invite with no good choice", full, sip.INVITE, bobURI, []sip.Edit{multipart(t, "alternative", picture(""), picture(""))}, 415, accept},
+		{"invite with a zipped part", full, sip.INVITE, bobURI, []sip.Edit{multipart(t, "mixed", sip.NewPart(offer, sip.ContentEncoding{"gzip"}))}, 415, acceptEncoding},
+		{"invite without a boundary", full, sip.INVITE, bobURI, []sip.Edit{sip.Body{Type: "multipart/mixed", Content: "x"}}, 400, nil},
+		{"invite in broken base64", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.ContentTransferEncoding("base64")}, 400, nil},
 		{"message", full, sip.MESSAGE, bobURI, []sip.Edit{text}, 200, nil},
-		{"message zipped", full, sip.MESSAGE, bobURI, []sip.Edit{text, field("Content-Encoding", "gzip")}, 415, nil},
+		{"message in base64", full, sip.MESSAGE, bobURI, []sip.Edit{sip.Body{Type: "text/plain", Content: "aGVsbG8="}, sip.ContentTransferEncoding("base64")}, 200, nil},
+		{"message in broken base64", full, sip.MESSAGE, bobURI, []sip.Edit{text, sip.ContentTransferEncoding("base64")}, 400, nil},
+		{"message in nobody's encoding", full, sip.MESSAGE, bobURI, []sip.Edit{text, sip.ContentTransferEncoding("uuencode")}, 415, acceptEncoding},
+		{"message zipped", full, sip.MESSAGE, bobURI, []sip.Edit{text, sip.ContentEncoding{"gzip"}}, 415, acceptEncoding},
+		{"message zipped, optional", full, sip.MESSAGE, bobURI, []sip.Edit{text, sip.ContentEncoding{"gzip"}, sip.ContentDisposition{Type: "render", Params: optional}}, 415, acceptEncoding},
 		{"message refused", refuses, sip.MESSAGE, bobURI, []sip.Edit{text}, 513, nil},
 		{"message fails", fails, sip.MESSAGE, bobURI, []sip.Edit{text}, 500, nil},
 		{"message panics", panics, sip.MESSAGE, bobURI, []sip.Edit{text}, 500, nil},
@@ -208,7 +223,7 @@ func TestBadHeaders(t *testing.T) {
 func TestBadContactInCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOfferer(t, nil)
-		resp := o.offer(t, describe("192.0.2.1", 2, "audio 7000 RTP/AVP 0"), sip.Field{Name: "Contact", Value: "*"})
+		resp := o.offer(t, describe("192.0.2.1", 2, "audio 7000 RTP/AVP 0"), sip.Contact{Star: true})
 		if resp.Status() != sip.StatusBadRequest || resp.ReasonPhrase() != "Bad Contact" {
 			t.Errorf("the re-INVITE got %d %s, want 400 Bad Contact", resp.Status(), resp.ReasonPhrase())
 		}

@@ -207,7 +207,7 @@ func (p *proxy) forward(tx *transaction.Server, req *sip.Request) {
 	out := req.With(sip.MaxForwards(req.MaxForwards()-1), sip.Pop("Route")) // the Route is us
 	if uri := req.URI(); uri.Host == domain {
 		p.mu.Lock()
-		contact, ok := p.bindings[uri.User]
+		contact, ok := p.bindings[uri.Username()]
 		p.mu.Unlock()
 		if !ok {
 			tx.Reply(sip.StatusNotFound)

@@ -1,6 +1,13 @@
 // Package bench measures Parley beside other SIP stacks on the same messages in
-// the same run. It is a module of its own, so that nothing here becomes a
-// dependency of the library.
+// the same run, and judges where another parser reads them differently. It is a
+// module of its own, so that nothing here becomes a dependency of the library.
 //
-//	go test -bench . -count 6
+// Command parse prints the table of docs/performance.md:
+//
+//	make -C parse/c    # peers in C: llhttp, Sofia-SIP, libosip2, libre
+//	go run ./parse
+//
+// What the steps within this library take is measured in the library:
+//
+//	go test -run x -bench . ./sip
 package bench

@@ -7,6 +7,8 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"strings"
+
+	"github.com/goparley/parley/sip"
 )
 
 // Algorithm is the algorithm parameter of a challenge (RFC 7616 section 6.1).
@@ -97,18 +99,18 @@ func (h hash) key(username, realm, password string) string {
 // response returns what the response parameter must say (RFC 7616 section
 // 3.4.1), without qop as in RFC 2069 (RFC 2617 section 3.2.2.1). p gives nonce,
 // uri, qop, nc and cnonce.
-func (h hash) response(key, method, body string, p *params) string {
+func (h hash) response(key, method, body string, p *sip.DigestCredentials) string {
 	if h.sess {
-		key = h.sum(key, p.nonce, p.cnonce)
+		key = h.sum(key, p.Nonce, p.CNonce)
 	}
 	var a2 string
-	if p.qop == qopAuthInt {
-		a2 = h.sum(method, p.uri, h.sum(body))
+	if p.QOP == qopAuthInt {
+		a2 = h.sum(method, p.URI, h.sum(body))
 	} else {
-		a2 = h.sum(method, p.uri)
+		a2 = h.sum(method, p.URI)
 	}
-	if p.qop == "" {
-		return h.sum(key, p.nonce, a2)
+	if p.QOP == "" {
+		return h.sum(key, p.Nonce, a2)
 	}
-	return h.sum(key, p.nonce, p.nc, p.cnonce, p.qop, a2)
+	return h.sum(key, p.Nonce, p.NC, p.CNonce, p.QOP, a2)
 }

@@ -9,10 +9,9 @@ import (
 // challenge is a challenge that this package can answer.
 type challenge struct {
 	space
-	p     params
-	hash  hash
-	qop   string
-	stale bool
+	p    sip.DigestChallenge
+	hash hash
+	qop  string
 }
 
 // readChallenges returns the best challenge for each realm, in the order of the
@@ -22,12 +21,15 @@ func readChallenges(resp *sip.Response) ([]challenge, error) {
 	var best []challenge
 	var realm string
 	add := func(proxy bool, text sip.Challenge) {
-		p, ok := parse(text)
 		if realm == "" {
-			realm = p.realm
+			realm, _ = text.Params.Get("realm")
 		}
-		ch, understood := newChallenge(proxy, p)
-		if !ok || !understood {
+		p, err := readChallenge(text)
+		if err != nil {
+			return
+		}
+		ch, ok := newChallenge(proxy, p)
+		if !ok {
 			return
 		}
 		for i := range best {
@@ -58,12 +60,16 @@ func readChallenges(resp *sip.Response) ([]challenge, error) {
 	return best, nil
 }
 
-func newChallenge(proxy bool, p params) (ch challenge, ok bool) {
-	ch = challenge{space: space{proxy, p.realm}, p: p, stale: strings.EqualFold(p.stale, "true")}
-	if ch.hash, ok = lookupHash(p.algorithm); !ok || p.nonce == "" {
+func newChallenge(proxy bool, p sip.DigestChallenge) (ch challenge, ok bool) {
+	ch = challenge{space: space{proxy, p.Realm}, p: p}
+	if ch.hash, ok = lookupHash(p.Algorithm); !ok || p.Nonce == "" {
 		return ch, false
 	}
-	ch.qop, ok = chooseQOP(p.qop)
+	// In quotes a NUL may be read (RFC 3261 section 25.1), and none is written.
+	if strings.Contains(p.Realm, "\x00") || strings.Contains(p.Nonce, "\x00") || strings.Contains(p.Opaque, "\x00") {
+		return ch, false
+	}
+	ch.qop, ok = chooseQOP(p.QOP)
 	// RFC 3261 section 22.4 item 8: without qop there is no cnonce, which
 	// the -sess algorithms need.
 	return ch, ok && (ch.qop != "" || !ch.hash.sess)

@@ -117,9 +117,9 @@ func (c *Client) answer(req *sip.Request, given []credential, challenges []chall
 		if g == nil {
 			given = append(given, credential{space: ch.space, digest: true})
 			g = &given[len(given)-1]
-		} else if g.p.nonce != "" { // RFC 8760 section 2.7: may be empty before the first challenge
+		} else if g.p.Nonce != "" { // RFC 8760 section 2.7: may be empty before the first challenge
 			if a, err = c.again(ch, &g.p); err != nil {
-				if s := c.session(ch.space); s != nil && s.nonce == g.p.nonce {
+				if s := c.session(ch.space); s != nil && s.nonce == g.p.Nonce {
 					s.refused = true
 				}
 				return nil, &Error{ch.realm, err}
@@ -141,7 +141,7 @@ func (c *Client) answer(req *sip.Request, given []credential, challenges []chall
 		if g.session != nil {
 			continue
 		}
-		if a, ours := c.answers.get(answerKey(g.p.response)); ours {
+		if a, ours := c.answers.get(answerKey(g.p.Response)); ours {
 			g.session = c.session(g.space)
 			g.answer = answer{tries: a.tries}
 		}
@@ -152,13 +152,13 @@ func (c *Client) answer(req *sip.Request, given []credential, challenges []chall
 
 // again decides whether credentials that were refused may be followed by
 // others. RFC 3261 section 22.1: not by the same, unless the nonce was stale.
-func (c *Client) again(ch challenge, old *params) (answer, error) {
-	a, ok := c.answers.get(answerKey(old.response))
+func (c *Client) again(ch challenge, old *sip.DigestCredentials) (answer, error) {
+	a, ok := c.answers.get(answerKey(old.Response))
 	if !ok {
 		a = answer{tries: maxTries, fresh: true}
 	}
 	switch {
-	case !ch.stale && (a.fresh || old.nonce == ch.p.nonce):
+	case !ch.p.Stale && (a.fresh || old.Nonce == ch.p.Nonce):
 		return answer{}, ErrRefused
 	case a.tries >= maxTries:
 		return answer{}, ErrTooManyChallenges
@@ -259,8 +259,8 @@ func (c *Client) authorize(req *sip.Request, given []credential) {
 			continue
 		}
 		g.p = g.session.authorize(req)
-		g.text = sip.Challenge{Scheme: scheme, Params: g.p.credentials()}
-		c.answers.put(answerKey(g.p.response), g.answer)
+		g.text = g.p.Challenge()
+		c.answers.put(answerKey(g.p.Response), g.answer)
 		c.sessions.put(c.spaceKey(g.space), g.session)
 	}
 }

@@ -53,9 +53,9 @@ func refuse(t testing.TB, req *sip.Request, proxy bool, challenges ...string) *s
 }
 
 // sent returns all credentials of a request.
-func sent(t testing.TB, req *sip.Request) []params {
+func sent(t testing.TB, req *sip.Request) []sip.DigestCredentials {
 	t.Helper()
-	var ps []params
+	var ps []sip.DigestCredentials
 	for _, c := range readGiven(req) {
 		if !c.digest {
 			t.Fatalf("credentials %q cannot be read", c.text.Params)
@@ -66,7 +66,7 @@ func sent(t testing.TB, req *sip.Request) []params {
 }
 
 // accept answers and returns the only credentials.
-func accept(t testing.TB, c *Client, req *sip.Request, resp *sip.Response) (*sip.Request, params) {
+func accept(t testing.TB, c *Client, req *sip.Request, resp *sip.Response) (*sip.Request, sip.DigestCredentials) {
 	t.Helper()
 	out, err := c.Authorize(req, resp)
 	if err != nil {
@@ -101,19 +101,19 @@ func TestRegisterAndRefresh(t *testing.T) {
 		t.Error("Prepare() knew credentials before any challenge")
 	}
 	out, p := accept(t, c, req, refuse(t, req, false, `Digest realm="sip.test", nonce="n1", qop="auth,auth-int", opaque="o\"1", algorithm=SHA-256`))
-	if p.uri != "sip:example.com" || p.username != "alice" || p.opaque != `o"1` || p.qop != "auth" || p.nc != "00000001" || p.algorithm != "SHA-256" {
+	if p.URI != "sip:example.com" || p.Username != "alice" || p.Opaque != `o"1` || p.QOP != "auth" || p.NC != "00000001" || p.Algorithm != "SHA-256" {
 		t.Errorf("credentials = %+v", p)
 	}
 	if text, _ := out.Value("Authorization"); !strings.Contains(text, `opaque="o\"1"`) || !strings.Contains(text, "qop=auth, nc=00000001") {
 		t.Errorf("Authorization: %s", text)
 	}
 	h, _ := lookupHash("SHA-256")
-	if want := h.response(h.key("alice", "sip.test", "alicepw"), "REGISTER", "", &p); p.response != want {
-		t.Errorf("response = %s, want %s", p.response, want)
+	if want := h.response(h.key("alice", "sip.test", "alicepw"), "REGISTER", "", &p); p.Response != want {
+		t.Errorf("response = %s, want %s", p.Response, want)
 	}
 	for i := 2; i <= 3; i++ {
 		refresh := sent(t, c.Prepare(register(t, "reg")))
-		if len(refresh) != 1 || refresh[0].nonce != "n1" || refresh[0].nc != fmt.Sprintf("%08x", i) || refresh[0].response == p.response {
+		if len(refresh) != 1 || refresh[0].Nonce != "n1" || refresh[0].NC != fmt.Sprintf("%08x", i) || refresh[0].Response == p.Response {
 			t.Errorf("refresh %d = %+v", i, refresh)
 		}
 	}
@@ -148,7 +148,7 @@ func TestNewNonceAfterSuccess(t *testing.T) {
 
 			req = c.Prepare(register(t, "reg"))
 			out, p := accept(t, c, req, refuse(t, req, false, `Digest realm="r", nonce="n2"`+qop+stale))
-			if p.nonce != "n2" || p.nc != "" && p.nc != "00000001" {
+			if p.Nonce != "n2" || p.NC != "" && p.NC != "00000001" {
 				t.Errorf("credentials = %+v, want the first for n2", p)
 			}
 			wantError(t, c, out, refuse(t, out, false, `Digest realm="r", nonce="n3"`+qop), ErrRefused)
@@ -222,8 +222,8 @@ func TestThreeOnThePath(t *testing.T) {
 	if fmt.Sprint(got) != want {
 		t.Errorf("credentials = %v, want %v", got, want)
 	}
-	if ps := sent(t, req); ps[1].username != "al" {
-		t.Errorf("user for p2 = %q, want the one that names it", ps[1].username)
+	if ps := sent(t, req); ps[1].Username != "al" {
+		t.Errorf("user for p2 = %q, want the one that names it", ps[1].Username)
 	}
 	// A later request of the dialog carries the proxies' from the start.
 	bye := invite(t, "call", ";tag=b")
@@ -231,7 +231,7 @@ func TestThreeOnThePath(t *testing.T) {
 		t.Errorf("%d credentials in the dialog, want 3", len(ps))
 	}
 	// Another call only those for the proxy that the configuration names.
-	if ps := sent(t, c.Prepare(invite(t, "call2", ";tag=x"))); len(ps) != 2 || ps[0].realm != "p2" {
+	if ps := sent(t, c.Prepare(invite(t, "call2", ";tag=x"))); len(ps) != 2 || ps[0].Realm != "p2" {
 		t.Errorf("credentials of another call = %+v, want p2 and the one for this To", ps)
 	}
 }
@@ -256,9 +256,24 @@ func TestChooseAlgorithm(t *testing.T) {
 	} {
 		c := NewClient(alice())
 		req := register(t, "reg")
-		if _, p := accept(t, c, req, refuse(t, req, false, test.challenges...)); p.algorithm != test.want {
-			t.Errorf("%q answered with %q, want %q", test.challenges, p.algorithm, test.want)
+		if _, p := accept(t, c, req, refuse(t, req, false, test.challenges...)); p.Algorithm != test.want {
+			t.Errorf("%q answered with %q, want %q", test.challenges, p.Algorithm, test.want)
 		}
+	}
+}
+
+// A server that writes its challenges on one line, against RFC 3261 section
+// 7.3.1.
+func TestChallengesOnOneLine(t *testing.T) {
+	c := NewClient(alice())
+	req := register(t, "reg")
+	line := `Digest realm="r", nonce="1", qop="auth", algorithm=MD5, Digest realm="r", nonce="2", qop="auth", algorithm=SHA-256, Bearer scope="sip"`
+	resp, ok := withField(req.Reply(sip.StatusUnauthorized), "WWW-Authenticate", line).(*sip.Response)
+	if !ok {
+		t.Fatal("the response did not parse")
+	}
+	if _, p := accept(t, c, req, resp); p.Nonce != "2" || p.Algorithm != "SHA-256" {
+		t.Errorf("answered nonce %q with %q, want 2 with SHA-256", p.Nonce, p.Algorithm)
 	}
 }
 
@@ -273,6 +288,7 @@ func TestUnanswerable(t *testing.T) {
 		{`Digest realm="mine"`},
 		{`Digest nonce="n"`},
 		{`Digest realm="mine", nonce="n", nonce="m"`},
+		{`Digest realm="mine", nonce="n", qop="-"`},
 		{`Digest realm="mine", nonce="` + strings.Repeat("n", maxText) + `"`},
 	} {
 		wantError(t, c, req, refuse(t, req, false, challenges...), ErrUnsupported)
@@ -281,8 +297,8 @@ func TestUnanswerable(t *testing.T) {
 
 	// One that can be answered is enough (RFC 3261 section 22.3).
 	_, p := accept(t, c, req, refuse(t, req, false, `Digest realm="theirs", nonce="n"`, `Digest realm="mine", nonce="n"`))
-	if p.realm != "mine" {
-		t.Errorf("answered %q, want mine", p.realm)
+	if p.Realm != "mine" {
+		t.Errorf("answered %q, want mine", p.Realm)
 	}
 }
 
@@ -290,8 +306,8 @@ func TestLongNonce(t *testing.T) {
 	c := NewClient(alice())
 	req := register(t, "reg")
 	nonce := strings.Repeat("n", 4096)
-	if _, p := accept(t, c, req, refuse(t, req, false, `Digest realm="r", nonce="`+nonce+`"`)); p.nonce != nonce {
-		t.Errorf("a nonce of %d bytes came back as %d", len(nonce), len(p.nonce))
+	if _, p := accept(t, c, req, refuse(t, req, false, `Digest realm="r", nonce="`+nonce+`"`)); p.Nonce != nonce {
+		t.Errorf("a nonce of %d bytes came back as %d", len(nonce), len(p.Nonce))
 	}
 }
 
@@ -305,8 +321,8 @@ func TestStrangerInDialog(t *testing.T) {
 	wantError(t, c, bye, refuse(t, bye, true, `Digest realm="evil", nonce="n"`), ErrUnexpectedRealm)
 	wantError(t, c, bye, refuse(t, bye, true, `Digest realm="", nonce="n"`), ErrUnexpectedRealm)
 	for _, realm := range []string{"home", "named"} {
-		if _, p := accept(t, c, bye, refuse(t, bye, true, `Digest realm="`+realm+`", nonce="n"`)); p.realm != realm {
-			t.Errorf("answered %q, want %q", p.realm, realm)
+		if _, p := accept(t, c, bye, refuse(t, bye, true, `Digest realm="`+realm+`", nonce="n"`)); p.Realm != realm {
+			t.Errorf("answered %q, want %q", p.Realm, realm)
 		}
 	}
 }
@@ -317,12 +333,12 @@ func TestUserHash(t *testing.T) {
 	req := register(t, "reg")
 	out, p := accept(t, c, req, refuse(t, req, false, `Digest realm="api@example.org", nonce="n", qop="auth", algorithm=SHA-512-256, userhash=true`))
 	const want = "793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b"
-	if p.username != want || p.userhash != "true" {
-		t.Errorf("username = %s, userhash = %s, want %s\n%s", p.username, p.userhash, want, out)
+	if p.Username != want || !p.UserHash {
+		t.Errorf("username = %s, userhash = %v, want %s\n%s", p.Username, p.UserHash, want, out)
 	}
 	h, _ := lookupHash("SHA-512-256")
-	if got := h.response(h.key("J\u00e4s\u00f8n Doe", "api@example.org", "Secret, or not?"), "REGISTER", "", &p); p.response != got {
-		t.Errorf("response = %s, want %s from the plain name", p.response, got)
+	if got := h.response(h.key("J\u00e4s\u00f8n Doe", "api@example.org", "Secret, or not?"), "REGISTER", "", &p); p.Response != got {
+		t.Errorf("response = %s, want %s from the plain name", p.Response, got)
 	}
 }
 
@@ -333,8 +349,8 @@ func TestAuthInt(t *testing.T) {
 	_, p := accept(t, c, req, refuse(t, req, false, `Digest realm="r", nonce="n", qop="auth-int"`))
 	h, _ := lookupHash("")
 	key := h.key("alice", "r", "alicepw")
-	if want := h.response(key, "INVITE", "v=0\r\n", &p); p.qop != "auth-int" || p.response != want {
-		t.Errorf("qop = %s, response = %s, want %s", p.qop, p.response, want)
+	if want := h.response(key, "INVITE", "v=0\r\n", &p); p.QOP != "auth-int" || p.Response != want {
+		t.Errorf("qop = %s, response = %s, want %s", p.QOP, p.Response, want)
 	}
 }
 
@@ -343,7 +359,7 @@ func TestUserNameIsEscaped(t *testing.T) {
 	req := register(t, "reg")
 	resp := refuse(t, req, false, `Digest realm="a\", nonce=\"x", nonce="n"`)
 	_, p := accept(t, NewClient(Credentials{Username: `a", uri="\`, Password: "x"}), req, resp)
-	if p.username != `a", uri="\` || p.realm != `a", nonce="x` || p.nonce != "n" {
+	if p.Username != `a", uri="\` || p.Realm != `a", nonce="x` || p.Nonce != "n" {
 		t.Errorf("credentials = %+v", p)
 	}
 	out, err := NewClient(Credentials{Username: "a\r\nRoute: <sip:evil.example>", Password: "x"}).Authorize(req, resp)
@@ -385,7 +401,7 @@ func TestForeignCredentialsStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	given := readGiven(out)
-	if len(given) != 2 || given[0].text.Scheme != "Bearer" || given[0].text.Params != "abc" || given[1].p.nonce != "n" {
+	if len(given) != 2 || given[0].text.Scheme != "Bearer" || given[0].text.Params != "abc" || given[1].p.Nonce != "n" {
 		t.Errorf("credentials = %+v", given)
 	}
 }
@@ -425,7 +441,7 @@ func TestCountsAreUnique(t *testing.T) {
 					return
 				}
 				for _, r := range []*sip.Request{first, c.Prepare(req)} {
-					nc := readGiven(r)[0].p.nc
+					nc := readGiven(r)[0].p.NC
 					mu.Lock()
 					if seen[nc] {
 						t.Errorf("nc=%s twice", nc)

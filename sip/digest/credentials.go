@@ -11,7 +11,7 @@ type credential struct {
 	space
 	digest  bool          // false: of another scheme, or not readable
 	text    sip.Challenge // as it stands in the message
-	p       params
+	p       sip.DigestCredentials
 	session *session // what to make new ones from, nil to keep the text
 	answer  answer
 }
@@ -21,8 +21,8 @@ type credential struct {
 func readGiven(req *sip.Request) []credential {
 	var given []credential
 	add := func(proxy bool, text sip.Challenge) {
-		p, ok := parse(text)
-		given = append(given, credential{space: space{proxy, p.realm}, digest: ok, text: text, p: p})
+		p, err := readCredentials(text)
+		given = append(given, credential{space: space{proxy, p.Realm}, digest: err == nil, text: text, p: p})
 	}
 	for h, err := range sip.All[sip.ProxyAuthorization](req) {
 		if err == nil {

@@ -30,7 +30,7 @@
 // The package follows RFC 3261 section 22, RFC 7616 and RFC 8760, and reads
 // what RFC 2617 and RFC 2069 clients and servers send: MD5, SHA-256 and
 // SHA-512/256, each as -sess too, qop auth, auth-int and none, and at the
-// client userhash. It does no Basic, which SIP forbids, and no AKA; it neither
-// checks nor sends Authentication-Info. User names and passwords are hashed as
-// they are, in UTF-8, without Unicode normalization.
+// client userhash, at the server username*. It does no Basic, which SIP forbids,
+// and no AKA; it neither checks nor sends Authentication-Info. User names and
+// passwords are hashed as they are, in UTF-8, without Unicode normalization.
 package digest

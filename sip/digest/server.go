@@ -118,21 +118,14 @@ func NewServer(config ServerConfig) (*Server, error) {
 // 407, one for each algorithm with the preferred one on top. stale tells the
 // client that its password may be right.
 func (s *Server) Challenge(stale bool) []sip.Edit {
-	nonce := s.newNonce(time.Now())
+	ch := sip.DigestChallenge{Realm: s.config.Realm, Nonce: s.newNonce(time.Now()), QOP: []string{qopAuth}, Stale: stale}
+	if s.config.Integrity {
+		ch.QOP = append(ch.QOP, qopAuthInt)
+	}
 	edits := make([]sip.Edit, 0, 3)
 	for _, a := range s.config.Algorithms {
-		b := appendQuoted(make([]byte, 0, 160), "realm", s.config.Realm)
-		b = appendQuoted(b, "nonce", nonce)
-		b = appendToken(b, "algorithm", string(a))
-		if s.config.Integrity {
-			b = appendQuoted(b, "qop", qopAuth+","+qopAuthInt)
-		} else {
-			b = appendQuoted(b, "qop", qopAuth)
-		}
-		if stale {
-			b = appendToken(b, "stale", "true")
-		}
-		text := sip.Challenge{Scheme: scheme, Params: sip.AuthParams(b)}
+		ch.Algorithm = string(a)
+		text := ch.Challenge()
 		if s.config.Proxy {
 			edits = append(edits, sip.Add(sip.ProxyAuthenticate(text)))
 		} else {

@@ -62,11 +62,11 @@ func wantUser(t *testing.T, s *Server, req *sip.Request, want string, wantErr er
 }
 
 // forge returns a request with one parameter of its credentials changed.
-func forge(t testing.TB, req *sip.Request, edit func(p *params)) *sip.Request {
+func forge(t testing.TB, req *sip.Request, edit func(p *sip.DigestCredentials)) *sip.Request {
 	t.Helper()
 	given := readGiven(req)
 	edit(&given[0].p)
-	given[0].text.Params = given[0].p.credentials()
+	given[0].text = given[0].p.Challenge()
 	out, err := write(req, given)
 	if err != nil {
 		t.Fatal(err)
@@ -108,11 +108,11 @@ func TestChallenge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, ok := parse(sip.Challenge(h))
-		if !ok || p.realm != "sip.test" || p.nonce == "" || p.stale != "true" {
+		p, err := sip.Challenge(h).Digest()
+		if err != nil || p.Realm != "sip.test" || p.Nonce == "" || !p.Stale {
 			t.Errorf("challenge = %q", h.Params)
 		}
-		got = append(got, p.algorithm+" "+p.qop)
+		got = append(got, p.Algorithm+" "+strings.Join(p.QOP, ","))
 	}
 	if want := "SHA-256 auth,MD5 auth"; strings.Join(got, ",") != want {
 		t.Errorf("challenges = %q, want %q", got, want)
@@ -155,7 +155,7 @@ func TestSharedSecret(t *testing.T) {
 	elsewhere := newServer(t, ServerConfig{Secret: secret, Realm: "other.test"})
 	wantUser(t, elsewhere, req, "", ErrNoCredentials)
 	nonce := elsewhere.newNonce(time.Now())
-	wantUser(t, one, forge(t, req, func(p *params) { p.nonce = nonce }), "", ErrStale)
+	wantUser(t, one, forge(t, req, func(p *sip.DigestCredentials) { p.Nonce = nonce }), "", ErrStale)
 }
 
 // A server that keeps H(A1) instead of passwords.
@@ -176,7 +176,9 @@ func TestKeys(t *testing.T) {
 	}
 	// A missing entry is no key that a stranger could know.
 	req := login(t, s, NewClient(Credentials{Username: "eve", Password: "x"}), register(t, "reg"))
-	req = forge(t, req, func(p *params) { p.response = hash{kind: hashMD5, sess: true}.response("", "REGISTER", "", p) })
+	req = forge(t, req, func(p *sip.DigestCredentials) {
+		p.Response = hash{kind: hashMD5, sess: true}.response("", "REGISTER", "", p)
+	})
 	if user, err := s.Verify(t.Context(), req); err == nil || user != "" {
 		t.Errorf("Verify() = %q, %v with an empty key", user, err)
 	}
@@ -188,29 +190,29 @@ func TestTampering(t *testing.T) {
 	req := login(t, s, NewClient(alice()), invite(t, "call", ""))
 	wantUser(t, s, req, "alice", nil)
 	for name, test := range map[string]struct {
-		edit func(p *params)
+		edit func(p *sip.DigestCredentials)
 		want error
 	}{
-		"user":      {func(p *params) { p.username = "bob" }, ErrRefused},
-		"no user":   {func(p *params) { p.username = "" }, ErrMalformed},
-		"nonce":     {func(p *params) { p.nonce = "A" + p.nonce[1:] }, ErrStale},
-		"no nonce":  {func(p *params) { p.nonce = "" }, ErrStale},
-		"uri":       {func(p *params) { p.uri = "sip:eve@example.com" }, ErrRefused},
-		"no uri":    {func(p *params) { p.uri = "" }, ErrMalformed},
-		"bad uri":   {func(p *params) { p.uri = `"` }, ErrRefused},
-		"response":  {func(p *params) { p.response = strings.Repeat("0", 64) }, ErrRefused},
-		"short":     {func(p *params) { p.response = p.response[:32] }, ErrRefused},
-		"nc":        {func(p *params) { p.nc = "00000002" }, ErrRefused},
-		"nc zero":   {func(p *params) { p.nc = "00000000" }, ErrMalformed},
-		"nc short":  {func(p *params) { p.nc = "1" }, ErrMalformed},
-		"nc sign":   {func(p *params) { p.nc = "+0000001" }, ErrMalformed},
-		"no cnonce": {func(p *params) { p.cnonce = "" }, ErrMalformed},
-		"qop":       {func(p *params) { p.qop = "auth-int" }, ErrRefused},
-		"odd qop":   {func(p *params) { p.qop = "auth-conf" }, ErrMalformed},
-		"downgrade": {func(p *params) { p.algorithm = "MD5" }, ErrRefused},
-		"algorithm": {func(p *params) { p.algorithm = "SHA-512-256" }, ErrNoCredentials},
-		"userhash":  {func(p *params) { p.userhash = "true" }, ErrMalformed},
-		"realm":     {func(p *params) { p.realm = "SIP.TEST" }, ErrNoCredentials},
+		"user":      {func(p *sip.DigestCredentials) { p.Username = "bob" }, ErrRefused},
+		"no user":   {func(p *sip.DigestCredentials) { p.Username = "" }, ErrMalformed},
+		"nonce":     {func(p *sip.DigestCredentials) { p.Nonce = "A" + p.Nonce[1:] }, ErrStale},
+		"no nonce":  {func(p *sip.DigestCredentials) { p.Nonce = "" }, ErrStale},
+		"uri":       {func(p *sip.DigestCredentials) { p.URI = "sip:eve@example.com" }, ErrRefused},
+		"no uri":    {func(p *sip.DigestCredentials) { p.URI = "" }, ErrMalformed},
+		"bad uri":   {func(p *sip.DigestCredentials) { p.URI = `"` }, ErrRefused},
+		"response":  {func(p *sip.DigestCredentials) { p.Response = strings.Repeat("0", 64) }, ErrRefused},
+		"short":     {func(p *sip.DigestCredentials) { p.Response = p.Response[:32] }, ErrRefused},
+		"nc":        {func(p *sip.DigestCredentials) { p.NC = "00000002" }, ErrRefused},
+		"nc zero":   {func(p *sip.DigestCredentials) { p.NC = "00000000" }, ErrMalformed},
+		"nc short":  {func(p *sip.DigestCredentials) { p.NC = "1" }, ErrMalformed},
+		"nc sign":   {func(p *sip.DigestCredentials) { p.NC = "+0000001" }, ErrMalformed},
+		"no cnonce": {func(p *sip.DigestCredentials) { p.CNonce = "" }, ErrMalformed},
+		"qop":       {func(p *sip.DigestCredentials) { p.QOP = "auth-int" }, ErrRefused},
+		"odd qop":   {func(p *sip.DigestCredentials) { p.QOP = "auth-conf" }, ErrMalformed},
+		"downgrade": {func(p *sip.DigestCredentials) { p.Algorithm = "MD5" }, ErrRefused},
+		"algorithm": {func(p *sip.DigestCredentials) { p.Algorithm = "SHA-512-256" }, ErrNoCredentials},
+		"userhash":  {func(p *sip.DigestCredentials) { p.UserHash = true }, ErrMalformed},
+		"realm":     {func(p *sip.DigestCredentials) { p.Realm = "SIP.TEST" }, ErrNoCredentials},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantUser(t, s, forge(t, req, test.edit), "", test.want)
@@ -226,6 +228,16 @@ func TestTampering(t *testing.T) {
 			t.Errorf("Reply(%v) = %v, want %v", err, got, want)
 		}
 	}
+}
+
+// A name that stands in no quotes comes as username* (RFC 7616 section 3.4).
+func TestExtendedUserName(t *testing.T) {
+	s := newServer(t, ServerConfig{})
+	req := login(t, s, NewClient(alice()), register(t, "reg"))
+	text, _ := req.Value("Authorization")
+	extended := strings.Replace(text, `username="alice"`, "username*=UTF-8''%61lic%65", 1)
+	wantUser(t, s, req.With(sip.Field{Name: "Authorization", Value: extended}), "alice", nil)
+	wantUser(t, s, req.With(sip.Field{Name: "Authorization", Value: extended + `, username="alice"`}), "", ErrMalformed)
 }
 
 // The body is covered by auth-int, and by nothing less.
@@ -280,9 +292,9 @@ func TestCheapFirst(t *testing.T) {
 		}
 		here := sip.URI{Scheme: "sip", Host: "10.0.0.1"}
 		req := login(t, s, NewClient(alice()), register(t, "reg"))
-		expect("no nonce of ours", forge(t, req, func(p *params) { p.nonce = "n" }).WithURI(here), ErrStale, 0, 0)
-		expect("no user", forge(t, req, func(p *params) { p.username = "eve" }).WithURI(here), ErrRefused, 0, 1)
-		expect("no password", forge(t, req, func(p *params) { p.response = strings.Repeat("0", 64) }).WithURI(here), ErrRefused, 0, 1)
+		expect("no nonce of ours", forge(t, req, func(p *sip.DigestCredentials) { p.Nonce = "n" }).WithURI(here), ErrStale, 0, 0)
+		expect("no user", forge(t, req, func(p *sip.DigestCredentials) { p.Username = "eve" }).WithURI(here), ErrRefused, 0, 1)
+		expect("no password", forge(t, req, func(p *sip.DigestCredentials) { p.Response = strings.Repeat("0", 64) }).WithURI(here), ErrRefused, 0, 1)
 		expect("another URI", req.WithURI(here), ErrWrongURI, 1, 1)
 		time.Sleep(6 * time.Minute)
 		expect("an old nonce", req.WithURI(here), ErrStale, 0, 0)
@@ -293,10 +305,10 @@ func TestCheapFirst(t *testing.T) {
 func TestOldClient(t *testing.T) {
 	s := newServer(t, ServerConfig{Algorithms: []Algorithm{MD5}, Nonces: 10})
 	req := login(t, s, NewClient(alice()), register(t, "reg"))
-	old := forge(t, req, func(p *params) {
-		p.qop, p.nc, p.cnonce, p.algorithm = "", "", "", ""
+	old := forge(t, req, func(p *sip.DigestCredentials) {
+		p.QOP, p.NC, p.CNonce, p.Algorithm = "", "", "", ""
 		h := hash{kind: hashMD5}
-		p.response = h.response(h.key("alice", "sip.test", "alicepw"), "REGISTER", "", p)
+		p.Response = h.response(h.key("alice", "sip.test", "alicepw"), "REGISTER", "", p)
 	})
 	wantUser(t, s, old, "alice", nil)
 	wantUser(t, s, old, "", ErrStale) // its nonce serves once

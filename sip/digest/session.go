@@ -31,7 +31,7 @@ type session struct {
 // that has this nonce: the count must not start again.
 func (c *Client) begin(ch challenge, cred *Credentials, named bool) *session {
 	s := c.session(ch.space)
-	if s != nil && s.nonce == ch.p.nonce && s.hash == ch.hash && s.qop == ch.qop && s.opaque == ch.p.opaque {
+	if s != nil && s.nonce == ch.p.Nonce && s.hash == ch.hash && s.qop == ch.qop && s.opaque == ch.p.Opaque {
 		s.refused = false
 		return s
 	}
@@ -40,11 +40,11 @@ func (c *Client) begin(ch challenge, cred *Credentials, named bool) *session {
 	s = &session{
 		space:     space{ch.proxy, strings.Clone(ch.realm)},
 		hash:      ch.hash,
-		algorithm: strings.Clone(ch.p.algorithm),
+		algorithm: strings.Clone(ch.p.Algorithm),
 		qop:       ch.qop,
-		nonce:     strings.Clone(ch.p.nonce),
-		opaque:    strings.Clone(ch.p.opaque),
-		userhash:  strings.EqualFold(ch.p.userhash, "true"),
+		nonce:     strings.Clone(ch.p.Nonce),
+		opaque:    strings.Clone(ch.p.Opaque),
+		userhash:  ch.p.UserHash,
 		username:  cred.Username,
 		key:       ch.hash.key(cred.Username, ch.realm, cred.Password),
 		// One cnonce for the whole session. RFC 7616 section 3.4.2 makes
@@ -61,25 +61,23 @@ func (c *Client) begin(ch challenge, cred *Credentials, named bool) *session {
 }
 
 // authorize makes credentials for a request.
-func (s *session) authorize(req *sip.Request) params {
-	p := params{
-		username:  s.username,
-		realm:     s.realm,
-		nonce:     s.nonce,
-		uri:       requestURI(req),
-		algorithm: s.algorithm,
-		opaque:    s.opaque,
-		qop:       s.qop,
-	}
-	if s.userhash {
-		p.userhash = "true"
+func (s *session) authorize(req *sip.Request) sip.DigestCredentials {
+	p := sip.DigestCredentials{
+		Username:  s.username,
+		Realm:     s.realm,
+		Nonce:     s.nonce,
+		URI:       requestURI(req),
+		Algorithm: s.algorithm,
+		Opaque:    s.opaque,
+		QOP:       s.qop,
+		UserHash:  s.userhash,
 	}
 	if s.qop != "" {
 		s.count++
-		p.cnonce = s.cnonce
-		p.nc = countText(s.count)
+		p.CNonce = s.cnonce
+		p.NC = countText(s.count)
 	}
-	p.response = s.hash.response(s.key, string(req.Method()), req.Body(), &p)
+	p.Response = s.hash.response(s.key, string(req.Method()), req.Body(), &p)
 	return p
 }
 

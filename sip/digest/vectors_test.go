@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+
+	"github.com/goparley/parley/sip"
 )
 
 type vector struct {
@@ -53,7 +55,7 @@ func TestVectors(t *testing.T) {
 			if !ok {
 				t.Fatalf("lookupHash(%q) knows nothing of it", v.Algorithm)
 			}
-			p := params{nonce: v.Nonce, uri: v.URI, qop: v.QOP, nc: v.NC, cnonce: v.CNonce}
+			p := sip.DigestCredentials{Nonce: v.Nonce, URI: v.URI, QOP: v.QOP, NC: v.NC, CNonce: v.CNonce}
 			if got := h.response(h.key(v.Username, v.Realm, v.Password), v.Method, v.Body, &p); got != want {
 				t.Errorf("response() = %s, want %s", got, want)
 			}

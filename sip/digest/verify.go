@@ -42,11 +42,11 @@ func (s *Server) Verify(ctx context.Context, req *sip.Request) (user string, err
 		method = sip.INVITE
 	}
 	now := time.Now()
-	made, id, ok := s.readNonce(p.nonce)
+	made, id, ok := s.readNonce(p.Nonce)
 	if age := now.Sub(made); !ok || !ack && (age > s.config.NonceLifetime || age < -s.config.NonceLifetime) {
 		return "", ErrStale
 	}
-	key, err := s.key(ctx, p.username, h, algorithm)
+	key, err := s.key(ctx, p.Username, h, algorithm)
 	unknown := errors.Is(err, ErrUnknownUser)
 	if err != nil && !unknown {
 		return "", fmt.Errorf("digest: look up user: %w", err)
@@ -56,26 +56,26 @@ func (s *Server) Verify(ctx context.Context, req *sip.Request) (user string, err
 		body = req.Body()
 	}
 	want := h.response(key, string(method), body, &p)
-	if subtle.ConstantTimeCompare([]byte(p.response), []byte(want)) != 1 || unknown {
+	if subtle.ConstantTimeCompare([]byte(p.Response), []byte(want)) != 1 || unknown {
 		return "", ErrRefused
 	}
 	// After the response, which covers the uri parameter: only who knows a
 	// password can have two long URIs compared.
-	if !ack && !s.sameURI(req, p.uri) {
+	if !ack && !s.sameURI(req, p.URI) {
 		return "", ErrWrongURI
 	}
 	if s.replays != nil && !ack {
-		count, _ := strconv.ParseUint(p.nc, 16, 32)
+		count, _ := strconv.ParseUint(p.NC, 16, 32)
 		if !s.replays.use(id, made, now, uint32(count)) {
 			return "", ErrStale
 		}
 	}
-	return p.username, nil
+	return p.Username, nil
 }
 
 // credentials finds those for this realm. Others are for somebody else on the
 // path (RFC 3261 section 22.3).
-func (s *Server) credentials(req *sip.Request) (p params, ok bool, err error) {
+func (s *Server) credentials(req *sip.Request) (p sip.DigestCredentials, ok bool, err error) {
 	read := func(text sip.Challenge, bad error) bool {
 		if bad != nil {
 			err = fmt.Errorf("%w: %w", ErrMalformed, bad)
@@ -87,9 +87,10 @@ func (s *Server) credentials(req *sip.Request) (p params, ok bool, err error) {
 		if realm, _ := text.Params.Get("realm"); realm != s.config.Realm {
 			return false
 		}
-		if p, ok = parse(text); !ok {
-			err = fmt.Errorf("%w: too long, or a parameter comes twice", ErrMalformed)
+		if p, bad = readCredentials(text); bad != nil {
+			err = fmt.Errorf("%w: %w", ErrMalformed, bad)
 		}
+		ok = bad == nil
 		return true
 	}
 	if s.config.Proxy {
@@ -108,17 +109,17 @@ func (s *Server) credentials(req *sip.Request) (p params, ok bool, err error) {
 	if ok {
 		err = nil
 		// A phone that has no nonce yet may say who it is (RFC 8760 section 2.7).
-		ok = p.nonce != "" || p.response != ""
+		ok = p.Nonce != "" || p.Response != ""
 	}
 	return p, ok, err
 }
 
 // check holds credentials against what was offered.
-func (s *Server) check(p *params) (h hash, algorithm Algorithm, err error) {
-	if p.username == "" || p.uri == "" || p.response == "" || strings.EqualFold(p.userhash, "true") {
+func (s *Server) check(p *sip.DigestCredentials) (h hash, algorithm Algorithm, err error) {
+	if p.Username == "" || p.URI == "" || p.Response == "" || p.UserHash {
 		return hash{}, "", fmt.Errorf("%w: no user name, uri or response", ErrMalformed)
 	}
-	h, _ = lookupHash(p.algorithm)
+	h, _ = lookupHash(p.Algorithm)
 	offered := false
 	for _, a := range s.config.Algorithms {
 		if other, _ := lookupHash(string(a)); other == h {
@@ -138,17 +139,17 @@ func (s *Server) check(p *params) (h hash, algorithm Algorithm, err error) {
 	case hashSHA512256:
 		algorithm = SHA512256
 	}
-	switch p.qop {
+	switch p.QOP {
 	case "": // RFC 3261 section 22.4 item 8: a client may be that old
-		if h.sess || p.nc != "" {
+		if h.sess || p.NC != "" {
 			return hash{}, "", fmt.Errorf("%w: no qop", ErrMalformed)
 		}
 	case qopAuth, qopAuthInt:
-		if p.qop == qopAuthInt && !s.config.Integrity {
+		if p.QOP == qopAuthInt && !s.config.Integrity {
 			return hash{}, "", fmt.Errorf("%w: qop was not offered", ErrMalformed)
 		}
-		n, err := strconv.ParseUint(p.nc, 16, 32)
-		if err != nil || n == 0 || len(p.nc) != 8 || p.cnonce == "" {
+		n, err := strconv.ParseUint(p.NC, 16, 32)
+		if err != nil || n == 0 || len(p.NC) != 8 || p.CNonce == "" {
 			return hash{}, "", fmt.Errorf("%w: bad nc or cnonce", ErrMalformed)
 		}
 	default:

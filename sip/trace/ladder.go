@@ -106,10 +106,8 @@ func label(m transport.TraceMessage) string {
 	default:
 		fmt.Fprintf(&b, "malformed (%d bytes)", len(m.Text))
 	}
-	if m.Message != nil && m.Message.Body() != "" {
-		kind, _ := m.Message.Value("Content-Type")
-		kind, _, _ = strings.Cut(kind, ";")
-		if strings.EqualFold(strings.TrimSpace(kind), "application/sdp") {
+	if m.Message != nil {
+		if _, err := sip.FindBody(m.Message, "application/sdp", ""); err == nil {
 			b.WriteString(" SDP")
 		}
 	}

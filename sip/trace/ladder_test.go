@@ -49,6 +49,25 @@ func TestLadder(t *testing.T) {
 	}
 }
 
+// A session description is marked wherever it stands in the body.
+func TestLadderMarksDescriptions(t *testing.T) {
+	l := NewLadder(aliceAndBob)
+	text := sip.Body{Type: "text/plain", Content: "hello"}
+	both, err := sip.Multipart("multipart/mixed", sip.NewPart(text), sip.NewPart(sip.Body{Type: "Application/SDP", Content: sdp}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, body := range []sip.Body{text, both} {
+		r := invite(t, "1@192.0.2.1", "").With(body)
+		l.Trace().Sent(passing{"UDP", "192.0.2.1:5060", "192.0.2.2:5060", time.Duration(i) * time.Second, r}.sent())
+	}
+	drawn(t, l, `
+          alice                 bob
+   0.000    |---- INVITE (1) --->|
+   1.000    |-- INVITE (1) SDP ->|
+`)
+}
+
 // Retransmissions are messages of their own, also if some are lost.
 func TestLadderRetransmissions(t *testing.T) {
 	l := NewLadder(aliceAndBob)

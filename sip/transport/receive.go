@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -99,7 +98,7 @@ func (e *Endpoint) fence(f Flow, raw []byte, m sip.Message) {
 func (e *Endpoint) malformed(f Flow, text string, err error) {
 	e.traceMalformed(f, text, err)
 	var syntax *sip.SyntaxError
-	if !errors.As(err, &syntax) || syntax.Status == 0 || isResponse(text) {
+	if !errors.As(err, &syntax) || syntax.Status == 0 { // nothing is answered to a response
 		e.count.malformedResponses.Add(1)
 		return
 	}
@@ -114,12 +113,6 @@ func (e *Endpoint) malformed(f Flow, text string, err error) {
 		reply = stamped
 	}
 	e.Send(responseFlow(reply.Via(), f), reply)
-}
-
-// isResponse reports whether text starts as a response does.
-func isResponse(text string) bool {
-	text = strings.TrimLeft(text, "\r\n")
-	return len(text) >= 4 && equalFold(text[:4], "SIP/")
 }
 
 // unstamped refuses a request in which it cannot be noted where it came from:

@@ -1,0 +1,32 @@
+package sip
+
+// ResourcePriority is the Resource-Priority header field: a call that goes before
+// others, as "ets.0" for priority 0 of the namespace ets (RFC 4412 section 3.1).
+// Values of several lines come as one; upper and lower case are the same.
+type ResourcePriority []string
+
+// HeaderName returns "Resource-Priority".
+func (ResourcePriority) HeaderName() string { return "Resource-Priority" }
+
+// ParseValue reads the priorities.
+func (ResourcePriority) ParseValue(s string) (ResourcePriority, error) {
+	return parseTokens[ResourcePriority](s)
+}
+
+// AppendValue appends the value.
+func (r ResourcePriority) AppendValue(b []byte) []byte { return appendTokens(b, r) }
+
+// AcceptResourcePriority is the Accept-Resource-Priority header field: what a
+// server heeds in a Resource-Priority (RFC 4412 section 3.2).
+type AcceptResourcePriority []string
+
+// HeaderName returns "Accept-Resource-Priority".
+func (AcceptResourcePriority) HeaderName() string { return "Accept-Resource-Priority" }
+
+// ParseValue reads the priorities.
+func (AcceptResourcePriority) ParseValue(s string) (AcceptResourcePriority, error) {
+	return parseTokens[AcceptResourcePriority](s)
+}
+
+// AppendValue appends the value.
+func (a AcceptResourcePriority) AppendValue(b []byte) []byte { return appendTokens(b, a) }
