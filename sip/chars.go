@@ -62,7 +62,7 @@ func isWS(c byte) bool { return c == ' ' || c == '\t' }
 
 // isSpace also takes the line breaks of folds.
 func isSpace(c byte) bool {
-	const spaces = 1<<' ' | 1<<'\t' | 1<<'\r' | 1<<'\n'
+	const spaces uint64 = 1<<' ' | 1<<'\t' | 1<<'\r' | 1<<'\n'
 	return c <= ' ' && spaces>>c&1 != 0
 }
 

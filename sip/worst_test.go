@@ -330,3 +330,16 @@ func allocated(do func()) (objects, bytes uint64) {
 	runtime.ReadMemStats(&after)
 	return after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc
 }
+
+// A stream is not copied for each fold of the length that it is looked through for.
+func TestWorstContentLengthOfStream(t *testing.T) {
+	text := tweak("Content-Length", "Content-Length:"+strings.Repeat("\r\n ", 20000)+"0")
+	objects, bytes := allocated(func() {
+		if _, err := NewReader(strings.NewReader(text), nil).ReadMessage(); !strings.Contains(fmt.Sprint(err), "header section") {
+			t.Errorf("ReadMessage() = %v, want an error of the header section", err)
+		}
+	})
+	if limit := uint64(16 * len(text)); objects > 100 || bytes > limit {
+		t.Errorf("%d objects of %d bytes, want at most 100 of %d", objects, bytes, limit)
+	}
+}
