@@ -151,10 +151,6 @@ func (r *Response) startLine(line string) *SyntaxError {
 	return nil
 }
 
-// maxMisses is how many lines lessUsual may leave before it is no more asked: it
-// was not made for such messages.
-const maxMisses = 5
-
 // scan indexes the header lines and finds where the body starts. The marks are
 // of the whole text.
 func (m *message) scan(k *marks) *SyntaxError {
