@@ -39,19 +39,19 @@ func (m *message) lessUsual(k *marks, fields []field, pos, folds int) ([]field, 
 			break
 		}
 		f := field{uint16(pos), uint8(value - pos), id}
-		if more > 0 {
-			folds += more
-			m.folded = true
-			if value == eol {
-				f.value = 0
-			}
-		}
 		if id != 0 && id < numHot {
 			if m.first[id] == 0 && more == 0 {
 				m.quick(k, id, value, eol)
 			}
 			if m.note(f, len(fields)) != nil {
 				break
+			}
+		}
+		if more > 0 {
+			folds += more
+			m.folded = true
+			if value == eol {
+				f.value = 0
 			}
 		}
 		if len(fields) == cap(fields) {

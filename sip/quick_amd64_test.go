@@ -56,6 +56,7 @@ func TestQuickLongMessages(t *testing.T) {
 	}
 	for _, n := range []int{1, 198, 199, 200, 201, 202} {
 		quickSaysTheSame(t, tweak("", "Server: a"+strings.Repeat("\r\n b", n), "x:", " y"))
+		quickSaysTheSame(t, tweak("", "x-y: z", "Call-ID: a"+strings.Repeat("\r\n b", n)))
 	}
 	for _, n := range []int{10, 100, 200, 245, 246, 247, 248, 300, 493, 494, 495, 496, 520} {
 		lines := strings.Repeat("Server: a\r\n", n)
