@@ -67,7 +67,7 @@ func (x *addressSpan[O]) scan(s, key string) error {
 	if tooLong[O](s) {
 		return valueError("expected up to 65535 bytes")
 	}
-	if hasAVX2 && x.quickText(s, key) {
+	if hasAVX2 && len(s) <= usualValue && x.quickText(s, key) {
 		return nil
 	}
 	*x = addressSpan[O]{}

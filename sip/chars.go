@@ -18,6 +18,7 @@ const (
 	charScheme                 // scheme of a URI
 	charUnreserved             // what an escape means the same as
 	charCallID                 // what the field puts in a Call-ID
+	charText                   // what means nothing where control characters are looked for
 )
 
 var chars = func() (t [256]uint16) {
@@ -47,6 +48,11 @@ var chars = func() (t [256]uint16) {
 			t[c] |= charURI
 		}
 	}
+	for c := range t {
+		if !isControl(byte(c)) && c != '"' && c != '\\' {
+			t[c] |= charText
+		}
+	}
 	return t
 }()
 
@@ -56,7 +62,8 @@ func isWS(c byte) bool { return c == ' ' || c == '\t' }
 
 // isSpace also takes the line breaks of folds.
 func isSpace(c byte) bool {
-	return c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+	const spaces uint64 = 1<<' ' | 1<<'\t' | 1<<'\r' | 1<<'\n'
+	return c <= ' ' && spaces>>c&1 != 0
 }
 
 // isControl reports what may stand in no value but in a quoted-pair. HTAB is
@@ -64,9 +71,10 @@ func isSpace(c byte) bool {
 func isControl(c byte) bool { return c < ' ' && c != '\t' }
 
 // lineEnd returns where the line feed of the line is that begins at start,
-// start-1 if there is none, and whether a control character stands before it
-// that is neither HTAB nor the carriage return of the line end.
-func lineEnd(s string, start int) (end int, odd bool) {
+// start-1 if there is none, and where in the line the first control character
+// stands that is neither HTAB nor the carriage return of the line end, 0 for
+// nowhere.
+func lineEnd(s string, start int) (end, odd int) {
 	const ones = 0x0101010101010101
 	i := start
 	for i+16 < len(s) {
@@ -83,21 +91,41 @@ func lineEnd(s string, start int) (end int, odd bool) {
 		}
 		i += bits.TrailingZeros64(hit) / 8
 		if s[i] == '\r' && s[i+1] == '\n' {
-			return i + 1, odd
+			return i + 1, 0
 		}
-		if s[i] == '\n' {
-			return i, odd
+		break
+	}
+	n := strings.IndexByte(s[i:], '\n')
+	if n < 0 {
+		return start - 1, 0
+	}
+	end = i + n
+	if n = findControl(strings.TrimSuffix(s[i:end], "\r")); n >= 0 {
+		odd = i + n
+	}
+	return end, odd
+}
+
+// findControl returns where the first control character but HTAB stands in s, -1
+// for nowhere.
+func findControl(s string) int {
+	const ones = 0x0101010101010101
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := load(s, i)
+		tab := w ^ '\t'*ones
+		below := (w&(0x7f*ones) + 0x60*ones) | w     // without the high bit: below 0x20
+		other := (tab&(0x7f*ones) + 0x7f*ones) | tab // without it: HTAB
+		if hit := other &^ below & (0x80 * ones); hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
 		}
-		odd = odd || s[i] != '\t'
-		i++
 	}
 	for ; i < len(s); i++ {
-		if s[i] == '\n' {
-			return i, odd
+		if isControl(s[i]) {
+			return i
 		}
-		odd = odd || isControl(s[i]) && (s[i] != '\r' || i+1 < len(s) && s[i+1] != '\n')
 	}
-	return start - 1, odd
+	return -1
 }
 
 // hasControl reports whether a control character but HTAB may stand in s.
@@ -135,8 +163,23 @@ func isToken(s string) bool { return s != "" && span(s, charToken) == len(s) }
 // afterWS returns where white space, line breaks of folds included, that starts
 // at pos ends.
 func afterWS(s string, pos int) int {
+	if pos < len(s) && s[pos] <= ' ' {
+		return afterSome(s, pos)
+	}
+	return pos
+}
+
+func afterSome(s string, pos int) int {
+	const ones = 0x0101010101010101
 	for pos < len(s) && isSpace(s[pos]) {
 		pos++
+		for pos+8 <= len(s) {
+			space, tab := load(s, pos)^' '*ones, load(s, pos)^'\t'*ones
+			if (space&(0x7f*ones)+0x7f*ones|space)&(tab&(0x7f*ones)+0x7f*ones|tab)&(0x80*ones) != 0 {
+				break // not all are one or the other
+			}
+			pos += 8
+		}
 	}
 	return pos
 }

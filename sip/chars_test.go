@@ -18,13 +18,9 @@ func TestLineEnd(t *testing.T) {
 		s := "x" + string(b)
 		want := strings.IndexByte(s[1:], '\n') + 1
 		line := strings.TrimSuffix(s[1:max(want, 1)], "\r")
-		odd := strings.ContainsAny(line, "\x1f\r")
-		end, gotOdd := lineEnd(s, 1)
-		if want == 0 {
-			gotOdd = odd
-		}
-		if end != want || gotOdd != odd {
-			t.Fatalf("lineEnd(%q, 1) = %d, %v, want %d, %v", s, end, gotOdd, want, odd)
+		odd := strings.IndexAny(line, "\x1f\r") + 1
+		if end, gotOdd := lineEnd(s, 1); end != want || gotOdd != odd {
+			t.Fatalf("lineEnd(%q, 1) = %d, %d, want %d, %d", s, end, gotOdd, want, odd)
 		}
 	}
 }

@@ -1,7 +1,5 @@
 package sip
 
-import "strings"
-
 // errOther is said of a value whose text says something else: a field holds
 // what ends it.
 var errOther = valueError("expected no part of the value to hold more than that part")
@@ -174,16 +172,21 @@ func trimParams(p Params) Params { return Params(trimWS(string(p))) }
 // section 25.1), -1 for nowhere. The line breaks of folds are none.
 func badControl(s string) int {
 	quoted := false
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
+	for i := 0; i < len(s); {
+		c := s[i]
+		i++
+		switch {
+		case is(c, charText):
+		case c == '\\':
+			if quoted && i < len(s) && s[i] != '\r' && s[i] != '\n' {
+				i++
+			}
 		case c == '"':
 			quoted = !quoted
-		case c == '\\' && quoted && i+1 < len(s) && s[i+1] != '\r' && s[i+1] != '\n':
+		case c == '\r' && i < len(s) && s[i] == '\n':
 			i++
-		case c == '\r' && strings.HasPrefix(s[i:], "\r\n"):
-			i++
-		case isControl(c):
-			return i
+		default:
+			return i - 1
 		}
 	}
 	return -1

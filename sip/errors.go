@@ -39,9 +39,10 @@ func (e *SyntaxError) Text() string { return e.text }
 // The response repeats the header fields that RFC 3261 section 8.2.6.2 asks
 // for as far as the request has them, folds undone, even where their values
 // are broken: the sender looks for its own. Only the version in a Via becomes
-// 2.0 where a request has another.
+// 2.0 where a request has another. It looks at 250 lines and repeats 75 of
+// them, none of more than 2 kB or 50 folds, and stops where they come to 16 kB.
 func (e *SyntaxError) Reply() *Response {
-	start, rest, _ := strings.Cut(e.text, "\r\n")
+	start, rest, _ := strings.Cut(e.text[:min(len(e.text), 2*maxHead)], "\r\n")
 	method, _, _ := strings.Cut(start, " ")
 	if e.Status == 0 || !isToken(method) || Method(method) == ACK || isStatusLine(start) {
 		return nil
@@ -52,15 +53,16 @@ func (e *SyntaxError) Reply() *Response {
 	}
 	b := append(appendStatusLine(make([]byte, 0, 512), e.Status, phrase), "\r\n"...)
 	var seen [numHot]bool
-	for lines := 0; len(rest) > 0 && len(b) < maxHead/2 && lines < maxFields; lines++ {
+	for lines, repeated := 0, 0; len(rest) > 0 && len(b) < maxRepeated && lines < maxRepeatedFrom && repeated < maxRepeatedLines; {
 		var line string
-		line, rest = cutLine(rest)
-		name, _, _ := strings.Cut(line, ":")
-		id := lookupHeader(strings.TrimRight(name, " \t"))
-		if id < idVia || id > idCSeq || seen[id] && id != idVia {
+		var n int
+		line, rest, n = cutLine(rest)
+		lines += n
+		id := replyField(line)
+		if id == 0 || seen[id] && id != idVia {
 			continue
 		}
-		value, ok := repeatable(line)
+		value, ok := repeatable(line, n)
 		if id == idVia && e.Status == StatusVersionNotSupported && isStatusLine(value) {
 			// The Via of such a request has its version, that of a response ours.
 			if version, via, _ := strings.Cut(value[len("SIP/"):], "/"); isVersion(version) {
@@ -79,6 +81,7 @@ func (e *SyntaxError) Reply() *Response {
 			continue
 		}
 		seen[id] = true
+		repeated++
 		b = append(b, headers[id].name...)
 		b = append(b, ": "...)
 		b = append(b, value...)
@@ -89,44 +92,82 @@ func (e *SyntaxError) Reply() *Response {
 	}
 	b = append(b, "Content-Length: 0\r\n\r\n"...)
 	resp := new(Response)
-	if index(&resp.message, resp, string(b)) != nil {
+	if index(&resp.message, resp, view(b)) != nil {
 		return nil
 	}
+	broken := false
 	for id := idVia; id <= idCSeq; id++ {
-		_ = resp.checkValue(id) // getters know only what is well-formed
+		err := resp.checkValue(id) // getters know only what is well-formed
+		broken = broken || id == idTo && err != nil
 	}
-	if to := resp.To(); to.URI.Scheme != "" && to.Tag() == "" {
+	if !broken && seen[idTo] && resp.To().Tag() == "" {
 		return resp.With(Field{"To", resp.hot(idTo) + ";tag=" + string(resp.appendTag(nil))})
 	}
 	return resp
 }
 
-// cutLine takes the first header line off s, with its folds and its line end.
-// The empty line is the last one.
-func cutLine(s string) (line, rest string) {
+// What a response to a malformed request repeats is bounded, for it is made
+// before anything is known of who sent it.
+const (
+	maxRepeatedFrom  = 250   // lines that are looked at
+	maxRepeatedLines = 75    // of as many hops as a request takes, and what is there once
+	maxRepeatedLine  = 2048  // bytes of a line
+	maxRepeatedFolds = 50    // lines that a line and its folds are
+	maxRepeated      = 16384 // bytes of all lines
+)
+
+// cutLine takes the first header line off s, with its folds and its line end,
+// and counts the lines that these are. The empty line is the last one.
+func cutLine(s string) (line, rest string, n int) {
 	if strings.HasPrefix(s, "\r\n") {
-		return "", ""
+		return "", "", 1
 	}
 	end := 0
 	for {
-		n := strings.Index(s[end:], "\r\n")
-		if n < 0 {
-			return s, ""
+		i := strings.IndexByte(s[end:], '\n')
+		if i < 0 {
+			return s, "", n
 		}
-		if end += n + len("\r\n"); end == len(s) || !isWS(s[end]) {
-			return s[:end], s[end:]
+		crlf := i > 0 && s[end+i-1] == '\r'
+		end += i + 1
+		if n++; crlf && (end == len(s) || !isWS(s[end])) || n == maxRepeatedFrom {
+			return s[:end], s[end:], n
 		}
 	}
 }
 
-// repeatable returns the value of a header line, folds undone, unless the line
-// is cut off or has something in it that must not be sent on.
-func repeatable(line string) (value string, ok bool) {
-	line, ok = strings.CutSuffix(line, "\r\n")
-	if !ok || strings.IndexByte(line, 0) >= 0 || badControl(line) >= 0 {
+// replyField returns which of the header fields that a response repeats is on
+// this line, 0 for none.
+func replyField(line string) headerID {
+	if line == "" {
+		return 0
+	}
+	switch line[0] | 0x20 {
+	case 'v', 'f', 't', 'c', 'i':
+		n := span(line[:min(len(line), len("Call-ID")+1)], charToken)
+		if id := lookupHeader(line[:n]); id >= idVia && id <= idCSeq {
+			for n < len(line) && isWS(line[n]) {
+				n++
+			}
+			if n < len(line) && line[n] == ':' {
+				return id
+			}
+		}
+	}
+	return 0
+}
+
+// repeatable returns the value of a header line, which are n with its folds,
+// these undone, unless it is too long or cut off or has something in it that must not be sent on.
+func repeatable(line string, n int) (value string, ok bool) {
+	if len(line) > maxRepeatedLine || n > maxRepeatedFolds {
 		return "", false
 	}
-	_, value, _ = strings.Cut(line, ":")
+	line, ok = strings.CutSuffix(line, "\r\n")
+	if !ok || strings.IndexByte(line, 0) >= 0 || findControl(line) >= 0 && badControl(line) >= 0 {
+		return "", false
+	}
+	value = line[strings.IndexByte(line, ':')+1:]
 	if strings.IndexByte(value, '\n') >= 0 {
 		value = unfold(value)
 	}

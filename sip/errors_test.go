@@ -129,6 +129,53 @@ func TestGetErrorReply(t *testing.T) {
 	}
 }
 
+// What is repeated to the sender of a malformed request is bounded: so many
+// lines, and of a line so much. A first Via over that leaves no way back.
+func TestSyntaxErrorReplyLimits(t *testing.T) {
+	broken := "Max-Forwards: 300"
+	vias := func(n int) string {
+		return tweak("Max-Forwards", broken, strings.Repeat("v: SIP/2.0/UDP b\r\n", n)+"x: y")
+	}
+	for n, want := range map[int]int{1: 2, 69: 70, 70: 71, 71: 71, 400: 71} {
+		got := 0
+		for _, err := range All[Via](syntaxError(t, vias(n)).Reply()) {
+			if got++; err != nil {
+				t.Error(err)
+			}
+		}
+		if got != want {
+			t.Errorf("of %d Vias %d are repeated, want %d", n+1, got, want)
+		}
+	}
+	long := func(line string, n int) string { return line + strings.Repeat("x", n-len(line)) }
+	folds := func(line string, n int) string { return line + strings.Repeat("\r\n x", n) }
+	for _, h := range []struct {
+		name, text string
+		via, from  bool
+	}{
+		{"From of 2 kB", tweak("From", long("From: ", maxRepeatedLine-2)), true, true},
+		{"From over 2 kB", tweak("From", long("From: ", maxRepeatedLine-1)), true, false},
+		{"From with 49 folds", tweak("From", folds("From: x", maxRepeatedFolds-1)), true, true},
+		{"From with 50 folds", tweak("From", folds("From: x", maxRepeatedFolds)), true, false},
+		{"Via of 2 kB", tweak("Via", long(plain[1], maxRepeatedLine-2), broken), true, true},
+		{"Via over 2 kB", tweak("Via", long(plain[1], maxRepeatedLine-1), broken), false, false},
+		{"Via in line 250", tweak("Via", strings.Repeat("x: y\r\n", maxRepeatedFrom-1)+plain[1], broken), true, true},
+		{"Via in line 251", tweak("Via", strings.Repeat("x: y\r\n", maxRepeatedFrom)+plain[1], broken), false, false},
+	} {
+		resp := syntaxError(t, h.text).Reply()
+		if (resp != nil) != h.via {
+			t.Errorf("%s: Reply() = %v, want one: %v", h.name, resp, h.via)
+			continue
+		}
+		if resp == nil || strings.HasPrefix(h.name, "Via") {
+			continue
+		}
+		if _, ok := resp.Value("From"); ok != h.from {
+			t.Errorf("%s: repeated: %v, want %v", h.name, ok, h.from)
+		}
+	}
+}
+
 // An error tells the byte that was not as expected; it is behind the "^".
 func TestErrorOffsets(t *testing.T) {
 	for _, line := range []string{

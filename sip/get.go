@@ -114,7 +114,8 @@ func kindOf[H any](id headerID, zero H) kind {
 	return lookupKind(id)
 }
 
-// join puts the values of all lines of a list into one.
+// join puts the values of all lines of a list into one, or of so many that there
+// are too many values.
 func (m *message) join(id headerID, i int, value string) string {
 	i = m.find(id, "", i+1)
 	if i < 0 {
@@ -122,7 +123,8 @@ func (m *message) join(id headerID, i int, value string) string {
 	}
 	var b strings.Builder
 	b.WriteString(value)
-	for ; i >= 0; i = m.find(id, "", i+1) {
+	for n := 0; i >= 0 && n < maxValues; i = m.find(id, "", i+1) {
+		n++
 		b.WriteString(", ")
 		b.WriteString(m.value(i))
 	}

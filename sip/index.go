@@ -132,10 +132,12 @@ func (m *message) find(id headerID, name string, from int) int {
 		from = farLine - 1
 	}
 	fields := m.fields()
-	for i := from; i < len(fields); i++ {
-		f := fields[i]
+	if from >= len(fields) {
+		return -1
+	}
+	for i, f := range fields[from:] {
 		if f.id == id && (id != 0 || equalFold(m.name(f), name)) {
-			return i
+			return from + i
 		}
 	}
 	return -1
@@ -159,7 +161,7 @@ func (m *message) valueSpan(i int) (start, end int) {
 	end -= 2 // the line end
 	start = int(f.line) + int(f.value)
 	if f.value == 0 {
-		start = min(farValue(m.text, start), end)
+		start = farValue(m.text[:end], start)
 	}
 	for end > start && m.text[end-1] <= ' ' && isSpace(m.text[end-1]) {
 		end--
@@ -220,18 +222,16 @@ func (m *message) placeOf(id headerID, err error) int {
 // unfold replaces each line break and the white space around it by one space.
 func unfold(v string) string {
 	b := make([]byte, 0, len(v))
-	for i := 0; i < len(v); i++ {
-		if v[i] != '\r' && v[i] != '\n' {
-			b = append(b, v[i])
-			continue
+	for {
+		i := strings.IndexByte(v, '\n')
+		if i < 0 {
+			return view(append(b, v...))
 		}
-		for len(b) > 0 && isWS(b[len(b)-1]) {
-			b = b[:len(b)-1]
+		end := i
+		for end > 0 && isSpace(v[end-1]) {
+			end--
 		}
-		for i+1 < len(v) && (isWS(v[i+1]) || v[i+1] == '\r' || v[i+1] == '\n') {
-			i++
-		}
-		b = append(b, ' ')
+		b = append(append(b, v[:end]...), ' ')
+		v = skipWS(v[i+1:])
 	}
-	return string(b)
 }

@@ -23,6 +23,8 @@ func TestLimits(t *testing.T) {
 		{"name of 256 bytes", tweak("", strings.Repeat("n", 256)+": x"), "400 header section"},
 		{"500 header fields", tweak("", strings.Repeat("X-A: y\r\n", maxFields-len(plain))+"X-A: y"), "ok"},
 		{"501 header fields", tweak("", strings.Repeat("X-A: y\r\n", maxFields-len(plain)+1)+"X-A: y"), "400 header section"},
+		{"200 folds", tweak("", "X-A: y"+strings.Repeat("\r\n z", maxFolds)), "ok"},
+		{"201 folds in two fields", tweak("", "X-A: y"+strings.Repeat("\r\n z", maxFolds), "X-B: z\r\n z"), "400 header section"},
 		{"65535 bytes of header section", tweak("Content-Length", "Subject: "+strings.Repeat("n", maxHead-len(short))), "ok"},
 		{"65536 bytes of header section", tweak("Content-Length", "Subject: "+strings.Repeat("n", maxHead-len(short)+1)), "513 header section"},
 		{"200 parameters", tweak("To", plain[3]+strings.Repeat(";a", maxParams)), "ok"},
@@ -33,7 +35,7 @@ func TestLimits(t *testing.T) {
 		h.run(t)
 	}
 	for what, limit := range map[string][2]int{
-		"Request-URI": {maxURI, 16384}, "header section": {maxHead, 65535}, "header fields": {maxFields, 500},
+		"Request-URI": {maxURI, 16384}, "header section": {maxHead, 65535}, "header fields": {maxFields, 500}, "folds": {maxFolds, 200},
 		"parameters": {maxParams, 200}, "headers of a URI": {maxURIHeaders, 100},
 	} {
 		if limit[0] != limit[1] {

@@ -122,12 +122,14 @@ func appendParam(b []byte, name, value string) []byte {
 
 // cutParam takes the first parameter off a checked list.
 func cutParam(s string) (name, value, rest string) {
-	s = s[1:] // ';'
-	end := 0
+	end := 1 // behind the ';'
 	for end < len(s) && s[end] != '=' && s[end] != ';' {
 		end++
 	}
-	name, rest = trimWS(s[:end]), s[end:]
+	name, rest = s[1:end], s[end:]
+	if name != "" && (name[0] <= ' ' || name[len(name)-1] <= ' ') {
+		name = trimSome(name)
+	}
 	if rest == "" || rest[0] == ';' {
 		return name, "", rest
 	}

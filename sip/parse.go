@@ -7,6 +7,7 @@ import "strings"
 const (
 	maxHead   = 65535 // bytes of the start line and the header section
 	maxFields = 500   // header lines
+	maxFolds  = 200   // lines that continue one
 	maxURI    = 16384 // bytes of a Request-URI
 )
 
@@ -155,21 +156,30 @@ func (r *Response) startLine(line string) *SyntaxError {
 func (m *message) scan(k *marks) *SyntaxError {
 	s := m.text
 	fields := m.inline[:0]
-	controls := false
+	usual, misses, folds := hasAVX2, 0, 0
 	for pos := int(m.head); ; {
-		if hasAVX2 {
+		var id headerID
+		n := 0
+		switch {
+		case usual:
 			fields, pos = m.quickLines(k, fields, pos)
+		case hasAVX2 && misses < maxMisses:
+			from := pos
+			if fields, pos, folds = m.lessUsual(k, fields, pos, folds); folds > maxFolds {
+				return fail(StatusBadRequest, "header section", pos, "expected no more than 200 lines that continue one")
+			}
+			if pos == from {
+				misses++
+			}
+		default:
+			id, n = usualName(s, pos)
 		}
 		// Where the next line starts does not wait for what this one is: the
 		// processor works on both at once.
 		start := pos
 		end, odd := lineEnd(s, start)
-		controls = controls || odd
-		id, n := usualName(s, start)
 		colon := start + n
-		if id == 0 {
-			// The end, a fold, or a name with white space before the colon
-			// (HCOLON).
+		if n == 0 {
 			if start >= len(s) {
 				return fail(StatusBadRequest, "header section", start, "expected an empty line at its end")
 			}
@@ -179,55 +189,66 @@ func (m *message) scan(k *marks) *SyntaxError {
 				}
 				m.body = uint16(start + 2)
 				m.keep(fields)
-				if controls {
-					if err := m.checkControls(); err != nil {
-						return err
-					}
-				}
 				return nil
+			}
+			if usual {
+				usual = false
+				continue
 			}
 			n = span(s[start:], charToken)
 			colon = start + n
 			for colon < len(s) && isWS(s[colon]) {
-				colon++
+				colon++ // HCOLON
 			}
-			fold := n == 0 && colon > start && len(fields) > 0
 			switch {
-			case fold:
-				colon = start
-				m.folded = true
 			case n == 0 || colon == len(s) || s[colon] != ':':
 				return fail(StatusBadRequest, "header section", start, "expected the name of a header field and ':'")
 			case n > 255:
 				return fail(StatusBadRequest, "header section", start, "expected a name of up to 255 bytes")
-			default:
-				id = lookupHeader(s[start : start+n])
 			}
+			id = lookupHeader(s[start : start+n])
 		}
 
-		switch {
-		case end < start:
-			return fail(StatusBadRequest, "header section", len(s), "expected CRLF")
-		case s[end-1] != '\r':
-			return fail(StatusBadRequest, "header section", end, "expected CRLF")
-		}
-		if pos = end + 1; pos > maxHead {
-			return fail(StatusMessageTooLarge, "header section", maxHead, "expected up to 65535 bytes")
-		}
-		end-- // the carriage return
-
-		if colon == start {
-			// A fold. A value that only begins here is looked for when asked.
-			last := &fields[len(fields)-1]
-			if last.value > 0 && isSpace(s[int(last.line)+int(last.value)]) {
-				last.value = 0
+		// The line and those that it is continued on.
+		first := end - 1 // where the line ends
+		pairs := false
+		for {
+			switch {
+			case end < pos:
+				return fail(StatusBadRequest, "header section", len(s), "expected CRLF")
+			case s[end-1] != '\r':
+				return fail(StatusBadRequest, "header section", end, "expected CRLF")
+			case odd > 0 && s[odd-1] != '\\':
+				return fail(StatusBadRequest, "header section", odd, "expected no control character")
 			}
-			continue
+			pairs = pairs || odd > 0
+			if pos = end + 1; pos > maxHead {
+				return fail(StatusMessageTooLarge, "header section", maxHead, "expected up to 65535 bytes")
+			}
+			if pos == len(s) || !isWS(s[pos]) {
+				break
+			}
+			if folds++; folds > maxFolds {
+				return fail(StatusBadRequest, "header section", pos, "expected no more than 200 lines that continue one")
+			}
+			end, odd = lineEnd(s, pos)
 		}
 		if len(fields) == maxFields {
 			return fail(StatusBadRequest, "header section", start, "expected no more than 500 header fields")
 		}
-		f := newField(start, min(afterWS(s, colon+1), end), id)
+		if pairs {
+			if i := badControl(s[start:pos]); i >= 0 {
+				return fail(StatusBadRequest, "header section", start+i, "expected no control character")
+			}
+		}
+
+		f := newField(start, afterWS(s[:first], colon+1), id)
+		if first+2 < pos {
+			m.folded = true
+			if int(f.value) == first-start {
+				f.value = 0 // it only begins on a further line, and is looked for when asked
+			}
+		}
 		if id != 0 && id < numHot {
 			if err := m.note(f, len(fields)); err != nil {
 				return err
@@ -238,26 +259,6 @@ func (m *message) scan(k *marks) *SyntaxError {
 		}
 		fields = append(fields, f)
 	}
-}
-
-// checkControls looks for a control character that is neither HTAB, nor in the
-// line ends, nor the second half of a quoted-pair (RFC 3261 section 25.1).
-func (m *message) checkControls() *SyntaxError {
-	head := m.text[m.head:m.body]
-	for start := 0; start < len(head); {
-		end := start
-		for {
-			end += strings.IndexByte(head[end:], '\n') + 1
-			if end == len(head) || !isWS(head[end]) {
-				break // no fold: quotes end with the header field
-			}
-		}
-		if i := badControl(head[start:end]); i >= 0 {
-			return fail(StatusBadRequest, "header section", int(m.head)+start+i, "expected no control character")
-		}
-		start = end
-	}
-	return nil
 }
 
 // cut ends the body where Content-Length says (RFC 3261 section 18.3).

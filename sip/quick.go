@@ -28,7 +28,7 @@ func (r *Request) quickStart(k *marks) bool {
 }
 
 // quickLines takes header lines from pos on and adds them to fields, until there
-// is one that is not usual or no room. It returns where that one begins.
+// is one that is not usual. It returns where that one begins.
 func (m *message) quickLines(k *marks, fields []field, pos int) ([]field, int) {
 	s := k.s
 	ends := k.at(&k.control, pos)
@@ -60,7 +60,7 @@ func (m *message) quickLines(k *marks, fields []field, pos int) ([]field, int) {
 func (m *message) quick(k *marks, id headerID, at, eol int) {
 	ok := false
 	switch {
-	case eol-at > 255:
+	case eol-at > usualValue:
 	case id == idVia:
 		ok = m.via.quick(k, at, eol)
 	case id == idFrom:
@@ -209,6 +209,10 @@ func (x *addressSpan[O]) quick(k *marks, pos, end int, key string) bool {
 	c = k.next(&k.special, c)
 	return c.pos() == gt+1 && quickParams(k, c, end, key)
 }
+
+// usualValue is how long values are that are worth trying by their marks. A longer
+// one may be all marks.
+const usualValue = 255
 
 // quickText finds the parts of an address that is a text of its own.
 func (x *addressSpan[O]) quickText(s, key string) bool {

@@ -183,9 +183,9 @@ func (r *Reader) contentLength(head []byte) (int, error) {
 		if !ok || lookupHeader(string(bytes.TrimRight(name, " \t"))) != idContentLength {
 			continue
 		}
-		for len(head) > 0 && isWS(head[0]) { // a fold
+		for len(head) > 0 && isWS(head[0]) { // a fold, which stands right behind
 			end := bytes.Index(head, crlf) + 2
-			value = append(value[:len(value):len(value)], head[:end]...)
+			value = value[:len(value)+end]
 			head = head[end:]
 		}
 		n, err := ContentLength(0).ParseValue(trimWS(string(value)))

@@ -42,16 +42,39 @@ func (u URI) WithParam(name, value string) URI {
 // whoever wrote the URI, and not all are safe to follow: Requested tells.
 func (u URI) Header() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
-		if u.Headers == "" {
-			return
-		}
-		for h := range strings.SplitSeq(u.Headers, "&") {
-			name, value, _ := strings.Cut(h, "=")
-			if !yield(unescape(name), unescape(value)) {
+		for more := u.Headers != ""; more; {
+			name, value := "", ""
+			if name, value, u.Headers, more = cutURIHeader(u.Headers); !yield(name, value) {
 				return
 			}
 		}
 	}
+}
+
+// cutURIHeader takes the first header field off what follows the "?", with its
+// escapes undone.
+func cutURIHeader(s string) (name, value, rest string, more bool) {
+	eq, end, escapes := -1, 0, false
+	for ; end < len(s) && s[end] != '&'; end++ {
+		switch s[end] {
+		case '=':
+			if eq < 0 {
+				eq = end
+			}
+		case '%':
+			escapes = true
+		}
+	}
+	if name = s[:end]; eq >= 0 {
+		name, value = s[:eq], s[eq+1:end]
+	}
+	if escapes {
+		name, value = unescape(name), unescape(value)
+	}
+	if end == len(s) {
+		return name, value, "", false
+	}
+	return name, value, s[end+1:], true
 }
 
 // WithHeader returns the URI with one more header field to ask for, such as the

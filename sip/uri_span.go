@@ -185,9 +185,16 @@ func scanPort(s string) (port, n int, err error) {
 	return port, n, nil
 }
 
+// maxIPv6 is the longest text of an IPv6 address, one that ends in the text of an
+// IPv4 address, and one colon more.
+const maxIPv6 = 46
+
 // parseIPv6 reads an IPv6 address without its brackets. One with a zone means
 // something to one host only and is refused.
 func parseIPv6(s string) (addr netip.Addr, ok bool) {
+	if len(s) > maxIPv6 {
+		return addr, false
+	}
 	addr, err := netip.ParseAddr(s)
 	if err != nil && strings.Contains(s, ":::") {
 		// The grammar of RFC 3261 has such addresses by mistake, and they are
@@ -227,16 +234,24 @@ const maxURIHeaders = 100
 
 // checkURIHeaders checks what follows the "?".
 func checkURIHeaders(s string) error {
-	if strings.Count(s, "&") >= maxURIHeaders {
-		return valueError("expected no more than 100 headers of a URI")
-	}
-	for h := range strings.SplitSeq(s, "&") {
-		name, value, eq := strings.Cut(h, "=")
-		if !eq || name == "" || spanEscaped(name, charHeader) < len(name) || spanEscaped(value, charHeader) < len(value) {
-			return valueError("expected names and values of headers of a URI")
+	pos := 0
+	for count := 1; ; count++ {
+		if count > maxURIHeaders {
+			return errorAt(pos, "expected no more than 100 headers of a URI")
 		}
+		end := pos + spanEscaped(s[pos:], charHeader)
+		if end == pos || end == len(s) || s[end] != '=' {
+			return errorAt(pos, "expected the name and the value of a header of a URI")
+		}
+		end++
+		if end += spanEscaped(s[end:], charHeader); end == len(s) {
+			return nil
+		}
+		if s[end] != '&' {
+			return errorAt(end, "expected the value of a header of a URI")
+		}
+		pos = end + 1
 	}
-	return nil
 }
 
 // scanTel finds the parts of a tel URI (RFC 3966 section 3).
