@@ -19,23 +19,24 @@ var sink any
 // What handling a message may allocate: the text, the index, and what the
 // caller asks to have made.
 func TestAllocations(t *testing.T) {
-	bytes := readMessage(t, "invite.sip")
-	text := string(bytes)
-	req := mustParse(t, text).(*Request)
+	req := mustParse(t, string(readMessage(t, "invite.sip"))).(*Request)
 
-	allocs(t, "a datagram, parsed and read", 1, func() {
-		if _, err := parseAndRead(bytes); err != nil {
-			t.Fatal(err)
-		}
-	})
-	allocs(t, "Parse", 1, func() {
-		if _, err := Parse(text); err != nil {
-			t.Fatal(err)
-		}
-	})
-	for _, name := range []string{"register.sip", "ok.sip", "notify.sip"} {
-		other := string(readMessage(t, name))
-		allocs(t, "Parse of "+name, 1, func() { Parse(other) })
+	for _, file := range []struct {
+		name     string
+		datagram float64
+	}{{"invite.sip", 1}, {"register.sip", 1}, {"ok.sip", 1}, {"notify.sip", 1}, {"large.sip", 2}} {
+		datagram := readMessage(t, file.name)
+		message := string(datagram)
+		allocs(t, "a datagram, "+file.name+", parsed and read", file.datagram, func() {
+			if _, err := parseAndRead(datagram); err != nil {
+				t.Fatal(err)
+			}
+		})
+		allocs(t, "Parse of "+file.name, 1, func() {
+			if _, err := Parse(message); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 	allocs(t, "getters", 0, func() {
 		via, from, to, uri := req.Via(), req.From(), req.To(), req.URI()

@@ -72,13 +72,15 @@ func (m *message) room(n int) []field {
 	if n <= maxInline {
 		return m.inline[:0]
 	}
-	m.more = new(moreIndex)
+	if m.more == nil {
+		m.more = new(moreIndex)
+	}
 	return slices.Grow(m.more.room[:0], n)
 }
 
 // grow returns a list of the same lines with room for many more.
 func (m *message) grow(fields []field) []field {
-	if m.more == nil {
+	if len(fields) <= maxInline {
 		return append(m.room(maxInline+1), fields...)
 	}
 	return slices.Grow(fields, 3*len(fields))

@@ -26,10 +26,10 @@ func Parse(s string) (Message, error) {
 		s = s[2:]
 	}
 	if isStatusLine(s) {
-		r := new(Response)
+		r := newMessage[Response](len(s))
 		return parsed(&r.message, r, s)
 	}
-	r := new(Request)
+	r := newMessage[Request](len(s))
 	return parsed(&r.message, r, s)
 }
 

@@ -33,7 +33,7 @@ const indexSize = unsafe.Sizeof(Request{}) + 8
 // far as there is a size for it. Fetching memory is about a third of what a
 // message costs. The sizes are size classes of the allocator, far enough apart
 // to be few; docs/design/006-parse-bytes.md has what was measured.
-func alloc[M Request | Response](n int) (*M, []byte) {
+func alloc[M Request | Response, P pointer[M]](n int) (*M, []byte) {
 	switch size := uintptr(n) + indexSize; {
 	case size <= 512:
 		x := new(struct {
@@ -113,14 +113,37 @@ func alloc[M Request | Response](n int) (*M, []byte) {
 			text [2688 - indexSize]byte
 		})
 		return &x.m, x.text[:0]
-	case size <= 3072:
+	case size <= maxTogether:
 		x := new(struct {
 			m    M
-			text [3072 - indexSize]byte
+			text [maxTogether - indexSize]byte
 		})
 		return &x.m, x.text[:0]
 	}
-	return new(M), make([]byte, 0, n)
+	return newMessage[M, P](n), make([]byte, 0, n)
+}
+
+// newMessage returns a message for a text of n bytes. A long one is likely to
+// have many header lines, so what these need comes with it.
+func newMessage[M Request | Response, P pointer[M]](n int) *M {
+	if n+int(indexSize) <= maxTogether {
+		return new(M)
+	}
+	x := new(struct {
+		m    M
+		more moreIndex
+	})
+	P(&x.m).base().more = &x.more
+	return &x.m
+}
+
+// maxTogether is up to how many bytes index and text are one allocation.
+const maxTogether = 3072
+
+// pointer is a *Request or a *Response.
+type pointer[M any] interface {
+	*M
+	base() *message
 }
 
 // view returns the bytes as a string. They are never written again.

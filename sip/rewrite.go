@@ -74,16 +74,13 @@ func (w *rewriter) keep(i int) {
 
 // rewrite makes the edits and a message with that start line, and frees the
 // rewriter.
-func rewrite[M Request | Response, P interface {
-	*M
-	base() *message
-}](w *rewriter, start string, edits []Edit) (*M, *SyntaxError) {
+func rewrite[M Request | Response, P pointer[M]](w *rewriter, start string, edits []Edit) (*M, *SyntaxError) {
 	defer w.free()
 	head, err := w.edit(start, edits)
 	if err != nil {
 		return nil, err
 	}
-	m, text := alloc[M](head + len(w.body))
+	m, text := alloc[M, P](head + len(w.body))
 	if err := w.write(P(m).base(), start, head, text); err != nil {
 		return nil, err
 	}
