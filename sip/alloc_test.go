@@ -78,11 +78,14 @@ func TestAllocations(t *testing.T) {
 
 	via := Via{Transport: "UDP", Host: "192.0.2.1", Params: ";branch=z9hG4bKabcdefg;rport"}
 	rr := RecordRoute{URI: URI{Scheme: "sip", Host: "192.0.2.1", Params: ";lr"}}
-	// The text, the index, and an interface for each value and for each Push.
-	allocs(t, "With of a proxy's edits", 6+race.PoolMisses, func() {
+	contact := Contact{URI: URI{Scheme: "sip", User: "bob", Host: "192.0.2.1"}}
+	body := Body{"application/sdp", "v=0\r\n"}
+	// The message, and an interface for each value.
+	allocs(t, "With of a proxy's edits", 3+race.PoolMisses, func() {
 		sink = req.With(MaxForwards(req.MaxForwards()-1), Push(rr), Push(via), Pop("Route"))
 	})
-	allocs(t, "Reply: text, index, tag", 3+race.PoolMisses, func() { sink = req.Reply(StatusOK) })
+	allocs(t, "Reply", 1+race.PoolMisses, func() { sink = req.Reply(StatusOK) })
+	allocs(t, "Reply with a session description", 3+race.PoolMisses, func() { sink = req.Reply(StatusOK, contact, body) })
 }
 
 // Reading one value of a header field makes nothing, however many parts it has.

@@ -23,14 +23,16 @@ func parseAndRead(b []byte) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	r := m.(*Request)
-	via, from, to := r.Via(), r.From(), r.To()
-	contact, err := Get[Contact](r)
+	via, from, to := m.Via(), m.From(), m.To()
+	n = len(via.Branch()) + len(via.Host) + len(from.Tag()) + len(to.Tag()) + len(m.CallID()) + int(m.CSeq().Seq)
+	contact, err := Get[Contact](m)
 	if err != nil {
 		return 0, err
 	}
-	return len(via.Branch()) + len(via.Host) + len(from.Tag()) + len(to.Tag()) + len(r.CallID()) +
-		int(r.CSeq().Seq) + len(contact.URI.Host) + len(r.URI().Host), nil
+	if r, ok := m.(*Request); ok {
+		n += len(r.URI().Host)
+	}
+	return n + len(contact.URI.Host), nil
 }
 
 func BenchmarkParseAndRead(b *testing.B) {
