@@ -94,6 +94,23 @@ func ExampleAll() {
 	// rome <nil>
 }
 
+// An agent says which bodies it takes. Two edits of one header field in a call
+// would leave the second: List sets it to both.
+func ExampleList() {
+	msg, err := sip.Parse(invite)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp := msg.(*sip.Request).Reply(sip.StatusUnsupportedMediaType, sip.List(
+		sip.Accept{Type: "application/sdp"},
+		sip.Accept{Type: "text/plain", Params: ";q=0.5"},
+	))
+	accept, ok := resp.Value("Accept")
+	fmt.Println(accept, ok)
+	// Output: application/sdp, text/plain;q=0.5 true
+}
+
 // A proxy forwards a request (RFC 3261 section 16.6).
 func ExampleRequest_With() {
 	msg, err := sip.Parse(invite)

@@ -11,7 +11,12 @@ const sdpType = "application/sdp"
 // What goes with a refusal of content (RFC 3261 section 8.2.3), and into the
 // answer to OPTIONS. Who does not list multipart is not sent it (section 7.4.1).
 var (
-	accept         = sip.Field{Name: "Accept", Value: sdpType + ", multipart/mixed, multipart/alternative, multipart/related"}
+	accept = sip.List(
+		sip.Accept{Type: sdpType},
+		sip.Accept{Type: "multipart/mixed"},
+		sip.Accept{Type: "multipart/alternative"},
+		sip.Accept{Type: "multipart/related"},
+	)
 	acceptEncoding = sip.AcceptEncoding{Coding: "identity"}
 )
 
