@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -46,6 +47,27 @@ func (u URI) HostPort() string {
 		return u.Host
 	}
 	return u.Host + ":" + strconv.Itoa(u.Port)
+}
+
+// Addr returns the host as an address, IPv4 or IPv6. It is not valid if the
+// host is a name, or there is none.
+func (u URI) Addr() netip.Addr { return hostAddr(u.Host) }
+
+// hostAddr reads a host, which for an IPv6 address may go without brackets. An
+// address with a zone, which is for one machine only, is none.
+func hostAddr(host string) netip.Addr {
+	if strings.IndexByte(host, ':') >= 0 {
+		if n := len(host) - 1; host[0] == '[' && host[n] == ']' {
+			host = host[1:n]
+		}
+		if addr, ok := parseIPv6(host); ok {
+			return addr
+		}
+	} else if host != "" && isDigit(host[0]) { // ParseAddr allocates an error for a name
+		addr, _ := netip.ParseAddr(host)
+		return addr
+	}
+	return netip.Addr{}
 }
 
 // parts returns a sip, sips or tel URI that was set by Opaque with its parts.

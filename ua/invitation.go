@@ -187,7 +187,7 @@ func (in *Invitation) answer(ctx context.Context, c *Call) error {
 func (in *Invitation) tryAnswer(ctx context.Context, c *Call) error {
 	offer, offered := description(in.in.Request())
 	var body string
-	err := c.m.reachedAt(ctx, in.in.Contact().URI.Host)
+	err := c.m.reachedAt(ctx, in.in.Contact().URI)
 	switch {
 	case err != nil:
 	case offered:
