@@ -66,7 +66,7 @@ func newCaller(invite *sip.Request, resp *sip.Response) (state, error) {
 func routesOf(req *sip.Request) (routes []sip.Route) {
 	for route, err := range sip.All[sip.Route](req) {
 		if err == nil {
-			routes = append(routes, sip.Route(cloneAddress(sip.Address(route))))
+			routes = append(routes, sip.Route(sip.Address(route).Clone()))
 		}
 	}
 	return routes
@@ -113,10 +113,9 @@ func newCallee(invite *sip.Request, tag string) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	to.Params = to.Params.With("tag", tag)
 	return state{
 		id:        ID{invite.CallID(), tag, from.Tag()},
-		local:     sip.Address(to),
+		local:     sip.Address(to.WithTag(tag)),
 		remote:    sip.Address(from),
 		target:    target,
 		routes:    routes,
@@ -128,35 +127,18 @@ func newCallee(invite *sip.Request, tag string) (state, error) {
 // clone copies every string out of the message it came from.
 func (d state) clone() state {
 	d.id = ID{strings.Clone(d.id.CallID), strings.Clone(d.id.LocalTag), strings.Clone(d.id.RemoteTag)}
-	d.local, d.remote = cloneAddress(d.local), cloneAddress(d.remote)
-	d.target = cloneURI(d.target)
+	d.local, d.remote = d.local.Clone(), d.remote.Clone()
+	d.target = d.target.Clone()
 	if len(d.routes) == 0 {
 		d.routes = nil
 		return d
 	}
 	routes := make([]sip.Route, len(d.routes))
 	for i, r := range d.routes {
-		routes[i] = sip.Route(cloneAddress(sip.Address(r)))
+		routes[i] = sip.Route(sip.Address(r).Clone())
 	}
 	d.routes = routes
 	return d
-}
-
-func cloneAddress(a sip.Address) sip.Address {
-	return sip.Address{
-		Display: strings.Clone(a.Display),
-		URI:     cloneURI(a.URI),
-		Params:  sip.Params(strings.Clone(string(a.Params))),
-	}
-}
-
-func cloneURI(u sip.URI) sip.URI {
-	return sip.URI{
-		Scheme: strings.Clone(u.Scheme), User: strings.Clone(u.User), Password: strings.Clone(u.Password),
-		Host: strings.Clone(u.Host), Port: u.Port,
-		Params: sip.Params(strings.Clone(string(u.Params))), Headers: strings.Clone(u.Headers),
-		Opaque: strings.Clone(u.Opaque),
-	}
 }
 
 // request makes a request within the dialog (section 12.2.1.1).
@@ -184,7 +166,7 @@ func (d *state) request(method sip.Method, seq uint32, edits ...sip.Edit) *sip.R
 // (section 12.2). The route set never changes.
 func (d *state) refresh(m sip.Message) {
 	if target, err := contactOf(m); err == nil {
-		d.target = cloneURI(target)
+		d.target = target.Clone()
 	}
 }
 

@@ -171,8 +171,7 @@ func TestStrayACKs(t *testing.T) {
 		p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, "1", p.contact()))
 		ok := p.expect("200 INVITE 1").Message
 		p.send(bobAddr, p.within(ok, sip.ACK, 2))
-		to := ok.To()
-		to.Params = to.Params.With("tag", "nobody")
+		to := ok.To().WithTag("nobody")
 		p.send(bobAddr, p.within(ok, sip.ACK, 1, to))
 		p.send(bobAddr, p.within(ok, sip.ACK, 1, sip.To{URI: to.URI}))
 		p.expect("200 INVITE 1") // none of them was the one

@@ -49,6 +49,41 @@ func (u URI) HostPort() string {
 	return u.Host + ":" + strconv.Itoa(u.Port)
 }
 
+// Clone returns a copy that keeps no message alive, with memory of its own for
+// all its text.
+func (u URI) Clone() URI {
+	var c cloner
+	c.Grow(u.textLen())
+	return c.uri(u)
+}
+
+// textLen returns how much text there is in the URI.
+func (u *URI) textLen() int {
+	return len(u.Scheme) + len(u.User) + len(u.Password) + len(u.Host) + len(u.Params) + len(u.Headers) + len(u.Opaque)
+}
+
+// cloner copies strings into one.
+type cloner struct{ strings.Builder }
+
+func (c *cloner) text(s string) string {
+	at := c.Len()
+	c.WriteString(s)
+	return c.String()[at:]
+}
+
+func (c *cloner) uri(u URI) URI {
+	return URI{
+		Scheme:   c.text(u.Scheme),
+		User:     c.text(u.User),
+		Password: c.text(u.Password),
+		Host:     c.text(u.Host),
+		Port:     u.Port,
+		Params:   Params(c.text(string(u.Params))),
+		Headers:  c.text(u.Headers),
+		Opaque:   c.text(u.Opaque),
+	}
+}
+
 // Addr returns the host as an address, IPv4 or IPv6. It is not valid if the
 // host is a name, or there is none.
 func (u URI) Addr() netip.Addr { return hostAddr(u.Host) }

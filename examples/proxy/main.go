@@ -18,7 +18,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -254,19 +253,19 @@ func (p *proxy) register(tx *transaction.Server, req *sip.Request) {
 	p.mu.Lock()
 	bindings, err := merge(current(p.bindings[user]), req)
 	if err == nil {
-		p.bindings[user] = bindings
+		p.bindings[strings.Clone(user)] = bindings
 	}
 	p.mu.Unlock()
 	if err != nil {
 		tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Contact"))
 		return
 	}
-	var list []sip.Edit
+	var list []sip.Contact
 	for _, b := range bindings {
-		list = append(list, sip.Add(sip.Contact{URI: b.contact, Params: sip.Params("").
-			With("expires", strconv.Itoa(int(time.Until(b.until).Round(time.Second)/time.Second)))}))
+		left := max(0, time.Until(b.until).Round(time.Second)/time.Second)
+		list = append(list, sip.Contact{URI: b.contact}.WithExpires(uint32(left)))
 	}
-	tx.Reply(sip.StatusOK, list...)
+	tx.Reply(sip.StatusOK, sip.List(list...))
 }
 
 // merge returns the bindings as a REGISTER wants them.
@@ -289,7 +288,7 @@ func merge(bindings []binding, req *sip.Request) ([]binding, error) {
 		bindings = slices.DeleteFunc(bindings, func(b binding) bool { return contact.Star || b.contact.Equal(contact.URI) })
 		if expires > 0 && len(bindings) < 10 {
 			until := time.Now().Add(time.Duration(min(expires, 3600)) * time.Second)
-			bindings = append(bindings, binding{contact.URI, until})
+			bindings = append(bindings, binding{contact.URI.Clone(), until})
 		}
 	}
 	return bindings, nil
