@@ -30,10 +30,11 @@ type state struct {
 	remoteSet bool // remoteSeq says something
 }
 
-var (
-	errContact     = errors.New("dialog: no usable Contact to send requests to")
-	errRecordRoute = errors.New("dialog: Record-Route cannot be followed")
-)
+// unusable says of a header field that requests cannot be sent by it, as sip
+// says of one that it cannot be read: a refusal then names it.
+func unusable(name string) error {
+	return &sip.SyntaxError{Where: name, Msg: "expected a sip or sips URI", Status: sip.StatusBadRequest}
+}
 
 // newCaller makes the state of the side that sent the INVITE (section 12.1.2).
 // With an error there is a state all the same, that may do to end the call:
@@ -77,10 +78,13 @@ func routesOf(req *sip.Request) (routes []sip.Route) {
 func contactOf(m sip.Message) (sip.URI, error) {
 	contact, err := sip.Get[sip.Contact](m)
 	switch {
-	case err != nil:
-		return sip.URI{}, fmt.Errorf("%w: %w", errContact, err)
-	case contact.Star || !isSIP(contact.URI):
-		return sip.URI{}, errContact
+	case errors.Is(err, sip.ErrMissing):
+		err = fmt.Errorf("%w: %w", err, unusable("Contact"))
+	case err == nil && (contact.Star || !isSIP(contact.URI)):
+		err = unusable("Contact")
+	}
+	if err != nil {
+		return sip.URI{}, fmt.Errorf("dialog: nowhere to send requests: %w", err)
 	}
 	return contact.URI, nil
 }
@@ -88,11 +92,11 @@ func contactOf(m sip.Message) (sip.URI, error) {
 // recordedRoute returns the Record-Route of a message, in its order.
 func recordedRoute(m sip.Message) (routes []sip.Route, err error) {
 	for rr, err := range sip.All[sip.RecordRoute](m) {
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("%w: %w", errRecordRoute, err)
-		case !isSIP(rr.URI):
-			return nil, errRecordRoute
+		if err == nil && !isSIP(rr.URI) {
+			err = unusable("Record-Route")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("dialog: no route to follow: %w", err)
 		}
 		routes = append(routes, sip.Route(rr))
 	}

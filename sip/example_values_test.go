@@ -15,7 +15,7 @@ func ExampleSubscriptionState() {
 	)
 	event, err := sip.Get[sip.Event](notify)
 	if err != nil {
-		fmt.Println(err) // a *sip.SyntaxError: its Reply is what to answer
+		fmt.Println(err) // notify.Refuse(err) is what to answer
 		return
 	}
 	state, err := sip.Get[sip.SubscriptionState](notify)

@@ -40,15 +40,11 @@ func checkBody(req *sip.Request) error {
 func refuseBody(tx replier, err error) {
 	var syntax *sip.SyntaxError
 	switch {
-	case !errors.As(err, &syntax):
-		tx.Reply(sip.StatusBadRequest)
-	case syntax.Status == sip.StatusBadRequest:
-		bad(tx, syntax.Where)
-	case syntax.Status != sip.StatusUnsupportedMediaType:
-		tx.Reply(syntax.Status)
+	case !errors.As(err, &syntax) || syntax.Status != sip.StatusUnsupportedMediaType:
+		tx.Refuse(err)
 	case syntax.Where == "Content-Type":
-		tx.Reply(syntax.Status, accept)
+		tx.Refuse(err, accept)
 	default:
-		tx.Reply(syntax.Status, acceptEncoding)
+		tx.Refuse(err, acceptEncoding)
 	}
 }

@@ -85,6 +85,8 @@ func (r rejecter) Reply(status sip.Status, edits ...sip.Edit) error {
 	return r.in.Reject(status, edits...)
 }
 
+func (r rejecter) Refuse(err error, edits ...sip.Edit) error { return r.in.Refuse(err, edits...) }
+
 // Request returns the INVITE.
 func (in *Invitation) Request() *sip.Request { return in.in.Request() }
 

@@ -184,7 +184,7 @@ func (p *proxy) register(tx *transaction.Server, req *sip.Request) {
 	}
 	contact, err := sip.Get[sip.Contact](req)
 	if err != nil {
-		tx.Reply(sip.StatusBadRequest)
+		tx.Refuse(err)
 		return
 	}
 	expires, _ := sip.Get[sip.Expires](req)
