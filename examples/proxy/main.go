@@ -97,17 +97,19 @@ type binding struct {
 }
 
 func (p *proxy) handle(tx *transaction.Server, req *sip.Request) {
-	require, _ := sip.Get[sip.ProxyRequire](req)
+	require, badRequire := sip.Get[sip.ProxyRequire](req)
 	_, badRoute := sip.Get[sip.Route](req)
 	switch {
 	case req.Method() == sip.REGISTER && p.serves(req.URI()):
 		p.register(tx, req)
 	case req.MaxForwards() == 0:
 		tx.Reply(sip.StatusTooManyHops)
+	case badRequire != nil && !errors.Is(badRequire, sip.ErrMissing):
+		tx.Refuse(badRequire)
 	case len(require) > 0: // RFC 3261 section 16.3 step 5
 		tx.Reply(sip.StatusBadExtension, sip.Unsupported(require))
 	case badRoute != nil && !errors.Is(badRoute, sip.ErrMissing):
-		tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Route"))
+		tx.Refuse(badRoute)
 	case req.To().Tag() != "":
 		p.within(tx, req)
 	case req.Method() != sip.ACK: // which is for our own refusals
@@ -257,7 +259,7 @@ func (p *proxy) register(tx *transaction.Server, req *sip.Request) {
 	}
 	p.mu.Unlock()
 	if err != nil {
-		tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Contact"))
+		tx.Refuse(err)
 		return
 	}
 	var list []sip.Contact
@@ -279,7 +281,7 @@ func merge(bindings []binding, req *sip.Request) ([]binding, error) {
 			return nil, err
 		}
 		if contact.Star && standard != 0 {
-			return nil, errors.New("* without Expires: 0")
+			return nil, &sip.SyntaxError{Where: "Contact", Msg: "expected Expires: 0 with *", Status: sip.StatusBadRequest}
 		}
 		expires, ok := contact.Expires()
 		if !ok {
