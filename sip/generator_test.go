@@ -185,7 +185,7 @@ func (g generator) message() *generated {
 		case 3:
 			m.add("Call-ID", g.chars(alnum+`-.!%*_+'~()<>:\"/[]?{}`, 20)+pick(g, "", "@"+g.host()))
 		case 4:
-			m.add("CSeq", fmt.Sprintf("%d%s%s", g.IntN(1<<31), lws, method))
+			m.add("CSeq", fmt.Sprintf("%d%s%s", int(g.Int32N(1<<31-1)), lws, method))
 		case 5:
 			if m.body = pick(g, "", "v=0\r\n", "\r\n\r\n", "\x00\xff"); m.body != "" {
 				m.add("Content-Type", "application"+sws+"/"+sws+"x-test"+g.params("a"))

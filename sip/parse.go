@@ -266,13 +266,13 @@ func (m *message) cut() *SyntaxError {
 		return nil
 	}
 	n, err := ContentLength(0).ParseValue(m.hot(idContentLength))
-	end := int(m.body) + int(n)
 	switch {
 	case err != nil:
 		return fail(StatusBadRequest, "Content-Length", m.placeOf(idContentLength, err), msgOf(err))
-	case end > len(m.text):
+	case int(n) > len(m.text)-int(m.body): // the sum may be more than an int holds
 		return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), "expected the length of the body at most")
 	}
+	end := int(m.body) + int(n)
 	// What a sender puts behind the end must not be kept as long as the message.
 	if junk := len(m.text) - end; junk > maxJunk {
 		m.text = strings.Clone(m.text[:end])

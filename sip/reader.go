@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // ErrFraming means that a stream holds no message, or one whose end cannot be
@@ -53,6 +54,7 @@ func NewReader(r io.Reader, cfg *ReaderConfig) *Reader {
 	if rd.cfg.MaxBody == 0 {
 		rd.cfg.MaxBody = 1 << 20
 	}
+	rd.cfg.MaxBody = min(rd.cfg.MaxBody, math.MaxInt32-maxHead) // a whole message fits an int
 	return rd
 }
 

@@ -128,7 +128,6 @@ func (w *rewriter) edit(start string, edits []Edit) (int, *SyntaxError) {
 // write makes the text, in the room that b has, and the index.
 func (w *rewriter) write(m *message, start string, head int, b []byte) *SyntaxError {
 	m.head, m.body = uint16(len(start)+2), uint16(head)
-	fields := m.room(len(w.lines))
 	if w.from != nil {
 		m.folded = w.from.folded
 		m.cseq, m.via, m.from, m.to = w.from.cseq, w.from.via, w.from.from, w.from.to
@@ -136,35 +135,30 @@ func (w *rewriter) write(m *message, start string, head int, b []byte) *SyntaxEr
 			m.contact = w.from.contact
 		}
 	}
-
-	b = append(b, start...)
-	b = append(b, "\r\n"...)
-	at := len(b)
-	from, to := int32(0), int32(0) // lines that stay together are copied at once
+	fields := m.room(len(w.lines))[:len(w.lines)]
+	at := len(start) + 2
 	for i := range w.lines {
 		l := &w.lines[i]
-		f := newField(at, at+int(l.value-l.start), l.id)
+		fields[i] = newField(at, at+int(l.value-l.start), l.id)
 		at += int(l.next - l.start)
-		switch {
-		case l.fresh:
-			b = append(b, w.kept(from, to)...)
-			from, to = 0, 0
-			b = append(b, w.fresh[l.start:l.next]...)
-		case l.start == to:
-			to = l.next
-		default:
-			b = append(b, w.kept(from, to)...)
-			from, to = l.start, l.next
-		}
 		if l.id != 0 && l.id < numHot {
-			if err := m.note(f, len(fields)); err != nil {
+			if err := m.note(fields[i], i); err != nil {
 				return err
 			}
 		}
-		fields = append(fields, f)
 	}
 	m.keep(fields)
-	b = append(b, w.kept(from, to)...)
+
+	b = append(b, start...)
+	b = append(b, "\r\n"...)
+	for rest := w.lines; len(rest) > 0; {
+		n := 1 // lines that stay together are copied at once
+		for n < len(rest) && rest[n].start == rest[n-1].next && rest[n].fresh == rest[0].fresh {
+			n++
+		}
+		b = append(b, w.source(&rest[0])[rest[0].start:rest[n-1].next]...)
+		rest = rest[n:]
+	}
 	b = append(b, "\r\n"...)
 	m.text = view(append(b, w.body...))
 
@@ -182,12 +176,12 @@ func (w *rewriter) write(m *message, start string, head int, b []byte) *SyntaxEr
 	return nil
 }
 
-// kept returns a part of the old text.
-func (w *rewriter) kept(from, to int32) string {
-	if from == to {
-		return ""
+// source returns the text that a line is in.
+func (w *rewriter) source(l *line) string {
+	if l.fresh {
+		return view(w.fresh)
 	}
-	return w.from.text[from:to]
+	return w.from.text
 }
 
 func (w *rewriter) apply(e Edit) {
@@ -383,10 +377,7 @@ func (w *rewriter) finish(b []byte, start, value int, id headerID) line {
 // text returns line i.
 func (w *rewriter) text(i int) string {
 	l := &w.lines[i]
-	if l.fresh {
-		return string(w.fresh[l.start:l.next])
-	}
-	return w.from.text[l.start:l.next]
+	return w.source(l)[l.start:l.next]
 }
 
 func (w *rewriter) value(i int) string {
