@@ -202,7 +202,7 @@ type acked struct {
 
 // ackedBy clones what it keeps, so that the INVITE is not kept alive.
 func ackedBy(invite *sip.Request) acked {
-	a := acked{seq: invite.CSeq().Seq, target: cloneURI(invite.URI()), routes: routesOf(invite)}
+	a := acked{seq: invite.CSeq().Seq, target: invite.URI().Clone(), routes: routesOf(invite)}
 	for f := range invite.Fields() {
 		switch strings.ToLower(f.Name) {
 		case "authorization", "proxy-authorization":

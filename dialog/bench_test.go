@@ -26,9 +26,7 @@ func BenchmarkCall(b *testing.B) {
 	ctx := context.Background()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		from := invite.From()
-		from.Params = from.Params.With("tag", strconv.Itoa(i))
-		s, _, err := alice.Invite(ctx, invite.With(from), nil)
+		s, _, err := alice.Invite(ctx, invite.With(invite.From().WithTag(strconv.Itoa(i))), nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -149,8 +149,7 @@ func TestRequestsWithinCall(t *testing.T) {
 			p.send(bobAddr, p.within(ok, sip.INFO, step.seq))
 			p.expect(step.want)
 		}
-		to := ok.To()
-		to.Params = to.Params.With("tag", "nobody")
+		to := ok.To().WithTag("nobody")
 		p.send(bobAddr, p.within(ok, sip.INFO, 9, to))
 		p.expect("481 INFO 9")
 		p.send(bobAddr, p.within(ok, sip.BYE, 1, to))

@@ -30,10 +30,11 @@ type state struct {
 	remoteSet bool // remoteSeq says something
 }
 
-var (
-	errContact     = errors.New("dialog: no usable Contact to send requests to")
-	errRecordRoute = errors.New("dialog: Record-Route cannot be followed")
-)
+// unusable says of a header field that requests cannot be sent by it, as sip
+// says of one that it cannot be read: a refusal then names it.
+func unusable(name string) error {
+	return &sip.SyntaxError{Where: name, Msg: "expected a sip or sips URI", Status: sip.StatusBadRequest}
+}
 
 // newCaller makes the state of the side that sent the INVITE (section 12.1.2).
 // With an error there is a state all the same, that may do to end the call:
@@ -66,7 +67,7 @@ func newCaller(invite *sip.Request, resp *sip.Response) (state, error) {
 func routesOf(req *sip.Request) (routes []sip.Route) {
 	for route, err := range sip.All[sip.Route](req) {
 		if err == nil {
-			routes = append(routes, sip.Route(cloneAddress(sip.Address(route))))
+			routes = append(routes, sip.Route(sip.Address(route).Clone()))
 		}
 	}
 	return routes
@@ -77,10 +78,13 @@ func routesOf(req *sip.Request) (routes []sip.Route) {
 func contactOf(m sip.Message) (sip.URI, error) {
 	contact, err := sip.Get[sip.Contact](m)
 	switch {
-	case err != nil:
-		return sip.URI{}, fmt.Errorf("%w: %w", errContact, err)
-	case contact.Star || !isSIP(contact.URI):
-		return sip.URI{}, errContact
+	case errors.Is(err, sip.ErrMissing):
+		err = fmt.Errorf("%w: %w", err, unusable("Contact"))
+	case err == nil && (contact.Star || !isSIP(contact.URI)):
+		err = unusable("Contact")
+	}
+	if err != nil {
+		return sip.URI{}, fmt.Errorf("dialog: nowhere to send requests: %w", err)
 	}
 	return contact.URI, nil
 }
@@ -88,11 +92,11 @@ func contactOf(m sip.Message) (sip.URI, error) {
 // recordedRoute returns the Record-Route of a message, in its order.
 func recordedRoute(m sip.Message) (routes []sip.Route, err error) {
 	for rr, err := range sip.All[sip.RecordRoute](m) {
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("%w: %w", errRecordRoute, err)
-		case !isSIP(rr.URI):
-			return nil, errRecordRoute
+		if err == nil && !isSIP(rr.URI) {
+			err = unusable("Record-Route")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("dialog: no route to follow: %w", err)
 		}
 		routes = append(routes, sip.Route(rr))
 	}
@@ -113,10 +117,9 @@ func newCallee(invite *sip.Request, tag string) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	to.Params = to.Params.With("tag", tag)
 	return state{
 		id:        ID{invite.CallID(), tag, from.Tag()},
-		local:     sip.Address(to),
+		local:     sip.Address(to.WithTag(tag)),
 		remote:    sip.Address(from),
 		target:    target,
 		routes:    routes,
@@ -128,35 +131,18 @@ func newCallee(invite *sip.Request, tag string) (state, error) {
 // clone copies every string out of the message it came from.
 func (d state) clone() state {
 	d.id = ID{strings.Clone(d.id.CallID), strings.Clone(d.id.LocalTag), strings.Clone(d.id.RemoteTag)}
-	d.local, d.remote = cloneAddress(d.local), cloneAddress(d.remote)
-	d.target = cloneURI(d.target)
+	d.local, d.remote = d.local.Clone(), d.remote.Clone()
+	d.target = d.target.Clone()
 	if len(d.routes) == 0 {
 		d.routes = nil
 		return d
 	}
 	routes := make([]sip.Route, len(d.routes))
 	for i, r := range d.routes {
-		routes[i] = sip.Route(cloneAddress(sip.Address(r)))
+		routes[i] = sip.Route(sip.Address(r).Clone())
 	}
 	d.routes = routes
 	return d
-}
-
-func cloneAddress(a sip.Address) sip.Address {
-	return sip.Address{
-		Display: strings.Clone(a.Display),
-		URI:     cloneURI(a.URI),
-		Params:  sip.Params(strings.Clone(string(a.Params))),
-	}
-}
-
-func cloneURI(u sip.URI) sip.URI {
-	return sip.URI{
-		Scheme: strings.Clone(u.Scheme), User: strings.Clone(u.User), Password: strings.Clone(u.Password),
-		Host: strings.Clone(u.Host), Port: u.Port,
-		Params: sip.Params(strings.Clone(string(u.Params))), Headers: strings.Clone(u.Headers),
-		Opaque: strings.Clone(u.Opaque),
-	}
 }
 
 // request makes a request within the dialog (section 12.2.1.1).
@@ -184,7 +170,7 @@ func (d *state) request(method sip.Method, seq uint32, edits ...sip.Edit) *sip.R
 // (section 12.2). The route set never changes.
 func (d *state) refresh(m sip.Message) {
 	if target, err := contactOf(m); err == nil {
-		d.target = cloneURI(target)
+		d.target = target.Clone()
 	}
 }
 

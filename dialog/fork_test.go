@@ -15,9 +15,7 @@ import (
 
 // tagged is a To for an answer with a tag of the test's choice.
 func tagged(invite sip.Message, tag string) sip.To {
-	to := invite.To()
-	to.Params = to.Params.With("tag", tag)
-	return to
+	return invite.To().WithTag(tag)
 }
 
 // A fork is answered by three. Each gets its ACK; the first is the call, the

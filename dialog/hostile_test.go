@@ -104,14 +104,21 @@ func TestInviteWithHostileContact(t *testing.T) {
 			t.Error("the program is asked")
 		}})
 		p := newPeer(t, n, aliceAddr)
-		for i, edit := range []sip.Edit{
-			sip.Del("Contact"),
-			sip.Field{Name: "Contact", Value: "*"},
-			sip.Field{Name: "Contact", Value: "<tel:+15551234>"},
-			sip.Field{Name: "Record-Route", Value: "<mailto:a@example.com>"},
+		for i, test := range []struct {
+			edit sip.Edit
+			want string
+		}{
+			{sip.Del("Contact"), "Bad Contact"},
+			{sip.Field{Name: "Contact", Value: "*"}, "Bad Contact"},
+			{sip.Field{Name: "Contact", Value: "<tel:+15551234>"}, "Bad Contact"},
+			{sip.Field{Name: "Record-Route", Value: "<mailto:a@example.com>"}, "Bad Record-Route"},
 		} {
-			invite := p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, string(rune('a'+i)), p.contact(), edit))
-			p.refused(bobAddr, invite, p.expect("400 INVITE 1").Message)
+			invite := p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, string(rune('a'+i)), p.contact(), test.edit))
+			resp := p.expect("400 INVITE 1").Message
+			if got := resp.(*sip.Response).ReasonPhrase(); got != test.want {
+				t.Errorf("the refusal is %q, want %q", got, test.want)
+			}
+			p.refused(bobAddr, invite, resp)
 		}
 		wantEmpty(t, bob)
 	})
@@ -171,8 +178,7 @@ func TestStrayACKs(t *testing.T) {
 		p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, "1", p.contact()))
 		ok := p.expect("200 INVITE 1").Message
 		p.send(bobAddr, p.within(ok, sip.ACK, 2))
-		to := ok.To()
-		to.Params = to.Params.With("tag", "nobody")
+		to := ok.To().WithTag("nobody")
 		p.send(bobAddr, p.within(ok, sip.ACK, 1, to))
 		p.send(bobAddr, p.within(ok, sip.ACK, 1, sip.To{URI: to.URI}))
 		p.expect("200 INVITE 1") // none of them was the one

@@ -41,18 +41,14 @@ func newInvitation(tx *transaction.Server, req *sip.Request, s *Session) *Invita
 // section 15).
 func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 	d, err := newCallee(req, req.Reply(sip.StatusOK).To().Tag())
-	if errors.Is(err, errRecordRoute) {
-		badHeader(tx, "Record-Route")
-		return
-	}
 	if err != nil {
-		badHeader(tx, "Contact")
+		tx.Refuse(err)
 		return
 	}
 	expires, err := sip.Get[sip.Expires](req)
 	limited := err == nil
 	if err != nil && !errors.Is(err, sip.ErrMissing) {
-		badHeader(tx, "Expires")
+		tx.Refuse(err)
 		return
 	}
 	s := newSession(l, d)
@@ -79,11 +75,6 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 		defer timer.Stop()
 	}
 	in.run()
-}
-
-// badHeader refuses a request that cannot be read, and says where.
-func badHeader(tx *transaction.Server, name string) {
-	tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad "+name))
 }
 
 // run has the user answer.
@@ -176,7 +167,17 @@ func (in *Invitation) Reject(status sip.Status, edits ...sip.Edit) error {
 	if status < 300 || status > 699 {
 		return fmt.Errorf("reject with %d: %w", status, transaction.ErrStatus)
 	}
-	resp := in.req.Reply(status, edits...)
+	return in.refuse(in.req.Reply(status, edits...))
+}
+
+// Refuse refuses the call for an error that reading the INVITE gave, with the
+// response that Refuse of a sip.Request makes. It is like Reject otherwise.
+func (in *Invitation) Refuse(err error, edits ...sip.Edit) error {
+	return in.refuse(in.req.Refuse(err, edits...))
+}
+
+// refuse gives the final response.
+func (in *Invitation) refuse(resp *sip.Response) error {
 	if err := resp.Err(); err != nil {
 		return err
 	}

@@ -54,8 +54,7 @@ func (l *Layer) Invite(ctx context.Context, req *sip.Request, provisional func(*
 		err = context.Cause(ctx) // the answer crossed the CANCEL
 	}
 	s := newSession(l, d)
-	a := cloneAddress(sip.Address{Display: contact.Display, URI: contact.URI, Params: contact.Params})
-	s.contact = sip.Contact{Display: a.Display, URI: a.URI, Params: a.Params}
+	s.contact = contact.Clone()
 	s.invite, s.unacked = ackedBy(sent), true
 	s.began = err == nil
 	if used := l.settle(sent, final, s); used != nil {

@@ -72,7 +72,7 @@ func RetryDelay(owner bool) time.Duration {
 // 14.2).
 func (s *Session) reinvited(tx *transaction.Server, req *sip.Request) {
 	if _, err := contactOf(req); err != nil && !errors.Is(err, sip.ErrMissing) {
-		badHeader(tx, "Contact")
+		tx.Refuse(err)
 		return
 	}
 	in := newInvitation(tx, req, s)

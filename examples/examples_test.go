@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -285,6 +286,31 @@ func TestProxyRefuses(t *testing.T) {
 		}
 		if got := resp.Status(); got != test.want {
 			t.Errorf("%s %s %v: got %d, want %d", test.method, test.uri, test.edits, got, test.want)
+		}
+	}
+
+	// What it cannot read it does not pass over. Nothing here writes such
+	// header fields, so they are sent by hand.
+	conn, err := net.Dial("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, test := range []struct{ field, want string }{
+		{"Proxy-Require: (foo", "400 Bad Proxy-Require"},
+		{"Route: <sip:x", "400 Bad Route"},
+	} {
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprintf(conn, "OPTIONS sip:alice@example.com SIP/2.0\r\nVia: SIP/2.0/UDP %s;rport;branch=z9hG4bK%s\r\n"+
+			"From: <sip:stranger@there.example>;tag=1\r\nTo: <sip:alice@example.com>\r\nCall-ID: %[2]s\r\nCSeq: 1 OPTIONS\r\n"+
+			"Max-Forwards: 70\r\n%s\r\nContent-Length: 0\r\n\r\n", conn.LocalAddr(), rand.Text(), test.field)
+		answer := make([]byte, 1500)
+		n, err := conn.Read(answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _, _ := strings.Cut(string(answer[:n]), "\r\n"); got != "SIP/2.0 "+test.want {
+			t.Errorf("%q got %q, want %s", test.field, got, test.want)
 		}
 	}
 	proxy.interrupt()

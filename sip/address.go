@@ -1,6 +1,9 @@
 package sip
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Address is a name-addr or addr-spec with the parameters of the header field
 // it stands in (RFC 3261 section 20.10). From, To, Contact, Route and
@@ -138,6 +141,30 @@ func (a Address) AppendValue(b []byte) []byte {
 	return append(b, a.Params...)
 }
 
+// Clone returns a copy that keeps no message alive, with memory of its own for
+// all its text. What has this shape is cloned by way of it:
+// Route(Address(route).Clone()).
+func (a Address) Clone() Address {
+	var c cloner
+	c.Grow(len(a.Display) + a.URI.textLen() + len(a.Params))
+	return Address{
+		Display: c.text(a.Display),
+		URI:     c.uri(a.URI),
+		Params:  Params(c.text(string(a.Params))),
+	}
+}
+
+// withTag returns the parameters of a From or To with another tag.
+func (p Params) withTag(tag string) Params {
+	switch {
+	case tag == "":
+		return p.Without("tag")
+	case span(tag, charGenValue) == len(tag): // peers put more into tags than a token takes
+		return p.with("tag", append([]byte(";tag="), tag...))
+	}
+	return p.With("tag", tag) // which every parser refuses
+}
+
 // From is the From header field (RFC 3261 section 20.20).
 type From Address
 
@@ -153,6 +180,9 @@ func (f From) AppendValue(b []byte) []byte { return Address(f).AppendValue(b) }
 // Tag returns the tag, "" if there is none.
 func (f From) Tag() string { tag, _ := f.Params.Get("tag"); return tag }
 
+// WithTag returns the From with another tag, "" for none.
+func (f From) WithTag(tag string) From { f.Params = f.Params.withTag(tag); return f }
+
 // To is the To header field (RFC 3261 section 20.39).
 type To Address
 
@@ -167,6 +197,9 @@ func (t To) AppendValue(b []byte) []byte { return Address(t).AppendValue(b) }
 
 // Tag returns the tag, "" if there is none.
 func (t To) Tag() string { tag, _ := t.Params.Get("tag"); return tag }
+
+// WithTag returns the To with another tag, "" for none.
+func (t To) WithTag(tag string) To { t.Params = t.Params.withTag(tag); return t }
 
 // Route is one value of a Route header field (RFC 3261 section 20.34).
 type Route Address
@@ -251,10 +284,23 @@ func (c Contact) AppendValue(b []byte) []byte {
 	return Address{c.Display, c.URI, c.Params}.AppendValue(b)
 }
 
+// Clone returns a copy that keeps no message alive, with memory of its own for
+// all its text.
+func (c Contact) Clone() Contact {
+	a := Address{c.Display, c.URI, c.Params}.Clone()
+	return Contact{a.Display, a.URI, a.Params, c.Star}
+}
+
 // Expires returns the expires parameter in seconds. ok is false if there is
 // none that can be read.
 func (c Contact) Expires() (seconds uint32, ok bool) {
 	v, _ := c.Params.Get("expires")
 	n, ok := number(v, 1<<32-1)
 	return uint32(n), ok
+}
+
+// WithExpires returns the Contact with that expires parameter.
+func (c Contact) WithExpires(seconds uint32) Contact {
+	c.Params = c.Params.With("expires", strconv.FormatUint(uint64(seconds), 10))
+	return c
 }

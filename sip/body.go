@@ -113,8 +113,9 @@ func refuse(e Entity, status Status, name, msg string) *SyntaxError {
 // searched. A message/sip or message/sipfrag is not: it is about another
 // message.
 //
-// The error is ErrMissing if there is no such body or e has none at all, and a
-// *SyntaxError if something is wrong that such a body may be behind.
+// The error is ErrMissing if there is no such body or e has none at all,
+// whatever its Content-Type says, and a *SyntaxError if something is wrong that
+// such a body may be behind.
 func FindBody(e Entity, mediaType, disposition string) (Body, error) {
 	s := search{left: maxParts}
 	if b, ok := s.body(e, mediaType, disposition); ok {
@@ -194,14 +195,15 @@ func (s *search) parts(e Entity) iter.Seq[*Part] {
 }
 
 func (s *search) body(e Entity, mediaType, disposition string) (found Body, ok bool) {
+	if e.Body() == "" {
+		return Body{}, false
+	}
 	t, err := MediaType(e)
 	if err != nil {
 		s.note(err)
 		return Body{}, false
 	}
 	switch {
-	case e.Body() == "":
-		return Body{}, false
 	case t.Is(mediaType):
 		d, err := Disposition(e)
 		if err == nil && disposition != "" && !d.Is(disposition) {

@@ -41,6 +41,7 @@ func TestFindBody(t *testing.T) {
 		{"the body itself", carry("Application/SDP;x=y", "v=0"), "v=0", 200},
 		{"no body", tweak(""), "", 404},
 		{"a type without a body", tweak("", "Content-Type: application/sdp"), "", 404},
+		{"a broken type without a body", tweak("", "Content-Type: application"), "", 404},
 		{"another type", carry("text/plain", "v=0"), "", 404},
 		{"no type", tweak("Content-Length") + "v=0", "", 404},
 		{"broken type", carry("application", "v=0"), "", 400},

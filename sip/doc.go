@@ -40,8 +40,9 @@
 //
 // With makes a changed copy. It keeps each byte that it was not told to change,
 // what it does not know included. Every typed value is an edit that sets its
-// header field; Push, Add, Pop, Del, Body and ReasonPhrase are the others. Reply
-// makes a response and NewRequest a request, with edits too.
+// header field; List, Push, Add, Pop, Del, Body and ReasonPhrase are the others.
+// Reply makes a response, Refuse one for a request that cannot be read, and
+// NewRequest a request, with edits too.
 //
 //	fwd := req.With(sip.MaxForwards(req.MaxForwards()-1), sip.Push(route), sip.Pop("Route"))
 //	ok := req.Reply(sip.StatusOK, contact, sip.Body{"application/sdp", answer})

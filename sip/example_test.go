@@ -1,6 +1,7 @@
 package sip_test
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -92,6 +93,45 @@ func ExampleAll() {
 	// paris <nil>
 	// berlin <nil>
 	// rome <nil>
+}
+
+// A header field that cannot be read is named to who sent it.
+func ExampleRequest_Refuse() {
+	msg, err := sip.Parse("SUBSCRIBE sip:alice@example.com SIP/2.0\r\n" +
+		"Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n" +
+		"From: <sip:bob@example.com>;tag=1\r\n" +
+		"To: <sip:alice@example.com>\r\n" +
+		"Call-ID: 1@192.0.2.9\r\n" +
+		"CSeq: 1 SUBSCRIBE\r\n" +
+		"Event: presence\r\n" +
+		"Expires: soon\r\n\r\n")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	req := msg.(*sip.Request)
+	if _, err := sip.Get[sip.Expires](req); err != nil && !errors.Is(err, sip.ErrMissing) {
+		resp := req.Refuse(err)
+		fmt.Println(int(resp.Status()), resp.ReasonPhrase())
+	}
+	// Output: 400 Bad Expires
+}
+
+// An agent says which bodies it takes. Two edits of one header field in a call
+// would leave the second: List sets it to both.
+func ExampleList() {
+	msg, err := sip.Parse(invite)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp := msg.(*sip.Request).Reply(sip.StatusUnsupportedMediaType, sip.List(
+		sip.Accept{Type: "application/sdp"},
+		sip.Accept{Type: "text/plain", Params: ";q=0.5"},
+	))
+	accept, ok := resp.Value("Accept")
+	fmt.Println(accept, ok)
+	// Output: application/sdp, text/plain;q=0.5 true
 }
 
 // A proxy forwards a request (RFC 3261 section 16.6).

@@ -104,3 +104,22 @@ func ExampleURI_SIP() {
 	// sip:+1-201-555-0123;ext=7@gateway.example.com;user=phone
 	// tel:+1-201-555-0123;ext=7 true
 }
+
+// A host may be an address or a name that is to be looked up.
+func ExampleURI_Addr() {
+	for _, text := range []string{"sip:alice@[2001:db8::9:1]:5070", "sip:alice@example.com"} {
+		uri, err := sip.ParseURI(text)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if addr := uri.Addr(); addr.IsValid() {
+			fmt.Println(uri.Host, "is the address", addr)
+		} else {
+			fmt.Println(uri.Host, "is a name")
+		}
+	}
+	// Output:
+	// [2001:db8::9:1] is the address 2001:db8::9:1
+	// example.com is a name
+}

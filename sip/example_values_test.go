@@ -15,7 +15,7 @@ func ExampleSubscriptionState() {
 	)
 	event, err := sip.Get[sip.Event](notify)
 	if err != nil {
-		fmt.Println(err) // a *sip.SyntaxError: its Reply is what to answer
+		fmt.Println(err) // notify.Refuse(err) is what to answer
 		return
 	}
 	state, err := sip.Get[sip.SubscriptionState](notify)
@@ -88,4 +88,18 @@ func ExampleVia_WithOverloadControl() {
 	// Output:
 	// SIP/2.0/UDP pc33.example.org;branch=z9hG4bK776asdhds;oc=20;oc-algo="loss";oc-validity=1000;oc-seq=0.00001 true
 	// 5 (too many calls) true
+}
+
+// A registrar keeps where a user is. The clone does not keep the REGISTER.
+func ExampleContact_Clone() {
+	register := sip.NewRequest(sip.REGISTER, sip.URI{Scheme: "sip", Host: "example.com"},
+		sip.Field{Name: "Contact", Value: "<sip:alice@192.0.2.1>;expires=86400"})
+	contact, err := sip.Get[sip.Contact](register)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	bindings := map[string]sip.Contact{"alice": contact.Clone()}
+	fmt.Println(string(bindings["alice"].WithExpires(3600).AppendValue(nil)))
+	// Output: <sip:alice@192.0.2.1>;expires=3600
 }

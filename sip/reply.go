@@ -2,6 +2,7 @@ package sip
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/maphash"
 )
 
@@ -50,6 +51,28 @@ func (r *Request) Reply(status Status, edits ...Edit) *Response {
 	}
 	out.status = status
 	return out
+}
+
+// Refuse makes the response to a request for an error that reading it gave: Get,
+// All, FindBody, CheckBody and the like. The status is that of the *SyntaxError,
+// and 400 if the error is none or has none that refuses. The reason phrase of a
+// 400 names the header field, "Bad Contact", as RFC 3261 section 21.4.1 would
+// have it. For the rest it is as Reply is; a 415 wants an Accept or an
+// Accept-Encoding among the edits (section 8.2.3).
+//
+// A request that Parse refused is answered by Reply of its error.
+func (r *Request) Refuse(err error, edits ...Edit) *Response {
+	status, phrase := StatusBadRequest, StatusBadRequest.Text()
+	var bad *SyntaxError
+	if errors.As(err, &bad) {
+		if bad.Status >= 300 && bad.Status <= 699 {
+			status, phrase = bad.Status, bad.Status.Text()
+		}
+		if status == StatusBadRequest && bad.Where != "" {
+			phrase = "Bad " + bad.Where
+		}
+	}
+	return r.Reply(status, append([]Edit{ReasonPhrase(phrase)}, edits...)...)
 }
 
 // failedResponse is a response that could not be made at all.

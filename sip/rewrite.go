@@ -210,6 +210,17 @@ func (w *rewriter) apply(e Edit) {
 	case Body:
 		w.setBody(h, e)
 		return
+	case several:
+		w.applyList(op, h)
+		return
+	}
+	w.change(op, e)
+}
+
+// change makes an edit of one header field.
+func (w *rewriter) change(op editOp, e Edit) {
+	if w.err != nil {
+		return
 	}
 	name := e.HeaderName()
 	id := lookupHeader(name)
@@ -293,29 +304,45 @@ func (w *rewriter) setLength(n int) {
 	}
 }
 
-// format writes a header line for an edit. It is the only place where text from
-// outside becomes part of a message, so it is where injection is refused.
+// format writes a header line for an edit.
 func (w *rewriter) format(id headerID, name string, e Edit) line {
 	b := w.fresh
 	start := len(b)
 	b = append(b, name...)
 	b = append(b, ": "...)
 	value := len(b)
-	if b = e.AppendValue(b); len(b) < value {
+	if l, ok := e.(several); ok {
+		b = w.appendValues(b, id, name, l)
+	} else {
+		b = w.appendValue(b, id, name, e)
+	}
+	if w.err != nil {
+		return line{}
+	}
+	return w.finish(b, start, value, id)
+}
+
+// appendValue appends what an edit writes and checks it. It is the only place
+// where text from outside becomes part of a message, so it is where injection
+// is refused.
+func (w *rewriter) appendValue(b []byte, id headerID, name string, e Edit) []byte {
+	at := len(b)
+	if b = e.AppendValue(b); len(b) < at {
 		w.err = fail(StatusBadRequest, name, 0, "expected AppendValue to append")
-		return line{}
+		return b
 	}
-	if v := view(b[value:]); hasControl(v) && (strings.ContainsAny(v, "\r\n\x00") || badControl(v) >= 0) {
+	v := view(b[at:])
+	switch {
+	case len(v) > 4*maxHead:
+		w.err = fail(StatusMessageTooLarge, "header section", maxHead, "expected up to 65535 bytes")
+	case hasControl(v) && (strings.ContainsAny(v, "\r\n\x00") || badControl(v) >= 0):
 		w.err = fail(StatusBadRequest, name, 0, "expected no control character in an edit")
-		return line{}
-	}
-	l := w.finish(b, start, value, id)
-	if w.err == nil && id != 0 {
-		if err := checkEdit(id, e, trimWS(view(w.fresh[l.value:l.next]))); err != nil {
+	case id != 0:
+		if err := checkEdit(id, e, trimWS(v)); err != nil {
 			w.err = fail(StatusBadRequest, headers[id].name, 0, msgOf(err))
 		}
 	}
-	return l
+	return b
 }
 
 // line writes a header line of text that is already known to be good.

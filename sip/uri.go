@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -46,6 +47,62 @@ func (u URI) HostPort() string {
 		return u.Host
 	}
 	return u.Host + ":" + strconv.Itoa(u.Port)
+}
+
+// Clone returns a copy that keeps no message alive, with memory of its own for
+// all its text.
+func (u URI) Clone() URI {
+	var c cloner
+	c.Grow(u.textLen())
+	return c.uri(u)
+}
+
+// textLen returns how much text there is in the URI.
+func (u *URI) textLen() int {
+	return len(u.Scheme) + len(u.User) + len(u.Password) + len(u.Host) + len(u.Params) + len(u.Headers) + len(u.Opaque)
+}
+
+// cloner copies strings into one.
+type cloner struct{ strings.Builder }
+
+func (c *cloner) text(s string) string {
+	at := c.Len()
+	c.WriteString(s)
+	return c.String()[at:]
+}
+
+func (c *cloner) uri(u URI) URI {
+	return URI{
+		Scheme:   c.text(u.Scheme),
+		User:     c.text(u.User),
+		Password: c.text(u.Password),
+		Host:     c.text(u.Host),
+		Port:     u.Port,
+		Params:   Params(c.text(string(u.Params))),
+		Headers:  c.text(u.Headers),
+		Opaque:   c.text(u.Opaque),
+	}
+}
+
+// Addr returns the host as an address, IPv4 or IPv6. It is not valid if the
+// host is a name, or there is none.
+func (u URI) Addr() netip.Addr { return hostAddr(u.Host) }
+
+// hostAddr reads a host, which for an IPv6 address may go without brackets. An
+// address with a zone, which is for one machine only, is none.
+func hostAddr(host string) netip.Addr {
+	if strings.IndexByte(host, ':') >= 0 {
+		if n := len(host) - 1; host[0] == '[' && host[n] == ']' {
+			host = host[1:n]
+		}
+		if addr, ok := parseIPv6(host); ok {
+			return addr
+		}
+	} else if host != "" && isDigit(host[0]) { // ParseAddr allocates an error for a name
+		addr, _ := netip.ParseAddr(host)
+		return addr
+	}
+	return netip.Addr{}
 }
 
 // parts returns a sip, sips or tel URI that was set by Opaque with its parts.

@@ -121,17 +121,16 @@ func (v Via) Branch() string {
 	return b
 }
 
+// Addr returns the host of the sent-by as an address, IPv4 or IPv6. It is not
+// valid if the host is a name.
+func (v Via) Addr() netip.Addr { return hostAddr(v.Host) }
+
 // Received returns the address that the server saw the request come from
 // (RFC 3261 section 18.2.1). It is not valid if there is none, or one with a
 // zone, which would choose the interface that a response leaves by.
 func (v Via) Received() netip.Addr {
 	s, _ := v.Params.Get("received")
-	// RFC 5118 section 4.5: the address may wear brackets.
-	addr, err := netip.ParseAddr(strings.Trim(s, "[]"))
-	if err != nil || addr.Zone() != "" {
-		return netip.Addr{}
-	}
-	return addr
+	return hostAddr(s) // an IPv6 address may wear brackets (RFC 5118 section 4.5)
 }
 
 // RPort returns the rport parameter (RFC 3581). asked is true if it is there

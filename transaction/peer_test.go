@@ -144,7 +144,7 @@ func (p *peer) expectAll(d time.Duration, want string) {
 func reply(r *sip.Request, status sip.Status, tag string) *sip.Response {
 	to := r.To()
 	if tag != "" {
-		to.Params = to.Params.With("tag", tag)
+		to = to.WithTag(tag)
 	}
 	return r.Reply(status, to)
 }

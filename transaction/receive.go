@@ -81,9 +81,7 @@ func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 // the branch, and the ACK of a 2xx has another branch than its INVITE.
 func isRefusalACK(r *sip.Request) bool {
 	to := r.To()
-	tag := to.Tag()
-	to.Params = to.Params.Without("tag")
-	return r.With(to).Reply(sip.StatusServiceUnavailable).To().Tag() == tag
+	return r.With(to.WithTag("")).Reply(sip.StatusServiceUnavailable).To().Tag() == to.Tag()
 }
 
 // begun takes the first request of a transaction. It is called with l.mu held

@@ -87,6 +87,12 @@ func (s *Server) Reply(status sip.Status, edits ...sip.Edit) error {
 	return s.Respond(s.req.Reply(status, edits...))
 }
 
+// Refuse makes the response for an error that reading the request gave, as
+// Refuse of a sip.Request does, and sends it.
+func (s *Server) Refuse(err error, edits ...sip.Edit) error {
+	return s.Respond(s.req.Refuse(err, edits...))
+}
+
 // Respond sends a response. Any number of provisional ones may come before the
 // final one; after it, only the 2xx of an INVITE may be sent again, by whoever
 // waits for its ACK (RFC 6026 section 7.1), and everything else is

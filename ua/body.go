@@ -11,7 +11,12 @@ const sdpType = "application/sdp"
 // What goes with a refusal of content (RFC 3261 section 8.2.3), and into the
 // answer to OPTIONS. Who does not list multipart is not sent it (section 7.4.1).
 var (
-	accept         = sip.Field{Name: "Accept", Value: sdpType + ", multipart/mixed, multipart/alternative, multipart/related"}
+	accept = sip.List(
+		sip.Accept{Type: sdpType},
+		sip.Accept{Type: "multipart/mixed"},
+		sip.Accept{Type: "multipart/alternative"},
+		sip.Accept{Type: "multipart/related"},
+	)
 	acceptEncoding = sip.AcceptEncoding{Coding: "identity"}
 )
 
@@ -35,15 +40,11 @@ func checkBody(req *sip.Request) error {
 func refuseBody(tx replier, err error) {
 	var syntax *sip.SyntaxError
 	switch {
-	case !errors.As(err, &syntax):
-		tx.Reply(sip.StatusBadRequest)
-	case syntax.Status == sip.StatusBadRequest:
-		bad(tx, syntax.Where)
-	case syntax.Status != sip.StatusUnsupportedMediaType:
-		tx.Reply(syntax.Status)
+	case !errors.As(err, &syntax) || syntax.Status != sip.StatusUnsupportedMediaType:
+		tx.Refuse(err)
 	case syntax.Where == "Content-Type":
-		tx.Reply(syntax.Status, accept)
+		tx.Refuse(err, accept)
 	default:
-		tx.Reply(syntax.Status, acceptEncoding)
+		tx.Refuse(err, acceptEncoding)
 	}
 }

@@ -325,11 +325,7 @@ func TestEarlyMedia(t *testing.T) {
 				return
 			}
 			contact := contactAt("192.0.2.2")
-			fork := func(tag string) sip.Edit {
-				to := req.To()
-				to.Params = to.Params.With("tag", tag)
-				return to
-			}
+			fork := func(tag string) sip.Edit { return req.To().WithTag(tag) }
 			first, second := describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"), describe("192.0.2.3", 1, "audio 6000 RTP/AVP 0")
 			tx.Reply(sip.StatusSessionProgress, fork("1"), contact, first)
 			tx.Reply(sip.StatusSessionProgress, fork("1"), contact, first)

@@ -107,9 +107,8 @@ func (d *domain) answer(ctx context.Context, req *sip.Request, r *register) *sip
 	d.bindings[user] = kept
 	edits := []sip.Edit{sip.Expires(99999)} // misleads those who do not read their Contact
 	for _, b := range kept {
-		left := max(0, int(time.Until(b.until)/time.Second))
-		params := sip.Params("").With("expires", itoa(left))
-		edits = append(edits, sip.Add(sip.Contact{URI: b.contact, Params: params}))
+		left := max(0, time.Until(b.until)/time.Second)
+		edits = append(edits, sip.Add(sip.Contact{URI: b.contact}.WithExpires(uint32(left))))
 	}
 	return req.Reply(sip.StatusOK, edits...)
 }

@@ -85,6 +85,8 @@ func (r rejecter) Reply(status sip.Status, edits ...sip.Edit) error {
 	return r.in.Reject(status, edits...)
 }
 
+func (r rejecter) Refuse(err error, edits ...sip.Edit) error { return r.in.Refuse(err, edits...) }
+
 // Request returns the INVITE.
 func (in *Invitation) Request() *sip.Request { return in.in.Request() }
 
@@ -187,7 +189,7 @@ func (in *Invitation) answer(ctx context.Context, c *Call) error {
 func (in *Invitation) tryAnswer(ctx context.Context, c *Call) error {
 	offer, offered := description(in.in.Request())
 	var body string
-	err := c.m.reachedAt(ctx, in.in.Contact().URI.Host)
+	err := c.m.reachedAt(ctx, in.in.Contact().URI)
 	switch {
 	case err != nil:
 	case offered:

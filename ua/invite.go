@@ -173,7 +173,7 @@ func (o *outgoing) run(ctx context.Context) error {
 		return err
 	}
 	req = req.With(contact)
-	if err := c.m.reachedAt(ctx, contact.URI.Host); err != nil {
+	if err := c.m.reachedAt(ctx, contact.URI); err != nil {
 		return err
 	}
 	if len(c.m.all) > 0 {

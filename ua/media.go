@@ -2,13 +2,12 @@ package ua
 
 import (
 	"context"
-	"net/netip"
 	"reflect"
 	"runtime/debug"
-	"strings"
 
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sdp"
+	"github.com/goparley/parley/sip"
 )
 
 // media is what the streams of one call have agreed on: the offer/answer state,
@@ -96,20 +95,20 @@ func (m *media) closeOne(s Stream) {
 	s.Close()
 }
 
-// reachedAt says at which host of ours the peer reaches us. It comes before the
+// reachedAt says at which URI of ours the peer reaches us. It comes before the
 // first offer or answer.
-func (m *media) reachedAt(ctx context.Context, host string) error {
+func (m *media) reachedAt(ctx context.Context, uri sip.URI) error {
 	_, done, err := m.take(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	host = strings.Trim(host, "[]")
-	m.engine = sdp.NewEngine(&sdp.Config{Address: host})
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return nil // a name, which is for the description only
+	addr := uri.Addr()
+	if !addr.IsValid() { // a name, which is for the description only
+		m.engine = sdp.NewEngine(&sdp.Config{Address: uri.Host})
+		return nil
 	}
+	m.engine = sdp.NewEngine(&sdp.Config{Address: addr.String()})
 	for _, s := range m.all {
 		if u, ok := s.(addressUser); ok {
 			u.UseAddress(addr)

@@ -43,7 +43,7 @@ func (a *Agent) Message(ctx context.Context, target, contentType, body string) e
 func (a *Agent) message(tx *transaction.Server, req *sip.Request) {
 	contentType, err := sip.MediaType(req)
 	if err != nil && req.Body() != "" {
-		bad(tx, "Content-Type") // or none: RFC 3261 section 20.15
+		tx.Refuse(err, sip.ReasonPhrase("Bad Content-Type")) // or none: RFC 3261 section 20.15
 		return
 	}
 	body, err := sip.Content(req)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,8 +16,6 @@ import (
 	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // atDomain is the configuration of an agent of a.example.
 func atDomain(cfg ua.Config) ua.Config {

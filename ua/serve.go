@@ -30,6 +30,7 @@ func (a *Agent) request(tx *transaction.Server, req *sip.Request, s *dialog.Sess
 
 type replier interface {
 	Reply(sip.Status, ...sip.Edit) error
+	Refuse(error, ...sip.Edit) error
 }
 
 // understood refuses a request that asks for what we do not have (RFC 3261
@@ -39,10 +40,15 @@ func (a *Agent) understood(tx replier, req *sip.Request) bool {
 		tx.Reply(sip.StatusUnsupportedURIScheme)
 		return false
 	}
-	switch require, err := sip.Get[sip.Require](req); {
+	require, err := sip.Get[sip.Require](req)
+	if err == nil && len(require) == 0 { // what it asks for cannot be told
+		err = &sip.SyntaxError{Where: "Require", Msg: "expected an option tag", Status: sip.StatusBadRequest}
+	}
+	switch {
 	case errors.Is(err, sip.ErrMissing):
-	case err != nil, len(require) == 0:
-		return bad(tx, "Require") // what it asks for cannot be told
+	case err != nil:
+		tx.Refuse(err)
+		return false
 	default:
 		tx.Reply(sip.StatusBadExtension, sip.Unsupported(require))
 		return false
@@ -55,12 +61,6 @@ func (a *Agent) understood(tx replier, req *sip.Request) bool {
 		return false
 	}
 	return true
-}
-
-// bad refuses a request that cannot be read, and says where. It returns false.
-func bad(tx replier, name string) bool {
-	tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad "+name))
-	return false
 }
 
 // allow names the methods that are served, outside of a call or in one.

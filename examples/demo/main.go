@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -183,7 +184,7 @@ func (p *proxy) register(tx *transaction.Server, req *sip.Request) {
 	}
 	contact, err := sip.Get[sip.Contact](req)
 	if err != nil {
-		tx.Reply(sip.StatusBadRequest)
+		tx.Refuse(err)
 		return
 	}
 	expires, _ := sip.Get[sip.Expires](req)
@@ -192,7 +193,7 @@ func (p *proxy) register(tx *transaction.Server, req *sip.Request) {
 	if expires == 0 {
 		delete(p.bindings, user)
 	} else {
-		p.bindings[user] = contact.URI
+		p.bindings[strings.Clone(user)] = contact.URI.Clone()
 	}
 	tx.Reply(sip.StatusOK, contact, expires)
 }

@@ -18,7 +18,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -98,17 +97,19 @@ type binding struct {
 }
 
 func (p *proxy) handle(tx *transaction.Server, req *sip.Request) {
-	require, _ := sip.Get[sip.ProxyRequire](req)
+	require, badRequire := sip.Get[sip.ProxyRequire](req)
 	_, badRoute := sip.Get[sip.Route](req)
 	switch {
 	case req.Method() == sip.REGISTER && p.serves(req.URI()):
 		p.register(tx, req)
 	case req.MaxForwards() == 0:
 		tx.Reply(sip.StatusTooManyHops)
+	case badRequire != nil && !errors.Is(badRequire, sip.ErrMissing):
+		tx.Refuse(badRequire)
 	case len(require) > 0: // RFC 3261 section 16.3 step 5
 		tx.Reply(sip.StatusBadExtension, sip.Unsupported(require))
 	case badRoute != nil && !errors.Is(badRoute, sip.ErrMissing):
-		tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Route"))
+		tx.Refuse(badRoute)
 	case req.To().Tag() != "":
 		p.within(tx, req)
 	case req.Method() != sip.ACK: // which is for our own refusals
@@ -254,19 +255,19 @@ func (p *proxy) register(tx *transaction.Server, req *sip.Request) {
 	p.mu.Lock()
 	bindings, err := merge(current(p.bindings[user]), req)
 	if err == nil {
-		p.bindings[user] = bindings
+		p.bindings[strings.Clone(user)] = bindings
 	}
 	p.mu.Unlock()
 	if err != nil {
-		tx.Reply(sip.StatusBadRequest, sip.ReasonPhrase("Bad Contact"))
+		tx.Refuse(err)
 		return
 	}
-	var list []sip.Edit
+	var list []sip.Contact
 	for _, b := range bindings {
-		list = append(list, sip.Add(sip.Contact{URI: b.contact, Params: sip.Params("").
-			With("expires", strconv.Itoa(int(time.Until(b.until).Round(time.Second)/time.Second)))}))
+		left := max(0, time.Until(b.until).Round(time.Second)/time.Second)
+		list = append(list, sip.Contact{URI: b.contact}.WithExpires(uint32(left)))
 	}
-	tx.Reply(sip.StatusOK, list...)
+	tx.Reply(sip.StatusOK, sip.List(list...))
 }
 
 // merge returns the bindings as a REGISTER wants them.
@@ -280,7 +281,7 @@ func merge(bindings []binding, req *sip.Request) ([]binding, error) {
 			return nil, err
 		}
 		if contact.Star && standard != 0 {
-			return nil, errors.New("* without Expires: 0")
+			return nil, &sip.SyntaxError{Where: "Contact", Msg: "expected Expires: 0 with *", Status: sip.StatusBadRequest}
 		}
 		expires, ok := contact.Expires()
 		if !ok {
@@ -289,7 +290,7 @@ func merge(bindings []binding, req *sip.Request) ([]binding, error) {
 		bindings = slices.DeleteFunc(bindings, func(b binding) bool { return contact.Star || b.contact.Equal(contact.URI) })
 		if expires > 0 && len(bindings) < 10 {
 			until := time.Now().Add(time.Duration(min(expires, 3600)) * time.Second)
-			bindings = append(bindings, binding{contact.URI, until})
+			bindings = append(bindings, binding{contact.URI.Clone(), until})
 		}
 	}
 	return bindings, nil

@@ -57,30 +57,30 @@ func Targets(ctx context.Context, r Resolver, uri sip.URI) ([]Target, error) {
 		return nil, fmt.Errorf("resolve %s: %w", uri, ErrTransport)
 	}
 	// RFC 3263 section 4: maddr, when there is one, is the TARGET.
-	host, ok := uri.Params.Get("maddr")
-	if !ok {
-		host = uri.Host
+	at := uri
+	if maddr, ok := uri.Params.Get("maddr"); ok {
+		at.Host = maddr
 	}
 	port := uint16(uri.Port)
 	if port == 0 {
 		port = 5060
 	}
-	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return []Target{{transport, netip.AddrPortFrom(addr.Unmap(), port), host}}, nil
+	if addr := at.Addr(); addr.IsValid() {
+		return []Target{{transport, netip.AddrPortFrom(addr.Unmap(), port), at.Host}}, nil
 	}
 	if r == nil {
 		r = net.DefaultResolver
 	}
-	addrs, err := r.LookupNetIP(ctx, "ip", host)
+	addrs, err := r.LookupNetIP(ctx, "ip", at.Host)
 	if err != nil {
 		return nil, fmt.Errorf("resolve %s: %w", uri, err)
 	}
 	if len(addrs) == 0 {
-		return nil, fmt.Errorf("resolve %s: %w", uri, &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true})
+		return nil, fmt.Errorf("resolve %s: %w", uri, &net.DNSError{Err: "no addresses", Name: at.Host, IsNotFound: true})
 	}
 	targets := make([]Target, len(addrs))
 	for i, addr := range addrs {
-		targets[i] = Target{transport, netip.AddrPortFrom(addr.Unmap(), port), host}
+		targets[i] = Target{transport, netip.AddrPortFrom(addr.Unmap(), port), at.Host}
 	}
 	return targets, nil
 }

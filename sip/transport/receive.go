@@ -121,15 +121,12 @@ func (e *Endpoint) malformed(f Flow, text string, err error) {
 // is not handed over.
 func (e *Endpoint) unstamped(f Flow, r *sip.Request, text string, err error) {
 	refused := &sip.SyntaxError{Where: "Via", Msg: "received cannot be added: " + err.Error(), Status: sip.StatusBadRequest}
-	var edits []sip.Edit
 	if syntax := new(sip.SyntaxError); errors.As(err, &syntax) && syntax.Status == sip.StatusMessageTooLarge {
 		refused.Status = syntax.Status
-	} else {
-		edits = append(edits, sip.ReasonPhrase("Bad Via"))
 	}
 	e.traceMalformed(f, text, refused)
 	e.count.malformedRequests.Add(1)
 	if r.Method() != sip.ACK {
-		e.Send(responseFlow(r.Via(), f), r.Reply(refused.Status, edits...))
+		e.Send(responseFlow(r.Via(), f), r.Refuse(refused))
 	}
 }

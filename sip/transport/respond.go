@@ -117,7 +117,7 @@ func responseFlow(via sip.Via, from Flow) Flow {
 	// RFC 3261 section 18.2.2 sends to any maddr. One that is no multicast
 	// address could aim responses at anybody, so it is passed over.
 	if maddr, ok := via.Params.Get("maddr"); ok {
-		if addr, err := netip.ParseAddr(trimBrackets(maddr)); err == nil && addr.IsMulticast() {
+		if addr := (sip.Via{Host: maddr}).Addr(); addr.IsMulticast() {
 			return Flow{from.via, netip.AddrPortFrom(addr.Unmap(), uint16(portOf(via)))}
 		}
 	}

@@ -84,8 +84,6 @@ func hostText(host string) string {
 	return host
 }
 
-func trimBrackets(host string) string { return strings.Trim(host, "[]") }
-
 func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
 
 // route remembers which local address leads to a remote one.

@@ -39,11 +39,8 @@ func (v stampedVia) asksForRPort() bool {
 
 // isFromSentBy reports whether the message came from the host that the Via names.
 func (v stampedVia) isFromSentBy() bool {
-	if v.Host == "" || v.Host[0] != '[' && (v.Host[0] < '0' || v.Host[0] > '9') {
-		return false // a name
-	}
-	host, err := netip.ParseAddr(trimBrackets(v.Host))
-	return err == nil && host.Unmap() == v.from.Addr()
+	host := v.Addr()
+	return host.IsValid() && host.Unmap() == v.from.Addr()
 }
 
 // AppendValue appends the value of the header field.
