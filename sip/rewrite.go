@@ -190,7 +190,7 @@ func (w *rewriter) apply(e Edit) {
 	for x, ok := e.(placed); ok; x, ok = e.(placed) {
 		op, e = x.edit()
 	}
-	switch e.(type) {
+	switch h := e.(type) {
 	case nil:
 		w.err = fail(StatusBadRequest, "header section", 0, "expected an edit and not nil")
 		return
@@ -198,6 +198,10 @@ func (w *rewriter) apply(e Edit) {
 		op = pop
 	case delEdit:
 		op = del
+	case *Body: // Push and Add of one make pointers
+		e = *h
+	case *ReasonPhrase:
+		e = *h
 	}
 	switch h := e.(type) {
 	case ReasonPhrase:

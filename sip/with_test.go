@@ -139,3 +139,15 @@ func TestZeroMessages(t *testing.T) {
 		t.Error("a zero message says something")
 	}
 }
+
+// There is one body, however it is set.
+func TestBodyIsSet(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	body := Body{"text/plain", "hello"}
+	for what, edit := range map[string]Edit{"Body": body, "*Body": &body, "Push": Push(body), "Add": Add(body), "Add of a *Body": Add(&body)} {
+		out := req.With(edit)
+		if typ, _ := Get[ContentType](out); out.Err() != nil || out.Body() != "hello" || !typ.Is("text/plain") {
+			t.Errorf("%s: %v\n%s", what, out.Err(), out)
+		}
+	}
+}
