@@ -60,7 +60,14 @@ func index(m *message, msg Message, s string) *SyntaxError {
 	k := marks{s: s}
 	if hasAVX2 {
 		k.mark(0)
-		if r, ok := msg.(*Request); ok && r.quickStart(&k) {
+		quick := false
+		switch r := msg.(type) {
+		case *Request:
+			quick = r.quickStart(&k)
+		case *Response:
+			quick = r.quickStart(&k)
+		}
+		if quick {
 			m.text = s
 			return m.scan(&k)
 		}

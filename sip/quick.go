@@ -27,6 +27,22 @@ func (r *Request) quickStart(k *marks) bool {
 	return true
 }
 
+// quickStart takes the status line at the start of the text.
+func (r *Response) quickStart(k *marks) bool {
+	const version, code = "SIP/2.0 ", len("SIP/2.0 200")
+	s := k.s
+	if len(s) < code+3 || s[:len(version)] != version || s[code] != ' ' {
+		return false
+	}
+	status, ok := number(s[len(version):code], 699)
+	eol := k.at(&k.control, code).pos()
+	if !ok || status < 100 || eol > 255 || eol+2 > len(s) || s[eol:eol+2] != "\r\n" {
+		return false
+	}
+	r.status, r.head = Status(status), uint16(eol+2)
+	return true
+}
+
 // quickLines takes header lines from pos on and adds them to fields, until there
 // is one that is not usual. It returns where that one begins.
 func (m *message) quickLines(k *marks, fields []field, pos int) ([]field, int) {

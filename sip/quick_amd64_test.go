@@ -87,6 +87,9 @@ func quickSaysTheSame(t *testing.T, text string) {
 	if a != b || !sameFields(quick, slow) {
 		t.Fatalf("%q\nquick: %+v\nslow:  %+v", text, a, b)
 	}
+	if r, ok := quick.(*Response); ok && r.status != slow.(*Response).status {
+		t.Fatalf("%q\nquick: %v\nslow:  %v", text, r.status, slow.(*Response).status)
+	}
 	if r, ok := quick.(*Request); ok {
 		s := slow.(*Request)
 		if r.uri != s.uri || r.methodEnd != s.methodEnd || r.uriEnd != s.uriEnd {
