@@ -168,7 +168,12 @@ func (w *rewriter) write(m *message, start string, head int, b []byte) *SyntaxEr
 		}
 	}
 	if w.touched[idContentLength] {
-		return m.cut()
+		if err := m.cut(); err != nil {
+			return err
+		}
+		if len(m.Body()) < len(w.body) {
+			return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), "expected the length of the body")
+		}
 	}
 	return nil
 }
@@ -285,6 +290,9 @@ func (w *rewriter) setBody(h Body, e Edit) {
 		return
 	}
 	w.setLength(len(h.Content))
+	for _, name := range [...]string{"Content-Encoding", "Content-Transfer-Encoding"} {
+		w.remove(lookupHeader(name), name, 0) // of the body that was
+	}
 	if h.Type == "" {
 		w.remove(idContentType, "", 0)
 		return
@@ -319,6 +327,9 @@ func (w *rewriter) format(id headerID, name string, e Edit) line {
 		b = w.appendValues(b, id, name, l)
 	} else {
 		b = w.appendValue(b, id, name, e)
+	}
+	if w.err == nil && (string(b[start:start+len(name)]) != name || string(b[value-2:value]) != ": ") {
+		w.err = fail(StatusBadRequest, name, 0, "expected AppendValue to append")
 	}
 	if w.err != nil {
 		return line{}

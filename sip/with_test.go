@@ -140,6 +140,36 @@ func TestZeroMessages(t *testing.T) {
 	}
 }
 
+// A body that is set takes with it what told of the one before, and all of it is
+// written.
+func TestBodyAlone(t *testing.T) {
+	req := mustParse(t, tweak("", "Content-Encoding: gzip", "Content-Transfer-Encoding: base64", "Content-Type: text/plain")).(*Request)
+	for _, body := range []Body{{}, {"application/sdp", "v=0\r\n"}} {
+		out := req.With(body)
+		for _, name := range []string{"Content-Encoding", "Content-Transfer-Encoding"} {
+			if value, ok := out.Value(name); ok {
+				t.Errorf("%s: %s is still there", name, value)
+			}
+		}
+	}
+	if out := req.With(Body{"text/plain", "hello"}, ContentLength(2)); out.Err() == nil {
+		t.Errorf("a body is cut:\n%s", out)
+	}
+}
+
+// An AppendValue that puts its text in place of what is there is refused.
+func TestAppendValueMustAppend(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	if out := req.With(replacing("Route: <sip:evil.example;lr>, <sip:x>")); out.Err() == nil {
+		t.Errorf("no error in\n%s", out)
+	}
+}
+
+type replacing string
+
+func (replacing) HeaderName() string            { return "X-Bad" }
+func (r replacing) AppendValue(b []byte) []byte { return append(b[:0:0], r...) }
+
 // There is one body, however it is set.
 func TestBodyIsSet(t *testing.T) {
 	req := mustParse(t, tweak("")).(*Request)
