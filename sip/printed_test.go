@@ -192,10 +192,16 @@ func TestTypedHeadersAreAll(t *testing.T) {
 			t.Errorf("the type of %s is not in typedHeaders", h.name)
 		}
 	}
+	for _, typed := range typedHeaders {
+		if id := lookupHeader(typed.name()); id != 0 && headers[id].check == nil {
+			t.Errorf("%s has a type, and the table no check of it", typed.name())
+		}
+	}
 }
 
 type typedHeader interface {
 	name() string
+	count(Message) int
 	read(Message) error
 	check(Message) []error
 }
@@ -208,6 +214,14 @@ type typed[H interface {
 func (typed[H]) name() string {
 	var zero H
 	return zero.HeaderName()
+}
+
+// count returns how many values there are, broken ones included.
+func (typed[H]) count(m Message) (n int) {
+	for range All[H](m) {
+		n++
+	}
+	return n
 }
 
 // read reads the values of one type in all ways, and returns the first error.
