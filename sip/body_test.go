@@ -84,6 +84,25 @@ func TestFindBody(t *testing.T) {
 	}
 }
 
+// A body that is not in the encoding it claims is refused at its first byte that
+// is not, or as a whole.
+func TestContentErrors(t *testing.T) {
+	for _, test := range []struct{ encoding, body, at, want string }{
+		{"base64", "dj0*", "*", "expected base64"},
+		{"base64", " \r\n dj0wDQoN\r\ndj0wDQ.=\r\n", ".", "expected base64"},
+		{"BASE64", "dj0", "dj0", "expected base64"},
+		{"quoted-printable", "v=3D0\x01", "v=3D0\x01", "expected quoted-printable"},
+		{"x-uuencode", "v=0", "x-uuencode", "expected base64, quoted-printable or none"},
+	} {
+		m := mustParse(t, carry("text/plain", test.body, "Content-Transfer-Encoding: "+test.encoding))
+		_, err := Content(m)
+		var bad *SyntaxError
+		if !errors.As(err, &bad) || bad.Msg != test.want || !strings.HasPrefix(m.String()[bad.Offset:], test.at) {
+			t.Errorf("Content() of %q in %s: %v, want %s at %q", test.body, test.encoding, err, test.want, test.at)
+		}
+	}
+}
+
 // The type comes with its parameters, and any disposition may be taken.
 func TestFindBodyType(t *testing.T) {
 	req := mustParse(t, mixed("--b\nContent-Type: application / isup ; version=itu-t92+\nContent-Disposition: signal\n\n\x01\n--b\n\nHello\n--b--\n"))

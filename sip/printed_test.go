@@ -204,6 +204,7 @@ type typedHeader interface {
 	count(Message) int
 	read(Message) error
 	check(Message) []error
+	round(t testing.TB, value string)
 }
 
 type typed[H interface {
@@ -253,4 +254,27 @@ func (typed[H]) check(m Message) (errs []error) {
 		}
 	}
 	return errs
+}
+
+// round reads a value that may be any text. If it is one of the type, what is
+// written for it is read as the same; if not, the error says what was expected.
+func (typed[H]) round(t testing.TB, value string) {
+	t.Helper()
+	var zero H
+	h, err := zero.ParseValue(value)
+	if err != nil {
+		var bad *SyntaxError
+		if !errors.As(err, &bad) || !strings.HasPrefix(bad.Msg, "expected ") || bad.Offset < 0 || bad.Offset > len(value) {
+			t.Fatalf("%T: %q is refused with %v", zero, value, err)
+		}
+		if !reflect.ValueOf(&h).Elem().IsZero() {
+			t.Fatalf("%T: %v with the error %v", zero, h, err)
+		}
+		return
+	}
+	written := string(h.AppendValue(nil))
+	if again, err := zero.ParseValue(written); err != nil || !reflect.DeepEqual(again, h) {
+		t.Fatalf("%T: %q is %#v; %q is %#v, %v", zero, value, h, written, again, err)
+	}
+	readMore(any(h))
 }

@@ -17,7 +17,7 @@ func (SessionExpires) HeaderName() string { return "Session-Expires" }
 // ParseValue reads a Session-Expires.
 func (SessionExpires) ParseValue(s string) (h SessionExpires, err error) {
 	c := scanner{s: s}
-	h.Seconds = uint32(c.number(1<<32-1, "a number of seconds"))
+	h.Seconds = uint32(c.number(1<<32-1, "a number from 0 to 4294967295"))
 	h.Params = c.params()
 	return scanned(&c, h)
 }
