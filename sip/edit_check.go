@@ -79,8 +79,8 @@ func checkText[H Parser[H]](k kind, s string) error {
 	for more := true; more; more = s != "" {
 		value := s
 		s = ""
-		if k == list {
-			value, s = splitList(value)
+		if k == list || k == words {
+			value, s = k.split(value)
 		}
 		var zero H
 		if _, err := zero.ParseValue(value); err != nil {

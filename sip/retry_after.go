@@ -18,7 +18,7 @@ func (RetryAfter) ParseValue(s string) (h RetryAfter, err error) {
 	c := scanner{s: s}
 	h.Seconds = uint32(c.number(1<<32-1, "a number of seconds"))
 	h.Comment = c.comment()
-	h.Params = c.params()
+	h.Params = c.params("duration")
 	return scanned(&c, h)
 }
 
