@@ -12,7 +12,7 @@ type ContentType struct {
 func (ContentType) HeaderName() string { return "Content-Type" }
 
 // ParseValue reads a Content-Type. The parameters boundary and start, which say
-// what the parts are, may be there once.
+// what the parts are, may be there once. A parameter may lack its value.
 func (ContentType) ParseValue(s string) (h ContentType, err error) {
 	c := scanner{s: s}
 	mediaType := c.token("a media type")

@@ -65,6 +65,19 @@ func readBackTokens[L interface {
 	return err
 }
 
+// readBackForm is readBackTokens for tokens that have a form of their own.
+func readBackForm[L interface {
+	~[]T
+	Parser[L]
+	Edit
+}, T ~string](k kind, e Edit, s string) error {
+	err := readBackTokens[L](k, e, s)
+	if err == nil {
+		_, err = L(nil).ParseValue(s)
+	}
+	return err
+}
+
 func wroteTokens[L ~[]T, T ~string](list L) error {
 	for _, t := range list {
 		if !isToken(string(t)) {
@@ -79,7 +92,7 @@ func checkText[H Parser[H]](k kind, s string) error {
 	for more := true; more; more = s != "" {
 		value := s
 		s = ""
-		if k == list || k == words {
+		if k.commas() {
 			value, s = k.split(value)
 		}
 		var zero H

@@ -10,7 +10,8 @@ type Event struct {
 // HeaderName returns "Event".
 func (Event) HeaderName() string { return "Event" }
 
-// ParseValue reads an Event. Its id may be there once.
+// ParseValue reads an Event. Its id may be there once. The Package is a token;
+// that nothing stands between two of its dots is let be.
 func (Event) ParseValue(s string) (h Event, err error) {
 	c := scanner{s: s}
 	h.Package, h.Params = c.token("an event package"), c.params("id")

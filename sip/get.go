@@ -39,7 +39,7 @@ func Get[H Parser[H]](e Entity) (H, error) {
 		}
 	}
 	switch k := kindOf(id, zero); k {
-	case list, words, challenges:
+	case list, ranges, words, challenges:
 		value, _ = k.split(value)
 	case tokens:
 		value = b.join(id, i, value)
@@ -81,7 +81,7 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 				value, at := rest, size-len(rest)
 				rest = ""
 				switch kind {
-				case list, words, challenges:
+				case list, ranges, words, challenges:
 					if left--; left < 0 {
 						yield(zero, bad(e, i, at, valueError("expected no more than 200 values")))
 						return
@@ -113,12 +113,24 @@ func (k kind) split(line string) (first, rest string) {
 	switch k {
 	case challenges:
 		return splitChallenges(line)
+	case ranges:
+		const between = ", \t"
+		some := strings.TrimLeft(line, between)
+		if some == "" {
+			return line, "" // commas alone are no value, and not the empty line
+		}
+		first, rest = splitList(some)
+		return first, strings.TrimLeft(rest, between)
 	case words:
 		first, rest, _ = strings.Cut(line, ",")
 		return trimWS(first), skipWS(rest)
 	}
 	return splitList(line)
 }
+
+// commas reports whether a line may have several values with commas between
+// them, which the type of the header field reads one by one.
+func (k kind) commas() bool { return k == list || k == ranges || k == words }
 
 // kindOf returns how values of a header field are combined. Of a name that is
 // not in the table its type knows.

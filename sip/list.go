@@ -84,7 +84,7 @@ func (w *rewriter) applyList(op editOp, l several) {
 	case k == single, headerName(name) == "Privacy":
 		// A Privacy has all its values already, with semicolons between them.
 		w.err = fail(StatusBadRequest, headerName(name), 0, "expected one value")
-	case k == list, k == words, k == tokens:
+	case k.commas(), k == tokens:
 		w.change(op, l)
 	case op == push:
 		for i := n - 1; i >= 0; i-- {

@@ -6,7 +6,7 @@ import "strconv"
 // section 20.33).
 type RetryAfter struct {
 	Seconds uint32
-	Comment string // what stands in parentheses, escapes and all; "" for none
+	Comment string // what stands in parentheses, escapes and all; of several, from the first to the last
 	Params  Params // ";duration=3600"
 }
 

@@ -55,6 +55,7 @@ type kind uint8
 const (
 	single     kind = iota // one value, one line
 	list                   // one value a line, or several with commas
+	ranges                 // a list that may be empty; empty elements are passed over
 	words                  // a list in which quotes and brackets are characters like others
 	tokens                 // a list whose type takes all its values at once
 	lines                  // each line as it is, never combined
@@ -90,7 +91,7 @@ var headers = [...]headerInfo{
 	idRoute:              {"Route", 0, list, readBackLike(Route.like)},
 	idRecordRoute:        {"Record-Route", 0, list, readBackLike(RecordRoute.like)},
 	idContentType:        {"Content-Type", 'c', single, readBackLike(ContentType.like)},
-	idAccept:             {"Accept", 0, list, readBackLike(Accept.like)},
+	idAccept:             {"Accept", 0, ranges, readBackLike(Accept.like)},
 	idAllow:              {"Allow", 0, tokens, readBackTokens[Allow]},
 	idAuthenticationInfo: {"Authentication-Info", 0, single, readBack[AuthenticationInfo]},
 	idAuthorization:      {"Authorization", 0, challenges, readBackLike(Authorization.like)},
@@ -118,9 +119,9 @@ var headers = [...]headerInfo{
 
 	// Those that nothing here asks for by number.
 	{"Accept-Contact", 'a', list, readBackLike(AcceptContact.like)},
-	{"Accept-Encoding", 0, list, readBackLike(AcceptEncoding.like)},
-	{"Accept-Language", 0, list, readBackLike(AcceptLanguage.like)},
-	{"Accept-Resource-Priority", 0, tokens, readBackTokens[AcceptResourcePriority]},
+	{"Accept-Encoding", 0, ranges, readBackLike(AcceptEncoding.like)},
+	{"Accept-Language", 0, ranges, readBackLike(AcceptLanguage.like)},
+	{"Accept-Resource-Priority", 0, tokens, readBackForm[AcceptResourcePriority]},
 	{"Additional-Identity", 0, single, nil},
 	{"Alert-Info", 0, list, readBackOwn(AlertInfo.like)},
 	{"AlertMsg-Error", 0, single, nil},
@@ -167,7 +168,7 @@ var headers = [...]headerInfo{
 	{"P-DCS-Redirect", 0, single, nil},
 	{"P-DCS-Trace-Party-ID", 0, single, nil},
 	{"P-Early-Media", 0, tokens, readBackTokens[PEarlyMedia]},
-	{"P-Media-Authorization", 0, tokens, readBackTokens[PMediaAuthorization]},
+	{"P-Media-Authorization", 0, tokens, readBackForm[PMediaAuthorization]},
 	{"P-Preferred-Identity", 0, list, readBackLike(PPreferredIdentity.like)},
 	{"P-Preferred-Service", 0, list, readBack[PPreferredService]},
 	{"P-Private-Network-Indication", 0, single, readBackLike(PPrivateNetworkIndication.like)},
@@ -197,7 +198,7 @@ var headers = [...]headerInfo{
 	{"Replaces", 0, single, readBackLike(Replaces.like)},
 	{"Reply-To", 0, single, readBackLike(ReplyTo.like)},
 	{"Request-Disposition", 'd', tokens, readBackTokens[RequestDisposition]},
-	{"Resource-Priority", 0, tokens, readBackTokens[ResourcePriority]},
+	{"Resource-Priority", 0, tokens, readBackForm[ResourcePriority]},
 	{"Resource-Share", 0, single, nil},
 	{"Response-Key", 0, lines, nil},
 	{"Response-Source", 0, single, nil},
