@@ -135,8 +135,12 @@ func requestLine(method Method, uri URI) string {
 }
 
 // setStart takes a request line that was made of a method and a URI, if that is
-// what it says.
+// what it says. The method may come from a URI, so it may be longer than the
+// places of a start line can tell.
 func (r *Request) setStart(start string, method Method, uri URI) *SyntaxError {
+	if len(method) >= 2*maxURI {
+		return fail(StatusBadRequest, "start line", 0, "expected a shorter method")
+	}
 	if err := r.startLine(start); err != nil {
 		return err
 	}
