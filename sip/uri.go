@@ -107,7 +107,7 @@ func hostAddr(host string) netip.Addr {
 
 // parts returns a sip, sips or tel URI that was set by Opaque with its parts.
 func (u URI) parts() URI {
-	if u.Opaque != "" && (u.isSIP() || u.Scheme == "tel") {
+	if u.Opaque != "" && (u.isSIP() || equalFold(u.Scheme, "tel")) {
 		if whole, err := ParseURI(u.String()); err == nil {
 			return whole
 		}
@@ -115,7 +115,9 @@ func (u URI) parts() URI {
 	return u
 }
 
-func (u URI) isSIP() bool { return u.Scheme == "sip" || u.Scheme == "sips" }
+// isSIP reports whether it is a sip or sips URI, in any case: a program that
+// sets the field may not know that it is lower case.
+func (u *URI) isSIP() bool { return equalFold(u.Scheme, "sip") || equalFold(u.Scheme, "sips") }
 
 // String returns the URI as text.
 func (u URI) String() string { return string(u.appendTo(nil)) }

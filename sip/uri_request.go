@@ -97,12 +97,22 @@ func described(content []Field) (b Body, ok bool) {
 }
 
 // inRequestLine returns the URI without what may not stand in a Request-URI
-// (RFC 3261 section 19.1.1, table 1).
+// (RFC 3261 section 19.1.1, table 1). One that is written to the letter stays as
+// it is if it has nothing of that.
 func inRequestLine(u URI) URI {
+	if u.Opaque != "" {
+		whole := u.parts()
+		if whole.Opaque != "" || !whole.isSIP() || whole.Headers == "" && !whole.Params.Has("method") {
+			return u
+		}
+		u = whole
+	}
 	u.Headers = ""
-	// Nearly none has it, and that shows without a look at each parameter.
-	if p := string(u.Params); u.isSIP() && (strings.Contains(p, ";m") || strings.Contains(p, ";M")) {
-		u.Params = u.Params.Without("method")
+	// Nearly none has it, and that shows without a look at each parameter. Its
+	// name may hold escapes if the field was set.
+	p := string(u.Params)
+	if u.isSIP() && (strings.Contains(p, ";m") || strings.Contains(p, ";M") || strings.Contains(p, ";%")) {
+		u.Params = Params(normalEscapes(p)).Without("method")
 	}
 	return u
 }

@@ -137,8 +137,41 @@ func TestRequestURIComponents(t *testing.T) {
 	if got, _, _ := strings.Cut(fmt.Sprint(req), "\r\n"); got != odd {
 		t.Errorf("With() changed the start line to %s", got)
 	}
-	letter := URI{Scheme: "sip", Opaque: "bob@example.com;method=BYE?Subject=x"}
-	if got := NewRequest(OPTIONS, letter); got.Err() != nil || !strings.HasPrefix(got.String(), odd) {
-		t.Errorf("a URI to the letter: %v\n%s", got.Err(), got)
+}
+
+// It makes no difference how the URI was set: its parts may be escaped, or in
+// Opaque all of them. One without such parts stays as it is to the letter.
+func TestRequestURIComponentsHidden(t *testing.T) {
+	for _, c := range []struct {
+		uri  URI
+		want string
+	}{
+		{URI{Scheme: "sip", Opaque: "a@b;method=BYE?Route=%3Csip:evil.example%3E"}, "sip:a@b"},
+		{URI{Scheme: "sip", Opaque: "a@b;x=1;METHOD=BYE;y"}, "sip:a@b;x=1;y"},
+		{URI{Scheme: "sip", Opaque: "a@b;%6dethod=BYE"}, "sip:a@b"},
+		{URI{Scheme: "sips", Opaque: "a@b?Route=x"}, "sips:a@b"},
+		{URI{Scheme: "SIP", Opaque: "a@b;method=BYE?Route=x"}, "sip:a@b"},
+		{URI{Scheme: "sip", Host: "b", Params: ";%6Dethod=BYE;lr"}, "sip:b;lr"},
+		{URI{Scheme: "SIP", Host: "b", Params: ";method=A;lr;method=BYE"}, "SIP:b;lr"},
+		{URI{Scheme: "sip", Opaque: "%61@B.example:05060;x=%41;maddr=h"}, "sip:%61@B.example:05060;x=%41;maddr=h"},
+		{URI{Scheme: "SIP", Opaque: "a:@b;x;%6cr"}, "SIP:a:@b;x;%6cr"},
+		{URI{Scheme: "sip", Opaque: "a;me?@b;mx;%6D"}, "sip:a;me?@b;mx;%6D"},
+		{URI{Scheme: "tel", Opaque: "+1;method=BYE"}, "tel:+1;method=BYE"},
+		{URI{Scheme: "TEL", Opaque: "+1;%61;method=BYE"}, "TEL:+1;%61;method=BYE"},
+		{URI{Scheme: "urn", Opaque: "service:sos;method=BYE?a=b"}, "urn:service:sos;method=BYE?a=b"},
+	} {
+		for what, req := range map[string]*Request{
+			"NewRequest": NewRequest(OPTIONS, c.uri),
+			"WithURI":    mustParse(t, tweak("")).(*Request).WithURI(c.uri),
+		} {
+			_, got, _ := strings.Cut(req.String(), " ")
+			got, _, _ = strings.Cut(got, " ")
+			if req.Err() != nil || got != c.want {
+				t.Errorf("%s(%#v): %s, %v, want %s", what, c.uri, got, req.Err(), c.want)
+			}
+		}
+	}
+	if method, _, refused := (URI{Scheme: "SIP", Opaque: "b;method=BYE?Route=x"}).Requested(); method != BYE || len(refused) != 1 {
+		t.Errorf("Requested() = %s, refused %v", method, refused)
 	}
 }

@@ -97,8 +97,8 @@ func (e delEdit) AppendValue(b []byte) []byte { return b }
 // Call-ID, CSeq and Max-Forwards (RFC 3261 section 8.1.1).
 //
 // The Request-URI is the URI without what may not stand there: its headers and
-// its method parameter (section 19.1.1, table 1). What they ask for is got from
-// Requested of the URI.
+// its method parameter (section 19.1.1, table 1), also if it was set by Opaque.
+// What they ask for is got from Requested of the URI.
 //
 // Whether the request came out well is asked with Err, as for With.
 func NewRequest(method Method, uri URI, edits ...Edit) *Request {
