@@ -13,6 +13,16 @@ func checkEdit(id headerID, e Edit, s string) error {
 	return nil
 }
 
+// tooMany reports whether s, which an edit wrote as one value, is more than one
+// of a comma list. Only a Field may be.
+func tooMany(id headerID, e Edit, s string) bool {
+	if _, ok := e.(Field); ok || kindOf(id, e) != list {
+		return false
+	}
+	_, rest := splitList(s)
+	return rest != ""
+}
+
 // fieldType is what the checks need of the type of a header field.
 type fieldType[H any] interface {
 	Parser[H]

@@ -247,3 +247,13 @@ func firstError[H Parser[H]](m Message) error {
 	}
 	return nil
 }
+
+// What a terminal or a log takes for commands is in no reason phrase.
+func TestReasonPhraseControls(t *testing.T) {
+	resp := mustParse(t, tweak("")).(*Request).Reply(StatusOK).String()
+	for phrase, ok := range map[string]bool{"OK": true, "": true, "\u00c7a va": true, "a\tb": true, "\x1b[2J": false, "a\x07": false, "\x00": false, "a\rb": false} {
+		if _, err := Parse(strings.Replace(resp, "200 OK", "200 "+phrase, 1)); (err == nil) != ok {
+			t.Errorf("%q: %v", phrase, err)
+		}
+	}
+}

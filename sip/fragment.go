@@ -127,14 +127,19 @@ func (f *Fragment) URI() URI {
 }
 
 // Body returns the body of the fragment, "" if there is none.
-func (f *Fragment) Body() string { return f.msg.Body() }
+func (f *Fragment) Body() string { return f.base().Body() }
 
 // Value returns the first field value with this name, as that of a message.
-func (f *Fragment) Value(name string) (value string, ok bool) { return f.msg.Value(name) }
+func (f *Fragment) Value(name string) (value string, ok bool) { return f.base().Value(name) }
 
 // Fields yields the header fields in order, one for each line.
-func (f *Fragment) Fields() iter.Seq[Field] { return f.msg.Fields() }
+func (f *Fragment) Fields() iter.Seq[Field] { return f.base().Fields() }
 
-func (f *Fragment) base() *message { return f.msg.base() }
+func (f *Fragment) base() *message {
+	if f.msg == nil {
+		return new(message) // the zero Fragment has nothing
+	}
+	return f.msg.base()
+}
 
 func (f *Fragment) place() place { return place{text: f.base().text} }

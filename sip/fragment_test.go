@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -138,5 +139,19 @@ func TestFragmentMultipart(t *testing.T) {
 	}
 	if _, err := MediaType(f); statusOf(err) != 0 || err == nil {
 		t.Errorf("MediaType() = %v, want an error that is not answered", err)
+	}
+}
+
+// What is zero has nothing, and says so.
+func TestZeroValues(t *testing.T) {
+	var f Fragment
+	if _, err := Get[Via](&f); err != ErrMissing || f.Body() != "" || f.Status() != 0 || f.Method() != "" {
+		t.Errorf("the zero Fragment: %v, %q, %v, %q", err, f.Body(), f.Status(), f.Method())
+	}
+	if _, err := Multipart("multipart/mixed", nil); err == nil {
+		t.Error("Multipart() of a nil part: no error")
+	}
+	if _, err := new(Reader).ReadMessage(); err != io.EOF {
+		t.Errorf("the zero Reader: %v, want EOF", err)
 	}
 }

@@ -58,7 +58,10 @@ func TestTypesOfOtherPackages(t *testing.T) {
 		t.Errorf("Get = %q, %v, want the whole line", s, err)
 	}
 
-	out := m.With(Push(hop("zero")), Add(hop("five, six")))
+	out := m.With(Push(hop("zero")), Add(List(hop("five"), hop("six"))))
+	if m.With(Add(hop("five, six"))).Err() == nil {
+		t.Error("one value is two")
+	}
 	got = nil
 	for h := range All[hop](out) {
 		got = append(got, string(h))

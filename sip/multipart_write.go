@@ -55,6 +55,9 @@ func Multipart(mediaType string, parts ...*Part) (Body, error) {
 	}
 	size := 0
 	for _, p := range parts {
+		if p == nil {
+			return Body{}, fail(StatusBadRequest, "body", 0, "expected a part and not nil")
+		}
 		if err := p.Err(); err != nil {
 			return Body{}, err
 		}

@@ -12,7 +12,7 @@ const (
 )
 
 // Parse reads one whole message, such as a datagram, and returns a *Request or
-// a *Response that shares the memory of s.
+// a *Response that shares the memory of s, unless more than 1 kB follows its end.
 //
 // CRLFs before the start line are skipped. Bytes past Content-Length are
 // dropped, and a body that is shorter is an error; without Content-Length the
@@ -151,7 +151,7 @@ func (r *Response) startLine(line string) *SyntaxError {
 	if len(line) > maxURI {
 		return fail(0, "start line", version, "expected up to 16384 bytes")
 	}
-	if i := strings.IndexAny(line, "\r\x00"); i >= 0 {
+	if i := findControl(line); i >= 0 {
 		return fail(0, "start line", i, "expected text")
 	}
 	r.status = Status(code)
@@ -209,7 +209,7 @@ func (m *message) scan(k *marks) *SyntaxError {
 			}
 			switch {
 			case n == 0 || colon == len(s) || s[colon] != ':':
-				return fail(StatusBadRequest, "header section", start, "expected the name of a header field and ':'")
+				return fail(StatusBadRequest, "header section", start, noField)
 			case n > 255:
 				return fail(StatusBadRequest, "header section", start, "expected a name of up to 255 bytes")
 			}

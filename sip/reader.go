@@ -19,8 +19,8 @@ type ReaderConfig struct {
 	MaxBody int
 
 	// Ping is called for each CRLF CRLF between messages, the keepalive that
-	// asks for a CRLF (RFC 5626 section 3.5.1). Pong is called for each single
-	// CRLF. Both may be nil.
+	// asks for a CRLF (RFC 5626 section 3.5.1). Pong is called for each CRLF,
+	// those of a ping included. Both may be nil.
 	Ping, Pong func()
 }
 
@@ -59,7 +59,9 @@ func NewReader(r io.Reader, cfg *ReaderConfig) *Reader {
 }
 
 // ReadMessage returns the next message. A *SyntaxError means that one message
-// was broken and is skipped: read on. Any other error ends the stream: io.EOF
+// was broken and is skipped: read on. If its lines are not what they should be,
+// so that another reader may see its end elsewhere, the error after it is
+// ErrFraming. Any other error ends the stream: io.EOF
 // between messages, io.ErrUnexpectedEOF within one, ErrFraming, or what the
 // underlying reader returned.
 func (r *Reader) ReadMessage() (Message, error) {
@@ -71,7 +73,11 @@ func (r *Reader) ReadMessage() (Message, error) {
 		r.end = err
 		return nil, err
 	}
-	return ParseBytes(text)
+	m, err := ParseBytes(text)
+	if bad, ok := err.(*SyntaxError); ok && bad.unframed() {
+		r.end = fmt.Errorf("%w: %s", ErrFraming, bad.Msg)
+	}
+	return m, err
 }
 
 // Buffered returns how many bytes have been read of what comes after the last
@@ -230,6 +236,10 @@ func (r *Reader) fill() error {
 		}
 		r.seen -= r.pos
 		r.pos = 0
+	}
+	if r.r == nil { // the zero Reader
+		r.err = io.EOF
+		return r.err
 	}
 	for range 100 {
 		n, err := r.r.Read(r.buf[len(r.buf):cap(r.buf)])

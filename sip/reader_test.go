@@ -123,7 +123,7 @@ func TestReaderKeepalives(t *testing.T) {
 		{"two pings", msg + "\r\n\r\n\r\n\r\n", "m..p..p", io.EOF},
 		{"a ping and a half", "\r\n\r\n\r\n" + msg, "..p.m", io.EOF},
 		{"halves of two", "\r\n" + msg + "\r\n" + msg, ".m.m", io.EOF},
-		{"a line feed alone begins a message", "\n" + msg, "x", io.EOF},
+		{"a line feed alone begins a message", "\n" + msg, "x", ErrFraming},
 		{"the end within one", "\r\n\r", ".", io.ErrUnexpectedEOF},
 		{"CR alone", "\r\r\n", "", ErrFraming},
 	} {

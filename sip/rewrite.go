@@ -168,7 +168,12 @@ func (w *rewriter) write(m *message, start string, head int, b []byte) *SyntaxEr
 		}
 	}
 	if w.touched[idContentLength] {
-		return m.cut()
+		if err := m.cut(); err != nil {
+			return err
+		}
+		if len(m.Body()) < len(w.body) {
+			return fail(StatusBadRequest, "Content-Length", m.offset(idContentLength), "expected the length of the body")
+		}
 	}
 	return nil
 }
@@ -285,6 +290,9 @@ func (w *rewriter) setBody(h Body, e Edit) {
 		return
 	}
 	w.setLength(len(h.Content))
+	for _, name := range [...]string{"Content-Encoding", "Content-Transfer-Encoding"} {
+		w.remove(lookupHeader(name), name, 0) // of the body that was
+	}
 	if h.Type == "" {
 		w.remove(idContentType, "", 0)
 		return
@@ -330,17 +338,17 @@ func (w *rewriter) format(id headerID, name string, e Edit) line {
 // where text from outside becomes part of a message, so it is where injection
 // is refused.
 func (w *rewriter) appendValue(b []byte, id headerID, name string, e Edit) []byte {
+	// It gets no more than room, for a type may return its value alone.
 	at := len(b)
-	if b = e.AppendValue(b); len(b) < at {
-		w.err = fail(StatusBadRequest, name, 0, "expected AppendValue to append")
-		return b
-	}
+	b = append(b, e.AppendValue(b[at:])...)
 	v := view(b[at:])
 	switch {
 	case len(v) > 4*maxHead:
 		w.err = fail(StatusMessageTooLarge, "header section", maxHead, "expected up to 65535 bytes")
 	case hasControl(v) && (strings.ContainsAny(v, "\r\n\x00") || badControl(v) >= 0):
 		w.err = fail(StatusBadRequest, name, 0, "expected no control character in an edit")
+	case tooMany(id, e, v):
+		w.err = fail(StatusBadRequest, headerName(name), 0, msgOf(errOther))
 	case id != 0:
 		if err := checkEdit(id, e, trimWS(v)); err != nil {
 			w.err = fail(StatusBadRequest, headers[id].name, 0, msgOf(err))

@@ -163,7 +163,16 @@ func TestURIParameterRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name := range readRegistry(t, "uri-parameters.tsv") {
+	registry := readRegistry(t, "uri-parameters.tsv")
+	for name := range uriParameters {
+		if _, ok := registry[name]; !ok {
+			t.Errorf("%s is not registered", name)
+		}
+	}
+	for name := range registry {
+		if _, ok := uriParameters[name]; !ok {
+			t.Errorf("%s is not in the table", name)
+		}
 		name = strings.Replace(name, "[n]", "1", 1) // param[n]: param1, param2, ...
 		value, decides := values[name]
 		if !decides {

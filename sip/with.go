@@ -2,7 +2,8 @@ package sip
 
 // Edit is one change that With makes. Every typed header field is an edit that
 // sets it: the first line of its name is replaced where it stands, further
-// ones are removed, and if there was none it is added at the end. So of two
+// ones are removed, and if there was none it is added at the end, before a last
+// Content-Type and Content-Length. So of two
 // values of one header field in a call the last one stays; List sets several.
 // Push, Pop, Add, Del, Body and ReasonPhrase make the other edits.
 //
@@ -30,7 +31,9 @@ func Del(name string) Edit { return delEdit(name) }
 
 // Body replaces the body and sets Content-Type and Content-Length. Body{} is no
 // body and removes Content-Type; other content without a Type is refused, for a
-// body must say what it is (RFC 3261 section 20.15).
+// body must say what it is (RFC 3261 section 20.15). A Content-Encoding and a
+// Content-Transfer-Encoding, which told of the body before, are removed: edits
+// that tell of this one come after it.
 type Body struct {
 	Type    string // "application/sdp", with its parameters if it has any
 	Content string
@@ -162,7 +165,8 @@ func (r *Request) setStart(start string, method Method, uri URI) *SyntaxError {
 // An edit that would break the message is refused: one that would write a
 // control character, or a name that is no token, or a value that a parser of
 // this package refuses or reads as something else than it was: a Contact whose
-// Host holds a ">" and more, say. Only a Field or a List may be a comma list. The method
+// Host holds a ">" and more, say. Only a Field or a List may be a comma
+// list. The method
 // of a CSeq must be that of the request. The result is then a copy of r whose
 // Err tells what was wrong.
 //

@@ -141,6 +141,43 @@ func TestZeroMessages(t *testing.T) {
 	}
 }
 
+// A body that is set takes with it what told of the one before, and all of it is
+// written.
+func TestBodyAlone(t *testing.T) {
+	req := mustParse(t, tweak("", "Content-Encoding: gzip", "Content-Transfer-Encoding: base64", "Content-Type: text/plain")).(*Request)
+	for _, body := range []Body{{}, {"application/sdp", "v=0\r\n"}} {
+		out := req.With(body)
+		for _, name := range []string{"Content-Encoding", "Content-Transfer-Encoding"} {
+			if value, ok := out.Value(name); ok {
+				t.Errorf("%s: %s is still there", name, value)
+			}
+		}
+	}
+	if out := req.With(Body{"text/plain", "hello"}, ContentLength(2)); out.Err() == nil {
+		t.Errorf("a body is cut:\n%s", out)
+	}
+}
+
+// A type of another package that returns its value alone, in place of what it
+// was given with the value at its end, is written like any other.
+func TestAppendValueReturnsItsValue(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	for _, value := range []replacing{"red", "Route: <sip:evil.example;lr>", "red and blue and green and yellow and all the others there are"} {
+		out := req.With(MaxForwards(3), value)
+		if got, _ := out.Value("X-Bad"); out.Err() != nil || got != string(value) || out.MaxForwards() != 3 {
+			t.Errorf("%s: %v\n%s", value, out.Err(), out)
+		}
+	}
+	if out := req.With(replacing("a: b\r\nRoute: <sip:evil.example>")); out.Err() == nil {
+		t.Errorf("no error in\n%s", out)
+	}
+}
+
+type replacing string
+
+func (replacing) HeaderName() string            { return "X-Bad" }
+func (r replacing) AppendValue(b []byte) []byte { return append(b[:0:0], r...) }
+
 // There is one body, however it is set.
 func TestBodyIsSet(t *testing.T) {
 	req := mustParse(t, tweak("")).(*Request)
@@ -184,6 +221,21 @@ func TestStartLineTooLong(t *testing.T) {
 			t.Errorf("a method of %d bytes: %v", n, got.Err())
 		} else if got = got.WithURI(req.URI()); got.Err() != nil || got.Method() != method || got.URI() != req.URI() {
 			t.Errorf("WithURI and a method of %d bytes: %v", n, got.Err())
+		}
+	}
+}
+
+// A registrar puts no Record-Route into its responses (RFC 3261 section 10.3).
+func TestReplyRecordRoute(t *testing.T) {
+	for _, c := range []struct {
+		method Method
+		status Status
+		want   bool
+	}{{INVITE, 180, true}, {INVITE, 200, true}, {SUBSCRIBE, 202, true}, {INVITE, 100, false}, {INVITE, 302, false}, {REGISTER, 200, false}} {
+		text := strings.ReplaceAll(tweak("", "Record-Route: <sip:p.example;lr>"), "OPTIONS", string(c.method))
+		resp := mustParse(t, text).(*Request).Reply(c.status)
+		if _, err := Get[RecordRoute](resp); (err == nil) != c.want {
+			t.Errorf("%v to %s: Record-Route: %v, want one: %v", c.status, c.method, err, c.want)
 		}
 	}
 }

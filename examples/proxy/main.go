@@ -71,9 +71,9 @@ func run(domain, listen string, passwords map[string]string) error {
 		return err
 	}
 	defer layer.Close()
-	log.Print("serving ", domain, " on ", listen)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	log.Print("serving ", domain, " on ", listen)
 	<-ctx.Done()
 	return nil
 }
