@@ -239,3 +239,18 @@ func TestReplyRecordRoute(t *testing.T) {
 		}
 	}
 }
+
+// A Field may be a comma list, whichever edit it makes.
+func TestFieldIsAList(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	routes := Field{"Route", "<sip:p1.example;lr>, <sip:p2.example;lr>"}
+	for what, edit := range map[string]Edit{"Field": routes, "*Field": &routes, "Push": Push(routes), "Add": Add(routes), "Add of a *Field": Add(&routes)} {
+		out, n := req.With(Del("Route"), edit), 0
+		for range All[Route](out) {
+			n++
+		}
+		if out.Err() != nil || n != 2 {
+			t.Errorf("%s: %v, %d routes, want 2", what, out.Err(), n)
+		}
+	}
+}
