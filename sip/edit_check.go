@@ -16,7 +16,11 @@ func checkEdit(id headerID, e Edit, s string) error {
 // tooMany reports whether s, which an edit wrote as one value, is more than one
 // of a comma list. Only a Field may be.
 func tooMany(id headerID, e Edit, s string) bool {
-	if _, ok := e.(Field); ok || kindOf(id, e) != list {
+	switch e.(type) {
+	case Field, *Field: // Push and Add make pointers
+		return false
+	}
+	if kindOf(id, e) != list {
 		return false
 	}
 	_, rest := splitList(s)

@@ -100,8 +100,8 @@ func (e delEdit) AppendValue(b []byte) []byte { return b }
 // Call-ID, CSeq and Max-Forwards (RFC 3261 section 8.1.1).
 //
 // The Request-URI is the URI without what may not stand there: its headers and
-// its method parameter (section 19.1.1, table 1). What they ask for is got from
-// Requested of the URI.
+// its method parameter (section 19.1.1, table 1), also if it was set by Opaque.
+// What they ask for is got from Requested of the URI.
 //
 // Whether the request came out well is asked with Err, as for With.
 func NewRequest(method Method, uri URI, edits ...Edit) *Request {
@@ -138,8 +138,12 @@ func requestLine(method Method, uri URI) string {
 }
 
 // setStart takes a request line that was made of a method and a URI, if that is
-// what it says.
+// what it says. The method may come from a URI, so it may be longer than the
+// places of a start line can tell.
 func (r *Request) setStart(start string, method Method, uri URI) *SyntaxError {
+	if len(method) >= 2*maxURI {
+		return fail(StatusBadRequest, "start line", 0, "expected a shorter method")
+	}
 	if err := r.startLine(start); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -189,6 +190,41 @@ func TestBodyIsSet(t *testing.T) {
 	}
 }
 
+// A method may be asked for by a URI, and so be as long as its writer likes. It
+// is refused before its length is kept in the 16 bits that are for it.
+func TestStartLineTooLong(t *testing.T) {
+	long := mustURI(t, "sip:bob@example.com;method="+strings.Repeat("A", 65500))
+	method, edits, _ := long.Requested()
+	short := mustURI(t, "sip:bob@example.com")
+	req := mustParse(t, tweak("")).(*Request)
+	wide := short
+	wide.User = strings.Repeat("@", 1<<15) // escaped, three times that
+	for what, got := range map[string]*Request{
+		"a method that a URI asks for": NewRequest(method, long.WithParam("transport", "tcp").WithParam("lr", ""), edits...),
+		"a method of 65520 bytes":      NewRequest(Method(strings.Repeat("A", 65520)), short),
+		"a method of 65536 bytes":      NewRequest(Method(strings.Repeat("A", 65536)), short),
+		"a method of 131079 bytes":     NewRequest(Method(strings.Repeat("A", 131079)), short),
+		"a method over the limit":      NewRequest(Method(strings.Repeat("A", 2*maxURI)), short),
+		"a URI of 65536 bytes":         NewRequest(INVITE, URI{Scheme: "sip", Host: strings.Repeat("a", 65532)}),
+		"a URI that grows":             NewRequest(INVITE, wide),
+		"WithURI of 65536 bytes":       req.WithURI(URI{Scheme: "sip", Host: strings.Repeat("a", 65532)}),
+		"WithURI that grows":           req.WithURI(wide),
+	} {
+		var syntax *SyntaxError
+		if err := got.Err(); !errors.As(err, &syntax) || syntax.Where != "start line" && syntax.Where != "Request-URI" {
+			t.Errorf("%s: Err() = %v, want a *SyntaxError of the start line", what, err)
+		}
+	}
+	for _, n := range []int{1, 255, 256, 1000, maxURI} {
+		method := Method(strings.Repeat("A", n))
+		if got := NewRequest(method, short); got.Err() != nil || got.Method() != method || got.URI() != short {
+			t.Errorf("a method of %d bytes: %v", n, got.Err())
+		} else if got = got.WithURI(req.URI()); got.Err() != nil || got.Method() != method || got.URI() != req.URI() {
+			t.Errorf("WithURI and a method of %d bytes: %v", n, got.Err())
+		}
+	}
+}
+
 // A registrar puts no Record-Route into its responses (RFC 3261 section 10.3).
 func TestReplyRecordRoute(t *testing.T) {
 	for _, c := range []struct {
@@ -200,6 +236,21 @@ func TestReplyRecordRoute(t *testing.T) {
 		resp := mustParse(t, text).(*Request).Reply(c.status)
 		if _, err := Get[RecordRoute](resp); (err == nil) != c.want {
 			t.Errorf("%v to %s: Record-Route: %v, want one: %v", c.status, c.method, err, c.want)
+		}
+	}
+}
+
+// A Field may be a comma list, whichever edit it makes.
+func TestFieldIsAList(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	routes := Field{"Route", "<sip:p1.example;lr>, <sip:p2.example;lr>"}
+	for what, edit := range map[string]Edit{"Field": routes, "*Field": &routes, "Push": Push(routes), "Add": Add(routes), "Add of a *Field": Add(&routes)} {
+		out, n := req.With(Del("Route"), edit), 0
+		for range All[Route](out) {
+			n++
+		}
+		if out.Err() != nil || n != 2 {
+			t.Errorf("%s: %v, %d routes, want 2", what, out.Err(), n)
 		}
 	}
 }
