@@ -20,10 +20,11 @@ func tooMany(id headerID, e Edit, s string) bool {
 	case Field, *Field: // Push and Add make pointers
 		return false
 	}
-	if kindOf(id, e) != list {
+	k := kindOf(id, e)
+	if !k.commas() {
 		return false
 	}
-	_, rest := splitList(s)
+	_, rest := k.split(s)
 	return rest != ""
 }
 

@@ -96,3 +96,21 @@ func TestElementsOfAValueAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// own is a type of another package for a header field of the table.
+type own struct{ name, value string }
+
+func (o own) HeaderName() string          { return o.name }
+func (o own) AppendValue(b []byte) []byte { return append(b, o.value...) }
+
+func TestOwnTypeIsOneValue(t *testing.T) {
+	m := mustParse(t, tweak(""))
+	for _, e := range []own{{"In-Reply-To", "a, b"}, {"Accept", "a/b, c/d"}, {"Accept-Encoding", "a, b"}, {"Accept-Language", "a, b"}} {
+		if out := with(m, e); out.Err() == nil {
+			t.Errorf("With wrote two values as one:\n%s", out)
+		}
+	}
+	if out := with(m, own{"In-Reply-To", `a<"b`}, Add(own{"Accept", "a/b"})); out.Err() != nil {
+		t.Errorf("With of one value each: %v", out.Err())
+	}
+}
