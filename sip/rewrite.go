@@ -241,6 +241,10 @@ func (w *rewriter) change(op editOp, e Edit) {
 		w.touched[id] = true
 	}
 	first := w.find(id, name, 0)
+	if first >= 0 && (op == push || op == add) && lookupKind(id) == single {
+		w.err = fail(StatusBadRequest, headers[id].name, 0, "expected no second one")
+		return
+	}
 	switch op {
 	case set:
 		l := w.format(id, name, e)

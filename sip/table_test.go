@@ -76,6 +76,8 @@ func TestHeaderRegistry(t *testing.T) {
 	registry := readRegistry(t, "header-fields.tsv")
 	// Not registered, but sent.
 	registry["Diversion"] = []string{"Diversion", "", "RFC 5806", ""}
+	// Of MIME, which SIP takes over (RFC 3261 section 7.4.1).
+	registry["Content-Transfer-Encoding"] = []string{"Content-Transfer-Encoding", "", "RFC 2045", ""}
 	registry["Remote-Party-ID"] = []string{"Remote-Party-ID", "", "draft-ietf-sip-privacy", ""}
 	// RFC 4474 gave it this compact form, and RFC 8224 took it from the
 	// registry together with the header field. Nothing else may have it.
