@@ -15,10 +15,12 @@ type Edit interface {
 }
 
 // Push puts a value in front of the others of its name, as a line of its own.
-// A first Via goes to the top, anything else below the Vias.
+// A first Via goes to the top, anything else below the Vias. A second one of a
+// header field that has one value is refused.
 func Push[H Edit](h H) Edit { return &placed[H]{push, h} }
 
-// Add puts a value behind the others of its name, as a line of its own.
+// Add puts a value behind the others of its name, as a line of its own. A second
+// one of a header field that has one value is refused.
 func Add[H Edit](h H) Edit { return &placed[H]{add, h} }
 
 // Pop removes the first value of a header field: the first of a comma list, or
