@@ -5,7 +5,7 @@ import "strings"
 // Accept is one value of an Accept header field: a media range that the peer
 // takes bodies of (RFC 3261 section 20.1). The zero Accept is the empty header
 // field, with which the peer takes none; a message without the field takes
-// application/sdp.
+// application/sdp. An empty element of a list is none.
 type Accept struct {
 	Type   string // "application/sdp", "text/*" or "*/*"
 	Params Params

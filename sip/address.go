@@ -292,9 +292,12 @@ func (c Contact) Clone() Contact {
 }
 
 // Expires returns the expires parameter in seconds. ok is false if there is
-// none that can be read.
+// none that can be read, and if there are two.
 func (c Contact) Expires() (seconds uint32, ok bool) {
 	v, _ := c.Params.Get("expires")
+	if c.Params.repeated("expires") >= 0 {
+		return 0, false
+	}
 	n, ok := number(v, 1<<32-1)
 	return uint32(n), ok
 }

@@ -11,7 +11,8 @@ type ContentType struct {
 // HeaderName returns "Content-Type".
 func (ContentType) HeaderName() string { return "Content-Type" }
 
-// ParseValue reads a Content-Type.
+// ParseValue reads a Content-Type. The parameters boundary and start, which say
+// what the parts are, may be there once. A parameter may lack its value.
 func (ContentType) ParseValue(s string) (h ContentType, err error) {
 	c := scanner{s: s}
 	mediaType := c.token("a media type")
@@ -22,7 +23,7 @@ func (ContentType) ParseValue(s string) (h ContentType, err error) {
 	if h.Type = s[:c.pos]; len(h.Type) != len(mediaType)+1+len(subtype) {
 		h.Type = mediaType + "/" + subtype
 	}
-	h.Params = c.params()
+	h.Params = c.params("boundary", "start")
 	return scanned(&c, h)
 }
 
@@ -52,11 +53,11 @@ type ContentDisposition struct {
 // HeaderName returns "Content-Disposition".
 func (ContentDisposition) HeaderName() string { return "Content-Disposition" }
 
-// ParseValue reads a Content-Disposition.
+// ParseValue reads a Content-Disposition. Its handling may be there once.
 func (ContentDisposition) ParseValue(s string) (h ContentDisposition, err error) {
 	c := scanner{s: s}
 	h.Type = c.token("a disposition type")
-	h.Params = c.params()
+	h.Params = c.params("handling")
 	return scanned(&c, h)
 }
 

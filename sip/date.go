@@ -22,8 +22,11 @@ const rfc1123 = "Mon, 02 Jan 2006 15:04:05 GMT"
 // at.
 func (Date) ParseValue(s string) (Date, error) {
 	t, err := time.Parse(rfc1123, s)
-	if err == nil && t.Nanosecond() == 0 {
-		return Date(t), nil
+	if err == nil {
+		// time.Parse takes an hour of one digit, and fractions of a second.
+		if clock := s[len(s)-len("15:04:05 GMT"):]; isDigit(clock[0]) && clock[2] == ':' && clock[5] == ':' {
+			return Date(t), nil
+		}
 	}
 	at := 0
 	var bad *time.ParseError

@@ -36,9 +36,9 @@ func (d *DigestChallenge) fields(qop, stale, userhash *string) [9]authField {
 }
 
 // Digest reads a challenge of the scheme Digest. It is an error if the scheme is
-// another one, if there is no realm or nonce, and if a parameter comes twice:
-// whoever reads the other one would see something else. Parameters that are not
-// known are passed over.
+// another one, if there is no realm or nonce, if there are more than 200 values
+// of qop, and if a parameter comes twice: whoever reads the other one would see
+// something else. Parameters that are not known are passed over.
 func (c Challenge) Digest() (d DigestChallenge, err error) {
 	var qop, stale, userhash string
 	fields := d.fields(&qop, &stale, &userhash)
@@ -50,9 +50,13 @@ func (c Challenge) Digest() (d DigestChallenge, err error) {
 		return DigestChallenge{}, err
 	}
 	for option := range strings.SplitSeq(qop, ",") {
-		if option = trimWS(option); option != "" {
-			d.QOP = append(d.QOP, option)
+		if option = trimWS(option); option == "" {
+			continue
 		}
+		if len(d.QOP) == maxValues {
+			return DigestChallenge{}, valueError("expected no more than 200 values of qop")
+		}
+		d.QOP = append(d.QOP, option)
 	}
 	d.Stale, d.UserHash = equalFold(stale, "true"), equalFold(userhash, "true")
 	return d, nil

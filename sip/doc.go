@@ -44,8 +44,8 @@
 // Reply makes a response, Refuse one for a request that cannot be read, and
 // NewRequest a request, with edits too.
 //
-//	fwd := req.With(sip.MaxForwards(req.MaxForwards()-1), sip.Push(route), sip.Pop("Route"))
-//	ok := req.Reply(sip.StatusOK, contact, sip.Body{"application/sdp", answer})
+//	fwd := req.With(sip.MaxForwards(req.MaxForwards()-1), sip.Pop("Route"), sip.Push(via))
+//	ok := req.Reply(sip.StatusOK, contact, sip.Body{Type: "application/sdp", Content: answer})
 //	bye := sip.NewRequest(sip.BYE, contact.URI, from, to, callID, cseq)
 //
 // What an edit writes is read back by the parser of its header field, so nothing

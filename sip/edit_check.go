@@ -13,6 +13,21 @@ func checkEdit(id headerID, e Edit, s string) error {
 	return nil
 }
 
+// tooMany reports whether s, which an edit wrote as one value, is more than one
+// of a comma list. Only a Field may be.
+func tooMany(id headerID, e Edit, s string) bool {
+	switch e.(type) {
+	case Field, *Field: // Push and Add make pointers
+		return false
+	}
+	k := kindOf(id, e)
+	if !k.commas() {
+		return false
+	}
+	_, rest := k.split(s)
+	return rest != ""
+}
+
 // fieldType is what the checks need of the type of a header field.
 type fieldType[H any] interface {
 	Parser[H]
@@ -65,6 +80,19 @@ func readBackTokens[L interface {
 	return err
 }
 
+// readBackForm is readBackTokens for tokens that have a form of their own.
+func readBackForm[L interface {
+	~[]T
+	Parser[L]
+	Edit
+}, T ~string](k kind, e Edit, s string) error {
+	err := readBackTokens[L](k, e, s)
+	if err == nil {
+		_, err = L(nil).ParseValue(s)
+	}
+	return err
+}
+
 func wroteTokens[L ~[]T, T ~string](list L) error {
 	for _, t := range list {
 		if !isToken(string(t)) {
@@ -79,8 +107,8 @@ func checkText[H Parser[H]](k kind, s string) error {
 	for more := true; more; more = s != "" {
 		value := s
 		s = ""
-		if k == list {
-			value, s = splitList(value)
+		if k.commas() {
+			value, s = k.split(value)
 		}
 		var zero H
 		if _, err := zero.ParseValue(value); err != nil {

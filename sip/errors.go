@@ -20,6 +20,7 @@ func fail(status Status, where string, offset int, msg string) *SyntaxError {
 	return &SyntaxError{Where: where, Offset: offset, Msg: msg, Status: status}
 }
 
+// Error returns where it is, what was expected, and at which byte.
 func (e *SyntaxError) Error() string {
 	where := "sip: "
 	if e.Where != "" {

@@ -10,10 +10,11 @@ type Event struct {
 // HeaderName returns "Event".
 func (Event) HeaderName() string { return "Event" }
 
-// ParseValue reads an Event.
+// ParseValue reads an Event. Its id may be there once. The Package is a token;
+// that nothing stands between two of its dots is let be.
 func (Event) ParseValue(s string) (h Event, err error) {
 	c := scanner{s: s}
-	h.Package, h.Params = c.token("an event package"), c.params()
+	h.Package, h.Params = c.token("an event package"), c.params("id")
 	return scanned(&c, h)
 }
 
@@ -53,10 +54,11 @@ type SubscriptionState struct {
 // HeaderName returns "Subscription-State".
 func (SubscriptionState) HeaderName() string { return "Subscription-State" }
 
-// ParseValue reads a Subscription-State.
+// ParseValue reads a Subscription-State. The parameters that say how long it
+// lasts and why it ended may be there once each.
 func (SubscriptionState) ParseValue(s string) (h SubscriptionState, err error) {
 	c := scanner{s: s}
-	h.State, h.Params = known(c.token("a state"), "active", "pending", "terminated"), c.params()
+	h.State, h.Params = known(c.token("a state"), "active", "pending", "terminated"), c.params("expires", "reason", "retry-after")
 	return scanned(&c, h)
 }
 

@@ -244,7 +244,7 @@ func (g generator) oddly(m *generated) string {
 		var own []string
 		for i, v := range m.values[name] {
 			k := lookupKind(lookupHeader(name))
-			if i > 0 && (k == list || k == tokens) && g.chance(50) {
+			if i > 0 && (k.commas() || k == tokens) && g.chance(50) {
 				own[len(own)-1] += g.space(sws) + "," + g.space(sws) + g.odd(v)
 				continue
 			}

@@ -71,6 +71,9 @@ func (GeolocationError) HeaderName() string { return "Geolocation-Error" }
 func (GeolocationError) ParseValue(s string) (h GeolocationError, err error) {
 	c := scanner{s: s}
 	h.Code = int(c.number(999, "an error code of up to three digits"))
+	if c.pos > 3 {
+		c.failAt(0, "expected an error code of up to three digits")
+	}
 	h.Params = c.params()
 	return scanned(&c, h)
 }

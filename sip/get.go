@@ -19,7 +19,9 @@ type Parser[H any] interface {
 }
 
 // Get returns the first value of a header field. The error is ErrMissing if
-// the entity has no such field, and a *SyntaxError if its value is broken.
+// the entity has no such field, and a *SyntaxError if its value is broken, or if
+// a header field that may be there once, such as Refer-To, has a second line:
+// what another reader takes may be that one. Value does not look for it.
 func Get[H Parser[H]](e Entity) (H, error) {
 	var zero H
 	b := e.base()
@@ -37,10 +39,14 @@ func Get[H Parser[H]](e Entity) (H, error) {
 		}
 	}
 	switch k := kindOf(id, zero); k {
-	case list, challenges:
+	case list, ranges, words, challenges:
 		value, _ = k.split(value)
 	case tokens:
 		value = b.join(id, i, value)
+	case single:
+		if err := second(e, id, i); err != nil {
+			return zero, err
+		}
 	}
 	h, err := zero.ParseValue(value)
 	if err != nil {
@@ -58,7 +64,9 @@ const (
 
 // All yields the values of a header field in order, comma lists split. A value
 // that is broken is yielded as a *SyntaxError, and the next one follows, up to 20
-// broken ones. More than 200 values of a comma list end with an error, too.
+// broken ones. More than 200 values of a comma list end with an error, too, and
+// of a header field that may be there once a second line is the one thing that
+// is yielded.
 func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 	return func(yield func(H, error) bool) {
 		var zero H
@@ -73,7 +81,7 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 				value, at := rest, size-len(rest)
 				rest = ""
 				switch kind {
-				case list, challenges:
+				case list, ranges, words, challenges:
 					if left--; left < 0 {
 						yield(zero, bad(e, i, at, valueError("expected no more than 200 values")))
 						return
@@ -81,6 +89,11 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 					value, rest = kind.split(value)
 				case tokens:
 					value = b.join(id, i, value)
+				case single:
+					if err := second(e, id, i); err != nil {
+						yield(zero, err)
+						return
+					}
 				}
 				h, err := zero.ParseValue(value)
 				if err != nil {
@@ -97,11 +110,27 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 
 // split returns the first value of a line that has several, and the others.
 func (k kind) split(line string) (first, rest string) {
-	if k == challenges {
+	switch k {
+	case challenges:
 		return splitChallenges(line)
+	case ranges:
+		const between = ", \t"
+		some := strings.TrimLeft(line, between)
+		if some == "" {
+			return line, "" // commas alone are no value, and not the empty line
+		}
+		first, rest = splitList(some)
+		return first, strings.TrimLeft(rest, between)
+	case words:
+		first, rest, _ = strings.Cut(line, ",")
+		return trimWS(first), skipWS(rest)
 	}
 	return splitList(line)
 }
+
+// commas reports whether a line may have several values with commas between
+// them, which the type of the header field reads one by one.
+func (k kind) commas() bool { return k == list || k == ranges || k == words }
 
 // kindOf returns how values of a header field are combined. Of a name that is
 // not in the table its type knows.
@@ -112,6 +141,20 @@ func kindOf[H any](id headerID, zero H) kind {
 		}
 	}
 	return lookupKind(id)
+}
+
+// second is the error of a header field that may be there once, if there is a
+// second line of it behind line i (RFC 3261 section 7.3.1). Those that routing
+// needs were looked at when the entity was made.
+func second(e Entity, id headerID, i int) error {
+	if id < numHot {
+		return nil
+	}
+	m := e.base()
+	if i = m.find(id, "", i+1); i < 0 {
+		return nil
+	}
+	return e.place().fault(fail(StatusBadRequest, headers[id].name, int(m.fields()[i].line), "expected no second one"))
 }
 
 // join puts the values of all lines of a list into one, or of so many that there

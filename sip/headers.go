@@ -9,7 +9,9 @@ type CallID string
 // HeaderName returns "Call-ID".
 func (CallID) HeaderName() string { return "Call-ID" }
 
-// ParseValue reads a Call-ID.
+// ParseValue reads a Call-ID. It may have more than one "@", or begin or end with
+// one: a Call-ID is compared as a whole, and of what it is made counts for
+// nothing.
 func (CallID) ParseValue(s string) (CallID, error) {
 	if s == "" {
 		return "", valueError("expected a Call-ID")

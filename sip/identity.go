@@ -25,7 +25,7 @@ func (Identity) ParseValue(s string) (h Identity, err error) {
 		c.pos++
 	}
 	if h.Digest = s[:c.pos]; h.Digest == "" {
-		c.fail("expected a PASSporT")
+		return h, errorAt(0, "expected a PASSporT")
 	}
 	others := c.pos
 	before, after := c.info(&h.Info)
@@ -53,7 +53,12 @@ func (c *scanner) info(uri *URI) (begin, end int) {
 	lt := c.pos
 	for ; lt < len(c.s) && c.s[lt] != '<'; lt++ {
 		if c.s[lt] == '"' {
-			lt += max(quotedLen(c.s[lt:]), 1) - 1
+			n := quotedLen(c.s[lt:])
+			if n == 0 {
+				c.fail("quoted string does not end")
+				return 0, 0
+			}
+			lt += n - 1
 		}
 	}
 	head, equal := strings.CutSuffix(trimWS(c.s[:lt]), "=")

@@ -1,6 +1,10 @@
 package sip
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"time"
+)
 
 // RFC 8224 sections 4.1.1 and 5, and as calls with a verified number come.
 func TestIdentity(t *testing.T) {
@@ -34,5 +38,23 @@ func TestIdentity(t *testing.T) {
 	two := mustParse(t, tweak("", "y: a;info=<https://a>;ppt=shaken", "Identity: b;info=<https://b>;ppt=div"))
 	if got := values[Identity](t, two); len(got) != 2 || got[1].PPT() != "div" {
 		t.Errorf("Identities are %v", got)
+	}
+}
+
+// What looks like many quoted strings, none of which ends, is read once, and not
+// once for each of them.
+func TestIdentityOfQuotes(t *testing.T) {
+	read := func(text string) time.Duration {
+		return fastest(func() {
+			if _, err := (Identity{}).ParseValue(text); err == nil {
+				t.Errorf("%.20q was read", text)
+			}
+		})
+	}
+	for _, begin := range []string{`"`, `a"`, `a;x="`} {
+		text := begin + strings.Repeat(`\"`, 16<<10)
+		if took, plain := read(text), read(strings.Repeat("a", len(text))); took > 10*plain+time.Millisecond {
+			t.Errorf("%.20q took %v, and as many letters %v", text, took, plain)
+		}
 	}
 }

@@ -84,7 +84,7 @@ func (w *rewriter) applyList(op editOp, l several) {
 	case k == single, headerName(name) == "Privacy":
 		// A Privacy has all its values already, with semicolons between them.
 		w.err = fail(StatusBadRequest, headerName(name), 0, "expected one value")
-	case k == list, k == tokens:
+	case k.commas(), k == tokens:
 		w.change(op, l)
 	case op == push:
 		for i := n - 1; i >= 0; i-- {
@@ -119,7 +119,7 @@ func (w *rewriter) appendValues(b []byte, id headerID, name string, l several) [
 		}
 		ends[i] = len(b)
 	}
-	all, count := trimWS(view(b[start:])), 0
+	all, count, k := trimWS(view(b[start:])), 0, kindOf(id, l.at(0))
 	rest := all
 	for i := range l.len() {
 		left := 0 // what is to follow this value
@@ -128,7 +128,7 @@ func (w *rewriter) appendValues(b []byte, id headerID, name string, l several) [
 		}
 		for more := true; more; more = len(rest) > left { // a Field may be several
 			var first string
-			if first, rest = splitList(rest); first == "" {
+			if first, rest = k.split(rest); first == "" {
 				return bad("expected no empty value in a list")
 			}
 			count++

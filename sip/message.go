@@ -63,8 +63,11 @@ func (m *message) base() *message { return m }
 
 func (m *message) place() place { return place{text: m.text, request: !isStatusLine(m.text)} }
 
+// String returns the message as it goes over the wire.
 func (m *message) String() string { return m.text }
 
+// Err returns the first error of the edits that made this message, nil for a
+// parsed one. A message with an error is never sent.
 func (m *message) Err() error {
 	if err := m.failure(); err != nil {
 		return err
@@ -72,8 +75,12 @@ func (m *message) Err() error {
 	return nil
 }
 
+// Body returns the body, "" if there is none.
 func (m *message) Body() string { return m.text[m.body:] }
 
+// Value returns the first field value with this name, whole lines with folds
+// undone and comma lists left together. The name may be in any case, and full or
+// compact.
 func (m *message) Value(name string) (string, bool) {
 	i := m.find(lookupHeader(name), name, 0)
 	if i < 0 {
@@ -82,6 +89,7 @@ func (m *message) Value(name string) (string, bool) {
 	return m.value(i), true
 }
 
+// Fields yields the header fields in order, one for each line.
 func (m *message) Fields() iter.Seq[Field] {
 	return func(yield func(Field) bool) {
 		for i, f := range m.fields() {
@@ -105,6 +113,7 @@ func (m *message) Via() (v Via) {
 	return v
 }
 
+// From returns the From header field.
 func (m *message) From() (f From) {
 	if m.from.uri.scheme != schemeNone {
 		m.from.fill((*Address)(&f), m.hot(idFrom))
@@ -114,6 +123,7 @@ func (m *message) From() (f From) {
 	return f
 }
 
+// To returns the To header field.
 func (m *message) To() (t To) {
 	if m.to.uri.scheme != schemeNone {
 		m.to.fill((*Address)(&t), m.hot(idTo))
@@ -123,8 +133,10 @@ func (m *message) To() (t To) {
 	return t
 }
 
+// CallID returns the Call-ID.
 func (m *message) CallID() string { return m.hot(idCallID) }
 
+// CSeq returns the CSeq header field.
 func (m *message) CSeq() CSeq {
 	if m.cseq.method > 0 {
 		return m.cseq.cseq(m.hot(idCSeq))

@@ -23,10 +23,23 @@ type PMediaAuthorization []string
 // HeaderName returns "P-Media-Authorization".
 func (PMediaAuthorization) HeaderName() string { return "P-Media-Authorization" }
 
-// ParseValue reads the tokens.
+// ParseValue reads the tokens, one at least.
 func (PMediaAuthorization) ParseValue(s string) (PMediaAuthorization, error) {
-	return parseTokens[PMediaAuthorization](s)
+	list, err := parseForm[PMediaAuthorization](s, isHex, "expected hex digits")
+	if err == nil && len(list) == 0 {
+		err = valueError("expected hex digits")
+	}
+	return list, err
 }
 
 // AppendValue appends the value.
 func (p PMediaAuthorization) AppendValue(b []byte) []byte { return appendTokens(b, p) }
+
+func isHex(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) && (s[i]|0x20)-'a' >= 6 {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -39,6 +39,23 @@ func (p Params) Has(name string) bool {
 	return ok
 }
 
+// repeated returns where the second parameter with that name begins, -1 for
+// nowhere.
+func (p Params) repeated(name string) int {
+	seen := false
+	for s := string(p); s != ""; {
+		at := len(p) - len(s)
+		var n string
+		if n, _, s = cutParam(s); equalFold(n, name) {
+			if seen {
+				return at
+			}
+			seen = true
+		}
+	}
+	return -1
+}
+
 // All yields the parameters in order.
 func (p Params) All() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {

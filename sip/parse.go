@@ -12,7 +12,7 @@ const (
 )
 
 // Parse reads one whole message, such as a datagram, and returns a *Request or
-// a *Response that shares the memory of s.
+// a *Response that shares the memory of s, unless more than 1 kB follows its end.
 //
 // CRLFs before the start line are skipped. Bytes past Content-Length are
 // dropped, and a body that is shorter is an error; without Content-Length the

@@ -170,21 +170,21 @@ func TestEdits(t *testing.T) {
 		edits []Edit
 		lines string // of the fields named below
 	}{
-		{"set replaces and removes", []Edit{Field{"x", "3"}}, "x: 3|Z: b"},
-		{"set of a new field", []Edit{Field{"W", "1"}}, "X: 1|x: 2|Z: b|W: 1"},
-		{"push", []Edit{Push(Field{"X", "0"})}, "X: 0|X: 1|x: 2|Z: b"},
-		{"add", []Edit{Add(Field{"X", "3"})}, "X: 1|x: 2|X: 3|Z: b"},
-		{"pop", []Edit{Pop("X")}, "x: 2|Z: b"},
-		{"pop twice and once more", []Edit{Pop("X"), Pop("X"), Pop("X")}, "Z: b"},
-		{"del", []Edit{Del("X")}, "Z: b"},
-		{"in order", []Edit{Del("X"), Add(Field{"X", "9"}), Push(Field{"X", "8"})}, "Z: b|X: 8|X: 9"},
-		{"white space around a value", []Edit{Field{"Z", "  c "}}, "X: 1|x: 2|Z:   c "},
+		{"set replaces and removes", []Edit{Field{"q", "3"}}, "q: 3|Z: b"},
+		{"set of a new field", []Edit{Field{"W", "1"}}, "Q: 1|q: 2|Z: b|W: 1"},
+		{"push", []Edit{Push(Field{"Q", "0"})}, "Q: 0|Q: 1|q: 2|Z: b"},
+		{"add", []Edit{Add(Field{"Q", "3"})}, "Q: 1|q: 2|Q: 3|Z: b"},
+		{"pop", []Edit{Pop("Q")}, "q: 2|Z: b"},
+		{"pop twice and once more", []Edit{Pop("Q"), Pop("Q"), Pop("Q")}, "Z: b"},
+		{"del", []Edit{Del("Q")}, "Z: b"},
+		{"in order", []Edit{Del("Q"), Add(Field{"Q", "9"}), Push(Field{"Q", "8"})}, "Z: b|Q: 8|Q: 9"},
+		{"white space around a value", []Edit{Field{"Z", "  c "}}, "Q: 1|q: 2|Z:   c "},
 	} {
-		m := mustParse(t, tweak("Via", base, "X: 1", "x: 2", "Z: b"))
+		m := mustParse(t, tweak("Via", base, "Q: 1", "q: 2", "Z: b"))
 		out := with(m, c.edits...)
 		var lines []string
 		for line := range strings.SplitSeq(out.String(), "\r\n") {
-			if name, _, ok := strings.Cut(line, ":"); ok && slices.Contains([]string{"X", "x", "Z", "W"}, name) {
+			if name, _, ok := strings.Cut(line, ":"); ok && slices.Contains([]string{"Q", "q", "Z", "W"}, name) {
 				lines = append(lines, line)
 			}
 		}

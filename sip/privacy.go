@@ -12,15 +12,20 @@ type Privacy []string
 func (Privacy) HeaderName() string { return "Privacy" }
 
 // ParseValue reads the values. They stand between semicolons; commas are taken
-// too, for who misses a value here tells what was to be hidden.
+// too, for who misses a value here tells what was to be hidden. More than 200 are
+// refused. "none" beside others, which RFC 3323 forbids, is taken: what to make
+// of it is for the reader, and to hide what the others say is safe.
 func (Privacy) ParseValue(s string) (Privacy, error) {
-	list := make(Privacy, 0, strings.Count(s, ";")+strings.Count(s, ",")+1)
+	list := make(Privacy, 0, min(strings.Count(s, ";")+strings.Count(s, ",")+1, maxValues))
 	for value := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ';' || r == ',' }) {
 		if value = trimWS(value); value == "" {
 			continue
 		}
 		if !isToken(value) {
 			return nil, valueError("expected a privacy value")
+		}
+		if len(list) == maxValues {
+			return nil, valueError("expected no more than 200 values")
 		}
 		list = append(list, value)
 	}

@@ -19,8 +19,8 @@ type ReaderConfig struct {
 	MaxBody int
 
 	// Ping is called for each CRLF CRLF between messages, the keepalive that
-	// asks for a CRLF (RFC 5626 section 3.5.1). Pong is called for each single
-	// CRLF. Both may be nil.
+	// asks for a CRLF (RFC 5626 section 3.5.1). Pong is called for each CRLF,
+	// those of a ping included. Both may be nil.
 	Ping, Pong func()
 }
 

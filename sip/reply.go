@@ -7,8 +7,8 @@ import (
 )
 
 // Reply makes the response to a request, by RFC 3261 section 8.2.6: Via, From,
-// To, Call-ID and CSeq as in the request, Record-Route too in what may set up a
-// dialog (section 12.1.1), Timestamp in a 100.
+// To, Call-ID and CSeq as in the request, Timestamp in a 100, and Record-Route in
+// any other below 300 (section 12.1.1) but that to a REGISTER (section 10.3).
 //
 // A To without a tag gets one, except in a 100. The tag is a keyed hash of what
 // identifies the transaction: every reply to one request, and to its
@@ -34,7 +34,7 @@ func (r *Request) Reply(status Status, edits ...Edit) *Response {
 				w.keep(i)
 			}
 		case idRecordRoute:
-			if status > StatusTrying && status < StatusMultipleChoices {
+			if status > StatusTrying && status < StatusMultipleChoices && r.Method() != REGISTER {
 				w.keep(i)
 			}
 		case idTimestamp:

@@ -19,6 +19,19 @@ func TestReplyTo(t *testing.T) {
 
 func TestInReplyTo(t *testing.T) {
 	reads(t, reading[InReplyTo]{"70710@saturn.bell-tel.com", "70710@saturn.bell-tel.com", ""})
+	// In a word, "<" and quotes are characters like others (RFC 3261 section 25.1).
+	odd := mustParse(t, tweak("", `In-Reply-To: a<b@c, d@e , a"b@c`, "In-Reply-To: f,<,>"))
+	if got, want := values[InReplyTo](t, odd), []InReplyTo{"a<b@c", "d@e", `a"b@c`, "f", "<", ">"}; !slices.Equal(got, want) {
+		t.Errorf("In-Reply-To is %q, want %q", got, want)
+	}
+	if first, err := Get[InReplyTo](odd); first != "a<b@c" || err != nil {
+		t.Errorf("the first In-Reply-To is %q, %v", first, err)
+	}
+	list := []InReplyTo{"a<b@c", `d"e`, "f"}
+	out := with(odd, List(list...), Add(Field{"In-Reply-To", "g<, h"}), Pop("In-Reply-To"))
+	if got, want := values[InReplyTo](t, out), []InReplyTo{`d"e`, "f", "g<", "h"}; !slices.Equal(got, want) || out.Err() != nil {
+		t.Errorf("In-Reply-To is %q, %v, want %q", got, out.Err(), want)
+	}
 	refuses[InReplyTo](t, "", "a b", "a;b", "a,b")
 	wontWrite(t, InReplyTo("a, b"), InReplyTo(""))
 

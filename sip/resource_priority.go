@@ -1,5 +1,7 @@
 package sip
 
+import "strings"
+
 // ResourcePriority is the Resource-Priority header field: a call that goes before
 // others, as "ets.0" for priority 0 of the namespace ets (RFC 4412 section 3.1).
 // Values of several lines come as one; upper and lower case are the same.
@@ -8,9 +10,13 @@ type ResourcePriority []string
 // HeaderName returns "Resource-Priority".
 func (ResourcePriority) HeaderName() string { return "Resource-Priority" }
 
-// ParseValue reads the priorities.
+// ParseValue reads the priorities, one at least.
 func (ResourcePriority) ParseValue(s string) (ResourcePriority, error) {
-	return parseTokens[ResourcePriority](s)
+	list, err := parseForm[ResourcePriority](s, isPriority, expectedPriority)
+	if err == nil && len(list) == 0 {
+		err = valueError(expectedPriority)
+	}
+	return list, err
 }
 
 // AppendValue appends the value.
@@ -23,10 +29,19 @@ type AcceptResourcePriority []string
 // HeaderName returns "Accept-Resource-Priority".
 func (AcceptResourcePriority) HeaderName() string { return "Accept-Resource-Priority" }
 
-// ParseValue reads the priorities.
+// ParseValue reads the priorities, of which there may be none.
 func (AcceptResourcePriority) ParseValue(s string) (AcceptResourcePriority, error) {
-	return parseTokens[AcceptResourcePriority](s)
+	return parseForm[AcceptResourcePriority](s, isPriority, expectedPriority)
 }
 
 // AppendValue appends the value.
 func (a AcceptResourcePriority) AppendValue(b []byte) []byte { return appendTokens(b, a) }
+
+const expectedPriority = "expected a namespace, '.' and a priority"
+
+// isPriority reports whether t is an r-value: a namespace and a priority, neither
+// of which has a dot, and a dot between them.
+func isPriority(t string) bool {
+	namespace, priority, _ := strings.Cut(t, ".")
+	return isToken(namespace) && isToken(priority) && strings.IndexByte(priority, '.') < 0
+}

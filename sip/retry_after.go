@@ -6,7 +6,7 @@ import "strconv"
 // section 20.33).
 type RetryAfter struct {
 	Seconds uint32
-	Comment string // what stands in parentheses, escapes and all; "" for none
+	Comment string // what stands in parentheses, escapes and all; of several, from the first to the last
 	Params  Params // ";duration=3600"
 }
 
@@ -18,7 +18,7 @@ func (RetryAfter) ParseValue(s string) (h RetryAfter, err error) {
 	c := scanner{s: s}
 	h.Seconds = uint32(c.number(1<<32-1, "a number from 0 to 4294967295"))
 	h.Comment = c.comment()
-	h.Params = c.params()
+	h.Params = c.params("duration")
 	return scanned(&c, h)
 }
 

@@ -241,6 +241,10 @@ func (w *rewriter) change(op editOp, e Edit) {
 		w.touched[id] = true
 	}
 	first := w.find(id, name, 0)
+	if first >= 0 && (op == push || op == add) && lookupKind(id) == single {
+		w.err = fail(StatusBadRequest, headers[id].name, 0, "expected no second one")
+		return
+	}
 	switch op {
 	case set:
 		l := w.format(id, name, e)
@@ -328,9 +332,6 @@ func (w *rewriter) format(id headerID, name string, e Edit) line {
 	} else {
 		b = w.appendValue(b, id, name, e)
 	}
-	if w.err == nil && (string(b[start:start+len(name)]) != name || string(b[value-2:value]) != ": ") {
-		w.err = fail(StatusBadRequest, name, 0, "expected AppendValue to append")
-	}
 	if w.err != nil {
 		return line{}
 	}
@@ -341,17 +342,17 @@ func (w *rewriter) format(id headerID, name string, e Edit) line {
 // where text from outside becomes part of a message, so it is where injection
 // is refused.
 func (w *rewriter) appendValue(b []byte, id headerID, name string, e Edit) []byte {
+	// It gets no more than room, for a type may return its value alone.
 	at := len(b)
-	if b = e.AppendValue(b); len(b) < at {
-		w.err = fail(StatusBadRequest, name, 0, "expected AppendValue to append")
-		return b
-	}
+	b = append(b, e.AppendValue(b[at:])...)
 	v := view(b[at:])
 	switch {
 	case len(v) > 4*maxHead:
 		w.err = fail(StatusMessageTooLarge, "header section", maxHead, "expected up to 65535 bytes")
 	case hasControl(v) && (strings.ContainsAny(v, "\r\n\x00") || badControl(v) >= 0):
 		w.err = fail(StatusBadRequest, name, 0, "expected no control character in an edit")
+	case tooMany(id, e, v):
+		w.err = fail(StatusBadRequest, headerName(name), 0, msgOf(errOther))
 	case id != 0:
 		if err := checkEdit(id, e, trimWS(v)); err != nil {
 			w.err = fail(StatusBadRequest, headers[id].name, 0, msgOf(err))

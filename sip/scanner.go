@@ -96,8 +96,10 @@ func (c *scanner) quoted(what string) string {
 	return unquote(c.s[c.pos-n : c.pos])
 }
 
-// params takes header parameters to the end of the text.
-func (c *scanner) params() Params {
+// params takes header parameters to the end of the text. Those that are named
+// may be there once (RFC 3261 section 7.3.1): so much hangs on what they say that
+// it is better not read than read as what somebody else does not.
+func (c *scanner) params(once ...string) Params {
 	if c.err != nil {
 		return ""
 	}
@@ -106,6 +108,13 @@ func (c *scanner) params() Params {
 	if err != nil {
 		c.err = shifted(err, c.pos)
 		return ""
+	}
+	for _, name := range once {
+		if at := p.repeated(name); at >= 0 {
+			c.pos += at
+			c.fail("expected no second " + name)
+			return ""
+		}
 	}
 	c.pos = len(c.s)
 	return p

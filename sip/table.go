@@ -55,6 +55,8 @@ type kind uint8
 const (
 	single     kind = iota // one value, one line
 	list                   // one value a line, or several with commas
+	ranges                 // a list that may be empty; empty elements are passed over
+	words                  // a list in which quotes and brackets are characters like others
 	tokens                 // a list whose type takes all its values at once
 	lines                  // each line as it is, never combined
 	challenges             // likewise, but read apart where peers combine them all the same
@@ -71,8 +73,9 @@ type headerInfo struct {
 }
 
 // headers is the one table of header fields: all of the registry, with their
-// compact forms, and two that were never registered but are met, Diversion
-// (RFC 5806) and Remote-Party-ID. TestHeaderRegistry holds it to the registry.
+// compact forms, two that were never registered but are met, Diversion (RFC
+// 5806) and Remote-Party-ID, and Content-Transfer-Encoding, which SIP has from
+// MIME. TestHeaderRegistry holds it to the registry.
 //
 // The kinds are those of the grammar that each RFC gives. Where there is none to
 // be had, the lines are left alone.
@@ -88,7 +91,7 @@ var headers = [...]headerInfo{
 	idRoute:              {"Route", 0, list, readBackLike(Route.like)},
 	idRecordRoute:        {"Record-Route", 0, list, readBackLike(RecordRoute.like)},
 	idContentType:        {"Content-Type", 'c', single, readBackLike(ContentType.like)},
-	idAccept:             {"Accept", 0, list, readBackLike(Accept.like)},
+	idAccept:             {"Accept", 0, ranges, readBackLike(Accept.like)},
 	idAllow:              {"Allow", 0, tokens, readBackTokens[Allow]},
 	idAuthenticationInfo: {"Authentication-Info", 0, single, readBack[AuthenticationInfo]},
 	idAuthorization:      {"Authorization", 0, challenges, readBackLike(Authorization.like)},
@@ -116,9 +119,9 @@ var headers = [...]headerInfo{
 
 	// Those that nothing here asks for by number.
 	{"Accept-Contact", 'a', list, readBackLike(AcceptContact.like)},
-	{"Accept-Encoding", 0, list, readBackLike(AcceptEncoding.like)},
-	{"Accept-Language", 0, list, readBackLike(AcceptLanguage.like)},
-	{"Accept-Resource-Priority", 0, tokens, readBackTokens[AcceptResourcePriority]},
+	{"Accept-Encoding", 0, ranges, readBackLike(AcceptEncoding.like)},
+	{"Accept-Language", 0, ranges, readBackLike(AcceptLanguage.like)},
+	{"Accept-Resource-Priority", 0, tokens, readBackForm[AcceptResourcePriority]},
 	{"Additional-Identity", 0, single, nil},
 	{"Alert-Info", 0, list, readBackOwn(AlertInfo.like)},
 	{"AlertMsg-Error", 0, single, nil},
@@ -129,6 +132,7 @@ var headers = [...]headerInfo{
 	{"Cellular-Network-Info", 0, lines, nil},
 	{"Content-ID", 0, single, readBack[ContentID]},
 	{"Content-Language", 0, tokens, readBackTokens[ContentLanguage]},
+	{"Content-Transfer-Encoding", 0, single, readBack[ContentTransferEncoding]},
 	{"DC-Info", 0, lines, nil},
 	{"Diversion", 0, list, readBackLike(Diversion.like)},
 	{"Encryption", 0, lines, nil},
@@ -142,7 +146,7 @@ var headers = [...]headerInfo{
 	{"History-Info", 0, list, readBackLike(HistoryInfo.like)},
 	{"Identity", 'y', lines, readBackLike(Identity.like)},
 	{"Identity-Info", 'n', single, nil},
-	{"In-Reply-To", 0, list, readBack[InReplyTo]},
+	{"In-Reply-To", 0, words, readBack[InReplyTo]},
 	{"Info-Package", 0, single, readBackLike(InfoPackage.like)},
 	{"Join", 0, single, readBackLike(Join.like)},
 	{"Max-Breadth", 0, single, readBack[MaxBreadth]},
@@ -164,7 +168,7 @@ var headers = [...]headerInfo{
 	{"P-DCS-Redirect", 0, single, nil},
 	{"P-DCS-Trace-Party-ID", 0, single, nil},
 	{"P-Early-Media", 0, tokens, readBackTokens[PEarlyMedia]},
-	{"P-Media-Authorization", 0, tokens, readBackTokens[PMediaAuthorization]},
+	{"P-Media-Authorization", 0, tokens, readBackForm[PMediaAuthorization]},
 	{"P-Preferred-Identity", 0, list, readBackLike(PPreferredIdentity.like)},
 	{"P-Preferred-Service", 0, list, readBack[PPreferredService]},
 	{"P-Private-Network-Indication", 0, single, readBackLike(PPrivateNetworkIndication.like)},
@@ -194,7 +198,7 @@ var headers = [...]headerInfo{
 	{"Replaces", 0, single, readBackLike(Replaces.like)},
 	{"Reply-To", 0, single, readBackLike(ReplyTo.like)},
 	{"Request-Disposition", 'd', tokens, readBackTokens[RequestDisposition]},
-	{"Resource-Priority", 0, tokens, readBackTokens[ResourcePriority]},
+	{"Resource-Priority", 0, tokens, readBackForm[ResourcePriority]},
 	{"Resource-Share", 0, single, nil},
 	{"Response-Key", 0, lines, nil},
 	{"Response-Source", 0, single, nil},
@@ -218,14 +222,14 @@ var headers = [...]headerInfo{
 
 // headerHash places each name of the table in a slot of its own, so that a
 // lookup compares with one name only. TestHeaderTable holds that it does. The
-// factors are the first of some hundred million tried at random that do.
+// factors are the first of some hundred tried at random that do.
 func headerHash(name string) uint16 {
 	n := len(name)
-	return (uint16(n)*434 + uint16(name[0]|0x20)*383 + uint16(name[n-2]|0x20)*57 + uint16(name[n/2]|0x20)*220) % 512
+	return (uint16(n)*370 + uint16(name[0]|0x20)*995 + uint16(name[n-2]|0x20)*869 + uint16(name[n/2]|0x20)*55) % 1024
 }
 
 // headerSlots and compactForms are made from the table.
-var headerSlots, compactForms = func() (slots [512]headerID, compact [256]headerID) {
+var headerSlots, compactForms = func() (slots [1024]headerID, compact [256]headerID) {
 	for id := idVia; int(id) < len(headers); id++ {
 		slots[headerHash(headers[id].name)] = id
 		if c := headers[id].compact; c != 0 {

@@ -76,6 +76,8 @@ func TestHeaderRegistry(t *testing.T) {
 	registry := readRegistry(t, "header-fields.tsv")
 	// Not registered, but sent.
 	registry["Diversion"] = []string{"Diversion", "", "RFC 5806", ""}
+	// Of MIME, which SIP takes over (RFC 3261 section 7.4.1).
+	registry["Content-Transfer-Encoding"] = []string{"Content-Transfer-Encoding", "", "RFC 2045", ""}
 	registry["Remote-Party-ID"] = []string{"Remote-Party-ID", "", "draft-ietf-sip-privacy", ""}
 	// RFC 4474 gave it this compact form, and RFC 8224 took it from the
 	// registry together with the header field. Nothing else may have it.
@@ -163,7 +165,16 @@ func TestURIParameterRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name := range readRegistry(t, "uri-parameters.tsv") {
+	registry := readRegistry(t, "uri-parameters.tsv")
+	for name := range uriParameters {
+		if _, ok := registry[name]; !ok {
+			t.Errorf("%s is not registered", name)
+		}
+	}
+	for name := range registry {
+		if _, ok := uriParameters[name]; !ok {
+			t.Errorf("%s is not in the table", name)
+		}
 		name = strings.Replace(name, "[n]", "1", 1) // param[n]: param1, param2, ...
 		value, decides := values[name]
 		if !decides {
@@ -275,19 +286,21 @@ func TestKinds(t *testing.T) {
 // kindsByName is what the grammars say, apart from the table.
 var kindsByName = map[kind]string{
 	single: "Additional-Identity AlertMsg-Error Answer-Mode Attestation-Info Authentication-Info CSeq Call-ID " +
-		"Content-Disposition Content-ID Content-Length Content-Type Date Event Expires Flow-Timer From Geolocation-Error " +
-		"Geolocation-Routing Identity-Info Info-Package Join MIME-Version Max-Breadth Max-Forwards Min-Expires Min-SE " +
-		"Organization Origination-Id P-Answer-State P-Called-Party-ID P-Charge-Info P-Charging-Vector P-DCS-Billing-Info " +
-		"P-DCS-LAES P-DCS-OSPS P-DCS-Redirect P-DCS-Trace-Party-ID P-Private-Network-Indication P-Profile-Key P-Served-User " +
-		"P-User-Database Priority Priority-Share Priv-Answer-Mode RAck RSeq Refer-Events-At Refer-Sub Refer-To Referred-By " +
-		"Replaces Reply-To Resource-Share Response-Source Retry-After SIP-ETag SIP-If-Match Server Session-Expires " +
-		"Session-ID Subject Subscription-State Suppress-If-Match Target-Dialog Timestamp To User-Agent",
-	list: "Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Call-Info Contact Diversion Error-Info " +
-		"Feature-Caps Geolocation History-Info In-Reply-To P-Access-Network-Info P-Asserted-Identity P-Asserted-Service " +
-		"P-Associated-URI P-Charging-Function-Addresses P-Preferred-Identity P-Preferred-Service P-Refused-URI-List " +
-		"P-Visited-Network-ID Path Permission-Missing Policy-Contact Policy-ID Reason Record-Route Recv-Info Reject-Contact " +
-		"Route Security-Client Security-Server Security-Verify Service-Interact-Info Service-Route Trigger-Consent " +
-		"User-to-User Via Warning",
+		"Content-Disposition Content-ID Content-Length Content-Transfer-Encoding Content-Type Date Event Expires Flow-Timer " +
+		"From Geolocation-Error Geolocation-Routing Identity-Info Info-Package Join MIME-Version Max-Breadth Max-Forwards " +
+		"Min-Expires Min-SE Organization Origination-Id P-Answer-State P-Called-Party-ID P-Charge-Info P-Charging-Vector " +
+		"P-DCS-Billing-Info P-DCS-LAES P-DCS-OSPS P-DCS-Redirect P-DCS-Trace-Party-ID P-Private-Network-Indication " +
+		"P-Profile-Key P-Served-User P-User-Database Priority Priority-Share Priv-Answer-Mode RAck RSeq Refer-Events-At " +
+		"Refer-Sub Refer-To Referred-By Replaces Reply-To Resource-Share Response-Source Retry-After SIP-ETag SIP-If-Match " +
+		"Server Session-Expires Session-ID Subject Subscription-State Suppress-If-Match Target-Dialog Timestamp To " +
+		"User-Agent",
+	list: "Accept-Contact Alert-Info Call-Info Contact Diversion Error-Info Feature-Caps Geolocation History-Info " +
+		"P-Access-Network-Info P-Asserted-Identity P-Asserted-Service P-Associated-URI P-Charging-Function-Addresses " +
+		"P-Preferred-Identity P-Preferred-Service P-Refused-URI-List P-Visited-Network-ID Path Permission-Missing " +
+		"Policy-Contact Policy-ID Reason Record-Route Recv-Info Reject-Contact Route Security-Client Security-Server " +
+		"Security-Verify Service-Interact-Info Service-Route Trigger-Consent User-to-User Via Warning",
+	ranges: "Accept Accept-Encoding Accept-Language",
+	words:  "In-Reply-To",
 	tokens: "Accept-Resource-Priority Allow Allow-Events Content-Encoding Content-Language P-Early-Media P-Media-Authorization " +
 		"Privacy Proxy-Require Request-Disposition Require Resource-Priority Supported Unsupported",
 	lines: "Cellular-Network-Info DC-Info Encryption Hide Identity Priority-Verstat Relayed-Charge Remote-Party-ID Response-Key " +
@@ -297,7 +310,7 @@ var kindsByName = map[kind]string{
 
 // Each header field of the table is combined as its grammar has it: two values on
 // one line come as two, and Pop leaves the second, or they are one, and Pop takes
-// the line.
+// the line. Where there is one value, a second line is refused.
 func TestKindOfEachHeader(t *testing.T) {
 	want := map[string]kind{}
 	for k, names := range kindsByName {
@@ -314,8 +327,14 @@ func TestKindOfEachHeader(t *testing.T) {
 		delete(want, h.name)
 		lines, count, rest := [2]string{"a, b", "c"}, 2, "c"
 		switch k {
+		case single:
+			count = 1 // the error, for the second line
 		case list:
-			count, rest = 3, "b"
+			lines[0], count, rest = "<a, x>, b", 3, "b"
+		case ranges:
+			lines[0], count, rest = ", a,, b", 3, "b"
+		case words:
+			lines[0], count, rest = "<a, b", 3, "b"
 		case tokens:
 			count, rest = 1, "b" // all of them are one value
 		case challenges:

@@ -28,7 +28,8 @@ func (Supported) ParseValue(s string) (Supported, error) { return parseTokens[Su
 // AppendValue appends the value.
 func (t Supported) AppendValue(b []byte) []byte { return appendTokens(b, t) }
 
-// Require is the Require header field: option tags (RFC 3261 section 20.32).
+// Require is the Require header field: option tags (RFC 3261 section 20.32). An
+// empty one, which the grammar does not have, asks for nothing.
 type Require []string
 
 // HeaderName returns "Require".
@@ -73,7 +74,7 @@ type ContentLanguage []string
 // HeaderName returns "Content-Language".
 func (ContentLanguage) HeaderName() string { return "Content-Language" }
 
-// ParseValue reads the language tags.
+// ParseValue reads the language tags, which may be any tokens, or none.
 func (ContentLanguage) ParseValue(s string) (ContentLanguage, error) {
 	return parseTokens[ContentLanguage](s)
 }
@@ -84,19 +85,26 @@ func (t ContentLanguage) AppendValue(b []byte) []byte { return appendTokens(b, t
 // parseTokens reads tokens with commas between them. No tokens at all are
 // allowed (Allow and Supported may be empty), empty elements are skipped.
 func parseTokens[L ~[]T, T ~string](s string) (L, error) {
+	return parseForm[L](s, isToken, "expected tokens")
+}
+
+// parseForm is parseTokens for tokens that have a form of their own, which
+// expected names.
+func parseForm[L ~[]T, T ~string](s string, is func(string) bool, expected string) (L, error) {
 	commas := strings.Count(s, ",")
 	if commas >= maxValues {
 		return nil, valueError("expected no more than 200 values")
 	}
 	list := make(L, 0, commas+1)
 	for rest, more := s, true; more; {
+		at := len(s) - len(rest)
 		var t string
 		t, rest, more = strings.Cut(rest, ",")
 		if t = trimWS(t); t == "" {
 			continue
 		}
-		if !isToken(t) {
-			return nil, errorAt(strings.Index(s, t), "expected tokens")
+		if !is(t) {
+			return nil, errorAt(afterWS(s, at), expected)
 		}
 		list = append(list, T(t))
 	}

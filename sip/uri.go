@@ -29,10 +29,23 @@ type URI struct {
 // ParseURI reads a URI of up to 65535 bytes. A scheme that is not sip, sips or
 // tel is kept whole in Opaque.
 //
-// It takes a little more than the grammar has: a local tel number without the
-// phone-context that RFC 3966 section 5.1.5 asks for, tel parameters in any
-// order, "_" in host names, and a parameter that stands twice, of which the
-// first one counts.
+// It takes a little more than the grammar has (RFC 3261 section 25.1, RFC 3966
+// section 3):
+//
+//   - a host of letters, digits, "-", "_" and "." in any order: ".." and
+//     "1.2.3" are names here, and 999.999.999.999 is one, not an address. Addr
+//     tells what is an address, and package resolve does not look up the rest.
+//   - the address after three colons that RFC 5118 section 4.10 tells of
+//   - a port with leading zeros
+//   - ";", "?" and "/" in a password
+//   - an empty password, which is taken for none: "sip:a:@h" is written as
+//     "sip:a@h"
+//   - any text for a parameter: a maddr that is no host, a ttl over 255, a
+//     transport without a value
+//   - a parameter that stands twice, of which the first one counts
+//   - tel parameters in any order, ext, isub and phone-context without a value
+//     or with one that is none, and a local number without the phone-context
+//     that RFC 3966 section 5.1.5 asks for
 func ParseURI(s string) (u URI, err error) {
 	var x uriSpan[uint16]
 	if err = x.scan(s); err == nil {
@@ -107,7 +120,7 @@ func hostAddr(host string) netip.Addr {
 
 // parts returns a sip, sips or tel URI that was set by Opaque with its parts.
 func (u URI) parts() URI {
-	if u.Opaque != "" && (u.isSIP() || u.Scheme == "tel") {
+	if u.Opaque != "" && (u.isSIP() || equalFold(u.Scheme, "tel")) {
 		if whole, err := ParseURI(u.String()); err == nil {
 			return whole
 		}
@@ -115,7 +128,9 @@ func (u URI) parts() URI {
 	return u
 }
 
-func (u URI) isSIP() bool { return u.Scheme == "sip" || u.Scheme == "sips" }
+// isSIP reports whether it is a sip or sips URI, in any case: a program that
+// sets the field may not know that it is lower case.
+func (u *URI) isSIP() bool { return equalFold(u.Scheme, "sip") || equalFold(u.Scheme, "sips") }
 
 // String returns the URI as text.
 func (u URI) String() string { return string(u.appendTo(nil)) }

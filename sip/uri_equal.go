@@ -73,11 +73,8 @@ func sameURIParams(a, b Params) bool {
 		if ok && !sameText(value, other) && !(equalFold(name, "maddr") && sameHost(value, other)) {
 			return false
 		}
-		if !ok {
-			switch strings.ToLower(name) {
-			case "transport", "user", "ttl", "method", "maddr":
-				return false
-			}
+		if !ok && makesAnother(name) {
+			return false
 		}
 	}
 	return true

@@ -11,14 +11,24 @@ import (
 // Request-URI.
 //
 // A URI may come from a web page or a REFER, and who wrote it is not the one
-// who sends the request. So what would forge a header field that is the
-// sender's to set is not among the edits but in refused: those that section
-// 19.1.5 lists (From, Call-ID, CSeq, Via, Record-Route, Route, Contact, and what
-// tells of capabilities); credentials, identities, paths, limits and the history
-// of a call; a second one of a header field that has one value; and a body
-// unless a Content-Type comes with it, and nothing else that describes it but
-// its right Content-Length. Each is a Field, so a program that trusts the URI
-// can make it an edit.
+// who sends the request. So the edits are only for what a writer may well ask
+// for:
+//
+//   - Subject and Priority; a To without a tag
+//   - which call to take over or to answer: Replaces, Join, In-Reply-To
+//   - the wishes of RFC 3841: Accept-Contact, Reject-Contact and
+//     Request-Disposition
+//   - what a method asks for, Event, Expires and Refer-To, and Require
+//   - User-to-User, which is handed on this way (RFC 7433)
+//   - a body with its Content-Type, and nothing else that describes it but its
+//     right Content-Length
+//
+// All else is in refused: what section 19.1.5 calls dangerous or false (From,
+// Call-ID, CSeq, Via, Route, Record-Route, Contact and what tells of
+// capabilities), identities, credentials, paths and limits, a second one of a
+// header field that has one value, and every name that this package does not
+// know, for it may mean something to the servers that trust the sender. Each is
+// a Field, so a program that knows better can make it an edit.
 //
 // Edits that come later win: put those of the URI before your own. Whether to
 // send such a method at all, and whether an extension in a Require is there, is
@@ -41,7 +51,7 @@ func (u URI) Requested() (method Method, edits []Edit, refused []Field) {
 		switch {
 		case name == "body" || strings.HasPrefix(name, "content-"):
 			content = append(content, f)
-		case forged(name) || one && seen[name]:
+		case !askable(name, value) || one && seen[name]:
 			refused = append(refused, f)
 		default:
 			edits = append(edits, Add(f))
@@ -54,23 +64,23 @@ func (u URI) Requested() (method Method, edits []Edit, refused []Field) {
 	return method, edits, append(refused, content...)
 }
 
-// forged reports whether a header field, by its full name in lower case, is for
-// the sender alone to set.
-func forged(name string) bool {
+// askable reports whether a URI may ask for a header field, by its full name in
+// lower case. What is not known to be harmless is not: new header fields come,
+// and some of them will speak for the sender.
+func askable(name, value string) bool {
 	switch name {
-	case "from", "call-id", "cseq", "via", "record-route", "route", // "dangerous"
-		// "falsely advertise its location or capabilities"
-		"accept", "accept-encoding", "accept-language", "allow", "contact", "organization", "supported", "user-agent",
-		"allow-events", "recv-info", "path", "service-route",
-		// "descriptive", and not to be verified
-		"date", "mime-version", "timestamp", "max-forwards",
-		// who asks for it, and how the request came here
-		"authorization", "proxy-authorization", "identity", "identity-info", "referred-by", "diversion", "history-info",
-		// of a dialog or a connection
-		"rack", "rseq", "security-client", "security-server", "security-verify":
+	case "subject", "priority",
+		"replaces", "join", "in-reply-to", // RFC 3891 section 4, RFC 3911 section 5
+		"accept-contact", "reject-contact", "request-disposition",
+		"event", "expires", "refer-to", "require",
+		"user-to-user":
 		return true
+	case "to":
+		// With a tag it would be a request within a dialog.
+		to, err := To{}.ParseValue(value)
+		return err != nil || !to.Params.Has("tag")
 	}
-	return strings.HasPrefix(name, "p-") // what networks tell each other (RFC 7315)
+	return false
 }
 
 // described returns the body of a URI if its type is told and nothing else,
@@ -97,12 +107,22 @@ func described(content []Field) (b Body, ok bool) {
 }
 
 // inRequestLine returns the URI without what may not stand in a Request-URI
-// (RFC 3261 section 19.1.1, table 1).
+// (RFC 3261 section 19.1.1, table 1). One that is written to the letter stays as
+// it is if it has nothing of that.
 func inRequestLine(u URI) URI {
+	if u.Opaque != "" {
+		whole := u.parts()
+		if whole.Opaque != "" || !whole.isSIP() || whole.Headers == "" && !whole.Params.Has("method") {
+			return u
+		}
+		u = whole
+	}
 	u.Headers = ""
-	// Nearly none has it, and that shows without a look at each parameter.
-	if p := string(u.Params); u.isSIP() && (strings.Contains(p, ";m") || strings.Contains(p, ";M")) {
-		u.Params = u.Params.Without("method")
+	// Nearly none has it, and that shows without a look at each parameter. Its
+	// name may hold escapes if the field was set.
+	p := string(u.Params)
+	if u.isSIP() && (strings.Contains(p, ";m") || strings.Contains(p, ";M") || strings.Contains(p, ";%")) {
+		u.Params = Params(normalEscapes(p)).Without("method")
 	}
 	return u
 }

@@ -19,7 +19,10 @@ func (u URI) Tel() (tel URI, ok bool) {
 		return URI{}, false
 	}
 	number, params, more := strings.Cut(u.User, ";")
-	b := append([]byte("tel:"), unescape(number)...)
+	if number = unescape(number); strings.IndexByte(number, ';') >= 0 {
+		return URI{}, false // an escaped one is text, and there is none in a number
+	}
+	b := append([]byte("tel:"), number...)
 	if more {
 		b = append(b, ';')
 		b = appendTelParams(b, params)

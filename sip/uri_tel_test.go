@@ -35,10 +35,18 @@ func TestTelAndSIP(t *testing.T) {
 			t.Errorf("%s: Tel() of a tel URI = %s, %v", c.what, same, ok)
 		}
 	}
-	for _, s := range []string{"sip:+1@a.example", "sip:+1@a.example;user=ip", "sip:bob@a.example;user=phone", "sip:a.example;user=phone", "sip:+1;=@a.example;user=phone", "urn:service:sos"} {
+	for _, s := range []string{"sip:+1@a.example", "sip:+1@a.example;user=ip", "sip:bob@a.example;user=phone", "sip:a.example;user=phone", "sip:+1;=@a.example;user=phone", "urn:service:sos",
+		// An escape that would end the number and begin a parameter.
+		"sip:+1%3Bphone-context=evil@a.example;user=phone", "sip:+1%3b@a.example;user=phone", "sip:+1%3Bext=9;isub=1@a.example;user=phone",
+		"sip:+1%40b@a.example;user=phone", "sip:+1%3Fa=b@a.example;user=phone", "sip:+1%253B@a.example;user=phone"} {
 		if tel, ok := mustURI(t, s).Tel(); ok {
 			t.Errorf("%s.Tel() = %s", s, tel)
 		}
+	}
+	// Nor does one in a parameter begin another.
+	uri := mustURI(t, "sip:+1;x=a%3Bphone-context=evil@a.example;user=phone")
+	if tel, ok := uri.Tel(); ok && tel.Params.Has("phone-context") {
+		t.Errorf("%s.Tel() = %s", uri, tel)
 	}
 	bob := mustURI(t, "sip:bob@a.example")
 	expect(t, "SIP of a sip URI", bob.SIP("foo.com"), bob)

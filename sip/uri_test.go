@@ -118,6 +118,33 @@ func TestURIGrammar(t *testing.T) {
 	}
 }
 
+// What ParseURI says that it takes besides, and how it is written again.
+func TestURITolerances(t *testing.T) {
+	for s, want := range map[string]string{
+		"sip:..":                "sip:..",
+		"sip:-":                 "sip:-",
+		"sip:_sip.1.2.3":        "sip:_sip.1.2.3",
+		"sip:999.999.999.999":   "sip:999.999.999.999",
+		"sip:[2001:db8:::1]":    "sip:[2001:db8:::1]",
+		"sip:h:005060":          "sip:h:5060",
+		"sip:a:b;c?d/e@h":       "sip:a:b;c?d/e@h",
+		"sip:a:@h":              "sip:a@h",
+		"sip:h;maddr=-;ttl=999": "sip:h;maddr=-;ttl=999",
+		"sip:h;transport;a=1;a": "sip:h;transport;a=1;a",
+		"tel:+1;x;ext;isub":     "tel:+1;x;ext;isub",
+		"tel:1;phone-context":   "tel:1;phone-context",
+		"tel:+1;ext=a":          "tel:+1;ext=a",
+	} {
+		u, err := ParseURI(s)
+		if err != nil || u.String() != want {
+			t.Errorf("ParseURI(%s) = %s, %v, want %s", s, u, err, want)
+		}
+		if addr := u.Addr(); addr.IsValid() != (u.Host == "[2001:db8:::1]") {
+			t.Errorf("Addr() of %s = %s", s, addr)
+		}
+	}
+}
+
 // IPv6 references stand in brackets and have no zone, wherever a host may be
 // (RFC 3261 section 25.1, RFC 5118).
 func TestIPv6References(t *testing.T) {

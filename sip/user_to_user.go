@@ -23,7 +23,7 @@ func (UserToUser) HeaderName() string { return "User-to-User" }
 func (UserToUser) ParseValue(s string) (h UserToUser, err error) {
 	c := scanner{s: s}
 	h.Data = c.genValue("data")
-	h.Params = c.params()
+	h.Params = c.params("encoding", "purpose", "content")
 	return scanned(&c, h)
 }
 

@@ -13,7 +13,8 @@ type Warning struct {
 // HeaderName returns "Warning".
 func (Warning) HeaderName() string { return "Warning" }
 
-// ParseValue reads one warning.
+// ParseValue reads one warning. For the agent, all is taken that peers put into
+// the value of a parameter.
 func (Warning) ParseValue(s string) (h Warning, err error) {
 	c := scanner{s: s}
 	h.Code = int(c.number(999, "a code of three digits"))

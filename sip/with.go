@@ -2,7 +2,8 @@ package sip
 
 // Edit is one change that With makes. Every typed header field is an edit that
 // sets it: the first line of its name is replaced where it stands, further
-// ones are removed, and if there was none it is added at the end. So of two
+// ones are removed, and if there was none it is added at the end, before a last
+// Content-Type and Content-Length. So of two
 // values of one header field in a call the last one stays; List sets several.
 // Push, Pop, Add, Del, Body and ReasonPhrase make the other edits.
 //
@@ -14,10 +15,12 @@ type Edit interface {
 }
 
 // Push puts a value in front of the others of its name, as a line of its own.
-// A first Via goes to the top, anything else below the Vias.
+// A first Via goes to the top, anything else below the Vias. A second one of a
+// header field that has one value is refused.
 func Push[H Edit](h H) Edit { return &placed[H]{push, h} }
 
-// Add puts a value behind the others of its name, as a line of its own.
+// Add puts a value behind the others of its name, as a line of its own. A second
+// one of a header field that has one value is refused.
 func Add[H Edit](h H) Edit { return &placed[H]{add, h} }
 
 // Pop removes the first value of a header field: the first of a comma list, or
@@ -99,8 +102,8 @@ func (e delEdit) AppendValue(b []byte) []byte { return b }
 // Call-ID, CSeq and Max-Forwards (RFC 3261 section 8.1.1).
 //
 // The Request-URI is the URI without what may not stand there: its headers and
-// its method parameter (section 19.1.1, table 1). What they ask for is got from
-// Requested of the URI.
+// its method parameter (section 19.1.1, table 1), also if it was set by Opaque.
+// What they ask for is got from Requested of the URI.
 //
 // Whether the request came out well is asked with Err, as for With.
 func NewRequest(method Method, uri URI, edits ...Edit) *Request {
@@ -137,8 +140,12 @@ func requestLine(method Method, uri URI) string {
 }
 
 // setStart takes a request line that was made of a method and a URI, if that is
-// what it says.
+// what it says. The method may come from a URI, so it may be longer than the
+// places of a start line can tell.
 func (r *Request) setStart(start string, method Method, uri URI) *SyntaxError {
+	if len(method) >= 2*maxURI {
+		return fail(StatusBadRequest, "start line", 0, "expected a shorter method")
+	}
 	if err := r.startLine(start); err != nil {
 		return err
 	}
@@ -160,8 +167,8 @@ func (r *Request) setStart(start string, method Method, uri URI) *SyntaxError {
 // An edit that would break the message is refused: one that would write a
 // control character, or a name that is no token, or a value that a parser of
 // this package refuses or reads as something else than it was: a Contact whose
-// Host holds a ">" and more, say. Only a Field, a List or a
-// type of another package may be a comma list. The method
+// Host holds a ">" and more, say. Only a Field or a List may be a comma
+// list. The method
 // of a CSeq must be that of the request. The result is then a copy of r whose
 // Err tells what was wrong.
 //

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -192,10 +193,17 @@ func TestBodyAlone(t *testing.T) {
 	}
 }
 
-// An AppendValue that puts its text in place of what is there is refused.
-func TestAppendValueMustAppend(t *testing.T) {
+// A type of another package that returns its value alone, in place of what it
+// was given with the value at its end, is written like any other.
+func TestAppendValueReturnsItsValue(t *testing.T) {
 	req := mustParse(t, tweak("")).(*Request)
-	if out := req.With(replacing("Route: <sip:evil.example;lr>, <sip:x>")); out.Err() == nil {
+	for _, value := range []replacing{"red", "Route: <sip:evil.example;lr>", "red and blue and green and yellow and all the others there are"} {
+		out := req.With(MaxForwards(3), value)
+		if got, _ := out.Value("X-Bad"); out.Err() != nil || got != string(value) || out.MaxForwards() != 3 {
+			t.Errorf("%s: %v\n%s", value, out.Err(), out)
+		}
+	}
+	if out := req.With(replacing("a: b\r\nRoute: <sip:evil.example>")); out.Err() == nil {
 		t.Errorf("no error in\n%s", out)
 	}
 }
@@ -213,6 +221,71 @@ func TestBodyIsSet(t *testing.T) {
 		out := req.With(edit)
 		if typ, _ := Get[ContentType](out); out.Err() != nil || out.Body() != "hello" || !typ.Is("text/plain") {
 			t.Errorf("%s: %v\n%s", what, out.Err(), out)
+		}
+	}
+}
+
+// A method may be asked for by a URI, and so be as long as its writer likes. It
+// is refused before its length is kept in the 16 bits that are for it.
+func TestStartLineTooLong(t *testing.T) {
+	long := mustURI(t, "sip:bob@example.com;method="+strings.Repeat("A", 65500))
+	method, edits, _ := long.Requested()
+	short := mustURI(t, "sip:bob@example.com")
+	req := mustParse(t, tweak("")).(*Request)
+	wide := short
+	wide.User = strings.Repeat("@", 1<<15) // escaped, three times that
+	for what, got := range map[string]*Request{
+		"a method that a URI asks for": NewRequest(method, long.WithParam("transport", "tcp").WithParam("lr", ""), edits...),
+		"a method of 65520 bytes":      NewRequest(Method(strings.Repeat("A", 65520)), short),
+		"a method of 65536 bytes":      NewRequest(Method(strings.Repeat("A", 65536)), short),
+		"a method of 131079 bytes":     NewRequest(Method(strings.Repeat("A", 131079)), short),
+		"a method over the limit":      NewRequest(Method(strings.Repeat("A", 2*maxURI)), short),
+		"a URI of 65536 bytes":         NewRequest(INVITE, URI{Scheme: "sip", Host: strings.Repeat("a", 65532)}),
+		"a URI that grows":             NewRequest(INVITE, wide),
+		"WithURI of 65536 bytes":       req.WithURI(URI{Scheme: "sip", Host: strings.Repeat("a", 65532)}),
+		"WithURI that grows":           req.WithURI(wide),
+	} {
+		var syntax *SyntaxError
+		if err := got.Err(); !errors.As(err, &syntax) || syntax.Where != "start line" && syntax.Where != "Request-URI" {
+			t.Errorf("%s: Err() = %v, want a *SyntaxError of the start line", what, err)
+		}
+	}
+	for _, n := range []int{1, 255, 256, 1000, maxURI} {
+		method := Method(strings.Repeat("A", n))
+		if got := NewRequest(method, short); got.Err() != nil || got.Method() != method || got.URI() != short {
+			t.Errorf("a method of %d bytes: %v", n, got.Err())
+		} else if got = got.WithURI(req.URI()); got.Err() != nil || got.Method() != method || got.URI() != req.URI() {
+			t.Errorf("WithURI and a method of %d bytes: %v", n, got.Err())
+		}
+	}
+}
+
+// A registrar puts no Record-Route into its responses (RFC 3261 section 10.3).
+func TestReplyRecordRoute(t *testing.T) {
+	for _, c := range []struct {
+		method Method
+		status Status
+		want   bool
+	}{{INVITE, 180, true}, {INVITE, 200, true}, {SUBSCRIBE, 202, true}, {INVITE, 100, false}, {INVITE, 302, false}, {REGISTER, 200, false}} {
+		text := strings.ReplaceAll(tweak("", "Record-Route: <sip:p.example;lr>"), "OPTIONS", string(c.method))
+		resp := mustParse(t, text).(*Request).Reply(c.status)
+		if _, err := Get[RecordRoute](resp); (err == nil) != c.want {
+			t.Errorf("%v to %s: Record-Route: %v, want one: %v", c.status, c.method, err, c.want)
+		}
+	}
+}
+
+// A Field may be a comma list, whichever edit it makes.
+func TestFieldIsAList(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	routes := Field{"Route", "<sip:p1.example;lr>, <sip:p2.example;lr>"}
+	for what, edit := range map[string]Edit{"Field": routes, "*Field": &routes, "Push": Push(routes), "Add": Add(routes), "Add of a *Field": Add(&routes)} {
+		out, n := req.With(Del("Route"), edit), 0
+		for range All[Route](out) {
+			n++
+		}
+		if out.Err() != nil || n != 2 {
+			t.Errorf("%s: %v, %d routes, want 2", what, out.Err(), n)
 		}
 	}
 }

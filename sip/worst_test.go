@@ -27,6 +27,8 @@ var worstShapes = []struct{ name, begin, fill, end string }{
 	{"quotes that do not end", "Contact: a,", `",`, `"`},
 	{"backslashes", `Contact: "`, `\`, `" <sip:a.example>`},
 	{"backslashes and quotes", `Contact: "`, `\"`, `" <sip:a.example>`},
+	{"backslashes and quotes of an Identity", `Identity: a;x="`, `\"`, ""},
+	{"backslashes and quotes of no Identity", `Identity: "`, `\"`, ""},
 	{"brackets", "Contact: ", "<", ""},
 	{"brackets behind commas", "Contact: ", "<,", ""},
 	{"pairs of brackets", "Contact: ", "<>", ""},

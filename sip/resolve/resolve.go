@@ -42,7 +42,9 @@ type Resolver interface {
 
 // Targets returns where to send a request for uri, never an empty list without
 // an error. A nil r is the system's resolver. An unknown name is a
-// *net.DNSError.
+// *net.DNSError. What is neither a name nor an address is a *net.AddrError: an
+// IPv6 address with a zone, say, which would have the writer of the URI choose
+// the interface that the request leaves by.
 func Targets(ctx context.Context, r Resolver, uri sip.URI) ([]Target, error) {
 	if uri.Scheme != "sip" {
 		return nil, fmt.Errorf("resolve %s: %w", uri, ErrTransport)
@@ -68,6 +70,9 @@ func Targets(ctx context.Context, r Resolver, uri sip.URI) ([]Target, error) {
 	if addr := at.Addr(); addr.IsValid() {
 		return []Target{{transport, netip.AddrPortFrom(addr.Unmap(), port), at.Host}}, nil
 	}
+	if !isName(at.Host) {
+		return nil, fmt.Errorf("resolve %s: %w", uri, &net.AddrError{Err: "neither a host name nor an address", Addr: at.Host})
+	}
 	if r == nil {
 		r = net.DefaultResolver
 	}
@@ -84,3 +89,26 @@ func Targets(ctx context.Context, r Resolver, uri sip.URI) ([]Target, error) {
 	}
 	return targets, nil
 }
+
+// isName reports whether a host, which is no address, may be looked up. The
+// system's resolver takes more than names: addresses with a zone, and on some
+// systems "127.1" and the like. So the last label is no number; the grammar has
+// a letter there, which host names of one label often do not (RFC 3261 section
+// 25.1, toplabel).
+func isName(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	last := ""
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || strings.TrimLeft(label, nameChars) != "" {
+			return false
+		}
+		last = label
+	}
+	if len(last) > 1 && (last[:2] == "0x" || last[:2] == "0X") {
+		return strings.Trim(last[2:], "0123456789abcdefABCDEF") != ""
+	}
+	return strings.Trim(last, "0123456789") != ""
+}
+
+// nameChars is what labels are made of, and "_", which the field uses.
+const nameChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

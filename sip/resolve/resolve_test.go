@@ -90,6 +90,45 @@ func TestTargetsRefused(t *testing.T) {
 	}
 }
 
+// anything is a Resolver that knows every name, and would take literals with a
+// zone, or with fewer numbers than an address has, as the system's does.
+type anything struct{}
+
+func (anything) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return []netip.Addr{netip.MustParseAddr("fe80::1%eth0")}, nil
+}
+
+// A zone would have whoever wrote the URI choose the interface that a request
+// leaves by; a host that is a number is an address to some systems only, and
+// another one than it looks like. Neither is looked up.
+func TestTargetsNoHost(t *testing.T) {
+	for _, host := range []string{
+		"fe80::1%25eth0", "[fe80::1%25eth0]", "[fe80::1%251]", "fe80::1%251", "[::ffff:192.0.2.1%251]", "%5Bfe80::1%5D", "[", "[]", "a:5060", "a/b", "a&b", "$a", "(a)",
+		"127.1", "999.999.999.999", "2130706433", "0x7f000001", "0x7F.1", "a.1", "a.1.", "0x", "192.0.2.1.", "192.0.2.01", ".", "..", "a..b", ".a",
+	} {
+		for _, uri := range []sip.URI{
+			{Scheme: "sip", User: "b", Host: "h.example", Params: sip.Params(";maddr=" + host)},
+			{Scheme: "sip", User: "b", Host: host},
+		} {
+			var bad *net.AddrError
+			if got, err := Targets(t.Context(), anything{}, uri); !errors.As(err, &bad) || got != nil {
+				t.Errorf("%s: %v, %v, want an AddrError", uri, got, err)
+			}
+		}
+	}
+	for _, host := range []string{"a", "a.example.", "3cx", "a-1", "my_host", "1.example", "xn--p1ai", "0xyz"} {
+		if _, err := Targets(t.Context(), anything{}, sip.URI{Scheme: "sip", Host: host}); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	for maddr, want := range map[string]string{"2001:db8::7": "udp:[2001:db8::7]:5060", "[2001:DB8::7]": "udp:[2001:db8::7]:5060"} {
+		uri := sip.URI{Scheme: "sip", Host: "h.example", Params: sip.Params(";maddr=" + maddr)}
+		if got, err := Targets(t.Context(), anything{}, uri); err != nil || got[0].String() != want {
+			t.Errorf("%s: %v, %v, want %s", uri, got, err, want)
+		}
+	}
+}
+
 // An unknown name, and one without addresses, are a *net.DNSError; the end of
 // the caller's context is its error.
 func TestTargetsUnknown(t *testing.T) {

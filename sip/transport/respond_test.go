@@ -74,7 +74,8 @@ func TestRespondFromTheSocketOfTheRequest(t *testing.T) {
 }
 
 // RFC 3261 section 18.2.2: a multicast maddr is followed. Any other would let a
-// request aim its responses at a third party, and is not.
+// request aim its responses at a third party, and is not; nor is a group on an
+// interface that the request names.
 func TestRespondMaddr(t *testing.T) {
 	play(t, &siptestRecord, func(s *scene) {
 		var e *inbox
@@ -83,6 +84,12 @@ func TestRespondMaddr(t *testing.T) {
 		phone.send(message(options, "Via: SIP/2.0/UDP 192.0.2.1;maddr=203.0.113.9;branch=z9hG4bK1"), bobAddr)
 		if text, _ := phone.receive(); !strings.HasPrefix(text, "SIP/2.0 200 ") {
 			t.Errorf("answered %q, want a 200 in spite of maddr", text)
+		}
+		for _, maddr := range []string{"[ff02::1%25eth0]", "ff02::1%25eth0", "ff02::1%eth0", "[ff02::1%251]"} {
+			phone.send(message(options, "Via: SIP/2.0/UDP 192.0.2.1;maddr="+maddr+";branch=z9hG4bK3"), bobAddr)
+			if text, _ := phone.receive(); !strings.HasPrefix(text, "SIP/2.0 200 ") {
+				t.Errorf("answered %q, want a 200 in spite of maddr=%s", text, maddr)
+			}
 		}
 		phone.send(message(options, "Via: SIP/2.0/UDP 192.0.2.1:5070;maddr=224.0.1.75;ttl=1;branch=z9hG4bK2"), bobAddr)
 		synctest.Wait()

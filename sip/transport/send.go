@@ -88,7 +88,7 @@ func (e *Endpoint) prepare(ctx context.Context, r *sip.Request, to resolve.Targe
 	}
 	if to.Addr.Addr().IsMulticast() && flow.Transport() == "UDP" {
 		// RFC 3261 section 18.1.1. One hop is what a socket does by itself.
-		via.Params = via.Params.With("maddr", hostText(to.Addr.Addr().String()))
+		via.Params = via.Params.With("maddr", hostText(to.Addr.Addr().WithZone("").String()))
 		if to.Addr.Addr().Is4() {
 			via.Params = via.Params.With("ttl", "1")
 		}

@@ -277,3 +277,17 @@ func TestSendMulticast(t *testing.T) {
 		s.contains(out.String(), "Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1;rport;maddr=224.0.1.75;ttl=1\r\n")
 	})
 }
+
+// The zone of a group says which of our interfaces leads there, and nothing to
+// a peer.
+func TestSendMulticastZone(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		server := s.n.Host("2001:db8::2")
+		e := s.listen(&Config{Network: server, Listen: []string{"udp:[2001:db8::2]:5060"}})
+		_, out, err := e.SendRequest(background, outgoing(t), target("UDP", "[ff02::1%eth0]:5060"), "z9hG4bK1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.contains(out.String(), "Via: SIP/2.0/UDP [2001:db8::2]:5060;branch=z9hG4bK1;rport;maddr=[ff02::1]\r\n")
+	})
+}
