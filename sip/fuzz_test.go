@@ -260,7 +260,7 @@ func FuzzURIText(f *testing.F) {
 // read again as the same.
 func FuzzHeaders(f *testing.F) {
 	for _, s := range []string{
-		`"A \"B\"" <sip:a@b;lr>;tag=1;x="y;z"`, "SIP / 2.0 / UDP [::1] : 5060 ;branch = z", `SIP/2.0/TCP a;oc=20;oc-algo="loss";oc-validity=500;oc-seq=1282321615.782`, "70", "1 INVITE", "a, b ,,c",
+		`"A \"B\"" <sip:a@b;lr>;tag=1;x="y;z"`, "SIP / 2.0 / UDP [::1] : 5060 ;branch = z", `SIP/2.0/TCP a;oc=20;oc-algo="loss";oc-validity=500;oc-seq=1282321615.782`, "70", "1 INVITE", "a, b ,,c", ",", `0"`,
 		`Digest realm="a, b", qop="auth,auth-int", nc=1`, "18 (x (y) \\)) ;duration=1", "text/plain ; charset=utf-8", "*", "sip:a;b=c",
 		"Sat, 13 Nov 2010 23:29:00 GMT", "54.2 0.005", `301 [::1]:5060 "a \"b\""`, "776656 1 INVITE", `Q.850 ;cause=16 ;text="Terminated";x`,
 		"1800;refresher=uac", "terminated;reason=timeout;retry-after=1", "presence.winfo;id=1", "ets.0", "tls;q=0.2", "*/*;q=.5",
