@@ -114,7 +114,7 @@ func (c *scanner) authValue() {
 			c.pos += n
 			return
 		}
-		c.fail("quoted string does not end")
+		c.fail("expected the end of a quoted string")
 	}
 	if c.span(charGenValue) == "" {
 		c.fail("expected a value")

@@ -157,7 +157,7 @@ func BenchmarkHeaderLines(b *testing.B) {
 	}
 }
 
-// usualLines is how many header lines request writes by itself.
+// usualLines is how many header lines padded writes by itself.
 const usualLines = 7
 
 func padded(headers, body string) string {

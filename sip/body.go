@@ -43,16 +43,21 @@ func Content(e Entity) (string, error) {
 		return "", err
 	}
 	var b []byte
+	at := int(e.base().body)
 	switch encoding {
 	case base64Encoding:
-		b, err = base64.StdEncoding.DecodeString(trimWS(e.Body()))
+		text := skipWS(e.Body())
+		b, err = base64.StdEncoding.DecodeString(trimWS(text))
+		if bad, ok := err.(base64.CorruptInputError); ok {
+			at += len(e.Body()) - len(text) + int(bad)
+		}
 	case quotedPrintable:
 		b, err = io.ReadAll(quotedprintable.NewReader(strings.NewReader(e.Body())))
 	default:
 		return e.Body(), nil
 	}
 	if err != nil {
-		return "", e.place().fault(fail(StatusBadRequest, "body", int(e.base().body), err.Error()))
+		return "", e.place().fault(fail(StatusBadRequest, "body", at, "expected "+encoding))
 	}
 	return string(b), nil
 }

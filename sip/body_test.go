@@ -69,6 +69,10 @@ func TestFindBody(t *testing.T) {
 		{"quoted-printable", mixed(sdp("v=3D=\n0", "Content-Transfer-Encoding: quoted-printable") + end), "v=0", 200},
 		{"unknown transfer encoding", mixed(sdp("v=0", "Content-Transfer-Encoding: x-uuencode") + end), "", 415},
 		{"identity", carry("application/sdp", "v=0", "Content-Encoding: identity"), "v=0", 200},
+		{"identity in capitals", carry("application/sdp", "v=0", "Content-Encoding: IDENTITY"), "v=0", 200},
+		{"7bit", carry("application/sdp", "v=0", "Content-Transfer-Encoding: 7bit"), "v=0", 200},
+		{"8bit", carry("application/sdp", "v=0", "Content-Transfer-Encoding: 8bit"), "v=0", 200},
+		{"8bit in capitals", carry("application/sdp", "v=0", "Content-Transfer-Encoding: 8BIT"), "v=0", 200},
 		{"compressed", carry("application/sdp", "v=0", "e: gzip"), "", 415},
 		{"compressed mixture", carry("multipart/mixed;boundary=b", crlfs(sdp("v=0")+end), "Content-Encoding: gzip"), "", 415},
 		{"in a message in a part", mixed("--b\nContent-Type: message/sip\n\n" + strings.ReplaceAll(carry("application/sdp", "v=0"), "\r\n", "\n") + "\n" + end), "", 404},
@@ -76,6 +80,25 @@ func TestFindBody(t *testing.T) {
 		body, err := FindBody(mustParse(t, test.text), "application/sdp", "session")
 		if body.Content != test.want || statusOf(err) != test.status {
 			t.Errorf("%s: FindBody() = %q, %v, want %q and %d", test.name, body.Content, err, test.want, test.status)
+		}
+	}
+}
+
+// A body that is not in the encoding it claims is refused at its first byte that
+// is not, or as a whole.
+func TestContentErrors(t *testing.T) {
+	for _, test := range []struct{ encoding, body, at, want string }{
+		{"base64", "dj0*", "*", "expected base64"},
+		{"base64", " \r\n dj0wDQoN\r\ndj0wDQ.=\r\n", ".", "expected base64"},
+		{"BASE64", "dj0", "dj0", "expected base64"},
+		{"quoted-printable", "v=3D0\x01", "v=3D0\x01", "expected quoted-printable"},
+		{"x-uuencode", "v=0", "x-uuencode", "expected base64, quoted-printable or none"},
+	} {
+		m := mustParse(t, carry("text/plain", test.body, "Content-Transfer-Encoding: "+test.encoding))
+		_, err := Content(m)
+		var bad *SyntaxError
+		if !errors.As(err, &bad) || bad.Msg != test.want || !strings.HasPrefix(m.String()[bad.Offset:], test.at) {
+			t.Errorf("Content() of %q in %s: %v, want %s at %q", test.body, test.encoding, err, test.want, test.at)
 		}
 	}
 }

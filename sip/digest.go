@@ -44,7 +44,7 @@ func (c Challenge) Digest() (d DigestChallenge, err error) {
 	fields := d.fields(&qop, &stale, &userhash)
 	seen, err := c.read(fields[:])
 	if err == nil && seen&(1<<0|1<<2) != 1<<0|1<<2 {
-		err = valueError("challenge without a realm or a nonce")
+		err = valueError("expected a realm and a nonce")
 	}
 	if err != nil {
 		return DigestChallenge{}, err
@@ -122,9 +122,9 @@ func (c Challenge) Credentials() (d DigestCredentials, err error) {
 	switch {
 	case err != nil:
 	case seen&(1<<1) == 0:
-		err = valueError("credentials without a realm")
+		err = valueError("expected a realm")
 	case seen&(1<<11) != 0 && seen&(1<<0) != 0:
-		err = valueError("both username and username*")
+		err = valueError("expected a username or a username*, not both")
 	case seen&(1<<11) != 0:
 		d.Username, err = decodeExtended(extended)
 	}
@@ -164,7 +164,7 @@ const (
 // them are there, as bits.
 func (c Challenge) read(fields []authField) (seen int, err error) {
 	if !equalFold(c.Scheme, digestScheme) {
-		return 0, valueError("scheme is not Digest")
+		return 0, valueError("expected the scheme Digest")
 	}
 	return c.Params.read(fields)
 }
@@ -179,7 +179,7 @@ func (p AuthParams) read(fields []authField) (seen int, err error) {
 				continue
 			}
 			if seen&(1<<i) != 0 {
-				return seen, valueError("more than one " + f.name)
+				return seen, valueError("expected no second " + f.name)
 			}
 			*f.dst = unquote(value)
 			seen |= 1 << i
@@ -207,13 +207,16 @@ func appendAuthFields(b []byte, fields []authField) []byte {
 	return b
 }
 
-// decodeExtended reads an ext-value: "UTF-8”J%C3%A4s%C3%B8n" (RFC 8187 section
-// 3.2.1). Only UTF-8 is left of the character sets that it once could have.
+// decodeExtended reads an ext-value (RFC 8187 section 3.2.1):
+//
+//	UTF-8''J%C3%A4s%C3%B8n
+//
+// Only UTF-8 is left of the character sets that it once could have.
 func decodeExtended(s string) (string, error) {
 	charset, rest, _ := strings.Cut(s, "'")
 	_, value, ok := strings.Cut(rest, "'") // after a language, which may be none
 	if value = unescape(value); !ok || !equalFold(charset, "UTF-8") || !utf8.ValidString(value) {
-		return "", valueError("username* is not in UTF-8")
+		return "", valueError("expected a username* in UTF-8")
 	}
 	return value, nil
 }

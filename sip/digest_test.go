@@ -2,6 +2,7 @@ package sip
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -45,6 +46,8 @@ func TestDigestChallenge(t *testing.T) {
 	} {
 		if got, err := c.Digest(); err == nil || !reflect.DeepEqual(got, DigestChallenge{}) {
 			t.Errorf("%v is %+v, %v, want an error", c, got, err)
+		} else if msg := msgOf(err); !strings.HasPrefix(msg, "expected ") {
+			t.Errorf("%v: %s, want what was expected", c, msg)
 		}
 	}
 }
@@ -93,6 +96,8 @@ func TestDigestCredentials(t *testing.T) {
 	} {
 		if got, err := c.Credentials(); err == nil || got != (DigestCredentials{}) {
 			t.Errorf("%v is %+v, %v, want an error", c, got, err)
+		} else if msg := msgOf(err); !strings.HasPrefix(msg, "expected ") {
+			t.Errorf("%v: %s, want what was expected", c, msg)
 		}
 	}
 }

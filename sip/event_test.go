@@ -1,6 +1,9 @@
 package sip
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestEvent(t *testing.T) {
 	reads(t,
@@ -47,6 +50,11 @@ func TestSubscriptionStateParams(t *testing.T) {
 	}
 	if _, ok := (SubscriptionState{"active", ";expires=4294967296"}).Expires(); ok {
 		t.Error("Expires() of more than 32 bits")
+	}
+	for _, reason := range []string{"deactivated", "probation", "rejected", "timeout", "giveup", "noresource", "invariant"} {
+		if got := (SubscriptionState{"terminated", Params(";reason=" + strings.ToUpper(reason))}).Reason(); got != reason {
+			t.Errorf("Reason() = %q, want %q", got, reason)
+		}
 	}
 	if got := (SubscriptionState{"terminated", ";reason=Other"}).Reason(); got != "Other" {
 		t.Errorf("Reason() = %q, want Other", got)

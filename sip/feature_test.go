@@ -3,6 +3,7 @@ package sip
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -69,6 +70,26 @@ func TestFeaturesOfContact(t *testing.T) {
 	}
 	if _, ok := c.Params.Feature("video"); ok {
 		t.Error("a feature that is not there was found")
+	}
+}
+
+// The base tags have no plus (RFC 3840 section 9).
+func TestBaseFeatures(t *testing.T) {
+	const base = "audio automata class duplex data control mobility description events priority methods " +
+		"extensions schemes application video language type isfocus actor text"
+	for name := range strings.FieldsSeq(base) {
+		for _, name := range []string{name, strings.ToUpper(name), "+" + name} {
+			n := 0
+			for range Params(";" + name).Features() {
+				n++
+			}
+			if n != 1 {
+				t.Errorf("%s is no feature parameter", name)
+			}
+		}
+	}
+	for got := range Params(";q=1;expires=60;reg-id=1;isfocu;isfocuss").Features() {
+		t.Errorf("%s is a feature parameter", got)
 	}
 }
 

@@ -260,7 +260,7 @@ func FuzzURIText(f *testing.F) {
 // read again as the same.
 func FuzzHeaders(f *testing.F) {
 	for _, s := range []string{
-		`"A \"B\"" <sip:a@b;lr>;tag=1;x="y;z"`, "SIP / 2.0 / UDP [::1] : 5060 ;branch = z", `SIP/2.0/TCP a;oc=20;oc-algo="loss";oc-validity=500;oc-seq=1282321615.782`, "70", "1 INVITE", "a, b ,,c",
+		`"A \"B\"" <sip:a@b;lr>;tag=1;x="y;z"`, "SIP / 2.0 / UDP [::1] : 5060 ;branch = z", `SIP/2.0/TCP a;oc=20;oc-algo="loss";oc-validity=500;oc-seq=1282321615.782`, "70", "1 INVITE", "a, b ,,c", ",", `0"`,
 		`Digest realm="a, b", qop="auth,auth-int", nc=1`, "18 (x (y) \\)) ;duration=1", "text/plain ; charset=utf-8", "*", "sip:a;b=c",
 		"Sat, 13 Nov 2010 23:29:00 GMT", "54.2 0.005", `301 [::1]:5060 "a \"b\""`, "776656 1 INVITE", `Q.850 ;cause=16 ;text="Terminated";x`,
 		"1800;refresher=uac", "terminated;reason=timeout;retry-after=1", "presence.winfo;id=1", "ets.0", "tls;q=0.2", "*/*;q=.5",
@@ -276,102 +276,10 @@ func FuzzHeaders(f *testing.F) {
 		if strings.ContainsAny(value, "\r\n") || value != trimWS(value) {
 			return // ParseValue gets neither folds nor white space around the value
 		}
-		round[Via](t, value)
+		for _, header := range typedHeaders {
+			header.round(t, value)
+		}
 		overload(t, value)
-		round[From](t, value)
-		round[Contact](t, value)
-		round[Route](t, value)
-		round[CSeq](t, value)
-		round[CallID](t, value)
-		round[MaxForwards](t, value)
-		round[Expires](t, value)
-		round[RetryAfter](t, value)
-		round[ContentType](t, value)
-		round[ContentDisposition](t, value)
-		round[ContentID](t, value)
-		round[ContentTransferEncoding](t, value)
-		round[MIMEVersion](t, value)
-		roundList[ContentEncoding](t, value)
-		round[UserAgent](t, value)
-		round[WWWAuthenticate](t, value)
-		round[MaxBreadth](t, value)
-		round[Accept](t, value)
-		round[AcceptEncoding](t, value)
-		round[AcceptLanguage](t, value)
-		round[Date](t, value)
-		round[Timestamp](t, value)
-		round[Warning](t, value)
-		round[RSeq](t, value)
-		round[RAck](t, value)
-		round[Reason](t, value)
-		round[SecurityClient](t, value)
-		round[SecurityServer](t, value)
-		round[SecurityVerify](t, value)
-		round[SessionExpires](t, value)
-		round[MinSE](t, value)
-		round[Event](t, value)
-		round[SubscriptionState](t, value)
-		round[SIPETag](t, value)
-		round[SIPIfMatch](t, value)
-		round[SuppressIfMatch](t, value)
-		round[InfoPackage](t, value)
-		round[RecvInfo](t, value)
-		round[Subject](t, value)
-		round[Organization](t, value)
-		round[Server](t, value)
-		round[Priority](t, value)
-		roundList[AllowEvents](t, value)
-		roundList[ContentLanguage](t, value)
-		roundList[ResourcePriority](t, value)
-		roundList[AcceptResourcePriority](t, value)
-		round[ReplyTo](t, value)
-		round[InReplyTo](t, value)
-		round[AlertInfo](t, value)
-		round[CallInfo](t, value)
-		round[ErrorInfo](t, value)
-		round[Geolocation](t, value)
-		round[GeolocationRouting](t, value)
-		round[GeolocationError](t, value)
-		round[PAssertedIdentity](t, value)
-		round[PPreferredIdentity](t, value)
-		round[Path](t, value)
-		round[ServiceRoute](t, value)
-		round[ReferTo](t, value)
-		round[ReferredBy](t, value)
-		round[ReferSub](t, value)
-		round[Replaces](t, value)
-		round[Join](t, value)
-		round[TargetDialog](t, value)
-		round[HistoryInfo](t, value)
-		round[Diversion](t, value)
-		round[AcceptContact](t, value)
-		round[RejectContact](t, value)
-		round[FeatureCaps](t, value)
-		round[FlowTimer](t, value)
-		round[AnswerMode](t, value)
-		round[PrivAnswerMode](t, value)
-		round[Authorization](t, value)
-		round[AuthenticationInfo](t, value)
-		round[Identity](t, value)
-		round[UserToUser](t, value)
-		round[PAccessNetworkInfo](t, value)
-		round[PAssertedService](t, value)
-		round[PPreferredService](t, value)
-		round[PAssociatedURI](t, value)
-		round[PCalledPartyID](t, value)
-		round[PChargingFunctionAddresses](t, value)
-		round[PChargingVector](t, value)
-		round[PPrivateNetworkIndication](t, value)
-		round[PProfileKey](t, value)
-		round[PServedUser](t, value)
-		round[PUserDatabase](t, value)
-		round[PVisitedNetworkID](t, value)
-		roundList[PEarlyMedia](t, value)
-		roundList[PMediaAuthorization](t, value)
-		roundList[Privacy](t, value)
-		roundList[RequestDisposition](t, value)
-		roundList[Allow](t, value)
-		roundList[Supported](t, value)
 		first, rest := splitList(value)
 		if len(first)+len(rest) > len(value) {
 			t.Fatalf("splitList(%q) = %q, %q", value, first, rest)
@@ -393,30 +301,8 @@ func overload(t *testing.T, value string) {
 		if again, _ := written.OverloadControl(); again != oc {
 			t.Fatalf("%q is %v; %v is %v", value, oc, written, again)
 		}
-		round[Via](t, string(written.AppendValue(nil)))
+		typed[Via]{}.round(t, string(written.AppendValue(nil)))
 	}
-}
-
-type value[H any] interface {
-	Parser[H]
-	Edit
-	comparable
-}
-
-func round[H value[H]](t *testing.T, s string) {
-	var zero H
-	h, err := zero.ParseValue(s)
-	if err != nil {
-		if h != zero {
-			t.Fatalf("%T: %v with the error %v", zero, h, err)
-		}
-		return
-	}
-	written := string(h.AppendValue(nil))
-	if again, err := zero.ParseValue(written); err != nil || again != h {
-		t.Fatalf("%T: %q is %#v; %q is %#v, %v", zero, s, h, written, again, err)
-	}
-	readMore(any(h))
 }
 
 // readMore calls the methods that read more of a value.
@@ -461,21 +347,5 @@ func readMore(h any) {
 	case Identity:
 		h.Alg()
 		h.PPT()
-	}
-}
-
-func roundList[H interface {
-	Parser[H]
-	Edit
-}](t *testing.T, s string) {
-	var zero H
-	h, err := zero.ParseValue(s)
-	if err != nil {
-		return
-	}
-	written := string(h.AppendValue(nil))
-	again, err := zero.ParseValue(written)
-	if err != nil || string(again.AppendValue(nil)) != written {
-		t.Fatalf("%T: %q is %v; %q is %v, %v", zero, s, h, written, again, err)
 	}
 }

@@ -38,6 +38,9 @@ func TestHistoryInfo(t *testing.T) {
 
 	made := HistoryInfo{URI: userA.WithHeader("Reason", "SIP;cause=302").WithHeader("Privacy", "history"), Params: ";index=1.1;np=1"}
 	expect(t, "a value that is made", string(made.AppendValue(nil)), "<sip:UserA@ims.example.com?Reason=SIP%3Bcause%3D302&Privacy=history>;index=1.1;np=1")
+	if target, from := made.Target(); target != "np" || from != "1" {
+		t.Errorf("target %s %s, want np 1", target, from)
+	}
 	if made.Reason() != "SIP;cause=302" || !made.Private() || with(m, made).Err() != nil {
 		t.Errorf("reason %s, private %v, %v", made.Reason(), made.Private(), with(m, made).Err())
 	}

@@ -55,7 +55,7 @@ func (c *scanner) info(uri *URI) (begin, end int) {
 		if c.s[lt] == '"' {
 			n := quotedLen(c.s[lt:])
 			if n == 0 {
-				c.fail("quoted string does not end")
+				c.fail("expected the end of a quoted string")
 				return 0, 0
 			}
 			lt += n - 1

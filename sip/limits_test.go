@@ -44,6 +44,42 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// With stops where Parse does, to the byte and to the line.
+func TestLimitsOfEdits(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	subject := func(n int) Edit { return Subject(strings.Repeat("n", n-len(req.String())-len("Subject: \r\n"))) }
+	lines := func(n int) (edits []Edit) {
+		for range n - len(plain) + 1 {
+			edits = append(edits, Add(Field{"X-A", "y"}))
+		}
+		return edits
+	}
+	for _, c := range []struct {
+		what  string
+		edits []Edit
+		want  Status // of the error, 0 for none
+	}{
+		{"65535 bytes of header section", []Edit{subject(maxHead)}, 0},
+		{"65536 bytes of header section", []Edit{subject(maxHead + 1)}, StatusMessageTooLarge},
+		{"500 header fields", lines(maxFields), 0},
+		{"501 header fields", lines(maxFields + 1), StatusBadRequest},
+	} {
+		out := req.With(c.edits...)
+		if c.want == 0 {
+			if out.Err() != nil {
+				t.Errorf("%s: %v", c.what, out.Err())
+			} else if again := mustParse(t, out.String()); !sameFields(again, out) {
+				t.Errorf("%s: parsed to another message", c.what)
+			}
+			continue
+		}
+		var bad *SyntaxError
+		if !errors.As(out.Err(), &bad) || bad.Where != "header section" || bad.Status != c.want {
+			t.Errorf("%s: %v, want %d in header section", c.what, out.Err(), c.want)
+		}
+	}
+}
+
 // A reader that gives nothing and no error does not hold up its caller.
 func TestReaderWithoutProgress(t *testing.T) {
 	idle := &idleReader{}

@@ -12,7 +12,7 @@ func (FlowTimer) HeaderName() string { return "Flow-Timer" }
 // ParseValue reads a Flow-Timer.
 func (FlowTimer) ParseValue(s string) (FlowTimer, error) {
 	c := scanner{s: s}
-	return scanned(&c, FlowTimer(c.number(1<<32-1, "a number of seconds")))
+	return scanned(&c, FlowTimer(c.number(1<<32-1, "a number from 0 to 4294967295")))
 }
 
 // AppendValue appends the value.

@@ -45,6 +45,19 @@ func TestContactParametersThatAreNone(t *testing.T) {
 	}
 }
 
+// An expires parameter has 32 bits (RFC 3261 section 20.10).
+func TestContactExpires(t *testing.T) {
+	for text, want := range map[Params]uint32{"0": 0, "3600": 3600, "4294967295": 1<<32 - 1, `"60"`: 60} {
+		if got, ok := (Contact{Params: ";expires=" + text}).Expires(); got != want || !ok {
+			t.Errorf("expires=%s is %d, %v, want %d", text, got, ok, want)
+		}
+		made := Contact{Params: ";q=1"}.WithExpires(want)
+		if got, ok := made.Expires(); got != want || !ok {
+			t.Errorf("%s is %d, %v, want %d", made.Params, got, ok, want)
+		}
+	}
+}
+
 func TestPreference(t *testing.T) {
 	for text, want := range map[Params]float64{"": 1, "0": 0, "1": 1, "0.5": 0.5, "0.123": 0.123, "1.000": 1, "0.": 0, ".5": 0.5, "0.33333": 0.33333,
 		"0.00000000000001": 0, // and what is none

@@ -27,7 +27,7 @@ func (PMediaAuthorization) HeaderName() string { return "P-Media-Authorization" 
 func (PMediaAuthorization) ParseValue(s string) (PMediaAuthorization, error) {
 	list, err := parseForm[PMediaAuthorization](s, isHex, "expected hex digits")
 	if err == nil && len(list) == 0 {
-		err = valueError("expected hex digits")
+		return nil, valueError("expected hex digits")
 	}
 	return list, err
 }

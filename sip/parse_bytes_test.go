@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -43,17 +42,4 @@ func TestParseBytesError(t *testing.T) {
 	if got := err.(*SyntaxError).Reply(); got == nil || got.Status() != StatusBadRequest {
 		t.Errorf("Reply() = %v, want a 400", got)
 	}
-}
-
-func ExampleParseBytes() {
-	buf := []byte("OPTIONS sip:b.example SIP/2.0\r\nVia: SIP/2.0/UDP a.example;branch=z9hG4bK1\r\n" +
-		"From: <sip:a@a.example>;tag=1\r\nTo: <sip:b@b.example>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n")
-	m, err := ParseBytes(buf)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	clear(buf) // the next datagram
-	fmt.Println(m.CSeq().Method, m.Via().Host)
-	// Output: OPTIONS a.example
 }

@@ -192,12 +192,19 @@ func TestTypedHeadersAreAll(t *testing.T) {
 			t.Errorf("the type of %s is not in typedHeaders", h.name)
 		}
 	}
+	for _, typed := range typedHeaders {
+		if id := lookupHeader(typed.name()); id != 0 && headers[id].check == nil {
+			t.Errorf("%s has a type, and the table no check of it", typed.name())
+		}
+	}
 }
 
 type typedHeader interface {
 	name() string
+	count(Message) int
 	read(Message) error
 	check(Message) []error
+	round(t testing.TB, value string)
 }
 
 type typed[H interface {
@@ -208,6 +215,14 @@ type typed[H interface {
 func (typed[H]) name() string {
 	var zero H
 	return zero.HeaderName()
+}
+
+// count returns how many values there are, broken ones included.
+func (typed[H]) count(m Message) (n int) {
+	for range All[H](m) {
+		n++
+	}
+	return n
 }
 
 // read reads the values of one type in all ways, and returns the first error.
@@ -239,4 +254,27 @@ func (typed[H]) check(m Message) (errs []error) {
 		}
 	}
 	return errs
+}
+
+// round reads a value that may be any text. If it is one of the type, what is
+// written for it is read as the same; if not, the error says what was expected.
+func (typed[H]) round(t testing.TB, value string) {
+	t.Helper()
+	var zero H
+	h, err := zero.ParseValue(value)
+	if err != nil {
+		var bad *SyntaxError
+		if !errors.As(err, &bad) || !strings.HasPrefix(bad.Msg, "expected ") || bad.Offset < 0 || bad.Offset > len(value) {
+			t.Fatalf("%T: %q is refused with %v", zero, value, err)
+		}
+		if !reflect.ValueOf(&h).Elem().IsZero() {
+			t.Fatalf("%T: %v with the error %v", zero, h, err)
+		}
+		return
+	}
+	written := string(h.AppendValue(nil))
+	if again, err := zero.ParseValue(written); err != nil || !reflect.DeepEqual(again, h) {
+		t.Fatalf("%T: %q is %#v; %q is %#v, %v", zero, value, h, written, again, err)
+	}
+	readMore(any(h))
 }

@@ -20,7 +20,7 @@ func TestPushParams(t *testing.T) {
 		t.Error("no push parameters where there is a pn-purr")
 	}
 
-	p := PushParams{Provider: "webpush", PRID: "https://push.example.net/p;a=b?c=100%41&d=\"\x00ä", PURR: "a%20b"}
+	p := PushParams{Provider: "webpush", PRID: "https://push.example.net/p;a=b?c=100%41&d=\"\x00\u00e4", PURR: "a%20b"}
 	u = u.WithPushParams(p)
 	if got, ok := u.PushParams(); got != p || !ok {
 		t.Errorf("PushParams() = %+v, %v, want %+v", got, ok, p)

@@ -10,6 +10,12 @@ type reading[H any] struct {
 	wrote string
 }
 
+type value[H any] interface {
+	Parser[H]
+	Edit
+	comparable
+}
+
 // reads holds each value to what it says, and what is written to that as well.
 func reads[H value[H]](t *testing.T, cases ...reading[H]) {
 	t.Helper()

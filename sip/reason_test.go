@@ -18,6 +18,8 @@ func TestReason(t *testing.T) {
 		// What is no cause and no text stays what it is.
 		reading[Reason]{text: "SIP;cause=busy", want: Reason{Protocol: "SIP", Params: ";cause=busy"}},
 		reading[Reason]{text: "SIP;cause=0", want: Reason{Protocol: "SIP", Params: ";cause=0"}},
+		reading[Reason]{text: "SIP;cause=2147483647", want: Reason{Protocol: "SIP", Cause: 2147483647}},
+		reading[Reason]{text: "SIP;cause=2147483648", want: Reason{Protocol: "SIP", Params: ";cause=2147483648"}},
 		reading[Reason]{text: "SIP;cause=99999999999", want: Reason{Protocol: "SIP", Params: ";cause=99999999999"}},
 		reading[Reason]{text: `SIP;text=""`, want: Reason{Protocol: "SIP", Params: `;text=""`}},
 	)

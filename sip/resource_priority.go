@@ -14,7 +14,7 @@ func (ResourcePriority) HeaderName() string { return "Resource-Priority" }
 func (ResourcePriority) ParseValue(s string) (ResourcePriority, error) {
 	list, err := parseForm[ResourcePriority](s, isPriority, expectedPriority)
 	if err == nil && len(list) == 0 {
-		err = valueError(expectedPriority)
+		return nil, valueError(expectedPriority)
 	}
 	return list, err
 }

@@ -16,7 +16,7 @@ func (RetryAfter) HeaderName() string { return "Retry-After" }
 // ParseValue reads a Retry-After.
 func (RetryAfter) ParseValue(s string) (h RetryAfter, err error) {
 	c := scanner{s: s}
-	h.Seconds = uint32(c.number(1<<32-1, "a number of seconds"))
+	h.Seconds = uint32(c.number(1<<32-1, "a number from 0 to 4294967295"))
 	h.Comment = c.comment()
 	h.Params = c.params("duration")
 	return scanned(&c, h)

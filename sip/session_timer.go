@@ -18,7 +18,7 @@ func (SessionExpires) HeaderName() string { return "Session-Expires" }
 // agents that each take the other one for it lose the session.
 func (SessionExpires) ParseValue(s string) (h SessionExpires, err error) {
 	c := scanner{s: s}
-	h.Seconds = uint32(c.number(1<<32-1, "a number of seconds"))
+	h.Seconds = uint32(c.number(1<<32-1, "a number from 0 to 4294967295"))
 	h.Params = c.params("refresher")
 	return scanned(&c, h)
 }

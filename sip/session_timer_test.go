@@ -2,6 +2,18 @@ package sip
 
 import "testing"
 
+// What is no number of seconds is told the range, as that of every header field.
+func TestSecondsErrors(t *testing.T) {
+	for _, header := range []typedHeader{typed[Expires]{}, typed[MinExpires]{}, typed[SessionExpires]{}, typed[MinSE]{}, typed[FlowTimer]{}, typed[RetryAfter]{}} {
+		for _, value := range []string{"4294967296", "x", "-1", ""} {
+			err := header.read(mustParse(t, tweak("", header.name()+": "+value)))
+			if got, want := msgOf(err), "expected a number from 0 to 4294967295"; got != want {
+				t.Errorf("%s: %s: %s, want %s", header.name(), value, got, want)
+			}
+		}
+	}
+}
+
 func TestSessionTimer(t *testing.T) {
 	reads(t,
 		reading[SessionExpires]{text: "4000;refresher=uac", want: SessionExpires{4000, ";refresher=uac"}}, // RFC 4028 section 13

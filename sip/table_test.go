@@ -282,3 +282,90 @@ func TestKinds(t *testing.T) {
 		}
 	}
 }
+
+// kindsByName is what the grammars say, apart from the table.
+var kindsByName = map[kind]string{
+	single: "Additional-Identity AlertMsg-Error Answer-Mode Attestation-Info Authentication-Info CSeq Call-ID " +
+		"Content-Disposition Content-ID Content-Length Content-Transfer-Encoding Content-Type Date Event Expires Flow-Timer " +
+		"From Geolocation-Error Geolocation-Routing Identity-Info Info-Package Join MIME-Version Max-Breadth Max-Forwards " +
+		"Min-Expires Min-SE Organization Origination-Id P-Answer-State P-Called-Party-ID P-Charge-Info P-Charging-Vector " +
+		"P-DCS-Billing-Info P-DCS-LAES P-DCS-OSPS P-DCS-Redirect P-DCS-Trace-Party-ID P-Private-Network-Indication " +
+		"P-Profile-Key P-Served-User P-User-Database Priority Priority-Share Priv-Answer-Mode RAck RSeq Refer-Events-At " +
+		"Refer-Sub Refer-To Referred-By Replaces Reply-To Resource-Share Response-Source Retry-After SIP-ETag SIP-If-Match " +
+		"Server Session-Expires Session-ID Subject Subscription-State Suppress-If-Match Target-Dialog Timestamp To " +
+		"User-Agent",
+	list: "Accept-Contact Alert-Info Call-Info Contact Diversion Error-Info Feature-Caps Geolocation History-Info " +
+		"P-Access-Network-Info P-Asserted-Identity P-Asserted-Service P-Associated-URI P-Charging-Function-Addresses " +
+		"P-Preferred-Identity P-Preferred-Service P-Refused-URI-List P-Visited-Network-ID Path Permission-Missing " +
+		"Policy-Contact Policy-ID Reason Record-Route Recv-Info Reject-Contact Route Security-Client Security-Server " +
+		"Security-Verify Service-Interact-Info Service-Route Trigger-Consent User-to-User Via Warning",
+	ranges: "Accept Accept-Encoding Accept-Language",
+	words:  "In-Reply-To",
+	tokens: "Accept-Resource-Priority Allow Allow-Events Content-Encoding Content-Language P-Early-Media P-Media-Authorization " +
+		"Privacy Proxy-Require Request-Disposition Require Resource-Priority Supported Unsupported",
+	lines: "Cellular-Network-Info DC-Info Encryption Hide Identity Priority-Verstat Relayed-Charge Remote-Party-ID Response-Key " +
+		"Restoration-Info",
+	challenges: "Authorization Proxy-Authenticate Proxy-Authorization WWW-Authenticate",
+}
+
+// Each header field of the table is combined as its grammar has it: two values on
+// one line come as two, and Pop leaves the second, or they are one, and Pop takes
+// the line. Where there is one value, a second line is refused.
+func TestKindOfEachHeader(t *testing.T) {
+	want := map[string]kind{}
+	for k, names := range kindsByName {
+		for name := range strings.FieldsSeq(names) {
+			want[name] = k
+		}
+	}
+	for id := idVia; int(id) < len(headers); id++ {
+		h := headers[id]
+		k, ok := want[h.name]
+		if !ok || h.kind != k {
+			t.Errorf("%s is of kind %d, want %d, %v", h.name, h.kind, k, ok)
+		}
+		delete(want, h.name)
+		lines, count, rest := [2]string{"a, b", "c"}, 2, "c"
+		switch k {
+		case single:
+			count = 1 // the error, for the second line
+		case list:
+			lines[0], count, rest = "<a, x>, b", 3, "b"
+		case ranges:
+			lines[0], count, rest = ", a,, b", 3, "b"
+		case words:
+			lines[0], count, rest = "<a, b", 3, "b"
+		case tokens:
+			count, rest = 1, "b" // all of them are one value
+		case challenges:
+			lines, count, rest = [2]string{"A b=c, D e=f", "G h=i"}, 3, "D e=f"
+		}
+		text := tweak("", h.name+": "+lines[0], h.name+": "+lines[1])
+		if i := slices.IndexFunc(plain, func(line string) bool { return strings.HasPrefix(line, h.name+":") }); i > 0 {
+			text = tweak(h.name, plain[i], plain[i])
+			if h.kind == single {
+				if _, err := Parse(text); err == nil {
+					t.Errorf("two lines of %s are accepted", h.name)
+				}
+				text, count, rest = tweak(""), 1, ""
+			} else {
+				text, rest = tweak(h.name, plain[i]+", SIP/2.0/UDP b", plain[i]), "SIP/2.0/UDP b"
+			}
+		} else if id < numHot && h.kind == single {
+			text, count, rest = tweak("", h.name+": "+lines[0]), 1, ""
+		}
+		m := mustParse(t, text)
+		if i := slices.IndexFunc(typedHeaders, func(t typedHeader) bool { return t.name() == h.name }); i >= 0 {
+			if got := typedHeaders[i].count(m); got != count {
+				t.Errorf("%s: %d values, want %d, in\n%s", h.name, got, count, text)
+			}
+		}
+		m = with(m, Pop(h.name))
+		if got, _ := m.Value(h.name); got != rest || m.Err() != nil {
+			t.Errorf("%s: after Pop %q, %v, want %q", h.name, got, m.Err(), rest)
+		}
+	}
+	for name := range want {
+		t.Errorf("%s is not in the table", name)
+	}
+}

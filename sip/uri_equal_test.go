@@ -77,6 +77,7 @@ func TestURIEqual(t *testing.T) {
 		{"compact forms", "sip:a.example?subject=x", "sip:a.example?s=x", true},
 		{"escapes of their values", "sip:a.example?s=%61%3a", "sip:a.example?s=a:", true},
 		{"their values", "sip:a.example?s=x", "sip:a.example?s=y", false},
+		{"to the letter", "sip:a.example?s=x", "sip:a.example?s=X", false},
 
 		{"visual separators", "tel:+1-201-555-0123", "tel:+1(201)555.0123", true},
 		{"both global or both local", "tel:+12015550123", "tel:12015550123", false},

@@ -35,6 +35,19 @@ func TestViaWhiteSpace(t *testing.T) {
 	}
 }
 
+// RFC 3581: what a client asks with, and the port that a server saw.
+func TestRPort(t *testing.T) {
+	for params, want := range map[Params]int{";rport": 0, ";rport=1": 1, ";rport=65535": 65535,
+		";rport=65536": 0, ";rport=x": 0, ";rport=-1": 0} { // ports that are none
+		if port, asked := (Via{Params: ";branch=z9hG4bK1" + params}).RPort(); port != want || !asked {
+			t.Errorf("RPort() of %s = %d, %v, want %d, true", params, port, asked, want)
+		}
+	}
+	if port, asked := (Via{Params: ";branch=z9hG4bK1"}).RPort(); port != 0 || asked {
+		t.Errorf("RPort() without one = %d, %v", port, asked)
+	}
+}
+
 // A host that is an address is one without its brackets, in a URI, in the
 // sent-by of a Via and in its received, where RFC 5118 section 4.5 lets it go
 // with or without them.

@@ -94,6 +94,41 @@ func TestReply(t *testing.T) {
 	}
 }
 
+// A retransmission is answered with the same To tag (RFC 3261 section 8.2.7), and
+// no other request is, however little tells it from the first.
+func TestReplyTag(t *testing.T) {
+	from := func(tag string) string { return "From: <sip:alice@example.com>;tag=" + tag }
+	via := func(branch string) string { return "Via: SIP/2.0/UDP a.example;branch=" + branch }
+	long := strings.Repeat("x", 300)
+	seen := map[string]string{}
+	for what, text := range map[string]string{
+		"the request":                     tweak(""),
+		"another Call-ID":                 tweak("Call-ID", "Call-ID: 2@a.example"),
+		"another From tag":                tweak("From", from("2")),
+		"no From tag":                     tweak("From", "From: <sip:alice@example.com>"),
+		"another branch":                  tweak("Via", via("z9hG4bK2")),
+		"no branch":                       tweak("Via", "Via: SIP/2.0/UDP a.example"),
+		"another CSeq":                    tweak("CSeq", "CSeq: 2 OPTIONS"),
+		"a CSeq of two bytes":             tweak("CSeq", "CSeq: 257 OPTIONS"),
+		"a longer From tag":               tweak("From", from("11")),
+		"its byte in the Call-ID":         tweak("Call-ID", "Call-ID: 1@a.example1"),
+		"a byte of the branch in the tag": strings.Replace(tweak("From", from("1z")), "=z9h", "=9h", 1),
+		"a long From tag":                 tweak("From", from(long)),
+		"another long From tag":           tweak("From", from(long+"1")),
+		"a long branch":                   tweak("Via", via(long)),
+		"another long branch":             tweak("Via", via(long+"1")),
+	} {
+		tag := mustParse(t, text).(*Request).Reply(StatusOK).To().Tag()
+		if again := mustParse(t, text).(*Request).Reply(StatusRinging).To().Tag(); again != tag {
+			t.Errorf("%s: tags of two replies: %q and %q", what, tag, again)
+		}
+		if other := seen[tag]; other != "" || tag == "" {
+			t.Errorf("%s: tag %q is that of %s", what, tag, other)
+		}
+		seen[tag] = what
+	}
+}
+
 // What Parse would refuse, With and Reply do not make.
 func TestWithMakesWhatParseTakes(t *testing.T) {
 	req := mustParse(t, tweak("")).(*Request)
