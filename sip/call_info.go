@@ -34,10 +34,10 @@ func (x infoURI) likeInfo(want infoURI) bool {
 func readBackOwn[H fieldType[H]](like func(got, want H) bool) func(kind, Edit, string) error {
 	return func(k kind, e Edit, s string) error {
 		switch any(e).(type) {
-		case H, *H:
-			return readBackAs(k, e, s, like)
+		case Field, *Field:
+			return nil
 		}
-		return nil
+		return readBackAs(k, e, s, like)
 	}
 }
 

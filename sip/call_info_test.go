@@ -53,3 +53,23 @@ func TestInfoThatIsNone(t *testing.T) {
 		}
 	}
 }
+
+// What phones are told is written as text; a type of another package is held to
+// the grammar as our own is.
+func TestOwnAlertInfo(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	if err := req.With(Field{"Alert-Info", "Bellcore-dr1"}).Err(); err != nil {
+		t.Error(err)
+	}
+	if req.With(ring("<<<;;;")).Err() == nil {
+		t.Error("a type of another package writes what nobody reads")
+	}
+	if err := req.With(ring("<http://a.example/ring.wav>")).Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+type ring string
+
+func (ring) HeaderName() string            { return "Alert-Info" }
+func (r ring) AppendValue(b []byte) []byte { return append(b, r...) }

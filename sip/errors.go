@@ -29,21 +29,30 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("%s%s (byte %d)", where, e.Msg, e.Offset)
 }
 
-// noField is said of a line that is no header field.
-const noField = "expected the name of a header field and ':'"
-
 // unframed reports whether another reader may find a Content-Length where this
 // one finds none, or the other way round, so that nothing can be said of where
-// the message ends: a bare line feed or carriage return, a NUL, a name that is
-// none.
+// the message ends: a bare line feed or carriage return, a NUL, a line that is
+// no header field. Whatever was wrong first, one of these may be behind it.
 func (e *SyntaxError) unframed() bool {
-	if e.Where != "header section" && e.Where != "start line" {
-		return false
-	}
 	head, _, _ := strings.Cut(e.text, "\r\n\r\n")
 	breaks := strings.Count(head, "\r\n")
-	return e.Msg == noField || strings.IndexByte(head, 0) >= 0 ||
-		strings.Count(head, "\n") != breaks || strings.Count(head, "\r") != breaks
+	if strings.IndexByte(head, 0) >= 0 || strings.Count(head, "\n") != breaks || strings.Count(head, "\r") != breaks {
+		return true
+	}
+	_, head, _ = strings.Cut(head, "\r\n")
+	for first := true; head != ""; first = false {
+		var line string
+		line, head, _ = strings.Cut(head, "\r\n")
+		n := span(line, charToken)
+		name := n > 0
+		for n < len(line) && isWS(line[n]) {
+			n++
+		}
+		if name && (n == len(line) || line[n] != ':') || !name && (n == 0 || first) {
+			return true
+		}
+	}
+	return false
 }
 
 // Text returns the message that was refused, as it arrived.

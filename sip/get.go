@@ -20,8 +20,9 @@ type Parser[H any] interface {
 
 // Get returns the first value of a header field. The error is ErrMissing if
 // the entity has no such field, and a *SyntaxError if its value is broken, or if
-// a header field that may be there once, such as Refer-To, has a second line:
-// what another reader takes may be that one. Value does not look for it.
+// a header field that may be there once, such as Refer-To, has a second line that
+// says something else: what another reader takes may be that one. Value does not
+// look for it.
 func Get[H Parser[H]](e Entity) (H, error) {
 	var zero H
 	b := e.base()
@@ -65,8 +66,8 @@ const (
 // All yields the values of a header field in order, comma lists split. A value
 // that is broken is yielded as a *SyntaxError, and the next one follows, up to 20
 // broken ones. More than 200 values of a comma list end with an error, too, and
-// of a header field that may be there once a second line is the one thing that
-// is yielded.
+// of a header field that may be there once a second line that says something else
+// is the one thing that is yielded.
 func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 	return func(yield func(H, error) bool) {
 		var zero H
@@ -151,8 +152,14 @@ func second(e Entity, id headerID, i int) error {
 		return nil
 	}
 	m := e.base()
-	if i = m.find(id, "", i+1); i < 0 {
-		return nil
+	value := m.value(i)
+	for {
+		if i = m.find(id, "", i+1); i < 0 {
+			return nil
+		}
+		if m.value(i) != value {
+			break // of lines that are the same all readers take the same
+		}
 	}
 	return e.place().fault(fail(StatusBadRequest, headers[id].name, int(m.fields()[i].line), "expected no second one"))
 }

@@ -177,3 +177,16 @@ func refusesSecond[H Parser[H]](t *testing.T, one, two string) {
 		t.Errorf("With of none left %v\n%s", got.Err(), got)
 	}
 }
+
+// Two lines that say the same are read by everybody alike; two that do not are
+// refused.
+func TestSecondLineThatIsTheSame(t *testing.T) {
+	same := mustParse(t, tweak("", "Expires: 180", "Subject: a", "Expires:  180"))
+	if got, err := Get[Expires](same); got != 180 || err != nil {
+		t.Errorf("Get() = %v, %v, want 180", got, err)
+	}
+	other := mustParse(t, tweak("", "Expires: 180", "Expires: 180", "Expires: 60"))
+	if got, err := Get[Expires](other); err == nil {
+		t.Errorf("Get() = %v, want an error", got)
+	}
+}

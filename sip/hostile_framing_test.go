@@ -128,3 +128,38 @@ func TestHostileDatagrams(t *testing.T) {
 		t.Errorf("Body() = %q, want what Content-Length says", m.Body())
 	}
 }
+
+// Whatever is wrong first, a line behind it that hides a Content-Length from one
+// reader and not from another ends the stream: what one takes for a body must
+// not be the next request for another.
+func TestHostileDecoys(t *testing.T) {
+	inner := framed(9, "")
+	decoys := map[string]func(string) string{
+		"Request-URI":      func(s string) string { return strings.Replace(s, "sip:bob@example.com", "sip:[x", 1) },
+		"long Request-URI": func(s string) string { return strings.Replace(s, "bob", strings.Repeat("x", 17000), 1) },
+		"version":          func(s string) string { return strings.Replace(s, "SIP/2.0", "SIP/3.0", 1) },
+		"status":           func(s string) string { return strings.Replace(s, plain[0], "SIP/2.0 999 x", 1) },
+		"second Call-ID":   func(s string) string { return strings.Replace(s, "Call-ID", "Call-ID: 1\r\nCall-ID", 1) },
+		"control":          func(s string) string { return strings.Replace(s, "Call-ID", "X: a\x01\r\nCall-ID", 1) },
+		"lines": func(s string) string {
+			return strings.Replace(s, "Call-ID", strings.Repeat("X: a\r\n", 500)+"Call-ID", 1)
+		},
+		"folds": func(s string) string {
+			return strings.Replace(s, "Call-ID", "X: a"+strings.Repeat("\r\n a", 300)+"\r\nCall-ID", 1)
+		},
+	}
+	for decoy, spoil := range decoys {
+		for _, line := range []string{"X: a\nContent-Length: 100", "X: a\rContent-Length: 100", "X: a\x00", "Content-Length\v: 100", "Content-Length 100", ": 100"} {
+			stream := spoil(tweak("Content-Length", line, "Content-Length: 0")) + inner
+			r := NewReader(strings.NewReader(stream), nil)
+			_, err := r.ReadMessage()
+			var bad *SyntaxError
+			if !errors.As(err, &bad) && !errors.Is(err, ErrFraming) {
+				t.Errorf("%s, %q: %v, want it refused", decoy, line, err)
+			}
+			if m, err := r.ReadMessage(); !errors.Is(err, ErrFraming) {
+				t.Errorf("%s, %q: then %v and %v, want ErrFraming", decoy, line, m, err)
+			}
+		}
+	}
+}

@@ -209,7 +209,7 @@ func (m *message) scan(k *marks) *SyntaxError {
 			}
 			switch {
 			case n == 0 || colon == len(s) || s[colon] != ':':
-				return fail(StatusBadRequest, "header section", start, noField)
+				return fail(StatusBadRequest, "header section", start, "expected the name of a header field and ':'")
 			case n > 255:
 				return fail(StatusBadRequest, "header section", start, "expected a name of up to 255 bytes")
 			}

@@ -191,8 +191,7 @@ func (w *rewriter) apply(e Edit) {
 		return
 	}
 	op := set
-	type placed interface{ edit() (editOp, Edit) }
-	for x, ok := e.(placed); ok; x, ok = e.(placed) {
+	for x, ok := e.(placedEdit); ok; x, ok = e.(placedEdit) {
 		op, e = x.edit()
 	}
 	switch h := e.(type) {
@@ -203,9 +202,7 @@ func (w *rewriter) apply(e Edit) {
 		op = pop
 	case delEdit:
 		op = del
-	case *Body: // Push and Add of one make pointers
-		e = *h
-	case *ReasonPhrase:
+	case *ReasonPhrase: // Push and Add of one make pointers
 		e = *h
 	}
 	switch h := e.(type) {
@@ -216,8 +213,8 @@ func (w *rewriter) apply(e Edit) {
 			}
 		}
 		return
-	case Body:
-		w.setBody(h, e)
+	case interface{ asBody() Body }:
+		w.setBody(h.asBody(), e)
 		return
 	case several:
 		w.applyList(op, h)

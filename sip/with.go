@@ -47,6 +47,9 @@ func (b Body) HeaderName() string { return "Content-Type" }
 // AppendValue appends the media type.
 func (b Body) AppendValue(dst []byte) []byte { return append(dst, b.Type...) }
 
+// asBody is there for types that embed a Body, and for pointers.
+func (b Body) asBody() Body { return b }
+
 // ReasonPhrase replaces the text after the status code. It is an edit of
 // responses and changes nothing in a request.
 type ReasonPhrase string
@@ -73,6 +76,9 @@ type placed[H Edit] struct {
 	op    editOp
 	value H
 }
+
+// placedEdit is a placed of any type.
+type placedEdit interface{ edit() (editOp, Edit) }
 
 func (p *placed[H]) HeaderName() string          { return p.value.HeaderName() }
 func (p *placed[H]) AppendValue(b []byte) []byte { return p.value.AppendValue(b) }
@@ -242,7 +248,14 @@ func (r *Response) With(edits ...Edit) *Response {
 // edits sets it.
 func (w *rewriter) statusLine(start string, status Status, edits []Edit) string {
 	for _, e := range edits {
-		if p, ok := e.(ReasonPhrase); ok {
+		for x, ok := e.(placedEdit); ok; x, ok = e.(placedEdit) {
+			_, e = x.edit()
+		}
+		p, ok := e.(ReasonPhrase)
+		if pointer, is := e.(*ReasonPhrase); is && pointer != nil {
+			p, ok = *pointer, true
+		}
+		if ok {
 			w.start = appendStatusLine(w.start[:0], status, string(p))
 			start = view(w.start)
 		}

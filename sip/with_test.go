@@ -213,11 +213,24 @@ type replacing string
 func (replacing) HeaderName() string            { return "X-Bad" }
 func (r replacing) AppendValue(b []byte) []byte { return append(b[:0:0], r...) }
 
+type embedded struct{ Body }
+
+// There is one reason phrase, however it is set.
+func TestReasonPhraseIsSet(t *testing.T) {
+	resp := mustParse(t, tweak("")).(*Request).Reply(StatusOK)
+	phrase := ReasonPhrase("Gone Fishing")
+	for what, edit := range map[string]Edit{"value": phrase, "pointer": &phrase, "Push": Push(phrase), "Add": Add(&phrase)} {
+		if out := resp.With(edit); out.Err() != nil || out.ReasonPhrase() != string(phrase) {
+			t.Errorf("%s: %v, %q", what, out.Err(), out.ReasonPhrase())
+		}
+	}
+}
+
 // There is one body, however it is set.
 func TestBodyIsSet(t *testing.T) {
 	req := mustParse(t, tweak("")).(*Request)
 	body := Body{"text/plain", "hello"}
-	for what, edit := range map[string]Edit{"Body": body, "*Body": &body, "Push": Push(body), "Add": Add(body), "Add of a *Body": Add(&body)} {
+	for what, edit := range map[string]Edit{"Body": body, "*Body": &body, "Push": Push(body), "Add": Add(body), "Add of a *Body": Add(&body), "embedded": embedded{body}} {
 		out := req.With(edit)
 		if typ, _ := Get[ContentType](out); out.Err() != nil || out.Body() != "hello" || !typ.Is("text/plain") {
 			t.Errorf("%s: %v\n%s", what, out.Err(), out)
