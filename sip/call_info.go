@@ -34,7 +34,7 @@ func (x infoURI) likeInfo(want infoURI) bool {
 func readBackOwn[H fieldType[H]](like func(got, want H) bool) func(kind, Edit, string) error {
 	return func(k kind, e Edit, s string) error {
 		switch any(e).(type) {
-		case Field, *Field:
+		case Field, *Field, several: // each value of a list was checked before
 			return nil
 		}
 		return readBackAs(k, e, s, like)

@@ -61,6 +61,10 @@ func TestOwnAlertInfo(t *testing.T) {
 	if err := req.With(Field{"Alert-Info", "Bellcore-dr1"}).Err(); err != nil {
 		t.Error(err)
 	}
+	own := Field{"Call-Info", "answer-after=0"}
+	if out := req.With(List(own, own)); out.Err() != nil {
+		t.Error(out.Err())
+	}
 	if req.With(ring("<<<;;;")).Err() == nil {
 		t.Error("a type of another package writes what nobody reads")
 	}

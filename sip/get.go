@@ -101,7 +101,7 @@ func All[H Parser[H]](e Entity) iter.Seq2[H, error] {
 					err = bad(e, i, at, err)
 					broken++
 				}
-				if !yield(h, err) || kind == tokens || broken == maxBroken {
+				if !yield(h, err) || kind == tokens || kind == single || broken == maxBroken {
 					return
 				}
 			}

@@ -185,6 +185,13 @@ func TestSecondLineThatIsTheSame(t *testing.T) {
 	if got, err := Get[Expires](same); got != 180 || err != nil {
 		t.Errorf("Get() = %v, %v, want 180", got, err)
 	}
+	n := 0
+	for range All[Expires](same) {
+		n++
+	}
+	if n != 1 {
+		t.Errorf("All() yields %d values, want 1", n)
+	}
 	other := mustParse(t, tweak("", "Expires: 180", "Expires: 180", "Expires: 60"))
 	if got, err := Get[Expires](other); err == nil {
 		t.Errorf("Get() = %v, want an error", got)

@@ -129,6 +129,29 @@ func TestHostileDatagrams(t *testing.T) {
 	}
 }
 
+// One message that is refused does not end the stream for others where its lines
+// are what they should be.
+func TestRefusedMessagesEndNoStream(t *testing.T) {
+	for _, text := range []string{
+		strings.Replace(tweak("", "X: \"\\\x00\""), "SIP/2.0", "SIP/7.0", 1),
+		strings.Replace(tweak(""), "sip:bob@example.com", "sip:[x", 1),
+		tweak("", "X: a\x01"),
+		tweak("", "Call-ID: 2"),
+		tweak("CSeq", "CSeq: 1\r\n x"),
+		tweak("", strings.Repeat("X: a\r\n", 500)+"X: a"),
+		strings.Replace(tweak(""), plain[0], "SIP/2.0 999 x", 1),
+	} {
+		r := NewReader(strings.NewReader(text+framed(9, "")), nil)
+		var bad *SyntaxError
+		if m, err := r.ReadMessage(); !errors.As(err, &bad) {
+			t.Errorf("%.99q: %v and %v, want it refused", text, m, err)
+		}
+		if m, err := r.ReadMessage(); err != nil || m.CSeq().Seq != 9 && m.CallID() == "" {
+			t.Errorf("%.99q: then %v and %v, want the next message", text, m, err)
+		}
+	}
+}
+
 // Whatever is wrong first, a line behind it that hides a Content-Length from one
 // reader and not from another ends the stream: what one takes for a body must
 // not be the next request for another.
@@ -147,6 +170,15 @@ func TestHostileDecoys(t *testing.T) {
 		"folds": func(s string) string {
 			return strings.Replace(s, "Call-ID", "X: a"+strings.Repeat("\r\n a", 300)+"\r\nCall-ID", 1)
 		},
+	}
+	for _, line := range []string{"Content-Length: 100", "l:100", " l : 100"} {
+		r := NewReader(strings.NewReader(strings.Replace(tweak(""), plain[0], line, 1)+inner), nil)
+		if m, err := r.ReadMessage(); err == nil {
+			t.Errorf("%q for the start line: %v", line, m)
+		}
+		if m, err := r.ReadMessage(); !errors.Is(err, ErrFraming) {
+			t.Errorf("%q for the start line: then %v and %v, want ErrFraming", line, m, err)
+		}
 	}
 	for decoy, spoil := range decoys {
 		for _, line := range []string{"X: a\nContent-Length: 100", "X: a\rContent-Length: 100", "X: a\x00", "Content-Length\v: 100", "Content-Length 100", ": 100"} {

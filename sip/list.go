@@ -58,7 +58,7 @@ func (w *rewriter) applyList(op editOp, l several) {
 	n := l.len()
 	for i := range n {
 		switch l.at(i).(type) {
-		case nil, interface{ asBody() Body }, ReasonPhrase, *ReasonPhrase, popEdit, delEdit, several, placedEdit:
+		case nil, Body, *Body, ReasonPhrase, *ReasonPhrase, popEdit, delEdit, several, placedEdit:
 			w.err = fail(StatusBadRequest, "header section", 0, "expected a list of values of a header field")
 			return
 		}

@@ -75,7 +75,7 @@ func (r *Reader) ReadMessage() (Message, error) {
 	}
 	m, err := ParseBytes(text)
 	if bad, ok := err.(*SyntaxError); ok && bad.unframed() {
-		r.end = fmt.Errorf("%w: %s", ErrFraming, bad.Msg)
+		r.end = fmt.Errorf("%w: a message with lines that may be read in two ways", ErrFraming)
 	}
 	return m, err
 }

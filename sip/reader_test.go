@@ -273,7 +273,7 @@ func TestReaderContentLength(t *testing.T) {
 		{"leading zeros", tweak("Content-Length", "Content-Length: 0000000002") + "hi" + next, 2, io.EOF},
 		{"a sign", tweak("Content-Length", "Content-Length: +2") + "hi" + next, 0, ErrFraming},
 		{"empty", tweak("Content-Length", "Content-Length: ") + next, 0, ErrFraming},
-		{"in the place of the start line", tweak("OPTIONS", "Content-Length: 4") + next, 2, io.EOF},
+		{"in the place of the start line", tweak("OPTIONS", "Content-Length: 4") + next, 1, ErrFraming},
 		{"like another name", tweak("", "Content-Lengthy: 9") + next, 2, io.EOF},
 		{"folded", tweak("Content-Length", "Content-Length:\r\n  2") + "hi" + next, 2, io.EOF},
 		{"behind a line feed alone", tweak("Content-Length", "X: a\nContent-Length: 0") + next, 0, ErrFraming},

@@ -213,9 +213,11 @@ func (w *rewriter) apply(e Edit) {
 			}
 		}
 		return
-	case interface{ asBody() Body }:
-		w.setBody(h.asBody(), e)
-		return
+	case asBody:
+		if lookupHeader(e.HeaderName()) == idContentType {
+			w.setBody(h.asBody(), e)
+			return
+		}
 	case several:
 		w.applyList(op, h)
 		return

@@ -47,8 +47,10 @@ func (b Body) HeaderName() string { return "Content-Type" }
 // AppendValue appends the media type.
 func (b Body) AppendValue(dst []byte) []byte { return append(dst, b.Type...) }
 
-// asBody is there for types that embed a Body, and for pointers.
 func (b Body) asBody() Body { return b }
+
+// asBody is a Body, a pointer to one, or a type that embeds one.
+type asBody interface{ asBody() Body }
 
 // ReasonPhrase replaces the text after the status code. It is an edit of
 // responses and changes nothing in a request.

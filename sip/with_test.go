@@ -215,6 +215,19 @@ func (r replacing) AppendValue(b []byte) []byte { return append(b[:0:0], r...) }
 
 type embedded struct{ Body }
 
+type source struct{ Body }
+
+func (source) HeaderName() string { return "X-Source-Type" }
+
+// A type of another header field that embeds a Body is none.
+func TestNoBody(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request).With(Body{"text/plain", "old"})
+	out := req.With(source{Body{"x/y", "new"}})
+	if value, _ := out.Value("X-Source-Type"); out.Err() != nil || out.Body() != "old" || value != "x/y" {
+		t.Errorf("%v\n%s", out.Err(), out)
+	}
+}
+
 // There is one reason phrase, however it is set.
 func TestReasonPhraseIsSet(t *testing.T) {
 	resp := mustParse(t, tweak("")).(*Request).Reply(StatusOK)
