@@ -121,6 +121,11 @@ func odd(text string, s *pion.SessionDescription) bool {
 			if words < 3 {
 				return true
 			}
+			// A port is digits (RFC 8866 section 9), and pion takes a sign.
+			port, _, _ := strings.Cut(fields(line[2:])[1], "/")
+			if _, ok := number(port); !ok {
+				return true
+			}
 		}
 	}
 	for _, m := range s.MediaDescriptions {
