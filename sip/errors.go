@@ -31,12 +31,12 @@ func (e *SyntaxError) Error() string {
 
 // unframed reports whether another reader may find a Content-Length where this
 // one finds none, or the other way round, so that nothing can be said of where
-// the message ends: a bare line feed or carriage return, a NUL that no backslash
-// precedes, a line that is no header field, a Content-Length in the place of the start line. Whatever was wrong first, one of these may be behind it.
+// the message ends: a bare line feed or carriage return, a NUL or what else ends a
+// line or a text for somebody, a line that is no header field, a Content-Length in the place of the start line. Whatever was wrong first, one of these may be behind it.
 func (e *SyntaxError) unframed() bool {
 	head, _, _ := strings.Cut(e.text, "\r\n\r\n")
 	breaks := strings.Count(head, "\r\n")
-	if strings.Contains(strings.ReplaceAll(head, "\\\x00", ""), "\x00") || strings.Count(head, "\n") != breaks || strings.Count(head, "\r") != breaks {
+	if strings.ContainsAny(head, "\x00\v\f") || strings.Count(head, "\n") != breaks || strings.Count(head, "\r") != breaks {
 		return true
 	}
 	start, head, _ := strings.Cut(head, "\r\n")

@@ -20,7 +20,7 @@ type Parser[H any] interface {
 
 // Get returns the first value of a header field. The error is ErrMissing if
 // the entity has no such field, and a *SyntaxError if its value is broken, or if
-// a header field that may be there once, such as Refer-To, has a second line that
+// a header field that may be there once, such as Expires, has a second line that
 // says something else: what another reader takes may be that one. Value does not
 // look for it.
 func Get[H Parser[H]](e Entity) (H, error) {
@@ -153,11 +153,16 @@ func second(e Entity, id headerID, i int) error {
 	}
 	m := e.base()
 	value := m.value(i)
+	strict := false // more than one is to be answered with 400, whatever they say
+	switch headers[id].name {
+	case "Refer-To", "Replaces", "Join": // RFC 3515 section 2.4.2, RFC 3891 section 3, RFC 3911 section 4
+		strict = true
+	}
 	for {
 		if i = m.find(id, "", i+1); i < 0 {
 			return nil
 		}
-		if m.value(i) != value {
+		if strict || m.value(i) != value {
 			break // of lines that are the same all readers take the same
 		}
 	}

@@ -185,6 +185,16 @@ func TestSecondLineThatIsTheSame(t *testing.T) {
 	if got, err := Get[Expires](same); got != 180 || err != nil {
 		t.Errorf("Get() = %v, %v, want 180", got, err)
 	}
+	for _, line := range []string{"Refer-To: <sip:a@b>", "Replaces: 1@a;to-tag=1;from-tag=2", "Join: 1@a;to-tag=1;from-tag=2"} {
+		m := mustParse(t, tweak("", line, line))
+		if _, err := Get[ReferTo](m); err == nil {
+			t.Errorf("two of %s: no error", line)
+		} else if _, err := Get[Replaces](m); err == nil {
+			t.Errorf("two of %s: no error", line)
+		} else if _, err := Get[Join](m); err == nil {
+			t.Errorf("two of %s: no error", line)
+		}
+	}
 	n := 0
 	for range All[Expires](same) {
 		n++

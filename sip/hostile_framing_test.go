@@ -133,7 +133,7 @@ func TestHostileDatagrams(t *testing.T) {
 // are what they should be.
 func TestRefusedMessagesEndNoStream(t *testing.T) {
 	for _, text := range []string{
-		strings.Replace(tweak("", "X: \"\\\x00\""), "SIP/2.0", "SIP/7.0", 1),
+		strings.Replace(tweak(""), "SIP/2.0", "SIP/7.0", 1),
 		strings.Replace(tweak(""), "sip:bob@example.com", "sip:[x", 1),
 		tweak("", "X: a\x01"),
 		tweak("", "Call-ID: 2"),
@@ -181,7 +181,7 @@ func TestHostileDecoys(t *testing.T) {
 		}
 	}
 	for decoy, spoil := range decoys {
-		for _, line := range []string{"X: a\nContent-Length: 100", "X: a\rContent-Length: 100", "X: a\x00", "Content-Length\v: 100", "Content-Length 100", ": 100"} {
+		for _, line := range []string{"X: a\nContent-Length: 100", "X: a\rContent-Length: 100", "X: a\x00", "X: a\\\x00Content-Length: 100", "X: \"\\\\\x00\"", "X: a\vContent-Length: 100", "Content-Length\v: 100", "Content-Length 100", ": 100"} {
 			stream := spoil(tweak("Content-Length", line, "Content-Length: 0")) + inner
 			r := NewReader(strings.NewReader(stream), nil)
 			_, err := r.ReadMessage()

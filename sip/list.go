@@ -57,8 +57,13 @@ type several interface {
 func (w *rewriter) applyList(op editOp, l several) {
 	n := l.len()
 	for i := range n {
-		switch l.at(i).(type) {
-		case nil, Body, *Body, ReasonPhrase, *ReasonPhrase, popEdit, delEdit, several, placedEdit:
+		e := l.at(i)
+		if _, ok := e.(asBody); ok && lookupHeader(e.HeaderName()) == idContentType {
+			w.err = fail(StatusBadRequest, "Content-Type", 0, "expected a body by itself and not in a list")
+			return
+		}
+		switch e.(type) {
+		case nil, ReasonPhrase, *ReasonPhrase, popEdit, delEdit, several, placedEdit:
 			w.err = fail(StatusBadRequest, "header section", 0, "expected a list of values of a header field")
 			return
 		}

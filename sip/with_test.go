@@ -219,6 +219,17 @@ type source struct{ Body }
 
 func (source) HeaderName() string { return "X-Source-Type" }
 
+// A body is no value of a list.
+func TestNoListOfBodies(t *testing.T) {
+	req := mustParse(t, tweak("")).(*Request)
+	body := Body{"text/plain", "hello"}
+	for _, edit := range []Edit{List(body), List(&body), List(embedded{body}), List(&embedded{body})} {
+		if out := req.With(edit); out.Err() == nil {
+			t.Errorf("%T: no error in\n%s", edit, out)
+		}
+	}
+}
+
 // A type of another header field that embeds a Body is none.
 func TestNoBody(t *testing.T) {
 	req := mustParse(t, tweak("")).(*Request).With(Body{"text/plain", "old"})
