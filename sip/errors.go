@@ -78,11 +78,7 @@ func (e *SyntaxError) Reply() *Response {
 	if e.Status == 0 || !isToken(method) || Method(method) == ACK || isStatusLine(start) {
 		return nil
 	}
-	phrase := e.Status.Text()
-	if e.Status == StatusBadRequest {
-		phrase = "Bad " + e.Where
-	}
-	b := append(appendStatusLine(make([]byte, 0, 512), e.Status, phrase), "\r\n"...)
+	b := append(appendStatusLine(make([]byte, 0, 512), e.Status, e.phrase(e.Status)), "\r\n"...)
 	var seen [numHot]bool
 	for lines, repeated := 0, 0; len(rest) > 0 && len(b) < maxRepeated && lines < maxRepeatedFrom && repeated < maxRepeatedLines; {
 		var line string
@@ -135,6 +131,15 @@ func (e *SyntaxError) Reply() *Response {
 		return resp.With(Field{"To", resp.hot(idTo) + ";tag=" + string(resp.appendTag(nil))})
 	}
 	return resp
+}
+
+// phrase returns the reason phrase of a response with that status to a message
+// with this error.
+func (e *SyntaxError) phrase(status Status) string {
+	if status == StatusBadRequest && e.Where != "" {
+		return "Bad " + e.Where
+	}
+	return status.Text()
 }
 
 // What a response to a malformed request repeats is bounded, for it is made

@@ -152,18 +152,20 @@ func second(e Entity, id headerID, i int) error {
 		return nil
 	}
 	m := e.base()
-	value := m.value(i)
-	strict := false // more than one is to be answered with 400, whatever they say
-	switch headers[id].name {
-	case "Refer-To", "Replaces", "Join": // RFC 3515 section 2.4.2, RFC 3891 section 3, RFC 3911 section 4
-		strict = true
+	first := i
+	if i = m.find(id, "", i+1); i < 0 {
+		return nil
 	}
-	for {
-		if i = m.find(id, "", i+1); i < 0 {
-			return nil
-		}
-		if strict || m.value(i) != value {
-			break // of lines that are the same all readers take the same
+	switch headers[id].name {
+	case "Refer-To", "Replaces", "Join":
+		// More than one is to be answered with 400, whatever they say (RFC 3515
+		// section 2.4.2, RFC 3891 section 3, RFC 3911 section 4).
+	default:
+		// Of lines that are the same all readers take the same.
+		for value := m.value(first); m.value(i) == value; {
+			if i = m.find(id, "", i+1); i < 0 {
+				return nil
+			}
 		}
 	}
 	return e.place().fault(fail(StatusBadRequest, headers[id].name, int(m.fields()[i].line), "expected no second one"))

@@ -66,11 +66,9 @@ func (r *Request) Refuse(err error, edits ...Edit) *Response {
 	var bad *SyntaxError
 	if errors.As(err, &bad) {
 		if bad.Status >= 300 && bad.Status <= 699 {
-			status, phrase = bad.Status, bad.Status.Text()
+			status = bad.Status
 		}
-		if status == StatusBadRequest && bad.Where != "" {
-			phrase = "Bad " + bad.Where
-		}
+		phrase = bad.phrase(status)
 	}
 	return r.Reply(status, append([]Edit{ReasonPhrase(phrase)}, edits...)...)
 }

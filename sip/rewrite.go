@@ -190,11 +190,8 @@ func (w *rewriter) apply(e Edit) {
 	if w.err != nil {
 		return
 	}
-	op := set
-	for x, ok := e.(placedEdit); ok; x, ok = e.(placedEdit) {
-		op, e = x.edit()
-	}
-	switch h := e.(type) {
+	op, e := unwrapped(e)
+	switch e.(type) {
 	case nil:
 		w.err = fail(StatusBadRequest, "header section", 0, "expected an edit and not nil")
 		return
@@ -202,8 +199,6 @@ func (w *rewriter) apply(e Edit) {
 		op = pop
 	case delEdit:
 		op = del
-	case *ReasonPhrase: // Push and Add of one make pointers
-		e = *h
 	}
 	switch h := e.(type) {
 	case ReasonPhrase:

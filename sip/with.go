@@ -94,6 +94,19 @@ func (p *placed[H]) edit() (editOp, Edit) {
 	return p.op, p.value
 }
 
+// unwrapped returns what to do, and with what: the edit that Push and Add, or a
+// pointer that they made, hold.
+func unwrapped(e Edit) (editOp, Edit) {
+	op := set
+	for x, ok := e.(placedEdit); ok; x, ok = e.(placedEdit) {
+		op, e = x.edit()
+	}
+	if p, ok := e.(*ReasonPhrase); ok {
+		e = *p
+	}
+	return op, e
+}
+
 // The edits that write nothing are names.
 type popEdit string
 
@@ -250,14 +263,10 @@ func (r *Response) With(edits ...Edit) *Response {
 // edits sets it.
 func (w *rewriter) statusLine(start string, status Status, edits []Edit) string {
 	for _, e := range edits {
-		for x, ok := e.(placedEdit); ok; x, ok = e.(placedEdit) {
-			_, e = x.edit()
+		if _, e = unwrapped(e); e == nil {
+			continue
 		}
-		p, ok := e.(ReasonPhrase)
-		if pointer, is := e.(*ReasonPhrase); is && pointer != nil {
-			p, ok = *pointer, true
-		}
-		if ok {
+		if p, ok := e.(ReasonPhrase); ok {
 			w.start = appendStatusLine(w.start[:0], status, string(p))
 			start = view(w.start)
 		}
