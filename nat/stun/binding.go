@@ -32,10 +32,9 @@ type Binding struct {
 // request has no attributes, as RFC 5626 section 8 has it, and a transaction
 // ID that nobody can guess.
 func NewBinding(server netip.AddrPort) *Binding {
-	var id [idSize]byte
-	rand.Read(id[:])
 	b := &Binding{server: plain(server)}
-	appendHeader(b.request[:0], bindingRequest, id)
+	appendHeader(b.request[:0], bindingRequest, [idSize]byte{})
+	rand.Read(b.request[headerSize-idSize:])
 	return b
 }
 
