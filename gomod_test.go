@@ -27,7 +27,7 @@ func TestWhatAProgramLinks(t *testing.T) {
 		{
 			imports: "ua",
 			ours: []string{"ua", "dialog", "transaction", "sip", "sip/digest", "sip/resolve", "sip/transport",
-				"sdp", "internal/..."},
+				"nat/stun", "sdp", "internal/..."},
 			others: []string{"github.com/pion/sdp/v3", "github.com/pion/randutil",
 				"github.com/miekg/dns", "github.com/coder/websocket", "golang.org/x/net", "golang.org/x/sys"},
 		},

@@ -29,7 +29,7 @@ var layers = map[string]layer{
 	"sip":               {},
 	"sip/digest":        {below: []string{"sip"}},
 	"sip/resolve":       {below: []string{"sip"}, modules: []string{"github.com/miekg/dns", "golang.org/x/net"}},
-	"sip/transport":     {below: []string{"sip", "sip/resolve"}, modules: []string{"github.com/coder/websocket", "golang.org/x/net", "golang.org/x/sys"}},
+	"sip/transport":     {below: []string{"sip", "sip/resolve", "nat/stun"}, modules: []string{"github.com/coder/websocket", "golang.org/x/net", "golang.org/x/sys"}},
 	"sip/trace":         {below: []string{"sip/transport"}},
 	"sip/siptest":       {below: []string{"sip/transport"}},
 	"transaction":       {below: []string{"sip/transport"}},
@@ -42,9 +42,10 @@ var layers = map[string]layer{
 		"github.com/pion/rtp", "github.com/pion/rtcp", "github.com/pion/srtp/v3",
 		"github.com/pion/dtls/v3", "github.com/pion/opus",
 	}},
-	"nat/":    {modules: []string{"github.com/pion/ice/v4", "github.com/pion/stun/v4", "github.com/pion/turn/v5"}},
-	"simple":  {below: []string{"ua"}},
-	"simple/": {}, // document formats, which know nothing of how they travel
+	"nat/stun": {}, // what every call links, so it goes without pion, whose STUN brings DTLS
+	"nat/":     {modules: []string{"github.com/pion/ice/v4", "github.com/pion/stun/v4", "github.com/pion/turn/v5"}},
+	"simple":   {below: []string{"ua"}},
+	"simple/":  {}, // document formats, which know nothing of how they travel
 
 	// What packages share and nobody else sees. Everything may import it, so
 	// it imports nothing.
@@ -56,7 +57,7 @@ var layers = map[string]layer{
 var outside = []string{"examples", "examples/", "internal/interop", "internal/bench"}
 
 // testModules may be imported by tests, beside what their package may.
-var testModules = []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "golang.org/x/net"}
+var testModules = []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "golang.org/x/net", "github.com/pion/stun/v4"}
 
 // A source is a package as its files tell it: what they import, apart from the
 // standard library.
