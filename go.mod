@@ -3,6 +3,7 @@ module github.com/goparley/parley
 go 1.26.0
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/google/go-cmp v0.7.0
 	github.com/pion/rtcp v1.2.20
 	github.com/pion/rtp v1.10.6

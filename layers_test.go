@@ -50,6 +50,11 @@ var layers = map[string]layer{
 	// What packages share and nobody else sees. Everything may import it, so
 	// it imports nothing.
 	"internal/": {},
+
+	// But for this one: sip/transport and msrp, which may import the module
+	// themselves, use it the same way, and that is written once. Whoever imports
+	// it links the module, which TestWhatAProgramLinks would tell.
+	"internal/websocket": {modules: []string{"github.com/coder/websocket"}},
 }
 
 // outside are the packages on top, which only tests and users run. They may
