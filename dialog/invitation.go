@@ -56,7 +56,7 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 	from := tx.Flow()
 	s.contact, err = l.contact(tx.Context(), req.To().URI.User, resolve.Target{
 		Transport: from.Transport(), Addr: from.RemoteAddr(),
-	})
+	}, req.URI().Scheme == "sips")
 	if err != nil {
 		tx.Reply(sip.StatusServerInternalError)
 		return

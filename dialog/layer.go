@@ -191,23 +191,32 @@ func (l *Layer) roundTrip(ctx context.Context, req *sip.Request, seq func(*sip.R
 // dialog: a user of ours at an address that leads here from where the request
 // goes first.
 func (l *Layer) ContactFor(ctx context.Context, user string, req *sip.Request) (sip.Contact, error) {
-	uri := req.URI()
+	uri, secure := req.URI(), req.URI().Scheme == "sips"
 	if route, err := sip.Get[sip.Route](req); err == nil && route.URI.Params.Has("lr") {
 		uri = route.URI
+		secure = secure || uri.Scheme == "sips"
 	}
-	targets, err := resolve.Targets(ctx, l.cfg.Transaction.Resolver, uri)
+	targets, err := l.tl.Endpoint().Resolver().Targets(ctx, uri)
 	if err != nil {
 		return sip.Contact{}, err
 	}
-	return l.contact(ctx, user, targets[0])
+	return l.contact(ctx, user, targets[0], secure)
 }
 
-func (l *Layer) contact(ctx context.Context, user string, to resolve.Target) (sip.Contact, error) {
+// contact returns our Contact towards a target, a sips URI if it is to be
+// secure (RFC 3261 sections 8.1.1.8 and 12.1.1).
+func (l *Layer) contact(ctx context.Context, user string, to resolve.Target, secure bool) (sip.Contact, error) {
 	uri, err := l.tl.Endpoint().Contact(ctx, to)
 	if err != nil {
 		return sip.Contact{}, err
 	}
 	uri.User = strings.Clone(user)
+	if secure {
+		uri.Scheme = "sips"
+		if transport, _ := uri.Params.Get("transport"); transport == "tls" {
+			uri.Params = uri.Params.Without("transport") // RFC 3261 section 26.2.2
+		}
+	}
 	return sip.Contact{URI: uri}, nil
 }
 

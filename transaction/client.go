@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 )
 
@@ -23,6 +22,8 @@ type client struct {
 	out      *sip.Request // as it goes over the wire
 	flow     transport.Flow
 	wake     chan struct{} // tells the one that waits of news; nil for a CANCEL
+	to       *way          // nil for a CANCEL
+	reused   bool          // the connection was there before
 
 	mu      sync.Mutex // may be held while the layer's lock is taken, never the other way round
 	machine machine
@@ -42,10 +43,10 @@ const maxNews = 64
 // as branchID wants it.
 func newBranch() string { return cookie + strings.ToLower(rand.Text()) }
 
-// start sends a request to one target.
-func (l *Layer) start(ctx context.Context, r *sip.Request, to resolve.Target) (*client, error) {
-	branch := newBranch()
-	flow, out, err := l.ep.Prepare(ctx, r, to, branch)
+// start sends a request to the next target of a way.
+func (l *Layer) start(ctx context.Context, r *sip.Request, to *way) (*client, error) {
+	branch, began := newBranch(), time.Now()
+	flow, out, err := to.prepare(ctx, l.ep, r, branch)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
@@ -55,10 +56,15 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to resolve.Target) (*
 	}
 	c := newClient(l, r, out, flow, branch)
 	c.wake = make(chan struct{}, 1)
+	c.to = to
+	c.reused = flow.Reliable() && flow.Opened().Before(began)
 	if !l.add(c) {
 		return nil, transport.ErrClosed
 	}
 	c.step(input{event: inStart}, nil)
+	if sent, ok := ctx.Value(onSent{}).(func(transport.Flow, *sip.Request)); ok {
+		sent(flow, out)
+	}
 	return c, nil
 }
 
@@ -233,8 +239,11 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 		c.mu.Unlock()
 		for len(unseen) > 0 {
 			resp := unseen[0]
-			if resp.Status() == sip.StatusServiceUnavailable && !last && !yielded && ctx.Err() == nil {
-				return true
+			if resp.Status() == sip.StatusServiceUnavailable {
+				c.to.failed(c.l.ep, retryAfter(resp))
+				if !c.to.isLast() && !yielded && ctx.Err() == nil {
+					return true
+				}
 			}
 			yielded, unseen = true, unseen[1:]
 			if !yield(resp, nil) {
@@ -243,7 +252,10 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 		}
 		switch {
 		case err != nil:
-			if !last && !yielded && ctx.Err() == nil {
+			if !yielded && ctx.Err() == nil && !c.isStale() && !errors.Is(err, transport.ErrClosed) {
+				c.to.failed(c.l.ep, 0)
+			}
+			if !last && !yielded && ctx.Err() == nil && (c.isStale() || !c.to.isLast()) {
 				return true
 			}
 			if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
@@ -265,6 +277,24 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 			c.step(input{event: inCancel}, nil)
 		}
 	}
+}
+
+// isStale reports whether the transaction has failed on a connection that was
+// there before it.
+func (c *client) isStale() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reused && errors.Is(c.err, ErrTransport)
+}
+
+// retryAfter returns how long a server wants to be left alone, 0 if it does not
+// say.
+func retryAfter(resp *sip.Response) time.Duration {
+	after, err := sip.Get[sip.RetryAfter](resp)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(after.Seconds) * time.Second
 }
 
 // leave is called when the loop is left, with what it did not get to see. An

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 )
 
@@ -34,9 +33,6 @@ type Config struct {
 	// connection whose client did not ask for rport. It must not block. It may
 	// be nil.
 	Accepted func(invite *sip.Request, resp *sip.Response)
-
-	// Resolver looks up host names; nil means the system's resolver.
-	Resolver resolve.Resolver
 
 	// Timers are the timers of RFC 3261 table 4; zero means the RFC's values.
 	Timers Timers

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -38,6 +39,12 @@ const (
 // listen makes a layer on a host of the in-memory network.
 func listen(t testing.TB, host *siptest.Host, cfg *Config) *Layer {
 	t.Helper()
+	return listenAsking(t, host, nil, cfg)
+}
+
+// listenAsking is listen with a resolver.
+func listenAsking(t testing.TB, host *siptest.Host, names resolve.Resolver, cfg *Config) *Layer {
+	t.Helper()
 	if cfg == nil {
 		cfg = &Config{}
 	}
@@ -45,7 +52,7 @@ func listen(t testing.TB, host *siptest.Host, cfg *Config) *Layer {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	at := netip.AddrPortFrom(host.Addr(), 5060).String()
-	l, err := Listen(&transport.Config{Listen: []string{"udp:" + at, "tcp:" + at}, Network: host, Logger: cfg.Logger}, cfg)
+	l, err := Listen(&transport.Config{Listen: []string{"udp:" + at, "tcp:" + at}, Network: host, Resolver: names, Logger: cfg.Logger}, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,9 +244,13 @@ func TestContextIsCancel(t *testing.T) {
 	}
 }
 
-// Listen says what is wrong instead of panicking.
-func TestListenWithoutTransport(t *testing.T) {
-	if _, err := Listen(nil, nil); err == nil {
-		t.Error("Listen(nil, nil) = nil error")
+// A Layer without sockets of its own is a client over what it connects to.
+func TestListenOnNothing(t *testing.T) {
+	l, err := Listen(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("Close = %v", err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"iter"
 
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 )
 
@@ -17,10 +16,10 @@ import (
 // resolver said, or that of ctx with its cause.
 //
 // The request goes to its topmost Route, or else to its Request-URI, unless ctx
-// says otherwise (WithNextHop). If a
-// target cannot be reached, does not answer or answers 503, the next one is
-// tried (RFC 3263 section 4.3), unless something has been yielded already. Each
-// try gets a Via of its own.
+// says otherwise (WithNextHop, WithFlow). If a target cannot be reached, does
+// not answer or answers 503, the next one is tried (RFC 3263 section 4.3),
+// unless something has been yielded already; later requests avoid it for a
+// while. Each try gets a Via of its own.
 //
 // When ctx ends, an INVITE is cancelled: as soon as a provisional response
 // allows for it, a CANCEL goes out, and the loop goes on to the final response,
@@ -49,7 +48,7 @@ func (l *Layer) Responses(ctx context.Context, r *sip.Request) iter.Seq2[*sip.Re
 			return
 		}
 		defer l.finish()
-		targets, err := l.targets(ctx, r)
+		way, err := l.way(ctx, r)
 		if ctx.Err() != nil {
 			err = ended(ctx) // what was given up before it began is not sent
 		}
@@ -57,19 +56,24 @@ func (l *Layer) Responses(ctx context.Context, r *sip.Request) iter.Seq2[*sip.Re
 			yield(nil, fmt.Errorf("send %s: %w", r.Method(), err))
 			return
 		}
-		for i, target := range targets {
-			last := i == len(targets)-1
-			c, err := l.start(ctx, r, target)
+		for again := false; way.more(); {
+			c, err := l.start(ctx, r, way)
 			if err != nil {
-				if !last && ctx.Err() == nil {
+				if way.next(); way.more() && ctx.Err() == nil {
 					continue
 				}
-				yield(nil, fmt.Errorf("send %s to %s: %w", r.Method(), target, err))
+				yield(nil, fmt.Errorf("send %s to %s: %w", r.Method(), way, err))
 				return
 			}
 			releaseFrom(ctx)
+			last := way.isLast() && (again || !c.reused)
 			if more := c.wait(ctx, last, yield); !more {
 				return
+			}
+			// A connection that was there may have been dead for long: that
+			// says nothing about its peer, which gets a new one.
+			if again = !again && c.isStale(); !again {
+				way.next()
 			}
 		}
 	}
@@ -93,19 +97,16 @@ func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.
 	if err := isSendable(r); err != nil {
 		return transport.Flow{}, nil, err
 	}
-	targets, err := l.targets(ctx, r)
+	way, err := l.way(ctx, r)
 	if err != nil {
 		return transport.Flow{}, nil, fmt.Errorf("send %s: %w", r.Method(), err)
 	}
-	branch := newBranch()
-	for _, target := range targets {
-		var flow transport.Flow
-		var out *sip.Request
-		if flow, out, err = l.ep.SendRequest(ctx, r, target, branch); err == nil {
-			return flow, out, nil
+	for branch := newBranch(); ; way.next() {
+		flow, out, err := way.send(ctx, l.ep, r, branch)
+		if err == nil || way.isLast() {
+			return flow, out, err
 		}
 	}
-	return transport.Flow{}, nil, err
 }
 
 // isSendable tells what is no request from one. What its edits got wrong is
@@ -115,34 +116,4 @@ func isSendable(r *sip.Request) error {
 		return errors.New("transaction: no request to send")
 	}
 	return nil
-}
-
-type nextHop struct{}
-
-// WithNextHop returns a context in which Responses, Do and Send send requests
-// to uri, whatever their Route and Request-URI say. It is for a strict router,
-// which stands in the Request-URI while the Route names those behind it (RFC
-// 3261 section 12.2.1.1).
-func WithNextHop(ctx context.Context, uri sip.URI) context.Context {
-	return context.WithValue(ctx, nextHop{}, uri)
-}
-
-// targets finds out where a request goes (RFC 3261 section 8.1.2). A strict
-// router stands in the Request-URI already.
-func (l *Layer) targets(ctx context.Context, r *sip.Request) ([]resolve.Target, error) {
-	if err := r.Err(); err != nil {
-		return nil, err
-	}
-	if uri, ok := ctx.Value(nextHop{}).(sip.URI); ok {
-		return resolve.Targets(ctx, l.cfg.Resolver, uri)
-	}
-	uri := r.URI()
-	route, err := sip.Get[sip.Route](r)
-	switch {
-	case err == nil && route.URI.Params.Has("lr"):
-		uri = route.URI
-	case err != nil && !errors.Is(err, sip.ErrMissing):
-		return nil, err
-	}
-	return resolve.Targets(ctx, l.cfg.Resolver, uri)
 }

@@ -114,13 +114,10 @@ func New(aor string, cfg *Config) (*Agent, error) {
 		a.log = slog.Default()
 	}
 	dc := &dialog.Config{
-		OnInvite:  a.invited,
-		OnRequest: a.request,
-		OnEnd:     a.callEnded,
-		Transaction: transaction.Config{
-			Resolver: a.cfg.Resolver,
-			Timers:   a.cfg.Timers,
-		},
+		OnInvite:    a.invited,
+		OnRequest:   a.request,
+		OnEnd:       a.callEnded,
+		Transaction: transaction.Config{Timers: a.cfg.Timers},
 	}
 	if a.cfg.Password != "" {
 		user := a.cfg.User
@@ -133,6 +130,7 @@ func New(aor string, cfg *Config) (*Agent, error) {
 	a.l, err = dialog.Listen(&transport.Config{
 		Listen:    a.cfg.Listen,
 		Advertise: a.cfg.Advertise,
+		Resolver:  a.cfg.Resolver,
 		Network:   a.cfg.Network,
 		Trace:     a.cfg.Trace,
 		Logger:    a.cfg.Logger,
@@ -147,8 +145,8 @@ func New(aor string, cfg *Config) (*Agent, error) {
 // parseURI reads a URI that requests can be sent for.
 func parseURI(s string) (sip.URI, error) {
 	uri, err := sip.ParseURI(s)
-	if err == nil && uri.Scheme != "sip" {
-		err = fmt.Errorf("scheme is %s and not sip", uri.Scheme)
+	if err == nil && uri.Scheme != "sip" && uri.Scheme != "sips" {
+		err = fmt.Errorf("scheme is %s and neither sip nor sips", uri.Scheme)
 	}
 	return uri, err
 }

@@ -58,7 +58,7 @@ func TestErrors(t *testing.T) {
 		{"no codec in common", invite("sip:video@192.0.2.2"), is(sip.StatusNotAcceptableHere), "invite sip:video@192.0.2.2: 488 Not Acceptable Here"},
 		{"no password", invite("sip:secret@192.0.2.2"), is(digest.ErrNoCredentials), "invite sip:secret@192.0.2.2: 407 Proxy Authentication Required: no password is set"},
 		{"not a URI", invite("bob"), nil, "invite bob: sip: expected a scheme and ':' (byte 0)"},
-		{"other scheme", invite("mailto:bob@b.example"), nil, "invite mailto:bob@b.example: scheme is mailto and not sip"},
+		{"other scheme", invite("mailto:bob@b.example"), nil, "invite mailto:bob@b.example: scheme is mailto and neither sip nor sips"},
 		{"register", func(ctx context.Context, _ *siptest.Network, a *ua.Agent) error {
 			_, err := a.Register(ctx, &ua.RegisterOptions{Registrar: "sip:192.0.2.2"})
 			return err
@@ -81,7 +81,7 @@ func TestErrors(t *testing.T) {
 		{"not an address of record", func(context.Context, *siptest.Network, *ua.Agent) error {
 			_, err := ua.New("tel:+1", nil)
 			return err
-		}, nil, `ua: address of record "tel:+1": scheme is tel and not sip`},
+		}, nil, `ua: address of record "tel:+1": scheme is tel and neither sip nor sips`},
 		{"proxy", func(context.Context, *siptest.Network, *ua.Agent) error {
 			_, err := ua.New("sip:a@b", &ua.Config{Proxy: "proxy.example"})
 			return err

@@ -56,7 +56,6 @@ func TestStrangers(t *testing.T) {
 		{"invite", full, sip.INVITE, bobURI, []sip.Edit{offer}, 486, nil},
 		{"invite to tel", full, sip.INVITE, "tel:+12", []sip.Edit{offer}, 486, nil},
 		{"invite to im", full, sip.INVITE, "im:bob@b.example", []sip.Edit{offer}, 416, nil},
-		{"options to sips", full, sip.OPTIONS, "sips:bob@b.example", nil, 416, nil},
 		{"require", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.Require{sip.Option100rel, sip.OptionTimer}}, 420, map[string]string{"Unsupported": "100rel, timer"}},
 		{"options, require", full, sip.OPTIONS, bobURI, []sip.Edit{sip.Require{"x"}}, 420, map[string]string{"Unsupported": "x"}},
 		{"invite with text", full, sip.INVITE, bobURI, []sip.Edit{text}, 415, accept},

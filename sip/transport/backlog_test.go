@@ -25,11 +25,11 @@ func TestBacklogLimit(t *testing.T) {
 		if !errors.Is(err, ErrBacklog) {
 			t.Errorf("Send = %v, want ErrBacklog", err)
 		}
-		c := flow.via.(*streamConn)
+		c := flow.via.(*conn)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		size := len(big.String())
-		if got := len(c.unsent); got > 1<<20 || got+size <= 1<<20 {
+		if got := c.size; got > 1<<20 || got+size <= 1<<20 {
 			t.Errorf("%d bytes wait when %d more are refused, want 1 MiB to be the limit", got, size)
 		}
 	})

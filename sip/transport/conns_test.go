@@ -24,7 +24,7 @@ func TestMaxConns(t *testing.T) {
 		client := s.dial(s.alice, bobAddr)
 		client.send(message(options, tcpVia))
 		client.receive()
-		var flood []*stream
+		var flood []*peerStream
 		for range 100 {
 			flood = append(flood, s.dial(s.n.Host("192.0.2.66"), bobAddr))
 		}
@@ -61,7 +61,7 @@ func TestPeerConnectsAgainFromTheSamePort(t *testing.T) {
 		synctest.Wait()
 		pipeNear, pipeFar := net.Pipe()
 		defer pipeNear.Close()
-		e.addConn(renamed{pipeFar, first.RemoteAddr(), first.LocalAddr()})
+		take(e.Endpoint, renamed{pipeFar, first.RemoteAddr(), first.LocalAddr()})
 		got := make(chan string)
 		go func() { // ends when the connection is closed
 			b := make([]byte, 1000)
@@ -77,7 +77,7 @@ func TestPeerConnectsAgainFromTheSamePort(t *testing.T) {
 		}
 		first.Close()
 		synctest.Wait()
-		if !e.connected(addrPort(first.LocalAddr())) {
+		if !e.connected(target("TCP", first.LocalAddr().String())) {
 			t.Error("the end of the old connection took the new one with it")
 		}
 	})

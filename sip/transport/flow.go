@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/goparley/parley/sip"
 )
@@ -28,7 +29,8 @@ type carrier interface {
 // IsZero reports whether this is the zero Flow.
 func (f Flow) IsZero() bool { return f.via == nil }
 
-// Transport returns "UDP" or "TCP", as in a Via; "" for the zero Flow.
+// Transport returns "UDP", "TCP", "TLS", "WS" or "WSS", as in a Via; "" for the
+// zero Flow.
 func (f Flow) Transport() string {
 	if f.via == nil {
 		return ""
@@ -37,7 +39,28 @@ func (f Flow) Transport() string {
 }
 
 // Reliable reports whether the transport retransmits by itself.
-func (f Flow) Reliable() bool { return f.via != nil && f.via.transport() != "UDP" }
+func (f Flow) Reliable() bool { return f.via != nil && f.via.transport() != viaUDP }
+
+// Secure reports whether the flow runs on TLS.
+func (f Flow) Secure() bool { return isSecure(f.Transport()) }
+
+// Identities returns the SIP domains that the peer has proved to be by its
+// certificate (RFC 5922 section 7.1), in lower case; nil without TLS, and for a
+// client that has shown no certificate. It is not to be changed.
+func (f Flow) Identities() []string {
+	if c, ok := f.via.(*conn); ok {
+		return c.identities
+	}
+	return nil
+}
+
+// Opened returns when the connection was made; the zero time for UDP.
+func (f Flow) Opened() time.Time {
+	if c, ok := f.via.(*conn); ok {
+		return c.opened
+	}
+	return time.Time{}
+}
 
 // LocalAddr returns the address of our socket, which may be a wildcard for UDP.
 func (f Flow) LocalAddr() netip.AddrPort {

@@ -84,19 +84,28 @@ func TestWriteTimeLimit(t *testing.T) {
 // Peers may hold 10,000 connections if the Config says nothing.
 func TestConnsLimit(t *testing.T) {
 	play(t, nil, func(s *scene) {
-		e := s.listen(nil)
+		e := s.listen(&Config{MaxConnsPerSource: 20_000}) // these are all of one
 		for range 10_000 {
-			e.addConn(silentConn{make(chan struct{})})
+			take(e.Endpoint, silentConn{make(chan struct{})})
 		}
 		s.stats(e, Stats{})
 		for range 5 {
-			e.addConn(silentConn{make(chan struct{})})
+			take(e.Endpoint, silentConn{make(chan struct{})})
 		}
 		s.stats(e, Stats{RefusedConns: 5})
-		if got := len(e.open); got != 10_000 {
+		if got := len(e.live); got != 10_000 {
 			t.Errorf("%d connections are open, want 10000", got)
 		}
 	})
+}
+
+// take hands a connection to an endpoint as its TCP listener does.
+func take(e *Endpoint, nc net.Conn) {
+	if sock := e.enter(nc); sock != nil {
+		c := newConn(e, viaTCP, sock)
+		c.wire = &stream{sock}
+		e.takeConn(c)
+	}
 }
 
 // silentConn is a connection on which nothing comes until it is closed.

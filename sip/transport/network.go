@@ -55,3 +55,13 @@ func addrPort(a net.Addr) netip.AddrPort {
 func unmap(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
+
+// reusingPorts returns the same network, where several UDP sockets may share a
+// port.
+func (s *system) reusingPorts() *system {
+	sharing := *s
+	if canReusePorts {
+		sharing.ListenConfig.Control = reusePort
+	}
+	return &sharing
+}

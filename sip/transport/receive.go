@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -58,6 +59,9 @@ func (e *Endpoint) deliver(f Flow, m sip.Message, raw []byte) {
 	in := &Inbound{Message: m, Flow: f, Time: time.Now()}
 	switch m := m.(type) {
 	case *sip.Request:
+		if c, ok := f.via.(*conn); ok && c.accepted && m.Via().Params.Has("alias") {
+			e.alias(c, portOf(m.Via()))
+		}
 		stamped := stamp(m, f.remote)
 		if err := stamped.Err(); err != nil {
 			text := m.String()
@@ -77,6 +81,19 @@ func (e *Endpoint) deliver(f Flow, m sip.Message, raw []byte) {
 		}
 	}
 	e.cfg.Handle(in)
+}
+
+// pace holds back what comes by a connection from a source that has sent more
+// than Config.MaxRate: its reader waits, and so does who writes to it.
+func (e *Endpoint) pace(from netip.Addr) {
+	for !e.rate.allow(from, time.Since(e.began)) {
+		e.count.paced.Add(1)
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-e.ctx.Done():
+			return
+		}
+	}
 }
 
 // fence is deferred around what is done with one message. A panic there is a

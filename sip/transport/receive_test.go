@@ -44,7 +44,7 @@ func TestReceive(t *testing.T) {
 				}
 			}()
 		}
-		alice := s.socket(s.alice, aliceAddr)
+		alice := s.peerSocket(s.alice, aliceAddr)
 		for i := range 100 {
 			alice.send(message(options, "Call-ID: "+strings.Repeat("x", i+1)), bobAddr)
 			if text, _ := alice.receive(); !strings.HasPrefix(text, "SIP/2.0 200 ") {
@@ -84,7 +84,7 @@ func TestReceiveEnds(t *testing.T) {
 		if n != 1 {
 			t.Errorf("Receive yielded %d times, want once", n)
 		}
-		alice := s.socket(s.alice, aliceAddr)
+		alice := s.peerSocket(s.alice, aliceAddr)
 		alice.send(message(options), bobAddr)
 		alice.send(message(options), bobAddr)
 		for range e.Receive(background) {
@@ -104,7 +104,7 @@ func TestReceiveEnds(t *testing.T) {
 func TestNobodyReceives(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.receiver()
-		alice, phone := s.socket(s.alice, aliceAddr), s.dial(s.alice, bobAddr)
+		alice, phone := s.peerSocket(s.alice, aliceAddr), s.dial(s.alice, bobAddr)
 		for range 150 {
 			alice.send(message(options), bobAddr)
 			phone.send(message(options, tcpVia))
@@ -129,7 +129,7 @@ func TestPanicInHandle(t *testing.T) {
 			}
 			ok(&e)(in)
 		}})
-		alice, phone := s.socket(s.alice, aliceAddr), s.dial(s.alice, bobAddr)
+		alice, phone := s.peerSocket(s.alice, aliceAddr), s.dial(s.alice, bobAddr)
 		alice.send(message(options, "Call-ID: bad"), bobAddr)
 		alice.send(message(options), bobAddr)
 		if text, _ := alice.receive(); !strings.HasPrefix(text, "SIP/2.0 200 ") {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
@@ -39,9 +38,14 @@ const maxAnew = 100
 
 // respondAnew sends a response whose connection is gone on a new one.
 func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
+	via := resp.Via()
 	to := resolve.Target{
 		Transport: in.Flow.Transport(),
-		Addr:      netip.AddrPortFrom(in.Flow.remote.Addr(), uint16(portOf(resp.Via()))),
+		Addr:      netip.AddrPortFrom(in.Flow.remote.Addr(), uint16(portOf(via))),
+		Host:      via.Host, // who a certificate has to name (RFC 5922 section 7.3)
+	}
+	if isWebSocket(to.Transport) { // a browser does not listen
+		return fmt.Errorf("respond %d to %s: %w", resp.Status(), resp.CSeq().Method, ErrNoFlow)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -79,34 +83,44 @@ func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 		return errNoMessage
 	}
 	via := resp.Via()
-	to := resolve.Target{Transport: strings.ToUpper(via.Transport), Host: via.Host}
-	addr := via.Received()
-	if !addr.IsValid() {
-		uri := sip.URI{Scheme: "sip", Host: via.Host, Port: via.Port}
-		targets, err := resolve.Targets(ctx, nil, uri)
-		if err != nil {
-			return fmt.Errorf("forward %d: %w", resp.Status(), err)
-		}
-		addr = targets[0].Addr.Addr()
+	targets, err := e.viaTargets(ctx, via)
+	if err != nil {
+		return fmt.Errorf("forward %d: %w", resp.Status(), err)
 	}
-	addr = addr.Unmap()
-	to.Addr = netip.AddrPortFrom(addr, uint16(portOf(via)))
+	for _, to := range targets {
+		var flow Flow
+		if flow, err = e.flowTo(ctx, to, forResponse); err == nil {
+			err = e.Send(flow, resp)
+		}
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("forward %d to %s: %w", resp.Status(), to, err)
+	}
+	return err
+}
+
+// viaTargets returns where a response goes by its Via alone (RFC 3261 section
+// 18.2.2, RFC 3263 section 5).
+func (e *Endpoint) viaTargets(ctx context.Context, via sip.Via) ([]resolve.Target, error) {
+	received := via.Received()
+	if !received.IsValid() {
+		return e.resolver.ViaTargets(ctx, via)
+	}
+	to := resolve.Target{
+		Transport: kindOf(via.Transport), Host: via.Host,
+		Addr: netip.AddrPortFrom(received.Unmap(), uint16(portOf(via))),
+	}
 	// The rport is where the request came from. A connection from there may
 	// still be open, but nobody listens there for a new one.
 	if rport, _ := via.RPort(); rport != 0 {
-		source := netip.AddrPortFrom(addr, uint16(rport))
-		if to.Transport == "UDP" || e.connected(source) {
-			to.Addr = source
+		source := to
+		source.Addr = netip.AddrPortFrom(to.Addr.Addr(), uint16(rport))
+		if to.Transport == viaUDP || e.connected(source) {
+			to = source
 		}
 	}
-	flow, err := e.flowTo(ctx, to, forResponse)
-	if err == nil {
-		err = e.Send(flow, resp)
-	}
-	if err != nil {
-		return fmt.Errorf("forward %d to %s: %w", resp.Status(), to, err)
-	}
-	return nil
+	return []resolve.Target{to}, nil
 }
 
 // responseFlow finds the flow for a response to a request that came by from.
@@ -126,12 +140,4 @@ func responseFlow(via sip.Via, from Flow) Flow {
 	}
 	// The address it came from, and the port it says it listens on.
 	return Flow{from.via, netip.AddrPortFrom(from.remote.Addr(), uint16(portOf(via)))}
-}
-
-// portOf returns the port of a sent-by, the default one if it names none.
-func portOf(v sip.Via) int {
-	if v.Port == 0 {
-		return 5060
-	}
-	return v.Port
 }

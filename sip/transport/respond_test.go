@@ -26,7 +26,7 @@ func TestRespondRport(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		var e *inbox
 		e = s.listen(&Config{Handle: ok(&e)})
-		phone, sentBy := s.socket(s.alice, "192.0.2.1:4540"), s.socket(s.alice, aliceAddr)
+		phone, sentBy := s.peerSocket(s.alice, "192.0.2.1:4540"), s.peerSocket(s.alice, aliceAddr)
 		phone.send(message(options, "Via: SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z9hG4bK1"), bobAddr)
 		text, from := phone.receive()
 		s.contains(text, "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;rport=4540;branch=z9hG4bK1;received=192.0.2.1\r\n")
@@ -46,8 +46,8 @@ func TestRespondSentByPort(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		var e *inbox
 		e = s.listen(&Config{Handle: ok(&e)})
-		source := s.socket(s.alice, "192.0.2.1:40000")
-		named, standard := s.socket(s.alice, "192.0.2.1:5070"), s.socket(s.alice, aliceAddr)
+		source := s.peerSocket(s.alice, "192.0.2.1:40000")
+		named, standard := s.peerSocket(s.alice, "192.0.2.1:5070"), s.peerSocket(s.alice, aliceAddr)
 		source.send(message(options, "Via: SIP/2.0/UDP alice.example.com:5070;branch=z9hG4bK1"), bobAddr)
 		text, _ := named.receive()
 		s.contains(text, "alice.example.com:5070;branch=z9hG4bK1;received=192.0.2.1\r\n")
@@ -63,7 +63,7 @@ func TestRespondFromTheSocketOfTheRequest(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		var e *inbox
 		e = s.listen(&Config{Listen: []string{"udp:192.0.2.2:5060", "udp:192.0.2.2:5070"}, Handle: ok(&e)})
-		phone := s.socket(s.alice, aliceAddr)
+		phone := s.peerSocket(s.alice, aliceAddr)
 		for _, to := range []string{"192.0.2.2:5070", "192.0.2.2:5060"} {
 			phone.send(message(options), to)
 			if _, from := phone.receive(); from != to {
@@ -80,7 +80,7 @@ func TestRespondMaddr(t *testing.T) {
 	play(t, &siptestRecord, func(s *scene) {
 		var e *inbox
 		e = s.listen(&Config{Handle: ok(&e)})
-		phone := s.socket(s.alice, aliceAddr)
+		phone := s.peerSocket(s.alice, aliceAddr)
 		phone.send(message(options, "Via: SIP/2.0/UDP 192.0.2.1;maddr=203.0.113.9;branch=z9hG4bK1"), bobAddr)
 		if text, _ := phone.receive(); !strings.HasPrefix(text, "SIP/2.0 200 ") {
 			t.Errorf("answered %q, want a 200 in spite of maddr", text)
@@ -183,7 +183,7 @@ func TestRespondAnewIsBounded(t *testing.T) {
 func TestRespondErrors(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(nil)
-		phone := s.socket(s.alice, aliceAddr)
+		phone := s.peerSocket(s.alice, aliceAddr)
 		phone.send(message(options), bobAddr)
 		in := s.one(e)
 		r := in.Message.(*sip.Request)
@@ -204,10 +204,10 @@ func TestRespondErrors(t *testing.T) {
 func TestForward(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(nil)
-		source, sentBy := s.socket(s.alice, "192.0.2.1:9988"), s.socket(s.alice, "192.0.2.1:5070")
+		source, sentBy := s.peerSocket(s.alice, "192.0.2.1:9988"), s.peerSocket(s.alice, "192.0.2.1:5070")
 		for _, c := range []struct {
 			via string
-			to  *socket
+			to  *peerSocket
 		}{
 			{"SIP/2.0/UDP 10.1.1.1:4540;received=192.0.2.1;rport=9988;branch=z9hG4bK1", source},
 			{"SIP/2.0/UDP a.example.com:5070;received=192.0.2.1;branch=z9hG4bK2", sentBy},

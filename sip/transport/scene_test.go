@@ -139,22 +139,22 @@ func (s *scene) none(in *inbox) {
 }
 
 // socket is a peer that speaks UDP.
-type socket struct {
+type peerSocket struct {
 	s *scene
 	net.PacketConn
 }
 
-func (s *scene) socket(h *siptest.Host, address string) *socket {
+func (s *scene) peerSocket(h *siptest.Host, address string) *peerSocket {
 	s.Helper()
 	pc, err := h.ListenPacket(s.Context(), "udp", address)
 	if err != nil {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { pc.Close() })
-	return &socket{s, pc}
+	return &peerSocket{s, pc}
 }
 
-func (c *socket) send(text, to string) {
+func (c *peerSocket) send(text, to string) {
 	c.s.Helper()
 	if _, err := c.WriteTo([]byte(text), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to))); err != nil {
 		c.s.Fatal(err)
@@ -163,7 +163,7 @@ func (c *socket) send(text, to string) {
 
 // receive returns the next datagram and where it came from; "" after a second
 // in which none came.
-func (c *socket) receive() (text, from string) {
+func (c *peerSocket) receive() (text, from string) {
 	c.s.Helper()
 	c.SetReadDeadline(time.Now().Add(time.Second))
 	b := make([]byte, 65536)
@@ -175,22 +175,22 @@ func (c *socket) receive() (text, from string) {
 }
 
 // stream is a peer that speaks TCP.
-type stream struct {
+type peerStream struct {
 	s *scene
 	net.Conn
 }
 
-func (s *scene) dial(h *siptest.Host, address string) *stream {
+func (s *scene) dial(h *siptest.Host, address string) *peerStream {
 	s.Helper()
 	c, err := h.DialContext(s.Context(), "tcp", address)
 	if err != nil {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { c.Close() })
-	return &stream{s, c}
+	return &peerStream{s, c}
 }
 
-func (c *stream) send(text string) {
+func (c *peerStream) send(text string) {
 	c.s.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
 		c.s.Fatal(err)
@@ -198,7 +198,7 @@ func (c *stream) send(text string) {
 }
 
 // receive returns what has arrived within a second.
-func (c *stream) receive() string {
+func (c *peerStream) receive() string {
 	c.s.Helper()
 	c.SetReadDeadline(time.Now().Add(time.Second))
 	b := make([]byte, 1<<20)
@@ -207,7 +207,7 @@ func (c *stream) receive() string {
 }
 
 // isClosed reports whether the peer has closed the connection.
-func (c *stream) isClosed() bool {
+func (c *peerStream) isClosed() bool {
 	c.SetReadDeadline(time.Now().Add(time.Millisecond))
 	_, err := c.Read(make([]byte, 1))
 	var timeout net.Error
@@ -218,7 +218,7 @@ func (c *stream) isClosed() bool {
 type accepting struct {
 	net.Listener
 	mu    sync.Mutex
-	conns []*stream
+	conns []*peerStream
 }
 
 func (s *scene) accept(h *siptest.Host, address string) *accepting {
@@ -236,14 +236,14 @@ func (s *scene) accept(h *siptest.Host, address string) *accepting {
 				return
 			}
 			a.mu.Lock()
-			a.conns = append(a.conns, &stream{s, c})
+			a.conns = append(a.conns, &peerStream{s, c})
 			a.mu.Unlock()
 		}
 	}()
 	return a
 }
 
-func (a *accepting) all() []*stream {
+func (a *accepting) all() []*peerStream {
 	synctest.Wait()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -336,7 +336,7 @@ func (s *scene) tables(in *inbox, conns, routes int) {
 	if got := len(in.conns); got != conns {
 		s.Errorf("%d connections in the table, want %d", got, conns)
 	}
-	if got := len(in.open); got != conns {
+	if got := len(in.live); got != conns {
 		s.Errorf("%d connections open, want %d", got, conns)
 	}
 	if got := len(in.routes); got > routes {

@@ -49,7 +49,7 @@ func (e *Endpoint) Prepare(ctx context.Context, r *sip.Request, to resolve.Targe
 	if err != nil || flow.Reliable() || len(out.String()) <= e.cfg.MaxUDP {
 		return flow, out, err
 	}
-	to.Transport = "TCP"
+	to.Transport = viaTCP
 	tcpFlow, tcpOut, err := e.prepare(ctx, r, to, branch)
 	if isRefusal(err) {
 		return flow, out, nil
@@ -71,13 +71,38 @@ func (e *Endpoint) prepare(ctx context.Context, r *sip.Request, to resolve.Targe
 	if err := r.Err(); err != nil {
 		return Flow{}, nil, err
 	}
+	if r.URI().Scheme == "sips" && !isSecure(to.Transport) {
+		return Flow{}, nil, ErrInsecure
+	}
 	flow, err := e.flowTo(ctx, to, forRequest)
 	if err != nil {
 		return Flow{}, nil, err
 	}
+	out, err := e.withVia(ctx, r, flow, branch)
+	return flow, out, err
+}
+
+// PrepareOn returns a request as it is to be sent on a flow that is there
+// already, as Prepare does for a target.
+func (e *Endpoint) PrepareOn(ctx context.Context, r *sip.Request, f Flow, branch string) (*sip.Request, error) {
+	switch {
+	case r == nil:
+		return nil, errNoMessage
+	case f.via == nil:
+		return nil, ErrNoFlow
+	case r.Err() != nil:
+		return nil, r.Err()
+	case r.URI().Scheme == "sips" && !f.Secure():
+		return nil, ErrInsecure
+	}
+	return e.withVia(ctx, r, f, branch)
+}
+
+// withVia puts our Via on a request (RFC 3261 section 18.1.1).
+func (e *Endpoint) withVia(ctx context.Context, r *sip.Request, flow Flow, branch string) (*sip.Request, error) {
 	host, port, err := e.sentByOn(ctx, flow)
 	if err != nil {
-		return Flow{}, nil, err
+		return nil, err
 	}
 	e.noteHost(host)
 	via := sip.Via{
@@ -86,25 +111,36 @@ func (e *Endpoint) prepare(ctx context.Context, r *sip.Request, to resolve.Targe
 		// (RFC 3581 section 3).
 		Params: sip.Params(";branch=" + branch + ";rport"),
 	}
-	if to.Addr.Addr().IsMulticast() && flow.Transport() == "UDP" {
+	if flow.remote.Addr().IsMulticast() && !flow.Reliable() {
 		// RFC 3261 section 18.1.1. One hop is what a socket does by itself.
-		via.Params = via.Params.With("maddr", hostText(to.Addr.Addr().WithZone("").String()))
-		if to.Addr.Addr().Is4() {
+		via.Params = via.Params.With("maddr", hostText(flow.remote.Addr().WithZone("").String()))
+		if flow.remote.Addr().Is4() {
 			via.Params = via.Params.With("ttl", "1")
 		}
+	}
+	if e.offersAlias(flow) {
+		via.Params = via.Params.With("alias", "")
 	}
 	out := r.With(sip.Push(via))
 	if flow.Reliable() {
 		out = framed(out).(*sip.Request)
 	}
-	return flow, out, out.Err()
+	return out, out.Err()
+}
+
+// offersAlias reports whether a peer may use a connection of ours for its own
+// requests to us (RFC 5923 section 8.1): we listen for such connections, and so
+// can prove who we are.
+func (e *Endpoint) offersAlias(f Flow) bool {
+	c, ok := f.via.(*conn)
+	return ok && !c.accepted && c.kind == viaTLS && e.listener(viaTLS) != nil
 }
 
 // flowTo returns the flow to a target, opening a connection if it must.
 func (e *Endpoint) flowTo(ctx context.Context, to resolve.Target, why purpose) (Flow, error) {
 	to.Addr = unmap(to.Addr)
 	switch to.Transport {
-	case "UDP":
+	case viaUDP:
 		s, err := choose(ctx, e, e.udp, to.Addr)
 		if err != nil {
 			return Flow{}, err
@@ -114,8 +150,8 @@ func (e *Endpoint) flowTo(ctx context.Context, to resolve.Target, why purpose) (
 				&net.OpError{Op: "write", Net: "udp", Addr: net.UDPAddrFromAddrPort(to.Addr), Err: syscall.EAFNOSUPPORT})
 		}
 		return Flow{s, to.Addr}, nil
-	case "TCP":
-		c, err := e.connect(ctx, to.Addr, why)
+	case viaTCP, viaTLS, viaWS, viaWSS:
+		c, err := e.connect(ctx, to, why)
 		if err != nil {
 			return Flow{}, err
 		}

@@ -22,7 +22,7 @@ import (
 func TestSendRequest(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(nil)
-		alice := s.socket(s.alice, aliceAddr)
+		alice := s.peerSocket(s.alice, aliceAddr)
 		flow, out, err := e.SendRequest(background, outgoing(t), target("UDP", aliceAddr), "z9hG4bK1")
 		if err != nil {
 			t.Fatal(err)
@@ -64,9 +64,9 @@ func TestSendRequestErrors(t *testing.T) {
 		if !errors.As(err, &op) || !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("nobody listens: %v, want ECONNREFUSED", err)
 		}
-		_, _, err = e.SendRequest(background, outgoing(t), target("TLS", aliceAddr), "z9hG4bK1")
+		_, _, err = e.SendRequest(background, outgoing(t), target("SCTP", aliceAddr), "z9hG4bK1")
 		if !errors.Is(err, resolve.ErrTransport) {
-			t.Errorf("TLS: %v, want ErrTransport", err)
+			t.Errorf("SCTP: %v, want ErrTransport", err)
 		}
 		var syntax *sip.SyntaxError
 		broken := outgoing(t).With(sip.Field{Name: "Subject", Value: "\n"})
@@ -92,7 +92,7 @@ func large(t *testing.T, n int) *sip.Request {
 func TestLargeRequestGoesByTCP(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(nil)
-		udp, tcp := s.socket(s.alice, aliceAddr), s.accept(s.alice, aliceAddr)
+		udp, tcp := s.peerSocket(s.alice, aliceAddr), s.accept(s.alice, aliceAddr)
 		flow, out, err := e.SendRequest(background, large(t, 1300), target("UDP", aliceAddr), "z9hG4bK1")
 		if err != nil || flow.Transport() != "UDP" || len(out.String()) != 1300 {
 			t.Fatalf("1300 bytes: %v, %v, %d bytes; want UDP", flow, err, len(out.String()))
@@ -123,7 +123,7 @@ func TestLargeRequestGoesByTCP(t *testing.T) {
 func TestLargeRequestFallsBackToUDP(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(nil)
-		udp := s.socket(s.alice, aliceAddr)
+		udp := s.peerSocket(s.alice, aliceAddr)
 		flow, _, err := e.SendRequest(background, large(t, 5000), target("UDP", aliceAddr), "z9hG4bK1")
 		if err != nil || flow.Transport() != "UDP" {
 			t.Fatalf("%v, %v; want UDP", flow, err)
@@ -143,7 +143,7 @@ func TestLargeRequestIntoSilence(t *testing.T) {
 		if !errors.As(err, &op) || !op.Timeout() {
 			t.Errorf("err = %v, want a timeout", err)
 		}
-		s.at(dialTimeout)
+		s.at(handshakeTimeout)
 		s.stats(e, Stats{})
 	})
 }

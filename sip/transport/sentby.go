@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -13,35 +14,72 @@ import (
 
 // Contact returns a URI, without a user, at which requests for us arrive, as
 // seen from a peer: what a Contact or a Record-Route towards it is to say. It
-// names the transport of the peer if we listen on it.
+// names the transport of the peer. If we do not listen on that, it is the very
+// connection to the peer, which is opened if it must: requests can come by that
+// alone, from a peer that looks for it.
 func (e *Endpoint) Contact(ctx context.Context, to resolve.Target) (sip.URI, error) {
 	uri := sip.URI{Scheme: "sip"}
 	to.Addr = unmap(to.Addr)
-	var local netip.AddrPort
-	if len(e.udp) == 0 || equalFold(to.Transport, "TCP") && len(e.listeners) > 0 {
-		uri.Params = ";transport=tcp"
-		l, err := choose(ctx, e, e.listeners, to.Addr)
-		if err != nil {
-			return uri, err
-		}
-		if l == nil {
-			l = e.listeners[0]
-		}
-		local = l.local
-	} else {
-		s, err := choose(ctx, e, e.udp, to.Addr)
-		if err != nil {
-			return uri, err
-		}
-		if s == nil {
-			s = e.udp[0]
-		}
-		local = s.local
+	kind := kindOf(to.Transport)
+	if kind == viaUDP && len(e.udp) == 0 && len(e.listeners) > 0 {
+		kind = e.listeners[0].kind
 	}
-	var err error
-	uri.Host, err = e.hostFor(ctx, local.Addr(), to.Addr)
-	uri.Port = int(local.Port())
+	local, err := e.contactAddr(ctx, kind, to)
+	if err != nil {
+		return uri, err
+	}
+	switch {
+	case isWebSocket(kind):
+		uri.Params = ";transport=ws" // also for WSS (RFC 7118 section 5.2)
+	case kind != viaUDP:
+		uri.Params = sip.Params(";transport=" + strings.ToLower(kind))
+	}
+	uri.Host, uri.Port, err = e.sentBy(ctx, kind, local, to.Addr)
 	return uri, err
+}
+
+// contactAddr returns the address of the listener or, without one, of the
+// connection that a peer reaches us by.
+func (e *Endpoint) contactAddr(ctx context.Context, kind string, to resolve.Target) (netip.AddrPort, error) {
+	if kind == viaUDP {
+		s, err := choose(ctx, e, e.udp, to.Addr)
+		switch {
+		case err != nil:
+			return netip.AddrPort{}, err
+		case s != nil:
+			return s.local, nil
+		case len(e.udp) > 0:
+			return e.udp[0].local, nil
+		}
+		return netip.AddrPort{}, fmt.Errorf("transport: no contact for %s: %w", to, ErrNoFlow)
+	}
+	var of []*streamListener
+	for _, l := range e.listeners {
+		if l.kind == kind {
+			of = append(of, l)
+		}
+	}
+	l, err := choose(ctx, e, of, to.Addr)
+	switch {
+	case err != nil:
+		return netip.AddrPort{}, err
+	case l != nil:
+		return l.local, nil
+	case len(of) > 0:
+		return of[0].local, nil
+	}
+	f, err := e.flowTo(ctx, to, forRequest)
+	return f.LocalAddr(), err
+}
+
+// listener returns the first listener of a transport, nil if there is none.
+func (e *Endpoint) listener(kind string) *streamListener {
+	for _, l := range e.listeners {
+		if l.kind == kind {
+			return l
+		}
+	}
+	return nil
 }
 
 // sentByOn returns the sent-by of Vias for a flow (RFC 3261 section 18.1.1).
@@ -49,17 +87,43 @@ func (e *Endpoint) Contact(ctx context.Context, to resolve.Target) (sip.URI, err
 // turns to if the connection is gone.
 func (e *Endpoint) sentByOn(ctx context.Context, f Flow) (host string, port int, err error) {
 	local := f.LocalAddr()
+	for _, l := range e.listeners {
+		if l.kind != f.Transport() {
+			continue
+		}
+		if a := l.local.Addr(); a == local.Addr() || a.IsUnspecified() || e.cfg.Advertise != "" {
+			local = netip.AddrPortFrom(local.Addr(), l.local.Port())
+			break
+		}
+	}
+	return e.sentBy(ctx, f.Transport(), local, f.remote)
+}
+
+// sentBy returns the host and port by which a peer reaches an address of ours.
+func (e *Endpoint) sentBy(ctx context.Context, kind string, local, peer netip.AddrPort) (host string, port int, err error) {
 	port = int(local.Port())
-	if f.Reliable() {
-		for _, l := range e.listeners {
-			if a := l.local.Addr(); a == local.Addr() || a.IsUnspecified() || e.cfg.Advertise != "" {
-				port = int(l.local.Port())
-				break
+	for name, advertised := range e.cfg.AdvertisePorts {
+		if equalFold(name, kind) {
+			port = advertised
+		}
+	}
+	if public := e.publicOf(kind, local); e.cfg.Advertise == "" && public.IsValid() {
+		return hostText(public.Addr().String()), int(public.Port()), nil
+	}
+	host, err = e.hostFor(ctx, local.Addr(), peer)
+	return host, port, err
+}
+
+// publicOf returns the address that Discover has found for a UDP socket.
+func (e *Endpoint) publicOf(kind string, local netip.AddrPort) netip.AddrPort {
+	if kind == viaUDP {
+		for _, s := range e.udp {
+			if public := s.public.Load(); s.local == local && public != nil {
+				return *public
 			}
 		}
 	}
-	host, err = e.hostFor(ctx, local.Addr(), f.remote)
-	return host, port, err
+	return netip.AddrPort{}
 }
 
 // hostFor returns the name we go by when we talk to a peer.
@@ -83,8 +147,6 @@ func hostText(host string) string {
 	}
 	return host
 }
-
-func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
 
 // route remembers which local address leads to a remote one.
 type route struct {
@@ -181,6 +243,14 @@ func (e *Endpoint) isPort(port int, f Flow) bool {
 		if port == int(s.local.Port()) {
 			return true
 		}
+		if public := s.public.Load(); public != nil && port == int(public.Port()) {
+			return true
+		}
+	}
+	for _, advertised := range e.cfg.AdvertisePorts {
+		if port == advertised {
+			return true
+		}
 	}
 	for _, l := range e.listeners {
 		if port == int(l.local.Port()) {
@@ -188,4 +258,14 @@ func (e *Endpoint) isPort(port int, f Flow) bool {
 		}
 	}
 	return false
+}
+
+// parseHostPort reads a host with or without a port, as in "example.com:3478"
+// and "[2001:db8::1]".
+func parseHostPort(s string) (sip.URI, error) {
+	uri, err := sip.ParseURI("sip:" + s)
+	if err == nil && (uri.User != "" || uri.Params != "" || uri.Headers != "") {
+		err = &net.AddrError{Err: "neither a host nor host:port", Addr: s}
+	}
+	return uri, err
 }

@@ -15,7 +15,7 @@ import (
 func TestStrayResponses(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(nil)
-		alice := s.socket(s.alice, aliceAddr)
+		alice := s.peerSocket(s.alice, aliceAddr)
 		response := func(via string) string { return message("SIP/2.0 200 OK", "Via: SIP/2.0/UDP "+via+";branch=z9hG4bK1") }
 		for _, via := range []string{"192.0.2.1:5060", "192.0.2.2:5061", "203.0.113.9", "bob.example.com"} {
 			alice.send(response(via), bobAddr)
@@ -36,7 +36,7 @@ func TestStrayResponses(t *testing.T) {
 func TestAdvertise(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(&Config{Listen: []string{"udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"}, Advertise: "Bob.example.com"})
-		alice := s.socket(s.alice, aliceAddr)
+		alice := s.peerSocket(s.alice, aliceAddr)
 		_, out, err := e.SendRequest(background, outgoing(t), target("UDP", aliceAddr), "z9hG4bK1")
 		if err != nil {
 			t.Fatal(err)
@@ -65,7 +65,7 @@ func TestAdvertise(t *testing.T) {
 func TestWildcard(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(&Config{Listen: []string{"udp::5060", "tcp::5060"}})
-		alice := s.socket(s.alice, aliceAddr)
+		alice := s.peerSocket(s.alice, aliceAddr)
 		_, out, err := e.SendRequest(background, outgoing(t), target("UDP", aliceAddr), "z9hG4bK1")
 		if err != nil {
 			t.Fatal(err)
@@ -86,11 +86,14 @@ func TestWildcard(t *testing.T) {
 
 func TestContactNamesWhatIsThere(t *testing.T) {
 	play(t, nil, func(s *scene) {
+		// We listen on no TCP, so alice reaches us by the connection to her.
 		udp := s.listen(&Config{Listen: []string{"udp:" + bobAddr}})
+		s.accept(s.alice, aliceAddr)
 		uri, err := udp.Contact(background, target("TCP", aliceAddr))
-		if got, want := uri.String(), "sip:192.0.2.2:5060"; got != want || err != nil {
+		if got, want := uri.String(), "sip:192.0.2.2:49152;transport=tcp"; got != want || err != nil {
 			t.Errorf("Contact = %s, %v, want %s", got, err, want)
 		}
+		s.tables(udp, 1, 0)
 		tcp := s.listen(&Config{Listen: []string{"tcp:" + bobAddr}})
 		uri, err = tcp.Contact(background, target("UDP", aliceAddr))
 		if got, want := uri.String(), "sip:192.0.2.2:5060;transport=tcp"; got != want || err != nil {
@@ -107,7 +110,7 @@ func TestIPv6(t *testing.T) {
 		phone, server := s.n.Host("2001:db8::1"), s.n.Host("2001:db8::2")
 		var e *inbox
 		e = s.listen(&Config{Network: server, Listen: []string{"udp:[2001:db8::2]:5060", "tcp:[2001:db8::2]:5060"}, Handle: ok(&e)})
-		peer := s.socket(phone, "[2001:db8::1]:5060")
+		peer := s.peerSocket(phone, "[2001:db8::1]:5060")
 		_, out, err := e.SendRequest(background, outgoing(t), target("UDP", "[2001:db8::1]:5060"), "z9hG4bK1")
 		if err != nil {
 			t.Fatal(err)
@@ -153,7 +156,7 @@ func TestSocketThatLeadsThere(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(&Config{Network: twoAddresses{s.bob, s.n.Host("127.0.0.1")},
 			Listen: []string{"udp:127.0.0.1:5060", "udp:" + bobAddr}})
-		alice := s.socket(s.alice, aliceAddr)
+		alice := s.peerSocket(s.alice, aliceAddr)
 		flow, out, err := e.SendRequest(background, outgoing(t), target("UDP", aliceAddr), "z9hG4bK1")
 		if err != nil {
 			t.Fatal(err)
@@ -184,7 +187,7 @@ func TestManyPeersLeaveNoState(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := &socket{s, pc}
+			p := &peerSocket{s, pc}
 			p.send(message(options, "Via: SIP/2.0/UDP "+h.Addr().String()+";rport;branch=z9hG4bK1"), bobAddr)
 			p.send(message("SIP/2.0 200 OK", "Via: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1"), bobAddr)
 			p.send("rubbish", bobAddr)

@@ -112,7 +112,7 @@ func TestStampWithoutRoom(t *testing.T) {
 // agrees with the counters.
 func TestStampOfNUL(t *testing.T) {
 	play(t, nil, func(s *scene) {
-		e, alice := s.listen(nil), s.socket(s.alice, aliceAddr)
+		e, alice := s.listen(nil), s.peerSocket(s.alice, aliceAddr)
 		text := message(options, "Via: SIP/2.0/UDP 192.0.2.1;rport;x=\"\\\x00\";branch=z9hG4bK1")
 		alice.send(text, bobAddr)
 		s.none(e)

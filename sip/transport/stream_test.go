@@ -339,7 +339,7 @@ func TestPeerThatReadsSlowly(t *testing.T) {
 			t.Error("what arrived is not what was sent")
 		}
 		synctest.Wait()
-		c := flow.via.(*streamConn)
+		c := flow.via.(*conn)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if got := cap(c.unsent); got != 0 {
@@ -358,7 +358,7 @@ func TestEveryMessageOnAStreamHasAContentLength(t *testing.T) {
 		unframed := func(start string, more ...string) string {
 			return message(start, append(more, "Content-Type: text/plain", "Content-Length:", "\n"+inner)...)
 		}
-		udp, tcp := s.socket(s.alice, "192.0.2.1:5070"), s.accept(s.alice, aliceAddr)
+		udp, tcp := s.peerSocket(s.alice, "192.0.2.1:5070"), s.accept(s.alice, aliceAddr)
 		udp.send(unframed("MESSAGE sip:bob@192.0.2.2 SIP/2.0"), bobAddr)
 		r := s.one(e).Message.(*sip.Request)
 		if _, ok := r.Value("Content-Length"); ok {
@@ -372,19 +372,19 @@ func TestEveryMessageOnAStreamHasAContentLength(t *testing.T) {
 		ways := []struct {
 			name string
 			send func() (sip.Message, error)
-			to   func() *stream
+			to   func() *peerStream
 		}{
 			{"SendRequest", func() (sip.Message, error) {
 				_, out, err := e.SendRequest(background, r, target("TCP", aliceAddr), "z9hG4bK1")
 				return out, err
-			}, func() *stream { return tcp.all()[0] }},
+			}, func() *peerStream { return tcp.all()[0] }},
 			{"Prepare and Send", func() (sip.Message, error) {
 				flow, out, err := e.Prepare(background, r, target("TCP", aliceAddr), "z9hG4bK1")
 				if err == nil {
 					err = e.Send(flow, out)
 				}
 				return out, err
-			}, func() *stream { return tcp.all()[0] }},
+			}, func() *peerStream { return tcp.all()[0] }},
 			{"Prepare of a large request for UDP", func() (sip.Message, error) {
 				large := r.With(sip.Field{Name: "Subject", Value: strings.Repeat("x", 1300)})
 				flow, out, err := e.Prepare(background, large, target("UDP", aliceAddr), "z9hG4bK1")
@@ -392,14 +392,14 @@ func TestEveryMessageOnAStreamHasAContentLength(t *testing.T) {
 					err = e.Send(flow, out)
 				}
 				return out, err
-			}, func() *stream { return tcp.all()[0] }},
+			}, func() *peerStream { return tcp.all()[0] }},
 			{"Forward", func() (sip.Message, error) { return nil, e.Forward(background, resp) },
-				func() *stream { return tcp.all()[0] }},
-			{"Send", func() (sip.Message, error) { return nil, e.Send(in.Flow, r) }, func() *stream { return phone }},
-			{"Respond", func() (sip.Message, error) { return nil, e.Respond(in, resp) }, func() *stream { return phone }},
+				func() *peerStream { return tcp.all()[0] }},
+			{"Send", func() (sip.Message, error) { return nil, e.Send(in.Flow, r) }, func() *peerStream { return phone }},
+			{"Respond", func() (sip.Message, error) { return nil, e.Respond(in, resp) }, func() *peerStream { return phone }},
 			{"Respond without the field", func() (sip.Message, error) {
 				return nil, e.Respond(in, in.Message.(*sip.Request).Reply(sip.StatusOK, sip.Body{Type: "text/plain", Content: inner}, sip.Del("Content-Length")))
-			}, func() *stream { return phone }},
+			}, func() *peerStream { return phone }},
 		}
 		for _, way := range ways {
 			out, err := way.send()

@@ -28,7 +28,7 @@ type Trace struct {
 // TraceMessage is one message on its way.
 type TraceMessage struct {
 	Time      time.Time
-	Transport string         // "UDP", "TCP"
+	Transport string         // "UDP", "TCP", "TLS", "WS", "WSS"
 	Local     netip.AddrPort // our side; for a wildcard the address that leads to the peer
 	Remote    netip.AddrPort
 	Message   sip.Message // nil if malformed
@@ -44,11 +44,14 @@ type Stats struct {
 	MalformedResponses uint64 // dropped
 	StrayResponses     uint64 // dropped: the topmost Via is not ours (RFC 3261 section 18.1.2)
 	UnframedStreams    uint64 // connections closed because their stream made no sense
-	RefusedConns       uint64 // connections closed at once, or not opened for a response: there were Config.MaxConns
+	RefusedConns       uint64 // connections closed at once, or not opened for a response: Config.MaxConns, MaxConnsPerSource
+	FailedHandshakes   uint64 // connections whose handshake of TLS or WebSocket failed or took too long
+	Limited            uint64 // datagrams dropped for Config.MaxRate
+	Paced              uint64 // times that a connection was kept waiting for Config.MaxRate
 }
 
 type counters struct {
-	received, sent, malformedRequests, malformedResponses, strayResponses, unframedStreams, refusedConns atomic.Uint64
+	received, sent, malformedRequests, malformedResponses, strayResponses, unframedStreams, refusedConns, failedHandshakes, limited, paced atomic.Uint64
 }
 
 // Stats returns the counters as they stand.
@@ -61,6 +64,9 @@ func (e *Endpoint) Stats() Stats {
 		StrayResponses:     e.count.strayResponses.Load(),
 		UnframedStreams:    e.count.unframedStreams.Load(),
 		RefusedConns:       e.count.refusedConns.Load(),
+		FailedHandshakes:   e.count.failedHandshakes.Load(),
+		Limited:            e.count.limited.Load(),
+		Paced:              e.count.paced.Load(),
 	}
 }
 

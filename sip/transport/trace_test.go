@@ -14,7 +14,7 @@ func TestTrace(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		var e *inbox
 		e = s.listen(&Config{Listen: []string{"udp:0.0.0.0:5060"}, Handle: func(in *Inbound) { ok(&e)(in) }})
-		alice := s.socket(s.alice, aliceAddr)
+		alice := s.peerSocket(s.alice, aliceAddr)
 		text := message(options, "Content-Length: 4", "\nbody and more")
 		alice.send(text, bobAddr)
 		s.one(e)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
-	"unsafe"
+
+	"github.com/goparley/parley/nat/stun"
 )
 
 // udpSocket is one bound UDP socket. It keeps nothing about peers.
@@ -14,12 +16,19 @@ type udpSocket struct {
 	e     *Endpoint
 	conn  packetConn
 	local netip.AddrPort
+
+	// public is the address that a STUN server has seen us at; nil: not asked.
+	public atomic.Pointer[netip.AddrPort]
 }
 
 func newUDPSocket(e *Endpoint, pc net.PacketConn) *udpSocket {
 	conn, ok := pc.(packetConn)
 	if !ok {
 		conn = plainPacketConn{pc}
+	}
+	// What a burst brings has to wait for the reader. The system caps it.
+	if sized, ok := pc.(interface{ SetReadBuffer(int) error }); ok {
+		sized.SetReadBuffer(1 << 20)
 	}
 	return &udpSocket{e: e, conn: conn, local: addrPort(pc.LocalAddr())}
 }
@@ -31,8 +40,7 @@ func (s *udpSocket) localAddr() netip.AddrPort { return s.local }
 func (s *udpSocket) sendable(int) error { return nil }
 
 func (s *udpSocket) send(text string, to netip.AddrPort) error {
-	// The bytes are only read: a write does not keep or change them.
-	_, err := s.conn.WriteToUDPAddrPort(unsafe.Slice(unsafe.StringData(text), len(text)), to)
+	_, err := s.conn.WriteToUDPAddrPort(bytesOf(text), to)
 	return err
 }
 
@@ -62,6 +70,14 @@ func (s *udpSocket) read() {
 		if len(bytes.Trim(buf[:n], "\r\n\x00")) == 0 {
 			continue
 		}
-		s.e.datagram(Flow{s, unmap(from)}, buf[:n])
+		from = unmap(from)
+		switch {
+		case !s.e.rate.allow(from.Addr(), time.Since(s.e.began)):
+			s.e.count.limited.Add(1)
+		case stun.IsMessage(buf[:n]):
+			s.stun(buf[:n], from)
+		default:
+			s.e.datagram(Flow{s, from}, buf[:n])
+		}
 	}
 }

@@ -34,7 +34,8 @@ func TestHostileDatagrams(t *testing.T) {
 		{"CRLF", "\r\n", "", false, Stats{}},
 		{"CRLF CRLF", "\r\n\r\n", "", false, Stats{}}, // RFC 5626 section 4.4.1: no ping over UDP
 		{"CRLFs before a request", "\r\n\r\n" + message(options, via), "SIP/2.0 200 ", true, Stats{Received: 1, Sent: 1}},
-		{"STUN binding request", "\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl", "", false, Stats{MalformedRequests: 1}},
+		{"STUN Binding request", "\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl", "\x01\x01\x00\x0c", false, Stats{}},
+		{"what looks like STUN", "\x00\x01\x00\x00\x21\x12\xa4\x43abcdefghijkl", "", false, Stats{MalformedRequests: 1}},
 		{"65,507 bytes", message(options, via, "Content-Length: 65261", "\n"+strings.Repeat("x", 65261)),
 			"SIP/2.0 200 ", true, Stats{Received: 1, Sent: 1}},
 		{"the first fragment of a request", message(options, via, "Content-Length: 9000", "\n"+strings.Repeat("x", 1200)),
@@ -52,7 +53,7 @@ func TestHostileDatagrams(t *testing.T) {
 			play(t, nil, func(s *scene) {
 				var e *inbox
 				e = s.listen(&Config{Handle: ok(&e)})
-				alice := s.socket(s.alice, aliceAddr)
+				alice := s.peerSocket(s.alice, aliceAddr)
 				alice.send(c.text, bobAddr)
 				got := e.take()
 				if (len(got) == 1) != c.handed {
@@ -81,7 +82,7 @@ func TestHostileDatagrams(t *testing.T) {
 func TestBytesAfterTheBody(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(nil)
-		s.socket(s.alice, aliceAddr).send(message(options, "Content-Length: 4", "\nbody and more"), bobAddr)
+		s.peerSocket(s.alice, aliceAddr).send(message(options, "Content-Length: 4", "\nbody and more"), bobAddr)
 		if got, want := s.one(e).Message.Body(), "body"; got != want {
 			t.Errorf("Body() = %q, want %q", got, want)
 		}
@@ -102,7 +103,7 @@ func TestMalformedRequestIsAnsweredToItsSource(t *testing.T) {
 		t.Run(c.broken, func(t *testing.T) {
 			play(t, nil, func(s *scene) {
 				s.listen(nil)
-				source, victim := s.socket(s.alice, "192.0.2.1:4540"), s.socket(s.n.Host("203.0.113.9"), "203.0.113.9:5060")
+				source, victim := s.peerSocket(s.alice, "192.0.2.1:4540"), s.peerSocket(s.n.Host("203.0.113.9"), "203.0.113.9:5060")
 				source.send(message(options, c.broken, via), bobAddr)
 				text, from := source.receive()
 				s.contains(text, c.want)
@@ -130,7 +131,7 @@ func TestReadErrors(t *testing.T) {
 			t.Errorf("%d reads, want 49 that fail and one that waits", reads)
 		}
 		s.at(time.Second)
-		alice := s.socket(s.alice, aliceAddr)
+		alice := s.peerSocket(s.alice, aliceAddr)
 		alice.send(message(options), bobAddr)
 		if text, _ := alice.receive(); !strings.HasPrefix(text, "SIP/2.0 200 ") {
 			t.Errorf("answered %q, want a 200", text)

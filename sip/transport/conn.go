@@ -1,0 +1,272 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/goparley/parley/sip"
+)
+
+const (
+	writeTimeout = 10 * time.Second
+	maxWrite     = 1 << 16 // bytes for which writeTimeout is meant
+	maxUnsent    = 1 << 20 // bytes queued on one connection
+	queuedCost   = 32      // bytes that a queued message takes beside its text
+
+	// messageTimeout is how long a peer may take over a message: as long as a
+	// transaction waits for one (64*T1).
+	messageTimeout = 32 * time.Second
+
+	// handshakeTimeout is how long opening a connection may take, and the
+	// handshakes on it that are waited for before anything is read.
+	handshakeTimeout = 10 * time.Second
+)
+
+// errPanic is what ends a connection whose reading has panicked.
+var errPanic = errors.New("transport: panic while reading")
+
+// wire is how messages lie on a connection: one behind the other on a stream,
+// each in a frame of its own on a WebSocket.
+type wire interface {
+	// receive hands what comes to the conn's message, malformed and pinged
+	// until the connection ends, and returns what ended it.
+	receive(c *conn) error
+	// transmit writes messages.
+	transmit(texts []string) error
+	// bye tells the peer that no more will come. It waits a moment at most.
+	bye()
+	// close closes the connection without a word.
+	close()
+}
+
+// conn is one connection.
+type conn struct {
+	e        *Endpoint
+	id       uint64 // unlike that of any other connection of the Endpoint
+	kind     string // as in a Via
+	sock     *socket
+	wire     wire // set before anybody else knows of the conn
+	local    netip.AddrPort
+	remote   netip.AddrPort
+	accepted bool // a peer made it
+
+	opened  time.Time
+	used    atomic.Int64 // when something last passed, in nanoseconds from opened
+	begun   time.Time    // when the message being read began, zero: none; the reading goroutine's
+	carried atomic.Bool  // a message has passed
+	brief   atomic.Bool  // opened for what may not come to pass, and nothing else has passed
+
+	// identities are the SIP domains that the peer's certificate proves (RFC
+	// 5922 section 7.1); set before anybody else knows of the conn.
+	identities []string
+
+	keys []connKey // where Endpoint.conns has it; Endpoint.mu guards it
+
+	mu       sync.Mutex
+	unsent   []string
+	size     int           // of unsent
+	writing  bool          // a goroutine is writing
+	flushed  chan struct{} // closed when it has written everything; nil if nobody waits
+	watchers map[*keepAlive]struct{}
+	err      error // why it ended; nil while it is open
+}
+
+func newConn(e *Endpoint, kind string, sock *socket) *conn {
+	return &conn{
+		e: e, kind: kind, sock: sock, opened: time.Now(),
+		local: addrPort(sock.LocalAddr()), remote: addrPort(sock.RemoteAddr()),
+	}
+}
+
+func (c *conn) transport() string { return c.kind }
+
+func (c *conn) localAddr() netip.AddrPort { return c.local }
+
+func (c *conn) flow() Flow { return Flow{c, c.remote} }
+
+func (c *conn) touch() { c.used.Store(int64(time.Since(c.opened))) }
+
+// read takes messages off the connection until it ends, and then forgets it.
+func (c *conn) read() {
+	err := c.receive()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.wire.bye() // it is we who give up
+	}
+	c.fail(err)
+	if c.e.cfg.Closed != nil && c.carried.Load() {
+		defer c.e.fence(c.flow(), nil, nil)
+		c.e.cfg.Closed(c.flow(), c.reason())
+	}
+}
+
+func (c *conn) receive() (err error) {
+	err = errPanic
+	defer c.e.fence(c.flow(), nil, nil)
+	return c.wire.receive(c)
+}
+
+// reason returns why the connection has ended: the first reason, which may be
+// that of the writer.
+func (c *conn) reason() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// message hands over a message that came, or what should have been one.
+func (c *conn) message(m sip.Message, err error) {
+	c.begun = time.Time{}
+	c.touch()
+	var syntax *sip.SyntaxError
+	if errors.As(err, &syntax) {
+		c.e.pace(c.remote.Addr())
+		c.e.malformed(c.flow(), syntax.Text(), err)
+		return
+	}
+	defer c.e.fence(c.flow(), nil, m)
+	c.carried.Store(true)
+	c.brief.Store(false)
+	c.e.pace(c.remote.Addr())
+	c.e.deliver(c.flow(), m, nil)
+}
+
+// line notes a CRLF between messages, the pong of RFC 5626 section 4.4.1 or
+// half of a ping.
+func (c *conn) line() {
+	c.begun = time.Time{}
+	c.touch()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k := range c.watchers {
+		k.pong()
+	}
+}
+
+// pinged answers a ping: with one CRLF (RFC 5626 section 4.4.1).
+func (c *conn) pinged() { c.send("\r\n", c.remote) }
+
+// expiry returns until when the connection waits for its peer, and what the
+// peer is then guilty of.
+func (c *conn) expiry() (time.Time, string) {
+	idle := c.e.cfg.Idle
+	if c.brief.Load() {
+		idle = min(idle, messageTimeout)
+	}
+	at, why := c.opened.Add(time.Duration(c.used.Load())+idle), "idle"
+	if c.accepted && !c.carried.Load() {
+		if t := c.opened.Add(messageTimeout); t.Before(at) {
+			at, why = t, "no message"
+		}
+	}
+	if !c.begun.IsZero() {
+		if t := c.begun.Add(messageTimeout); t.Before(at) {
+			at, why = t, "message takes too long"
+		}
+	}
+	return at, why
+}
+
+func (c *conn) sendable(size int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.room(size)
+}
+
+// room says why size more bytes cannot be queued. c.mu is held.
+func (c *conn) room(size int) error {
+	if c.err != nil {
+		return fmt.Errorf("%w: %w", ErrNoFlow, c.err)
+	}
+	if c.size+size > maxUnsent {
+		return ErrBacklog
+	}
+	return nil
+}
+
+// send queues text. What is queued while a write is under way goes out together
+// with it.
+func (c *conn) send(text string, _ netip.AddrPort) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.room(len(text)); err != nil {
+		return err
+	}
+	c.unsent = append(c.unsent, text)
+	c.size += len(text) + queuedCost
+	if len(text) > len("\r\n\r\n") {
+		c.carried.Store(true)
+	}
+	if !c.writing {
+		c.writing = true
+		c.e.tasks.Go(c.write) // ends when nothing is left to write, or with the connection
+	}
+	return nil
+}
+
+func (c *conn) write() {
+	for {
+		c.mu.Lock()
+		out := c.unsent
+		c.unsent, c.size = nil, 0 // an idle connection holds no memory
+		if len(out) == 0 || c.err != nil {
+			c.writing = false
+			if c.flushed != nil {
+				close(c.flushed)
+				c.flushed = nil
+			}
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		if err := c.wire.transmit(out); err != nil {
+			c.fail(err)
+			continue
+		}
+		c.touch()
+	}
+}
+
+// drain waits until everything is written, or ctx ends, and takes leave of the
+// peer.
+func (c *conn) drain(ctx context.Context) error {
+	c.mu.Lock()
+	if c.writing && c.flushed == nil {
+		c.flushed = make(chan struct{})
+	}
+	flushed := c.flushed
+	c.mu.Unlock()
+	if flushed != nil {
+		select {
+		case <-flushed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	c.wire.bye()
+	return nil
+}
+
+// fail closes the connection; the first reason counts. Nobody finds it any
+// more, and the reading goroutine does the rest.
+func (c *conn) fail(err error) {
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = err
+	}
+	c.unsent, c.size = nil, 0
+	watchers := c.watchers
+	c.watchers = nil
+	c.mu.Unlock()
+	c.wire.close()
+	c.sock.Close()
+	c.e.dropConn(c)
+	for k := range watchers {
+		k.die(c.reason())
+	}
+}

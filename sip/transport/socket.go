@@ -1,0 +1,66 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// byeTimeout is how long the farewell of a connection may take.
+const byeTimeout = time.Second
+
+// socket is the stream socket under a connection. Under a stream it waits for
+// the peer as long as the connection allows for.
+type socket struct {
+	net.Conn
+	release func() // gives back what admit has taken; nil: nothing
+	closed  atomic.Bool
+
+	// The reading goroutine's, once it is attached; before that, who shakes
+	// hands sees to deadlines.
+	conn      *conn
+	isPartial func() bool // part of a message has been read
+}
+
+// attach has reads wait as c allows for. It is called by who will read.
+func (s *socket) attach(c *conn, isPartial func() bool) { s.conn, s.isPartial = c, isPartial }
+
+// Read reads until the expiry of the connection.
+func (s *socket) Read(b []byte) (int, error) {
+	c := s.conn
+	if c == nil {
+		return s.Conn.Read(b)
+	}
+	// A message may begin in the same read as the one before it ends.
+	if !s.isPartial() {
+		c.begun = time.Time{}
+	} else if c.begun.IsZero() {
+		c.begun = time.Now()
+	}
+	for {
+		at, _ := c.expiry()
+		s.Conn.SetReadDeadline(at)
+		n, err := s.Conn.Read(b)
+		var timeout net.Error
+		if n > 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
+			return n, err
+		}
+		at, why := c.expiry()
+		if !time.Now().Before(at) {
+			return n, fmt.Errorf("transport: %s: %w", why, err)
+		}
+		// Something was sent in the meantime.
+	}
+}
+
+func (s *socket) Close() error {
+	if s.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	if s.release != nil {
+		s.release()
+	}
+	return s.Conn.Close()
+}

@@ -1,0 +1,119 @@
+package transport
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+)
+
+// ErrToken says that a flow token is not one of ours (RFC 5626 section 5.3.1:
+// answer it with 403).
+var ErrToken = errors.New("transport: flow token is not ours")
+
+// tokenKey is what flow tokens are signed with, and connections are numbered by
+// in them.
+type tokenKey struct {
+	key []byte
+	run [8]byte // unlike that of any other Endpoint with this key
+}
+
+const tokenMAC = 16 // bytes of the HMAC in a token
+
+func newTokenKey(key []byte) tokenKey {
+	t := tokenKey{key: key}
+	if len(key) == 0 {
+		t.key = make([]byte, 32)
+		rand.Read(t.key)
+	}
+	rand.Read(t.run[:])
+	return t
+}
+
+// sum returns the HMAC over what a token says.
+func (t *tokenKey) sum(what []byte) []byte {
+	h := hmac.New(sha256.New, t.key)
+	h.Write(what)
+	return h.Sum(nil)[:tokenMAC]
+}
+
+// Kinds of tokens.
+const (
+	tokenUDP  = 'u'
+	tokenConn = 'c'
+)
+
+// FlowToken returns a text that stands for a flow, to be put into the user part
+// of a Path or Record-Route (RFC 5626 section 5.2) and to be read by FlowOf of
+// the same Endpoint. It is signed, so nobody can make one. It is "" for the
+// zero Flow.
+func (e *Endpoint) FlowToken(f Flow) string {
+	var what []byte
+	switch via := f.via.(type) {
+	case *udpSocket:
+		what = append(what, tokenUDP)
+		what = appendAddr(what, via.local)
+		what = appendAddr(what, f.remote)
+	case *conn:
+		// Not its addresses: another connection may have the same some day.
+		what = append(what, tokenConn)
+		what = append(what, e.tokens.run[:]...)
+		what = binary.BigEndian.AppendUint64(what, via.id)
+	default:
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(append(e.tokens.sum(what), what...))
+}
+
+// FlowOf returns the flow that a token stands for. ErrToken means that it is no
+// token of ours, ErrNoFlow that its connection is gone: requests that come with
+// them are to be answered with 403 and 430 (RFC 5626 section 5.3.1).
+func (e *Endpoint) FlowOf(token string) (Flow, error) {
+	if len(token) > 128 {
+		return Flow{}, ErrToken
+	}
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(b) <= tokenMAC {
+		return Flow{}, ErrToken
+	}
+	what := b[tokenMAC:]
+	if subtle.ConstantTimeCompare(b[:tokenMAC], e.tokens.sum(what)) != 1 {
+		return Flow{}, ErrToken
+	}
+	if kind, rest := what[0], what[1:]; kind == tokenUDP {
+		local, rest := cutAddr(rest)
+		remote, _ := cutAddr(rest)
+		for _, s := range e.udp {
+			if s.local == local {
+				return Flow{s, remote}, nil
+			}
+		}
+	} else if len(rest) == 16 && [8]byte(rest) == e.tokens.run {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if c := e.byID[binary.BigEndian.Uint64(rest[8:])]; c != nil {
+			return c.flow(), nil
+		}
+	}
+	return Flow{}, ErrNoFlow
+}
+
+// appendAddr appends an address with its length.
+func appendAddr(b []byte, a netip.AddrPort) []byte {
+	text, _ := a.MarshalBinary() // never fails
+	return append(append(b, byte(len(text))), text...)
+}
+
+// cutAddr takes off what appendAddr has appended. What it reads is signed.
+func cutAddr(b []byte) (a netip.AddrPort, rest []byte) {
+	if len(b) == 0 || len(b) <= int(b[0]) {
+		return a, nil
+	}
+	n := int(b[0]) + 1
+	a.UnmarshalBinary(b[1:n])
+	return a, b[n:]
+}

@@ -1,0 +1,148 @@
+package transaction
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
+	"github.com/goparley/parley/sip/transport"
+)
+
+type nextHop struct{}
+
+// WithNextHop returns a context in which Responses, Do and Send send requests
+// to uri, whatever their Route and Request-URI say. It is for a strict router,
+// which stands in the Request-URI while the Route names those behind it (RFC
+// 3261 section 12.2.1.1).
+func WithNextHop(ctx context.Context, uri sip.URI) context.Context {
+	return context.WithValue(ctx, nextHop{}, uri)
+}
+
+type givenFlow struct{}
+
+// WithFlow returns a context in which Responses, Do and Send send requests by a
+// flow that is there already, whatever their Route and Request-URI say: how an
+// edge proxy reaches a client behind a NAT (RFC 5626 section 5.3.1). Should the
+// flow be gone, the error wraps transport.ErrNoFlow, and nothing else is tried.
+func WithFlow(ctx context.Context, f transport.Flow) context.Context {
+	return context.WithValue(ctx, givenFlow{}, f)
+}
+
+type onSent struct{}
+
+// WithSent returns a context in which Responses and Do tell sent each time that
+// they have begun to send a request: by which flow, and as it went out. It must
+// not block.
+func WithSent(ctx context.Context, sent func(transport.Flow, *sip.Request)) context.Context {
+	return context.WithValue(ctx, onSent{}, sent)
+}
+
+// way is where a request goes: by a flow, or to one of several targets.
+type way struct {
+	flow     transport.Flow // zero: to the targets
+	targets  []resolve.Target
+	raced    int // so many of the targets have been tried for a connection
+	finished bool
+}
+
+// way finds out where a request goes (RFC 3261 section 8.1.2). A strict router
+// stands in the Request-URI already.
+func (l *Layer) way(ctx context.Context, r *sip.Request) (*way, error) {
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	if flow, ok := ctx.Value(givenFlow{}).(transport.Flow); ok {
+		return &way{flow: flow}, nil
+	}
+	uri, ok := ctx.Value(nextHop{}).(sip.URI)
+	if !ok {
+		uri = r.URI()
+		route, err := sip.Get[sip.Route](r)
+		switch {
+		case err == nil && route.URI.Params.Has("lr"):
+			uri = route.URI
+		case err != nil && !errors.Is(err, sip.ErrMissing):
+			return nil, err
+		}
+	}
+	targets, err := l.ep.Resolver().Targets(ctx, uri)
+	return &way{targets: targets}, err
+}
+
+// String returns where the next try goes.
+func (w *way) String() string {
+	if len(w.targets) == 0 {
+		return w.flow.String()
+	}
+	return w.targets[0].String()
+}
+
+// more reports whether there is something left to try.
+func (w *way) more() bool { return !w.finished }
+
+func (w *way) isLast() bool { return len(w.targets) < 2 }
+
+// next gives up what was tried last. The last target stays, to be named.
+func (w *way) next() {
+	if w.finished = w.isLast(); !w.finished {
+		w.targets = w.targets[1:]
+		w.raced = max(0, w.raced-1)
+	}
+}
+
+// failed has later requests avoid what was tried last, for a while or as long
+// as its server has asked for (RFC 3263 section 4.3).
+func (w *way) failed(ep *transport.Endpoint, wait time.Duration) {
+	if len(w.targets) > 0 {
+		ep.Resolver().Failed(w.targets[0], wait)
+	}
+}
+
+// prepare returns the flow of the next try and the request for it.
+func (w *way) prepare(ctx context.Context, ep *transport.Endpoint, r *sip.Request, branch string) (transport.Flow, *sip.Request, error) {
+	if len(w.targets) == 0 {
+		out, err := ep.PrepareOn(ctx, r, w.flow, branch)
+		return w.flow, out, err
+	}
+	w.race(ctx, ep)
+	flow, out, err := ep.Prepare(ctx, r, w.targets[0], branch)
+	if err != nil && ctx.Err() == nil {
+		w.failed(ep, 0)
+	}
+	return flow, out, err
+}
+
+// race puts the address of a server first that is the first to take a
+// connection, where it has several.
+func (w *way) race(ctx context.Context, ep *transport.Endpoint) {
+	if w.raced > 0 {
+		return
+	}
+	first, n := w.targets[0], 1
+	for n < len(w.targets) && w.targets[n].SameServer(first) {
+		n++
+	}
+	if first.Transport == "UDP" || n == 1 {
+		return
+	}
+	w.raced = n
+	// Should none be reached, the first one will say so.
+	if i, err := ep.Connect(ctx, w.targets[:n]); err == nil {
+		w.targets[0], w.targets[i] = w.targets[i], w.targets[0]
+	}
+}
+
+// send sends a request without a transaction.
+func (w *way) send(ctx context.Context, ep *transport.Endpoint, r *sip.Request, branch string) (transport.Flow, *sip.Request, error) {
+	if len(w.targets) > 0 {
+		w.race(ctx, ep)
+		return ep.SendRequest(ctx, r, w.targets[0], branch)
+	}
+	out, err := ep.PrepareOn(ctx, r, w.flow, branch)
+	if err == nil {
+		err = ep.Send(w.flow, out)
+	}
+	return w.flow, out, err
+}
