@@ -195,7 +195,7 @@ func (l *Layer) ContactFor(ctx context.Context, user string, req *sip.Request) (
 	if route, err := sip.Get[sip.Route](req); err == nil && route.URI.Params.Has("lr") {
 		uri = route.URI
 	}
-	targets, err := resolve.Targets(ctx, l.cfg.Transaction.Resolver, uri)
+	targets, err := l.tl.Resolver().Targets(ctx, uri)
 	if err != nil {
 		return sip.Contact{}, err
 	}

@@ -135,7 +135,7 @@ func failover(t *testing.T, f func(t *testing.T, n *siptest.Network, alice *Laye
 	t.Helper()
 	story(t, func(t *testing.T, n *siptest.Network) {
 		alice := listen(t, n.Host(aliceAddr), &Config{
-			Resolver: names{"b.example": addrs("192.0.2.8", bobAddr)},
+			Resolver: names{"b.example": addrs("192.0.2.8", bobAddr)}.client(),
 		})
 		f(t, n, alice, newPeer(t, n.Host("192.0.2.8"), aliceAddr), bobPeer(t, n))
 	})
@@ -254,7 +254,7 @@ func TestTransportErrorUDP(t *testing.T) {
 // A name that is not there is what the resolver says, not a transport error.
 func TestUnknownHost(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
-		alice := listen(t, n.Host(aliceAddr), &Config{Resolver: names{}})
+		alice := listen(t, n.Host(aliceAddr), &Config{Resolver: names{}.client()})
 		got, err := collect(t.Context(), alice, request(sip.OPTIONS, "sip:bob@nowhere.example"))
 		var dns *net.DNSError
 		if got != "error" || !errors.As(err, &dns) || errors.Is(err, ErrTransport) {

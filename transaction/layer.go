@@ -35,8 +35,9 @@ type Config struct {
 	// be nil.
 	Accepted func(invite *sip.Request, resp *sip.Response)
 
-	// Resolver looks up host names; nil means the system's resolver.
-	Resolver resolve.Resolver
+	// Resolver finds out where requests go; nil means one of the Layer's own,
+	// which asks the DNS of the system.
+	Resolver *resolve.Client
 
 	// Timers are the timers of RFC 3261 table 4; zero means the RFC's values.
 	Timers Timers
@@ -132,6 +133,9 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 	l.timers = l.cfg.Timers.withDefaults()
 	l.ctx, l.end = context.WithCancelCause(context.Background())
 
+	if l.cfg.Resolver == nil {
+		l.cfg.Resolver = resolve.New(&resolve.Config{Transports: []string{"UDP", "TCP"}, Dialer: bound.Network})
+	}
 	bound.Handle = l.handle
 	bound.Closed = l.connClosed
 	ep, err := transport.Listen(&bound)
@@ -145,6 +149,9 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 
 // Endpoint returns the sockets that the Layer runs on.
 func (l *Layer) Endpoint() *transport.Endpoint { return l.ep }
+
+// Resolver returns what finds out where requests go.
+func (l *Layer) Resolver() *resolve.Client { return l.cfg.Resolver }
 
 // Timers returns the timers in force, defaults filled in.
 func (l *Layer) Timers() Timers { return l.timers }

@@ -134,7 +134,7 @@ func (l *Layer) targets(ctx context.Context, r *sip.Request) ([]resolve.Target, 
 		return nil, err
 	}
 	if uri, ok := ctx.Value(nextHop{}).(sip.URI); ok {
-		return resolve.Targets(ctx, l.cfg.Resolver, uri)
+		return l.cfg.Resolver.Targets(ctx, uri)
 	}
 	uri := r.URI()
 	route, err := sip.Get[sip.Route](r)
@@ -144,5 +144,5 @@ func (l *Layer) targets(ctx context.Context, r *sip.Request) ([]resolve.Target, 
 	case err != nil && !errors.Is(err, sip.ErrMissing):
 		return nil, err
 	}
-	return resolve.Targets(ctx, l.cfg.Resolver, uri)
+	return l.cfg.Resolver.Targets(ctx, uri)
 }

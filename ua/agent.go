@@ -58,7 +58,7 @@ type Config struct {
 	UserAgent string
 
 	Network  transport.Network  // nil: the operating system's
-	Resolver resolve.Resolver   // nil: the system's
+	Resolver resolve.Resolver   // nil: the DNS of the system
 	Timers   transaction.Timers // zero: those of RFC 3261
 	Trace    *transport.Trace   // nil: none
 	Logger   *slog.Logger       // nil: slog.Default
@@ -118,8 +118,12 @@ func New(aor string, cfg *Config) (*Agent, error) {
 		OnRequest: a.request,
 		OnEnd:     a.callEnded,
 		Transaction: transaction.Config{
-			Resolver: a.cfg.Resolver,
-			Timers:   a.cfg.Timers,
+			Resolver: resolve.New(&resolve.Config{
+				Transports: []string{"UDP", "TCP"},
+				Resolver:   a.cfg.Resolver,
+				Dialer:     a.cfg.Network,
+			}),
+			Timers: a.cfg.Timers,
 		},
 	}
 	if a.cfg.Password != "" {

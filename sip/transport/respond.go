@@ -82,8 +82,7 @@ func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 	to := resolve.Target{Transport: strings.ToUpper(via.Transport), Host: via.Host}
 	addr := via.Received()
 	if !addr.IsValid() {
-		uri := sip.URI{Scheme: "sip", Host: via.Host, Port: via.Port}
-		targets, err := resolve.Targets(ctx, nil, uri)
+		targets, err := resolve.New(nil).ResponseTargets(ctx, via)
 		if err != nil {
 			return fmt.Errorf("forward %d: %w", resp.Status(), err)
 		}
