@@ -141,6 +141,7 @@ type Endpoint struct {
 	tasks    sync.WaitGroup // the goroutines of sockets and connections
 	resolver *resolve.Client
 	rate     *buckets
+	sources  *perSource // of connections
 	tokens   tokenKey
 
 	udp       []*udpSocket
@@ -153,7 +154,6 @@ type Endpoint struct {
 	lastConn uint64
 	byID     map[uint64]*conn        // the same by their number, for flow tokens
 	caused   int                     // how many peers have made, or made us make for a response
-	sources  map[netip.Addr]int      // the same by who
 	anew     int                     // responses that wait for a new connection
 	routes   map[netip.Addr]route    // which local address leads where
 	hosts    map[string]struct{}     // the hosts we put into Vias, in lower case
@@ -170,7 +170,6 @@ func Listen(cfg *Config) (*Endpoint, error) {
 		conns:    map[connKey]*connEntry{},
 		live:     map[*conn]struct{}{},
 		byID:     map[uint64]*conn{},
-		sources:  map[netip.Addr]int{},
 		routes:   map[netip.Addr]route{},
 		hosts:    map[string]struct{}{},
 		stun:     map[stunKey]*stunQuery{},
@@ -194,7 +193,7 @@ func Listen(cfg *Config) (*Endpoint, error) {
 			return nil, err
 		}
 	}
-	e.resolver = resolve.New(&resolve.Config{Resolver: e.cfg.Resolver, Transports: e.transports()})
+	e.resolver = resolve.New(&resolve.Config{Resolver: e.cfg.Resolver, Dialer: e.cfg.Network, Transports: e.transports()})
 	e.configuredHosts()
 	for _, s := range e.udp {
 		e.tasks.Go(s.read) // ends when Close closes the socket
@@ -221,6 +220,7 @@ func (e *Endpoint) defaults() error {
 	cfg.MaxUDP = cmp.Or(cfg.MaxUDP, 1300)
 	cfg.WebSocketPath = cmp.Or(cfg.WebSocketPath, "/")
 	e.rate = newBuckets(cfg.MaxRate, cfg.MaxRate)
+	e.sources = newPerSource(cfg.MaxConnsPerSource)
 	e.tokens = newTokenKey(cfg.FlowKey)
 	if cfg.Handle == nil {
 		e.inbox = make(chan *Inbound, 64)
@@ -324,7 +324,14 @@ func (e *Endpoint) bindStream(ctx context.Context, kind, address string) (netip.
 		if e.cfg.TLS == nil {
 			return netip.AddrPort{}, errors.New("no certificate: Config.TLS is nil")
 		}
-		l.tls = serverTLS(e.cfg.TLS)
+		cfg := e.cfg.TLS
+		if kind == viaTLS && cfg.ClientAuth == tls.NoClientCert {
+			// Other servers prove who they are (RFC 5923 section 9.2). Who has
+			// no certificate is as welcome; browsers are not asked.
+			cfg = cfg.Clone()
+			cfg.ClientAuth = tls.RequestClientCert
+		}
+		l.tls = serverTLS(cfg)
 	}
 	ln, err := e.cfg.Network.Listen(ctx, "tcp"+family(address), address)
 	if err != nil {

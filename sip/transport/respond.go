@@ -105,7 +105,7 @@ func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 func (e *Endpoint) viaTargets(ctx context.Context, via sip.Via) ([]resolve.Target, error) {
 	received := via.Received()
 	if !received.IsValid() {
-		return e.resolver.ViaTargets(ctx, via)
+		return e.resolver.ResponseTargets(ctx, via)
 	}
 	to := resolve.Target{
 		Transport: kindOf(via.Transport), Host: via.Host,
