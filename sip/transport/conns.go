@@ -289,10 +289,10 @@ func (e *Endpoint) Connect(ctx context.Context, targets []resolve.Target) (int, 
 		begun++
 		to := targets[i]
 		to.Addr = unmap(to.Addr)
-		e.tasks.Go(func() { // ends with the dial, or ctx
+		go func() { // ends with the dial, or ctx
 			_, err := e.connect(ctx, to, forRace)
 			results <- result{i, err}
-		})
+		}()
 	}
 	if len(targets) == 0 {
 		return 0, errors.New("transport: no target to connect to")
