@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -199,17 +198,26 @@ func (l *link) isEnding() bool {
 // Close closes the connection. That of TLS says goodbye first, which takes five
 // seconds if the peer does not read: no more than closeTimeout of them here.
 func (l *link) Close() error {
-	if _, ok := l.nc.(*tls.Conn); ok {
-		defer time.AfterFunc(closeTimeout, l.abort).Stop()
+	if _, ok := l.nc.(secured); ok {
+		l.mu.Lock()
+		wait := closeTimeout
+		if !l.ending.IsZero() {
+			wait = min(wait, time.Until(l.ending))
+		}
+		l.mu.Unlock()
+		defer time.AfterFunc(wait, l.abort).Stop()
 	}
 	return l.nc.Close()
 }
 
 // abort closes the connection without a word.
 func (l *link) abort() {
-	if t, ok := l.nc.(*tls.Conn); ok {
-		t.NetConn().Close()
+	if s, ok := l.nc.(secured); ok {
+		s.NetConn().Close()
 		return
 	}
 	l.nc.Close()
 }
+
+// secured is a *tls.Conn, or what has one in it.
+type secured interface{ NetConn() net.Conn }
