@@ -31,10 +31,12 @@ type stunQuery struct {
 // the address that the server sees us at, or an error.
 func (s *udpSocket) ask(server netip.AddrPort, done func(netip.AddrPort, error)) *stunQuery {
 	q := &stunQuery{s: s, done: done, binding: stun.NewBinding(server)}
-	q.timer = time.AfterFunc(0, q.step)
 	s.e.mu.Lock()
-	defer s.e.mu.Unlock()
-	s.e.stun[stunKeyOf(q.binding.Request())] = q
+	s.e.stun[stunKeyOf(q.binding.Request())] = q // an answer may be quick
+	s.e.mu.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.timer = time.AfterFunc(0, q.step)
 	return q
 }
 
