@@ -92,8 +92,10 @@ func (q *question) read(b []byte) (*reply, verdict) {
 	if flags&truncated != 0 {
 		return nil, isCut
 	}
+	// Unpack is content with a message that ends after any of its records.
+	answers, authorities := int(binary.BigEndian.Uint16(b[6:])), int(binary.BigEndian.Uint16(b[8:]))
 	var m dns.Msg
-	if m.Unpack(b) != nil {
+	if m.Unpack(b) != nil || len(m.Answer) != answers || len(m.Ns) != authorities {
 		return nil, isStray
 	}
 	return newReply(&m), isAnswer
