@@ -55,7 +55,7 @@ func BenchmarkTargets(b *testing.B) {
 }
 
 func TestTargetsAllocations(t *testing.T) {
-	for i, want := range []float64{1, 1, 9} {
+	for i, want := range []float64{1, 1, 6} {
 		client := with(domain{})
 		uri, err := sip.ParseURI(benchmarked[i].uri)
 		if err != nil {

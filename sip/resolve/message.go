@@ -41,8 +41,7 @@ func newQuestion(name string, t Type, edns bool) (*question, error) {
 func mixCase(name string, bits []byte) string {
 	mixed := []byte(name)
 	for i, c := range mixed {
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		if i/8 < len(bits) && letter && bits[i/8]>>(i%8)&1 == 1 {
+		if i/8 < len(bits) && isLetter(c) && bits[i/8]>>(i%8)&1 == 1 {
 			mixed[i] ^= 0x20
 		}
 	}
