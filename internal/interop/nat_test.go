@@ -1,0 +1,68 @@
+package interop_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/internal/interop"
+)
+
+// The NAT gives the inside its public address, lets answers in, and forgets a
+// flow that is silent for its timeout: what comes for it later reaches nobody.
+func TestNATForgets(t *testing.T) {
+	interop.Need(t)
+	t.Parallel()
+	const timeout = 2 * time.Second
+	nat := interop.StartNAT(t, timeout)
+	server, err := nat.Outside.ListenPacket(t.Context(), "udp4", nat.OutsideAddr+":5060")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	client, err := nat.Inside.DialContext(t.Context(), "udp4", server.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+
+	buf := make([]byte, 100)
+	var seen net.Addr
+	call := func() {
+		t.Helper()
+		if _, err := client.Write([]byte("ping")); err != nil {
+			t.Fatal(err)
+		}
+		server.SetReadDeadline(time.Now().Add(time.Second))
+		if _, seen, err = server.ReadFrom(buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answered := func() bool {
+		if _, err := server.WriteTo([]byte("pong"), seen); err != nil {
+			t.Fatal(err)
+		}
+		client.SetReadDeadline(time.Now().Add(timeout / 4))
+		_, err := client.Read(buf)
+		return err == nil
+	}
+	call()
+	if !strings.HasPrefix(seen.String(), nat.PublicAddr+":") {
+		t.Errorf("seen from outside as %v, want %v", seen, nat.PublicAddr)
+	}
+	for range 4 { // twice the timeout, but never silent
+		if !answered() {
+			t.Fatal("an answer does not come through")
+		}
+		<-time.After(timeout / 2)
+	}
+	<-time.After(timeout + time.Second)
+	if answered() {
+		t.Errorf("an answer comes through after %v of silence", timeout+time.Second)
+	}
+	call() // and a new flow is made
+	if !answered() {
+		t.Error("an answer does not come through the new flow")
+	}
+}
