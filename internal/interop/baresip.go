@@ -101,7 +101,7 @@ func StartBaresip(t testing.TB, opts *BaresipOptions) *Baresip {
 	}
 
 	p := start(t, dir, []string{"HOME=" + dir}, path, "-f", dir)
-	p.ready(t, func() bool { return bound("tcp", control) && bound("udp", sip) })
+	p.ready(t, func() bool { return bound("tcp", loopback(control)) && bound("udp", b.Addr) })
 	conn, err := net.Dial("tcp", loopback(control))
 	if err != nil {
 		t.Fatalf("baresip's control port: %v", err)

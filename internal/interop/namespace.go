@@ -67,6 +67,15 @@ func (n *Namespace) Do(f func()) {
 	<-done
 }
 
+// in runs f in a namespace, or where we are if it is nil.
+func in(n *Namespace, f func()) {
+	if n == nil {
+		f()
+	} else {
+		n.Do(f)
+	}
+}
+
 // ListenPacket opens a UDP socket in the namespace.
 func (n *Namespace) ListenPacket(ctx context.Context, network, address string) (c net.PacketConn, err error) {
 	n.Do(func() { c, err = new(net.ListenConfig).ListenPacket(ctx, network, address) })

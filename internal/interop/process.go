@@ -40,6 +40,12 @@ wait $peer
 // start runs a peer in dir until it ends or the test does.
 func start(t testing.TB, dir string, env []string, path string, args ...string) *process {
 	t.Helper()
+	return startIn(t, nil, dir, env, path, args...)
+}
+
+// startIn does so in a network namespace; nil is the one that the test runs in.
+func startIn(t testing.TB, where *Namespace, dir string, env []string, path string, args ...string) *process {
+	t.Helper()
 	p := &process{name: filepath.Base(path), done: make(chan struct{})}
 	log, err := os.CreateTemp(dir, p.name+"-*.log")
 	if err != nil {
@@ -59,7 +65,7 @@ func start(t testing.TB, dir string, env []string, path string, args ...string) 
 	p.alive = ours // not by StdinPipe, which Wait would close
 	p.cmd.Stdin = theirs
 	given.Lock()
-	err = p.cmd.Start()
+	in(where, func() { err = p.cmd.Start() })
 	given.Unlock()
 	log.Close()
 	theirs.Close()
