@@ -51,3 +51,17 @@ func TestKamailioAnswers(t *testing.T) {
 		}
 	}
 }
+
+// On its UDP port Kamailio also answers STUN (RFC 5626 section 4.4.2).
+func TestKamailioAnswersSTUN(t *testing.T) {
+	interop.Need(t)
+	k := interop.StartKamailio(t, nil)
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		got, err := interop.STUNClient(t, k.At("udp", host))
+		if err != nil {
+			t.Error(err)
+		} else if got.Addr().String() != host {
+			t.Errorf("seen from %v, want %s", got, host)
+		}
+	}
+}
