@@ -121,9 +121,10 @@ func startKamailio(t testing.TB, name string, opts *KamailioOptions, values ...s
 	config(t, name+".cfg", cfg, values...)
 	// In the foreground, log to stderr, runtime files in the test's folder.
 	p := startIn(t, opts.In, dir, nil, path, "-DD", "-E", "-m", "32", "-f", cfg, "-Y", dir, "-w", dir)
+	// The process that takes connections is the last that it makes.
 	p.ready(t, func() bool {
-		_, err := k.ask("core.uptime")
-		return err == nil
+		processes, err := k.ask("core.ps")
+		return err == nil && strings.Contains(string(processes), "tcp main process")
 	})
 	return k
 }

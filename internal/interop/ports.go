@@ -92,7 +92,7 @@ func bound(network, addr string) bool {
 	if want.Addr().Is6() {
 		network += "6"
 	}
-	f, err := os.Open("/proc/net/" + network)
+	f, err := os.Open("/proc/thread-self/net/" + network)
 	if err != nil {
 		return false
 	}

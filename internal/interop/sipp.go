@@ -14,7 +14,7 @@ import (
 type SIPpOptions struct {
 	Target    string        // "127.0.0.1:port" or "[::1]:port" to call; empty for the scenarios that are called
 	User      string        // user part of the URI to call; empty: "parley"
-	Host      string        // where it runs, "127.0.0.1" or "::1"; empty: 127.0.0.1
+	Host      string        // its address; empty: 127.0.0.1
 	Transport string        // "udp", "tcp" or "tls"; empty: UDP
 	PerCall   bool          // a socket, or connection, for each call and not one for all
 	Calls     int           // how many, until it ends; zero: 1
@@ -25,8 +25,8 @@ type SIPpOptions struct {
 	Timeout   time.Duration // after which it ends and has failed; zero: 60 seconds
 	Args      []string      // more arguments of SIPp
 
-	// Of its end of TLS; see StartTunnel.
-	TLS *TunnelOptions
+	TLS *TunnelOptions // of its end of TLS, which it cannot do itself
+	In  *Namespace     // where it runs, not over TLS; nil: where the test does
 }
 
 // SIPp is a running script.
@@ -124,9 +124,12 @@ func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
 			t.Logf("SIPp's messages in %s:\n%s", scenario, tail(messages, 8000))
 		}
 	})
-	s.p = start(t, dir, []string{"TERM=dumb"}, path, append(args, opts.Args...)...)
+	s.p = startIn(t, opts.In, dir, []string{"TERM=dumb"}, path, append(args, opts.Args...)...)
 	if target == "" {
-		s.p.ready(t, func() bool { return bound(network, own) })
+		s.p.ready(t, func() (is bool) {
+			in(opts.In, func() { is = bound(network, own) })
+			return is
+		})
 	}
 	return s
 }

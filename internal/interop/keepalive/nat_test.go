@@ -1,4 +1,4 @@
-package interop_test
+package keepalive_test
 
 import (
 	"fmt"
@@ -73,6 +73,7 @@ func TestNATForgets(t *testing.T) {
 // address, which is what rport and received are for (RFC 3581).
 func TestKamailioBehindNAT(t *testing.T) {
 	interop.Need(t)
+	t.Parallel()
 	nat := interop.StartNAT(t, 30*time.Second)
 	registrar := interop.StartKamailio(t, &interop.KamailioOptions{In: nat.Outside, Hosts: []string{nat.OutsideAddr}})
 	client, err := nat.Inside.DialContext(t.Context(), "udp4", registrar.Addr)
