@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -21,22 +22,22 @@ import (
 type connKey struct {
 	kind string
 	addr netip.AddrPort
-	host string // in lower case; "" for TCP
+	host string // as domainName writes it; "" for TCP
 }
 
 func keyOf(to resolve.Target) connKey {
 	return connKey{to.Transport, to.Addr, hostKey(to.Transport, to.Host, to.Addr)}
 }
 
-// hostKey returns the host of a connKey.
+// hostKey returns the host of a connKey, in the form that identities have.
 func hostKey(kind, host string, addr netip.AddrPort) string {
 	if kind == viaTCP {
 		return ""
 	}
-	if host = strings.TrimSuffix(strings.ToLower(host), "."); host == "" {
-		host = hostText(addr.Addr().WithZone("").String())
+	if host == "" {
+		host = addr.Addr().WithZone("").String()
 	}
-	return host
+	return cmp.Or(domainName(host), strings.ToLower(host))
 }
 
 // connEntry is a place in the table of connections (RFC 3261 section 18). It is

@@ -76,7 +76,7 @@ func dialWebSocket(ctx context.Context, c *conn, nc net.Conn, to resolve.Target)
 	if isSecure(to.Transport) {
 		scheme = "wss://"
 	}
-	host := hostKey(to.Transport, to.Host, to.Addr)
+	host := hostText(hostKey(to.Transport, to.Host, to.Addr))
 	if port := int(to.Addr.Port()); port != defaultPort(to.Transport) {
 		host += ":" + strconv.Itoa(port)
 	}
