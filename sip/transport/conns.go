@@ -80,6 +80,10 @@ func (e *Endpoint) connect(ctx context.Context, to resolve.Target, why purpose) 
 	}
 	entry := e.conns[key]
 	switch {
+	case entry == nil && why == forResponse && isWebSocket(to.Transport):
+		e.mu.Unlock()
+		// Who has come by WebSocket, such as a browser, does not listen.
+		return nil, fmt.Errorf("transport: connect to %s: %w", to, ErrNoFlow)
 	case entry == nil && why == forResponse && !e.admitLocked(to.Addr.Addr()):
 		e.mu.Unlock()
 		return nil, fmt.Errorf("transport: connect to %s: too many connections: %w", to, ErrNoFlow)
@@ -290,10 +294,10 @@ func (e *Endpoint) Connect(ctx context.Context, targets []resolve.Target) (int, 
 		begun++
 		to := targets[i]
 		to.Addr = unmap(to.Addr)
-		e.tasks.Go(func() { // ends with the dial, or ctx
+		go func() { // ends with the dial, or ctx
 			_, err := e.connect(ctx, to, forRace)
 			results <- result{i, err}
-		})
+		}()
 	}
 	if len(targets) == 0 {
 		return 0, errors.New("transport: no target to connect to")
@@ -307,7 +311,7 @@ func (e *Endpoint) Connect(ctx context.Context, targets []resolve.Target) (int, 
 			if r.err == nil {
 				return r.i, nil
 			}
-			if failed++; failed == len(targets) {
+			if failed++; failed == len(targets) || ctx.Err() != nil {
 				return r.i, r.err
 			}
 			if begun < len(targets) {
