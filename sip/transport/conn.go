@@ -255,6 +255,7 @@ func (c *conn) drain(ctx context.Context) error {
 // fail closes the connection; the first reason counts. Nobody finds it any
 // more, and the reading goroutine does the rest.
 func (c *conn) fail(err error) {
+	c.e.dropConn(c) // first, so that who is refused here looks for it in vain
 	c.mu.Lock()
 	if c.err == nil {
 		c.err = err
@@ -265,7 +266,6 @@ func (c *conn) fail(err error) {
 	c.mu.Unlock()
 	c.wire.close()
 	c.sock.Close()
-	c.e.dropConn(c)
 	for k := range watchers {
 		k.die(c.reason())
 	}

@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -343,4 +345,46 @@ func TestSendAfterTheConnectionBroke(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A request that comes while its connection is being closed, when that takes a
+// moment, takes a new one too.
+func TestSendWhileTheConnectionEnds(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		server := s.accept(s.bob, bobAddr)
+		network := &slowlyClosed{Network: s.alice, closing: make(chan struct{}), closed: make(chan struct{})}
+		alice := s.listen(&Config{Network: network, Listen: []string{}})
+		first := s.sendTo(alice, "", "TCP", bobAddr)
+		server.all()[0].Close()
+		<-network.closing
+		if second := s.sendTo(alice, "", "TCP", bobAddr); second == first {
+			t.Error("the request takes the connection that ends")
+		}
+		close(network.closed)
+	})
+}
+
+// slowlyClosed has connections whose Close, when it is first called, waits.
+type slowlyClosed struct {
+	Network
+	once            sync.Once
+	closing, closed chan struct{}
+}
+
+func (n *slowlyClosed) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	nc, err := n.Network.DialContext(ctx, network, address)
+	return slowlyClosedConn{nc, n}, err
+}
+
+type slowlyClosedConn struct {
+	net.Conn
+	n *slowlyClosed
+}
+
+func (c slowlyClosedConn) Close() error {
+	c.n.once.Do(func() {
+		close(c.n.closing)
+		<-c.n.closed
+	})
+	return c.Conn.Close()
 }
