@@ -60,11 +60,10 @@ func webSocketConfig(c *conn) *websocket.Config {
 	return &websocket.Config{
 		Subprotocol: subprotocol,
 		Patience: func(begun, heard time.Time) time.Time {
-			c.begun = begun
 			if used := heard.Sub(c.opened); used > time.Duration(c.used.Load()) {
 				c.used.Store(int64(used)) // pings count too
 			}
-			at, _ := c.expiry()
+			at, _ := c.expiry(begun)
 			return at
 		},
 	}
