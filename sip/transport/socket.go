@@ -22,6 +22,7 @@ type socket struct {
 	// hands sees to deadlines.
 	conn      *conn
 	isPartial func() bool // part of a message has been read
+	begun     time.Time   // when that message began; zero: there is none
 }
 
 // attach has reads wait as c allows for. It is called by who will read.
@@ -35,19 +36,19 @@ func (s *socket) Read(b []byte) (int, error) {
 	}
 	// A message may begin in the same read as the one before it ends.
 	if !s.isPartial() {
-		c.begun = time.Time{}
-	} else if c.begun.IsZero() {
-		c.begun = time.Now()
+		s.begun = time.Time{}
+	} else if s.begun.IsZero() {
+		s.begun = time.Now()
 	}
 	for {
-		at, _ := c.expiry()
+		at, _ := c.expiry(s.begun)
 		s.Conn.SetReadDeadline(at)
 		n, err := s.Conn.Read(b)
 		var timeout net.Error
 		if n > 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
 			return n, err
 		}
-		at, why := c.expiry()
+		at, why := c.expiry(s.begun)
 		if !time.Now().Before(at) {
 			return n, fmt.Errorf("transport: %s: %w", why, err)
 		}
