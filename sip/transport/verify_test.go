@@ -9,11 +9,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +30,8 @@ type mint struct {
 	key     *ecdsa.PrivateKey
 	between [][]byte // the certificates between its leaves and the root
 }
+
+var minted atomic.Int64 // names and serial numbers are unique
 
 func newMint(t *testing.T) *mint {
 	t.Helper()
@@ -73,9 +77,10 @@ func (m *mint) sign(t *testing.T, change func(*x509.Certificate)) tls.Certificat
 	if err != nil {
 		t.Fatal(err)
 	}
+	serial := minted.Add(1)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: "mint"},
+		SerialNumber: big.NewInt(serial),
+		Subject:      pkix.Name{CommonName: fmt.Sprint("mint ", serial)},
 		NotBefore:    time.Now().Add(-time.Hour),
 		NotAfter:     time.Now().Add(time.Hour),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
