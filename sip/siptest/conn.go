@@ -23,10 +23,9 @@ type conn struct {
 // newConns returns both ends of a connection: the dialer's, and the one to be
 // offered to the listener. Network.mu is held.
 func newConns(d *dialing) (near, far *conn) {
-	n := d.host.n
-	there, back := newHalf(n, d.local, d.remote), newHalf(n, d.remote, d.local)
+	there, back := newHalf(d.route), newHalf(d.route.back())
 	near = &conn{host: d.host, network: d.network, local: d.local, remote: d.remote, dialed: true, in: back, out: there}
-	far = &conn{host: n.hosts[d.remote.Addr()], local: d.remote, remote: d.local, in: there, out: back}
+	far = &conn{host: d.route.dst, local: d.remote, remote: d.route.from, in: there, out: back}
 	near.host.conns[near] = true
 	return near, far
 }

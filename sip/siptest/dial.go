@@ -59,6 +59,7 @@ type dialing struct {
 	done          chan struct{} // closed when one of the next two is set
 
 	// Network.mu guards what follows.
+	route     route // to the remote host
 	conn      *conn
 	err       error
 	abandoned bool // the caller has gone
@@ -98,7 +99,8 @@ func (d *dialing) start() error {
 		return err
 	}
 	d.local = netip.AddrPortFrom(d.host.addr, number)
-	n.signal(d.local, d.remote, d.syn)
+	d.route = d.host.routeTo("tcp", d.local, d.remote)
+	n.signal(d.route, d.syn)
 	n.run()
 	return nil
 }
@@ -107,15 +109,18 @@ func (d *dialing) start() error {
 // follows it.
 func (d *dialing) syn() {
 	n := d.host.n
-	switch {
-	case n.hosts[d.remote.Addr()] == nil: // no answer
-	case n.listenerAt(d.remote) == nil:
-		n.signal(d.remote, d.local, func() { // RST
+	if !d.route.local() {
+		d.route.dst = n.hosts[d.remote.Addr()] // by now
+	}
+	switch at := d.route.dst; {
+	case at == nil, at.box != nil: // no answer
+	case at.listenerAt(d.remote.Port()) == nil:
+		n.signal(d.route.back(), func() { // RST
 			d.err = os.NewSyscallError("connect", syscall.ECONNREFUSED)
 			d.answered()
 		})
 	default:
-		n.signal(d.remote, d.local, d.synAck)
+		n.signal(d.route.back(), d.synAck)
 	}
 }
 
@@ -125,13 +130,12 @@ func (d *dialing) synAck() {
 	if d.abandoned {
 		return
 	}
-	n := d.host.n
 	near, far := newConns(d)
 	d.conn = near
 	d.answered()
 	near.out.signal(func() {
-		if l := n.listenerAt(d.remote); l == nil || !l.established(far) {
-			n.signal(d.remote, d.local, near.reset) // RST
+		if l := far.host.listenerAt(d.remote.Port()); l == nil || !l.established(far) {
+			far.host.n.signal(d.route.back(), near.reset) // RST
 		}
 	})
 }

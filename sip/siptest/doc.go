@@ -1,5 +1,5 @@
-// Package siptest is an in-memory network with loss, delay, duplication and
-// reordering: what net/http/httptest is to net/http, for programs that speak
+// Package siptest is an in-memory network with loss, delay, duplication,
+// reordering and NATs: what net/http/httptest is to net/http, for programs that speak
 // SIP, RTP or MSRP.
 //
 // A [Network] joins machines. A [Host] is a machine with one address; it opens
@@ -28,8 +28,16 @@
 // at the same time. What must happen to one certain packet is scripted with
 // [Network.SetFilter].
 //
+// A [NAT] stands between hosts of its own and the others: what they send comes
+// from its address, and whether what is sent there reaches them depends on its
+// kind and on how long ago they sent something themselves. It can reboot and
+// change its address.
+//
+//	box := n.NAT("203.0.113.1", &siptest.NATConfig{Filtering: siptest.AddressAndPortDependent})
+//	phone := box.Host("10.0.0.2")
+//
 // The package follows RFC 768 (UDP) and RFC 9293 (TCP) as far as a program can
-// see them through package net.
+// see them through package net, and RFC 4787 and RFC 5382 for NATs.
 //
 // It does not resolve names, fragment, multicast, or model bandwidth, and a
 // datagram to a port where nobody listens is lost without an ICMP message. TLS

@@ -63,3 +63,39 @@ func ExampleNetwork() {
 	// 192.0.2.1:5060 OPTIONS sip:192.0.2.2 SIP/2.0 lost=false
 	// 192.0.2.2:5060 SIP/2.0 200 OK lost=false
 }
+
+// A phone behind a NAT that lets in only those to whom the phone has sent.
+func ExampleNAT() {
+	n := siptest.NewNetwork(nil)
+	box := n.NAT("203.0.113.1", &siptest.NATConfig{Filtering: siptest.AddressAndPortDependent})
+
+	ctx := context.Background()
+	phone, err := box.Host("10.0.0.2").ListenPacket(ctx, "udp", "10.0.0.2:5060")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	proxy, err := n.Host("192.0.2.2").ListenPacket(ctx, "udp", "192.0.2.2:5060")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	stranger, err := n.Host("198.51.100.66").ListenPacket(ctx, "udp", "198.51.100.66:5060")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	b := make([]byte, 1500)
+	phone.WriteTo([]byte("REGISTER"), proxy.LocalAddr())
+	_, from, _ := proxy.ReadFrom(b)
+	fmt.Println(phone.LocalAddr(), "is seen as", from)
+
+	stranger.WriteTo([]byte("INVITE from a stranger"), from)
+	proxy.WriteTo([]byte("INVITE from the proxy"), from)
+	size, _, _ := phone.ReadFrom(b)
+	fmt.Printf("%s, %d filtered\n", b[:size], n.Stats().Filtered)
+	// Output:
+	// 10.0.0.2:5060 is seen as 203.0.113.1:5060
+	// INVITE from the proxy, 1 filtered
+}

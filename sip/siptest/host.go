@@ -18,11 +18,13 @@ import (
 // A name is a *net.DNSError: there is no resolver.
 type Host struct {
 	n    *Network
-	addr netip.Addr
+	addr netip.Addr // that of a NAT's own host can change, with Network.mu held
+	nat  *NAT       // which it is behind; nil: none
+	box  *NAT       // which it is the face of; nil: it is a machine
 
 	// Network.mu guards what follows.
 	down  bool
-	ports map[port]any // *packetConn, *listener, or a *dialing that holds the port
+	ports map[port]any // *packetConn, *listener, a *dialing that holds the port; a *binding of a NAT
 	conns map[*conn]bool
 	next  uint16 // the free port to try next
 }

@@ -54,9 +54,9 @@ func isStream(network string) bool {
 	return network == "tcp" || network == "tcp4" || network == "tcp6"
 }
 
-// listenerAt returns who accepts connections at an address, or nil. n.mu is held.
-func (n *Network) listenerAt(to netip.AddrPort) *listener {
-	l, _ := n.hosts[to.Addr()].ports[port{"tcp", to.Port()}].(*listener)
+// listenerAt returns who accepts connections at a port, or nil. n.mu is held.
+func (h *Host) listenerAt(number uint16) *listener {
+	l, _ := h.ports[port{"tcp", number}].(*listener)
 	return l
 }
 

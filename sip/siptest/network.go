@@ -68,9 +68,6 @@ type Network struct {
 	nfree    int
 }
 
-// path is the way from one host to another.
-type path struct{ from, to netip.Addr }
-
 // NewNetwork returns a network without hosts. A nil config is the zero value.
 func NewNetwork(config *NetworkConfig) *Network {
 	var c NetworkConfig
@@ -92,12 +89,10 @@ func NewNetwork(config *NetworkConfig) *Network {
 }
 
 // Host returns the machine with the given IPv4 or IPv6 address, which comes
-// into being on first use. It panics if addr is not the address of one machine.
+// into being on first use. It panics if addr is not the address of one machine,
+// or that of a NAT. Hosts behind a NAT are its own: [NAT.Host].
 func (n *Network) Host(addr string) *Host {
-	ip := netip.MustParseAddr(addr).Unmap().WithZone("")
-	if ip.IsUnspecified() || ip.IsMulticast() {
-		panic("siptest: " + addr + " is not the address of one host")
-	}
+	ip := hostAddr(addr)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h := n.hosts[ip]
@@ -105,7 +100,19 @@ func (n *Network) Host(addr string) *Host {
 		h = newHost(n, ip)
 		n.hosts[ip] = h
 	}
+	if h.box != nil {
+		panic("siptest: " + addr + " is the address of a NAT")
+	}
 	return h
+}
+
+// hostAddr reads the address of one machine.
+func hostAddr(addr string) netip.Addr {
+	ip := netip.MustParseAddr(addr).Unmap().WithZone("")
+	if ip.IsUnspecified() || ip.IsMulticast() {
+		panic("siptest: " + addr + " is not the address of one host")
+	}
+	return ip
 }
 
 // SetLink says what the way from one host to another is like from now on. The
@@ -116,20 +123,7 @@ func (n *Network) SetLink(from, to *Host, link Link) {
 	if n.links == nil {
 		n.links = make(map[path]Link)
 	}
-	n.links[path{from.addr, to.addr}] = link
-}
-
-// linkBetween returns the link from one address to another. n.mu is held.
-func (n *Network) linkBetween(from, to netip.Addr) Link {
-	if len(n.links) > 0 {
-		if l, ok := n.links[path{from, to}]; ok {
-			return l
-		}
-	}
-	if from == to {
-		return Link{}
-	}
-	return n.link
+	n.links[pathBetween(from, to)] = link
 }
 
 // Cut breaks the way between two hosts, in both directions and in silence:
@@ -142,8 +136,8 @@ func (n *Network) Cut(a, b *Host) {
 	if n.cuts == nil {
 		n.cuts = make(map[path]bool)
 	}
-	n.cuts[path{a.addr, b.addr}] = true
-	n.cuts[path{b.addr, a.addr}] = true
+	n.cuts[pathBetween(a, b)] = true
+	n.cuts[pathBetween(b, a)] = true
 }
 
 // Mend ends a [Network.Cut]. Streams go on where they stood: as TCP, they have
@@ -152,24 +146,9 @@ func (n *Network) Mend(a, b *Host) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.run() // still under the cut
-	delete(n.cuts, path{a.addr, b.addr})
-	delete(n.cuts, path{b.addr, a.addr})
+	delete(n.cuts, pathBetween(a, b))
+	delete(n.cuts, pathBetween(b, a))
 	n.release()
-}
-
-// broken reports whether nothing passes between two addresses. n.mu is held.
-func (n *Network) broken(from, to netip.Addr) bool {
-	if from == to {
-		return false
-	}
-	if len(n.cuts) > 0 && n.cuts[path{from, to}] {
-		return true
-	}
-	if h := n.hosts[from]; h != nil && h.down {
-		return true
-	}
-	h := n.hosts[to]
-	return h != nil && h.down
 }
 
 // Stats counts datagrams. Sent plus Duplicated is the sum of the others and of
@@ -181,6 +160,7 @@ type Stats struct {
 	Lost       uint64 // lost by chance, by the filter, on a cut path or at a host that is down
 	Overflowed uint64 // dropped because the queue of the socket was full
 	Unclaimed  uint64 // arrived where no host or no socket is
+	Filtered   uint64 // not let in by a NAT
 }
 
 // Stats returns what has happened so far.

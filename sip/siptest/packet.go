@@ -8,13 +8,16 @@ import (
 )
 
 // A Packet is a datagram, or what one Write put on a stream, as it leaves its
-// host.
+// host, or the NAT that its host is behind. A socket that is bound to all
+// addresses sends from that of its host. Between two hosts behind one NAT From
+// and Inside are the same.
 type Packet struct {
 	Network  string         // "udp" or "tcp"
-	From, To netip.AddrPort // From is the host's own address, also for a socket bound to all
+	From, To netip.AddrPort // where it comes from and goes to, as seen between hosts: outside of a NAT, where there is one
+	Inside   netip.AddrPort // the sender's own address if it is behind a NAT; zero: it is not
 	Data     []byte         // the payload
 	Time     time.Time      // when it was sent
-	Lost     bool           // in Packets: lost by chance, by the filter or on a path that was cut when it was sent
+	Lost     bool           // in Packets: lost by chance, by the filter, by a NAT that has forgotten its stream, or on a path that was cut when it was sent
 }
 
 // A Verdict is what a filter wants done to a packet. The zero value leaves it
@@ -46,7 +49,7 @@ func (n *Network) SetFilter(filter func(Packet) Verdict) {
 
 // judge asks the filter. n.mu is held, and let go while the filter runs: also
 // when it leaves by t.Fatal or a panic.
-func (n *Network) judge(network string, from, to netip.AddrPort, data []byte) Verdict {
+func (n *Network) judge(network string, r *route, data []byte) Verdict {
 	filter := n.filter
 	if filter == nil {
 		return Verdict{}
@@ -55,13 +58,13 @@ func (n *Network) judge(network string, from, to netip.AddrPort, data []byte) Ve
 	defer n.mu.Lock()
 	n.filterMu.Lock()
 	defer n.filterMu.Unlock()
-	return filter(Packet{Network: network, From: from, To: to, Data: data, Time: time.Now()})
+	return filter(Packet{Network: network, From: r.from, To: r.to, Inside: r.inside, Data: data, Time: time.Now()})
 }
 
 // note adds a packet to the record. n.mu is held.
-func (n *Network) note(network string, from, to netip.AddrPort, data []byte, lost bool) {
+func (n *Network) note(network string, r *route, data []byte, lost bool) {
 	if n.config.Record {
-		n.record = append(n.record, Packet{network, from, to, bytes.Clone(data), time.Now(), lost})
+		n.record = append(n.record, Packet{network, r.from, r.to, r.inside, bytes.Clone(data), time.Now(), lost})
 	}
 }
 

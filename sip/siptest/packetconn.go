@@ -42,16 +42,6 @@ func (c *packetConn) bound(local netip.AddrPort) {
 	c.mapped = local.Addr().Is6() && c.host.addr.Is4()
 }
 
-// socketAt returns the socket that receives at an address, or nil. n.mu is held.
-func (n *Network) socketAt(to netip.AddrPort) *packetConn {
-	h := n.hosts[to.Addr()]
-	if h == nil {
-		return nil
-	}
-	c, _ := h.ports[port{"udp", to.Port()}].(*packetConn)
-	return c
-}
-
 func (c *packetConn) fail(op string, addr net.Addr, err error) error {
 	return &net.OpError{Op: op, Net: c.network, Source: c.LocalAddr(), Addr: addr, Err: err}
 }
@@ -120,27 +110,28 @@ func (c *packetConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, err
 // send puts a datagram on its way. n.mu is held.
 func (c *packetConn) send(b []byte, to netip.AddrPort) {
 	n := c.host.n
-	verdict := n.judge("udp", c.source, to, b)
+	r := c.host.routeTo("udp", c.source, to)
+	verdict := n.judge("udp", &r, b)
 	now := n.now()
 	ft := fate{due: now, again: now}
-	if link := n.linkBetween(c.source.Addr(), to.Addr()); link != (Link{}) {
+	if link := r.link(); link != (Link{}) {
 		ft = c.flowTo(to).datagram(link, now)
 	}
-	lost := ft.lost || verdict.Drop || n.broken(c.source.Addr(), to.Addr())
+	lost := ft.lost || verdict.Drop || r.broken()
 	n.stats.Sent++
-	n.note("udp", c.source, to, b, lost)
+	n.note("udp", &r, b, lost)
 	if lost {
 		n.stats.Lost++
 		return
 	}
 	extra := max(verdict.Delay, 0)
-	n.schedule.push(ft.due+extra, n.newParcel(c.source, to, b))
+	n.schedule.push(ft.due+extra, n.newParcel(&r, b))
 	if ft.twice {
 		verdict.Duplicate = max(verdict.Duplicate, 0) + 1
 	}
 	for range verdict.Duplicate {
 		n.stats.Duplicated++
-		n.schedule.push(ft.again+extra, n.newParcel(c.source, to, b))
+		n.schedule.push(ft.again+extra, n.newParcel(&r, b))
 	}
 	n.run()
 }
@@ -152,7 +143,7 @@ func (c *packetConn) flowTo(to netip.AddrPort) *flow {
 		if c.flows == nil {
 			c.flows = make(map[netip.AddrPort]*flow)
 		}
-		f = newFlow(c.host.n.config.Seed, "udp", c.source, to)
+		f = newFlow(c.host.n.config.Seed, "udp"+c.host.realm(), c.source, to)
 		c.flows[to] = f
 	}
 	return f

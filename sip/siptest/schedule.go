@@ -1,18 +1,15 @@
 package siptest
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
 // A parcel is something on its way: a datagram, a piece of a stream, or a
 // signal of a stream (its opening and its end).
 type parcel struct {
-	from, to netip.AddrPort
-	data     []byte
-	stream   *half  // data is a piece of it; nil: a datagram or a signal
-	signal   func() // what the signal does when it arrives, with Network.mu held
-	next     *parcel
+	route
+	data   []byte
+	stream *half  // data is a piece of it; nil: a datagram or a signal
+	signal func() // what the signal does when it arrives, with Network.mu held
+	next   *parcel
 }
 
 // reliable reports whether TCP would send the parcel again.
@@ -106,37 +103,77 @@ func (n *Network) tick() {
 
 // signal sends a signal of a stream, such as its opening, by way of a plain
 // link: it takes Delay, and does what it does when it arrives. n.mu is held.
-func (n *Network) signal(from, to netip.AddrPort, arrived func()) {
-	p := n.newParcel(from, to, nil)
+func (n *Network) signal(r route, arrived func()) {
+	if r.leaves() && !r.binding.passes() {
+		return
+	}
+	p := n.newParcel(&r, nil)
 	p.signal = arrived
-	n.schedule.push(n.now()+n.linkBetween(from.Addr(), to.Addr()).Delay, p)
+	n.schedule.push(n.now()+r.link().Delay, p)
 }
 
 // arrive hands a parcel to whom it is for. n.mu is held.
 func (n *Network) arrive(p *parcel) {
-	switch broken := n.broken(p.from.Addr(), p.to.Addr()); {
-	case broken && p.reliable():
+	if !p.reliable() {
+		n.deliver(p)
+		return
+	}
+	if p.broken() {
 		n.held = append(n.held, p)
 		return
-	case broken:
-		n.stats.Lost++
+	}
+	switch {
+	case p.enters() && !p.binding.passes():
 	case p.signal != nil:
 		p.signal()
-	case p.stream != nil:
-		p.stream.arrive(p.data)
 	default:
-		if c := n.socketAt(p.to); c == nil {
-			n.stats.Unclaimed++
-		} else if c.queue.n >= n.config.Queue {
-			n.stats.Overflowed++
-		} else {
-			n.stats.Delivered++
-			c.queue.put(p)
-			c.readable.Signal()
-			return
-		}
+		p.stream.arrive(p.data)
 	}
 	n.recycle(p)
+}
+
+// deliver hands a datagram to the socket that it is for. n.mu is held.
+func (n *Network) deliver(p *parcel) {
+	c, fate := n.receiver(p)
+	switch {
+	case c == nil:
+		*fate++
+	case c.queue.n >= n.config.Queue:
+		n.stats.Overflowed++
+	default:
+		n.stats.Delivered++
+		c.queue.put(p)
+		c.readable.Signal()
+		return
+	}
+	n.recycle(p)
+}
+
+// receiver returns the socket that a datagram is for, or the count of those to
+// which happens what happens to it. n.mu is held.
+func (n *Network) receiver(p *parcel) (*packetConn, *uint64) {
+	if !p.local() {
+		p.dst = n.hosts[p.to.Addr()] // by now
+	}
+	if p.broken() {
+		return nil, &n.stats.Lost
+	}
+	h, number := p.dst, p.to.Port()
+	if h != nil && h.box != nil {
+		b, _ := h.ports[port{"udp", number}].(*binding)
+		if b == nil || !b.admits(p.from) {
+			return nil, &n.stats.Filtered
+		}
+		if h, number = b.host, b.key.inside.Port(); h.down {
+			return nil, &n.stats.Lost
+		}
+	}
+	if h != nil {
+		if c, ok := h.ports[port{"udp", number}].(*packetConn); ok {
+			return c, nil
+		}
+	}
+	return nil, &n.stats.Unclaimed
 }
 
 // release lets go of what a path held that is no longer broken. n.mu is held.
@@ -157,7 +194,7 @@ const (
 )
 
 // newParcel returns a parcel with a copy of data. n.mu is held.
-func (n *Network) newParcel(from, to netip.AddrPort, data []byte) *parcel {
+func (n *Network) newParcel(r *route, data []byte) *parcel {
 	p := n.free
 	if p == nil {
 		p = new(parcel)
@@ -166,7 +203,7 @@ func (n *Network) newParcel(from, to netip.AddrPort, data []byte) *parcel {
 		n.nfree--
 		p.next = nil
 	}
-	p.from, p.to = from, to
+	p.route = *r
 	p.data = append(p.data[:0], data...)
 	return p
 }

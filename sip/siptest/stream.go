@@ -2,7 +2,6 @@ package siptest
 
 import (
 	"bytes"
-	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -11,9 +10,9 @@ import (
 // half is one direction of a stream connection: from the end that writes it to
 // the end that reads it. Network.mu guards it.
 type half struct {
-	n        *Network
-	from, to netip.AddrPort
-	flow     *flow
+	n     *Network
+	route route
+	flow  *flow
 
 	// The writing end.
 	writing       bool // a Write is under way: others wait, so as not to mix
@@ -33,8 +32,9 @@ type half struct {
 	broken bool // by a reset, at both ends
 }
 
-func newHalf(n *Network, from, to netip.AddrPort) *half {
-	h := &half{n: n, from: from, to: to, flow: newFlow(n.config.Seed, "tcp", from, to)}
+func newHalf(r route) *half {
+	n := r.src.n
+	h := &half{n: n, route: r, flow: newFlow(n.config.Seed, "tcp", r.from, r.to)}
 	h.writable.L, h.readable.L = &n.mu, &n.mu
 	return h
 }
@@ -84,10 +84,14 @@ func (h *half) writeError() error {
 }
 
 func (h *half) send(piece []byte) {
-	verdict := h.n.judge("tcp", h.from, h.to, piece)
+	verdict := h.n.judge("tcp", &h.route, piece)
 	h.pending += len(piece)
-	h.n.note("tcp", h.from, h.to, piece, false)
-	p := h.n.newParcel(h.from, h.to, piece)
+	forgotten := h.forgotten()
+	h.n.note("tcp", &h.route, piece, forgotten)
+	if forgotten {
+		return
+	}
+	p := h.n.newParcel(&h.route, piece)
 	p.stream = h
 	h.push(p, verdict.Delay)
 	h.n.run()
@@ -95,14 +99,22 @@ func (h *half) send(piece []byte) {
 
 // signal sends a signal behind all data of the half.
 func (h *half) signal(arrived func()) {
-	p := h.n.newParcel(h.from, h.to, nil)
+	if h.forgotten() {
+		return
+	}
+	p := h.n.newParcel(&h.route, nil)
 	p.signal = arrived
 	h.push(p, 0)
 }
 
+// forgotten reports whether the NAT that the writer is behind knows nothing of
+// the stream any more: what it is given goes nowhere.
+func (h *half) forgotten() bool {
+	return h.route.leaves() && !h.route.binding.passes()
+}
+
 func (h *half) push(p *parcel, extra time.Duration) {
-	link := h.n.linkBetween(h.from.Addr(), h.to.Addr())
-	h.n.schedule.push(h.flow.segment(link, h.n.now(), extra), p)
+	h.n.schedule.push(h.flow.segment(h.route.link(), h.n.now(), extra), p)
 }
 
 // arrive takes data at the reading end.
@@ -161,7 +173,7 @@ func (h *half) abandon() {
 }
 
 func (h *half) refuse() {
-	h.n.signal(h.to, h.from, func() {
+	h.n.signal(h.route.back(), func() {
 		h.refused = true
 		h.writable.Broadcast()
 	})
