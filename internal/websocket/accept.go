@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -48,20 +47,19 @@ func Accept(w http.ResponseWriter, r *http.Request, cfg *Config) (*Conn, error) 
 		return nil, fmt.Errorf("websocket: accept: a %T cannot be hijacked: %w", w, http.ErrNotSupported)
 	}
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout)) // best effort; cleared when hijacked
-	up := &upgrade{ResponseWriter: w, cfg: cfg}
-	ws, err := websocket.Accept(up, handshake, &websocket.AcceptOptions{
+	c := new(Conn)                                                                // must not lead to w, or all that the server has stays
+	ws, err := websocket.Accept(upgrade{w, cfg, c}, handshake, &websocket.AcceptOptions{
 		Subprotocols:       []string{cfg.Subprotocol},
 		InsecureSkipVerify: true, // cfg.Origin has spoken
-		OnPingReceived:     func(context.Context, []byte) bool { return up.link.control() },
-		OnPongReceived:     func(context.Context, []byte) { up.link.control() },
+		OnPingReceived:     func(context.Context, []byte) bool { return c.link.control() },
+		OnPongReceived:     func(context.Context, []byte) { c.link.control() },
 	})
 	if err != nil {
-		if up.link != nil {
-			up.link.nc.Close()
+		if c.link != nil {
+			c.link.nc.Close()
 		}
 		return nil, fmt.Errorf("websocket: accept: %w", err)
 	}
-	c := &Conn{link: up.link}
 	c.start(ws, cfg)
 	return c, nil
 }
@@ -84,23 +82,23 @@ func offer(r *http.Request, subprotocol string) (string, bool) {
 type upgrade struct {
 	http.ResponseWriter
 	cfg  *Config
-	link *link
+	conn *Conn
 }
 
-func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (u upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	nc, rw, err := http.NewResponseController(u.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
-	u.link = newLink(nc, u.cfg)
+	l := newLink(nc, u.cfg)
+	u.conn.link = l
 	// A client may not wait for the 101 with its first message.
 	early, err := rw.Reader.Peek(rw.Reader.Buffered())
 	if err != nil {
 		return nil, nil, errors.Join(err, nc.Close())
 	}
-	u.link.early = slices.Clip(bytes.Clone(early))
-	l := linkConn{nc, u.link}
-	return l, bufio.NewReadWriter(bufio.NewReaderSize(l, headerBuffer), bufio.NewWriterSize(l, headerBuffer)), nil
+	l.early = bytes.Clone(early)
+	return linkConn{nc, l}, bufio.NewReadWriter(bufio.NewReaderSize(l, headerBuffer), bufio.NewWriterSize(l, headerBuffer)), nil
 }
 
 // linkConn is a net.Conn that reads, writes and closes through its link.

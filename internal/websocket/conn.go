@@ -183,23 +183,31 @@ func (c *Conn) Write(text string, deadline time.Time) error {
 	buf := getBuffer()
 	defer buf.put()
 	buf.b = append(buf.b, text...)
-	err := c.ws.Write(context.Background(), kind, buf.b)
-	if err == nil {
-		return nil
+	if err := c.ws.Write(context.Background(), kind, buf.b); err != nil {
+		err = c.cause(err)
+		c.CloseNow()
+		return fmt.Errorf("websocket: write: %w", err)
 	}
-	c.CloseNow()
+	return nil
+}
+
+// cause returns what is behind the error of a write.
+func (c *Conn) cause(err error) error {
 	var network *networkError
-	if errors.As(err, &network) {
-		err = network.err
+	switch {
+	case c.link.isEnding():
+		return net.ErrClosed
+	case errors.As(err, &network):
+		return network.err
 	}
-	return fmt.Errorf("websocket: write: %w", err)
+	return err
 }
 
 // Ping sends a ping and waits for its pong, which comes only while a Read is
 // under way. That ctx ends while it waits does not end the connection.
 func (c *Conn) Ping(ctx context.Context) error {
 	if err := c.ws.Ping(ctx); err != nil {
-		return fmt.Errorf("websocket: %w", err)
+		return fmt.Errorf("websocket: ping: %w", c.cause(err))
 	}
 	return nil
 }

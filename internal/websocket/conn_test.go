@@ -2,7 +2,9 @@ package websocket_test
 
 import (
 	"context"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,7 +41,7 @@ func TestMessages(t *testing.T) {
 // both returns the two ends of a connection.
 func both(t testing.TB, cfg *websocket.Config) (server, client *websocket.Conn) {
 	conns := make(chan *websocket.Conn, 1)
-	nc := serve(t, acceptTo(t, cfg, conns))
+	nc := &counted{Conn: serve(t, acceptTo(t, cfg, conns))}
 	client, err := websocket.Dial(context.Background(), nc, "ws://sip-ws.example.com/", sipConfig(cfg))
 	if err != nil {
 		t.Fatal(err)
@@ -50,3 +52,16 @@ func both(t testing.TB, cfg *websocket.Config) (server, client *websocket.Conn) 
 	return server, client
 }
 
+// counted counts what is written to it.
+type counted struct {
+	net.Conn
+	writes atomic.Int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// writes returns how often c has written to the network.
+func writes(c *websocket.Conn) int64 { return c.NetConn().(*counted).writes.Load() }

@@ -31,8 +31,8 @@ const hello = "GET / HTTP/1.1\r\n" +
 const (
 	fin, rsv1, rsv2, rsv3 = 0x80, 0x40, 0x20, 0x10
 
-	more, text, binaryData = 0x0, 0x1, 0x2
-	closing, ping, pong    = 0x8, 0x9, 0xa
+	more, text, octets  = 0x0, 0x1, 0x2
+	closing, ping, pong = 0x8, 0x9, 0xa
 )
 
 // frame returns a frame as a server sends it.
@@ -68,24 +68,26 @@ func closeFrame(code uint16, reason string) string {
 
 // A peer is the other end, which writes its frames by hand.
 type peer struct {
-	t  testing.TB
-	nc net.Conn
+	nc    net.Conn
+	tasks sync.WaitGroup
 
-	mu   sync.Mutex
-	got  []byte
-	err  error // what ended the reading
-	deaf bool
+	mu  sync.Mutex
+	got []byte
+	err error // what ended the reading
 }
 
 func newPeer(t testing.TB, nc net.Conn) *peer {
-	p := &peer{t: t, nc: nc}
-	t.Cleanup(func() { nc.Close() })
+	p := &peer{nc: nc}
+	t.Cleanup(func() {
+		nc.Close()
+		p.tasks.Wait()
+	})
 	return p
 }
 
 // listen reads what comes, until the connection ends.
 func (p *peer) listen() {
-	go func() {
+	p.tasks.Go(func() {
 		b := make([]byte, 4096)
 		for {
 			n, err := p.nc.Read(b)
@@ -97,13 +99,14 @@ func (p *peer) listen() {
 				return
 			}
 		}
-	}()
+	})
 }
 
-// send writes s, which the other end need not take.
-func (p *peer) send(s ...string) {
+// send writes s, which the other end need not take, and says whether it did.
+func (p *peer) send(s ...string) bool {
 	p.nc.SetWriteDeadline(time.Now().Add(time.Hour))
-	io.WriteString(p.nc, strings.Join(s, ""))
+	_, err := io.WriteString(p.nc, strings.Join(s, ""))
+	return err == nil
 }
 
 // received returns what came since it was last asked.
@@ -165,7 +168,7 @@ func serve(t testing.TB, handler http.HandlerFunc) net.Conn {
 		<-done
 	})
 	ours, theirs := net.Pipe()
-	l.conns <- theirs
+	l.conns <- &counted{Conn: theirs}
 	return ours
 }
 
