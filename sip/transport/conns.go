@@ -341,13 +341,11 @@ func (e *Endpoint) alias(c *conn, port int) {
 // admitLocked takes a place among the connections that peers cause. e.mu is
 // held.
 func (e *Endpoint) admitLocked(from netip.Addr) bool {
-	from = sourceOf(from)
-	if e.caused >= e.cfg.MaxConns || e.sources[from] >= e.cfg.MaxConnsPerSource {
+	if e.caused >= e.cfg.MaxConns || !e.sources.admit(from) {
 		e.count.refusedConns.Add(1)
 		return false
 	}
 	e.caused++
-	e.sources[from]++
 	return true
 }
 
@@ -371,22 +369,8 @@ func (e *Endpoint) enter(nc net.Conn) *socket {
 
 // release gives back what admit took.
 func (e *Endpoint) release(from netip.Addr) {
-	from = sourceOf(from)
+	e.sources.release(from)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.caused--
-	if e.sources[from]--; e.sources[from] <= 0 {
-		delete(e.sources, from)
-	}
-}
-
-// sourceOf returns what counts as one source: an IPv4 address, or the 64 bits
-// of an IPv6 one that a single customer has.
-func sourceOf(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if a.Is6() {
-		p, _ := a.Prefix(64)
-		return p.Addr()
-	}
-	return a
 }

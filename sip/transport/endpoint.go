@@ -97,7 +97,7 @@ type Config struct {
 	MaxConns int
 
 	// MaxConnsPerSource is how many of them one IPv4 address or one /64 of IPv6
-	// may have; 0 means 1,000.
+	// may have; 0 means 1,000, less than 0 any number.
 	MaxConnsPerSource int
 
 	// MaxRate is how many messages a second are taken from one such source,
@@ -141,6 +141,7 @@ type Endpoint struct {
 	tasks    sync.WaitGroup // the goroutines of sockets and connections
 	resolver *resolve.Client
 	rate     *buckets
+	sources  *perSource // the connections in caused, by who
 	tokens   tokenKey
 
 	udp       []*udpSocket
@@ -153,7 +154,6 @@ type Endpoint struct {
 	lastConn uint64
 	byID     map[uint64]*conn        // the same by their number, for flow tokens
 	caused   int                     // how many peers have made, or made us make for a response
-	sources  map[netip.Addr]int      // the same by who
 	anew     int                     // responses that wait for a new connection
 	routes   map[netip.Addr]route    // which local address leads where
 	hosts    map[string]struct{}     // the hosts we put into Vias, in lower case
@@ -170,7 +170,6 @@ func Listen(cfg *Config) (*Endpoint, error) {
 		conns:    map[connKey]*connEntry{},
 		live:     map[*conn]struct{}{},
 		byID:     map[uint64]*conn{},
-		sources:  map[netip.Addr]int{},
 		routes:   map[netip.Addr]route{},
 		hosts:    map[string]struct{}{},
 		stun:     map[stunKey]*stunQuery{},
@@ -221,6 +220,7 @@ func (e *Endpoint) defaults() error {
 	cfg.MaxUDP = cmp.Or(cfg.MaxUDP, 1300)
 	cfg.WebSocketPath = cmp.Or(cfg.WebSocketPath, "/")
 	e.rate = newBuckets(cfg.MaxRate, cfg.MaxRate)
+	e.sources = newPerSource(cfg.MaxConnsPerSource)
 	e.tokens = newTokenKey(cfg.FlowKey)
 	if cfg.Handle == nil {
 		e.inbox = make(chan *Inbound, 64)
