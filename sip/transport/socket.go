@@ -35,9 +35,9 @@ func (s *socket) Read(b []byte) (int, error) {
 	}
 	// A message may begin in the same read as the one before it ends.
 	if !s.isPartial() {
-		c.begun = time.Time{}
+		c.beginning(time.Time{})
 	} else if c.begun.IsZero() {
-		c.begun = time.Now()
+		c.beginning(time.Now())
 	}
 	for {
 		at, _ := c.expiry()
