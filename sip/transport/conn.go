@@ -58,7 +58,7 @@ type conn struct {
 
 	opened  time.Time
 	used    atomic.Int64 // when something last passed, in nanoseconds from opened
-	begun   time.Time    // when the message being read began, zero: none; the reading goroutine's
+	half    time.Time    // when a CRLF came that may be the first half of a ping, zero: none; the reading goroutine's
 	carried atomic.Bool  // a message has passed
 	brief   atomic.Bool  // opened for what may not come to pass, and nothing else has passed
 
@@ -121,7 +121,8 @@ func (c *conn) reason() error {
 
 // message hands over a message that came, or what should have been one.
 func (c *conn) message(m sip.Message, err error) {
-	c.begun = time.Time{}
+	c.sock.beginning(time.Time{})
+	c.half = time.Time{}
 	c.touch()
 	var syntax *sip.SyntaxError
 	if errors.As(err, &syntax) {
@@ -136,24 +137,43 @@ func (c *conn) message(m sip.Message, err error) {
 	c.e.deliver(c.flow(), m, nil)
 }
 
-// line notes a CRLF between messages, the pong of RFC 5626 section 4.4.1 or
-// half of a ping.
-func (c *conn) line() {
-	c.begun = time.Time{}
+// line takes a CRLF between messages of a stream, behind which more has arrived
+// or not. It is the pong of RFC 5626 section 4.4.1 if one is waited for and
+// nothing stands behind it, else perhaps half of a ping. A pong that nobody
+// waits for looks the same, but is rarely followed by another within the time
+// that a ping has to be answered in.
+func (c *conn) line(more bool) {
+	if c.ponged() && !more {
+		return
+	}
+	now := time.Now()
+	if c.half.IsZero() || now.Sub(c.half) > pongTimeout {
+		c.half = now
+		return
+	}
+	c.half = time.Time{}
+	c.pinged()
+}
+
+// ponged notes what may be a pong, and reports whether one was waited for.
+func (c *conn) ponged() (awaited bool) {
+	c.sock.beginning(time.Time{})
 	c.touch()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for k := range c.watchers {
-		k.pong()
+		awaited = k.pong() || awaited
 	}
+	return awaited
 }
 
 // pinged answers a ping: with one CRLF (RFC 5626 section 4.4.1).
 func (c *conn) pinged() { c.send("\r\n", c.remote) }
 
 // expiry returns until when the connection waits for its peer, and what the
-// peer is then guilty of.
-func (c *conn) expiry() (time.Time, string) {
+// peer is then guilty of. begun is when the message began that is being read,
+// zero: none is.
+func (c *conn) expiry(begun time.Time) (time.Time, string) {
 	idle := c.e.cfg.Idle
 	if c.brief.Load() {
 		idle = min(idle, messageTimeout)
@@ -164,8 +184,8 @@ func (c *conn) expiry() (time.Time, string) {
 			at, why = t, "no message"
 		}
 	}
-	if !c.begun.IsZero() {
-		if t := c.begun.Add(messageTimeout); t.Before(at) {
+	if !begun.IsZero() {
+		if t := begun.Add(messageTimeout); t.Before(at) {
 			at, why = t, "message takes too long"
 		}
 	}
@@ -255,6 +275,7 @@ func (c *conn) drain(ctx context.Context) error {
 // fail closes the connection; the first reason counts. Nobody finds it any
 // more, and the reading goroutine does the rest.
 func (c *conn) fail(err error) {
+	c.e.dropConn(c) // first, so that who is refused here looks for it in vain
 	c.mu.Lock()
 	if c.err == nil {
 		c.err = err
@@ -265,7 +286,6 @@ func (c *conn) fail(err error) {
 	c.mu.Unlock()
 	c.wire.close()
 	c.sock.Close()
-	c.e.dropConn(c)
 	for k := range watchers {
 		k.die(c.reason())
 	}

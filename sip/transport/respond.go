@@ -116,6 +116,9 @@ func (e *Endpoint) viaTargets(ctx context.Context, via sip.Via) ([]resolve.Targe
 	if rport, _ := via.RPort(); rport != 0 {
 		source := to
 		source.Addr = netip.AddrPortFrom(to.Addr.Addr(), uint16(rport))
+		if isWebSocket(to.Transport) {
+			source.Host = "" // what a peer has made goes by its address alone
+		}
 		if to.Transport == viaUDP || e.connected(source) {
 			to = source
 		}
