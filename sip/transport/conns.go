@@ -327,14 +327,14 @@ func (e *Endpoint) Connect(ctx context.Context, targets []resolve.Target) (int, 
 	}
 }
 
-// alias has a connection that a peer made used for requests to that peer (RFC
-// 5923 section 8.2): if it has asked for that in the Via of a request, and has
-// proved by a certificate who it is.
+// alias has a connection of TLS that a peer made used for requests to that peer
+// (RFC 5923 section 8.2): if it has asked for that in the Via of a request, and
+// has proved by a certificate who it is. Port is that of the sent-by, 0: none.
 func (e *Endpoint) alias(c *conn, port int) {
-	if !c.accepted || len(c.identities) == 0 {
+	if !c.accepted || c.kind != viaTLS || len(c.identities) == 0 {
 		return
 	}
-	addr := netip.AddrPortFrom(c.remote.Addr(), uint16(port))
+	addr := netip.AddrPortFrom(c.remote.Addr(), uint16(cmp.Or(port, defaultPort(viaTLS))))
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, open := e.live[c]; !open || slices.ContainsFunc(c.keys, func(k connKey) bool { return k.addr != addr }) {

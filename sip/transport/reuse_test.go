@@ -388,3 +388,32 @@ func (c slowlyClosedConn) Close() error {
 	})
 	return c.Conn.Close()
 }
+
+// Aliases are for TLS (RFC 5923 section 8.2), and without a port in the sent-by
+// the one of TLS is meant, whatever transport the Via names.
+func TestAliasIsOfTLS(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		bob := s.listenTLS(s.bob, identified(authority, "example.com"), &Config{Listen: []string{"tls:" + bobTLS, "wss:" + bobWSS}})
+		client := identified(authority, "example.net")
+		client.ServerName = "example.com"
+		phone, err := s.dialTLS(s.alice, bobTLS, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		phone.send(message(options, "Via: SIP/2.0/TCP example.net;branch=z9hG4bK1;alias"))
+		in := s.one(bob)
+		if got := s.sendTo(bob, "example.net", "TLS", aliceTLS); got != in.Flow {
+			t.Errorf("a request takes %v, want %v", got, in.Flow)
+		}
+		secure, err := s.dialTLS(s.alice, bobWSS, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.upgrade(secure).write(frameText, message(options, "Via: SIP/2.0/WSS example.net:443;branch=z9hG4bK1;alias"))
+		s.one(bob)
+		if _, _, err := bob.SendRequest(background, outgoing(t), domainAt("example.net", "WSS", "192.0.2.1:443"), "z9hG4bK1"); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("a request by WSS: %v, want a connection tried and refused", err)
+		}
+	})
+}
