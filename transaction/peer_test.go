@@ -164,9 +164,6 @@ func (n names) Lookup(_ context.Context, name string, t resolve.Type) (*resolve.
 	return a, nil
 }
 
-// client returns a resolve.Client that knows these names.
-func (n names) client() *resolve.Client { return resolve.New(&resolve.Config{Resolver: n}) }
-
 func addrs(list ...string) []netip.Addr {
 	var out []netip.Addr
 	for _, a := range list {

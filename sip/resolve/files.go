@@ -74,11 +74,10 @@ func (f *files) lookup(name string, t Type) ([]netip.Addr, bool) {
 
 // refresh reads what has changed. f.mu is held.
 func (f *files) refresh() {
-	if now := time.Now(); now.Before(f.looked.Add(reread)) {
+	if time.Since(f.looked) < reread {
 		return
-	} else {
-		f.looked = now
 	}
+	f.looked = time.Now()
 	dir := f.dir
 	if dir == "" {
 		dir = "/etc"

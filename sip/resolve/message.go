@@ -41,8 +41,7 @@ func newQuestion(name string, t Type, edns bool) (*question, error) {
 func mixCase(name string, bits []byte) string {
 	mixed := []byte(name)
 	for i, c := range mixed {
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		if i/8 < len(bits) && letter && bits[i/8]>>(i%8)&1 == 1 {
+		if i/8 < len(bits) && isLetter(c) && bits[i/8]>>(i%8)&1 == 1 {
 			mixed[i] ^= 0x20
 		}
 	}
@@ -92,8 +91,10 @@ func (q *question) read(b []byte) (*reply, verdict) {
 	if flags&truncated != 0 {
 		return nil, isCut
 	}
+	// Unpack is content with a message that ends after any of its records.
+	answers, authorities := int(binary.BigEndian.Uint16(b[6:])), int(binary.BigEndian.Uint16(b[8:]))
 	var m dns.Msg
-	if m.Unpack(b) != nil {
+	if m.Unpack(b) != nil || len(m.Answer) != answers || len(m.Ns) != authorities {
 		return nil, isStray
 	}
 	return newReply(&m), isAnswer

@@ -146,24 +146,42 @@ func isTimeout(err error) bool {
 // system's resolver takes more than names: addresses with a zone, and on some
 // systems "127.1" and the like. So the last label is no number; the grammar has
 // a letter there, which host names of one label often do not (RFC 3261 section
-// 25.1, toplabel).
+// 25.1, toplabel). "_" is for SRV records, and stands in hosts of the field.
 func isName(host string) bool {
 	host = strings.TrimSuffix(host, ".")
-	if len(host) > 253 { // RFC 1035 section 2.3.4, without the length of the first label and the root
+	if len(host) > 253 { // in a message 255, with the root (RFC 1035 section 2.3.4)
 		return false
 	}
-	last := ""
-	for label := range strings.SplitSeq(host, ".") {
-		if label == "" || len(label) > 63 || strings.TrimLeft(label, nameChars) != "" {
+	label := 0 // where it begins
+	for i := 0; i <= len(host); i++ {
+		switch {
+		case i == len(host) || host[i] == '.':
+			if i == label || i-label > 63 {
+				return false
+			}
+			if i < len(host) {
+				label = i + 1
+			}
+		case !isDigit(host[i]) && !isLetter(host[i]) && host[i] != '-' && host[i] != '_':
 			return false
 		}
-		last = label
 	}
-	if len(last) > 1 && (last[:2] == "0x" || last[:2] == "0X") {
-		return strings.Trim(last[2:], "0123456789abcdefABCDEF") != ""
-	}
-	return strings.Trim(last, "0123456789") != ""
+	return !isNumber(host[label:])
 }
 
-// nameChars is what labels are made of, and "_", which the field uses.
-const nameChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+// isNumber reports whether a label is a number, decimal or hexadecimal.
+func isNumber(label string) bool {
+	hex := len(label) > 1 && label[0] == '0' && label[1]|0x20 == 'x'
+	if hex {
+		label = label[2:]
+	}
+	for i := range len(label) {
+		if c := label[i]; !isDigit(c) && (!hex || c|0x20 < 'a' || c|0x20 > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

@@ -247,7 +247,7 @@ func (d *DNS) answer(network string, message []byte, send func([]byte)) {
 // than a message has room for.
 func reply(q *dns.Msg, z zone, network string, how DNSReply) ([]byte, error) {
 	m := new(dns.Msg).SetReply(q)
-	m.RecursionAvailable, m.Compress = true, true
+	m.RecursionAvailable = true
 	size := dns.MinMsgSize // without EDNS (RFC 1035 section 4.2.1)
 	if opt := q.IsEdns0(); opt != nil {
 		m.SetEdns0(opt.UDPSize(), false)
@@ -267,5 +267,6 @@ func reply(q *dns.Msg, z zone, network string, how DNSReply) ([]byte, error) {
 		m.Truncate(size)
 		m.Truncated = m.Truncated || how.Truncate
 	}
+	m.Compress = true // Truncate ends it where there is room
 	return m.Pack()
 }

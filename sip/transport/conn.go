@@ -58,6 +58,7 @@ type conn struct {
 
 	opened  time.Time
 	used    atomic.Int64 // when something last passed, in nanoseconds from opened
+	half    time.Time    // when a CRLF came that may be the first half of a ping, zero: none; the reading goroutine's
 	carried atomic.Bool  // a message has passed
 	brief   atomic.Bool  // opened for what may not come to pass, and nothing else has passed
 
@@ -120,7 +121,8 @@ func (c *conn) reason() error {
 
 // message hands over a message that came, or what should have been one.
 func (c *conn) message(m sip.Message, err error) {
-	c.sock.begun = time.Time{}
+	c.sock.beginning(time.Time{})
+	c.half = time.Time{}
 	c.touch()
 	var syntax *sip.SyntaxError
 	if errors.As(err, &syntax) {
@@ -135,16 +137,34 @@ func (c *conn) message(m sip.Message, err error) {
 	c.e.deliver(c.flow(), m, nil)
 }
 
-// line notes a CRLF between messages, the pong of RFC 5626 section 4.4.1 or
-// half of a ping.
-func (c *conn) line() {
-	c.sock.begun = time.Time{}
+// line takes a CRLF between messages of a stream, behind which more has arrived
+// or not. It is the pong of RFC 5626 section 4.4.1 if one is waited for and
+// nothing stands behind it, else perhaps half of a ping. A pong that nobody
+// waits for looks the same, but is rarely followed by another within the time
+// that a ping has to be answered in.
+func (c *conn) line(more bool) {
+	if c.ponged() && !more {
+		return
+	}
+	now := time.Now()
+	if c.half.IsZero() || now.Sub(c.half) > pongTimeout {
+		c.half = now
+		return
+	}
+	c.half = time.Time{}
+	c.pinged()
+}
+
+// ponged notes what may be a pong, and reports whether one was waited for.
+func (c *conn) ponged() (awaited bool) {
+	c.sock.beginning(time.Time{})
 	c.touch()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for k := range c.watchers {
-		k.pong()
+		awaited = k.pong() || awaited
 	}
+	return awaited
 }
 
 // pinged answers a ping: with one CRLF (RFC 5626 section 4.4.1).

@@ -97,7 +97,7 @@ type Config struct {
 	MaxConns int
 
 	// MaxConnsPerSource is how many of them one IPv4 address or one /64 of IPv6
-	// may have; 0 means 1,000.
+	// may have; 0 means 1,000, less than 0 any number.
 	MaxConnsPerSource int
 
 	// MaxRate is how many messages a second are taken from one such source,
@@ -141,7 +141,7 @@ type Endpoint struct {
 	tasks    sync.WaitGroup // the goroutines of sockets and connections
 	resolver *resolve.Client
 	rate     *buckets
-	sources  *perSource // of connections
+	sources  *perSource // the connections in caused, by who
 	tokens   tokenKey
 
 	udp       []*udpSocket

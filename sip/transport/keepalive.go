@@ -23,9 +23,9 @@ var (
 // KeepAlive says how a flow is kept alive.
 type KeepAlive struct {
 	// Interval is the longest time between keepalives; each comes after 80 to
-	// 100 % of it. 0 means what RFC 5626 section 4.4 recommends: 29 seconds for
-	// UDP, else 120. A Flow-Timer header field names another. Less than 0 means
-	// none: it is only told when the connection ends.
+	// 100 % of it. 0 means what RFC 5626 section 4.4 recommends: 24 to 29 seconds
+	// for UDP, else 95 to 120. A Flow-Timer header field names another. Less than
+	// 0 means none: it is only told when the connection ends.
 	Interval time.Duration
 
 	// Answered says that the peer is known to answer keepalives (RFC 5626
@@ -50,11 +50,13 @@ func (e *Endpoint) KeepAlive(f Flow, cfg *KeepAlive) (stop func()) {
 	if cfg != nil {
 		k.cfg = *cfg
 	}
-	if k.cfg.Interval == 0 {
-		k.cfg.Interval = 120 * time.Second
-		if !f.Reliable() {
-			k.cfg.Interval = 29 * time.Second
-		}
+	k.least, k.most = k.cfg.Interval-k.cfg.Interval/5, k.cfg.Interval
+	switch {
+	case k.cfg.Interval != 0:
+	case f.Reliable(): // RFC 5626 section 4.4.1
+		k.least, k.most = 95*time.Second, 120*time.Second
+	default: // section 4.4.2
+		k.least, k.most = 24*time.Second, 29*time.Second
 	}
 	if err := k.begin(); err != nil {
 		go k.die(err) // ends when Dead returns
@@ -64,9 +66,10 @@ func (e *Endpoint) KeepAlive(f Flow, cfg *KeepAlive) (stop func()) {
 
 // keepAlive is the keepalive of one flow.
 type keepAlive struct {
-	e    *Endpoint
-	flow Flow
-	cfg  KeepAlive
+	e           *Endpoint
+	flow        Flow
+	cfg         KeepAlive
+	least, most time.Duration // between two keepalives
 
 	// mu is taken while that of a conn is held, never the other way round.
 	mu      sync.Mutex
@@ -80,7 +83,7 @@ type keepAlive struct {
 // begin starts the timer and has the end of the connection told.
 func (k *keepAlive) begin() error {
 	k.mu.Lock()
-	if k.cfg.Interval > 0 {
+	if k.most > 0 {
 		k.timer = time.AfterFunc(k.pause(), k.ping)
 	}
 	k.mu.Unlock()
@@ -95,7 +98,7 @@ func (k *keepAlive) begin() error {
 
 // pause returns the time to the next keepalive.
 func (k *keepAlive) pause() time.Duration {
-	return k.cfg.Interval - rand.N(k.cfg.Interval/5+1)
+	return k.least + rand.N(k.most-k.least+1)
 }
 
 // ping sends a keepalive, or finds that the last one was not answered.
@@ -106,6 +109,13 @@ func (k *keepAlive) ping() {
 		return
 	}
 	if k.waiting {
+		// The pong may stand behind a message that is coming in (RFC 5626
+		// section 4.4.1), which takes messageTimeout at most.
+		if c, ok := k.flow.via.(*conn); ok && c.sock.partial.Load() {
+			k.timer.Reset(time.Second)
+			k.mu.Unlock()
+			return
+		}
 		k.mu.Unlock()
 		k.fail(ErrNoPong)
 		return
@@ -134,14 +144,17 @@ func (k *keepAlive) ping() {
 	}
 }
 
-// pong notes a CRLF from the peer. The lock of the connection is held.
-func (k *keepAlive) pong() {
+// pong notes a CRLF from the peer, and reports whether it was waited for. The
+// lock of the connection is held.
+func (k *keepAlive) pong() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.waiting && !k.over {
-		k.waiting = false
-		k.timer.Reset(k.pause())
+	if !k.waiting || k.over {
+		return false
 	}
+	k.waiting = false
+	k.timer.Reset(k.pause())
+	return true
 }
 
 // answered takes the outcome of a Binding request.

@@ -17,7 +17,8 @@ type stream struct {
 }
 
 func (s *stream) receive(c *conn) error {
-	reader := sip.NewReader(s.nc, &sip.ReaderConfig{Pong: c.line, Ping: c.pinged})
+	var reader *sip.Reader
+	reader = sip.NewReader(s.nc, &sip.ReaderConfig{Pong: func() { c.line(reader.Buffered() > 0) }})
 	c.sock.attach(c, func() bool { return reader.Buffered() > 0 })
 	for {
 		m, err := reader.ReadMessage()

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -31,10 +32,12 @@ type stunQuery struct {
 // the address that the server sees us at, or an error.
 func (s *udpSocket) ask(server netip.AddrPort, done func(netip.AddrPort, error)) *stunQuery {
 	q := &stunQuery{s: s, done: done, binding: stun.NewBinding(server)}
-	q.timer = time.AfterFunc(0, q.step)
 	s.e.mu.Lock()
-	defer s.e.mu.Unlock()
-	s.e.stun[stunKeyOf(q.binding.Request())] = q
+	s.e.stun[stunKeyOf(q.binding.Request())] = q // an answer may be quick
+	s.e.mu.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.timer = time.AfterFunc(0, q.step)
 	return q
 }
 
@@ -103,38 +106,30 @@ func (s *udpSocket) stun(msg []byte, from netip.AddrPort) {
 }
 
 // Discover asks a STUN server, named as "stun.example.com" or with a port, for
-// the public address of our UDP sockets, and has Via and Contact name it from
-// now on. It returns that of the first socket. Where a NAT gives each peer
-// another address it is of no use, as is every such address; what helps there
-// is rport, which is always asked for, and keeping the flow. Port 3478 is the
-// default (RFC 8489 section 8.1).
+// the public addresses of our UDP sockets, and has Via and Contact name them
+// from now on. It returns that of the first socket that has found one; the error
+// is that of the first socket, if none has: stun.ErrTimeout, a *stun.Error, that
+// of ctx, or ErrNoFlow if no socket reaches the server. Where a NAT gives each
+// peer another address it is of no use, as is every such address; what helps
+// there is rport, which is always asked for, and keeping the flow. Port 3478 is
+// the default (RFC 8489 section 8.1).
 func (e *Endpoint) Discover(ctx context.Context, server string) (netip.AddrPort, error) {
 	targets, err := e.stunServer(ctx, server)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("discover address at %s: %w", server, err)
 	}
-	var first netip.AddrPort
-	for _, s := range e.udp {
-		for _, to := range targets {
-			if !reaches(s.local.Addr(), to.Addr.Addr()) {
-				continue
-			}
-			mapped, err := s.discover(ctx, to.Addr)
-			if err != nil {
-				return netip.AddrPort{}, fmt.Errorf("discover address at %s: %w", server, err)
-			}
-			s.public.Store(&mapped)
-			e.noteHost(hostText(mapped.Addr().String()))
-			if !first.IsValid() {
-				first = mapped
-			}
-			break
+	found, errs := make([]netip.AddrPort, len(e.udp)), make([]error, len(e.udp))
+	var asking sync.WaitGroup
+	for i, s := range e.udp {
+		asking.Go(func() { found[i], errs[i] = s.discover(ctx, targets) }) // ends with its requests, or ctx
+	}
+	asking.Wait()
+	for _, mapped := range found {
+		if mapped.IsValid() {
+			return mapped, nil
 		}
 	}
-	if !first.IsValid() {
-		return first, fmt.Errorf("discover address at %s: %w", server, ErrNoFlow)
-	}
-	return first, nil
+	return netip.AddrPort{}, fmt.Errorf("discover address at %s: %w", server, cmp.Or(cmp.Or(errs...), ErrNoFlow))
 }
 
 // stunServer returns the addresses of a STUN server.
@@ -150,7 +145,29 @@ func (e *Endpoint) stunServer(ctx context.Context, server string) ([]resolve.Tar
 	return e.resolver.Targets(ctx, uri)
 }
 
-func (s *udpSocket) discover(ctx context.Context, server netip.AddrPort) (netip.AddrPort, error) {
+// discover asks the addresses of a server, one after the other, until one
+// answers, and notes what it says. Nothing and no error is what comes of a
+// server that the socket does not reach.
+func (s *udpSocket) discover(ctx context.Context, targets []resolve.Target) (mapped netip.AddrPort, err error) {
+	for _, to := range targets {
+		if !reaches(s.local.Addr(), to.Addr.Addr()) {
+			continue
+		}
+		mapped, err = s.mapped(ctx, to.Addr)
+		if err == nil {
+			s.public.Store(&mapped)
+			s.e.noteHost(hostText(mapped.Addr().String()))
+			return mapped, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return netip.AddrPort{}, err
+}
+
+// mapped asks one address.
+func (s *udpSocket) mapped(ctx context.Context, server netip.AddrPort) (netip.AddrPort, error) {
 	type outcome struct {
 		mapped netip.AddrPort
 		err    error

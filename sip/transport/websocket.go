@@ -31,10 +31,10 @@ func (w *webSocket) receive(c *conn) error {
 		}
 		switch text {
 		case "\r\n\r\n":
-			c.line()
+			c.ponged()
 			c.pinged()
 		case "\r\n", "":
-			c.line()
+			c.ponged()
 		default:
 			m, err := sip.Parse(text)
 			c.message(m, err)
@@ -60,6 +60,7 @@ func webSocketConfig(c *conn) *websocket.Config {
 	return &websocket.Config{
 		Subprotocol: subprotocol,
 		Patience: func(begun, heard time.Time) time.Time {
+			c.sock.partial.Store(!begun.IsZero())
 			if used := heard.Sub(c.opened); used > time.Duration(c.used.Load()) {
 				c.used.Store(int64(used)) // pings count too
 			}
