@@ -18,7 +18,7 @@ import (
 // (WebSocket). What of it is about TCP stands in stream_test.go (bytes one at a
 // time, pipelined, every kind of Content-Length, CRLFs between and inside, a byte
 // a minute) and conns_test.go (many half-open connections); handshakes that never
-// end in tls_test.go and ws_test.go; frames by themselves in internal/websocket.
+// end in tls_test.go and websocket_limits_test.go; frames by themselves in internal/websocket.
 
 // others is a peer that does nothing wrong. It has to be served whatever else
 // there is.
