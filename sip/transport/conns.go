@@ -195,10 +195,17 @@ func (e *Endpoint) publish(c *conn, asked connKey) {
 
 // list has a connection found by a further key. e.mu is held.
 func (e *Endpoint) list(c *conn, key connKey) {
-	// A peer that connects once more from the same port has lost the older
-	// connection, whatever that looks like from here.
-	if old := e.conns[key]; old != nil && (old.conn == c || !old.isReady()) {
-		return
+	if old := e.conns[key]; old != nil {
+		switch {
+		case old.conn == c, !old.isReady():
+			return
+		case c.accepted && !old.conn.accepted && !isSecure(c.kind):
+			// Nobody has proved anything, but there is whom we have asked for.
+			return
+		}
+		// A peer that connects once more from the same port, or as the same
+		// domain, has lost the older connection, whatever that looks like from
+		// here.
 	}
 	entry := &connEntry{ready: make(chan struct{}), conn: c}
 	close(entry.ready)

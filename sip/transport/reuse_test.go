@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -414,6 +415,26 @@ func TestAliasIsOfTLS(t *testing.T) {
 		s.one(bob)
 		if _, _, err := bob.SendRequest(background, outgoing(t), domainAt("example.net", "WSS", "192.0.2.1:443"), "z9hG4bK1"); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("a request by WSS: %v, want a connection tried and refused", err)
+		}
+	})
+}
+
+// Without TLS an address is all that a connection is known by. One that somebody
+// makes from the address and port of a server, as a neighbour behind the same NAT
+// may, does not take the place of the one that we have made to that server.
+func TestAcceptedConnectionDoesNotReplaceOurOwn(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		server := s.accept(s.alice, aliceAddr)
+		first := s.sendTo(e, "", "TCP", aliceAddr)
+		near, far := net.Pipe()
+		defer near.Close()
+		take(e.Endpoint, renamed{far, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(bobAddr)), net.TCPAddrFromAddrPort(netip.MustParseAddrPort(aliceAddr))})
+		if got := s.sendTo(e, "", "TCP", aliceAddr); got != first {
+			t.Errorf("the request takes %v, that somebody else has made", got)
+		}
+		if got := server.all(); len(got) != 1 || strings.Count(got[0].receive(), options) != 2 {
+			t.Error("the server has not got both requests")
 		}
 	})
 }
