@@ -167,8 +167,12 @@ func (c *conn) ponged() (awaited bool) {
 	return awaited
 }
 
-// pinged answers a ping: with one CRLF (RFC 5626 section 4.4.1).
-func (c *conn) pinged() { c.send("\r\n", c.remote) }
+// pinged answers a ping: with one CRLF (RFC 5626 section 4.4.1). It counts as a
+// message does, so that nobody is kept busy with pings.
+func (c *conn) pinged() {
+	c.e.pace(c.remote.Addr())
+	c.send("\r\n", c.remote)
+}
 
 // expiry returns until when the connection waits for its peer, and what the
 // peer is then guilty of. begun is when the message began that is being read,

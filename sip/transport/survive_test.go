@@ -313,3 +313,42 @@ func TestSurvivesConnectionsThatComeAndGo(t *testing.T) {
 		}
 	})
 }
+
+// Group 7: pings without end count against Config.MaxRate as messages do. All are
+// answered, at that rate, and another source is served meanwhile.
+func TestSurvivesPingFlood(t *testing.T) {
+	for _, c := range []struct {
+		addr string
+		ping func(*peerStream) string
+	}{
+		{bobAddr, func(*peerStream) string { return "\r\n\r\n" }},
+		{bobWS, func(c *peerStream) string {
+			c.s.upgrade(c)
+			return masked(frameText, "\r\n\r\n")
+		}},
+	} {
+		play(t, nil, func(s *scene) {
+			var e *inbox
+			e = s.listen(&Config{Listen: []string{"tcp:" + bobAddr, "ws:" + bobWS}, MaxRate: 100, Handle: func(in *Inbound) { ok(&e)(in) }})
+			others := s.others(e)
+			mallory := s.dial(s.alice, c.addr)
+			mallory.send(strings.Repeat(c.ping(mallory), 1000))
+			synctest.Wait()
+			others.areServed()
+			got := strings.Count(mallory.receive(), "\r\n")
+			if got >= 200 {
+				t.Errorf("%d pings were answered at once, want what the rate allows", got)
+			}
+			for n := 1; n > 0; got += n {
+				s.wait(time.Second)
+				n = strings.Count(mallory.receive(), "\r\n")
+			}
+			if took := time.Since(s.began); got != 1000 || took < 8*time.Second {
+				t.Errorf("%d pings were answered in %v, want 1000 in 9s or more", got, took)
+			}
+			if e.Stats().Paced == 0 {
+				t.Error("nothing was paced")
+			}
+		})
+	}
+}
