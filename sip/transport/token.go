@@ -24,6 +24,9 @@ type tokenKey struct {
 
 const tokenMAC = 16 // bytes of the HMAC in a token
 
+// tokenText writes tokens in characters that no part of a URI escapes.
+var tokenText = base64.RawURLEncoding
+
 func newTokenKey(key []byte) tokenKey {
 	t := tokenKey{key: key}
 	if len(key) == 0 {
@@ -66,7 +69,7 @@ func (e *Endpoint) FlowToken(f Flow) string {
 	default:
 		return ""
 	}
-	return base64.RawURLEncoding.EncodeToString(append(e.tokens.sum(what), what...))
+	return tokenText.EncodeToString(append(e.tokens.sum(what), what...))
 }
 
 // FlowOf returns the flow that a token stands for. ErrToken means that it is no
@@ -76,9 +79,9 @@ func (e *Endpoint) FlowOf(token string) (Flow, error) {
 	if len(token) > 128 {
 		return Flow{}, ErrToken
 	}
-	b, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(b) <= tokenMAC {
-		return Flow{}, ErrToken
+	b, err := tokenText.DecodeString(token)
+	if err != nil || len(b) <= tokenMAC || tokenText.EncodeToString(b) != token {
+		return Flow{}, ErrToken // also another spelling of one of ours
 	}
 	what := b[tokenMAC:]
 	if subtle.ConstantTimeCompare(b[:tokenMAC], e.tokens.sum(what)) != 1 {
