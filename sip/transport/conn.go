@@ -75,6 +75,7 @@ type conn struct {
 	size     int           // of unsent
 	writing  bool          // a goroutine is writing
 	flushed  chan struct{} // closed when it has written everything; nil if nobody waits
+	parting  bool          // we have taken leave: whatever comes now, that is why it ends
 	watchers map[*keepAlive]struct{}
 	err      error // why it ended; nil while it is open
 }
@@ -275,6 +276,9 @@ func (c *conn) drain(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	c.mu.Lock()
+	c.parting = true
+	c.mu.Unlock()
 	c.wire.bye()
 	return nil
 }
@@ -283,6 +287,9 @@ func (c *conn) drain(ctx context.Context) error {
 // more, and the reading goroutine does the rest.
 func (c *conn) fail(err error) {
 	c.mu.Lock()
+	if c.parting {
+		err = ErrClosed
+	}
 	if c.err == nil {
 		c.err = err
 	}

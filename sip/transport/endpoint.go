@@ -400,11 +400,16 @@ func (e *Endpoint) Shutdown(ctx context.Context) error {
 	e.mu.Unlock()
 	errs := make(chan error, len(live))
 	for _, c := range live {
-		go func() { errs <- c.drain(ctx) }() // ends with ctx, or a moment after what waits is written
+		go func() { errs <- c.drain(ctx) }() // ends a moment after what waits is written, or with Close
 	}
 	var cut error
 	for range live {
-		cut = cmp.Or(cut, <-errs)
+		select {
+		case err := <-errs:
+			cut = cmp.Or(cut, err)
+		case <-ctx.Done():
+			cut = ctx.Err()
+		}
 	}
 	if cut != nil {
 		cut = fmt.Errorf("transport: shutdown: %w", cut)
@@ -413,7 +418,8 @@ func (e *Endpoint) Shutdown(ctx context.Context) error {
 }
 
 // Close closes every socket and connection and waits until nothing more is
-// handed over, so it is not to be called from Config.Handle or Config.Closed.
+// handed over, so neither it nor Shutdown is to be called from Config.Handle,
+// Config.Closed or KeepAlive.Dead.
 func (e *Endpoint) Close() error {
 	e.mu.Lock()
 	if e.closed {
