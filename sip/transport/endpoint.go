@@ -227,15 +227,20 @@ func (e *Endpoint) defaults() error {
 		cfg.Handle = e.enqueue
 	}
 	if cfg.Advertise != "" {
-		uri := sip.URI{Scheme: "sip", Host: hostText(cfg.Advertise)}
-		if _, err := sip.ParseURI(uri.String()); err != nil {
+		if _, err := parseHostPort(hostText(cfg.Advertise)); err != nil {
 			return fmt.Errorf("transport: advertise %q: %w", cfg.Advertise, err)
 		}
 	}
+	named := map[string]bool{}
 	for name, port := range cfg.AdvertisePorts {
-		if kindOf(name) == "" || port < 1 || port > 65535 {
+		kind := kindOf(name)
+		if kind == "" || port < 1 || port > 65535 {
 			return fmt.Errorf("transport: advertise port %d of %q: no such port or transport", port, name)
 		}
+		if named[kind] {
+			return fmt.Errorf("transport: advertise port %d of %q: %s has two", port, name, kind)
+		}
+		named[kind] = true
 	}
 	return nil
 }

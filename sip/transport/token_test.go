@@ -38,7 +38,9 @@ func TestFlowTokenUDP(t *testing.T) {
 		alice := s.peerSocket(s.alice, aliceAddr)
 		alice6 := s.peerSocket(s.n.Host("2001:db8::1"), "[2001:db8::1]:5060")
 		alice.send(message(options), "192.0.2.2:5060")
+		synctest.Wait() // to be read in this order
 		alice.send(message(options), "192.0.2.2:5070")
+		synctest.Wait()
 		alice6.send(message(options), "[2001:db8::2]:5060")
 		var tokens []string
 		for _, in := range e.take() {
