@@ -176,8 +176,12 @@ func (c *conn) ponged() (awaited bool) {
 	return awaited
 }
 
-// pinged answers a ping: with one CRLF (RFC 5626 section 4.4.1).
-func (c *conn) pinged() { c.send("\r\n", c.remote) }
+// pinged answers a ping: with one CRLF (RFC 5626 section 4.4.1). It counts as a
+// message, as all does that is answered.
+func (c *conn) pinged() {
+	c.e.pace(c.remote.Addr())
+	c.send("\r\n", c.remote)
+}
 
 // expiry returns until when the connection waits for its peer, and what the
 // peer is then guilty of.

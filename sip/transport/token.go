@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -28,7 +29,7 @@ const tokenMAC = 16 // bytes of the HMAC in a token
 var tokenText = base64.RawURLEncoding
 
 func newTokenKey(key []byte) tokenKey {
-	t := tokenKey{key: key}
+	t := tokenKey{key: bytes.Clone(key)}
 	if len(key) == 0 {
 		t.key = make([]byte, 32)
 		rand.Read(t.key)
@@ -53,15 +54,21 @@ const (
 // FlowToken returns a text that stands for a flow, to be put into the user part
 // of a Path or Record-Route (RFC 5626 section 5.2) and to be read by FlowOf of
 // the same Endpoint. It is signed, so nobody can make one. It is "" for the
-// zero Flow.
+// zero Flow and for that of another Endpoint.
 func (e *Endpoint) FlowToken(f Flow) string {
 	var what []byte
 	switch via := f.via.(type) {
 	case *udpSocket:
+		if via.e != e {
+			return ""
+		}
 		what = append(what, tokenUDP)
 		what = appendAddr(what, via.local)
 		what = appendAddr(what, f.remote)
 	case *conn:
+		if via.e != e {
+			return ""
+		}
 		// Not its addresses: another connection may have the same some day.
 		what = append(what, tokenConn)
 		what = append(what, e.tokens.run[:]...)

@@ -218,6 +218,31 @@ func TestForgedFlowTokens(t *testing.T) {
 	})
 }
 
+// Another endpoint's flow has no token here, and a key is ours once it is given.
+func TestFlowTokenOfAnotherEndpoint(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		key := []byte("a key")
+		e := s.listen(&Config{FlowKey: key})
+		other := s.listen(&Config{Network: s.alice, Listen: []string{"udp:" + aliceAddr, "tcp:" + aliceAddr}, FlowKey: key})
+		for _, network := range []string{"UDP", "TCP"} {
+			flow, _, err := e.SendRequest(background, outgoing(t), target(network, aliceAddr), "z9hG4bK1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			theirs := s.one(other).Flow
+			if token := e.FlowToken(theirs); token != "" {
+				got, err := e.FlowOf(token)
+				t.Errorf("another's flow %v has a token that leads to %v, %v", theirs, got, err)
+			}
+			token := e.FlowToken(flow)
+			clear(key)
+			if got, err := e.FlowOf(token); got != flow || err != nil {
+				t.Errorf("FlowOf = %v, %v, want %v", got, err, flow)
+			}
+		}
+	})
+}
+
 // FuzzFlowOf has FlowOf read anything: it does not panic, and knows nothing but
 // what FlowToken has made.
 func FuzzFlowOf(f *testing.F) {
