@@ -31,7 +31,7 @@ var layers = map[string]layer{
 	"sip/resolve":       {below: []string{"sip"}, modules: []string{"github.com/miekg/dns", "golang.org/x/net"}},
 	"sip/transport":     {below: []string{"sip", "sip/resolve", "nat/stun"}, modules: []string{"github.com/coder/websocket", "golang.org/x/net", "golang.org/x/sys"}},
 	"sip/trace":         {below: []string{"sip/transport"}},
-	"sip/siptest":       {below: []string{"sip/transport"}},
+	"sip/siptest":       {below: []string{"sip/transport"}, modules: []string{"github.com/miekg/dns"}},
 	"transaction":       {below: []string{"sip/transport"}},
 	"transaction/proxy": {below: []string{"transaction"}},
 	"dialog":            {below: []string{"transaction", "sip/digest"}},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/siptest"
 )
 
@@ -152,14 +153,15 @@ func reply(r *sip.Request, status sip.Status, tag string) *sip.Response {
 // ackFor is the ACK of a refusal to r.
 func ackFor(r *sip.Request, resp *sip.Response) *sip.Request { return ackTo(r, resp) }
 
-// names is a resolver with a fixed list.
+// names is a resolver with a fixed list of IPv4 addresses.
 type names map[string][]netip.Addr
 
-func (n names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
-	if addrs := n[host]; addrs != nil {
-		return addrs, nil
+func (n names) Lookup(_ context.Context, name string, t resolve.Type) (*resolve.Answer, error) {
+	a := &resolve.Answer{TTL: time.Minute}
+	if t == resolve.TypeA {
+		a.Addrs = n[name]
 	}
-	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	return a, nil
 }
 
 func addrs(list ...string) []netip.Addr {

@@ -108,7 +108,8 @@ func (w *way) prepare(ctx context.Context, ep *transport.Endpoint, r *sip.Reques
 	}
 	w.race(ctx, ep)
 	flow, out, err := ep.Prepare(ctx, r, w.targets[0], branch)
-	if err != nil && ctx.Err() == nil {
+	var ours *sip.SyntaxError
+	if err != nil && ctx.Err() == nil && !errors.Is(err, transport.ErrInsecure) && !errors.As(err, &ours) {
 		w.failed(ep, 0)
 	}
 	return flow, out, err

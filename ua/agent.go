@@ -3,6 +3,7 @@ package ua
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,9 +31,20 @@ type Config struct {
 	// Display is the name that callees see; "" shows none.
 	Display string
 
-	// Listen names the sockets, such as "udp:0.0.0.0:5060" or "tcp:[::1]:0".
-	// None means UDP and TCP on a free port of every address.
+	// Listen names the sockets, such as "udp:0.0.0.0:5060", "tcp:[::1]:0" or
+	// "tls::5061". None means UDP and TCP on a free port of every address.
 	Listen []string
+	// TLS is for connections to TLS and WebSocket servers, and for listeners.
+	// nil trusts the authorities that the system trusts. See transport.Config.
+	TLS *tls.Config
+	// Instance is the URN by which registrars know this agent again, such as
+	// "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", the same whenever the
+	// program runs (RFC 5626 section 4.1). "" means a new one each time.
+	Instance string
+	// STUN names a server that is asked for our public address before the
+	// first request, such as "stun.example.com"; "" asks none. It is of use
+	// where peers are called without a registrar in between.
+	STUN string
 	// Advertise is the host that peers reach us by if it is not the bound
 	// address; "" means the address that leads to the peer.
 	Advertise string
@@ -77,6 +89,9 @@ type Agent struct {
 
 	messages queue // by target
 
+	asking chan struct{} // full while the STUN server is asked; guards asked
+	asked  bool
+
 	mu     sync.Mutex
 	closed chan struct{} // nil until Shutdown begins, closed when it is done
 	calls  map[*dialog.Session]*Call
@@ -94,7 +109,7 @@ func New(aor string, cfg *Config) (*Agent, error) {
 		return nil, fmt.Errorf("ua: address of record %q: %w", aor, err)
 	}
 	uri.Headers, uri.Password = "", "" // never sent
-	a := &Agent{aor: uri, calls: map[*dialog.Session]*Call{}, regs: map[*Registration]struct{}{}}
+	a := &Agent{aor: uri, calls: map[*dialog.Session]*Call{}, regs: map[*Registration]struct{}{}, asking: make(chan struct{}, 1)}
 	if cfg != nil {
 		a.cfg = *cfg
 	}
@@ -106,6 +121,9 @@ func New(aor string, cfg *Config) (*Agent, error) {
 	}
 	if err := a.requestTo(sip.OPTIONS, uri, sip.To{URI: uri}, "x", "x", 1).Err(); err != nil {
 		return nil, fmt.Errorf("ua: configuration of %s: %w", aor, err)
+	}
+	if a.cfg.Instance == "" {
+		a.cfg.Instance = newInstance()
 	}
 	if len(a.cfg.Listen) == 0 {
 		a.cfg.Listen = []string{"udp::0", "tcp::0"}
@@ -131,6 +149,7 @@ func New(aor string, cfg *Config) (*Agent, error) {
 		Listen:    a.cfg.Listen,
 		Advertise: a.cfg.Advertise,
 		Resolver:  a.cfg.Resolver,
+		TLS:       a.cfg.TLS,
 		Network:   a.cfg.Network,
 		Trace:     a.cfg.Trace,
 		Logger:    a.cfg.Logger,

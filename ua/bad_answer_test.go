@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
@@ -18,7 +18,7 @@ import (
 // noNames is a resolver that knows no host.
 type noNames struct{}
 
-func (noNames) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+func (noNames) Lookup(_ context.Context, host string, _ resolve.Type) (*resolve.Answer, error) {
 	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 

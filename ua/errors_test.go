@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
@@ -22,7 +22,7 @@ import (
 // names is a resolver that knows no name.
 type names struct{}
 
-func (names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+func (names) Lookup(_ context.Context, host string, _ resolve.Type) (*resolve.Answer, error) {
 	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 

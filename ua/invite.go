@@ -168,6 +168,7 @@ func (o *outgoing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.discover(ctx)
 	contact, err := a.l.ContactFor(ctx, a.aor.User, req)
 	if err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+	"github.com/goparley/parley/transaction"
 )
 
 // RegisterOptions are the options of Register; nil will do.
@@ -47,6 +49,11 @@ type Registration struct {
 	sent    bool // a REGISTER, which may have been accepted
 	contact sip.Contact
 	expires time.Duration // asked for
+
+	lacksOutbound bool           // the first hop cannot do it
+	flow          transport.Flow // of the last REGISTER
+	kept          transport.Flow // what is kept alive, by
+	keeper        func()         // until this is called
 
 	mu       sync.Mutex
 	timer    *time.Timer
@@ -172,9 +179,13 @@ func (r *Registration) send(ctx context.Context, bind bool) (time.Duration, erro
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	if !bind && !r.sent {
-		return 0, nil
+	if !bind {
+		r.letGo()
+		if !r.sent {
+			return 0, nil
+		}
 	}
+	ctx = transaction.WithSent(ctx, func(f transport.Flow, _ *sip.Request) { r.flow = f })
 	for try := 0; ; try++ {
 		req, err := r.request(ctx, bind)
 		if err != nil {
@@ -198,12 +209,20 @@ func (r *Registration) send(ctx context.Context, bind bool) (time.Duration, erro
 				continue
 			}
 		}
+		// RFC 5626 section 6: a proxy on the way cannot keep flows.
+		if err == nil && resp.Status() == sip.StatusFirstHopLacksOutboundSupport && !r.lacksOutbound && bind {
+			r.lacksOutbound = true
+			continue
+		}
 		if err := r.a.result(resp, err); err != nil {
 			return 0, err
 		}
 		granted := r.granted(resp)
 		if bind && granted == 0 {
 			return 0, errNotGranted
+		}
+		if bind {
+			r.keep(resp)
 		}
 		return granted, nil
 	}
@@ -223,11 +242,18 @@ func (r *Registration) request(ctx context.Context, bind bool) (*sip.Request, er
 	req := r.a.requestTo(sip.REGISTER, r.registrar, sip.To{URI: r.a.aor}, r.tag, r.callID, r.seq, expires)
 	// The binding that is removed is the one that was made.
 	if bind || r.contact.URI.Host == "" {
+		r.a.discover(ctx)
 		contact, err := r.a.l.ContactFor(ctx, r.a.aor.User, req)
 		if err != nil {
 			return nil, err
 		}
 		r.contact = contact
+		if !r.lacksOutbound {
+			r.contact.Params = r.contact.Params.WithFeature("+sip.instance", sip.Feature("<"+r.a.cfg.Instance+">")).With("reg-id", "1")
+		}
+	}
+	if !r.lacksOutbound {
+		req = req.With(sip.Supported{sip.OptionPath, sip.OptionOutbound})
 	}
 	return req.With(r.contact), nil
 }
@@ -286,6 +312,9 @@ func (r *Registration) schedule(in time.Duration) {
 	defer r.mu.Unlock()
 	if r.closed != nil {
 		return
+	}
+	if r.timer != nil {
+		r.timer.Stop()
 	}
 	// The timer's goroutine ends with the transaction.
 	r.timer = time.AfterFunc(in, r.refresh)

@@ -54,14 +54,14 @@ func capturing(t *testing.T, test func(t *testing.T)) interop.Verdict {
 	capture := interop.StartCapture(t)
 	t.Run("calls", test)
 	capture.Stop(t)
-	v := interop.Judge(t, capture.Path)
+	v := interop.Judge(t, capture.Path, nil)
 	for _, e := range v.Errors {
 		t.Error(e)
 	}
 	if v.SIP == 0 {
 		t.Error("no SIP in the capture")
 	}
-	t.Logf("tshark: %d packets of SIP, %d of them with SDP, %d of RTP, %d of RTCP", v.SIP, v.SDP, v.RTP, v.RTCP)
+	t.Logf("tshark: %v", v)
 	return v
 }
 

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -34,18 +33,7 @@ type Baresip struct {
 
 	dir  string
 	conn net.Conn
-
-	mu     sync.Mutex
-	events []Event
-	taken  int // events that Expect has looked at
-}
-
-// An Event is something that happened to a baresip: its type is for example
-// "CALL_INCOMING", "CALL_RINGING", "CALL_ESTABLISHED" or "CALL_CLOSED".
-type Event struct {
-	Type    string
-	Param   string // of a CALL_CLOSED, why
-	PeerURI string
+	inbox
 }
 
 // StartBaresip starts a telephone. With a proxy it is registered when
@@ -91,6 +79,7 @@ func StartBaresip(t testing.TB, opts *BaresipOptions) *Baresip {
 			user, or(opts.Password, user+"pw"), opts.Proxy, transport)
 	}
 	b.URI = "sip:" + user + "@" + host
+	b.who = b.URI
 	for name, text := range map[string]string{
 		"accounts": fmt.Sprintf("<%s;transport=%s>%s\n", b.URI, transport, params),
 		"contacts": "",
@@ -101,7 +90,7 @@ func StartBaresip(t testing.TB, opts *BaresipOptions) *Baresip {
 	}
 
 	p := start(t, dir, []string{"HOME=" + dir}, path, "-f", dir)
-	p.ready(t, func() bool { return bound("tcp", control) && bound("udp", sip) })
+	p.ready(t, func() bool { return bound("tcp", loopback(control)) && bound("udp", b.Addr) })
 	conn, err := net.Dial("tcp", loopback(control))
 	if err != nil {
 		t.Fatalf("baresip's control port: %v", err)
@@ -124,30 +113,6 @@ func (b *Baresip) Answer(t testing.TB) { t.Helper(); b.command(t, "accept", "") 
 
 // Hangup ends the call.
 func (b *Baresip) Hangup(t testing.TB) { t.Helper(); b.command(t, "hangup", "") }
-
-// Expect waits for an event of this type, at most ten seconds, and returns it.
-// Events before it are passed over, so a list of expectations is an order.
-func (b *Baresip) Expect(t testing.TB, typ string) Event {
-	t.Helper()
-	var found Event
-	if !Eventually(10*time.Second, func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		for b.taken < len(b.events) {
-			found = b.events[b.taken]
-			b.taken++
-			if found.Type == typ {
-				return true
-			}
-		}
-		return false
-	}) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		t.Fatalf("%s: no %s after 10 s, only %v", b.URI, typ, b.events)
-	}
-	return found
-}
 
 // Recording returns the sound that baresip received in its latest call. It is
 // complete when the call has ended.
@@ -217,9 +182,7 @@ func (b *Baresip) listen() {
 		}
 		var e Event
 		if err := json.Unmarshal(text[:n], &e); err == nil && e.Type != "" { // the answer to a command has no type
-			b.mu.Lock()
-			b.events = append(b.events, e)
-			b.mu.Unlock()
+			b.add(e)
 		}
 	}
 }

@@ -17,7 +17,7 @@ func TestJudgeSound(t *testing.T) {
 	caller.Wait(t)
 	callee.Wait(t)
 	capture.Stop(t)
-	v := interop.Judge(t, capture.Path, caller.Addr, callee.Addr)
+	v := interop.Judge(t, capture.Path, &interop.JudgeOptions{SIP: []string{caller.Addr, callee.Addr}})
 	for _, e := range v.Errors {
 		t.Error(e)
 	}
@@ -41,7 +41,7 @@ func TestJudgeMalformed(t *testing.T) {
 		t.Fatal(err)
 	}
 	capture.Stop(t)
-	if v := interop.Judge(t, capture.Path, addr); len(v.Errors) == 0 {
+	if v := interop.Judge(t, capture.Path, &interop.JudgeOptions{SIP: []string{addr}}); len(v.Errors) == 0 {
 		t.Error("no error found in a message that is cut short")
 	}
 }

@@ -1,10 +1,12 @@
 // Package interop starts other people's SIP programs, so that tests can call
-// them: Kamailio as registrar and proxy, baresip as a telephone, SIPp as a
-// script, and Wireshark's dissectors as a judge of what was on the wire.
+// them: Kamailio as registrar and as proxy, baresip as a telephone, SIPp as a
+// script, a browser with JsSIP, sip-dig with a name server, and Wireshark's
+// dissectors as a judge of what was on the wire. It also makes networks with a
+// NAT between them.
 //
 // Each peer is a function that takes the test, starts the program on free ports
-// of 127.0.0.1 with its state in the test's own folder, and returns when it is
-// ready. It is stopped when the test ends, however the test ends, and what it
+// of 127.0.0.1 and ::1 with its state in the test's own folder, and returns when
+// it is ready. It is stopped when the test ends, however the test ends, and what it
 // wrote is part of the test's log if the test failed.
 //
 //	func TestRegister(t *testing.T) {

@@ -5,34 +5,59 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/goparley/parley/sip/siptest"
 )
 
-// KamailioOptions are the options of StartKamailio. Nil will do.
+// KamailioOptions are the options of StartKamailio and StartEdge. Nil will do.
 type KamailioOptions struct {
 	Algorithm   string        // of the digest challenge: "MD5" or "SHA-256"; empty: MD5
 	NonceExpire time.Duration // after which a nonce is stale; zero: 5 minutes
 	MinExpires  time.Duration // shorter registrations get 423; zero: 1 second
+	FlowTimer   time.Duration // the Flow-Timer of RFC 5626 section 5.4; zero: none
+
+	Authority  *siptest.Authority // of its certificate; nil: an authority of its own
+	ClientCert bool               // ask TLS clients for a certificate of the same authority, and refuse others
+
+	In    *Namespace // where it runs; nil: where the test does
+	Hosts []string   // the addresses it listens at; nil: 127.0.0.1 and ::1
 }
 
-// Kamailio is a registrar and a record-routing proxy for the domain sip.test.
-// Its users are alice, bob, carol and dave, each with the password "alicepw"
-// and so on. It challenges REGISTER with 401, and INVITE and other requests
-// that come from its own domain with 407.
+// Kamailio is a SIP server: by StartKamailio a registrar and a record-routing
+// proxy for the domain sip.test, by StartEdge an edge proxy in front of one.
+//
+// The registrar's users are alice, bob, carol and dave, each with the password
+// "alicepw" and so on. It challenges REGISTER with 401, and INVITE and other
+// requests that come from its own domain with 407. It knows Path, outbound and
+// GRUU.
+//
+// Either speaks UDP, TCP, TLS, WS and WSS, answers STUN on its UDP port and CRLF
+// on its connections, and pings a WebSocket that is silent for 5 seconds.
 type Kamailio struct {
-	Addr string // 127.0.0.1 and the port it listens at, UDP and TCP
+	Addr      string             // the first of the addresses and the port it listens at, UDP and TCP
+	Authority *siptest.Authority // of its certificate, which is for sip.test, 127.0.0.1 and ::1
+	KeyHash   string             // of its certificate, for a browser
+
+	port int
 	rpc  string
+	in   *Namespace
 }
 
-// StartKamailio starts Kamailio.
+// The ports of a Kamailio, counted from its first.
+var kamailioPorts = map[string]int{"udp": 0, "tcp": 0, "tls": 1, "ws": 2, "wss": 3}
+
+// StartKamailio starts a registrar.
 func StartKamailio(t testing.TB, opts *KamailioOptions) *Kamailio {
 	t.Helper()
 	if opts == nil {
 		opts = &KamailioOptions{}
 	}
-	or := func(d, def time.Duration) string {
+	seconds := func(d, def time.Duration) string {
 		if d == 0 {
 			d = def
 		}
@@ -42,29 +67,101 @@ func StartKamailio(t testing.TB, opts *KamailioOptions) *Kamailio {
 	if algorithm == "" {
 		algorithm = "MD5"
 	}
+	return startKamailio(t, "kamailio", opts,
+		"ALGORITHM", algorithm,
+		"NONCE_EXPIRE", seconds(opts.NonceExpire, 5*time.Minute),
+		"MIN_EXPIRES", seconds(opts.MinExpires, time.Second),
+		"FLOW_TIMER", seconds(opts.FlowTimer, 0))
+}
+
+// StartEdge starts an edge proxy (RFC 5626 section 5): what it gets from its
+// clients goes to the registrar, with a Path and a flow token for a REGISTER,
+// and what comes back with the token goes out on the flow of that REGISTER or
+// is answered with 430.
+func StartEdge(t testing.TB, registrar *Kamailio, opts *KamailioOptions) *Kamailio {
+	t.Helper()
+	if opts == nil {
+		opts = &KamailioOptions{}
+	}
+	return startKamailio(t, "kamailio-edge", opts, "REGISTRAR", "sip:"+registrar.Addr)
+}
+
+func startKamailio(t testing.TB, name string, opts *KamailioOptions, values ...string) *Kamailio {
+	t.Helper()
 	path := program(t, "kamailio", "kamailio")
 	dir := t.TempDir()
-	sip, rpc := Port(t), Port(t)
-	k := &Kamailio{Addr: loopback(sip), rpc: loopback(rpc)}
+	hosts := opts.Hosts
+	if hosts == nil {
+		hosts = []string{"127.0.0.1", "::1"}
+	}
+	k := &Kamailio{port: Port(t), rpc: loopback(Port(t)), in: opts.In, Authority: opts.Authority}
+	k.Addr = k.At("udp", hosts[0])
+	if k.Authority == nil {
+		k.Authority = siptest.NewAuthority()
+	}
+	cert := k.Authority.Certificate(append([]string{"sip:sip.test", "sip.test"}, hosts...)...)
+	k.KeyHash = keyHash(cert.Leaf)
+	writeCertificate(t, dir, k.Authority, cert)
+
+	var listen strings.Builder
+	for _, host := range hosts {
+		for _, socket := range []string{"udp", "tcp", "tls", "ws", "wss"} {
+			proto := strings.NewReplacer("wss", "tls", "ws", "tcp").Replace(socket)
+			fmt.Fprintf(&listen, "listen=%s:%s\n", proto, k.At(socket, host))
+		}
+	}
+	clientCert := "0"
+	if opts.ClientCert {
+		clientCert = "1"
+	}
+	values = append(values, "DIR", dir)
+	config(t, "kamailio-listen.cfg", filepath.Join(dir, "kamailio-listen.cfg"),
+		"NAME", name, "LISTEN", listen.String(), "RPC", k.rpc, "CLIENT_CERT", clientCert, "DIR", dir)
 	cfg := filepath.Join(dir, "kamailio.cfg")
-	config(t, "kamailio.cfg", cfg,
-		"PORT", strconv.Itoa(sip),
-		"RPC", strconv.Itoa(rpc),
-		"ALGORITHM", algorithm,
-		"NONCE_EXPIRE", or(opts.NonceExpire, 5*time.Minute),
-		"MIN_EXPIRES", or(opts.MinExpires, time.Second))
+	config(t, name+".cfg", cfg, values...)
 	// In the foreground, log to stderr, runtime files in the test's folder.
-	p := start(t, dir, nil, path, "-DD", "-E", "-m", "32", "-f", cfg, "-Y", dir, "-w", dir)
+	p := startIn(t, opts.In, dir, nil, path, "-DD", "-E", "-m", "32", "-f", cfg, "-Y", dir, "-w", dir)
+	// The process that takes connections is the last that it makes.
 	p.ready(t, func() bool {
-		_, err := k.ask("core.uptime")
-		return err == nil
+		processes, err := k.ask("core.ps")
+		return err == nil && strings.Contains(string(processes), "tcp main process")
 	})
 	return k
+}
+
+// At returns the address and port at which it speaks a transport: "udp", "tcp",
+// "tls", "ws" or "wss". host is one of its addresses.
+func (k *Kamailio) At(transport, host string) string {
+	return net.JoinHostPort(host, strconv.Itoa(k.port+kamailioPorts[transport]))
+}
+
+// URI returns its URI for a transport and one of its addresses.
+func (k *Kamailio) URI(transport, host string) string {
+	return "sip:" + k.At(transport, host) + ";transport=" + transport
+}
+
+// A Binding is what a registrar knows of a contact.
+type Binding struct {
+	Contact  string // its URI
+	Received string // where it is reached instead, if the Contact is not to be believed
+	Path     string // the Path of its registration, as a Route
+	Instance string // its +sip.instance, in angle brackets
+	RegID    int    // its reg-id; 0: none
 }
 
 // Contacts returns the URIs that a user of the domain is registered with, none
 // if there is no binding.
 func (k *Kamailio) Contacts(t testing.TB, user string) []string {
+	t.Helper()
+	var uris []string
+	for _, b := range k.Bindings(t, user) {
+		uris = append(uris, b.Contact)
+	}
+	return uris
+}
+
+// Bindings returns the bindings of a user of the domain.
+func (k *Kamailio) Bindings(t testing.TB, user string) []Binding {
 	t.Helper()
 	result, err := k.ask("ul.dump")
 	if err != nil {
@@ -77,7 +174,10 @@ func (k *Kamailio) Contacts(t testing.TB, user string) []string {
 					Info struct {
 						AoR      string
 						Contacts []struct {
-							Contact struct{ Address string }
+							Contact struct {
+								Address, Path, Received, Instance string
+								RegID                             int `json:"Reg-Id"`
+							}
 						}
 					}
 				}
@@ -87,22 +187,36 @@ func (k *Kamailio) Contacts(t testing.TB, user string) []string {
 	if err := json.Unmarshal(result, &dump); err != nil {
 		t.Fatalf("kamailio's bindings: %v in %s", err, result)
 	}
-	var uris []string
+	unset := func(s string) string {
+		if slices.Contains([]string{"[not set]", "[unset]"}, s) {
+			return ""
+		}
+		return s
+	}
+	var bindings []Binding
 	for _, d := range dump.Domains {
 		for _, aor := range d.Domain.AoRs {
 			for _, c := range aor.Info.Contacts {
 				if aor.Info.AoR == user {
-					uris = append(uris, c.Contact.Address)
+					bindings = append(bindings, Binding{
+						Contact:  c.Contact.Address,
+						Received: unset(c.Contact.Received),
+						Path:     unset(c.Contact.Path),
+						Instance: unset(c.Contact.Instance),
+						RegID:    c.Contact.RegID,
+					})
 				}
 			}
 		}
 	}
-	return uris
+	return bindings
 }
 
 // ask calls a command of Kamailio's JSON-RPC interface.
 func (k *Kamailio) ask(method string, params ...string) (json.RawMessage, error) {
-	conn, err := net.Dial("udp", k.rpc)
+	var conn net.Conn
+	var err error
+	in(k.in, func() { conn, err = net.Dial("udp", k.rpc) })
 	if err != nil {
 		return nil, err
 	}

@@ -2,10 +2,14 @@ package interop
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,8 +30,8 @@ var given = struct {
 	ports map[int]bool
 }{ports: make(map[int]bool)}
 
-// Port returns a port of 127.0.0.1 that is free for UDP and for TCP, and that
-// no other caller was given. It is even, and so is the number of the block of
+// Port returns a port that is free for UDP and for TCP on 127.0.0.1 and on ::1,
+// and that no other caller was given. It is even, and so is the number of the block of
 // four ports it starts: an RTP session fits there.
 func Port(t testing.TB) int {
 	t.Helper()
@@ -59,35 +63,49 @@ func blockFree(base, n int) bool {
 		if given.ports[port] {
 			return false
 		}
-		addr := loopback(port)
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			return false
+		for _, host := range []string{"127.0.0.1", "::1"} {
+			addr := net.JoinHostPort(host, strconv.Itoa(port))
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				return false
+			}
+			l.Close()
+			c, err := net.ListenPacket("udp", addr)
+			if err != nil {
+				return false
+			}
+			c.Close()
 		}
-		l.Close()
-		c, err := net.ListenPacket("udp", addr)
-		if err != nil {
-			return false
-		}
-		c.Close()
 	}
 	return true
 }
 
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
-// bound says whether some process has a socket at 127.0.0.1 and this port:
-// network "udp" for any socket, "tcp" for a listening one.
-func bound(network string, port int) bool {
-	f, err := os.Open("/proc/net/" + network)
+// bound says whether some process has a socket at an address: network "udp" for
+// any socket, "tcp" for a listening one.
+func bound(network, addr string) bool {
+	want, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return false
+	}
+	if want.Addr().Is6() {
+		network += "6"
+	}
+	f, err := os.Open("/proc/thread-self/net/" + network)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	local := fmt.Sprintf("0100007F:%04X", port) // 127.0.0.1 as the kernel prints it
+	// As the kernel prints it: words of four bytes, each as the machine has it.
+	var local strings.Builder
+	for word := range slices.Chunk(want.Addr().AsSlice(), 4) {
+		fmt.Fprintf(&local, "%08X", binary.NativeEndian.Uint32(word))
+	}
+	fmt.Fprintf(&local, ":%04X", want.Port())
 	for s := bufio.NewScanner(f); s.Scan(); {
 		fields := strings.Fields(s.Text())
-		if len(fields) > 3 && fields[1] == local && (network == "udp" || fields[3] == "0A") {
+		if len(fields) > 3 && fields[1] == local.String() && (strings.HasPrefix(network, "udp") || fields[3] == "0A") {
 			return true
 		}
 	}

@@ -14,8 +14,8 @@ import (
 // A process is a running peer, in a process group of its own.
 //
 // The group is led by a shell that holds the read end of a pipe from us. When
-// the pipe closes it ends the peer, first politely and after three seconds by
-// force. So stopping a peer is closing a pipe, and a test binary that dies
+// the pipe closes it ends the peer, first politely and after a second by force,
+// which Kamailio needs when a child of it has missed the signal. So stopping a peer is closing a pipe, and a test binary that dies
 // without running its cleanups, on a timeout say, leaves nothing behind.
 type process struct {
 	name  string
@@ -32,13 +32,19 @@ const supervise = `
 exec 3<&0
 "$@" </dev/null 3<&- &
 peer=$!
-(cat <&3 >/dev/null; kill -TERM $peer; sleep 3; kill -KILL -$$) 2>/dev/null &
+(cat <&3 >/dev/null; kill -TERM $peer; sleep 1; kill -KILL -$$) 2>/dev/null &
 exec 3<&-
 wait $peer
 `
 
 // start runs a peer in dir until it ends or the test does.
 func start(t testing.TB, dir string, env []string, path string, args ...string) *process {
+	t.Helper()
+	return startIn(t, nil, dir, env, path, args...)
+}
+
+// startIn does so in a network namespace; nil is the one that the test runs in.
+func startIn(t testing.TB, where *Namespace, dir string, env []string, path string, args ...string) *process {
 	t.Helper()
 	p := &process{name: filepath.Base(path), done: make(chan struct{})}
 	log, err := os.CreateTemp(dir, p.name+"-*.log")
@@ -59,7 +65,7 @@ func start(t testing.TB, dir string, env []string, path string, args ...string) 
 	p.alive = ours // not by StdinPipe, which Wait would close
 	p.cmd.Stdin = theirs
 	given.Lock()
-	err = p.cmd.Start()
+	in(where, func() { err = p.cmd.Start() })
 	given.Unlock()
 	log.Close()
 	theirs.Close()

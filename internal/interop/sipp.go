@@ -2,6 +2,7 @@ package interop
 
 import (
 	"encoding/csv"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,9 +12,11 @@ import (
 
 // SIPpOptions are the options of StartSIPp. Nil will do.
 type SIPpOptions struct {
-	Target    string        // "127.0.0.1:port" to call; empty for the scenarios that are called
+	Target    string        // "127.0.0.1:port" or "[::1]:port" to call; empty for the scenarios that are called
 	User      string        // user part of the URI to call; empty: "parley"
-	Transport string        // "udp" or "tcp"; empty: UDP
+	Host      string        // its address; empty: 127.0.0.1
+	Transport string        // "udp", "tcp" or "tls"; empty: UDP
+	PerCall   bool          // a socket, or connection, for each call and not one for all
 	Calls     int           // how many, until it ends; zero: 1
 	Rate      int           // calls started per second; zero: 20
 	Hold      time.Duration // how long a call of the uac scenario stays up
@@ -21,11 +24,14 @@ type SIPpOptions struct {
 	Raw       bool          // show retransmissions to the scenario, and send none: what a lost-message scenario needs
 	Timeout   time.Duration // after which it ends and has failed; zero: 60 seconds
 	Args      []string      // more arguments of SIPp
+
+	TLS *TunnelOptions // of its end of TLS, which it cannot do itself
+	In  *Namespace     // where it runs, not over TLS; nil: where the test does
 }
 
 // SIPp is a running script.
 type SIPp struct {
-	Addr string // 127.0.0.1 and the port it sends from and listens at
+	Addr string // the address and port it listens at, and over UDP sends from
 
 	p       *process
 	stats   string
@@ -34,7 +40,7 @@ type SIPp struct {
 
 // SIPpStats is what SIPp counted.
 type SIPpStats struct {
-	Successful, Failed int // calls that ended as the scenario says, and the others
+	Successful, Failed int // calls that ended as the scenario says, and the others; Failed is 1 if it gave up before
 	Retransmissions    int // messages it sent again
 	OutOfCall          int // messages that belong to none of its calls
 }
@@ -49,26 +55,50 @@ func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
 	path := program(t, "sipp", "sip-tester")
 	dir := t.TempDir()
 	port, media := Port(t), Port(t)
-	script := filepath.Join(dir, "scenario.xml")
-	config(t, "sipp/"+scenario+".xml", script)
-
-	s := &SIPp{Addr: loopback(port), stats: filepath.Join(dir, "stats.csv"), timeout: opts.Timeout}
+	host, network := opts.Host, opts.Transport
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	if network == "" {
+		network = "udp"
+	}
+	s := &SIPp{Addr: net.JoinHostPort(host, strconv.Itoa(port)), stats: filepath.Join(dir, "stats.csv"), timeout: opts.Timeout}
 	if s.timeout == 0 {
 		s.timeout = time.Minute
 	}
+	// What it says of itself where the keywords say it wrong: Debian's SIPp has
+	// no TLS and leaves that to a tunnel.
+	var said []string
+	target, own := opts.Target, s.Addr
+	if network == "tls" {
+		network = "tcp"
+		said = []string{"[transport]", "TLS"}
+		if target != "" {
+			target = startTunnelOut(t, host, opts.Target, opts.TLS)
+			_, behind, _ := net.SplitHostPort(opts.Target)
+			said = append(said, "[remote_port]", behind)
+		} else {
+			s.Addr = startTunnelIn(t, host, own, opts.TLS)
+			_, front, _ := net.SplitHostPort(s.Addr)
+			said = append(said, "[local_port]", front)
+		}
+	}
+	script := filepath.Join(dir, "scenario.xml")
+	config(t, "sipp/"+scenario+".xml", script, said...)
+	sockets := map[string]string{"udp": "u", "tcp": "t"}[network] + "1"
+	if opts.PerCall {
+		sockets = sockets[:1] + "n"
+	}
 	messages, errors := filepath.Join(dir, "messages"), filepath.Join(dir, "errors")
 	args := []string{
-		"-sf", script, "-i", "127.0.0.1", "-p", strconv.Itoa(port),
-		"-mi", "127.0.0.1", "-mp", strconv.Itoa(media),
+		"-sf", script, "-i", host, "-p", strconv.Itoa(port), "-t", sockets,
+		"-mi", host, "-mp", strconv.Itoa(media),
 		"-m", strconv.Itoa(max(opts.Calls, 1)),
 		"-timeout", strconv.Itoa(int(s.timeout.Seconds())), "-timeout_error",
-		"-nostdin",
+		"-nostdin", "-max_socket", "1000", // its default may be more than it is allowed
 		"-trace_stat", "-stf", s.stats, "-fd", "1",
 		"-trace_msg", "-message_file", messages,
 		"-trace_err", "-error_file", errors,
-	}
-	if opts.Transport == "tcp" {
-		args = append(args, "-t", "t1")
 	}
 	if opts.Echo {
 		args = append(args, "-rtp_echo")
@@ -85,7 +115,7 @@ func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
 		if rate == 0 {
 			rate = 20
 		}
-		args = append(args, "-s", user, "-r", strconv.Itoa(rate), "-d", strconv.Itoa(int(opts.Hold.Milliseconds())), opts.Target)
+		args = append(args, "-s", user, "-r", strconv.Itoa(rate), "-d", strconv.Itoa(int(opts.Hold.Milliseconds())), target)
 	}
 	// The cleanup registered first runs last, when the process has ended.
 	t.Cleanup(func() {
@@ -94,13 +124,12 @@ func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
 			t.Logf("SIPp's messages in %s:\n%s", scenario, tail(messages, 8000))
 		}
 	})
-	s.p = start(t, dir, []string{"TERM=dumb"}, path, append(args, opts.Args...)...)
-	network := opts.Transport
-	if network == "" {
-		network = "udp"
-	}
-	if opts.Target == "" {
-		s.p.ready(t, func() bool { return bound(network, port) })
+	s.p = startIn(t, opts.In, dir, []string{"TERM=dumb"}, path, append(args, opts.Args...)...)
+	if target == "" {
+		s.p.ready(t, func() (is bool) {
+			in(opts.In, func() { is = bound(network, own) })
+			return is
+		})
 	}
 	return s
 }
@@ -145,7 +174,8 @@ func (s *SIPp) Wait(t testing.TB) SIPpStats {
 		OutOfCall:       count("OutOfCallMsgs(C)"),
 	}
 	if s.p.err != nil && stats.Failed == 0 {
-		t.Errorf("sipp ended with %v", s.p.err)
+		t.Logf("sipp ended with %v", s.p.err)
+		stats.Failed = 1
 	}
 	return stats
 }

@@ -26,7 +26,7 @@ func TestDemoCapture(t *testing.T) {
 	if out, err := demo.CombinedOutput(); err != nil {
 		t.Fatalf("the demo: %v\n%s", err, out)
 	}
-	v := interop.Judge(t, filepath.Join(dir, "demo.pcapng"))
+	v := interop.Judge(t, filepath.Join(dir, "demo.pcapng"), nil)
 	for _, e := range v.Errors {
 		t.Error(e)
 	}
@@ -62,7 +62,7 @@ func TestTCPCapture(t *testing.T) {
 	if err := capture.Close(); err != nil {
 		t.Fatal(err)
 	}
-	v := interop.Judge(t, file.Name())
+	v := interop.Judge(t, file.Name(), nil)
 	for _, e := range v.Errors {
 		t.Error(e)
 	}

@@ -21,9 +21,9 @@ const (
 
 // Accept takes the handshake of a client and answers it, with 101 if it offers
 // the subprotocol (RFC 7118 section 4.1), and else with the 400, 403 or 426
-// that says why not; the error says the same. The connection has then left the
-// server of r, and the handler should return: what the server keeps for it is
-// 10 KB, which the goroutine that reads from the Conn needs not have.
+// that says why not; the error says the same. The connection then belongs to
+// the server of r no more. Read from it in a goroutine of its own and let the
+// handler return, for until then the server keeps 10 KB for the request.
 func Accept(w http.ResponseWriter, r *http.Request, cfg *Config) (*Conn, error) {
 	offered, ok := offer(r, cfg.Subprotocol)
 	switch {

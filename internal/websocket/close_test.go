@@ -193,3 +193,28 @@ func TestPongAfterWriteDeadline(t *testing.T) {
 		quiet(t, results)
 	})
 }
+
+// Close and whoever reads share what still comes.
+func TestCloseInTraffic(t *testing.T) {
+	for range 10 {
+		synctest.Test(t, func(t *testing.T) {
+			c, p := accepted(t, &websocket.Config{Patience: patient})
+			p.listen()
+			results := reads(c)
+			p.tasks.Go(func() {
+				for p.send(masked(text, options[:20]), masked(fin|ping, ""), masked(fin|more, options[20:])) {
+					time.Sleep(10 * time.Millisecond) // or no time passes
+				}
+			})
+			for range 10 {
+				<-results
+			}
+			c.Close(websocket.CodeNormal, "")
+			for r := range results {
+				if r.err != nil && r.err != net.ErrClosed || r.err == nil && r.text != options {
+					t.Errorf("read %q, %v, want %q and at last %v", r.text, r.err, options, net.ErrClosed)
+				}
+			}
+		})
+	}
+}

@@ -84,25 +84,29 @@ func (c *Conn) NetConn() net.Conn { return c.link.nc }
 // net.ErrClosed after Close or CloseNow; or what the network returned.
 func (c *Conn) Read() (string, error) {
 	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
+	closed := c.closed
+	c.reading = !closed
+	c.mu.Unlock()
+	if closed {
 		return "", net.ErrClosed
 	}
-	c.reading = true
-	c.mu.Unlock()
-
+	defer c.release() // also if Patience panics
 	text, err := c.read()
-	if err == nil {
-		c.mu.Lock()
-		c.reading = false
-		release := c.closed
-		c.mu.Unlock()
-		if release {
-			c.ws.CloseNow()
-		}
-		return text, nil
+	if err != nil {
+		return "", c.fail(err)
 	}
-	return "", c.fail(err)
+	return text, nil
+}
+
+// release ends a Read.
+func (c *Conn) release() {
+	c.mu.Lock()
+	c.reading = false
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		c.ws.CloseNow()
+	}
 }
 
 func (c *Conn) read() (string, error) {
@@ -133,11 +137,7 @@ func (c *Conn) read() (string, error) {
 
 // fail closes the connection after a failed read and says what it was.
 func (c *Conn) fail(err error) error {
-	ended := c.link.isEnding()
-	c.mu.Lock()
-	c.reading = false
-	c.mu.Unlock()
-
+	ended := c.link.isEnding() // before we end it ourselves
 	var closed websocket.CloseError
 	var network *networkError
 	switch {

@@ -20,10 +20,15 @@ import (
 // answering returns the client's end of a connection whose server sends what
 // answer says to the request, and then drip, a byte a second; and the server.
 func answering(t testing.TB, answer func(r *http.Request) string, drip ...byte) (net.Conn, *peer) {
+	return answeringOver(t, answer, func(nc net.Conn) net.Conn { return nc }, drip...)
+}
+
+// answeringOver has the server put something around its connection, such as TLS.
+func answeringOver(t testing.TB, answer func(r *http.Request) string, over func(net.Conn) net.Conn, drip ...byte) (net.Conn, *peer) {
 	ours, theirs := net.Pipe()
-	p := newPeer(t, theirs)
+	p := newPeer(t, over(theirs))
 	p.tasks.Go(func() {
-		r, err := http.ReadRequest(bufio.NewReader(theirs))
+		r, err := http.ReadRequest(bufio.NewReader(p.nc))
 		if err != nil {
 			return
 		}

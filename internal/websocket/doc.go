@@ -29,6 +29,7 @@
 // It follows RFC 6455, sections 4 and 5 of RFC 7118 and sections 4 and 5 of
 // RFC 7977. It compresses nothing (RFC 7692), since compression takes memory
 // for each connection and gives an attacker more; it does not look whether what
-// is in a text message is UTF-8, since both protocols take it as bytes; and it
-// opens no sockets.
+// is in a text message is UTF-8, since both protocols take it as bytes; it does
+// not notice a server that masks its frames, whose messages come out garbled;
+// and it opens no sockets.
 package websocket

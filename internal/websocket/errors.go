@@ -13,8 +13,8 @@ var (
 	// ErrTooLong means that a message was longer than Config.Limit.
 	ErrTooLong = errors.New("websocket: message too long")
 
-	// ErrFlood means that a peer sent nothing but pings and pongs, and too many
-	// of them.
+	// ErrFlood means that the peer sent more pings and pongs than any has reason
+	// to, 100 in ten seconds.
 	ErrFlood = errors.New("websocket: flood of pings")
 )
 

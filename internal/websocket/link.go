@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -32,14 +31,17 @@ type link struct {
 	nc       net.Conn
 	patience func(begun, heard time.Time) time.Time
 
-	// Those who read have these to themselves.
-	early   []byte    // came with the handshake
+	// The reader of frames has these, whoever calls it.
+	early   []byte // came with the handshake
+	flooded bool
+
+	// Whoever calls Conn.Read has these to itself. When all is to end, Close
+	// reads as well, and leaves them alone.
 	begun   time.Time // when the message or control frame began that is not complete
 	heard   time.Time // when the last byte came
 	message bool      // a message is not complete
 	window  time.Time // since when controls counts
 	count   int       // control frames read
-	flooded bool
 
 	// Those who write frames, one after the other, have these.
 	deadline time.Time // of the data frame
@@ -87,22 +89,28 @@ func (l *link) Read(p []byte) (int, error) {
 }
 
 func (l *link) until() time.Time {
-	if l.patience == nil {
+	if l.patience == nil || l.isEnding() {
 		return time.Time{}
 	}
 	return l.patience(l.begun, l.heard)
 }
 
 func (l *link) arrived() {
+	if l.isEnding() {
+		return
+	}
 	l.heard = time.Now()
 	if l.begun.IsZero() {
 		l.begun = l.heard
 	}
 }
 
-// control counts a ping or pong that was read, and says whether there are not
-// too many.
+// control counts a ping or pong that was read, and says whether to answer it:
+// not if there are too many, nor after a close frame.
 func (l *link) control() bool {
+	if l.isEnding() {
+		return false
+	}
 	if !l.message {
 		l.begun = time.Time{}
 	}
@@ -199,17 +207,26 @@ func (l *link) isEnding() bool {
 // Close closes the connection. That of TLS says goodbye first, which takes five
 // seconds if the peer does not read: no more than closeTimeout of them here.
 func (l *link) Close() error {
-	if _, ok := l.nc.(*tls.Conn); ok {
-		defer time.AfterFunc(closeTimeout, l.abort).Stop()
+	if _, ok := l.nc.(secured); ok {
+		l.mu.Lock()
+		wait := closeTimeout
+		if !l.ending.IsZero() {
+			wait = min(wait, time.Until(l.ending))
+		}
+		l.mu.Unlock()
+		defer time.AfterFunc(wait, l.abort).Stop()
 	}
 	return l.nc.Close()
 }
 
 // abort closes the connection without a word.
 func (l *link) abort() {
-	if t, ok := l.nc.(*tls.Conn); ok {
-		t.NetConn().Close()
+	if s, ok := l.nc.(secured); ok {
+		s.NetConn().Close()
 		return
 	}
 	l.nc.Close()
 }
+
+// secured is a *tls.Conn, or what has one in it.
+type secured interface{ NetConn() net.Conn }

@@ -193,6 +193,13 @@ func acceptTo(t testing.TB, cfg *websocket.Config, conns chan<- *websocket.Conn)
 // accepted returns a Conn that a server has accepted, and its client. early
 // comes in one piece with the handshake.
 func accepted(t testing.TB, cfg *websocket.Config, early ...string) (*websocket.Conn, *peer) {
+	c, p := acceptedOnce(t, cfg, early...)
+	t.Cleanup(c.CloseNow)
+	return c, p
+}
+
+// acceptedOnce is accepted for a test that closes the Conn itself.
+func acceptedOnce(t testing.TB, cfg *websocket.Config, early ...string) (*websocket.Conn, *peer) {
 	conns := make(chan *websocket.Conn, 1)
 	nc := serve(t, acceptTo(t, cfg, conns))
 	p := newPeer(t, nc)
@@ -204,9 +211,7 @@ func accepted(t testing.TB, cfg *websocket.Config, early ...string) (*websocket.
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("handshake answered with %s", resp.Status)
 	}
-	c := <-conns
-	t.Cleanup(c.CloseNow)
-	return c, p
+	return <-conns, p
 }
 
 // A result is what a Read returned.

@@ -2,38 +2,130 @@ package resolve
 
 import (
 	"context"
-	"strings"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
 	"time"
-
-	"github.com/goparley/parley/sip"
 )
 
-// Config holds the options of a Client.
+// Config holds the options of a Client. nil and the zero value have a Client
+// ask the DNS of the system, and speak every transport.
 type Config struct {
-	Resolver   Resolver
+	// Transports are those that the caller can speak, of "UDP", "TCP", "TLS",
+	// "WS" and "WSS", the most wanted first; others are passed over. Where a
+	// domain does not say which it prefers, this order decides. nil means all
+	// five, in that order.
 	Transports []string
+
+	// Resolver answers the questions; nil means a DNS that uses Dialer.
+	Resolver Resolver
+
+	// Dialer opens the sockets of DNS. It also tells whether there is a route
+	// to an address, by a "udp" connection over which nothing is sent. nil
+	// means that of the operating system.
+	Dialer Dialer
+
+	// Stateless puts SRV records of one priority in the order of weight and
+	// name, not by chance, so that retransmissions take the way of what they
+	// repeat: what RFC 3263 section 4.4 asks of stateless proxies.
+	Stateless bool
 }
 
-// Client turns URIs into targets.
-type Client struct{ resolver Resolver }
+// Dialer opens connections. *net.Dialer is one.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Client turns URIs into targets. Its methods may be called from many
+// goroutines at once. It needs no end: what goes on in it is over with the
+// questions that are asked.
+type Client struct {
+	transports []*transport
+	dialer     Dialer
+	stateless  bool
+	cache      *cache
+	failures   failures
+
+	mu    sync.Mutex
+	route route // to IPv6
+}
+
+// route is whether there is one, as last seen.
+type route struct {
+	there bool
+	until time.Time
+}
 
 // New returns a Client.
-func New(cfg *Config) *Client { return &Client{cfg.Resolver} }
-
-// Targets returns where to send a request for uri.
-func (c *Client) Targets(ctx context.Context, uri sip.URI) ([]Target, error) {
-	return Targets(ctx, c.resolver, uri)
+func New(cfg *Config) *Client {
+	if cfg == nil {
+		cfg = &Config{}
+	}
+	c := &Client{dialer: cfg.Dialer, stateless: cfg.Stateless}
+	if c.dialer == nil {
+		c.dialer = &net.Dialer{}
+	}
+	resolver := cfg.Resolver
+	if resolver == nil {
+		resolver = &DNS{Dialer: c.dialer}
+	}
+	c.cache = newCache(resolver)
+	if cfg.Transports == nil {
+		c.transports = transports
+	}
+	for _, name := range cfg.Transports {
+		if tr := transportNamed(name); tr != nil && !c.speaks(tr) {
+			c.transports = append(c.transports, tr)
+		}
+	}
+	return c
 }
 
-// ViaTargets returns where to send a response by its Via alone.
-func (c *Client) ViaTargets(ctx context.Context, via sip.Via) ([]Target, error) {
-	uri := sip.URI{Scheme: "sip", Host: via.Host, Port: via.Port}
-	uri.Params = uri.Params.With("transport", strings.ToLower(via.Transport))
-	return Targets(ctx, c.resolver, uri)
+func (c *Client) speaks(tr *transport) bool {
+	return tr != nil && slices.Contains(c.transports, tr)
 }
 
-// Failed has later lists end with a target.
-func (c *Client) Failed(Target, time.Duration) {}
+// usual returns the transport for a URI when neither it nor the DNS names one,
+// or nil: UDP or TLS (RFC 3263 section 4.1), and for who does not speak that
+// the one most wanted of those that will do.
+func (c *Client) usual(secure bool) *transport {
+	usual := udp
+	if secure {
+		usual = tls
+	}
+	if c.speaks(usual) {
+		return usual
+	}
+	for _, tr := range c.transports {
+		if tr.secure || !secure {
+			return tr
+		}
+	}
+	return nil
+}
 
-// SameServer reports whether two targets are addresses of one server.
-func (t Target) SameServer(other Target) bool { return false }
+// routeFor is how long it is remembered whether there is a route to IPv6.
+const routeFor = 10 * time.Second
+
+// reaches reports whether there is a route to an IPv6 address.
+func (c *Client) reaches(ctx context.Context, addr netip.AddrPort) bool {
+	now := time.Now()
+	c.mu.Lock()
+	r := c.route
+	c.mu.Unlock()
+	if now.Before(r.until) {
+		return r.there
+	}
+	conn, err := c.dialer.DialContext(ctx, "udp", addr.String())
+	if err == nil {
+		conn.Close()
+	} else if ctx.Err() != nil {
+		return true // the caller has gone; that says nothing
+	}
+	r = route{there: err == nil, until: now.Add(routeFor)}
+	c.mu.Lock()
+	c.route = r
+	c.mu.Unlock()
+	return r.there
+}

@@ -39,7 +39,11 @@
 // The package follows RFC 768 (UDP) and RFC 9293 (TCP) as far as a program can
 // see them through package net, and RFC 4787 and RFC 5382 for NATs.
 //
-// It does not resolve names, fragment, multicast, or model bandwidth, and a
-// datagram to a port where nobody listens is lost without an ICMP message. TLS
-// and WebSocket run on its connections as on any [net.Conn].
+// A [DNS] is a name server to run on a host, with records as in a zone file and
+// faults by script.
+//
+// A host itself does not resolve names. The network does not fragment,
+// multicast, or model bandwidth, and a datagram to a port where nobody listens
+// is lost without an ICMP message. TLS and WebSocket run on its connections as
+// on any [net.Conn].
 package siptest

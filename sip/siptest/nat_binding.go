@@ -20,8 +20,8 @@ type binding struct {
 	peers map[netip.AddrPort]time.Duration
 }
 
-// bindingKey is what packets of one binding have in common. For TCP that is a
-// connection.
+// bindingKey is what packets of one binding have in common: remote is the part
+// of where they go to that mapping looks at.
 type bindingKey struct {
 	network        string // "udp" or "tcp"
 	inside, remote netip.AddrPort
@@ -47,18 +47,12 @@ func (b *binding) end() {
 	delete(b.box.bindings, b.key)
 }
 
-// outbound returns the binding by which a packet leaves, or nil if there is no
-// port left: a new one for the first and for a connection that is being opened.
+// outbound returns the binding by which a packet leaves, a new one if there is
+// none, or nil if there is no port left.
 func (box *NAT) outbound(network string, h *Host, from, to netip.AddrPort) *binding {
 	key := bindingKey{network, from, box.config.Mapping.part(to)}
 	b := box.bindings[key]
-	if b != nil && (network == "tcp" || !b.alive()) {
-		if !b.ended {
-			b.end() // the connection before, from the same port
-		}
-		b = nil
-	}
-	if b == nil {
+	if b == nil || !b.alive() {
 		if b = box.bind(key, h); b == nil {
 			return nil
 		}

@@ -337,7 +337,7 @@ func TestNATMoves(t *testing.T) {
 
 // Links, cuts and hosts that are down are those of the box and of the phone.
 func TestPathsThroughNAT(t *testing.T) {
-	playHome(t, nil, nil, func(h *home) {
+	playHome(t, nil, &NATConfig{Mapping: AddressAndPortDependent}, func(h *home) {
 		other := h.nat.Host("10.0.0.3")
 		phone, lan, alice := h.socket(h.phone, phoneAddr), h.socket(other, "10.0.0.3:5060"), h.socket(h.alice, aliceAddr)
 		h.n.SetLink(h.alice, h.phone, Link{Delay: time.Second})
@@ -486,8 +486,33 @@ func TestRebootStallsStreams(t *testing.T) {
 	})
 }
 
-// The phone's stack comes back to a port that it had: the box lets go of the
-// old connection.
+// A phone that is closed with something unread says so, to a box that does not
+// know of what.
+func TestForgottenStreamIsNotReset(t *testing.T) {
+	playHome(t, nil, nil, func(h *home) {
+		near, far := h.dial(bobAddr)
+		h.write(far, "unread")
+		h.nat.Reboot()
+		near.Close()
+		h.wait(time.Second)
+		h.write(far, "to nobody")
+	})
+}
+
+// A SYN that is sent again, until the cable is back, is translated.
+func TestDialBehindNATWhileDown(t *testing.T) {
+	playHome(t, nil, nil, func(h *home) {
+		h.phone.Down()
+		time.AfterFunc(3*time.Second, h.phone.Up)
+		_, far := h.dial(bobAddr)
+		if got, want := far.RemoteAddr().String(), "203.0.113.1:49152"; got != want {
+			t.Errorf("bob is connected with %v, want %v", got, want)
+		}
+		h.at(3 * time.Second)
+	})
+}
+
+// The phone's stack comes back to a port that it had.
 func TestPortUsedAgainThroughNAT(t *testing.T) {
 	playHome(t, nil, nil, func(h *home) {
 		near, _ := h.dial(bobAddr)

@@ -58,8 +58,6 @@ type conn struct {
 
 	opened  time.Time
 	used    atomic.Int64 // when something last passed, in nanoseconds from opened
-	begun   time.Time    // when the message being read began, zero: none; the reading goroutine's
-	partial atomic.Bool  // there is such a message
 	half    time.Time    // when a CRLF came that may be the first half of a ping, zero: none; the reading goroutine's
 	carried atomic.Bool  // a message has passed
 	brief   atomic.Bool  // opened for what may not come to pass, and nothing else has passed
@@ -93,12 +91,6 @@ func (c *conn) localAddr() netip.AddrPort { return c.local }
 
 func (c *conn) flow() Flow { return Flow{c, c.remote} }
 
-// beginning notes when the message being read began.
-func (c *conn) beginning(at time.Time) {
-	c.begun = at
-	c.partial.Store(!at.IsZero())
-}
-
 func (c *conn) touch() { c.used.Store(int64(time.Since(c.opened))) }
 
 // read takes messages off the connection until it ends, and then forgets it.
@@ -130,7 +122,7 @@ func (c *conn) reason() error {
 
 // message hands over a message that came, or what should have been one.
 func (c *conn) message(m sip.Message, err error) {
-	c.beginning(time.Time{})
+	c.sock.beginning(time.Time{})
 	c.half = time.Time{}
 	c.touch()
 	var syntax *sip.SyntaxError
@@ -166,7 +158,7 @@ func (c *conn) line(more bool) {
 
 // ponged notes what may be a pong, and reports whether one was waited for.
 func (c *conn) ponged() (awaited bool) {
-	c.beginning(time.Time{})
+	c.sock.beginning(time.Time{})
 	c.touch()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,8 +176,9 @@ func (c *conn) pinged() {
 }
 
 // expiry returns until when the connection waits for its peer, and what the
-// peer is then guilty of.
-func (c *conn) expiry() (time.Time, string) {
+// peer is then guilty of. begun is when the message began that is being read,
+// zero: none is.
+func (c *conn) expiry(begun time.Time) (time.Time, string) {
 	idle := c.e.cfg.Idle
 	if c.brief.Load() {
 		idle = min(idle, messageTimeout)
@@ -196,8 +189,8 @@ func (c *conn) expiry() (time.Time, string) {
 			at, why = t, "no message"
 		}
 	}
-	if !c.begun.IsZero() {
-		if t := c.begun.Add(messageTimeout); t.Before(at) {
+	if !begun.IsZero() {
+		if t := begun.Add(messageTimeout); t.Before(at) {
 			at, why = t, "message takes too long"
 		}
 	}
@@ -290,6 +283,7 @@ func (c *conn) drain(ctx context.Context) error {
 // fail closes the connection; the first reason counts. Nobody finds it any
 // more, and the reading goroutine does the rest.
 func (c *conn) fail(err error) {
+	c.e.dropConn(c) // first, so that who is refused here looks for it in vain
 	c.mu.Lock()
 	if c.parting {
 		err = ErrClosed
@@ -303,7 +297,6 @@ func (c *conn) fail(err error) {
 	c.mu.Unlock()
 	c.wire.close()
 	c.sock.Close()
-	c.e.dropConn(c)
 	for k := range watchers {
 		k.die(c.reason())
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -21,22 +22,22 @@ import (
 type connKey struct {
 	kind string
 	addr netip.AddrPort
-	host string // in lower case; "" for TCP
+	host string // as domainName writes it; "" for TCP
 }
 
 func keyOf(to resolve.Target) connKey {
 	return connKey{to.Transport, to.Addr, hostKey(to.Transport, to.Host, to.Addr)}
 }
 
-// hostKey returns the host of a connKey.
+// hostKey returns the host of a connKey, in the form that identities have.
 func hostKey(kind, host string, addr netip.AddrPort) string {
 	if kind == viaTCP {
 		return ""
 	}
-	if host = strings.TrimSuffix(strings.ToLower(host), "."); host == "" {
-		host = hostText(addr.Addr().WithZone("").String())
+	if host == "" {
+		host = addr.Addr().WithZone("").String()
 	}
-	return host
+	return cmp.Or(domainName(host), strings.ToLower(host))
 }
 
 // connEntry is a place in the table of connections (RFC 3261 section 18). It is
@@ -79,6 +80,10 @@ func (e *Endpoint) connect(ctx context.Context, to resolve.Target, why purpose) 
 	}
 	entry := e.conns[key]
 	switch {
+	case entry == nil && why == forResponse && isWebSocket(to.Transport):
+		e.mu.Unlock()
+		// Who has come by WebSocket, such as a browser, does not listen.
+		return nil, fmt.Errorf("transport: connect to %s: %w", to, ErrNoFlow)
 	case entry == nil && why == forResponse && !e.admitLocked(to.Addr.Addr()):
 		e.mu.Unlock()
 		return nil, fmt.Errorf("transport: connect to %s: too many connections: %w", to, ErrNoFlow)
@@ -289,10 +294,10 @@ func (e *Endpoint) Connect(ctx context.Context, targets []resolve.Target) (int, 
 		begun++
 		to := targets[i]
 		to.Addr = unmap(to.Addr)
-		e.tasks.Go(func() { // ends with the dial, or ctx
+		go func() { // ends with the dial, or ctx
 			_, err := e.connect(ctx, to, forRace)
 			results <- result{i, err}
-		})
+		}()
 	}
 	if len(targets) == 0 {
 		return 0, errors.New("transport: no target to connect to")
@@ -306,7 +311,7 @@ func (e *Endpoint) Connect(ctx context.Context, targets []resolve.Target) (int, 
 			if r.err == nil {
 				return r.i, nil
 			}
-			if failed++; failed == len(targets) {
+			if failed++; failed == len(targets) || ctx.Err() != nil {
 				return r.i, r.err
 			}
 			if begun < len(targets) {

@@ -194,7 +194,7 @@ func Listen(cfg *Config) (*Endpoint, error) {
 			return nil, err
 		}
 	}
-	e.resolver = resolve.New(&resolve.Config{Resolver: e.cfg.Resolver, Transports: e.transports()})
+	e.resolver = resolve.New(&resolve.Config{Resolver: e.cfg.Resolver, Dialer: e.cfg.Network, Transports: e.transports()})
 	e.configuredHosts()
 	for _, s := range e.udp {
 		e.tasks.Go(s.read) // ends when Close closes the socket
@@ -330,7 +330,14 @@ func (e *Endpoint) bindStream(ctx context.Context, kind, address string) (netip.
 		if e.cfg.TLS == nil {
 			return netip.AddrPort{}, errors.New("no certificate: Config.TLS is nil")
 		}
-		l.tls = serverTLS(e.cfg.TLS)
+		cfg := e.cfg.TLS
+		if kind == viaTLS && cfg.ClientAuth == tls.NoClientCert {
+			// Other servers prove who they are (RFC 5923 section 9.2). Who has
+			// no certificate is as welcome; browsers are not asked.
+			cfg = cfg.Clone()
+			cfg.ClientAuth = tls.RequestClientCert
+		}
+		l.tls = serverTLS(cfg)
 	}
 	ln, err := e.cfg.Network.Listen(ctx, "tcp"+family(address), address)
 	if err != nil {

@@ -111,7 +111,7 @@ func (k *keepAlive) ping() {
 	if k.waiting {
 		// The pong may stand behind a message that is coming in (RFC 5626
 		// section 4.4.1), which takes messageTimeout at most.
-		if c, ok := k.flow.via.(*conn); ok && c.partial.Load() {
+		if c, ok := k.flow.via.(*conn); ok && c.sock.partial.Load() {
 			k.timer.Reset(time.Second)
 			k.mu.Unlock()
 			return

@@ -105,7 +105,7 @@ func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 func (e *Endpoint) viaTargets(ctx context.Context, via sip.Via) ([]resolve.Target, error) {
 	received := via.Received()
 	if !received.IsValid() {
-		return e.resolver.ViaTargets(ctx, via)
+		return e.resolver.ResponseTargets(ctx, via)
 	}
 	to := resolve.Target{
 		Transport: kindOf(via.Transport), Host: via.Host,
@@ -116,6 +116,9 @@ func (e *Endpoint) viaTargets(ctx context.Context, via sip.Via) ([]resolve.Targe
 	if rport, _ := via.RPort(); rport != 0 {
 		source := to
 		source.Addr = netip.AddrPortFrom(to.Addr.Addr(), uint16(rport))
+		if isWebSocket(to.Transport) {
+			source.Host = "" // what a peer has made goes by its address alone
+		}
 		if to.Transport == viaUDP || e.connected(source) {
 			to = source
 		}

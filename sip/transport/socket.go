@@ -17,15 +17,23 @@ type socket struct {
 	net.Conn
 	release func() // gives back what admit has taken; nil: nothing
 	closed  atomic.Bool
+	partial atomic.Bool // part of a message has been read, and the rest is waited for
 
 	// The reading goroutine's, once it is attached; before that, who shakes
 	// hands sees to deadlines.
 	conn      *conn
-	isPartial func() bool // part of a message has been read
+	isPartial func() bool
+	begun     time.Time // when that message began; zero: there is none
 }
 
 // attach has reads wait as c allows for. It is called by who will read.
 func (s *socket) attach(c *conn, isPartial func() bool) { s.conn, s.isPartial = c, isPartial }
+
+// beginning notes when the message being read began.
+func (s *socket) beginning(at time.Time) {
+	s.begun = at
+	s.partial.Store(!at.IsZero())
+}
 
 // Read reads until the expiry of the connection.
 func (s *socket) Read(b []byte) (int, error) {
@@ -35,19 +43,19 @@ func (s *socket) Read(b []byte) (int, error) {
 	}
 	// A message may begin in the same read as the one before it ends.
 	if !s.isPartial() {
-		c.beginning(time.Time{})
-	} else if c.begun.IsZero() {
-		c.beginning(time.Now())
+		s.beginning(time.Time{})
+	} else if s.begun.IsZero() {
+		s.beginning(time.Now())
 	}
 	for {
-		at, _ := c.expiry()
+		at, _ := c.expiry(s.begun)
 		s.Conn.SetReadDeadline(at)
 		n, err := s.Conn.Read(b)
 		var timeout net.Error
 		if n > 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
 			return n, err
 		}
-		at, why := c.expiry()
+		at, why := c.expiry(s.begun)
 		if !time.Now().Before(at) {
 			return n, fmt.Errorf("transport: %s: %w", why, err)
 		}

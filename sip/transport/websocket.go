@@ -60,11 +60,11 @@ func webSocketConfig(c *conn) *websocket.Config {
 	return &websocket.Config{
 		Subprotocol: subprotocol,
 		Patience: func(begun, heard time.Time) time.Time {
-			c.beginning(begun)
+			c.sock.partial.Store(!begun.IsZero())
 			if used := heard.Sub(c.opened); used > time.Duration(c.used.Load()) {
 				c.used.Store(int64(used)) // pings count too
 			}
-			at, _ := c.expiry()
+			at, _ := c.expiry(begun)
 			return at
 		},
 	}
@@ -76,7 +76,7 @@ func dialWebSocket(ctx context.Context, c *conn, nc net.Conn, to resolve.Target)
 	if isSecure(to.Transport) {
 		scheme = "wss://"
 	}
-	host := hostKey(to.Transport, to.Host, to.Addr)
+	host := hostText(hostKey(to.Transport, to.Host, to.Addr))
 	if port := int(to.Addr.Port()); port != defaultPort(to.Transport) {
 		host += ":" + strconv.Itoa(port)
 	}
@@ -116,22 +116,39 @@ func (e *Endpoint) upgrade(w http.ResponseWriter, r *http.Request, sock *socket)
 	if r.TLS != nil {
 		c.kind, c.identities = viaWSS, clientIdentities(*r.TLS, e.cfg.TLS)
 	}
+	ours := sock.Conn != nil // the server
+	if ours {
+		w = lastAnswer{w}
+	}
 	ws, err := websocket.Accept(w, r, webSocketConfig(c))
 	if err != nil {
-		e.count.failedHandshakes.Add(1)
 		e.cfg.Logger.Debug("WebSocket handshake failed", "peer", r.RemoteAddr, "error", err)
-		if sock.Conn == nil {
+		if !ours { // it counts its connections itself
+			e.count.failedHandshakes.Add(1)
 			sock.release()
 		}
 		return
 	}
-	if sock.Conn == nil {
+	if !ours {
 		sock.Conn = ws.NetConn()
 	}
 	c.local, c.remote = addrPort(sock.LocalAddr()), addrPort(sock.RemoteAddr())
 	c.wire = &webSocket{ws}
 	e.takeConn(c)
 }
+
+// lastAnswer ends a connection that is not upgraded with the first answer: it is
+// for no further requests of HTTP.
+type lastAnswer struct{ http.ResponseWriter }
+
+func (a lastAnswer) WriteHeader(status int) {
+	if status != http.StatusSwitchingProtocols {
+		a.Header().Set("Connection", "close")
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a lastAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // socketKey finds the socket of a request to our own server.
 type socketKey struct{}
@@ -140,11 +157,16 @@ type socketKey struct{}
 // paths.
 func (e *Endpoint) newHTTPServer() *http.Server {
 	return &http.Server{
-		Handler:           e.WebSocketHandler(),
-		ReadHeaderTimeout: handshakeTimeout, // that of TLS too
-		IdleTimeout:       handshakeTimeout,
-		MaxHeaderBytes:    8 << 10,
-		ErrorLog:          slog.NewLogLogger(e.cfg.Logger.Handler(), slog.LevelDebug),
+		Handler:        e.WebSocketHandler(),
+		ReadTimeout:    handshakeTimeout, // for TLS, header and any body; those of a WebSocket are ours
+		WriteTimeout:   handshakeTimeout,
+		MaxHeaderBytes: 8 << 10,
+		ErrorLog:       slog.NewLogLogger(e.cfg.Logger.Handler(), slog.LevelDebug),
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed { // and not upgraded, in whatever it has failed
+				e.count.failedHandshakes.Add(1)
+			}
+		},
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			if secure, ok := nc.(*tls.Conn); ok {
 				nc = secure.NetConn()

@@ -1,0 +1,119 @@
+package interop
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Verdict is what Wireshark's dissectors found in a capture.
+type Verdict struct {
+	SIP, SDP, RTP, RTCP, STUN, WebSocket, TLS int // packets of each protocol
+
+	Errors []string // malformed packets and errors of Wireshark's experts, one line each
+}
+
+// String returns the counts.
+func (v Verdict) String() string {
+	return fmt.Sprintf("%d packets of SIP, %d of them with SDP, %d of RTP, %d of RTCP, %d of STUN, %d of WebSocket, %d of TLS",
+		v.SIP, v.SDP, v.RTP, v.RTCP, v.STUN, v.WebSocket, v.TLS)
+}
+
+// JudgeOptions say what tshark does not see by itself. Nil will do for SIP
+// over UDP, TCP and WebSocket, SDP, RTP, RTCP and STUN that are in order.
+type JudgeOptions struct {
+	SIP    []string // addresses at which everything is taken for SIP, over UDP and TCP
+	TLS    []string // addresses at which SIP is spoken over TLS
+	WSS    []string // addresses at which WebSocket is spoken over TLS
+	KeyLog []string // files with the secrets of TLS connections, in the format of NSS
+}
+
+// Judge lets tshark dissect a capture, and reports errors in the protocols that
+// a Verdict counts. What is in TLS is counted and judged where a KeyLog opens
+// it.
+func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
+	t.Helper()
+	if opts == nil {
+		opts = &JudgeOptions{}
+	}
+	tshark := program(t, "tshark", "tshark")
+	args := []string{"-r", path, "-T", "fields", "-E", "separator=|",
+		"-e", "frame.number", "-e", "frame.protocols", "-e", "_ws.malformed", "-e", "_ws.expert.severity",
+		"-e", "_ws.expert.message", "-e", "_ws.col.Info"}
+	decode := func(addrs []string, as ...string) {
+		for _, addr := range addrs {
+			_, port, err := net.SplitHostPort(addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, rule := range as {
+				args = append(args, "-d", strings.Replace(rule, "=", "=="+port+",", 1))
+			}
+		}
+	}
+	decode(opts.SIP, "udp.port=sip", "tcp.port=sip")
+	decode(opts.TLS, "tcp.port=tls", "tls.port=sip")
+	decode(opts.WSS, "tcp.port=tls", "tls.port=http")
+	if opts.KeyLog != nil {
+		args = append(args, "-o", "tls.keylog_file:"+joined(t, opts.KeyLog))
+	}
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), tshark, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("tshark: %v\n%s", err, errs.String())
+	}
+	var v Verdict
+	for s := bufio.NewScanner(&out); s.Scan(); {
+		f := strings.SplitN(s.Text(), "|", 6)
+		if len(f) != 6 {
+			continue
+		}
+		protocols := strings.Split(f[1], ":")
+		if slices.Contains(protocols, "icmp") || slices.Contains(protocols, "icmpv6") { // quotes a packet that nobody took
+			continue
+		}
+		ours := false
+		for name, n := range map[string]*int{
+			"sip": &v.SIP, "sdp": &v.SDP, "rtp": &v.RTP, "rtcp": &v.RTCP,
+			"stun": &v.STUN, "websocket": &v.WebSocket, "tls": &v.TLS,
+		} {
+			if slices.Contains(protocols, name) {
+				*n++
+				ours = true
+			}
+		}
+		// What others send on this interface is not judged: their own protocols,
+		// or what tshark takes for one because of a port.
+		if ours && (f[2] != "" || strings.Contains(f[3], "8388608")) { // PI_ERROR of Wireshark's epan/proto.h
+			v.Errors = append(v.Errors, fmt.Sprintf("frame %s (%s): %s: %s", f[0], f[1], f[4], f[5]))
+		}
+	}
+	return v
+}
+
+// joined returns a file with the text of all of these. One that is not there
+// has no text: nobody had anything to write to it.
+func joined(t testing.TB, paths []string) string {
+	t.Helper()
+	var text []byte
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		text = append(append(text, b...), '\n')
+	}
+	path := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

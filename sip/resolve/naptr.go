@@ -1,0 +1,43 @@
+package resolve
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// byNAPTR follows the NAPTR records of a domain. Those of the first order that
+// has one for a transport which fits are the choice; later ones are not looked
+// at, even if nothing answers there (RFC 3403 section 4.1). So a domain that
+// puts TLS first is not talked down to TCP by who can stop TLS.
+func (c *Client) byNAPTR(ctx context.Context, host string, fit []*transport, records []NAPTR) ([]Target, error) {
+	var services []service
+	var order uint16
+	for _, r := range records { // by order, then by preference
+		if len(services) > 0 && r.Order != order || len(services) == maxHosts {
+			break
+		}
+		// With a sips URI only transports that are secure fit, and so only
+		// services that begin with SIPS.
+		i := slices.IndexFunc(fit, func(tr *transport) bool { return strings.EqualFold(tr.naptr, r.Service) })
+		if i < 0 || !isName(r.Replacement) {
+			continue
+		}
+		s := service{tr: fit[i], domain: strings.TrimSuffix(r.Replacement, ".")}
+		switch {
+		case strings.EqualFold(r.Flags, "a"):
+			s.isHost = true
+		case !strings.EqualFold(r.Flags, "s"):
+			continue
+		case len(s.domain) > len(s.tr.service) && strings.EqualFold(s.domain[:len(s.tr.service)], s.tr.service):
+			s.prefix, s.domain = s.tr.service, s.domain[len(s.tr.service):] // as it is asked for without NAPTR
+		}
+		order = r.Order
+		services = append(services, s)
+	}
+	places, _, err := c.srv(ctx, services)
+	if len(places) == 0 {
+		return nil, err
+	}
+	return c.addresses(ctx, host, places)
+}

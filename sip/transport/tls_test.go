@@ -1,0 +1,420 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
+)
+
+// A request goes to another domain and its answer comes back by the same
+// connection; and so does one the other way, on the flow.
+func TestTLSBothWays(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		var bob *inbox
+		bob = s.listenTLS(s.bob, identified(authority, "example.com"), &Config{Handle: func(in *Inbound) { ok(&bob)(in) }})
+		var alice *inbox
+		alice = s.listenTLS(s.alice, identified(authority, "example.net"), &Config{Handle: func(in *Inbound) { ok(&alice)(in) }})
+
+		out, sent, err := alice.SendRequest(background, outgoing(t), domainAt("example.com", "TLS", bobTLS), "z9hG4bK1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.contains(sent.String(), "\r\nVia: SIP/2.0/TLS 192.0.2.1:5061;branch=z9hG4bK1;rport;alias\r\n")
+		in := s.one(bob)
+		s.contains(in.Message.String(), ";rport=49152;alias;received=192.0.2.1\r\n")
+		if got := s.one(alice).Message; !strings.HasPrefix(got.String(), "SIP/2.0 200 OK\r\n") {
+			t.Errorf("the answer is %q, want 200", got)
+		}
+		if got, want := out.String(), "TLS 192.0.2.1:49152 to 192.0.2.2:5061"; got != want || !out.Secure() || !out.Reliable() {
+			t.Errorf("flow %q, secure %v, want %q", got, out.Secure(), want)
+		}
+		if got := out.Identities(); !slices.Equal(got, []string{"example.com"}) {
+			t.Errorf("bob is %q to alice, want example.com", got)
+		}
+		if got := in.Flow.Identities(); !slices.Equal(got, []string{"example.net"}) {
+			t.Errorf("alice is %q to bob, want example.net", got)
+		}
+
+		back, err := bob.PrepareOn(background, outgoing(t), in.Flow, "z9hG4bK2")
+		if err == nil {
+			err = bob.Send(in.Flow, back)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.contains(back.String(), "\r\nVia: SIP/2.0/TLS 192.0.2.2:5061;branch=z9hG4bK2;rport\r\n")
+		if got := s.one(alice); got.Flow != out {
+			t.Errorf("the request came by %v, want %v", got.Flow, out)
+		}
+		if got := s.one(bob); got.Flow != in.Flow {
+			t.Errorf("the answer came by %v, want %v", got.Flow, in.Flow)
+		}
+	})
+}
+
+// RFC 5922 section 7.3: a server has to prove that it is the host of the URI.
+// Where it is, and what else it proves to be, makes no difference. It gets not a
+// byte of a message before.
+func TestTLSServerHasToBeTheURIsHost(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		m := newMint(t)
+		trusted := authority.Pool()
+		trusted.AddCert(m.cert)
+		alice := s.listen(&Config{Network: s.alice, Listen: []string{}, TLS: &tls.Config{RootCAs: trusted}})
+		for i, c := range []struct {
+			story string
+			cert  tls.Certificate
+			host  string
+			as    func(error) bool // nil: it is sent
+		}{
+			{"its name", authority.Certificate("example.com"), "example.com", nil},
+			{"its name, and not where it is", authority.Certificate("sip:example.com", "198.51.100.1"), "Example.COM.", nil},
+			{"its number", authority.Certificate("192.0.2.2"), "", nil},
+			{"its number alone", authority.Certificate("192.0.2.2"), "example.com", isIdentityError},
+			{"another name", authority.Certificate("example.org"), "example.com", isIdentityError},
+			{"a wildcard", authority.Certificate("*.example.com"), "sip.example.com", isIdentityError},
+			{"a name where a number is wanted", authority.Certificate("example.com"), "", isIdentityError},
+			{"self-signed", (&mint{}).sign(t, forDNS("example.com")), "example.com", isUnknownAuthority},
+			{"of another authority", siptest.NewAuthority().Certificate("example.com"), "example.com", isUnknownAuthority},
+			{"expired", m.leaf(t, func(c *x509.Certificate) {
+				c.DNSNames, c.NotAfter = []string{"example.com"}, time.Now().Add(-time.Minute)
+			}), "example.com", isExpired},
+		} {
+			addr := "192.0.2.2:" + []string{"5061", "5062", "5063", "5064", "5065", "5066", "5067", "5068", "5069", "5070"}[i]
+			server := s.acceptTLS(s.bob, addr, &tls.Config{Certificates: []tls.Certificate{c.cert}})
+			_, _, err := alice.SendRequest(background, outgoing(t), domainAt(c.host, "TLS", addr), "z9hG4bK1")
+			if c.as == nil && err != nil || c.as != nil && (err == nil || !c.as(err)) {
+				t.Errorf("%s: %v", c.story, err)
+			}
+			got := server.ends()
+			if len(got) != 1 || (got[0].text == "") != (c.as != nil) {
+				t.Errorf("%s: the server has read %+v", c.story, got)
+			}
+			if c.as != nil && (got[0].err == nil || !strings.Contains(got[0].err.Error(), "tls: ")) {
+				t.Errorf("%s: the server sees %v, want an alert", c.story, got[0].err)
+			}
+		}
+		if got := alice.Stats().Sent; got != 3 {
+			t.Errorf("%d requests were sent, want 3", got)
+		}
+	})
+}
+
+func isIdentityError(err error) bool {
+	_, is := errors.AsType[*IdentityError](err)
+	return is
+}
+
+func isUnknownAuthority(err error) bool {
+	_, is := errors.AsType[x509.UnknownAuthorityError](err)
+	return is
+}
+
+func isExpired(err error) bool {
+	invalid, is := errors.AsType[x509.CertificateInvalidError](err)
+	return is && invalid.Reason == x509.Expired
+}
+
+// The server learns by SNI which of its domains is asked for, and none if that
+// is a number.
+func TestTLSServerNameIndication(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		server := s.acceptTLS(s.bob, bobTLS, identified(authority, "example.net")) // so that nothing is shared
+		alice := s.listen(&Config{Network: s.alice, Listen: []string{}, TLS: identified(authority)})
+		for _, host := range []string{"example.com", "", "EXAMPLE.org."} {
+			alice.SendRequest(background, outgoing(t), domainAt(host, "TLS", bobTLS), "z9hG4bK1")
+		}
+		synctest.Wait()
+		if want := []string{"example.com", "", "example.org"}; !slices.Equal(server.names, want) {
+			t.Errorf("names asked for: %q, want %q", server.names, want)
+		}
+	})
+}
+
+// What a client proves is known to whoever gets its requests. A client that
+// proves nothing is welcome where the program says so, and one that shows a
+// certificate that is not good is not.
+func TestTLSClientCertificates(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		e := s.listenTLS(s.bob, identified(authority, "example.com"), nil)
+		shows := func(certs ...tls.Certificate) *tls.Config {
+			return &tls.Config{
+				RootCAs: authority.Pool(), ServerName: "example.com",
+				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+					return &append(certs, tls.Certificate{})[0], nil
+				},
+			}
+		}
+		for _, c := range []struct {
+			story string
+			cfg   *tls.Config
+			want  []string
+		}{
+			{"none", shows(), nil},
+			{"one domain", shows(authority.Certificate("example.net")), []string{"example.net"}},
+			{"a URI before names", shows(authority.Certificate("sip:a.example", "b.example")), []string{"a.example"}},
+		} {
+			phone, err := s.dialTLS(s.alice, bobTLS, c.cfg)
+			if err != nil {
+				t.Fatalf("%s: %v", c.story, err)
+			}
+			phone.send(message(options, tlsVia))
+			if got := s.one(e).Flow.Identities(); !slices.Equal(got, c.want) {
+				t.Errorf("%s: Identities() = %q, want %q", c.story, got, c.want)
+			}
+		}
+		stranger, err := s.dialTLS(s.alice, bobTLS, shows(siptest.NewAuthority().Certificate("example.net")))
+		if err == nil { // in TLS 1.3 the client learns of it when it reads
+			io.WriteString(stranger, message(options, tlsVia))
+			_, err = stranger.rest()
+		}
+		if err == nil || !strings.Contains(err.Error(), "certificate") {
+			t.Errorf("a certificate of an unknown authority: %v, want an alert", err)
+		}
+		s.none(e)
+		s.stats(e, Stats{Received: 3, FailedHandshakes: 1})
+	})
+}
+
+// A certificate is exchanged while connections are open: they stay, and new ones
+// see the new one, by both of its directions.
+func TestTLSCertificateExchanged(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		files := newPair(t)
+		renew := func(names ...string) {
+			cert := authority.Certificate(names...)
+			files.writeCert(t, cert)
+			files.writeKey(t, cert)
+		}
+		renew("example.com")
+		cert, err := LoadCertificate(files.certFile, files.keyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := s.listenTLS(s.bob, &tls.Config{
+			RootCAs:        authority.Pool(),
+			GetCertificate: cert.GetCertificate, GetClientCertificate: cert.GetClientCertificate,
+		}, nil)
+		alice := s.listenTLS(s.alice, identified(authority, "example.net"), nil)
+		first, _, err := alice.SendRequest(background, outgoing(t), domainAt("example.com", "TLS", bobTLS), "z9hG4bK1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := s.one(e)
+
+		renew("example.com", "chat.example.com")
+		if err := cert.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Respond(in, in.Message.(*sip.Request).Reply(sip.StatusOK)); err != nil {
+			t.Errorf("Respond on the old connection: %v", err)
+		}
+		if got := s.one(alice).Flow; got != first {
+			t.Errorf("the answer came by %v, want %v", got, first)
+		}
+		second, _, err := alice.SendRequest(background, outgoing(t), domainAt("chat.example.com", "TLS", bobTLS), "z9hG4bK2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second == first {
+			t.Error("the old connection was taken for a name that it does not prove")
+		}
+		s.one(e)
+		if _, _, err := e.SendRequest(background, outgoing(t), domainAt("example.net", "TLS", aliceTLS), "z9hG4bK3"); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.one(alice).Flow.Identities(); !slices.Equal(got, []string{"example.com", "chat.example.com"}) {
+			t.Errorf("bob is %q as a client, want what the new certificate says", got)
+		}
+	})
+}
+
+// Group 7 of what must be survived: connections on which the TLS handshake never
+// comes to its end are closed after 10 seconds, and hold up nobody until then.
+func TestSurvivesTLSHandshakeNeverCompleted(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		var e *inbox
+		e = s.listenTLS(s.bob, identified(authority, "example.com"), &Config{Handle: func(in *Inbound) { ok(&e)(in) }})
+		var mute []*peerStream
+		for range 50 {
+			c := s.dial(s.n.Host("192.0.2.66"), bobTLS)
+			c.send("\x16\x03\x01\x02\x00\x01") // a ClientHello that begins
+			mute = append(mute, c)
+		}
+		drip := s.dial(s.n.Host("192.0.2.66"), bobTLS)
+		go func() { // ends when the connection is closed
+			for range 1000 {
+				if _, err := drip.Write([]byte{0x16}); err != nil {
+					return
+				}
+				<-time.After(time.Second)
+			}
+		}()
+		phone, err := s.dialTLS(s.alice, bobTLS, &tls.Config{RootCAs: authority.Pool(), ServerName: "example.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.at(0)
+		phone.send(message(options, tlsVia))
+		s.contains(phone.receive(), "200 OK")
+		s.wait(handshakeTimeout - time.Millisecond)
+		if mute[0].isClosed() {
+			t.Error("a handshake has less than 10 s")
+		}
+		s.wait(2 * time.Millisecond)
+		for i, c := range mute {
+			if !c.isClosed() {
+				t.Fatalf("connection %d is open after 10 s", i)
+			}
+		}
+		if !drip.isClosed() {
+			t.Error("a byte a second keeps a handshake alive")
+		}
+		s.stats(e, Stats{Received: 1, Sent: 1, FailedHandshakes: 51})
+		phone.Close()
+		s.tables(e, 0, 0)
+	})
+}
+
+// A server that does not answer the handshake costs those who send to it 10
+// seconds, or their patience, and nobody else anything.
+func TestTLSServerThatDoesNotShakeHands(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		s.accept(s.bob, bobTLS)
+		bob := s.acceptTLS(s.bob, "192.0.2.2:5071", identified(authority, "example.com"))
+		alice := s.listen(&Config{Network: s.alice, Listen: []string{}, TLS: identified(authority)})
+		errs := make(chan error)
+		for range 3 {
+			go func() { // ends with the handshake
+				_, _, err := alice.SendRequest(background, outgoing(t), domainAt("example.com", "TLS", bobTLS), "z9hG4bK1")
+				errs <- err
+			}()
+		}
+		ctx, cancel := context.WithTimeout(background, time.Second)
+		defer cancel()
+		if _, _, err := alice.SendRequest(ctx, outgoing(t), domainAt("example.com", "TLS", bobTLS), "z9hG4bK1"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("SendRequest = %v, want the deadline of its context", err)
+		}
+		s.at(time.Second)
+		if _, _, err := alice.SendRequest(background, outgoing(t), domainAt("example.com", "TLS", "192.0.2.2:5071"), "z9hG4bK1"); err != nil {
+			t.Error(err)
+		}
+		s.at(time.Second)
+		if got := bob.ends(); len(got) != 1 || !strings.HasPrefix(got[0].text, options) {
+			t.Errorf("the other server has read %+v, want the request", got)
+		}
+		for range 3 {
+			if err := <-errs; !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("SendRequest = %v, want a timeout", err)
+			}
+		}
+		s.at(handshakeTimeout)
+	})
+}
+
+// RFC 8996: no TLS 1.1, in neither direction.
+func TestTLSOldVersionsRefused(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		cfg := identified(authority, "example.com")
+		cfg.MinVersion = tls.VersionTLS10
+		e := s.listenTLS(s.bob, cfg, nil)
+		old := &tls.Config{RootCAs: authority.Pool(), ServerName: "example.com", MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+		if _, err := s.dialTLS(s.alice, bobTLS, old); err == nil || !strings.Contains(err.Error(), "protocol version") {
+			t.Errorf("a client of TLS 1.1: %v, want an alert", err)
+		}
+		old.Certificates = cfg.Certificates
+		s.acceptTLS(s.alice, aliceTLS, old)
+		if _, _, err := e.SendRequest(background, outgoing(t), domainAt("example.com", "TLS", aliceTLS), "z9hG4bK1"); err == nil || !strings.Contains(err.Error(), "protocol version") {
+			t.Errorf("a server of TLS 1.1: %v, want an alert", err)
+		}
+		s.stats(e, Stats{FailedHandshakes: 1})
+	})
+}
+
+// SIP in the clear on the port of TLS, and TLS on the port of TCP: neither is a
+// message, and both connections end, the latter when a message takes too long.
+func TestTLSAndTCPMixedUp(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		e := s.listenTLS(s.bob, identified(authority, "example.com"), &Config{Listen: []string{"tls:" + bobTLS, "tcp:" + bobAddr}})
+		plain := s.dial(s.alice, bobTLS)
+		plain.send(message(options, tcpVia))
+		text, _ := plain.rest()
+		if strings.Contains(text, "SIP/2.0") {
+			t.Errorf("answered %q on a connection that is none of TLS", text)
+		}
+		s.at(0)
+		if _, err := s.dialTLS(s.alice, bobAddr, &tls.Config{RootCAs: authority.Pool(), ServerName: "example.com"}); err == nil {
+			t.Error("a handshake of TLS succeeded on the port of TCP")
+		}
+		s.at(messageTimeout)
+		s.none(e)
+		s.stats(e, Stats{FailedHandshakes: 1})
+		s.tables(e, 0, 0)
+	})
+}
+
+// Whoever ends a connection of TLS says so by a closing alert, so that the other
+// end can tell it from one that an attacker has cut off (RFC 5923 section 8.3).
+func TestTLSClosingAlert(t *testing.T) {
+	for name, end := range map[string]func(*scene, *inbox){
+		"Shutdown": func(s *scene, e *inbox) {
+			if err := e.Shutdown(background); err != nil {
+				s.Error(err)
+			}
+		},
+		"idle": func(s *scene, e *inbox) { s.wait(100 * time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, nil, func(s *scene) {
+				authority := siptest.NewAuthority()
+				var closed atomic.Int64
+				e := s.listenTLS(s.bob, identified(authority, "example.com"), &Config{
+					Idle: 100 * time.Second, Closed: func(Flow, error) { closed.Add(1) },
+				})
+				phone, err := s.dialTLS(s.alice, bobTLS, &tls.Config{RootCAs: authority.Pool(), ServerName: "example.com"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				server := s.acceptTLS(s.alice, aliceTLS, identified(authority, "example.net"))
+				phone.send(message(options, tlsVia))
+				in := s.one(e)
+				if _, _, err := e.SendRequest(background, outgoing(t), domainAt("example.net", "TLS", aliceTLS), "z9hG4bK1"); err != nil {
+					t.Fatal(err)
+				}
+				if err := e.Respond(in, in.Message.(*sip.Request).Reply(sip.StatusOK)); err != nil {
+					t.Fatal(err)
+				}
+				end(s, e)
+				if text, err := phone.rest(); err != nil || !strings.HasPrefix(text, "SIP/2.0 200 OK\r\n") {
+					t.Errorf("who connected to us reads %q and %v, want 200 and a closing alert", text, err)
+				}
+				if got := server.ends(); got[0].err != io.EOF || !strings.HasPrefix(got[0].text, options) {
+					t.Errorf("who we connected to reads %+v, want the request and a closing alert", got[0])
+				}
+				if got := closed.Load(); got != 2 {
+					t.Errorf("Closed was called %d times, want 2", got)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,169 @@
+package transaction
+
+import (
+	"errors"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/sip/transport"
+)
+
+// tcpPeer answers every request on every TCP connection to a host with 200, and
+// notes the requests.
+type tcpPeer struct {
+	ln    net.Listener
+	conns []net.Conn
+	got   []*sip.Request
+}
+
+func newTCPPeer(t *testing.T, host *siptest.Host) *tcpPeer {
+	t.Helper()
+	ln, err := host.Listen(t.Context(), "tcp", ":5060")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &tcpPeer{ln: ln}
+	t.Cleanup(func() {
+		ln.Close()
+		for _, c := range p.conns {
+			c.Close()
+		}
+	})
+	go func() { // ends with the listener
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			p.conns = append(p.conns, c)
+			go func() { // ends with the connection
+				for r := sip.NewReader(c, nil); ; {
+					m, err := r.ReadMessage()
+					if err != nil {
+						return
+					}
+					p.got = append(p.got, m.(*sip.Request))
+					c.Write([]byte(m.(*sip.Request).Reply(sip.StatusOK).String()))
+				}
+			}()
+		}
+	}()
+	return p
+}
+
+// The peer has closed the connection, and the news of it are on their way: the
+// request goes out again on a new one, with a branch of its own.
+func TestStaleConnectionIsReplaced(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice := listen(t, n.Host(aliceAddr), nil)
+		bob := newTCPPeer(t, n.Host(bobAddr))
+		uri := "sip:bob@" + bobAddr + ";transport=tcp"
+		expect(t, alice, request(sip.OPTIONS, uri), "200")
+		bob.conns[0].Close()
+		expect(t, alice, request(sip.OPTIONS, uri), "200")
+		synctest.Wait()
+		if got := len(bob.conns); got != 2 {
+			t.Errorf("%d connections, want 2", got)
+		}
+		if len(bob.got) != 2 || bob.got[0].Via().Branch() == bob.got[1].Via().Branch() {
+			t.Errorf("%d requests arrived, want 2 with different branches", len(bob.got))
+		}
+	})
+}
+
+// Nobody is there any more: one new connection is tried, and no more.
+func TestStaleConnectionIsReplacedOnce(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice := listen(t, n.Host(aliceAddr), nil)
+		bob := newTCPPeer(t, n.Host(bobAddr))
+		uri := "sip:bob@" + bobAddr + ";transport=tcp"
+		expect(t, alice, request(sip.OPTIONS, uri), "200")
+		bob.conns[0].Close()
+		bob.ln.Close()
+		got, err := collect(t.Context(), alice, request(sip.OPTIONS, uri))
+		if got != "error" || !errors.Is(err, ErrTransport) {
+			t.Errorf("responses %q, error %v, want %v", got, err, ErrTransport)
+		}
+	})
+}
+
+// A request that is sent by a flow goes there whatever its URI says, and
+// nowhere else when the flow is gone.
+func TestWithFlow(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice := listen(t, n.Host(aliceAddr), nil)
+		bob := newTCPPeer(t, n.Host(bobAddr))
+		var flow transport.Flow
+		ctx := WithSent(t.Context(), func(f transport.Flow, r *sip.Request) {
+			flow = f
+			if r.Via().Transport != "TCP" {
+				t.Errorf("sent %s, want it as it went out", r)
+			}
+		})
+		if _, err := alice.Do(ctx, request(sip.OPTIONS, "sip:bob@"+bobAddr+";transport=tcp")); err != nil {
+			t.Fatal(err)
+		}
+		ctx = WithFlow(t.Context(), flow)
+		if _, err := alice.Do(ctx, request(sip.MESSAGE, "sip:carol@xyz.invalid;transport=ws")); err != nil {
+			t.Errorf("Do = %v, want it sent by the flow", err)
+		}
+		if _, _, err := alice.Send(ctx, request(sip.ACK, "sip:carol@xyz.invalid")); err != nil {
+			t.Errorf("Send = %v, want it sent by the flow", err)
+		}
+		pass(time.Second)
+		if len(bob.conns) != 1 || len(bob.got) != 3 {
+			t.Errorf("%d requests on %d connections, want 3 on one", len(bob.got), len(bob.conns))
+		}
+		bob.conns[0].Close()
+		pass(time.Second)
+		if _, err := alice.Do(ctx, request(sip.OPTIONS, "sip:bob@"+bobAddr)); !errors.Is(err, transport.ErrNoFlow) {
+			t.Errorf("Do = %v, want %v", err, transport.ErrNoFlow)
+		}
+		if _, err := alice.Do(WithFlow(t.Context(), transport.Flow{}), request(sip.OPTIONS, "sip:bob@"+bobAddr)); !errors.Is(err, transport.ErrNoFlow) {
+			t.Errorf("Do by the zero Flow = %v, want %v", err, transport.ErrNoFlow)
+		}
+	})
+}
+
+// RFC 3263 section 4.3: a target that failed is avoided for a while, as long as
+// its Retry-After says.
+func TestFailedTargetIsAvoided(t *testing.T) {
+	failover(t, func(t *testing.T, n *siptest.Network, alice *Layer, first, second *peer) {
+		go func() {
+			first.send(first.request(sip.OPTIONS).Reply(503, sip.RetryAfter{Seconds: 600}))
+			second.send(second.request(sip.OPTIONS).Reply(200))
+		}()
+		expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example"), "200")
+		for _, next := range []struct {
+			after time.Duration
+			peer  *peer
+		}{{time.Second, second}, {590 * time.Second, second}, {20 * time.Second, first}} {
+			pass(next.after)
+			go func() { next.peer.send(next.peer.request(sip.OPTIONS).Reply(200)) }()
+			expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example"), "200")
+		}
+	})
+}
+
+// RFC 8305: an address that does not answer has a quarter of a second before
+// the next one is tried beside it. Who comes first is used, and asked first the
+// next time.
+func TestConnectionsAreRaced(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice := listenAsking(t, n.Host(aliceAddr), names{"b.example": addrs("192.0.2.8", bobAddr)}, nil)
+		bob := newTCPPeer(t, n.Host(bobAddr))
+		n.Host("192.0.2.8").Down()
+		began := time.Now()
+		expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example;transport=tcp"), "200")
+		if got := time.Since(began); got < 250*time.Millisecond || got > 400*time.Millisecond {
+			t.Errorf("answered after %v, want a quarter of a second and two round trips", got)
+		}
+		if len(bob.got) != 1 {
+			t.Errorf("%d requests, want 1", len(bob.got))
+		}
+	})
+}
