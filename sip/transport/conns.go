@@ -195,10 +195,17 @@ func (e *Endpoint) publish(c *conn, asked connKey) {
 
 // list has a connection found by a further key. e.mu is held.
 func (e *Endpoint) list(c *conn, key connKey) {
-	// A peer that connects once more from the same port has lost the older
-	// connection, whatever that looks like from here.
-	if old := e.conns[key]; old != nil && (old.conn == c || !old.isReady()) {
-		return
+	if old := e.conns[key]; old != nil {
+		switch {
+		case old.conn == c, !old.isReady():
+			return
+		case c.accepted && !old.conn.accepted && !isSecure(c.kind):
+			// Nobody has proved anything, but there is whom we have asked for.
+			return
+		}
+		// A peer that connects once more from the same port, or as the same
+		// domain, has lost the older connection, whatever that looks like from
+		// here.
 	}
 	entry := &connEntry{ready: make(chan struct{}), conn: c}
 	close(entry.ready)
@@ -327,14 +334,14 @@ func (e *Endpoint) Connect(ctx context.Context, targets []resolve.Target) (int, 
 	}
 }
 
-// alias has a connection that a peer made used for requests to that peer (RFC
-// 5923 section 8.2): if it has asked for that in the Via of a request, and has
-// proved by a certificate who it is.
+// alias has a connection of TLS that a peer made used for requests to that peer
+// (RFC 5923 section 8.2): if it has asked for that in the Via of a request, and
+// has proved by a certificate who it is. Port is that of the sent-by, 0: none.
 func (e *Endpoint) alias(c *conn, port int) {
-	if !c.accepted || len(c.identities) == 0 {
+	if !c.accepted || c.kind != viaTLS || len(c.identities) == 0 {
 		return
 	}
-	addr := netip.AddrPortFrom(c.remote.Addr(), uint16(port))
+	addr := netip.AddrPortFrom(c.remote.Addr(), uint16(cmp.Or(port, defaultPort(viaTLS))))
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, open := e.live[c]; !open || slices.ContainsFunc(c.keys, func(k connKey) bool { return k.addr != addr }) {

@@ -59,8 +59,8 @@ func (e *Endpoint) deliver(f Flow, m sip.Message, raw []byte) {
 	in := &Inbound{Message: m, Flow: f, Time: time.Now()}
 	switch m := m.(type) {
 	case *sip.Request:
-		if c, ok := f.via.(*conn); ok && c.accepted && m.Via().Params.Has("alias") {
-			e.alias(c, portOf(m.Via()))
+		if c, ok := f.via.(*conn); ok && m.Via().Params.Has("alias") {
+			e.alias(c, m.Via().Port)
 		}
 		stamped := stamp(m, f.remote)
 		if err := stamped.Err(); err != nil {
