@@ -102,9 +102,10 @@ type Config struct {
 
 	// MaxRate is how many messages a second are taken from one such source,
 	// and how many at once after a second of silence; 0 means 20,000, less
-	// than 0 any number. What UDP brings beyond that is dropped without an
-	// answer; a connection is read more slowly. Memory for this is the same for
-	// any number of sources, so two of them may be counted as one.
+	// than 0 any number. STUN and pings count too. What UDP brings beyond that
+	// is dropped without an answer; a connection is read more slowly. Memory
+	// for this is the same for any number of sources, so two of them may be
+	// counted as one.
 	MaxRate int
 
 	// MaxUDP is the size in bytes above which a request goes by TCP; 0 means
@@ -227,15 +228,20 @@ func (e *Endpoint) defaults() error {
 		cfg.Handle = e.enqueue
 	}
 	if cfg.Advertise != "" {
-		uri := sip.URI{Scheme: "sip", Host: hostText(cfg.Advertise)}
-		if _, err := sip.ParseURI(uri.String()); err != nil {
+		if _, err := parseHostPort(hostText(cfg.Advertise)); err != nil {
 			return fmt.Errorf("transport: advertise %q: %w", cfg.Advertise, err)
 		}
 	}
+	named := map[string]bool{}
 	for name, port := range cfg.AdvertisePorts {
-		if kindOf(name) == "" || port < 1 || port > 65535 {
+		kind := kindOf(name)
+		if kind == "" || port < 1 || port > 65535 {
 			return fmt.Errorf("transport: advertise port %d of %q: no such port or transport", port, name)
 		}
+		if named[kind] {
+			return fmt.Errorf("transport: advertise port %d of %q: %s has two", port, name, kind)
+		}
+		named[kind] = true
 	}
 	return nil
 }
@@ -407,11 +413,16 @@ func (e *Endpoint) Shutdown(ctx context.Context) error {
 	e.mu.Unlock()
 	errs := make(chan error, len(live))
 	for _, c := range live {
-		go func() { errs <- c.drain(ctx) }() // ends with ctx, or a moment after what waits is written
+		go func() { errs <- c.drain(ctx) }() // ends a moment after what waits is written, or with Close
 	}
 	var cut error
 	for range live {
-		cut = cmp.Or(cut, <-errs)
+		select {
+		case err := <-errs:
+			cut = cmp.Or(cut, err)
+		case <-ctx.Done():
+			cut = ctx.Err()
+		}
 	}
 	if cut != nil {
 		cut = fmt.Errorf("transport: shutdown: %w", cut)
@@ -420,7 +431,8 @@ func (e *Endpoint) Shutdown(ctx context.Context) error {
 }
 
 // Close closes every socket and connection and waits until nothing more is
-// handed over, so it is not to be called from Config.Handle or Config.Closed.
+// handed over, so neither it nor Shutdown is to be called from Config.Handle,
+// Config.Closed or KeepAlive.Dead.
 func (e *Endpoint) Close() error {
 	e.mu.Lock()
 	if e.closed {
