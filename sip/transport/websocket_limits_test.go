@@ -83,7 +83,7 @@ func TestWebSocketHandler(t *testing.T) {
 				conn.send(strings.Replace(wsHello("Sec-WebSocket-Protocol:"), "GET /", "GET /sip", 1))
 				s.contains(conn.receive(), "400 Bad Request")
 			}
-			if refused(client(6)) || refused(client(6)) {
+			if first := refused(client(6)); first || refused(client(6)) {
 				t.Error("refused with three connections open")
 			}
 		})
