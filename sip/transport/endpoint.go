@@ -37,8 +37,8 @@ type Config struct {
 	// Listen names the sockets to bind, such as "udp:0.0.0.0:5060",
 	// "tcp:[::1]:0", "tls::5061", "ws:127.0.0.1:8080" or "wss::443". 0.0.0.0 is
 	// every IPv4 address; no host, as in "udp::5060", is every address of both
-	// families. Port 0 picks a free one, the same for all entries with port 0
-	// where that can be had. Connections to TLS and WebSocket servers can be
+	// families. Port 0 picks a free one, the same for all entries of a transport
+	// and for UDP and TCP, where that can be had. Connections to TLS and WebSocket servers can be
 	// made whatever is bound; an empty list makes an Endpoint that can do
 	// nothing but open connections.
 	Listen []string
@@ -273,14 +273,18 @@ func (e *Endpoint) portsShared() bool {
 
 func (e *Endpoint) bind() error {
 	ctx := context.Background()
-	var shared uint16
+	free := map[string]int{} // the free port that was picked for a transport
 	for _, l := range e.cfg.Listen {
 		kind, address, err := listenEntry(l)
 		if err != nil {
 			return fmt.Errorf("transport: listen on %q: %w", l, err)
 		}
-		if host, ok := strings.CutSuffix(address, ":0"); ok && shared != 0 {
-			address = host + ":" + strconv.Itoa(int(shared))
+		with := kind
+		if kind == viaTCP {
+			with = viaUDP
+		}
+		if host, ok := strings.CutSuffix(address, ":0"); ok && free[with] != 0 {
+			address = host + ":" + strconv.Itoa(free[with])
 		}
 		var local netip.AddrPort
 		if kind == viaUDP {
@@ -292,7 +296,7 @@ func (e *Endpoint) bind() error {
 			return fmt.Errorf("transport: listen on %s: %w", l, err)
 		}
 		if strings.HasSuffix(l, ":0") {
-			shared = local.Port()
+			free[with] = int(local.Port())
 		}
 	}
 	return nil
