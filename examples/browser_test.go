@@ -106,7 +106,7 @@ func (b *browser) do(req *sip.Request) *sip.Response {
 		}
 		// What JavaScript looks at is the first challenge, and knows is MD5.
 		for _, name := range []string{"WWW-Authenticate", "Proxy-Authenticate"} {
-			if value, ok := resp.Value(name); ok && strings.Contains(value, "SHA") {
+			if value, ok := resp.Value(name); ok && strings.Contains(value, "algorithm=SHA") {
 				b.t.Errorf("the first challenge is %s, want one for MD5", value)
 			}
 		}
@@ -266,6 +266,54 @@ func TestBrowserCalls(t *testing.T) {
 		alice.write(alice.request(sip.BYE).Reply(sip.StatusOK))
 		if err := <-ended; err != nil {
 			t.Errorf("the phone hangs up: %v", err)
+		}
+	}
+
+	// The flow of the first call is gone, and nobody has its Contact.
+	lost := alice.within(ok, []sip.Route{routes[1], routes[0]}, sip.BYE, sip.From(ok.To()), sip.To(ok.From()), sip.CSeq{Seq: 9, Method: sip.BYE})
+	if got := alice.do(lost).Status(); got != sip.StatusFlowFailed {
+		t.Errorf("a request for a flow that is gone got %d, want 430", got)
+	}
+	s.interrupt()
+}
+
+// What RFC 5626 section 6 has a registrar look at.
+func TestRegistrarAndOutbound(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "127.0.0.1", "alice:wonder")
+	const instance = `;+sip.instance="<urn:uuid:1>"`
+	further := sip.Push(sip.Via{Transport: "TCP", Host: "192.0.2.9", Params: ";branch=z9hG4bK1"})
+	for _, test := range []struct {
+		name     string
+		contacts string
+		edits    []sip.Edit
+		want     sip.Status
+		outbound bool
+		bindings int
+	}{
+		{"a flow", "<sip:a@a.invalid>;reg-id=1" + instance, nil, sip.StatusOK, true, 1},
+		{"another flow", "<sip:a@a.invalid>;reg-id=2" + instance, nil, sip.StatusOK, true, 2},
+		{"the flow with another address", "<sip:a@b.invalid>;reg-id=2" + instance, nil, sip.StatusOK, true, 2},
+		{"two at once", "<sip:a@b.invalid>;reg-id=2" + instance + ", <sip:a@c.invalid>", nil, sip.StatusBadRequest, false, 0},
+		{"one for another", "<sip:a@b.invalid>;reg-id=2;expires=0" + instance + ", <sip:a@c.invalid>;reg-id=3" + instance, nil, sip.StatusOK, true, 2},
+		{"no instance", "<sip:a@d.invalid>;reg-id=1", nil, sip.StatusOK, false, 3},
+		{"not asked for", "<sip:a@e.invalid>;reg-id=1" + instance, []sip.Edit{sip.Del("Supported")}, sip.StatusOK, false, 3},
+		{"by a proxy that keeps no flows", "<sip:a@f.invalid>;reg-id=1" + instance, []sip.Edit{further}, sip.StatusFirstHopLacksOutboundSupport, false, 0},
+		{"by a proxy", "<sip:a@f.invalid>;reg-id=1" + instance, []sip.Edit{further, sip.Del("Supported")}, sip.StatusOK, false, 4},
+		{"all of them for ever", "*", nil, sip.StatusBadRequest, false, 0},
+		{"none", "*", []sip.Edit{sip.Expires(0)}, sip.StatusOK, false, 0},
+	} {
+		b := newBrowser(t, s, "a.invalid")
+		defer b.ws.CloseNow()
+		all := append([]sip.Edit{sip.Expires(600), sip.Field{Name: "Contact", Value: test.contacts}}, test.edits...)
+		resp := b.do(b.newRequest(sip.REGISTER, "sip:example.com", "<sip:alice@example.com>", all...))
+		require, _ := resp.Value("Require")
+		bindings := 0
+		for range sip.All[sip.Contact](resp) {
+			bindings++
+		}
+		if resp.Status() != test.want || (require == "outbound") != test.outbound || bindings != test.bindings {
+			t.Errorf("%s: got\n%s\nwant %d, outbound %v, %d bindings", test.name, resp, test.want, test.outbound, test.bindings)
 		}
 	}
 	s.interrupt()
