@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -518,6 +519,46 @@ func TestForgedFlowToken(t *testing.T) {
 			if err != nil || resp.Status() != sip.StatusForbidden {
 				t.Errorf("%s: got %v, %v, want 403", what, resp, err)
 			}
+		}
+	})
+}
+
+// A phone that speaks UDP from behind a NAT with a memory of 30 seconds is
+// called after ten minutes: STUN has kept its flow. When the NAT gets another
+// address, STUN tells, and another flow takes the place of the old one (RFC 5626
+// sections 4.4.2 and 8).
+func TestOutboundOverUDP(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		s := newOutboundScene(t, n)
+		s.edge(ep1Addr, "ep1.example.com")
+		h := &home{}
+		s.listen(n.Host(homeAddr), h.handle, h.accepted)
+		alice := s.listen(n.Host(callerAddr), nil, nil)
+		bob := s.listen(s.box.Host(bobInside), answering("<sip:bob@192.0.2.2;ob>", "skduk2"), nil)
+		r := &registration{s: s, l: bob, edge: "ep1.example.com;transport=udp", callID: "16CB75F21C70", tag: "7F94778B653B", regID: 1}
+		if err := r.register(); err != nil {
+			t.Fatal(err)
+		}
+		reach := func() {
+			t.Helper()
+			ctx := WithNextHop(t.Context(), s.uri("sip:"+homeAddr+";transport=tcp"))
+			resp, err := alice.Do(ctx, request(sip.MESSAGE, "sip:bob@example.com", sip.CallID(rand.Text())))
+			if err != nil || resp.Status() != sip.StatusOK {
+				t.Errorf("MESSAGE: %v, %v, want 200", resp, err)
+			}
+		}
+		pass(10 * time.Minute)
+		reach()
+		s.box.Move("203.0.113.2")
+		pass(time.Minute)
+		reach()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(r.dead) != 1 || r.dead[0] != transport.ErrRebound || r.seq != 2 {
+			t.Errorf("after %d REGISTERs the flow died of %v, want 2 and %v", r.seq, r.dead, transport.ErrRebound)
+		}
+		if len(h.bindings) != 1 {
+			t.Errorf("%d bindings, want one: the reg-id is the same", len(h.bindings))
 		}
 	})
 }
