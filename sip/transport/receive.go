@@ -89,8 +89,8 @@ func (e *Endpoint) hand(in *Inbound, raw []byte) {
 	f := in.Flow
 	switch m := in.Message.(type) {
 	case *sip.Request:
-		if c, ok := f.via.(*conn); ok && c.accepted && m.Via().Params.Has("alias") {
-			e.alias(c, portOf(m.Via()))
+		if c, ok := f.via.(*conn); ok && m.Via().Params.Has("alias") {
+			e.alias(c, m.Via().Port)
 		}
 		stamped := stamp(m, f.remote)
 		if err := stamped.Err(); err != nil {
