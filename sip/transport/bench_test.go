@@ -11,10 +11,16 @@ import (
 	"github.com/goparley/parley/sip/siptest"
 )
 
-// inviteText is the usual INVITE of a phone, rport and all.
-func inviteText(t testing.TB) string {
+// inviteText is an INVITE that comes from a proxy, with a received and an rport
+// that the Via had before.
+func inviteText(t testing.TB) string { return messageText(t, "invite") }
+
+// registerText is the REGISTER of a phone, which asks for rport.
+func registerText(t testing.TB) string { return messageText(t, "register") }
+
+func messageText(t testing.TB, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("../testdata/messages/invite.sip")
+	text, err := os.ReadFile("../testdata/messages/" + name + ".sip")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +32,7 @@ func answering(t testing.TB, network Network, listen string) *Endpoint {
 	t.Helper()
 	var e *Endpoint
 	ready := make(chan struct{}) // closed when e is set
-	e, err := Listen(&Config{Listen: []string{listen}, Network: network, Handle: func(in *Inbound) {
+	e, err := Listen(&Config{Listen: []string{listen}, Network: network, MaxRate: 1e9, Handle: func(in *Inbound) {
 		<-ready
 		e.Respond(in, in.Message.(*sip.Request).Reply(sip.StatusOK))
 	}})
@@ -41,7 +47,7 @@ func answering(t testing.TB, network Network, listen string) *Endpoint {
 // roundTrips sends a request and reads its response, one after the other. The
 // allocations are the endpoint's: the peer makes none.
 func roundTrips(b *testing.B, peer packetConn, to netip.AddrPort) {
-	request := []byte(inviteText(b))
+	request := []byte(registerText(b))
 	buf := make([]byte, 65536)
 	b.SetBytes(int64(len(request)))
 	b.ReportAllocs()
@@ -81,45 +87,67 @@ func BenchmarkRespondInMemory(b *testing.B) {
 // What the endpoint itself does to a datagram, without any network: parse,
 // stamp, Handle, reply, respond.
 func BenchmarkDatagram(b *testing.B) {
-	e, flow, raw := quiet(b)
-	b.SetBytes(int64(len(raw)))
-	b.ReportAllocs()
-	for b.Loop() {
-		e.datagram(flow, raw)
+	for name, text := range texts(b) {
+		b.Run(name, func(b *testing.B) {
+			s, raw := quiet(b), []byte(text)
+			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.datagram(raw, alice, s.e.began)
+			}
+		})
 	}
 }
 
 // The bare minimum of the above: parse, stamp and hand over.
 func BenchmarkReceive(b *testing.B) {
-	e, flow, raw := quiet(b)
-	e.cfg.Handle = func(*Inbound) {}
-	b.ReportAllocs()
-	for b.Loop() {
-		e.datagram(flow, raw)
+	for name, text := range texts(b) {
+		b.Run(name, func(b *testing.B) {
+			s, raw := quiet(b), []byte(text)
+			s.e.cfg.Handle = func(*Inbound) {}
+			b.ReportAllocs()
+			for b.Loop() {
+				s.datagram(raw, alice, s.e.began)
+			}
+		})
 	}
 }
 
-// quiet is an answering endpoint whose socket takes everything and does nothing.
-func quiet(t testing.TB) (*Endpoint, Flow, []byte) {
+func texts(t testing.TB) map[string]string {
+	return map[string]string{"INVITE": inviteText(t), "REGISTER": registerText(t)}
+}
+
+var alice = netip.MustParseAddrPort(aliceAddr)
+
+// quiet is the socket of an answering endpoint that takes everything and does
+// nothing.
+func quiet(t testing.TB) *udpSocket {
 	t.Helper()
 	e := answering(t, siptest.NewNetwork(nil).Host("192.0.2.2"), "udp:"+bobAddr)
-	s := &udpSocket{e: e, conn: mute{}, local: e.udp[0].local}
-	return e, Flow{s, netip.MustParseAddrPort(aliceAddr)}, []byte(inviteText(t))
+	return &udpSocket{e: e, conn: mute{}, local: e.udp[0].local}
 }
 
 type mute struct{ packetConn }
 
 func (mute) WriteToUDPAddrPort(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil }
 
-// The allocations of an answered request are few: the message, its stamped
-// copy, the response and what was parsed to make them.
+// The allocations of an answered request are few: the message, the Inbound and
+// the response, and where the Via has more than a plain rport a stamped copy of
+// the message.
 func TestAllocations(t *testing.T) {
-	e, flow, raw := quiet(t)
-	const most = 14 + race.PoolMisses
-	if got := testing.AllocsPerRun(100, func() { e.datagram(flow, raw) }); got > most {
-		t.Errorf("%v allocations for an answered request, want at most %d", got, most)
-	}
-	if got := e.Stats().Sent; got == 0 {
-		t.Error("nothing was answered")
+	for _, c := range []struct {
+		name, text string
+		most       float64
+	}{
+		{"REGISTER", registerText(t), 3},
+		{"INVITE with a received", inviteText(t), 5},
+	} {
+		s, raw := quiet(t), []byte(c.text)
+		if got, most := testing.AllocsPerRun(100, func() { s.datagram(raw, alice, s.e.began) }), c.most+race.PoolMisses; got > most {
+			t.Errorf("%v allocations for an answered %s, want at most %v", got, c.name, most)
+		}
+		if got := s.e.Stats().Sent; got == 0 {
+			t.Errorf("no %s was answered", c.name)
+		}
 	}
 }

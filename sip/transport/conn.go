@@ -73,6 +73,7 @@ type conn struct {
 	size     int           // of unsent
 	writing  bool          // a goroutine is writing
 	flushed  chan struct{} // closed when it has written everything; nil if nobody waits
+	parting  bool          // we have taken leave: whatever comes now, that is why it ends
 	watchers map[*keepAlive]struct{}
 	err      error // why it ended; nil while it is open
 }
@@ -167,8 +168,12 @@ func (c *conn) ponged() (awaited bool) {
 	return awaited
 }
 
-// pinged answers a ping: with one CRLF (RFC 5626 section 4.4.1).
-func (c *conn) pinged() { c.send("\r\n", c.remote) }
+// pinged answers a ping: with one CRLF (RFC 5626 section 4.4.1). It counts as a
+// message, as all does that is answered.
+func (c *conn) pinged() {
+	c.e.pace(c.remote.Addr())
+	c.send("\r\n", c.remote)
+}
 
 // expiry returns until when the connection waits for its peer, and what the
 // peer is then guilty of. begun is when the message began that is being read,
@@ -268,6 +273,9 @@ func (c *conn) drain(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	c.mu.Lock()
+	c.parting = true
+	c.mu.Unlock()
 	c.wire.bye()
 	return nil
 }
@@ -277,6 +285,9 @@ func (c *conn) drain(ctx context.Context) error {
 func (c *conn) fail(err error) {
 	c.e.dropConn(c) // first, so that who is refused here looks for it in vain
 	c.mu.Lock()
+	if c.parting {
+		err = ErrClosed
+	}
 	if c.err == nil {
 		c.err = err
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
+	"github.com/goparley/parley/sip/siptest"
 )
 
 // An entry without an address or a port is a mistake, and not a wish for any
@@ -112,6 +114,23 @@ func TestZeroFlow(t *testing.T) {
 		}
 		if _, err := e.flowTo(background, resolve.Target{}, forRequest); !errors.Is(err, resolve.ErrTransport) {
 			t.Errorf("the zero Target: %v, want ErrTransport", err)
+		}
+	})
+}
+
+// Each listener has a port of its own, and TCP that of UDP.
+func TestListenOnFreePorts(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(&Config{
+			Listen: []string{"udp:192.0.2.2:0", "tcp:192.0.2.2:0", "tls:192.0.2.2:0", "ws:192.0.2.2:0", "wss:192.0.2.2:0"},
+			TLS:    &tls.Config{Certificates: []tls.Certificate{siptest.NewAuthority().Certificate("example.com")}},
+		})
+		ports := map[uint16]bool{}
+		for _, transport := range []string{"tcp", "tls", "ws", "wss"} {
+			ports[e.Addr(transport).Port()] = true
+		}
+		if len(ports) != 4 || ports[0] || e.Addr("udp").Port() != e.Addr("tcp").Port() {
+			t.Errorf("ports %v, UDP %v, want four, and that of TCP for UDP", ports, e.Addr("udp"))
 		}
 	})
 }

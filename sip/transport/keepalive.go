@@ -36,10 +36,10 @@ type KeepAlive struct {
 	// the way, and nothing follows from silence.
 	Answered bool
 
-	// Dead is called once when the flow is dead, from a goroutine of ours, and
-	// must not block; not any more when stop has been called before. The error is
-	// ErrNoPong, ErrRebound, what ended the connection, or ErrClosed. It may be
-	// nil.
+	// Dead is called once when the flow is dead, from a goroutine of ours or that
+	// of Close, and must not block; not any more when stop has been called before.
+	// The error is ErrNoPong, ErrRebound, what ended the connection, or ErrClosed.
+	// It may be nil.
 	Dead func(error)
 }
 

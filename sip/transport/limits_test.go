@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -157,11 +158,15 @@ func TestAnewLimit(t *testing.T) {
 func TestHostsLimit(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		e := s.listen(&Config{Advertise: "bob.example.com"})
+		public := netip.MustParseAddrPort("203.0.113.1:5060")
+		e.udp[0].public.Store(&public) // as Discover does
+		e.noteHost("203.0.113.1")
 		most := 0
 		for i := range 5000 {
 			e.noteHost(fmt.Sprintf("10.0.%d.%d", i/250, i%250))
 			most = max(most, len(e.hosts))
-			if !e.isSentBy(sip.Via{Host: "bob.example.com"}, Flow{}) || !e.isSentBy(sip.Via{Host: "192.0.2.2"}, Flow{}) {
+			if !e.isSentBy(sip.Via{Host: "bob.example.com"}, Flow{}) || !e.isSentBy(sip.Via{Host: "192.0.2.2"}, Flow{}) ||
+				!e.isSentBy(sip.Via{Host: "203.0.113.1"}, Flow{}) {
 				t.Fatalf("after %d hosts we no longer know our own", i+1)
 			}
 		}

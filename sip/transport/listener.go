@@ -22,8 +22,6 @@ type streamListener struct {
 
 func (l *streamListener) localAddr() netip.AddrPort { return l.local }
 
-func (l *streamListener) transport() string { return l.kind }
-
 // serve takes connections until the listener is closed.
 func (l *streamListener) serve() {
 	if isWebSocket(l.kind) {

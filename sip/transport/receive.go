@@ -42,25 +42,55 @@ func (e *Endpoint) enqueue(in *Inbound) {
 	}
 }
 
-// datagram takes what a UDP socket read, and keeps no hold of it.
-func (e *Endpoint) datagram(f Flow, raw []byte) {
-	defer e.fence(f, raw, nil)
+// datagram takes what was read from the socket at that time, and keeps no hold
+// of it. The usual request is stamped as it lies there, which saves making it
+// twice.
+func (s *udpSocket) datagram(raw []byte, from netip.AddrPort, now time.Time) {
+	f := Flow{s, from}
+	defer s.e.fence(f, raw, nil)
+	if text, ok := appendStamped(s.stamped[:0], raw, from); ok {
+		s.stamped = text[:0]
+		if m, err := sip.ParseBytes(text); err == nil {
+			s.e.handStamped(&Inbound{m, f, now}, raw)
+			return
+		}
+		// What is wrong is to be told of the text that came.
+	}
 	m, err := sip.ParseBytes(raw)
 	if err != nil {
-		e.malformed(f, string(raw), err)
+		s.e.malformed(f, string(raw), err)
 		return
 	}
-	e.deliver(f, m, raw)
+	s.e.hand(&Inbound{m, f, now}, raw)
 }
 
-// deliver hands a parsed message over. raw is how it came, nil if that is the
-// text of m.
+// deliver hands over a message that came by a connection.
 func (e *Endpoint) deliver(f Flow, m sip.Message, raw []byte) {
-	in := &Inbound{Message: m, Flow: f, Time: time.Now()}
-	switch m := m.(type) {
+	e.hand(&Inbound{m, f, time.Now()}, raw)
+}
+
+// handStamped hands over a request that was stamped before it was parsed. raw is
+// how it came.
+func (e *Endpoint) handStamped(in *Inbound, raw []byte) {
+	if e.isTraced() {
+		stamped := in.Message
+		in.Message, _ = sip.ParseBytes(raw) // what is well-formed when stamped was so before
+		e.traceReceived(in, raw)
+		in.Message = stamped
+	} else {
+		e.count.received.Add(1)
+	}
+	e.cfg.Handle(in)
+}
+
+// hand hands a parsed message over. raw is how it came, nil if that is the text
+// of the message.
+func (e *Endpoint) hand(in *Inbound, raw []byte) {
+	f := in.Flow
+	switch m := in.Message.(type) {
 	case *sip.Request:
-		if c, ok := f.via.(*conn); ok && c.accepted && m.Via().Params.Has("alias") {
-			e.alias(c, portOf(m.Via()))
+		if c, ok := f.via.(*conn); ok && m.Via().Params.Has("alias") {
+			e.alias(c, m.Via().Port)
 		}
 		stamped := stamp(m, f.remote)
 		if err := stamped.Err(); err != nil {

@@ -77,7 +77,9 @@ func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 
 // Forward sends a response that is not ours to where its topmost Via says, as a
 // proxy does that keeps no transaction for it (RFC 3261 section 16.11). It
-// leaves by the socket that a request there would take.
+// leaves by the socket that a request there would take. A connection that its
+// peer made over TLS or WSS is not found by an address: a proxy without state
+// that has such peers keeps their flows in tokens.
 func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 	if resp == nil {
 		return errNoMessage

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -387,4 +388,53 @@ func (c slowlyClosedConn) Close() error {
 		<-c.n.closed
 	})
 	return c.Conn.Close()
+}
+
+// Aliases are for TLS (RFC 5923 section 8.2), and without a port in the sent-by
+// the one of TLS is meant, whatever transport the Via names.
+func TestAliasIsOfTLS(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		bob := s.listenTLS(s.bob, identified(authority, "example.com"), &Config{Listen: []string{"tls:" + bobTLS, "wss:" + bobWSS}})
+		client := identified(authority, "example.net")
+		client.ServerName = "example.com"
+		phone, err := s.dialTLS(s.alice, bobTLS, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		phone.send(message(options, "Via: SIP/2.0/TCP example.net;branch=z9hG4bK1;alias"))
+		in := s.one(bob)
+		if got := s.sendTo(bob, "example.net", "TLS", aliceTLS); got != in.Flow {
+			t.Errorf("a request takes %v, want %v", got, in.Flow)
+		}
+		secure, err := s.dialTLS(s.alice, bobWSS, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.upgrade(secure).write(frameText, message(options, "Via: SIP/2.0/WSS example.net:443;branch=z9hG4bK1;alias"))
+		s.one(bob)
+		if _, _, err := bob.SendRequest(background, outgoing(t), domainAt("example.net", "WSS", "192.0.2.1:443"), "z9hG4bK1"); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("a request by WSS: %v, want a connection tried and refused", err)
+		}
+	})
+}
+
+// Without TLS an address is all that a connection is known by. One that somebody
+// makes from the address and port of a server, as a neighbour behind the same NAT
+// may, does not take the place of the one that we have made to that server.
+func TestAcceptedConnectionDoesNotReplaceOurOwn(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		server := s.accept(s.alice, aliceAddr)
+		first := s.sendTo(e, "", "TCP", aliceAddr)
+		near, far := net.Pipe()
+		defer near.Close()
+		take(e.Endpoint, renamed{far, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(bobAddr)), net.TCPAddrFromAddrPort(netip.MustParseAddrPort(aliceAddr))})
+		if got := s.sendTo(e, "", "TCP", aliceAddr); got != first {
+			t.Errorf("the request takes %v, that somebody else has made", got)
+		}
+		if got := server.all(); len(got) != 1 || strings.Count(got[0].receive(), options) != 2 {
+			t.Error("the server has not got both requests")
+		}
+	})
 }

@@ -206,7 +206,7 @@ func (e *Endpoint) addHost(host string) {
 	e.hosts[strings.ToLower(host)] = struct{}{}
 }
 
-// configuredHosts notes the hosts that follow from the Config alone.
+// configuredHosts notes the hosts that follow from the Config and Discover.
 func (e *Endpoint) configuredHosts() {
 	if e.cfg.Advertise != "" {
 		e.addHost(hostText(e.cfg.Advertise))
@@ -214,6 +214,9 @@ func (e *Endpoint) configuredHosts() {
 	for _, s := range e.udp {
 		if addr := s.local.Addr(); !addr.IsUnspecified() {
 			e.addHost(hostText(addr.WithZone("").String()))
+		}
+		if public := s.public.Load(); public != nil {
+			e.addHost(hostText(public.Addr().String()))
 		}
 	}
 }

@@ -140,3 +140,30 @@ func TestDefaultPortOfSecureSentBy(t *testing.T) {
 		s.contains(got[0].text, "SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS example.net;branch=z9hG4bK1;received=192.0.2.1\r\n")
 	})
 }
+
+// What cannot be prepared for a flow is told apart.
+func TestPrepareOnRefuses(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		flow, good, err := e.Prepare(background, outgoing(t), target("UDP", aliceAddr), "z9hG4bK1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		broken := good.With(sip.Field{Name: "Subject", Value: "a\r\nb"})
+		for _, c := range []struct {
+			r    *sip.Request
+			flow Flow
+			want error
+		}{
+			{nil, flow, errNoMessage},
+			{good, Flow{}, ErrNoFlow},
+			{broken, flow, broken.Err()},
+			{sips(t), flow, ErrInsecure},
+			{good, flow, nil},
+		} {
+			if _, err := e.PrepareOn(background, c.r, c.flow, "z9hG4bK2"); !errors.Is(err, c.want) {
+				t.Errorf("PrepareOn = %v, want %v", err, c.want)
+			}
+		}
+	})
+}

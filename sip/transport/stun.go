@@ -135,8 +135,11 @@ func (e *Endpoint) Discover(ctx context.Context, server string) (netip.AddrPort,
 // stunServer returns the addresses of a STUN server.
 func (e *Endpoint) stunServer(ctx context.Context, server string) ([]resolve.Target, error) {
 	uri, err := parseHostPort(server)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case len(e.udp) == 0:
+		return nil, ErrNoFlow
 	}
 	if uri.Port == 0 {
 		uri.Port = 3478

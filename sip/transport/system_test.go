@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
+	"github.com/goparley/parley/sip/siptest"
 )
 
 // The tests of this file run on the sockets of the operating system.
@@ -24,9 +26,14 @@ type echo struct {
 
 func newEcho(t testing.TB, listen ...string) *echo {
 	t.Helper()
+	return newSecureEcho(t, nil, listen...)
+}
+
+func newSecureEcho(t testing.TB, cfg *tls.Config, listen ...string) *echo {
+	t.Helper()
 	e := &echo{responses: make(chan *Inbound, 100)}
 	ready := make(chan struct{}) // closed when e.Endpoint is set
-	ep, err := Listen(&Config{Listen: listen, Handle: func(in *Inbound) {
+	ep, err := Listen(&Config{Listen: listen, TLS: cfg, Handle: func(in *Inbound) {
 		<-ready
 		if r, isRequest := in.Message.(*sip.Request); isRequest {
 			e.Respond(in, r.Reply(sip.StatusOK))
@@ -68,6 +75,35 @@ func TestSystemSockets(t *testing.T) {
 				}
 				if out.Via().Branch() != via.Branch() {
 					t.Errorf("branch = %s, want %s", via.Branch(), out.Via().Branch())
+				}
+			})
+		}
+	}
+}
+
+// TLS and WebSocket, between a client that does not listen and a server.
+func TestSystemTLSAndWebSocket(t *testing.T) {
+	cfg := identified(siptest.NewAuthority(), "example.com")
+	for _, host := range []string{"127.0.0.1", "[::1]"} {
+		for _, network := range []string{"TLS", "WS", "WSS"} {
+			t.Run(network+" "+host, func(t *testing.T) {
+				client, server := newSecureEcho(t, cfg), newSecureEcho(t, cfg, strings.ToLower(network)+":"+host+":0")
+				to := resolve.Target{Transport: network, Addr: server.Addr(network), Host: "example.com"}
+				for range 3 {
+					flow, _, err := client.SendRequest(t.Context(), outgoing(t), to, "z9hG4bK1")
+					if err != nil {
+						t.Fatal(err)
+					}
+					in := <-client.responses
+					if in.Flow != flow || flow.RemoteAddr() != to.Addr {
+						t.Errorf("the response came by %v, the request went by %v, want %v", in.Flow, flow, to.Addr)
+					}
+					if got, want := in.Message.Via().SentBy(), fmt.Sprintf("%s:%d", host, flow.LocalAddr().Port()); got != want {
+						t.Errorf("sent-by = %s, want %s", got, want)
+					}
+				}
+				if err := server.Shutdown(t.Context()); err != nil {
+					t.Errorf("Shutdown = %v", err)
 				}
 			})
 		}

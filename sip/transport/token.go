@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -24,8 +25,11 @@ type tokenKey struct {
 
 const tokenMAC = 16 // bytes of the HMAC in a token
 
+// tokenText writes tokens in characters that no part of a URI escapes.
+var tokenText = base64.RawURLEncoding
+
 func newTokenKey(key []byte) tokenKey {
-	t := tokenKey{key: key}
+	t := tokenKey{key: bytes.Clone(key)}
 	if len(key) == 0 {
 		t.key = make([]byte, 32)
 		rand.Read(t.key)
@@ -50,15 +54,21 @@ const (
 // FlowToken returns a text that stands for a flow, to be put into the user part
 // of a Path or Record-Route (RFC 5626 section 5.2) and to be read by FlowOf of
 // the same Endpoint. It is signed, so nobody can make one. It is "" for the
-// zero Flow.
+// zero Flow and for that of another Endpoint.
 func (e *Endpoint) FlowToken(f Flow) string {
 	var what []byte
 	switch via := f.via.(type) {
 	case *udpSocket:
+		if via.e != e {
+			return ""
+		}
 		what = append(what, tokenUDP)
 		what = appendAddr(what, via.local)
 		what = appendAddr(what, f.remote)
 	case *conn:
+		if via.e != e {
+			return ""
+		}
 		// Not its addresses: another connection may have the same some day.
 		what = append(what, tokenConn)
 		what = append(what, e.tokens.run[:]...)
@@ -66,7 +76,7 @@ func (e *Endpoint) FlowToken(f Flow) string {
 	default:
 		return ""
 	}
-	return base64.RawURLEncoding.EncodeToString(append(e.tokens.sum(what), what...))
+	return tokenText.EncodeToString(append(e.tokens.sum(what), what...))
 }
 
 // FlowOf returns the flow that a token stands for. ErrToken means that it is no
@@ -76,9 +86,9 @@ func (e *Endpoint) FlowOf(token string) (Flow, error) {
 	if len(token) > 128 {
 		return Flow{}, ErrToken
 	}
-	b, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(b) <= tokenMAC {
-		return Flow{}, ErrToken
+	b, err := tokenText.DecodeString(token)
+	if err != nil || len(b) <= tokenMAC || tokenText.EncodeToString(b) != token {
+		return Flow{}, ErrToken // also another spelling of one of ours
 	}
 	what := b[tokenMAC:]
 	if subtle.ConstantTimeCompare(b[:tokenMAC], e.tokens.sum(what)) != 1 {

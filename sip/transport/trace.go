@@ -70,14 +70,17 @@ func (e *Endpoint) Stats() Stats {
 	}
 }
 
+// isTraced reports whether somebody is told of what arrives.
+func (e *Endpoint) isTraced() bool { return e.cfg.Trace != nil && e.cfg.Trace.Received != nil }
+
 func (e *Endpoint) traceReceived(in *Inbound, raw []byte) {
 	e.count.received.Add(1)
-	if t := e.cfg.Trace; t != nil && t.Received != nil {
+	if e.isTraced() {
 		text := in.Message.String()
 		if raw != nil {
 			text = string(raw)
 		}
-		t.Received(e.traced(in.Flow, in.Time, in.Message, text, nil))
+		e.cfg.Trace.Received(e.traced(in.Flow, in.Time, in.Message, text, nil))
 	}
 }
 

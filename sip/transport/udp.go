@@ -19,6 +19,8 @@ type udpSocket struct {
 
 	// public is the address that a STUN server has seen us at; nil: not asked.
 	public atomic.Pointer[netip.AddrPort]
+
+	stamped []byte // room for a datagram that is stamped; the reading goroutine's
 }
 
 func newUDPSocket(e *Endpoint, pc net.PacketConn) *udpSocket {
@@ -70,14 +72,14 @@ func (s *udpSocket) read() {
 		if len(bytes.Trim(buf[:n], "\r\n\x00")) == 0 {
 			continue
 		}
-		from = unmap(from)
+		from, now := unmap(from), time.Now()
 		switch {
-		case !s.e.rate.allow(from.Addr(), time.Since(s.e.began)):
+		case !s.e.rate.allow(from.Addr(), now.Sub(s.e.began)):
 			s.e.count.limited.Add(1)
 		case stun.IsMessage(buf[:n]):
 			s.stun(buf[:n], from)
 		default:
-			s.e.datagram(Flow{s, from}, buf[:n])
+			s.datagram(buf[:n], from, now)
 		}
 	}
 }

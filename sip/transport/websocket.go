@@ -35,6 +35,7 @@ func (w *webSocket) receive(c *conn) error {
 			c.pinged()
 		case "\r\n", "":
 			c.ponged()
+			c.e.pace(c.remote.Addr())
 		default:
 			m, err := sip.Parse(text)
 			c.message(m, err)

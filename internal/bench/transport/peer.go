@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/net/ipv4"
+)
+
+// peer is one socket of the load. It sends and receives several datagrams with
+// one system call, so that it needs less of the processors than a server.
+type peer struct {
+	nc   *net.UDPConn
+	pc   *ipv4.PacketConn
+	to   netip.AddrPort
+	out  []ipv4.Message
+	in   []ipv4.Message
+	lost int
+}
+
+func newPeer(to netip.AddrPort, rport bool) (*peer, error) {
+	nc, err := net.DialUDP("udp4", loopback, net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		return nil, err
+	}
+	request := optionsText("udp", nc.LocalAddr().(*net.UDPAddr).AddrPort(), to)
+	if !rport {
+		request = strings.Replace(request, ";rport", "", 1)
+	}
+	p := &peer{nc: nc, pc: ipv4.NewPacketConn(nc), to: to}
+	for range ahead {
+		p.out = append(p.out, ipv4.Message{Buffers: [][]byte{[]byte(request)}})
+		p.in = append(p.in, ipv4.Message{Buffers: [][]byte{make([]byte, 2048)}})
+	}
+	return p, nil
+}
+
+func (p *peer) close() { p.nc.Close() }
+
+// run keeps requests under way until ctx ends, and returns how many were
+// answered. What is lost is sent again.
+func (p *peer) run(ctx context.Context) (answered int, err error) {
+	const patience = 100 * time.Millisecond // for datagrams that are lost
+	due := ahead
+	for ctx.Err() == nil {
+		for sent := 0; sent < due; {
+			n, err := p.pc.WriteBatch(p.out[:due-sent], 0)
+			if err != nil {
+				return answered, err
+			}
+			sent += n
+		}
+		p.nc.SetReadDeadline(time.Now().Add(patience))
+		n, err := p.pc.ReadBatch(p.in, 0)
+		switch {
+		case err == nil:
+			answered += n
+			due = n
+		case isTimeout(err):
+			due = ahead
+		default:
+			return answered, err
+		}
+	}
+	return answered, nil
+}

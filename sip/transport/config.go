@@ -1,0 +1,141 @@
+package transport
+
+import (
+	"cmp"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/goparley/parley/sip/resolve"
+)
+
+// Config holds the options of an Endpoint.
+type Config struct {
+	// Listen names the sockets to bind, such as "udp:0.0.0.0:5060",
+	// "tcp:[::1]:0", "tls::5061", "ws:127.0.0.1:8080" or "wss::443". 0.0.0.0 is
+	// every IPv4 address; no host, as in "udp::5060", is every address of both
+	// families. Port 0 picks a free one, the same for all entries of a transport
+	// and for UDP and TCP, where that can be had. Connections to TLS and WebSocket servers can be
+	// made whatever is bound; an empty list makes an Endpoint that can do
+	// nothing but open connections.
+	Listen []string
+
+	// Sockets is how many UDP sockets share each udp entry of Listen, each with
+	// a goroutine of its own, where the system can do that (SO_REUSEPORT of
+	// Linux). 0 means 1.
+	Sockets int
+
+	// Advertise is the host that peers reach us by, if it is not the bound
+	// address: a name or an IP address, for Via and Contact. "" means the
+	// bound address, or for a wildcard the local address that leads to the
+	// peer.
+	Advertise string
+
+	// AdvertisePorts are the ports that peers reach us at, by transport, if
+	// they are not the bound ones: {"udp": 5070}.
+	AdvertisePorts map[string]int
+
+	// TLS is what connections and listeners with TLS use; nil means the
+	// system's root certificates and none of our own. Listening takes a
+	// certificate, see Certificate for one that can be exchanged. TLS 1.2 is the
+	// least. A server must prove to be the domain that the request is for, by
+	// the rules of RFC 5922; InsecureSkipVerify and ServerName mean what they
+	// always do. A peer that proves by ClientAuth who it is has Identities.
+	TLS *tls.Config
+
+	// WebSocketPath is the path that is asked of WebSocket servers; "" means
+	// "/". Our own listeners take any.
+	WebSocketPath string
+
+	// Resolver answers questions of DNS; nil means the system's.
+	Resolver resolve.Resolver
+
+	// Handle is called for each message, in the order of arrival on its
+	// socket, from the goroutine that reads the socket: it must not block. If
+	// it is nil the messages wait for Receive. A panic in it is logged with
+	// the message, and ends nothing else.
+	Handle func(*Inbound)
+
+	// Closed is called when a connection that carried messages is gone, with
+	// what ended it. It may be nil.
+	Closed func(Flow, error)
+
+	// Idle is how long a connection without traffic is kept; 0 means 10
+	// minutes. A peer that connects has 10 seconds for the handshakes of TLS
+	// and WebSocket, 32 to complete its first message, and as long for each
+	// further one that it begins. A connection that was opened for a response,
+	// and carries nothing else, is kept for 32 seconds at most.
+	Idle time.Duration
+
+	// MaxConns is how many connections that peers cause are held at once: those
+	// that they make, and those that are opened to answer them because the
+	// connection of a request is gone. 0 means 10,000. Further ones are closed
+	// at once, or not opened.
+	MaxConns int
+
+	// MaxConnsPerSource is how many of them one IPv4 address or one /64 of IPv6
+	// may have; 0 means 1,000, less than 0 any number.
+	MaxConnsPerSource int
+
+	// MaxRate is how many messages a second are taken from one such source,
+	// and how many at once after a second of silence; 0 means 20,000, less
+	// than 0 any number. STUN and pings count too. What UDP brings beyond that
+	// is dropped without an answer; a connection is read more slowly. Memory
+	// for this is the same for any number of sources, so two of them may be
+	// counted as one.
+	MaxRate int
+
+	// MaxUDP is the size in bytes above which a request goes by TCP; 0 means
+	// 1300 (RFC 3261 section 18.1.1).
+	MaxUDP int
+
+	// FlowKey signs flow tokens, see FlowToken. With the same key, those of UDP
+	// flows stay good when a program starts again. nil means a random one.
+	FlowKey []byte
+
+	Network Network      // nil: the operating system's
+	Trace   *Trace       // nil: none
+	Logger  *slog.Logger // nil: slog.Default
+}
+
+// defaults fills in what the Config leaves open.
+func (e *Endpoint) defaults() error {
+	cfg := &e.cfg
+	if cfg.Network == nil {
+		cfg.Network = &system{}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	cfg.Idle = cmp.Or(cfg.Idle, 10*time.Minute)
+	cfg.MaxConns = cmp.Or(cfg.MaxConns, 10000)
+	cfg.MaxConnsPerSource = cmp.Or(cfg.MaxConnsPerSource, 1000)
+	cfg.MaxRate = cmp.Or(cfg.MaxRate, 20000)
+	cfg.MaxUDP = cmp.Or(cfg.MaxUDP, 1300)
+	cfg.WebSocketPath = cmp.Or(cfg.WebSocketPath, "/")
+	e.rate = newBuckets(cfg.MaxRate, cfg.MaxRate)
+	e.sources = newPerSource(cfg.MaxConnsPerSource)
+	e.tokens = newTokenKey(cfg.FlowKey)
+	if cfg.Handle == nil {
+		e.inbox = make(chan *Inbound, 64)
+		cfg.Handle = e.enqueue
+	}
+	if cfg.Advertise != "" {
+		if _, err := parseHostPort(hostText(cfg.Advertise)); err != nil {
+			return fmt.Errorf("transport: advertise %q: %w", cfg.Advertise, err)
+		}
+	}
+	named := map[string]bool{}
+	for name, port := range cfg.AdvertisePorts {
+		kind := kindOf(name)
+		if kind == "" || port < 1 || port > 65535 {
+			return fmt.Errorf("transport: advertise port %d of %q: no such port or transport", port, name)
+		}
+		if named[kind] {
+			return fmt.Errorf("transport: advertise port %d of %q: %s has two", port, name, kind)
+		}
+		named[kind] = true
+	}
+	return nil
+}
