@@ -101,6 +101,9 @@ func (e *Endpoint) publish(c *conn, asked connKey) {
 	defer e.mu.Unlock()
 	c.keys = append(c.keys, asked)
 	e.listNames(c, asked.addr)
+	if isWebSocket(c.kind) {
+		e.listWebSocket(c, asked)
+	}
 	if _, open := e.live[c]; !open {
 		e.unlist(c) // over already
 	}
@@ -134,6 +137,18 @@ const maxNames = 16
 func (e *Endpoint) listNames(c *conn, addr netip.AddrPort) {
 	for _, name := range c.identities[:min(len(c.identities), maxNames)] {
 		e.list(c, connKey{c.kind, addr, name})
+	}
+}
+
+// listWebSocket has a WebSocket that we have opened found by what its server
+// calls itself in a Record-Route: in a sip URI transport=ws also stands for WSS
+// (RFC 7118 sections 5.2 and 8.2), and a number for whoever is there. Who asks
+// for that has asked for no proof. e.mu is held.
+func (e *Endpoint) listWebSocket(c *conn, asked connKey) {
+	for _, host := range append([]string{asked.host, hostKey(viaWS, "", asked.addr)}, c.identities[:min(len(c.identities), maxNames)]...) {
+		if key := (connKey{viaWS, asked.addr, host}); e.conns[key] == nil {
+			e.list(c, key)
+		}
 	}
 }
 
