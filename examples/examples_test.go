@@ -29,8 +29,14 @@ import (
 func build(t *testing.T, name string) string {
 	t.Helper()
 	// Read here, so that a changed example is not tested from the cache.
-	if _, err := os.ReadFile(filepath.Join(name, "main.go")); err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob(filepath.Join(name, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files of %s: %v", name, err)
+	}
+	for _, file := range files {
+		if _, err := os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
 	}
 	program := filepath.Join(t.TempDir(), name)
 	if out, err := exec.Command("go", "build", "-o", program, "./"+name).CombinedOutput(); err != nil {
@@ -52,7 +58,14 @@ type process struct {
 // start runs a program until it ends or the test does.
 func start(t *testing.T, program string, args ...string) *process {
 	t.Helper()
+	return startWith(t, "", program, args...)
+}
+
+// startWith is start with a variable of the environment, such as "NAME=value".
+func startWith(t *testing.T, variable, program string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.Command(program, args...), done: make(chan error, 1), news: make(chan struct{}, 1)}
+	p.cmd.Env = append(os.Environ(), variable)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -136,11 +149,16 @@ func (p *process) fails() {
 	}
 }
 
-// freePort returns a port that is free for UDP and TCP.
+// freePort returns a port of 127.0.0.1 that is free for UDP and TCP.
 func freePort(t *testing.T) string {
 	t.Helper()
+	return freePortOf(t, "127.0.0.1")
+}
+
+func freePortOf(t *testing.T, host string) string {
+	t.Helper()
 	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +179,7 @@ func freePort(t *testing.T) string {
 func TestCallThroughProxy(t *testing.T) {
 	t.Parallel()
 	address := freePort(t)
-	proxy := start(t, build(t, "proxy"), "-listen", address, "alice:wonder", "bob:builder")
+	proxy := start(t, build(t, "proxy"), "-listen", "udp:"+address+",tcp:"+address, "alice:wonder", "bob:builder")
 	proxy.says("serving")
 	bob := start(t, build(t, "answer"), "-password", "builder", "-proxy", "sip:"+address,
 		"-listen", "udp:127.0.0.1:0", "sip:bob@example.com")
@@ -195,12 +213,11 @@ func TestCallThroughProxy(t *testing.T) {
 	proxy.interrupt()
 }
 
-// The one who was called hangs up, through the proxy, which asks him for his
-// password.
+// The one who was called hangs up, through the proxy.
 func TestCalleeHangsUpThroughProxy(t *testing.T) {
 	t.Parallel()
 	address := freePort(t)
-	proxy := start(t, build(t, "proxy"), "-listen", address, "alice:wonder", "bob:builder")
+	proxy := start(t, build(t, "proxy"), "-listen", "udp:"+address+",tcp:"+address, "alice:wonder", "bob:builder")
 	proxy.says("serving")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -244,7 +261,7 @@ func TestCalleeHangsUpThroughProxy(t *testing.T) {
 func TestProxyRefuses(t *testing.T) {
 	t.Parallel()
 	address := freePort(t)
-	proxy := start(t, build(t, "proxy"), "-listen", address, "alice:wonder")
+	proxy := start(t, build(t, "proxy"), "-listen", "udp:"+address+",tcp:"+address, "alice:wonder")
 	proxy.says("serving")
 	stranger, err := transaction.Listen(&transport.Config{Listen: []string{"udp:127.0.0.1:0"}}, nil)
 	if err != nil {
@@ -269,7 +286,7 @@ func TestProxyRefuses(t *testing.T) {
 		{sip.OPTIONS, "sip:x@127.0.0.9", nil, sip.StatusForbidden},
 		{sip.REGISTER, "sip:other.example", nil, sip.StatusForbidden},
 		{sip.OPTIONS, "sip:nobody@example.com", nil, sip.StatusTemporarilyUnavailable},
-		{sip.BYE, "sip:x@127.0.0.9", []sip.Edit{to("sip:x@127.0.0.9", ";tag=2")}, sip.StatusCallDoesNotExist},
+		{sip.BYE, "sip:x@127.0.0.9", []sip.Edit{to("sip:x@127.0.0.9", ";tag=2")}, sip.StatusForbidden},
 		{sip.INVITE, "sip:alice@example.com", []sip.Edit{from("sip:alice@EXAMPLE.COM.")}, sip.StatusProxyAuthRequired},
 		{sip.REGISTER, "sip:example.com", nil, sip.StatusUnauthorized},
 		{sip.OPTIONS, "sip:alice@example.com", []sip.Edit{sip.ProxyRequire{"foo"}}, sip.StatusBadExtension},

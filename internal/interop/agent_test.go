@@ -53,8 +53,14 @@ func capturing(t *testing.T, test func(t *testing.T)) interop.Verdict {
 	t.Helper()
 	capture := interop.StartCapture(t)
 	t.Run("calls", test)
+	return judge(t, capture, nil)
+}
+
+// judge ends a capture and has tshark judge it.
+func judge(t *testing.T, capture *interop.Capture, opts *interop.JudgeOptions) interop.Verdict {
+	t.Helper()
 	capture.Stop(t)
-	v := interop.Judge(t, capture.Path, nil)
+	v := interop.Judge(t, capture.Path, opts)
 	for _, e := range v.Errors {
 		t.Error(e)
 	}

@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"net"
@@ -16,6 +15,9 @@ import (
 // Verdict is what Wireshark's dissectors found in a capture.
 type Verdict struct {
 	SIP, SDP, RTP, RTCP, STUN, WebSocket, TLS int // packets of each protocol
+
+	Pings, Pongs int            // keepalives of RFC 5626 section 4.4.1 over TCP, and answers to them
+	Frames       map[string]int // of WebSocket: "ping", "pong" and "close"
 
 	Errors []string // malformed packets and errors of Wireshark's experts, one line each
 }
@@ -46,7 +48,7 @@ func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
 	tshark := program(t, "tshark", "tshark")
 	args := []string{"-r", path, "-T", "fields", "-E", "separator=|",
 		"-e", "frame.number", "-e", "frame.protocols", "-e", "_ws.malformed", "-e", "_ws.expert.severity",
-		"-e", "_ws.expert.message", "-e", "_ws.col.Info"}
+		"-e", "_ws.expert.message", "-e", "tcp.payload", "-e", "websocket.opcode", "-e", "_ws.col.Info"}
 	decode := func(addrs []string, as ...string) {
 		for _, addr := range addrs {
 			_, port, err := net.SplitHostPort(addr)
@@ -70,10 +72,10 @@ func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("tshark: %v\n%s", err, errs.String())
 	}
-	var v Verdict
-	for s := bufio.NewScanner(&out); s.Scan(); {
-		f := strings.SplitN(s.Text(), "|", 6)
-		if len(f) != 6 {
+	v := Verdict{Frames: map[string]int{}}
+	for line := range strings.Lines(out.String()) {
+		f := strings.SplitN(strings.TrimSuffix(line, "\n"), "|", 8)
+		if len(f) != 8 {
 			continue
 		}
 		protocols := strings.Split(f[1], ":")
@@ -90,10 +92,21 @@ func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
 				ours = true
 			}
 		}
+		switch f[5] {
+		case "0d0a0d0a":
+			v.Pings++
+		case "0d0a":
+			v.Pongs++
+		}
+		for opcode := range strings.SplitSeq(f[6], ",") {
+			if name := map[string]string{"8": "close", "9": "ping", "10": "pong"}[opcode]; name != "" {
+				v.Frames[name]++
+			}
+		}
 		// What others send on this interface is not judged: their own protocols,
 		// or what tshark takes for one because of a port.
 		if ours && (f[2] != "" || strings.Contains(f[3], "8388608")) { // PI_ERROR of Wireshark's epan/proto.h
-			v.Errors = append(v.Errors, fmt.Sprintf("frame %s (%s): %s: %s", f[0], f[1], f[4], f[5]))
+			v.Errors = append(v.Errors, fmt.Sprintf("frame %s (%s): %s: %s", f[0], f[1], f[4], f[7]))
 		}
 	}
 	return v

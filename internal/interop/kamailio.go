@@ -31,7 +31,7 @@ type KamailioOptions struct {
 // Kamailio is a SIP server: by StartKamailio a registrar and a record-routing
 // proxy for the domain sip.test, by StartEdge an edge proxy in front of one.
 //
-// The registrar's users are alice, bob, carol and dave, each with the password
+// The registrar has every user that there can be, alice with the password
 // "alicepw" and so on. It challenges REGISTER with 401, and INVITE and other
 // requests that come from its own domain with 407. It knows Path, outbound and
 // GRUU.
@@ -99,7 +99,11 @@ func startKamailio(t testing.TB, name string, opts *KamailioOptions, values ...s
 	if k.Authority == nil {
 		k.Authority = siptest.NewAuthority()
 	}
-	cert := k.Authority.Certificate(append([]string{"sip:sip.test", "sip.test"}, hosts...)...)
+	names := append([]string{"sip:sip.test", "sip.test"}, hosts...)
+	for _, host := range hosts { // what its Record-Route calls it
+		names = append(names, "sip:"+strings.TrimSuffix(net.JoinHostPort(host, ""), ":"))
+	}
+	cert := k.Authority.Certificate(names...)
 	k.KeyHash = keyHash(cert.Leaf)
 	writeCertificate(t, dir, k.Authority, cert)
 

@@ -101,6 +101,9 @@ func (e *Endpoint) publish(c *conn, asked connKey) {
 	defer e.mu.Unlock()
 	c.keys = append(c.keys, asked)
 	e.listNames(c, asked.addr)
+	if isWebSocket(c.kind) {
+		e.listWebSocket(c, asked)
+	}
 	if _, open := e.live[c]; !open {
 		e.unlist(c) // over already
 	}
@@ -137,6 +140,18 @@ func (e *Endpoint) listNames(c *conn, addr netip.AddrPort) {
 	}
 }
 
+// listWebSocket has a WebSocket that we have opened found by what its server
+// calls itself in a Record-Route: in a sip URI transport=ws also stands for WSS
+// (RFC 7118 sections 5.2 and 8.2), and a number for whoever is there. Who asks
+// for that has asked for no proof. e.mu is held.
+func (e *Endpoint) listWebSocket(c *conn, asked connKey) {
+	for _, host := range append([]string{asked.host, hostKey(viaWS, "", asked.addr)}, c.identities[:min(len(c.identities), maxNames)]...) {
+		if key := (connKey{viaWS, asked.addr, host}); e.conns[key] == nil {
+			e.list(c, key)
+		}
+	}
+}
+
 // alias has a connection of TLS that a peer made used for requests to that peer
 // (RFC 5923 section 8.2): if it has asked for that in the Via of a request, and
 // has proved by a certificate who it is. Port is that of the sent-by, 0: none.
@@ -151,6 +166,17 @@ func (e *Endpoint) alias(c *conn, port int) {
 		return // gone, or the alias of another port already: one is enough
 	}
 	e.listNames(c, addr)
+}
+
+// Retire has requests no longer sent by the connection of a flow unless it is
+// named: new ones open another. It is for one on which nothing comes back, as
+// when a NAT in between has forgotten it.
+func (e *Endpoint) Retire(f Flow) {
+	if c, ok := f.via.(*conn); ok {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.unlist(c)
+	}
 }
 
 // unlist has a connection found no more. e.mu is held.

@@ -99,6 +99,38 @@ func TestProvedNumberOfIPv6(t *testing.T) {
 	})
 }
 
+// A WebSocket server calls itself transport=ws in its Record-Route, whether it
+// has TLS or not, and often a number. A client takes the connection that it has
+// (RFC 7118 section 8.2). It asks for proof where it has said sips, or another
+// name.
+func TestWebSocketServerByWhatItCallsItself(t *testing.T) {
+	for _, transport := range []string{"WS", "WSS"} {
+		t.Run(transport, func(t *testing.T) {
+			play(t, nil, func(s *scene) {
+				authority := siptest.NewAuthority()
+				s.listenTLS(s.bob, identified(authority, "example.com"), &Config{Listen: []string{strings.ToLower(transport) + ":" + bobTLS}})
+				alice := s.listen(&Config{Network: s.alice, Listen: []string{}, TLS: identified(authority)})
+				first := s.sendTo(alice, "example.com", transport, bobTLS)
+				for _, host := range []string{"example.com", "192.0.2.2", ""} {
+					if got := s.sendTo(alice, host, "WS", bobTLS); got != first {
+						t.Errorf("ws to %q takes %v, want %v", host, got, first)
+					}
+				}
+				flow, _, err := alice.SendRequest(background, outgoing(t), domainAt("192.0.2.2", "WSS", bobTLS), "z9hG4bK1")
+				if err == nil {
+					t.Errorf("wss to 192.0.2.2 takes %v, want an error", flow)
+				}
+				flow, _, err = alice.SendRequest(background, outgoing(t), domainAt("other.example", "WS", bobTLS), "z9hG4bK1")
+				if err == nil && flow == first {
+					t.Errorf("ws to other.example takes %v", flow)
+				}
+				s.bob.Reset()
+				s.tables(alice, 0, 0)
+			})
+		})
+	}
+}
+
 // A program that does not verify has nothing proved to it.
 func TestNothingIsProvedWithoutVerification(t *testing.T) {
 	play(t, nil, func(s *scene) {
