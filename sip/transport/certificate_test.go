@@ -60,7 +60,7 @@ func TestReload(t *testing.T) {
 		client := clientTLS(&tls.Config{RootCAs: m.pool(), VerifyConnection: func(cs tls.ConnectionState) error {
 			shown = cs.PeerCertificates[0]
 			return nil
-		}}, "example.com")
+		}}, viaTLS, "example.com")
 		if _, err, _ := handshake(t, client, server); err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +99,7 @@ func TestClientCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := clientTLS(&tls.Config{RootCAs: m.pool(), GetClientCertificate: cert.GetClientCertificate}, "example.com")
+	client := clientTLS(&tls.Config{RootCAs: m.pool(), GetClientCertificate: cert.GetClientCertificate}, viaTLS, "example.com")
 	for name, c := range map[string]struct {
 		roots *x509.CertPool
 		shown int

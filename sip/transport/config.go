@@ -39,9 +39,10 @@ type Config struct {
 	// TLS is what connections and listeners with TLS use; nil means the
 	// system's root certificates and none of our own. Listening takes a
 	// certificate, see Certificate for one that can be exchanged. TLS 1.2 is the
-	// least. A server must prove to be the domain that the request is for, by
-	// the rules of RFC 5922; InsecureSkipVerify and ServerName mean what they
-	// always do. A peer that proves by ClientAuth who it is has Identities.
+	// least. A server must prove to be the domain that the request is for: over
+	// TLS by the rules of RFC 5922, over WSS by those of HTTPS (RFC 7118 section
+	// 9.1); InsecureSkipVerify and ServerName mean what they always do. A peer
+	// that proves by ClientAuth who it is has Identities.
 	TLS *tls.Config
 
 	// WebSocketPath is the path that is asked of WebSocket servers; "" means

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -109,6 +110,75 @@ func TestTLSServerHasToBeTheURIsHost(t *testing.T) {
 		}
 		if got := alice.Stats().Sent; got != 3 {
 			t.Errorf("%d requests were sent, want 3", got)
+		}
+	})
+}
+
+// RFC 7118 section 9.1: a WSS server is verified as any other of WebSocket, by
+// the rules of HTTPS. A wildcard stands for a label, and a sip URI for nothing.
+// What the server has proved is to be the host that was asked for.
+func TestWSSServerVerifiedAsHTTPS(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		for i, c := range []struct {
+			story string
+			names []string
+			host  string
+			want  string // the identity, or what the error says
+		}{
+			{"its name", []string{"sip.example.com", "example.com"}, "Example.com.", "example.com"},
+			{"a wildcard", []string{"*.example.com"}, "sip.example.com", "sip.example.com"},
+			{"its name beside a sip URI", []string{"sip:example.net", "example.com"}, "example.com", "example.com"},
+			{"its number", []string{"192.0.2.2"}, "", "192.0.2.2"},
+			{"a sip URI alone", []string{"sip:example.com"}, "example.com", "not valid for any names"},
+			{"a sip URI beside another name", []string{"sip:example.com", "example.net"}, "example.com", "valid for example.net, not example.com"},
+			{"a wildcard for two labels", []string{"*.example.com"}, "a.b.example.com", "valid for *.example.com, not a.b.example.com"},
+			{"a wildcard for none", []string{"*.example.com"}, "example.com", "valid for *.example.com, not example.com"},
+			{"its number where a name is wanted", []string{"192.0.2.2"}, "example.com", "not valid for any names"},
+		} {
+			addr := fmt.Sprintf("192.0.2.2:%d", 8443+i)
+			bob := s.listenTLS(s.bob, identified(authority, c.names...), &Config{Listen: []string{"wss:" + addr}})
+			alice := s.listen(&Config{Network: s.alice, Listen: []string{}, TLS: identified(authority)})
+			flow, _, err := alice.SendRequest(background, outgoing(t), domainAt(c.host, "WSS", addr), "z9hG4bK1")
+			if wrong, isWrong := errors.AsType[x509.HostnameError](err); isWrong {
+				if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok || !strings.Contains(wrong.Error(), c.want) {
+					t.Errorf("%s: %v, want %q", c.story, err, c.want)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s: %v", c.story, err)
+				continue
+			}
+			if got := flow.Identities(); !slices.Equal(got, []string{c.want}) {
+				t.Errorf("%s: Identities() = %q, want %q", c.story, got, c.want)
+			}
+			s.one(bob)
+		}
+	})
+}
+
+// The program may name the server that it expects, and may look itself.
+func TestWSSServerNameOfProgram(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		bob := s.listenTLS(s.bob, identified(authority, "example.com"), &Config{Listen: []string{"wss:" + bobWSS}})
+		for _, c := range []struct {
+			cfg  *tls.Config
+			want []string
+		}{
+			{&tls.Config{RootCAs: authority.Pool(), ServerName: "example.com"}, []string{"example.com"}},
+			{&tls.Config{InsecureSkipVerify: true}, nil},
+		} {
+			alice := s.listen(&Config{Network: s.alice, Listen: []string{}, TLS: c.cfg})
+			flow, _, err := alice.SendRequest(background, outgoing(t), domainAt("example.net", "WSS", bobWSS), "z9hG4bK1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := flow.Identities(); !slices.Equal(got, c.want) {
+				t.Errorf("Identities() = %q, want %q", got, c.want)
+			}
+			s.one(bob)
 		}
 	})
 }

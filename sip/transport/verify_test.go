@@ -17,7 +17,7 @@ import (
 func dialed(t *testing.T, cert tls.Certificate, roots *x509.CertPool, host string) error {
 	t.Helper()
 	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{cert}})
-	_, err, _ := handshake(t, clientTLS(&tls.Config{RootCAs: roots}, host), server)
+	_, err, _ := handshake(t, clientTLS(&tls.Config{RootCAs: roots}, viaTLS, host), server)
 	return err
 }
 
@@ -102,7 +102,7 @@ func TestServerUnknown(t *testing.T) {
 func TestServerWrongName(t *testing.T) {
 	m := newMint(t)
 	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{m.leaf(t, forDNS("sip.example.com"))}})
-	_, err, serverErr := handshake(t, clientTLS(&tls.Config{RootCAs: m.pool()}, "example.com"), server)
+	_, err, serverErr := handshake(t, clientTLS(&tls.Config{RootCAs: m.pool()}, viaTLS, "example.com"), server)
 	wrong, ok := errors.AsType[*IdentityError](err)
 	if !ok || wrong.Host != "example.com" || len(wrong.Names) != 1 || wrong.Names[0] != "sip.example.com" {
 		t.Errorf("client: %v, want an *IdentityError for example.com", err)
@@ -131,7 +131,7 @@ func TestServerName(t *testing.T) {
 			})
 			return &cert, nil
 		}})
-		if _, err, _ := handshake(t, clientTLS(&tls.Config{RootCAs: m.pool()}, host), server); err != nil {
+		if _, err, _ := handshake(t, clientTLS(&tls.Config{RootCAs: m.pool()}, viaTLS, host), server); err != nil {
 			t.Errorf("%s: %v", host, err)
 		}
 		if seen != want {
@@ -146,7 +146,7 @@ func TestServerNameOfProgram(t *testing.T) {
 	m := newMint(t)
 	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{m.leaf(t, forDNS("proxy.example.com"))}})
 	client := &tls.Config{RootCAs: m.pool(), ServerName: "proxy.example.com"}
-	if _, err, _ := handshake(t, clientTLS(client, "192.0.2.1"), server); err != nil {
+	if _, err, _ := handshake(t, clientTLS(client, viaTLS, "192.0.2.1"), server); err != nil {
 		t.Errorf("handshake: %v", err)
 	}
 }
@@ -162,7 +162,7 @@ func TestOldTLS(t *testing.T) {
 	low := &tls.Config{RootCAs: m.pool(), Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10}
 	byHello := &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return low, nil }}
 
-	if _, err, _ := handshake(t, clientTLS(low, "example.com"), old); err == nil {
+	if _, err, _ := handshake(t, clientTLS(low, viaTLS, "example.com"), old); err == nil {
 		t.Error("a client has spoken TLS 1.1")
 	}
 	for name, server := range map[string]*tls.Config{"set": low, "set for this client": byHello} {
@@ -171,7 +171,7 @@ func TestOldTLS(t *testing.T) {
 		}
 	}
 	new12 := &tls.Config{RootCAs: m.pool(), MaxVersion: tls.VersionTLS12}
-	cs, err, _ := handshake(t, clientTLS(new12, "example.com"), serverTLS(low))
+	cs, err, _ := handshake(t, clientTLS(new12, viaTLS, "example.com"), serverTLS(low))
 	if err != nil || cs.Version != tls.VersionTLS12 {
 		t.Errorf("TLS 1.2: %v, %v", tls.VersionName(cs.Version), err)
 	}
@@ -186,11 +186,11 @@ func TestInsecureSkipVerify(t *testing.T) {
 	cert := (&mint{}).sign(t, forDNS("example.net"))
 	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{cert}})
 	open := &tls.Config{InsecureSkipVerify: true}
-	if _, err, _ := handshake(t, clientTLS(open, "example.com"), server); err != nil {
+	if _, err, _ := handshake(t, clientTLS(open, viaTLS, "example.com"), server); err != nil {
 		t.Errorf("handshake: %v", err)
 	}
 	open.VerifyConnection = func(tls.ConnectionState) error { return pinned }
-	if _, err, _ := handshake(t, clientTLS(open, "example.com"), server); !errors.Is(err, pinned) {
+	if _, err, _ := handshake(t, clientTLS(open, viaTLS, "example.com"), server); !errors.Is(err, pinned) {
 		t.Errorf("handshake: %v, want %v", err, pinned)
 	}
 }
@@ -233,7 +233,7 @@ func TestCallbacks(t *testing.T) {
 		{"example.net", "", ""},
 	} {
 		calls, refuse = nil, c.refuse
-		_, err, _ := handshake(t, clientTLS(cfg, c.host), server)
+		_, err, _ := handshake(t, clientTLS(cfg, viaTLS, c.host), server)
 		if got := strings.Join(calls, " "); got != c.calls {
 			t.Errorf("%s, refused by %q: calls %q, want %q", c.host, c.refuse, got, c.calls)
 		}
@@ -255,20 +255,20 @@ func TestResumption(t *testing.T) {
 			}
 			server := serverTLS(far)
 			base := &tls.Config{RootCAs: m.pool(), ClientSessionCache: tls.NewLRUClientSessionCache(8)}
-			if _, err, _ := handshake(t, clientTLS(base, "example.com"), server); err != nil {
+			if _, err, _ := handshake(t, clientTLS(base, viaTLS, "example.com"), server); err != nil {
 				t.Fatal(err)
 			}
-			cs, err, _ := handshake(t, clientTLS(base, "example.com"), server)
+			cs, err, _ := handshake(t, clientTLS(base, viaTLS, "example.com"), server)
 			if err != nil || !cs.DidResume {
 				t.Errorf("resumed: %v, error %v; want a resumed session", cs.DidResume, err)
 			}
 			// A cache that mixes hosts up must not let one pass for another.
 			base.ClientSessionCache = oneSession{base.ClientSessionCache}
-			if _, err, _ := handshake(t, clientTLS(base, "example.net"), server); err == nil {
+			if _, err, _ := handshake(t, clientTLS(base, viaTLS, "example.net"), server); err == nil {
 				t.Error("resumed a session of example.com with example.net")
 			}
 			<-time.After(2 * time.Hour)
-			if _, err, _ := handshake(t, clientTLS(base, "example.com"), server); err == nil {
+			if _, err, _ := handshake(t, clientTLS(base, viaTLS, "example.com"), server); err == nil {
 				t.Error("resumed a session whose certificate has expired")
 			}
 		})
@@ -287,7 +287,7 @@ func TestClientVerified(t *testing.T) {
 	m, stranger := newMint(t), newMint(t)
 	own := m.leaf(t, forDNS("example.com"))
 	client := func(certs ...tls.Certificate) *tls.Config {
-		return clientTLS(&tls.Config{RootCAs: m.pool(), Certificates: certs}, "example.com")
+		return clientTLS(&tls.Config{RootCAs: m.pool(), Certificates: certs}, viaTLS, "example.com")
 	}
 	forServers := m.leaf(t, func(c *x509.Certificate) {
 		withUsage(x509.ExtKeyUsageServerAuth)(c)
@@ -337,7 +337,7 @@ func TestClientVerifiedByHello(t *testing.T) {
 	cert := m.leaf(t, withUsage(x509.ExtKeyUsageEmailProtection))
 	picked := &tls.Config{Certificates: []tls.Certificate{m.leaf(t, forDNS("example.com"))}, ClientCAs: m.pool(), ClientAuth: tls.RequireAndVerifyClientCert}
 	server := serverTLS(&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return picked, nil }})
-	client := clientTLS(&tls.Config{RootCAs: m.pool(), Certificates: []tls.Certificate{cert}}, "example.com")
+	client := clientTLS(&tls.Config{RootCAs: m.pool(), Certificates: []tls.Certificate{cert}}, viaTLS, "example.com")
 	if _, _, err := handshake(t, client, server); err == nil || !strings.Contains(err.Error(), "incompatible key usage") {
 		t.Errorf("server: %v, want the usage refused", err)
 	}
@@ -347,7 +347,7 @@ func TestClientVerifiedByHello(t *testing.T) {
 // nothing of ours.
 func TestNoConfig(t *testing.T) {
 	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{newMint(t).leaf(t, forDNS("example.com"))}})
-	if _, err, _ := handshake(t, clientTLS(nil, "example.com"), server); err == nil {
+	if _, err, _ := handshake(t, clientTLS(nil, viaTLS, "example.com"), server); err == nil {
 		t.Error("a certificate of our own making is good for the system")
 	}
 	if cs := (tls.ConnectionState{}); clientIdentities(cs, nil) != nil {
@@ -368,7 +368,7 @@ func TestOwnClock(t *testing.T) {
 	})
 	for ahead, want := range map[time.Duration]bool{0: true, 2 * time.Hour: false} {
 		base := &tls.Config{RootCAs: m.pool(), Time: func() time.Time { return time.Now().Add(ahead) }}
-		if _, err, _ := handshake(t, clientTLS(base, "example.com"), server); (err == nil) != want {
+		if _, err, _ := handshake(t, clientTLS(base, viaTLS, "example.com"), server); (err == nil) != want {
 			t.Errorf("%v ahead: %v, want success: %v", ahead, err, want)
 		}
 	}
