@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -85,14 +84,7 @@ func (e *Endpoint) bindStream(ctx context.Context, kind, address string) (netip.
 		if e.cfg.TLS == nil {
 			return netip.AddrPort{}, errors.New("no certificate: Config.TLS is nil")
 		}
-		cfg := e.cfg.TLS
-		if kind == viaTLS && cfg.ClientAuth == tls.NoClientCert {
-			// Other servers prove who they are (RFC 5923 section 9.2). Who has
-			// no certificate is as welcome; browsers are not asked.
-			cfg = cfg.Clone()
-			cfg.ClientAuth = tls.RequestClientCert
-		}
-		l.tls = serverTLS(cfg)
+		l.tls = serverTLS(e.cfg.TLS, kind)
 	}
 	ln, err := e.cfg.Network.Listen(ctx, "tcp"+family(address), address)
 	if err != nil {

@@ -53,7 +53,7 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := serverTLS(&tls.Config{GetCertificate: cert.GetCertificate})
+	server := serverTLS(&tls.Config{GetCertificate: cert.GetCertificate}, viaTLS)
 	shows := func(want tls.Certificate) {
 		t.Helper()
 		var shown *x509.Certificate
@@ -111,7 +111,7 @@ func TestClientCertificate(t *testing.T) {
 			Certificates: []tls.Certificate{own},
 			ClientAuth:   tls.VerifyClientCertIfGiven,
 			ClientCAs:    c.roots,
-		})
+		}, viaTLS)
 		cs, _, err := handshake(t, client, server)
 		if err != nil || len(cs.PeerCertificates) != c.shown {
 			t.Errorf("server of %s: %d certificates, %v; want %d", name, len(cs.PeerCertificates), err, c.shown)

@@ -41,8 +41,10 @@ type Config struct {
 	// certificate, see Certificate for one that can be exchanged. TLS 1.2 is the
 	// least. A server must prove to be the domain that the request is for: over
 	// TLS by the rules of RFC 5922, over WSS by those of HTTPS (RFC 7118 section
-	// 9.1); InsecureSkipVerify and ServerName mean what they always do. A peer
-	// that proves by ClientAuth who it is has Identities.
+	// 9.1); InsecureSkipVerify and ServerName mean what they always do. Clients of
+	// our tls listeners are asked for a certificate where ClientAuth is zero, and
+	// one that verifies gives them Identities. GetConfigForClient may choose
+	// another configuration for a client; all of this then goes for that.
 	TLS *tls.Config
 
 	// WebSocketPath is the path that is asked of WebSocket servers; "" means

@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,7 +17,8 @@ const byeTimeout = time.Second
 // the peer as long as the connection allows for.
 type socket struct {
 	net.Conn
-	release func() // gives back what admit has taken; nil: nothing
+	release func()      // gives back what admit has taken; nil: nothing
+	chosen  *tls.Config // for this client by GetConfigForClient; nil: none, or the handshake is over
 	closed  atomic.Bool
 	partial atomic.Bool // part of a message has been read, and the rest is waited for
 
@@ -76,6 +79,14 @@ func (s *socket) outlasted(err error) error {
 		return fmt.Errorf("transport: %s: %w", why, err)
 	}
 	return nil
+}
+
+// serverConfig returns the configuration of the program under which the client
+// has shaken hands: base, or what was chosen, which is then let go.
+func (s *socket) serverConfig(base *tls.Config) *tls.Config {
+	cfg := cmp.Or(s.chosen, base)
+	s.chosen = nil
+	return cfg
 }
 
 func (s *socket) Close() error {

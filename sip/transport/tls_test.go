@@ -261,6 +261,41 @@ func TestTLSClientCertificates(t *testing.T) {
 	})
 }
 
+// A program that chooses a configuration for each client, as a server of several
+// domains does, has its clients asked and verified as any other: by the
+// authorities of what it has chosen.
+func TestTLSClientCertificatesByHello(t *testing.T) {
+	for _, c := range []struct {
+		story, kind string
+		auth        tls.ClientAuthType
+		want        []string
+	}{
+		{"asked by default", "tls", tls.NoClientCert, []string{"example.net"}},
+		{"must show one", "tls", tls.RequireAndVerifyClientCert, []string{"example.net"}},
+		{"browsers are not asked by default", "wss", tls.NoClientCert, nil},
+		{"browsers are asked", "wss", tls.VerifyClientCertIfGiven, []string{"example.net"}},
+	} {
+		t.Run(c.story, func(t *testing.T) {
+			play(t, nil, func(s *scene) {
+				authority, other := siptest.NewAuthority(), siptest.NewAuthority()
+				server, client := authority.Certificate("example.com"), other.Certificate("example.net")
+				chosen := &tls.Config{Certificates: []tls.Certificate{server}, ClientCAs: other.Pool(), ClientAuth: c.auth}
+				choose := func(*tls.ClientHelloInfo) (*tls.Config, error) { return chosen, nil }
+				bob := s.listenTLS(s.bob, &tls.Config{GetConfigForClient: choose}, &Config{Listen: []string{c.kind + ":" + bobTLS}})
+				alice := s.listen(&Config{Network: s.alice, Listen: []string{}, TLS: &tls.Config{RootCAs: authority.Pool(), Certificates: []tls.Certificate{client}}})
+				s.sendTo(alice, "example.com", strings.ToUpper(c.kind), bobTLS)
+				flow := s.one(bob).Flow
+				if got := flow.Identities(); !slices.Equal(got, c.want) {
+					t.Errorf("Identities() = %q, want %q", got, c.want)
+				}
+				if flow.via.(*conn).sock.chosen != nil {
+					t.Error("the connection holds the configuration")
+				}
+			})
+		})
+	}
+}
+
 // A certificate is exchanged while connections are open: they stay, and new ones
 // see the new one, by both of its directions.
 func TestTLSCertificateExchanged(t *testing.T) {

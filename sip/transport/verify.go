@@ -49,9 +49,18 @@ func clientTLS(base *tls.Config, kind, host string) *tls.Config {
 
 // serverTLS returns the configuration for a listener from that of the program.
 // Whether clients are asked for certificates is the program's to say; those
-// that it wants verified are verified as RFC 5922 section 7.4 has it.
-func serverTLS(base *tls.Config) *tls.Config {
+// that it wants verified are verified as RFC 5922 section 7.4 has it. Where it
+// says nothing, those of TLS are asked: other servers prove who they are (RFC
+// 5923 section 9.2), and who has no certificate is as welcome. Browsers are not
+// asked.
+//
+// All of this also goes for what the program's GetConfigForClient chooses,
+// which is noted on the socket for clientIdentities.
+func serverTLS(base *tls.Config, kind string) *tls.Config {
 	cfg := modern(base)
+	if kind == viaTLS && cfg.ClientAuth == tls.NoClientCert {
+		cfg.ClientAuth = tls.RequestClientCert
+	}
 	asked := cfg.ClientAuth
 	switch asked {
 	case tls.VerifyClientCertIfGiven:
@@ -73,7 +82,10 @@ func serverTLS(base *tls.Config) *tls.Config {
 			if chosen == nil || err != nil {
 				return nil, err
 			}
-			return serverTLS(chosen), nil
+			if sock, ours := hello.Conn.(*socket); ours {
+				sock.chosen = chosen
+			}
+			return serverTLS(chosen, kind), nil
 		}
 	}
 	return cfg
@@ -169,9 +181,10 @@ func verifyClient(cs tls.ConnectionState, roots *x509.CertPool, now time.Time) (
 }
 
 // clientIdentities returns the SIP identities that the client of a connection
-// has proved to own, under the configuration of the program: none without a
-// certificate, or with one that does not verify. Requests to these domains may
-// take the connection (RFC 5923 sections 8.2 and 9.2).
+// has proved to own, under the configuration of the program, which is the one
+// that it has chosen for this client if it does so: none without a certificate,
+// or with one that does not verify. Requests to these domains may take the
+// connection (RFC 5923 sections 8.2 and 9.2).
 //
 // It verifies once more, as a handshake does not tell whether it has verified,
 // and a certificate that was good then may have expired.

@@ -115,7 +115,7 @@ func (e *Endpoint) WebSocketHandler() http.Handler {
 func (e *Endpoint) upgrade(w http.ResponseWriter, r *http.Request, sock *socket) {
 	c := &conn{e: e, kind: viaWS, sock: sock, opened: time.Now()}
 	if r.TLS != nil {
-		c.kind, c.identities = viaWSS, clientIdentities(*r.TLS, e.cfg.TLS)
+		c.kind, c.identities = viaWSS, clientIdentities(*r.TLS, sock.serverConfig(e.cfg.TLS))
 	}
 	ours := sock.Conn != nil // the server
 	if ours {
