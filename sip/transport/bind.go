@@ -2,10 +2,12 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -81,8 +83,8 @@ func (e *Endpoint) bindUDP(ctx context.Context, address string) (local netip.Add
 func (e *Endpoint) bindStream(ctx context.Context, kind, address string) (netip.AddrPort, error) {
 	l := &streamListener{e: e, kind: kind}
 	if isSecure(kind) {
-		if e.cfg.TLS == nil {
-			return netip.AddrPort{}, errors.New("no certificate: Config.TLS is nil")
+		if !hasCertificate(e.cfg.TLS) {
+			return netip.AddrPort{}, errors.New("no certificate: set Certificates, GetCertificate or GetConfigForClient of Config.TLS")
 		}
 		l.tls = serverTLS(e.cfg.TLS, kind)
 	}
@@ -96,6 +98,13 @@ func (e *Endpoint) bindStream(ctx context.Context, kind, address string) (netip.
 	}
 	e.listeners = append(e.listeners, l)
 	return l.local, nil
+}
+
+// hasCertificate reports whether a server can have one to show. An empty one is
+// what is left of an error of tls.LoadX509KeyPair that nobody has looked at.
+func hasCertificate(cfg *tls.Config) bool {
+	return cfg != nil && (cfg.GetCertificate != nil || cfg.GetConfigForClient != nil ||
+		slices.ContainsFunc(cfg.Certificates, func(cert tls.Certificate) bool { return len(cert.Certificate) > 0 }))
 }
 
 // listenEntry takes an entry of Config.Listen apart. An address without a port

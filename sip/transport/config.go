@@ -37,14 +37,17 @@ type Config struct {
 	AdvertisePorts map[string]int
 
 	// TLS is what connections and listeners with TLS use; nil means the
-	// system's root certificates and none of our own. Listening takes a
-	// certificate, see Certificate for one that can be exchanged. TLS 1.2 is the
-	// least. A server must prove to be the domain that the request is for: over
-	// TLS by the rules of RFC 5922, over WSS by those of HTTPS (RFC 7118 section
-	// 9.1); InsecureSkipVerify and ServerName mean what they always do. Clients of
-	// our tls listeners are asked for a certificate where ClientAuth is zero, and
-	// one that verifies gives them Identities. GetConfigForClient may choose
-	// another configuration for a client; all of this then goes for that.
+	// system's root certificates and none of our own. TLS 1.2 is the least.
+	// InsecureSkipVerify and ServerName mean what they always do.
+	//
+	// A server must prove to be the domain that the request is for: over TLS by
+	// the rules of RFC 5922, over WSS by those of HTTPS (RFC 7118 section 9.1).
+	//
+	// To listen takes a certificate, in Certificates, GetCertificate or
+	// GetConfigForClient; see Certificate for one that can be exchanged. Clients
+	// of our tls listeners are asked for theirs where ClientAuth is zero, and one
+	// that verifies by ClientCAs gives them Identities. All of this also goes
+	// for what GetConfigForClient chooses.
 	TLS *tls.Config
 
 	// WebSocketPath is the path that is asked of WebSocket servers; "" means

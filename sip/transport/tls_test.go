@@ -296,6 +296,33 @@ func TestTLSClientCertificatesByHello(t *testing.T) {
 	}
 }
 
+// A server without a certificate could do nothing but fail every handshake. It
+// is told so, and what to do.
+func TestTLSListenTakesACertificate(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		unread, _ := tls.LoadX509KeyPair("missing.pem", "missing.key")
+		for _, cfg := range []*tls.Config{nil, {}, {Certificates: []tls.Certificate{unread}}} {
+			for _, kind := range []string{"tls", "wss"} {
+				e, err := Listen(&Config{Network: s.bob, Listen: []string{kind + ":" + bobTLS}, TLS: cfg})
+				if err == nil || !strings.Contains(err.Error(), "set Certificates, GetCertificate or GetConfigForClient of Config.TLS") {
+					t.Errorf("%s: %v, want an error that says what to set", kind, err)
+				}
+				if err == nil {
+					e.Close()
+				}
+			}
+		}
+		own := siptest.NewAuthority().Certificate("example.com")
+		for _, cfg := range []*tls.Config{
+			{Certificates: []tls.Certificate{own}},
+			{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &own, nil }},
+			{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil }},
+		} {
+			s.listenTLS(s.bob, cfg, nil).Close()
+		}
+	})
+}
+
 // A certificate is exchanged while connections are open: they stay, and new ones
 // see the new one, by both of its directions.
 func TestTLSCertificateExchanged(t *testing.T) {
