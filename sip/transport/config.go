@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/goparley/parley/sip/resolve"
@@ -53,6 +55,24 @@ type Config struct {
 	// WebSocketPath is the path that is asked of WebSocket servers; "" means
 	// "/". Our own listeners take any.
 	WebSocketPath string
+
+	// WebSocketHeader is sent to WebSocket servers with the handshake: Origin,
+	// Cookie, Authorization (RFC 7118 section 7). It goes to every server that a
+	// request leads to, whosever that is: a secret belongs here only where all
+	// requests go to a proxy of ours. Host and what the handshake itself consists
+	// of cannot be set. nil means none. An answer that is no 101, such as a 401, is a
+	// *HandshakeError.
+	WebSocketHeader http.Header
+
+	// AcceptWebSocket says whether a handshake is taken, of our ws and wss
+	// listeners and of WebSocketHandler; false is answered with 403. It is called
+	// from the goroutine of that connection. nil takes all, whatever their
+	// Origin: the page and the SIP server are usually on different hosts (RFC 7118
+	// section 8.1), and who may do what is asked of the user, message by message.
+	// A program that takes a cookie, an address or a client certificate for an
+	// answer must look at Origin here: any page that the user visits can speak
+	// for the user otherwise (RFC 6455 section 10.2).
+	AcceptWebSocket func(*http.Request) bool
 
 	// Transports are those that requests may be sent by, of "udp", "tcp",
 	// "tls", "ws" and "wss", the most wanted first: the order in which they are
@@ -126,6 +146,7 @@ func (e *Endpoint) defaults() error {
 	cfg.MaxRate = cmp.Or(cfg.MaxRate, 20000)
 	cfg.MaxUDP = cmp.Or(cfg.MaxUDP, 1300)
 	cfg.WebSocketPath = cmp.Or(cfg.WebSocketPath, "/")
+	cfg.WebSocketHeader = cfg.WebSocketHeader.Clone()
 	e.rate = newBuckets(cfg.MaxRate, cfg.MaxRate)
 	e.sources = newPerSource(cfg.MaxConnsPerSource)
 	e.tokens = newTokenKey(cfg.FlowKey)
@@ -137,6 +158,9 @@ func (e *Endpoint) defaults() error {
 		if _, err := parseHostPort(hostText(cfg.Advertise)); err != nil {
 			return fmt.Errorf("transport: advertise %q: %w", cfg.Advertise, err)
 		}
+	}
+	if !strings.HasPrefix(cfg.WebSocketPath, "/") {
+		return fmt.Errorf("transport: WebSocketPath %q does not begin with a slash", cfg.WebSocketPath)
 	}
 	named := map[string]bool{}
 	for _, name := range cfg.Transports {
