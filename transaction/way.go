@@ -69,6 +69,9 @@ func (l *Layer) way(ctx context.Context, r *sip.Request) (*way, error) {
 			return nil, err
 		}
 	}
+	if r.URI().Scheme == "sips" {
+		uri.Scheme = "sips" // whatever a Route says (RFC 3261 section 8.1.2)
+	}
 	targets, err := l.ep.Resolver().Targets(ctx, uri)
 	return &way{targets: targets[:min(len(targets), maxTries)]}, err
 }

@@ -121,6 +121,32 @@ func TestRegistrationStaysReachable(t *testing.T) {
 	}
 }
 
+// A registrar that wants keepalives more often from now on gets them (RFC 5626
+// section 4.4).
+func TestFlowTimerChanges(t *testing.T) {
+	timer := sip.FlowTimer(100)
+	answer := func(req *sip.Request) *sip.Response {
+		resp := req.Reply(sip.StatusOK, sip.Require{sip.OptionOutbound}, sip.Expires(60), timer)
+		timer = 10
+		return resp
+	}
+	behindNAT(t, answer, func(t *testing.T, e *edge, _ *siptest.NAT, alice *ua.Agent) {
+		if _, err := alice.Register(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(29 * time.Second)
+		if n, _ := e.registers(); n != 1 {
+			t.Fatalf("%d REGISTERs, want 1", n)
+		}
+		for range 6 { // the first refresh comes within 54 s, and its flow needs a keepalive each 30
+			time.Sleep(50 * time.Second)
+			if n, _ := e.registers(); n > 1 && !e.reaches(t) {
+				t.Fatal("not reachable")
+			}
+		}
+	})
+}
+
 // The box forgets everything and gives out new ports: the answer to a keepalive
 // shows it, and a new REGISTER with the same reg-id makes the agent reachable.
 func TestFlowIsReplaced(t *testing.T) {

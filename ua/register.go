@@ -52,7 +52,8 @@ type Registration struct {
 
 	lacksOutbound bool           // the first hop cannot do it
 	flow          transport.Flow // of the last REGISTER
-	kept          transport.Flow // what is kept alive, by
+	kept          transport.Flow // what is kept alive,
+	keeping       keeping        // how,
 	keeper        func()         // until this is called
 
 	mu       sync.Mutex

@@ -85,6 +85,8 @@ func newConn(e *Endpoint, kind string, sock *socket) *conn {
 	}
 }
 
+func (c *conn) endpoint() *Endpoint { return c.e }
+
 func (c *conn) transport() string { return c.kind }
 
 func (c *conn) localAddr() netip.AddrPort { return c.local }

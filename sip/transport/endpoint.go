@@ -38,6 +38,10 @@ type Inbound struct {
 	Time    time.Time // when it was read
 }
 
+// Endpoint returns the Endpoint that the message came in by. A Config.Handle may
+// be called with the first message before Listen has returned.
+func (in *Inbound) Endpoint() *Endpoint { return in.Flow.via.endpoint() }
+
 // Endpoint is a set of bound sockets and the connections made from them.
 type Endpoint struct {
 	cfg      Config
