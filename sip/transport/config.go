@@ -123,6 +123,7 @@ func (e *Endpoint) defaults() error {
 	cfg.WebSocketPath = cmp.Or(cfg.WebSocketPath, "/")
 	e.rate = newBuckets(cfg.MaxRate, cfg.MaxRate)
 	e.sources = newPerSource(cfg.MaxConnsPerSource)
+	e.anewBy = newPerSource(maxAnewPerSource)
 	e.tokens = newTokenKey(cfg.FlowKey)
 	if cfg.Handle == nil {
 		e.inbox = make(chan *Inbound, 64)

@@ -54,6 +54,7 @@ type Endpoint struct {
 	resolver *resolve.Client
 	rate     *buckets
 	sources  *perSource // the connections in caused, by who
+	anewBy   *perSource // the responses in anew, by who
 	tokens   tokenKey
 
 	udp       []*udpSocket
