@@ -215,6 +215,7 @@ func (e *Endpoint) Close() error {
 		c.fail(ErrClosed)
 	}
 	e.endKeepAlives()
+	e.resolver.Close()
 	e.tasks.Wait()
 	return errors.Join(errs...)
 }
