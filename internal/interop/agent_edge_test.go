@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +20,7 @@ func TestEdgeRefuses(t *testing.T) {
 	registrar := interop.StartKamailio(t, nil)
 	edge := interop.StartEdge(t, registrar, nil)
 	capturing(t, func(t *testing.T) {
-		cable := &cable{}
+		cable := &interop.Cable{Network: &system{}}
 		texts := make(chan string, 1)
 		register(t, edge, "tcp", "127.0.0.1", "alice", &ua.Config{Network: cable, OnMessage: func(_ context.Context, m ua.Message) error {
 			texts <- m.Body
@@ -59,7 +58,7 @@ func TestEdgeRefuses(t *testing.T) {
 		}, token[:1]) + token[1:]
 		wantError(t, byToken(forged), sip.StatusForbidden)
 
-		cable.cut()
+		cable.Cut()
 		interop.Eventually(5*time.Second, func() bool { // until the edge has seen it
 			err = bob.Message(t.Context(), alice, "text/plain", "too late")
 			return errors.Is(err, sip.StatusFlowFailed)
@@ -69,29 +68,8 @@ func TestEdgeRefuses(t *testing.T) {
 	})
 }
 
-// A cable is the network of the system, whose connections can be cut.
-type cable struct {
+// system is the network of the machine.
+type system struct {
 	net.ListenConfig
 	net.Dialer
-
-	mu    sync.Mutex
-	conns []net.Conn
-}
-
-func (c *cable) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := c.Dialer.DialContext(ctx, network, address)
-	if err == nil && network == "tcp" {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.conns = append(c.conns, conn)
-	}
-	return conn, err
-}
-
-func (c *cable) cut() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, conn := range c.conns {
-		conn.Close()
-	}
 }
