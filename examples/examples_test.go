@@ -58,7 +58,14 @@ type process struct {
 // start runs a program until it ends or the test does.
 func start(t *testing.T, program string, args ...string) *process {
 	t.Helper()
+	return startWith(t, "", program, args...)
+}
+
+// startWith is start with a variable of the environment, such as "NAME=value".
+func startWith(t *testing.T, variable, program string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.Command(program, args...), done: make(chan error, 1), news: make(chan struct{}, 1)}
+	p.cmd.Env = append(os.Environ(), variable)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

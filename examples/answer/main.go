@@ -19,7 +19,7 @@ import (
 
 func main() {
 	password := flag.String("password", "", "password; none does not register")
-	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060")
+	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060 or sip:example.com;transport=tls")
 	listen := flag.String("listen", "udp:0.0.0.0:5060", "where to listen")
 	flag.Parse()
 	if flag.NArg() != 1 {

@@ -21,7 +21,7 @@ import (
 func main() {
 	from := flag.String("from", "sip:anonymous@anonymous.invalid", "who calls")
 	password := flag.String("password", "", "password of the caller")
-	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060")
+	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060 or sip:example.com;transport=tls")
 	play := flag.String("play", "", "WAV file to play; none plays a tone")
 	record := flag.String("record", "", "WAV file to record to")
 	length := flag.Duration("for", 10*time.Second, "when to hang up")

@@ -114,8 +114,8 @@ func (p *proxy) within(tx *transaction.Server, req *sip.Request) {
 	out := req.With(sip.Pop("Route"))
 	route, _ := sip.Get[sip.Route](out)
 	flow, err := ep.FlowOf(route.URI.User)
-	if errors.Is(err, transport.ErrNoFlow) { // but the client may have another by now
-		for _, b := range p.reached(ep, req.To().URI) {
+	if to := req.To().URI; p.serves(to) && !errors.Is(err, transport.ErrToken) {
+		for _, b := range p.reached(ep, to) { // our user may have another flow by now
 			if b.contact.URI.Equal(req.URI()) {
 				flow, err = ep.FlowOf(b.flow)
 			}

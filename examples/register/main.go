@@ -2,6 +2,12 @@
 // removes the binding then.
 //
 //	go run ./examples/register -password secret sip:alice@example.com
+//
+// It goes by TLS or secure WebSocket if the URI of a proxy says so. Which
+// authorities are trusted may be said in the environment:
+//
+//	SSL_CERT_FILE=ca.pem go run ./examples/register -password secret \
+//		-proxy "sip:sip.example.com;transport=tls" sip:alice@example.com
 package main
 
 import (
@@ -17,7 +23,7 @@ import (
 
 func main() {
 	password := flag.String("password", "", "password")
-	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060")
+	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060 or sip:example.com;transport=tls")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		log.Fatal("usage: register [flags] sip:user@domain")

@@ -2,10 +2,15 @@
 // the same run, and judges where another parser reads them differently. It is a
 // module of its own, so that nothing here becomes a dependency of the library.
 //
-// Command parse prints the table of docs/performance.md:
+// Command parse prints the first table of docs/performance.md:
 //
 //	make -C parse/c    # peers in C: llhttp, Sofia-SIP, libosip2, libre
 //	go run ./parse
+//
+// Command transport prints what connections and datagrams cost a server that is
+// one transport.Endpoint:
+//
+//	go run ./transport
 //
 // What the steps within this library take is measured in the library:
 //

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/goparley/parley/internal/race"
@@ -150,4 +151,40 @@ func TestAllocations(t *testing.T) {
 			t.Errorf("no %s was answered", c.name)
 		}
 	}
+}
+
+// A connection that waits has a stack of 4 KB: the collector halves a larger
+// one that is used by less than a quarter. One frame on the way to the socket
+// that is a few hundred bytes larger would make it 8 KB.
+func TestIdleStack(t *testing.T) {
+	e := answering(t, nil, "tcp:127.0.0.1:0")
+	before := stacks()
+	const conns = 200
+	for range conns {
+		nc, err := net.Dial("tcp", e.Addr("tcp").String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		if _, err := nc.Write([]byte(registerText(t))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sip.NewReader(nc, nil).ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The race detector makes frames larger.
+	if got, most := (stacks()-before)/conns, 6<<10+race.PoolMisses<<10; got > most {
+		t.Errorf("%d bytes of stack for an idle connection, want at most %d", got, most)
+	}
+}
+
+// stacks returns the bytes of all stacks when the collector has made them small.
+func stacks() int {
+	for range 5 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.StackInuse)
 }

@@ -94,22 +94,35 @@ func (c *conn) flow() Flow { return Flow{c, c.remote} }
 func (c *conn) touch() { c.used.Store(int64(time.Since(c.opened))) }
 
 // read takes messages off the connection until it ends, and then forgets it.
-func (c *conn) read() {
-	err := c.receive()
+//
+// This is where a connection spends its life: read, receive and whatever they
+// call on the way to the socket keep their frames small, so that the collector
+// can halve the stack that a message has grown, see TestIdleStack.
+func (c *conn) read() { c.over(c.receive()) }
+
+func (c *conn) receive() (err error) {
+	err = errPanic
+	defer c.fence()
+	return c.wire.receive(c)
+}
+
+// fence is deferred around what is done with the connection.
+func (c *conn) fence() {
+	if p := recover(); p != nil {
+		c.e.panicked(p, c.flow(), "")
+	}
+}
+
+// over forgets a connection that nothing more is read from.
+func (c *conn) over(err error) {
+	defer c.fence()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.wire.bye() // it is we who give up
 	}
 	c.fail(err)
 	if c.e.cfg.Closed != nil && c.carried.Load() {
-		defer c.e.fence(c.flow(), nil, nil)
 		c.e.cfg.Closed(c.flow(), c.reason())
 	}
-}
-
-func (c *conn) receive() (err error) {
-	err = errPanic
-	defer c.e.fence(c.flow(), nil, nil)
-	return c.wire.receive(c)
 }
 
 // reason returns why the connection has ended: the first reason, which may be

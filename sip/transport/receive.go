@@ -135,9 +135,14 @@ func (e *Endpoint) fence(f Flow, raw []byte, m sip.Message) {
 		if m != nil {
 			text = m.String()
 		}
-		e.cfg.Logger.Error("panic while handling a message", "panic", p, "flow", f.String(),
-			"message", text, "stack", string(debug.Stack()))
+		e.panicked(p, f, text)
 	}
+}
+
+// panicked logs a panic that was recovered from.
+func (e *Endpoint) panicked(p any, f Flow, message string) {
+	e.cfg.Logger.Error("panic while handling a message", "panic", p, "flow", f.String(),
+		"message", message, "stack", string(debug.Stack()))
 }
 
 // malformed counts what was no message and answers a request that can be

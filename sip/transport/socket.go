@@ -48,19 +48,34 @@ func (s *socket) Read(b []byte) (int, error) {
 		s.beginning(time.Now())
 	}
 	for {
-		at, _ := c.expiry(s.begun)
-		s.Conn.SetReadDeadline(at)
+		s.setDeadline()
 		n, err := s.Conn.Read(b)
-		var timeout net.Error
-		if n > 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
+		if n > 0 || err == nil {
 			return n, err
 		}
-		at, why := c.expiry(s.begun)
-		if !time.Now().Before(at) {
-			return n, fmt.Errorf("transport: %s: %w", why, err)
+		if err = s.outlasted(err); err != nil {
+			return n, err
 		}
-		// Something was sent in the meantime.
 	}
+}
+
+func (s *socket) setDeadline() {
+	at, _ := s.conn.expiry(s.begun)
+	s.Conn.SetReadDeadline(at)
+}
+
+// outlasted returns what the error of a read comes to: nil if the peer has more
+// time by now, because something was sent to it.
+func (s *socket) outlasted(err error) error {
+	var timeout net.Error
+	if !errors.As(err, &timeout) || !timeout.Timeout() {
+		return err
+	}
+	at, why := s.conn.expiry(s.begun)
+	if !time.Now().Before(at) {
+		return fmt.Errorf("transport: %s: %w", why, err)
+	}
+	return nil
 }
 
 func (s *socket) Close() error {

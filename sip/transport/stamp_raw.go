@@ -41,6 +41,7 @@ func appendStamped(b, raw []byte, from netip.AddrPort) (stamped []byte, ok bool)
 	if !ok {
 		return b, false
 	}
+	end = value + len(via) // white space at the end stays there
 	b = append(b, raw[:value+rport]...)
 	b = append(b, "rport="...)
 	b = strconv.AppendUint(b, uint64(from.Port()), 10)

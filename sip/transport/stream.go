@@ -22,18 +22,24 @@ func (s *stream) receive(c *conn) error {
 	c.sock.attach(c, func() bool { return reader.Buffered() > 0 })
 	for {
 		m, err := reader.ReadMessage()
-		var syntax *sip.SyntaxError
-		switch {
-		case err == nil, errors.As(err, &syntax):
-			c.message(m, err)
-		case errors.Is(err, sip.ErrFraming):
-			c.e.count.unframedStreams.Add(1)
-			c.e.traceMalformed(c.flow(), "", err)
-			return err
-		default:
+		if err = took(c, m, err); err != nil {
 			return err
 		}
 	}
+}
+
+// took takes what was read, and returns what ends the stream.
+func took(c *conn, m sip.Message, err error) error {
+	var syntax *sip.SyntaxError
+	switch {
+	case err == nil, errors.As(err, &syntax):
+		c.message(m, err)
+		return nil
+	case errors.Is(err, sip.ErrFraming):
+		c.e.count.unframedStreams.Add(1)
+		c.e.traceMalformed(c.flow(), "", err)
+	}
+	return err
 }
 
 // gather holds buffers in which what goes out together is gathered.

@@ -76,7 +76,7 @@ func (c *child) settled(ctx context.Context) (usage, error) {
 	select {
 	case <-ctx.Done():
 		return usage{}, ctx.Err()
-	case <-time.After(2 * time.Second):
+	case <-time.After(500 * time.Millisecond):
 	}
 	return c.usage(true)
 }

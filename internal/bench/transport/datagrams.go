@@ -4,13 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
 )
+
+// load says how much is asked of servers of datagrams.
+type load struct {
+	rounds int
+	slice  time.Duration
+	ahead  int // requests that are not answered, on each socket
+	live   int // MB that each server has in use besides
+}
 
 // contender is a server of datagrams.
 type contender struct {
@@ -27,7 +33,7 @@ type contender struct {
 
 // datagrams has servers answer as many datagrams as they can, in turns, and
 // prints how they did.
-func datagrams(ctx context.Context, rounds int, slice time.Duration, live int, profile string) error {
+func datagrams(ctx context.Context, l load, profile string) error {
 	all := []*contender{
 		{name: "bare echo", role: "echo", sockets: 1, rport: true},
 		{name: "Endpoint", role: "udp", sockets: 1, rport: true},
@@ -43,21 +49,21 @@ func datagrams(ctx context.Context, rounds int, slice time.Duration, live int, p
 			name = fmt.Sprintf("%s.%d", profile, i)
 		}
 		var err error
-		if c.child, err = startChild(c.role, c.sockets, c.procs, live, name); err != nil {
+		if c.child, err = startChild(c.role, c.sockets, c.procs, l.live, name); err != nil {
 			return err
 		}
 		defer c.stop()
-		c.rate, c.cost = make([]float64, rounds), make([]float64, rounds)
+		c.rate, c.cost = make([]float64, l.rounds), make([]float64, l.rounds)
 	}
-	for round := -1; round < rounds; round++ { // the first one is to warm up
+	for round := -1; round < l.rounds; round++ { // the first one is to warm up
 		for i := range all {
 			c := all[(i+round+1)%len(all)]
-			if err := c.take(ctx, slice, round); err != nil {
+			if err := c.take(ctx, l, round); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 		}
 	}
-	fmt.Printf("\n%d rounds of %v, %d MB in use besides\n\n", rounds, slice, live)
+	fmt.Printf("\n%d rounds of %v, %d requests under way, %d MB in use besides\n\n", l.rounds, l.slice, peers*l.ahead, l.live)
 	fmt.Print("| server | datagrams/s | of the echo's | CPU us each | of the echo's |\n|---|--:|--:|--:|--:|\n")
 	base := all[0]
 	for _, c := range all {
@@ -71,13 +77,13 @@ func datagrams(ctx context.Context, rounds int, slice time.Duration, live int, p
 }
 
 // take has a server answer for a slice of time.
-func (c *contender) take(ctx context.Context, slice time.Duration, round int) error {
+func (c *contender) take(ctx context.Context, l load, round int) error {
 	before, err := c.usage(false)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	n, err := flood(ctx, c.addr, c.rport, slice)
+	n, err := flood(ctx, c.addr, c.rport, l)
 	if err != nil {
 		return err
 	}
@@ -91,20 +97,17 @@ func (c *contender) take(ctx context.Context, slice time.Duration, round int) er
 	return nil
 }
 
-const (
-	peers = 8  // sockets of the load
-	ahead = 16 // requests that are not answered on each of them
-)
+const peers = 8 // sockets of the load
 
 // flood sends requests from several sockets for a time, each so many ahead of
 // their answers, and returns how many were answered.
-func flood(ctx context.Context, to netip.AddrPort, rport bool, slice time.Duration) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, slice)
+func flood(ctx context.Context, to netip.AddrPort, rport bool, l load) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.slice)
 	defer cancel()
 	results := make(chan int, peers)
 	errs := make(chan error, peers)
 	for range peers {
-		p, err := newPeer(to, rport)
+		p, err := newPeer(to, rport, l.ahead)
 		if err != nil {
 			return 0, err
 		}
@@ -158,8 +161,3 @@ func optionsText(kind string, from, to netip.AddrPort) string {
 		"", "",
 	}, "\r\n")
 }
-
-// errLost is that no answer came in time.
-func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
-
-var loopback = &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}

@@ -30,12 +30,13 @@ func main() {
 	others := flag.Int("others", 2000, "connections over each of TLS, WS and WSS")
 	rounds := flag.Int("rounds", 15, "rounds in which all servers of datagrams take turns")
 	slice := flag.Duration("slice", 200*time.Millisecond, "time of a server in a round")
+	ahead := flag.Int("ahead", 16, "requests that each of the 8 sockets of the load has under way")
 	live := flag.Int("live", 32, "MB of memory that a server of datagrams has in use besides")
 	role := flag.String("serve", "", "be a server of that kind; for the command itself")
 	sockets := flag.Int("sockets", 1, "UDP sockets that share a port; with -serve")
 	profile := flag.String("profile", "", "with -serve, write profiles to files of that name with .cpu and .heap; else pass it on")
 	flag.Parse()
-	if flag.NArg() > 0 || *rounds < 1 || *tcp < 0 || *others < 0 {
+	if flag.NArg() > 0 || *rounds < 1 || *ahead < 1 || *ahead > 100 || *tcp < 0 || *others < 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -54,7 +55,7 @@ func main() {
 		}
 	}
 	if *only != "conns" {
-		if err := datagrams(ctx, *rounds, *slice, *live, *profile); err != nil {
+		if err := datagrams(ctx, load{*rounds, *slice, *ahead, *live}, *profile); err != nil {
 			log.Fatal(err)
 		}
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -13,16 +15,14 @@ import (
 // peer is one socket of the load. It sends and receives several datagrams with
 // one system call, so that it needs less of the processors than a server.
 type peer struct {
-	nc   *net.UDPConn
-	pc   *ipv4.PacketConn
-	to   netip.AddrPort
-	out  []ipv4.Message
-	in   []ipv4.Message
-	lost int
+	nc  *net.UDPConn
+	pc  *ipv4.PacketConn
+	out []ipv4.Message
+	in  []ipv4.Message
 }
 
-func newPeer(to netip.AddrPort, rport bool) (*peer, error) {
-	nc, err := net.DialUDP("udp4", loopback, net.UDPAddrFromAddrPort(to))
+func newPeer(to netip.AddrPort, rport bool, ahead int) (*peer, error) {
+	nc, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, net.UDPAddrFromAddrPort(to))
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +30,7 @@ func newPeer(to netip.AddrPort, rport bool) (*peer, error) {
 	if !rport {
 		request = strings.Replace(request, ";rport", "", 1)
 	}
-	p := &peer{nc: nc, pc: ipv4.NewPacketConn(nc), to: to}
+	p := &peer{nc: nc, pc: ipv4.NewPacketConn(nc)}
 	for range ahead {
 		p.out = append(p.out, ipv4.Message{Buffers: [][]byte{[]byte(request)}})
 		p.in = append(p.in, ipv4.Message{Buffers: [][]byte{make([]byte, 2048)}})
@@ -44,7 +44,7 @@ func (p *peer) close() { p.nc.Close() }
 // answered. What is lost is sent again.
 func (p *peer) run(ctx context.Context) (answered int, err error) {
 	const patience = 100 * time.Millisecond // for datagrams that are lost
-	due := ahead
+	due := len(p.out)
 	for ctx.Err() == nil {
 		for sent := 0; sent < due; {
 			n, err := p.pc.WriteBatch(p.out[:due-sent], 0)
@@ -59,8 +59,8 @@ func (p *peer) run(ctx context.Context) (answered int, err error) {
 		case err == nil:
 			answered += n
 			due = n
-		case isTimeout(err):
-			due = ahead
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			due = len(p.out)
 		default:
 			return answered, err
 		}
