@@ -24,7 +24,18 @@ const commands = {
     ua.on('newMessage', (e) => {
       if (e.originator === 'remote') tell('message', e.request.body, e.request.from.uri);
     });
+    ua.on('newRTCSession', (e) => {
+      const { session, originator, request } = e;
+      session.on('failed', (f) => tell('callFailed', f.message && f.message.status_code || f.cause));
+      if (originator !== 'remote') return;
+      tell('call', request.method, request.from.uri);
+      session.terminate({ status_code: 486 });
+    });
     ua.start();
+  },
+  call({ to }) {
+    // No microphone: an offer to listen.
+    ua.call(to, { mediaConstraints: {}, rtcOfferConstraints: { offerToReceiveAudio: true } });
   },
   message({ to, text }) {
     ua.sendMessage(to, text, {
