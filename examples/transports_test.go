@@ -44,6 +44,9 @@ func startServer(t *testing.T, host string, users ...string) *server {
 		address := freePortOf(t, host)
 		listen = append(listen, transport+":"+address)
 		s.uris[transport] = "sip:" + address + ";transport=" + transport
+		if transport == "tls" {
+			s.uris["sips"] = "sips:" + address
+		}
 		s.wss = address
 	}
 	args := append([]string{"-listen", strings.Join(listen, ","), "-cert", s.certFile, "-key", s.keyFile}, users...)
@@ -121,7 +124,7 @@ func TestCallAcrossTransports(t *testing.T) {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
 			s := startServer(t, host, "alice:wonder", "bob:builder")
-			for _, ways := range [][2]string{{"udp", "tls"}, {"tls", "udp"}, {"ws", "tcp"}, {"tcp", "ws"}, {"ws", "tls"}, {"tls", "tls"}} {
+			for _, ways := range [][2]string{{"udp", "tls"}, {"tls", "udp"}, {"ws", "tcp"}, {"tcp", "ws"}, {"ws", "tls"}, {"tls", "tls"}, {"udp", "wss"}, {"wss", "tls"}, {"wss", "wss"}, {"sips", "sips"}} {
 				t.Run(ways[0]+" to "+ways[1], func(t *testing.T) { callAcross(t, s, ways[0], ways[1]) })
 			}
 			s.interrupt()
@@ -133,12 +136,16 @@ func callAcross(t *testing.T, s *server, from, to string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
+	scheme := "sip"
+	if from == "sips" {
+		scheme = "sips"
+	}
 	hung := make(chan error, 1)
 	agent := func(user, password, transport string, onInvite func(context.Context, *ua.Invitation)) *ua.Agent {
 		cfg := &ua.Config{Password: password, Proxy: s.uris[transport], TLS: s.trust, OnInvite: onInvite}
 		host, _, _ := strings.Cut(strings.TrimPrefix(s.uris["udp"], "sip:"), ";")
 		cfg.Listen = []string{"udp:" + host[:strings.LastIndex(host, ":")] + ":0"} // to have media on loopback
-		a, err := ua.New("sip:"+user+"@example.com", cfg)
+		a, err := ua.New(scheme+":"+user+"@example.com", cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +168,7 @@ func callAcross(t *testing.T, s *server, from, to string) {
 	})
 	alice := agent("alice", "wonder", from, nil)
 	for _, bobHangsUp := range []bool{true, false} {
-		call, err := alice.Invite(ctx, "sip:bob@example.com", &ua.InviteOptions{Streams: []ua.Stream{media.NewAudio(nil)}})
+		call, err := alice.Invite(ctx, scheme+":bob@example.com", &ua.InviteOptions{Streams: []ua.Stream{media.NewAudio(nil)}})
 		if err != nil {
 			t.Fatal(err)
 		}

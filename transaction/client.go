@@ -25,15 +25,16 @@ type client struct {
 	to       *way          // nil for a CANCEL
 	reused   bool          // the connection was there before
 
-	mu      sync.Mutex // may be held while the layer's lock is taken, never the other way round
-	machine machine
-	timer   *time.Timer
-	ack     *sip.Request // to the refusal, the same bytes each time
-	news    []*sip.Response
-	err     error
-	over    bool  // the one that waits has got all that it will get
-	left    bool  // an INVITE that nobody waits for, counted in Layer.calls until it ends
-	cause   error // what the transport said last
+	mu       sync.Mutex // may be held while the layer's lock is taken, never the other way round
+	machine  machine
+	timer    *time.Timer
+	ack      *sip.Request // to the refusal, the same bytes each time
+	news     []*sip.Response
+	err      error
+	answered bool  // anything has come, if only a 100
+	over     bool  // the one that waits has got all that it will get
+	left     bool  // an INVITE that nobody waits for, counted in Layer.calls until it ends
+	cause    error // what the transport said last
 }
 
 // maxNews bounds the provisional responses that wait to be read.
@@ -165,6 +166,7 @@ func (c *client) advance(in input, resp *sip.Response) (terminated, further bool
 			out.err = after.err
 		}
 	}
+	c.answered = c.answered || resp != nil
 	if out.deliver && resp != nil {
 		status := resp.Status()
 		switch {
@@ -252,11 +254,19 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 		}
 		switch {
 		case err != nil:
-			if !yielded && ctx.Err() == nil && !c.isStale() && !errors.Is(err, transport.ErrClosed) {
-				c.to.failed(c.l.ep, 0)
-			}
-			if !last && !yielded && ctx.Err() == nil && (c.isStale() || !c.to.isLast()) {
-				return true
+			// RFC 3263 section 4.3: a server that has answered at all is there,
+			// and has the request.
+			if ctx.Err() == nil && !c.hasAnswered() && !errors.Is(err, transport.ErrClosed) {
+				if c.reused {
+					c.l.ep.Retire(c.flow)
+				}
+				stale := c.isStale()
+				if !stale {
+					c.to.failed(c.l.ep, 0)
+				}
+				if !last && (stale || !c.to.isLast()) {
+					return true
+				}
 			}
 			if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 				err = fmt.Errorf("%w: %w", ended(ctx), err)
@@ -277,6 +287,12 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 			c.step(input{event: inCancel}, nil)
 		}
 	}
+}
+
+func (c *client) hasAnswered() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answered
 }
 
 // isStale reports whether the transaction has failed on a connection that was

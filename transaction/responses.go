@@ -18,8 +18,9 @@ import (
 // The request goes to its topmost Route, or else to its Request-URI, unless ctx
 // says otherwise (WithNextHop, WithFlow). If a target cannot be reached, does
 // not answer or answers 503, the next one is tried (RFC 3263 section 4.3),
-// unless something has been yielded already; later requests avoid it for a
-// while. Each try gets a Via of its own.
+// unless it has answered with a provisional response; later requests avoid it
+// for a while. Each try gets a Via of its own. There are 16 at most, which over
+// UDP can take 8 minutes: ctx is what bounds them in time.
 //
 // When ctx ends, an INVITE is cancelled: as soon as a provisional response
 // allows for it, a CANCEL goes out, and the loop goes on to the final response,

@@ -3,6 +3,8 @@ package transaction
 import (
 	"context"
 	"errors"
+	"net"
+	"syscall"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -68,8 +70,12 @@ func (l *Layer) way(ctx context.Context, r *sip.Request) (*way, error) {
 		}
 	}
 	targets, err := l.ep.Resolver().Targets(ctx, uri)
-	return &way{targets: targets}, err
+	return &way{targets: targets[:min(len(targets), maxTries)]}, err
 }
+
+// maxTries bounds the targets that are tried for one request. Over UDP each may
+// take 32 seconds to be given up.
+const maxTries = 16
 
 // String returns where the next try goes.
 func (w *way) String() string {
@@ -106,39 +112,68 @@ func (w *way) prepare(ctx context.Context, ep *transport.Endpoint, r *sip.Reques
 		out, err := ep.PrepareOn(ctx, r, w.flow, branch)
 		return w.flow, out, err
 	}
-	w.race(ctx, ep)
+	if err := w.race(ctx, ep); err != nil {
+		return transport.Flow{}, nil, err
+	}
 	flow, out, err := ep.Prepare(ctx, r, w.targets[0], branch)
-	var ours *sip.SyntaxError
-	if err != nil && ctx.Err() == nil && !errors.Is(err, transport.ErrInsecure) && !errors.As(err, &ours) {
+	if ctx.Err() == nil && isUnreachable(err) {
 		w.failed(ep, 0)
 	}
 	return flow, out, err
 }
 
+// isUnreachable reports whether an error is the network's word about a target.
+// A certificate that names somebody else, and what this machine is short of,
+// say nothing about it.
+func isUnreachable(err error) bool {
+	for _, ours := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT} {
+		if errors.Is(err, ours) {
+			return false
+		}
+	}
+	var network *net.OpError
+	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // race puts the address of a server first that is the first to take a
-// connection, where it has several.
-func (w *way) race(ctx context.Context, ep *transport.Endpoint) {
+// connection, where it has several. If none does, they are all given up but the
+// last, which is for next to give up.
+func (w *way) race(ctx context.Context, ep *transport.Endpoint) error {
 	if w.raced > 0 {
-		return
+		return nil
 	}
 	first, n := w.targets[0], 1
 	for n < len(w.targets) && w.targets[n].SameServer(first) {
 		n++
 	}
 	if first.Transport == "UDP" || n == 1 {
-		return
+		return nil
 	}
-	w.raced = n
-	// Should none be reached, the first one will say so.
-	if i, err := ep.Connect(ctx, w.targets[:n]); err == nil {
-		w.targets[0], w.targets[i] = w.targets[i], w.targets[0]
+	i, err := ep.Connect(ctx, w.targets[:n])
+	if err == nil {
+		w.raced = n
+		fastest := w.targets[i]
+		copy(w.targets[1:i+1], w.targets[:i])
+		w.targets[0] = fastest
+		return nil
 	}
+	for ; n > 0; n-- {
+		if ctx.Err() == nil && isUnreachable(err) {
+			w.failed(ep, 0)
+		}
+		if n > 1 {
+			w.targets = w.targets[1:]
+		}
+	}
+	return err
 }
 
 // send sends a request without a transaction.
 func (w *way) send(ctx context.Context, ep *transport.Endpoint, r *sip.Request, branch string) (transport.Flow, *sip.Request, error) {
 	if len(w.targets) > 0 {
-		w.race(ctx, ep)
+		if err := w.race(ctx, ep); err != nil {
+			return transport.Flow{}, nil, err
+		}
 		return ep.SendRequest(ctx, r, w.targets[0], branch)
 	}
 	out, err := ep.PrepareOn(ctx, r, w.flow, branch)

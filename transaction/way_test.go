@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"errors"
 	"net"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -162,8 +164,85 @@ func TestConnectionsAreRaced(t *testing.T) {
 		if got := time.Since(began); got < 250*time.Millisecond || got > 400*time.Millisecond {
 			t.Errorf("answered after %v, want a quarter of a second and two round trips", got)
 		}
-		if len(bob.got) != 1 {
-			t.Errorf("%d requests, want 1", len(bob.got))
+		began = time.Now()
+		expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example;transport=tcp"), "200")
+		if got := time.Since(began); got > 30*time.Millisecond {
+			t.Errorf("answered after %v, want a round trip on the connection that is there", got)
+		}
+		if len(bob.got) != 2 || len(bob.conns) != 1 {
+			t.Errorf("%d requests on %d connections, want 2 on one", len(bob.got), len(bob.conns))
 		}
 	})
+}
+
+// None of the four addresses of a server answers: that is found out once, and
+// the next server is tried.
+func TestDeadServerIsGivenUpAsAWhole(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		dead := []string{"192.0.2.21", "192.0.2.22", "192.0.2.23", "192.0.2.24"}
+		for _, addr := range dead {
+			n.Host(addr).Down()
+		}
+		alice := listenAsking(t, n.Host(aliceAddr), servers{
+			"_sip._tcp.b.example": {{Priority: 1, Port: 5060, Target: "dead.example"}, {Priority: 2, Port: 5060, Target: "live.example"}},
+		}.with(names{"dead.example": addrs(dead...), "live.example": addrs(bobAddr)}), nil)
+		newTCPPeer(t, n.Host(bobAddr))
+		began := time.Now()
+		expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example;transport=tcp"), "200")
+		if got := time.Since(began); got > 12*time.Second {
+			t.Errorf("answered after %v, want about 10s for the dead server", got)
+		}
+	})
+}
+
+// A NAT has forgotten a connection: one request is lost in it, and the next one
+// gets a new connection.
+func TestBlackHoleIsLeft(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		box := n.NAT("192.0.2.200", nil)
+		alice := listen(t, box.Host("10.0.0.1"), nil)
+		newTCPPeer(t, n.Host(bobAddr))
+		uri := "sip:bob@" + bobAddr + ";transport=tcp"
+		expect(t, alice, request(sip.OPTIONS, uri), "200")
+		box.Reboot()
+		if got, err := collect(t.Context(), alice, request(sip.OPTIONS, uri)); got != "error" || !errors.Is(err, ErrTimeout) {
+			t.Errorf("responses %q, error %v, want %v", got, err, ErrTimeout)
+		}
+		expect(t, alice, request(sip.OPTIONS, uri), "200")
+	})
+}
+
+// RFC 3263 section 4.3: who has sent a 100 has the request, and nobody else gets
+// it.
+func TestNoFailoverAfterTrying(t *testing.T) {
+	failover(t, func(t *testing.T, n *siptest.Network, alice *Layer, first, second *peer) {
+		go func() {
+			first.send(reply(first.request(sip.MESSAGE), 100, ""))
+			second.expectAll(time.Minute, "")
+		}()
+		if got, err := collect(t.Context(), alice, request(sip.MESSAGE, "sip:bob@b.example")); got != "error" || !errors.Is(err, ErrTimeout) {
+			t.Errorf("responses %q, error %v, want %v", got, err, ErrTimeout)
+		}
+		first.all(time.Second) // retransmissions
+		go func() { first.send(reply(first.request(sip.OPTIONS), 200, "")) }()
+		expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example"), "200") // it is not avoided
+	})
+}
+
+// servers is a resolver with SRV records.
+type servers map[string][]resolve.SRV
+
+func (s servers) with(hosts names) resolve.Resolver {
+	return resolverFunc(func(ctx context.Context, name string, t resolve.Type) (*resolve.Answer, error) {
+		if t == resolve.TypeSRV {
+			return &resolve.Answer{SRV: s[name], TTL: time.Minute}, nil
+		}
+		return hosts.Lookup(ctx, name, t)
+	})
+}
+
+type resolverFunc func(context.Context, string, resolve.Type) (*resolve.Answer, error)
+
+func (f resolverFunc) Lookup(ctx context.Context, name string, t resolve.Type) (*resolve.Answer, error) {
+	return f(ctx, name, t)
 }

@@ -36,7 +36,7 @@ type replier interface {
 // understood refuses a request that asks for what we do not have (RFC 3261
 // sections 8.2.2 and 8.2.3).
 func (a *Agent) understood(tx replier, req *sip.Request) bool {
-	if scheme := req.URI().Scheme; scheme != "sip" && scheme != "tel" {
+	if scheme := req.URI().Scheme; scheme != "sip" && scheme != "sips" && scheme != "tel" {
 		tx.Reply(sip.StatusUnsupportedURIScheme)
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"github.com/goparley/parley/internal/race"
@@ -98,6 +99,21 @@ func BenchmarkDatagram(b *testing.B) {
 			}
 		})
 	}
+}
+
+// The same on as many sockets of one endpoint as there are processors: with
+// -cpu 1,2 it shows what they share.
+func BenchmarkDatagramSockets(b *testing.B) {
+	first, raw := quiet(b), []byte(registerText(b))
+	var peers atomic.Uint32
+	b.RunParallel(func(pb *testing.PB) {
+		s := &udpSocket{e: first.e, conn: mute{}, local: first.local}
+		n := peers.Add(1)
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 5060)
+		for pb.Next() {
+			s.datagram(raw, from, s.e.began)
+		}
+	})
 }
 
 // The bare minimum of the above: parse, stamp and hand over.

@@ -48,6 +48,12 @@ type Config struct {
 	// "/". Our own listeners take any.
 	WebSocketPath string
 
+	// Transports are those that requests may be sent by, of "udp", "tcp",
+	// "tls", "ws" and "wss", the most wanted first: the order in which they are
+	// tried for a domain that has no preference of its own. nil means all of
+	// them, in that order. UDP needs a socket in Listen.
+	Transports []string
+
 	// Resolver answers questions of DNS; nil means the system's.
 	Resolver resolve.Resolver
 
@@ -127,6 +133,11 @@ func (e *Endpoint) defaults() error {
 		}
 	}
 	named := map[string]bool{}
+	for _, name := range cfg.Transports {
+		if kindOf(name) == "" {
+			return fmt.Errorf("transport: no transport %q", name)
+		}
+	}
 	for name, port := range cfg.AdvertisePorts {
 		kind := kindOf(name)
 		if kind == "" || port < 1 || port > 65535 {

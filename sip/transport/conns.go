@@ -168,6 +168,17 @@ func (e *Endpoint) alias(c *conn, port int) {
 	e.listNames(c, addr)
 }
 
+// Retire has requests no longer sent by the connection of a flow unless it is
+// named: new ones open another. It is for one on which nothing comes back, as
+// when a NAT in between has forgotten it.
+func (e *Endpoint) Retire(f Flow) {
+	if c, ok := f.via.(*conn); ok {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.unlist(c)
+	}
+}
+
 // unlist has a connection found no more. e.mu is held.
 func (e *Endpoint) unlist(c *conn) {
 	for _, key := range c.keys {

@@ -130,8 +130,9 @@ const attemptDelay = 250 * time.Millisecond
 
 // Connect opens a connection to the first of several addresses of one server
 // that answers, and returns its place in the list (RFC 8305 section 5): each
-// has a quarter of a second before the next one is tried as well. The error is
-// that of the last one. Connections that come too late are closed soon.
+// has a quarter of a second before the next one is tried as well. A connection
+// that is open already is the first. The error is that of the last one.
+// Connections that come too late are closed soon.
 func (e *Endpoint) Connect(ctx context.Context, targets []resolve.Target) (int, error) {
 	type result struct {
 		i   int
@@ -153,6 +154,11 @@ func (e *Endpoint) Connect(ctx context.Context, targets []resolve.Target) (int, 
 	}
 	if len(targets) == 0 {
 		return 0, errors.New("transport: no target to connect to")
+	}
+	for i, to := range targets {
+		if to.Addr = unmap(to.Addr); e.connected(to) {
+			return i, nil
+		}
 	}
 	begin()
 	delay := time.NewTimer(attemptDelay)

@@ -115,11 +115,17 @@ func Listen(cfg *Config) (*Endpoint, error) {
 // transports returns what requests can be sent by. TCP and what runs on it
 // takes no socket of ours.
 func (e *Endpoint) transports() []string {
-	var all []string
-	if len(e.udp) > 0 {
-		all = append(all, viaUDP)
+	wanted := e.cfg.Transports
+	if wanted == nil {
+		wanted = []string{viaUDP, viaTCP, viaTLS, viaWS, viaWSS}
 	}
-	return append(all, viaTCP, viaTLS, viaWS, viaWSS)
+	all := []string{} // nil would mean all there are
+	for _, name := range wanted {
+		if kind := kindOf(name); kind != viaUDP || len(e.udp) > 0 {
+			all = append(all, kind)
+		}
+	}
+	return all
 }
 
 // Resolver returns what finds the targets of requests sent from here (RFC

@@ -13,7 +13,9 @@ import (
 // Respond sends the response to a request that arrived as in, by RFC 3261
 // section 18.2.2 and RFC 3581 section 4: on the connection of the request, and
 // for UDP from the very socket that it came in on. If the connection is gone, a
-// new one is opened to where the peer says it listens, within Config.MaxConns;
+// new one is opened to where the peer says it listens, within Config.MaxConns:
+// to the port of the Via at the address that the request came from, and over TLS
+// also to the servers of the Via's host (RFC 3263 section 5);
 // Respond does not wait for that, and a failure is logged at the debug level.
 func (e *Endpoint) Respond(in *Inbound, resp *sip.Response) error {
 	switch {
@@ -62,9 +64,17 @@ func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 			e.anew--
 			e.mu.Unlock()
 		}()
-		flow, err := e.flowTo(e.ctx, to, forResponse)
-		if err == nil {
-			err = e.Send(flow, resp)
+		err := e.respondTo(to, resp)
+		if err != nil && to.Transport == viaTLS {
+			// RFC 3263 section 5, for who will prove to be the host of the
+			// Via. Over TCP the response could be aimed at anybody.
+			var targets []resolve.Target
+			targets, err = e.resolver.ResponseTargets(e.ctx, via)
+			for _, to := range targets {
+				if err = e.respondTo(to, resp); err == nil {
+					break
+				}
+			}
 		}
 		if err != nil {
 			// Any peer can have this happen as often as it likes.
@@ -73,6 +83,15 @@ func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 		}
 	})
 	return nil
+}
+
+// respondTo sends a response to a target.
+func (e *Endpoint) respondTo(to resolve.Target, resp *sip.Response) error {
+	flow, err := e.flowTo(e.ctx, to, forResponse)
+	if err != nil {
+		return err
+	}
+	return e.Send(flow, resp)
 }
 
 // Forward sends a response that is not ours to where its topmost Via says, as a
