@@ -31,6 +31,7 @@ func (r *Registration) keep(resp *sip.Response) {
 	r.letGo()
 	require, _ := sip.Get[sip.Require](resp)
 	cfg := transport.KeepAlive{Answered: slices.Contains(require, sip.OptionOutbound)}
+	r.outbound.Store(cfg.Answered)
 	if seconds, err := sip.Get[sip.FlowTimer](resp); err == nil && seconds > 0 {
 		cfg.Interval = time.Duration(seconds) * time.Second
 	}
@@ -38,6 +39,18 @@ func (r *Registration) keep(resp *sip.Response) {
 	cfg.Dead = func(error) { r.flowDied(began) }
 	r.kept = r.flow
 	r.keeper = r.a.l.Transactions().Endpoint().KeepAlive(r.flow, &cfg)
+}
+
+// hasOutbound reports whether a registrar of the agent keeps flows.
+func (a *Agent) hasOutbound() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for r := range a.regs {
+		if r.outbound.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // letGo ends keep.

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -54,6 +55,8 @@ type Registration struct {
 	flow          transport.Flow // of the last REGISTER
 	kept          transport.Flow // what is kept alive, by
 	keeper        func()         // until this is called
+
+	outbound atomic.Bool // the registrar keeps flows
 
 	mu       sync.Mutex
 	timer    *time.Timer

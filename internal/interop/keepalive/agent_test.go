@@ -71,6 +71,52 @@ func TestRegistrationStaysReachable(t *testing.T) {
 	}
 }
 
+// An agent behind the NAT calls, and the other side hangs up: its BYE comes by
+// the flow that the call was placed on, past a Contact that leads nowhere. The
+// edge knows the flow by the ob that the agent puts there (RFC 5626 section 4.3).
+func TestCallFromBehindNAT(t *testing.T) {
+	interop.Need(t)
+	t.Parallel()
+	nat := interop.StartNAT(t, 30*time.Second)
+	outside := &interop.KamailioOptions{In: nat.Outside, Hosts: []string{nat.OutsideAddr}}
+	registrar := interop.StartKamailio(t, outside)
+	edge := interop.StartEdge(t, registrar, outside)
+	callee, err := ua.New("sip:callee@192.0.2.2", &ua.Config{
+		Listen: []string{"udp:" + nat.OutsideAddr + ":5060"}, Network: nat.Outside,
+		OnInvite: func(ctx context.Context, in *ua.Invitation) {
+			call, err := in.Answer(ctx, audio(nat.Outside, nat.OutsideAddr))
+			if err == nil {
+				err = call.Hangup(ctx)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { callee.Close() })
+	for user, server := range map[string]*interop.Kamailio{"alice": registrar, "bob": edge} {
+		agent := newAgent(t, nat, user, server.URI("udp", nat.OutsideAddr), nat.Inside)
+		if _, err := agent.Register(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		call, err := agent.Invite(t.Context(), "sip:callee@"+nat.OutsideAddr, &ua.InviteOptions{Streams: []ua.Stream{audio(nat.Inside, nat.InsideAddr)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-call.Done():
+			if !errors.Is(call.Err(), ua.ErrHungUp) {
+				t.Errorf("%s: the call ended with %v, want ErrHungUp", user, call.Err())
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: no BYE after 10 s", user)
+		}
+	}
+}
+
 // A flow of TCP ends. Whoever calls gets 430 from the edge, until the agent has
 // registered by another one, which it does after 15 to 30 seconds: the flow has
 // not lived for long (RFC 5626 section 4.5). It takes the place of the first.
@@ -154,7 +200,7 @@ func newAgent(t *testing.T, nat *interop.NAT, user, proxy string, network transp
 		Listen:    []string{"udp:" + nat.InsideAddr + ":0"},
 		OnMessage: func(context.Context, ua.Message) error { return nil },
 		OnInvite: func(ctx context.Context, in *ua.Invitation) {
-			call, err := in.Answer(ctx, media.NewAudio(&media.AudioConfig{Network: nat.Inside, Listen: netip.MustParseAddr(nat.InsideAddr)}))
+			call, err := in.Answer(ctx, audio(nat.Inside, nat.InsideAddr))
 			if err != nil {
 				t.Error(err)
 				return
@@ -167,6 +213,11 @@ func newAgent(t *testing.T, nat *interop.NAT, user, proxy string, network transp
 	}
 	t.Cleanup(func() { agent.Close() })
 	return agent
+}
+
+// audio makes a stream of the one host of a network.
+func audio(network *interop.Namespace, host string) ua.Stream {
+	return media.NewAudio(&media.AudioConfig{Network: network, Listen: netip.MustParseAddr(host)})
 }
 
 // registerOnce registers a user behind the NAT who takes messages, and does
