@@ -46,7 +46,7 @@ func TestRegistrationStaysReachable(t *testing.T) {
 			scenario = "uac_message"
 		}
 		script := interop.StartSIPp(t, scenario, &interop.SIPpOptions{
-			Target: registrar.Addr, User: user, In: nat.Outside, Host: nat.OutsideAddr, Timeout: 10 * time.Second,
+			Target: registrar.Addr, User: user, In: nat.Outside, Host: nat.OutsideAddr, Hold: 200 * time.Millisecond, Timeout: 10 * time.Second,
 		})
 		got := script.Wait(t)
 		return got.Successful == 1 && got.Failed == 0
