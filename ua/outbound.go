@@ -30,6 +30,7 @@ func (r *Registration) keep(resp *sip.Response) {
 	if seconds, err := sip.Get[sip.FlowTimer](resp); err == nil && seconds > 0 {
 		how.interval = time.Duration(seconds) * time.Second
 	}
+	r.outbound.Store(how.answered)
 	if r.kept == r.flow && r.keeping == how {
 		return
 	}
@@ -47,6 +48,18 @@ func (r *Registration) keep(resp *sip.Response) {
 type keeping struct {
 	interval time.Duration
 	answered bool
+}
+
+// hasOutbound reports whether a registrar of the agent keeps flows.
+func (a *Agent) hasOutbound() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for r := range a.regs {
+		if r.outbound.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // letGo ends keep.

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -55,6 +56,8 @@ type Registration struct {
 	kept          transport.Flow // what is kept alive,
 	keeping       keeping        // how,
 	keeper        func()         // until this is called
+
+	outbound atomic.Bool // the registrar keeps flows
 
 	mu       sync.Mutex
 	timer    *time.Timer
