@@ -6,7 +6,8 @@
 //   - sip: messages as text; parse, read, change, write; no I/O
 //   - sip/digest: challenges and credentials
 //   - sip/resolve: from a URI to the addresses to try
-//   - sip/transport: sockets, connections, and the way back for responses
+//   - nat/stun: the address that a NAT gives to a socket
+//   - sip/transport: sockets, connections, flows, and the way back for responses
 //   - transaction: retransmission, timeouts and CANCEL
 //   - dialog: calls, and the state that their two sides share
 //   - ua: an agent that registers, calls and is called

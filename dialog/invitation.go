@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
@@ -53,14 +52,12 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 	}
 	s := newSession(l, d)
 	// The peer reaches us as it did just now.
-	from := tx.Flow()
-	s.contact, err = l.contact(tx.Context(), req.To().URI.User, resolve.Target{
-		Transport: from.Transport(), Addr: from.RemoteAddr(),
-	}, req.URI().Scheme == "sips")
+	self, err := l.tl.Endpoint().ContactOn(tx.Context(), tx.Flow())
 	if err != nil {
 		tx.Reply(sip.StatusServerInternalError)
 		return
 	}
+	s.contact = contact(self, req.To().URI.User, req.URI().Scheme == "sips")
 	in := newInvitation(tx, req, s)
 	s.pending = in
 	switch err := l.add(s); {

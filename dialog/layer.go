@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
@@ -196,20 +195,23 @@ func (l *Layer) ContactFor(ctx context.Context, user string, req *sip.Request) (
 		uri = route.URI
 		secure = secure || uri.Scheme == "sips"
 	}
+	if req.URI().Scheme == "sips" {
+		uri.Scheme = "sips" // whatever a Route says (RFC 3261 section 8.1.2)
+	}
 	targets, err := l.tl.Endpoint().Resolver().Targets(ctx, uri)
 	if err != nil {
 		return sip.Contact{}, err
 	}
-	return l.contact(ctx, user, targets[0], secure)
-}
-
-// contact returns our Contact towards a target, a sips URI if it is to be
-// secure (RFC 3261 sections 8.1.1.8 and 12.1.1).
-func (l *Layer) contact(ctx context.Context, user string, to resolve.Target, secure bool) (sip.Contact, error) {
-	uri, err := l.tl.Endpoint().Contact(ctx, to)
+	self, err := l.tl.Endpoint().Contact(ctx, targets[0])
 	if err != nil {
 		return sip.Contact{}, err
 	}
+	return contact(self, user, secure), nil
+}
+
+// contact returns the Contact of a user at a URI of ours, a sips URI if it is to
+// be secure (RFC 3261 sections 8.1.1.8 and 12.1.1).
+func contact(uri sip.URI, user string, secure bool) sip.Contact {
 	uri.User = strings.Clone(user)
 	if secure {
 		uri.Scheme = "sips"
@@ -217,7 +219,7 @@ func (l *Layer) contact(ctx context.Context, user string, to resolve.Target, sec
 			uri.Params = uri.Params.Without("transport") // RFC 3261 section 26.2.2
 		}
 	}
-	return sip.Contact{URI: uri}, nil
+	return sip.Contact{URI: uri}
 }
 
 // handle takes each request that arrives, in the order of its call until it is

@@ -242,7 +242,9 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 		for len(unseen) > 0 {
 			resp := unseen[0]
 			if resp.Status() == sip.StatusServiceUnavailable {
-				c.to.failed(c.l.ep, retryAfter(resp))
+				if wait, ok := retryAfter(resp); ok {
+					c.to.failed(c.l.ep, wait)
+				}
 				if !c.to.isLast() && !yielded && ctx.Err() == nil {
 					return true
 				}
@@ -303,14 +305,14 @@ func (c *client) isStale() bool {
 	return c.reused && errors.Is(c.err, ErrTransport)
 }
 
-// retryAfter returns how long a server wants to be left alone, 0 if it does not
-// say.
-func retryAfter(resp *sip.Response) time.Duration {
+// retryAfter returns how long a server wants to be left alone: 0 if it does not
+// say, and not ok if it does not want that at all.
+func retryAfter(resp *sip.Response) (wait time.Duration, ok bool) {
 	after, err := sip.Get[sip.RetryAfter](resp)
 	if err != nil {
-		return 0
+		return 0, true
 	}
-	return time.Duration(after.Seconds) * time.Second
+	return time.Duration(after.Seconds) * time.Second, after.Seconds > 0
 }
 
 // leave is called when the loop is left, with what it did not get to see. An

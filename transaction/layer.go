@@ -165,6 +165,9 @@ func (l *Layer) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
+	if err == nil {
+		err = l.ep.Shutdown(ctx) // the last responses leave, and the peers are told
+	}
 	return errors.Join(err, l.Close())
 }
 

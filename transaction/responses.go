@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 )
 
@@ -49,7 +50,7 @@ func (l *Layer) Responses(ctx context.Context, r *sip.Request) iter.Seq2[*sip.Re
 			return
 		}
 		defer l.finish()
-		way, err := l.way(ctx, r)
+		way, err := l.way(ctx, r, (*resolve.Client).Targets)
 		if ctx.Err() != nil {
 			err = ended(ctx) // what was given up before it began is not sent
 		}
@@ -98,7 +99,7 @@ func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.
 	if err := isSendable(r); err != nil {
 		return transport.Flow{}, nil, err
 	}
-	way, err := l.way(ctx, r)
+	way, err := l.way(ctx, r, (*resolve.Client).StatelessTargets)
 	if err != nil {
 		return transport.Flow{}, nil, fmt.Errorf("send %s: %w", r.Method(), err)
 	}

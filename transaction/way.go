@@ -49,9 +49,14 @@ type way struct {
 	finished bool
 }
 
+// find is how targets are looked up: Targets, or StatelessTargets for who keeps
+// no transaction, so that a retransmission goes where the request went (RFC 3263
+// section 4.4).
+type find func(*resolve.Client, context.Context, sip.URI) ([]resolve.Target, error)
+
 // way finds out where a request goes (RFC 3261 section 8.1.2). A strict router
 // stands in the Request-URI already.
-func (l *Layer) way(ctx context.Context, r *sip.Request) (*way, error) {
+func (l *Layer) way(ctx context.Context, r *sip.Request, find find) (*way, error) {
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
@@ -69,7 +74,10 @@ func (l *Layer) way(ctx context.Context, r *sip.Request) (*way, error) {
 			return nil, err
 		}
 	}
-	targets, err := l.ep.Resolver().Targets(ctx, uri)
+	if r.URI().Scheme == "sips" {
+		uri.Scheme = "sips" // whatever a Route says (RFC 3261 section 8.1.2)
+	}
+	targets, err := find(l.ep.Resolver(), ctx, uri)
 	return &way{targets: targets[:min(len(targets), maxTries)]}, err
 }
 

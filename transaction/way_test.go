@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,6 +227,19 @@ func TestNoFailoverAfterTrying(t *testing.T) {
 		first.all(time.Second) // retransmissions
 		go func() { first.send(reply(first.request(sip.OPTIONS), 200, "")) }()
 		expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example"), "200") // it is not avoided
+	})
+}
+
+// A sips URI takes TLS to the next hop, also where its Route says sip (RFC 3261
+// section 8.1.2).
+func TestRouteOfSIPS(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice := listen(t, n.Host(aliceAddr), nil)
+		req := request(sip.OPTIONS, "sips:bob@b.example", sip.Route{URI: sip.URI{Scheme: "sip", Host: bobAddr, Params: ";lr"}})
+		got, err := collect(t.Context(), alice, req)
+		if got != "error" || !strings.Contains(err.Error(), "tls:"+bobAddr+":5061") {
+			t.Errorf("responses %q, error %v, want it to be tried by TLS", got, err)
+		}
 	})
 }
 

@@ -180,8 +180,8 @@ func parseURI(s string) (sip.URI, error) {
 	return uri, err
 }
 
-// Addr returns the address that is bound for a transport, "udp" or "tcp". It
-// is not valid if there is none.
+// Addr returns the address that is bound for a transport: "udp", "tcp", "tls",
+// "ws" or "wss". It is not valid if there is none.
 func (a *Agent) Addr(transport string) netip.AddrPort {
 	return a.l.Transactions().Endpoint().Addr(transport)
 }

@@ -29,9 +29,10 @@
 // The package follows RFC 3261 for the user agent (sections 8, 11, 13 to 15) and
 // its registrations (section 10), RFC 3264 and RFC 6337 for sessions with the
 // help of package sdp, RFC 5621 for bodies of several parts, RFC 3428 for
-// MESSAGE, and RFC 5626 section 4.5 for how to come back after an outage. It does
+// MESSAGE, and RFC 5626 sections 4.1, 4.2, 4.4 and 4.5 for registrations behind
+// NATs, with one flow. It does
 // not do reliable provisional responses, UPDATE, session timers, transfer or
 // subscriptions, and says so in Allow and Supported. Redirections are reported
-// and not followed. Media, NAT traversal and MSRP are streams of other packages;
+// and not followed. Media, ICE and MSRP are streams of other packages;
 // this one never imports them.
 package ua

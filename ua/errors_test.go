@@ -41,7 +41,7 @@ func TestErrors(t *testing.T) {
 		{"unknown host", invite("sip:bob@nowhere.example"), func(err error) bool {
 			var dns *net.DNSError
 			return errors.As(err, &dns) && dns.IsNotFound
-		}, "invite sip:bob@nowhere.example: resolve sip:bob@nowhere.example: lookup nowhere.example: no such host"},
+		}, "invite sip:bob@nowhere.example: resolve sip:nowhere.example: lookup nowhere.example: no such host"},
 		{"connection refused", invite("sip:bob@192.0.2.3;transport=tcp"), is(syscall.ECONNREFUSED), ""},
 		{"no route", invite("sip:bob@[2001:db8::1]"), func(err error) bool {
 			var op *net.OpError

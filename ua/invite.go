@@ -173,6 +173,11 @@ func (o *outgoing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.hasOutbound() {
+		// The peer's requests in this call are to come by the flow that it is
+		// placed on, as its first one could (RFC 5626 section 4.3).
+		contact.URI = contact.URI.WithParam("ob", "")
+	}
 	req = req.With(contact)
 	if err := c.m.reachedAt(ctx, contact.URI); err != nil {
 		return err

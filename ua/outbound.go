@@ -25,19 +25,41 @@ func newInstance() string {
 // in by it through the NATs on the way (RFC 5626 section 4.4). It is called by
 // who has the turn.
 func (r *Registration) keep(resp *sip.Response) {
-	if r.kept == r.flow {
+	require, _ := sip.Get[sip.Require](resp)
+	how := keeping{answered: slices.Contains(require, sip.OptionOutbound)}
+	if seconds, err := sip.Get[sip.FlowTimer](resp); err == nil && seconds > 0 {
+		how.interval = time.Duration(seconds) * time.Second
+	}
+	r.outbound.Store(how.answered)
+	if r.kept == r.flow && r.keeping == how {
 		return
 	}
 	r.letGo()
-	require, _ := sip.Get[sip.Require](resp)
-	cfg := transport.KeepAlive{Answered: slices.Contains(require, sip.OptionOutbound)}
-	if seconds, err := sip.Get[sip.FlowTimer](resp); err == nil && seconds > 0 {
-		cfg.Interval = time.Duration(seconds) * time.Second
-	}
+	r.keeping = how
 	began := time.Now()
-	cfg.Dead = func(error) { r.flowDied(began) }
 	r.kept = r.flow
-	r.keeper = r.a.l.Transactions().Endpoint().KeepAlive(r.flow, &cfg)
+	r.keeper = r.a.l.Transactions().Endpoint().KeepAlive(r.flow, &transport.KeepAlive{
+		Interval: how.interval, Answered: how.answered,
+		Dead: func(error) { r.flowDied(began) },
+	})
+}
+
+// keeping is how a registrar wants a flow to be kept alive.
+type keeping struct {
+	interval time.Duration
+	answered bool
+}
+
+// hasOutbound reports whether a registrar of the agent keeps flows.
+func (a *Agent) hasOutbound() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for r := range a.regs {
+		if r.outbound.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // letGo ends keep.
@@ -61,6 +83,9 @@ func (r *Registration) flowDied(began time.Time) {
 	r.schedule(again)
 }
 
+// stunTime is how long a STUN server has for its answer.
+const stunTime = 3 * time.Second
+
 // discover asks the STUN server for our public address, once. Without an answer
 // requests name the address that there is.
 func (a *Agent) discover(ctx context.Context) {
@@ -76,11 +101,15 @@ func (a *Agent) discover(ctx context.Context) {
 	if a.asked {
 		return
 	}
-	_, err := a.l.Transactions().Endpoint().Discover(ctx, a.cfg.STUN)
+	a.asked = true
+	// A call does not wait long for what it can do without.
+	limited, cancel := context.WithTimeout(ctx, stunTime)
+	defer cancel()
+	_, err := a.l.Transactions().Endpoint().Discover(limited, a.cfg.STUN)
 	if ctx.Err() != nil {
+		a.asked = false
 		return
 	}
-	a.asked = true
 	if err != nil {
 		a.log.Warn("public address not found", "error", err)
 	}

@@ -1,6 +1,7 @@
 package ua_test
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,7 @@ type edge struct {
 
 	mu    sync.Mutex
 	flow  transport.Flow // of the last REGISTER
-	asked []*sip.Request // the REGISTERs
+	asked []*sip.Request // what came, REGISTERs for the most part
 	at    []time.Time    // when they came
 }
 
@@ -121,6 +122,32 @@ func TestRegistrationStaysReachable(t *testing.T) {
 	}
 }
 
+// A registrar that wants keepalives more often from now on gets them (RFC 5626
+// section 4.4).
+func TestFlowTimerChanges(t *testing.T) {
+	timer := sip.FlowTimer(100)
+	answer := func(req *sip.Request) *sip.Response {
+		resp := req.Reply(sip.StatusOK, sip.Require{sip.OptionOutbound}, sip.Expires(60), timer)
+		timer = 10
+		return resp
+	}
+	behindNAT(t, answer, func(t *testing.T, e *edge, _ *siptest.NAT, alice *ua.Agent) {
+		if _, err := alice.Register(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(29 * time.Second)
+		if n, _ := e.registers(); n != 1 {
+			t.Fatalf("%d REGISTERs, want 1", n)
+		}
+		for range 6 { // the first refresh comes within 54 s, and its flow needs a keepalive each 30
+			time.Sleep(50 * time.Second)
+			if n, _ := e.registers(); n > 1 && !e.reaches(t) {
+				t.Fatal("not reachable")
+			}
+		}
+	})
+}
+
 // The box forgets everything and gives out new ports: the answer to a keepalive
 // shows it, and a new REGISTER with the same reg-id makes the agent reachable.
 func TestFlowIsReplaced(t *testing.T) {
@@ -187,6 +214,31 @@ func TestFirstHopLacksOutbound(t *testing.T) {
 			t.Errorf("%d REGISTERs, want a second one without outbound:\n%s", n, req)
 		}
 	})
+}
+
+// Where the registrar keeps flows, a call asks for the requests of the other side
+// to come by its flow too (RFC 5626 section 4.3).
+func TestCallOnFlow(t *testing.T) {
+	for accept, want := range map[string]string{"Require: outbound": ":5060;ob>\r\n", "Supported: path": ":5060>\r\n"} {
+		answer := func(req *sip.Request) *sip.Response {
+			if req.Method() == sip.INVITE {
+				return req.Reply(sip.StatusBusyHere)
+			}
+			name, value, _ := strings.Cut(accept, ": ")
+			return req.Reply(sip.StatusOK, sip.Field{Name: name, Value: value})
+		}
+		behindNAT(t, answer, func(t *testing.T, e *edge, _ *siptest.NAT, alice *ua.Agent) {
+			if _, err := alice.Register(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := alice.Invite(t.Context(), "sip:bob@192.0.2.9", nil); !errors.Is(err, sip.StatusBusyHere) {
+				t.Errorf("error %v, want 486", err)
+			}
+			if _, req := e.registers(); !strings.Contains(req.String(), "Contact: <sip:alice@10.0.0.2"+want) {
+				t.Errorf("Contact without %q:\n%s", want, req)
+			}
+		})
+	}
 }
 
 // Nothing is sent any more for a registration that is closed.

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -52,8 +53,11 @@ type Registration struct {
 
 	lacksOutbound bool           // the first hop cannot do it
 	flow          transport.Flow // of the last REGISTER
-	kept          transport.Flow // what is kept alive, by
+	kept          transport.Flow // what is kept alive,
+	keeping       keeping        // how,
 	keeper        func()         // until this is called
+
+	outbound atomic.Bool // the registrar keeps flows
 
 	mu       sync.Mutex
 	timer    *time.Timer

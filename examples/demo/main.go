@@ -19,7 +19,6 @@ import (
 	"github.com/goparley/parley/media"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
-	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/trace"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
@@ -199,7 +198,7 @@ func (p *proxy) register(tx *transaction.Server, req *sip.Request) {
 }
 
 func (p *proxy) forward(tx *transaction.Server, req *sip.Request) {
-	self, err := tx.Layer().Endpoint().Contact(tx.Context(), resolve.Target{Transport: "UDP", Addr: tx.Flow().RemoteAddr()})
+	self, err := tx.Layer().Endpoint().ContactOn(tx.Context(), tx.Flow())
 	if err != nil {
 		tx.Reply(sip.StatusServerInternalError)
 		return

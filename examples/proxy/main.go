@@ -68,8 +68,6 @@ func run(domain string, passwords map[string]string, cfg *transport.Config, cert
 			}
 			return "", digest.ErrUnknownUser
 		},
-		// In browsers the first challenge alone counts, and they know MD5.
-		Algorithms: []digest.Algorithm{digest.MD5, digest.SHA256},
 	}
 	var err error
 	if p.registrar, err = digest.NewServer(users); err != nil {

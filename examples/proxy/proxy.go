@@ -9,7 +9,6 @@ import (
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
-	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
@@ -94,7 +93,7 @@ func (p *proxy) begin(tx *transaction.Server, req *sip.Request) {
 func recordRoute(tx *transaction.Server, req *sip.Request, onward transport.Flow) (*sip.Request, error) {
 	ep := tx.Layer().Endpoint()
 	for _, side := range []transport.Flow{tx.Flow(), onward} {
-		uri, err := ep.Contact(tx.Context(), resolve.Target{Transport: side.Transport(), Addr: side.RemoteAddr()})
+		uri, err := ep.ContactOn(tx.Context(), side)
 		if err != nil {
 			return nil, err
 		}

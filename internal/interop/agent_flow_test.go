@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/goparley/parley/internal/interop"
 	"github.com/goparley/parley/sip"
@@ -90,7 +91,14 @@ func useFlow(t *testing.T, registrar, server *interop.Kamailio, transport, host,
 			texts <- m.Body
 			return nil
 		},
-		OnInvite: func(ctx context.Context, in *ua.Invitation) { ended <- pickUp(ctx, in) },
+		OnInvite: func(ctx context.Context, in *ua.Invitation) {
+			audio, _ := newAudio(440)
+			call, err := in.Answer(ctx, audio) // at once: a Kamailio may have a 180 overtaken
+			if err == nil {
+				<-call.Done()
+			}
+			ended <- err
+		},
 	})
 	reg, err := agent.Register(t.Context(), nil)
 	if err != nil {
@@ -112,18 +120,22 @@ func useFlow(t *testing.T, registrar, server *interop.Kamailio, transport, host,
 	if got := <-texts; got != "hello" {
 		t.Errorf("message %q, want hello", got)
 	}
-	call := interop.StartSIPp(t, "uac", &interop.SIPpOptions{Target: registrar.At("udp", host), Host: host, User: user})
+	call := interop.StartSIPp(t, "uac", &interop.SIPpOptions{Target: registrar.At("udp", host), Host: host, User: user, Hold: 200 * time.Millisecond})
 	wantCalls(t, call, 1)
-	if err := <-ended; err != nil {
-		t.Error(err)
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("SIPp's call is not over after 10 s")
 	}
 	audio, _ := newAudio(440)
 	out, err := agent.Invite(t.Context(), fmt.Sprintf("sip:echo-%d@sip.test", len(host)), &ua.InviteOptions{Streams: []ua.Stream{audio}})
 	if err != nil {
 		t.Error(err)
 	} else {
-		<-out.Done()
-		wantError(t, out.Err(), ua.ErrHungUp)
+		hungUp(t, out)
 	}
 
 	if err := reg.Close(); err != nil {
@@ -134,6 +146,17 @@ func useFlow(t *testing.T, registrar, server *interop.Kamailio, transport, host,
 	}
 	if got := seen.all(); len(got) != 1 || !strings.HasSuffix(got[0], " "+server.At(transport, host)) {
 		t.Errorf("flows %q, want one to %s", got, server.At(transport, host))
+	}
+}
+
+// hungUp waits for the other side to end a call.
+func hungUp(t *testing.T, call *ua.Call) {
+	t.Helper()
+	select {
+	case <-call.Done():
+		wantError(t, call.Err(), ua.ErrHungUp)
+	case <-time.After(10 * time.Second):
+		t.Error("no BYE after 10 s")
 	}
 }
 

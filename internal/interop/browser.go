@@ -87,6 +87,13 @@ func (b *Browser) Message(t testing.TB, to, text string) {
 	b.command(t, map[string]string{"do": "message", "to": to, "text": text})
 }
 
+// Call calls a URI. Expect "callFailed", with the status of the response. Whoever
+// calls the browser gets 486; expect "call" and "callFailed".
+func (b *Browser) Call(t testing.TB, to string) {
+	t.Helper()
+	b.command(t, map[string]string{"do": "call", "to": to})
+}
+
 // Unregister removes the binding. Expect "unregistered".
 func (b *Browser) Unregister(t testing.TB) {
 	t.Helper()

@@ -118,7 +118,7 @@ func parseTarget(f []string) (t Target, err error) {
 		return t, err
 	}
 	t.Transport = f[2]
-	t.Addr, err = netip.ParseAddrPort(net.JoinHostPort(f[4], f[3]))
+	t.Addr, err = netip.ParseAddrPort(net.JoinHostPort(strings.Trim(f[4], "[]"), f[3]))
 	return t, err
 }
 

@@ -48,9 +48,6 @@ type Kamailio struct {
 	in   *Namespace
 }
 
-// The ports of a Kamailio, counted from its first.
-var kamailioPorts = map[string]int{"udp": 0, "tcp": 0, "tls": 1, "ws": 2, "wss": 3}
-
 // StartKamailio starts a registrar.
 func StartKamailio(t testing.TB, opts *KamailioOptions) *Kamailio {
 	t.Helper()
@@ -136,7 +133,7 @@ func startKamailio(t testing.TB, name string, opts *KamailioOptions, values ...s
 // At returns the address and port at which it speaks a transport: "udp", "tcp",
 // "tls", "ws" or "wss". host is one of its addresses.
 func (k *Kamailio) At(transport, host string) string {
-	return net.JoinHostPort(host, strconv.Itoa(k.port+kamailioPorts[transport]))
+	return serverAt(k.port, transport, host)
 }
 
 // URI returns its URI for a transport and one of its addresses.

@@ -65,7 +65,7 @@ func tunnelFiles(t testing.TB, opts *TunnelOptions) (known bool, dir string) {
 		authority, known = opts.Authority, true
 	}
 	dir = t.TempDir()
-	writeCertificate(t, dir, authority, authority.Certificate("sip:sip.test", "sip.test", "127.0.0.1", "::1"))
+	writeCertificate(t, dir, authority, authority.Certificate("sip:sip.test", "sip:127.0.0.1", "sip:[::1]", "sip.test", "127.0.0.1", "::1"))
 	return known, dir
 }
 

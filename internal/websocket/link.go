@@ -127,9 +127,11 @@ func (l *link) control() bool {
 // or a TLS record of its own. A whole frame header is in the first piece.
 func (l *link) Write(p []byte) (int, error) {
 	if l.out == nil {
-		until := l.deadline
-		if p[0]&0x08 != 0 { // a control frame
+		var until time.Time
+		if p[0]&0x08 != 0 { // a control frame, by whoever reads or writes
 			until = time.Now().Add(controlTimeout)
+		} else {
+			until = l.deadline
 		}
 		l.setDeadline(l.nc.SetWriteDeadline, until)
 		l.size = frameSize(p)

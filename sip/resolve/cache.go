@@ -3,9 +3,9 @@ package resolve
 import (
 	"cmp"
 	"container/list"
-	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -13,12 +13,16 @@ import (
 )
 
 // How long answers are kept: those with records, those without (RFC 2308
-// section 5), and failures to get one (RFC 9520 section 3.2 asks for a second).
+// section 5), and failures to get one: a second, and if nobody answered, which
+// has cost those who wait much more than that, five seconds, then twice as long
+// each time up to a minute (RFC 9520 section 3.2).
 const (
-	keepAtLeast    = time.Second
-	keepAtMost     = 24 * time.Hour
-	keepNoneAtMost = time.Hour
-	keepFailure    = time.Second
+	keepAtLeast       = time.Second
+	keepAtMost        = 24 * time.Hour
+	keepNoneAtMost    = time.Hour
+	keepFailure       = time.Second
+	keepTimeout       = 5 * time.Second
+	keepTimeoutAtMost = time.Minute
 )
 
 // How much is kept.
@@ -37,22 +41,24 @@ type key struct {
 }
 
 // A cache asks the Resolver what it does not know, each question once at a time.
-// It starts a goroutine for each, which ends with Resolver.Lookup.
 type cache struct {
 	resolver Resolver
+	asking   chan struct{} // holds one for each question that is asked
 
 	mu      sync.Mutex
 	entries map[key]*list.Element // *entry
 	recent  list.List             // the one used last is in front
 	bytes   int
 	flights map[key]*flight
+	closed  bool
 }
 
 type entry struct {
 	key
 	*result
-	until time.Time
-	bytes int
+	until  time.Time
+	failed time.Duration // how long it is remembered that nobody answered
+	bytes  int
 }
 
 type result struct {
@@ -60,92 +66,29 @@ type result struct {
 	err    error
 }
 
-// A flight is a question on its way. Whoever asks it waits for done; when none
-// of them is left, it is called off.
-type flight struct {
-	cache   *cache
-	key     key
-	done    chan struct{}
-	cancel  context.CancelFunc
-	waiting int     // cache.mu guards it
-	result  *result // set before done is closed
-}
-
-// pending is a result, or the flight that will bring it. It must be waited for.
-type pending struct {
-	flight *flight
-	result *result
-}
-
 func newCache(r Resolver) *cache {
-	return &cache{resolver: r, entries: make(map[key]*list.Element), flights: make(map[key]*flight)}
-}
-
-// ask returns what is known, or starts to find out.
-func (c *cache) ask(ctx context.Context, k key) pending {
-	k.prefix, k.name = strings.ToLower(k.prefix), strings.ToLower(k.name)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if el := c.entries[k]; el != nil {
-		if e := el.Value.(*entry); time.Now().Before(e.until) {
-			c.recent.MoveToFront(el)
-			return pending{result: e.result}
-		}
-		c.remove(el)
-	}
-	f := c.flights[k]
-	if f == nil {
-		if err := ctx.Err(); err != nil {
-			return pending{result: &result{err: err}}
-		}
-		k.prefix, k.name = strings.Clone(k.prefix), strings.Clone(k.name) // part of a message, maybe
-		f = &flight{cache: c, key: k, done: make(chan struct{})}
-		ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-		c.flights[k] = f
-		go c.fly(ctx, f) // ends with Lookup
-	}
-	f.waiting++
-	return pending{flight: f}
-}
-
-// wait returns the answer, or the error of ctx if that ends before.
-func (p pending) wait(ctx context.Context) (Answer, error) {
-	r := p.result
-	if p.flight != nil {
-		select {
-		case <-p.flight.done:
-			r = p.flight.result
-		case <-ctx.Done():
-			p.flight.cache.leave(p.flight)
-			return Answer{}, ctx.Err()
-		}
-	}
-	return r.answer, r.err
-}
-
-// leave is that of one who does not wait any longer.
-func (c *cache) leave(f *flight) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f.waiting--
-	if f.waiting == 0 && c.flights[f.key] == f {
-		delete(c.flights, f.key) // who comes now asks anew
-		f.cancel()
+	return &cache{
+		resolver: r,
+		asking:   make(chan struct{}, maxQuestions),
+		entries:  make(map[key]*list.Element),
+		flights:  make(map[key]*flight),
 	}
 }
 
-func (c *cache) fly(ctx context.Context, f *flight) {
-	defer f.cancel()
-	answer, err := c.resolver.Lookup(ctx, f.key.prefix+f.key.name, f.key.t)
-	answer, err = tidy(f.key.t, answer, err)
-	f.result = &result{*answer, err}
-	c.mu.Lock()
-	if c.flights[f.key] == f {
-		delete(c.flights, f.key)
-		c.keep(f)
+// known returns what is known, or nil and for how long it was remembered that
+// nobody had answered. c.mu is held.
+func (c *cache) known(k key) (known *result, failed time.Duration) {
+	el := c.entries[k]
+	if el == nil {
+		return nil, 0
 	}
-	c.mu.Unlock()
-	close(f.done)
+	e := el.Value.(*entry)
+	if time.Now().Before(e.until) {
+		c.recent.MoveToFront(el)
+		return e.result, 0
+	}
+	c.remove(el)
+	return nil, e.failed
 }
 
 // keep puts an answer among those that are known. c.mu is held.
@@ -154,6 +97,9 @@ func (c *cache) keep(f *flight) {
 	e.bytes = e.size()
 	if e.bytes > maxAnswer {
 		return // names so long are nobody's
+	}
+	if isTimeout(e.err) {
+		e.failed = min(max(2*f.failed, keepTimeout), keepTimeoutAtMost)
 	}
 	e.until = time.Now().Add(e.holds())
 	c.entries[f.key] = c.recent.PushFront(e)
@@ -170,10 +116,12 @@ func (c *cache) remove(el *list.Element) {
 }
 
 // holds returns for how long an answer is good.
-func (r *result) holds() time.Duration {
-	a := &r.answer
+func (e *entry) holds() time.Duration {
+	a := &e.answer
 	switch {
-	case r.err != nil:
+	case e.failed > 0:
+		return e.failed
+	case e.err != nil:
 		return keepFailure
 	case len(a.Addrs)+len(a.SRV)+len(a.NAPTR) == 0:
 		return min(max(a.TTL, keepAtLeast), keepNoneAtMost)
@@ -193,8 +141,9 @@ func (e *entry) size() int {
 	return n
 }
 
-// tidy returns what is of use in an answer, in order, and no more of it than
-// that. It leaves the Resolver's as it is.
+// tidy returns what is of use in an answer, and no more of it than that: SRV and
+// NAPTR records in an order that theirs in the message has no part in, addresses
+// in that of the message. It leaves the Resolver's as it is.
 func tidy(t Type, from *Answer, err error) (*Answer, error) {
 	if from == nil {
 		from = &Answer{}
@@ -210,22 +159,37 @@ func tidy(t Type, from *Answer, err error) (*Answer, error) {
 	switch t {
 	case TypeA, TypeAAAA:
 		for _, addr := range from.Addrs {
-			if addr = addr.Unmap().WithZone(""); addr.IsValid() && !addr.IsUnspecified() && len(a.Addrs) < maxRecords {
+			if addr = addr.Unmap().WithZone(""); isServer(addr) {
 				a.Addrs = append(a.Addrs, addr)
 			}
 		}
+		if len(a.Addrs) > maxRecords {
+			slices.SortFunc(a.Addrs, netip.Addr.Compare) // the same ones stay whatever their order
+		}
+		a.Addrs = clip(a.Addrs)
 	case TypeSRV:
 		a.SRV = slices.Clone(from.SRV)
-		slices.SortStableFunc(a.SRV, func(x, y SRV) int { return cmp.Compare(x.Priority, y.Priority) })
+		slices.SortFunc(a.SRV, func(x, y SRV) int {
+			return cmp.Or(cmp.Compare(x.Priority, y.Priority), cmp.Compare(y.Weight, x.Weight),
+				cmp.Compare(strings.ToLower(x.Target), strings.ToLower(y.Target)), cmp.Compare(x.Port, y.Port))
+		})
 		a.SRV = clip(a.SRV)
 	case TypeNAPTR:
 		a.NAPTR = slices.Clone(from.NAPTR)
-		slices.SortStableFunc(a.NAPTR, func(x, y NAPTR) int {
-			return cmp.Or(cmp.Compare(x.Order, y.Order), cmp.Compare(x.Preference, y.Preference))
+		slices.SortFunc(a.NAPTR, func(x, y NAPTR) int {
+			return cmp.Or(cmp.Compare(x.Order, y.Order), cmp.Compare(x.Preference, y.Preference),
+				cmp.Compare(x.Service, y.Service), cmp.Compare(strings.ToLower(x.Replacement), strings.ToLower(y.Replacement)))
 		})
 		a.NAPTR = clip(a.NAPTR)
 	}
 	return a, nil
+}
+
+// isServer reports whether an address may be that of a server. A record that
+// leads to a group of hosts, or to all there are, would have one request go to
+// every one of them.
+func isServer(addr netip.Addr) bool {
+	return addr.IsValid() && !addr.IsUnspecified() && !addr.IsMulticast() && addr != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
 // clip returns the first records, without the memory of the rest.

@@ -169,8 +169,10 @@ func TestCacheCallsOff(t *testing.T) {
 func TestSurvivesManyNames(t *testing.T) {
 	c := with(many(40))
 	for i := range 3 * maxEntries {
-		c.cache.ask(t.Context(), key{"", fmt.Sprintf("name%d.example", i), TypeSRV}).wait(t.Context())
-		c.cache.ask(t.Context(), key{"", "often.example", TypeSRV}).wait(t.Context())
+		<-c.cache.ask(t.Context(), key{"", fmt.Sprintf("name%d.example", i), TypeSRV}).flight.done
+		if often := c.cache.ask(t.Context(), key{"", "often.example", TypeSRV}); often.flight != nil {
+			<-often.flight.done
+		}
 	}
 	if n := len(c.cache.entries); n > maxEntries || n != c.cache.recent.Len() {
 		t.Errorf("%d answers are kept, %d in order, want %d at most", n, c.cache.recent.Len(), maxEntries)

@@ -25,11 +25,6 @@ type Config struct {
 	// to an address, by a "udp" connection over which nothing is sent. nil
 	// means that of the operating system.
 	Dialer Dialer
-
-	// Stateless puts SRV records of one priority in the order of weight and
-	// name, not by chance, so that retransmissions take the way of what they
-	// repeat: what RFC 3263 section 4.4 asks of stateless proxies.
-	Stateless bool
 }
 
 // Dialer opens connections. *net.Dialer is one.
@@ -38,12 +33,11 @@ type Dialer interface {
 }
 
 // Client turns URIs into targets. Its methods may be called from many
-// goroutines at once. It needs no end: what goes on in it is over with the
-// questions that are asked.
+// goroutines at once. What goes on in it is over with the questions that are
+// asked, 40 seconds after the last search at most, or with Close.
 type Client struct {
 	transports []*transport
 	dialer     Dialer
-	stateless  bool
 	cache      *cache
 	failures   failures
 
@@ -62,7 +56,7 @@ func New(cfg *Config) *Client {
 	if cfg == nil {
 		cfg = &Config{}
 	}
-	c := &Client{dialer: cfg.Dialer, stateless: cfg.Stateless}
+	c := &Client{dialer: cfg.Dialer}
 	if c.dialer == nil {
 		c.dialer = &net.Dialer{}
 	}
@@ -80,6 +74,14 @@ func New(cfg *Config) *Client {
 		}
 	}
 	return c
+}
+
+// Close calls off the questions that are under way, also those that nobody waits
+// for any more, and no others are asked. Who waits for one, or comes with one,
+// gets net.ErrClosed.
+func (c *Client) Close() error {
+	c.cache.close()
+	return nil
 }
 
 func (c *Client) speaks(tr *transport) bool {
@@ -108,8 +110,15 @@ func (c *Client) usual(secure bool) *transport {
 // routeFor is how long it is remembered whether there is a route to IPv6.
 const routeFor = 10 * time.Second
 
-// reaches reports whether there is a route to an IPv6 address.
-func (c *Client) reaches(ctx context.Context, addr netip.AddrPort) bool {
+// reaches reports whether there is a route to IPv6 addresses. What it finds out
+// holds for all of them, so it takes an address of the Internet to find out:
+// with others, which every machine has a route to, or none, whoever has a domain
+// would decide for everybody. Without one IPv6 keeps its place.
+func (c *Client) reaches(ctx context.Context, addrs []netip.Addr, port uint16) bool {
+	i := slices.IndexFunc(addrs, func(a netip.Addr) bool { return a.As16()[0]>>5 == 1 }) // 2000::/3, all that is allotted (RFC 4291 section 2.4)
+	if i < 0 {
+		return true
+	}
 	now := time.Now()
 	c.mu.Lock()
 	r := c.route
@@ -117,7 +126,7 @@ func (c *Client) reaches(ctx context.Context, addr netip.AddrPort) bool {
 	if now.Before(r.until) {
 		return r.there
 	}
-	conn, err := c.dialer.DialContext(ctx, "udp", addr.String())
+	conn, err := c.dialer.DialContext(ctx, "udp", netip.AddrPortFrom(addrs[i], port).String())
 	if err == nil {
 		conn.Close()
 	} else if ctx.Err() != nil {

@@ -55,14 +55,18 @@ const (
 const maxAliases = 16
 
 // Lookup asks for the records of a name. What a server says of its own troubles
-// is a *net.DNSError, with IsTimeout if none answered.
+// is a *net.DNSError, with IsTimeout if none answered. It takes no longer than
+// all servers may take together, whatever aliases they send it after.
 func (d *DNS) Lookup(ctx context.Context, name string, t Type) (*Answer, error) {
 	if answer := special(name, t); answer != nil {
 		return answer, nil
 	}
 	conf := config{servers: d.Servers, timeout: timeout, attempts: attempts}
 	if len(d.Servers) == 0 {
-		conf = d.system.config()
+		var err error
+		if conf, err = d.system.config(); err != nil {
+			return nil, &net.DNSError{Err: err.Error(), Name: name, IsTemporary: true, UnwrapErr: err}
+		}
 		if addrs, ok := d.system.lookup(name, t); ok {
 			return &Answer{Addrs: addrs, TTL: reread}, nil
 		}
@@ -73,6 +77,22 @@ func (d *DNS) Lookup(ctx context.Context, name string, t Type) (*Answer, error) 
 	if d.Timeout > 0 {
 		conf.timeout = d.Timeout
 	}
+	all, cancel := context.WithTimeout(ctx, conf.total())
+	defer cancel()
+	answer, err := d.lookup(all, conf, name, t)
+	switch {
+	case err == nil:
+		return answer, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case all.Err() != nil:
+		return nil, timedOut(name)
+	}
+	return nil, err
+}
+
+// lookup asks for the records of a name, and of those that it is an alias of.
+func (d *DNS) lookup(ctx context.Context, conf config, name string, t Type) (*Answer, error) {
 	var ttl uint32 = 1<<31 - 1
 	for alias, left := name, maxAliases; ; {
 		r, err := d.ask(ctx, conf, alias, t)
@@ -100,7 +120,7 @@ func (d *DNS) ask(ctx context.Context, conf config, name string, t Type) (*reply
 		var silent []netip.AddrPort
 		for _, server := range servers {
 			var r *reply
-			r, err = d.exchange(ctx, server, conf.timeout, name, t)
+			r, err = d.exchange(ctx, server, conf, name, t)
 			switch {
 			case ctx.Err() != nil:
 				return nil, ctx.Err()

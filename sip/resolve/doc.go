@@ -15,16 +15,18 @@
 //
 // Answers are kept for as long as their owners say, those that there is nothing
 // included, and everybody who asks the same question at the same time shares
-// one. Keep one Client for a program.
+// one. What is slow to come is left for the next list once there is something to
+// try. Keep one Client for a program; a proxy without state asks it for
+// [Client.StatelessTargets].
 //
 // Questions go to a [Resolver]: by default to [DNS], which asks the servers of
 // the system as one who knows that answers can be forged, or to one of the
 // program's own, which is a method to write.
 //
 // It follows RFC 3263 with the procedures of RFC 2782 (SRV), RFC 3403 (NAPTR),
-// RFC 7118 section 5.5 (WebSocket) and RFC 7984 (IPv4 and IPv6), the order of
-// addresses in RFC 8305 section 4, and, for the DNS itself, RFC 1035, 2181,
-// 2308, 5452, 6761 and 6891.
+// RFC 7118 section 5.5 (WebSocket) and RFC 7984 (IPv4 and IPv6), RFC 8305
+// sections 3 and 4 for what is waited for and in which order addresses come,
+// and, for the DNS itself, RFC 1035, 2181, 2308, 5452, 6761, 6891 and 9520.
 //
 // It does not open connections or race them, look up tel URIs (ENUM), check
 // DNSSEC signatures, complete names by search domains, or evaluate the regular

@@ -20,7 +20,11 @@ const maxStrays = 32
 const maxUDP = 1232
 
 // exchange asks one server, by UDP and then, if need be, by TCP.
-func (d *DNS) exchange(ctx context.Context, server netip.AddrPort, timeout time.Duration, name string, t Type) (*reply, error) {
+func (d *DNS) exchange(ctx context.Context, server netip.AddrPort, conf config, name string, t Type) (*reply, error) {
+	timeout := conf.timeout
+	if conf.tcp {
+		return d.overTCP(ctx, server, timeout, name, t)
+	}
 	r, err := d.overUDP(ctx, server, timeout, name, t, true)
 	if err == nil && (r.rcode == dns.RcodeFormatError || r.rcode == dns.RcodeNotImplemented) {
 		// It is older than EDNS (RFC 6891 section 7).

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,7 +17,8 @@ const (
 // Failed says that a target could not be reached, did not answer, or answered
 // 503 (RFC 3263 section 4.3). For as long as wait it comes last in lists, still
 // to be tried when nothing else works. wait is the Retry-After of the 503, an
-// hour at most; 0 means a minute.
+// hour at most; 0 or less means that there was none, and a minute. A 503 that
+// says "Retry-After: 0" asks for no wait, and is not to be told of here.
 func (c *Client) Failed(t Target, wait time.Duration) {
 	if wait <= 0 {
 		wait = avoidFor
@@ -24,8 +26,9 @@ func (c *Client) Failed(t Target, wait time.Duration) {
 	c.failures.add(t, time.Now(), min(wait, avoidAtMost))
 }
 
-// failures are the targets that failed, without the names that led to them: the
-// same server stands behind many.
+// failures are the targets that failed, each for the host that it was meant to
+// be: whoever has a domain can have it lead to another's server, where it then
+// fails, by its certificate for one.
 type failures struct {
 	mu    sync.Mutex
 	until map[failure]time.Time
@@ -34,24 +37,29 @@ type failures struct {
 type failure struct {
 	tr   *transport
 	addr netip.AddrPort
+	host string // in lower case
+}
+
+// failureOf returns what a failure of a target is known by.
+func failureOf(t Target) failure {
+	return failure{transportNamed(t.Transport), t.Addr, strings.ToLower(t.Host)}
 }
 
 func (f *failures) add(t Target, now time.Time, wait time.Duration) {
-	tr := transportNamed(t.Transport)
-	if tr == nil {
+	k := failureOf(t)
+	if k.tr == nil {
 		return
 	}
+	k.host = strings.Clone(k.host) // part of a message, maybe
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.until == nil {
 		f.until = make(map[failure]time.Time)
 	}
-	if k := (failure{tr, t.Addr}); len(f.until) < maxFailures || !f.until[k].IsZero() {
-		f.until[k] = now.Add(wait)
-		return
+	if len(f.until) >= maxFailures && f.until[k].IsZero() {
+		f.makeRoom(now)
 	}
-	f.makeRoom(now)
-	f.until[failure{tr, t.Addr}] = now.Add(wait)
+	f.until[k] = now.Add(wait)
 }
 
 // makeRoom forgets what is over, or else what will be first.
@@ -82,7 +90,7 @@ func (f *failures) last(targets []Target) []Target {
 	var failed []Target
 	good := targets[:0]
 	for _, t := range targets {
-		k := failure{transportNamed(t.Transport), t.Addr}
+		k := failureOf(t)
 		until, ok := f.until[k]
 		if ok && until.After(now) {
 			failed = append(failed, t)

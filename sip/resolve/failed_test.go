@@ -12,7 +12,7 @@ import (
 )
 
 // A target that failed comes last, for a minute or as long as its Retry-After
-// says, and for whichever name leads to it.
+// says, for those who look for the same host.
 func TestFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := with(names{
@@ -32,16 +32,18 @@ func TestFailed(t *testing.T) {
 		}
 		expect("example.com", "123")
 		at := func(addr, transport string) Target {
-			return Target{Transport: transport, Addr: netip.MustParseAddrPort(addr)}
+			return Target{Transport: transport, Host: "Example.com", Addr: netip.MustParseAddrPort(addr)}
 		}
 		c.Failed(at("192.0.2.1:5060", "udp"), 0)
 		expect("example.com", "231")
-		expect("example.org", "21")
+		expect("EXAMPLE.com.", "231")
+		expect("example.org", "12")
 		time.Sleep(30 * time.Second)
 		c.Failed(at("192.0.2.2:5060", "UDP"), 5*time.Minute)
 		c.Failed(at("192.0.2.3:5060", "TCP"), 0)
 		c.Failed(at("192.0.2.3:5070", "UDP"), 0)
 		c.Failed(at("192.0.2.3:5060", "nonsense"), 0)
+		c.Failed(Target{Transport: "UDP", Host: "example.net", Addr: netip.MustParseAddrPort("192.0.2.3:5060")}, 0)
 		expect("example.com", "312")
 		time.Sleep(30 * time.Second)
 		expect("example.com", "132")
@@ -49,6 +51,11 @@ func TestFailed(t *testing.T) {
 		expect("example.com", "123")
 		c.Failed(at("192.0.2.1:5060", "UDP"), math.MaxInt64)
 		time.Sleep(time.Hour - time.Second)
+		expect("example.com", "231")
+		time.Sleep(time.Second)
+		expect("example.com", "123")
+		c.Failed(at("192.0.2.1:5060", "UDP"), -time.Second)
+		time.Sleep(time.Minute - time.Second)
 		expect("example.com", "231")
 		time.Sleep(time.Second)
 		expect("example.com", "123")

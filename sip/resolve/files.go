@@ -1,9 +1,10 @@
 package resolve
 
 import (
-	"bufio"
 	"bytes"
+	"errors"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -25,6 +26,8 @@ type files struct {
 	looked     time.Time // when it was last looked whether they have changed
 	confStamp  stamp
 	hostsStamp stamp
+	known      bool  // conf is what resolv.conf says
+	err        error // or why that is not known
 	conf       config
 	hosts      map[string][]netip.Addr
 }
@@ -35,6 +38,13 @@ type config struct {
 	servers  []netip.AddrPort
 	timeout  time.Duration
 	attempts int
+	tcp      bool // UDP is not asked
+}
+
+// total returns how long all servers may take together.
+func (c config) total() time.Duration {
+	all := float64(c.timeout) * float64(c.attempts) * float64(len(c.servers))
+	return time.Duration(min(all, float64(time.Hour)))
 }
 
 // stamp tells whether a file has changed.
@@ -43,12 +53,13 @@ type stamp struct {
 	size     int64
 }
 
-// config returns what resolv.conf says.
-func (f *files) config() config {
+// config returns what resolv.conf says, or said when it could last be read, or
+// why it never could.
+func (f *files) config() (config, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.refresh()
-	return f.conf
+	return f.conf, f.err
 }
 
 // lookup returns the addresses of a name of one family, and whether the name
@@ -72,46 +83,67 @@ func (f *files) lookup(name string, t Type) ([]netip.Addr, bool) {
 	return addrs, known
 }
 
-// refresh reads what has changed. f.mu is held.
+// refresh reads what has changed. What cannot be read, for want of open files
+// maybe, stays as it was, and is tried again with the next question: that a
+// system has no resolv.conf is for it to say. f.mu is held.
 func (f *files) refresh() {
-	if time.Since(f.looked) < reread {
+	if !f.looked.IsZero() && time.Since(f.looked) < reread {
 		return
 	}
-	f.looked = time.Now()
 	dir := f.dir
 	if dir == "" {
 		dir = "/etc"
 	}
-	if b, ok := f.confStamp.changed(filepath.Join(dir, "resolv.conf")); ok {
-		f.conf = parseResolvConf(b)
+	text, changed, confErr := f.confStamp.read(filepath.Join(dir, "resolv.conf"))
+	switch {
+	case confErr != nil && !f.known:
+		f.err = confErr
+	case confErr == nil && (changed || !f.known):
+		f.conf, f.known, f.err = parseResolvConf(text), true, nil
 	}
-	if b, ok := f.hostsStamp.changed(filepath.Join(dir, "hosts")); ok {
-		f.hosts = parseHosts(b)
+	text, changed, hostsErr := f.hostsStamp.read(filepath.Join(dir, "hosts"))
+	if hostsErr == nil && changed {
+		f.hosts = parseHosts(text)
+	}
+	if confErr == nil && hostsErr == nil {
+		f.looked = time.Now()
 	}
 }
 
-// changed returns what is in a file if it is another than before: nil if there
-// is no such file any more.
-func (s *stamp) changed(path string) ([]byte, bool) {
-	const atMost = 1 << 20 // some block a long list of names by their hosts file; more is none
+// maxFile is how much of a file is read, in bytes. Some block a long list of
+// names by their hosts file; what is longer than this is none.
+const maxFile = 1 << 20
+
+// read returns what is in a file if it is another than before: nil if there is
+// no such file any more.
+func (s *stamp) read(path string) (text []byte, changed bool, err error) {
 	was := *s
-	*s = stamp{}
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		*s = stamp{}
+		return nil, was != *s, nil
+	}
 	if err != nil {
-		return nil, was != *s
+		return nil, false, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil {
-		*s = stamp{info.ModTime(), info.Size()}
-	}
-	if *s == was {
-		return nil, false
-	}
-	b, err := io.ReadAll(io.LimitReader(f, atMost))
+	info, err := f.Stat()
 	if err != nil {
-		*s = stamp{}
+		return nil, false, err
 	}
-	return append([]byte{}, b...), true
+	now := stamp{info.ModTime(), info.Size()}
+	if now == was {
+		return nil, false, nil
+	}
+	text, err = io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return nil, false, err
+	}
+	if len(text) == maxFile { // the last line may go on
+		text = text[:bytes.LastIndexByte(text, '\n')+1]
+	}
+	*s = now
+	return append([]byte{}, text...), true, nil
 }
 
 // parseResolvConf reads resolv.conf as its manual page has it. Names are
@@ -129,6 +161,9 @@ func parseResolvConf(b []byte) config {
 			}
 		case "options":
 			for _, option := range fields[1:] {
+				if option == "use-vc" || option == "usevc" || option == "tcp" { // three systems' words for it
+					c.tcp = true
+				}
 				what, number, _ := strings.Cut(option, ":")
 				switch n, err := strconv.Atoi(number); {
 				case err != nil:
@@ -165,12 +200,11 @@ func parseHosts(b []byte) map[string][]netip.Addr {
 // lines yields the fields of each line that has some, without comments.
 func lines(b []byte) func(yield func([]string) bool) {
 	return func(yield func([]string) bool) {
-		for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
-			text := s.Text()
-			if i := strings.IndexAny(text, "#;"); i >= 0 {
-				text = text[:i]
+		for line := range bytes.Lines(b) {
+			if i := bytes.IndexAny(line, "#;"); i >= 0 {
+				line = line[:i]
 			}
-			if fields := strings.Fields(text); len(fields) > 0 && !yield(fields) {
+			if fields := strings.Fields(string(line)); len(fields) > 0 && !yield(fields) {
 				return
 			}
 		}

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -26,6 +27,16 @@ func TestResolvConf(t *testing.T) {
 		if got := fmt.Sprint(c.servers, c.timeout, c.attempts); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
+	}
+}
+
+// "use-vc" has all questions go by TCP.
+func TestUseVC(t *testing.T) {
+	d, _ := machine(t, "", "nameserver 192.0.2.53\noptions use-vc attempts:1")
+	_, err := d.Lookup(t.Context(), "example.com", TypeA)
+	var failed *net.OpError
+	if !errors.As(err, &failed) || failed.Net != "tcp" {
+		t.Errorf("%v, want a failure of TCP", err)
 	}
 }
 
@@ -118,10 +129,74 @@ func TestFilesChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(reread)
-		if got := d.system.config(); got.servers != nil {
-			t.Errorf("without resolv.conf: servers %v", got.servers)
+		if got, err := d.system.config(); got.servers != nil || err != nil {
+			t.Errorf("without resolv.conf: servers %v, %v", got.servers, err)
 		}
 	})
+}
+
+// A file that cannot be read says nothing: what is known stays, and is not taken
+// for a system without resolv.conf, whose resolver knows no NAPTR records. Here a
+// folder stands in its place, which can be opened, and not read.
+func TestFilesUnreadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, write := machine(t, "192.0.2.1 pbx", "nameserver 192.0.2.53")
+		spoil := func(name string) {
+			t.Helper()
+			path := filepath.Join(d.system.dir, name)
+			if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expect := func(want string) {
+			t.Helper()
+			a, err := d.Lookup(t.Context(), "example.com", TypeNAPTR)
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, %v, want %s", a, err, want)
+			}
+		}
+		spoil("resolv.conf")
+		expect("resolv.conf: is a directory")
+		if err := os.Remove(filepath.Join(d.system.dir, "resolv.conf")); err != nil {
+			t.Fatal(err)
+		}
+		write("resolv.conf", "nameserver 192.0.2.53")
+		expect("no route to 192.0.2.53:53")
+		spoil("resolv.conf")
+		spoil("hosts")
+		time.Sleep(reread)
+		expect("no route to 192.0.2.53:53")
+		if a, err := d.Lookup(t.Context(), "pbx", TypeA); err != nil || len(a.Addrs) != 1 {
+			t.Errorf("pbx: %v, %v, want its address", a, err)
+		}
+		for _, name := range []string{"resolv.conf", "hosts"} {
+			if err := os.Remove(filepath.Join(d.system.dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("resolv.conf", "nameserver 192.0.2.153")
+		write("hosts", "")
+		expect("no route to 192.0.2.153:53")
+	})
+}
+
+// Long lines are lines. Of a file that is longer than what is read of it, the
+// line that is cut is left out: half a name is another name.
+func TestHostsFileLong(t *testing.T) {
+	long := "0.0.0.0 " + strings.Repeat("ads.example ", 6000) + "\n192.0.2.1 pbx\n"
+	line := "192.0.2.99 example.com\n"
+	for cut := 0; cut < len(line); cut += 3 {
+		padding := strings.Repeat("x", maxFile-len(long)-2-cut)
+		d, _ := machine(t, long+"#"+padding+"\n"+line, "nameserver 192.0.2.53")
+		if a, err := d.Lookup(t.Context(), "pbx", TypeA); err != nil || len(a.Addrs) != 1 {
+			t.Fatalf("after a long line: %v, %v, want the address of pbx", a, err)
+		}
+		for i := range len("example.co") {
+			if a, known := d.system.lookup("example.co"[:i+1], TypeA); known {
+				t.Errorf("cut after %d bytes: %s is %v", cut, "example.co"[:i+1], a)
+			}
+		}
+	}
 }
 
 // Where there is no resolv.conf the system's resolver is asked, which knows the

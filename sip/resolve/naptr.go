@@ -1,7 +1,6 @@
 package resolve
 
 import (
-	"context"
 	"slices"
 	"strings"
 )
@@ -10,7 +9,7 @@ import (
 // has one for a transport which fits are the choice; later ones are not looked
 // at, even if nothing answers there (RFC 3403 section 4.1). So a domain that
 // puts TLS first is not talked down to TCP by who can stop TLS.
-func (c *Client) byNAPTR(ctx context.Context, host string, fit []*transport, records []NAPTR) ([]Target, error) {
+func (s *search) byNAPTR(fit []*transport, records []NAPTR) ([]Target, error) {
 	var services []service
 	var order uint16
 	for _, r := range records { // by order, then by preference
@@ -23,21 +22,18 @@ func (c *Client) byNAPTR(ctx context.Context, host string, fit []*transport, rec
 		if i < 0 || !isName(r.Replacement) {
 			continue
 		}
-		s := service{tr: fit[i], domain: strings.TrimSuffix(r.Replacement, ".")}
+		to := service{tr: fit[i], domain: strings.TrimSuffix(r.Replacement, ".")}
 		switch {
 		case strings.EqualFold(r.Flags, "a"):
-			s.isHost = true
+			to.isHost = true
 		case !strings.EqualFold(r.Flags, "s"):
 			continue
-		case len(s.domain) > len(s.tr.service) && strings.EqualFold(s.domain[:len(s.tr.service)], s.tr.service):
-			s.prefix, s.domain = s.tr.service, s.domain[len(s.tr.service):] // as it is asked for without NAPTR
+		case len(to.domain) > len(to.tr.service) && strings.EqualFold(to.domain[:len(to.tr.service)], to.tr.service):
+			to.prefix, to.domain = to.tr.service, to.domain[len(to.tr.service):] // as it is asked for without NAPTR
 		}
 		order = r.Order
-		services = append(services, s)
+		services = append(services, to)
 	}
-	places, _, err := c.srv(ctx, services)
-	if len(places) == 0 {
-		return nil, err
-	}
-	return c.addresses(ctx, host, places)
+	places, _, err := s.srv(services)
+	return s.at(places, err)
 }

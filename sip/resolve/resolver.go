@@ -8,8 +8,8 @@ import (
 )
 
 // Resolver answers the questions of a Client; it is how a program brings its
-// own DNS. It is called from many goroutines at once, and should return when
-// ctx ends.
+// own DNS. It is called from many goroutines at once, 200 at most, and should
+// return when ctx ends, which is after 20 seconds if not before.
 //
 // An answer without records says that there are none of that type, whether or
 // not the name exists; so does a *net.DNSError with IsNotFound. Any other error

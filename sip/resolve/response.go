@@ -13,26 +13,28 @@ import (
 // of the Via. A host name without a port is a service with SRV records. Errors
 // are those of Targets; the parameters of the Via are not looked at.
 func (c *Client) ResponseTargets(ctx context.Context, via sip.Via) ([]Target, error) {
-	targets, err := c.forResponse(ctx, via)
+	s := search{c: c, ctx: ctx}
+	defer s.end()
+	targets, err := s.forResponse(via)
 	if err != nil {
 		return nil, fmt.Errorf("resolve %s %s: %w", via.Transport, via.SentBy(), err)
 	}
 	return c.failures.last(targets), nil
 }
 
-func (c *Client) forResponse(ctx context.Context, via sip.Via) ([]Target, error) {
+func (s *search) forResponse(via sip.Via) ([]Target, error) {
 	tr := transportNamed(via.Transport)
-	if !c.speaks(tr) {
+	if !s.c.speaks(tr) {
 		return nil, ErrTransport
 	}
-	host, addr, err := readHost(via.Host, via.Port)
+	addr, err := s.read(via.Host, via.Port)
 	switch {
 	case err != nil:
 		return nil, err
 	case addr.IsValid():
-		return []Target{tr.target(addr, via.Port, host)}, nil
+		return []Target{tr.target(addr, via.Port, s.host)}, nil
 	case via.Port != 0:
-		return c.addresses(ctx, host, []place{{tr, host, uint16(via.Port)}})
+		return s.addresses([]place{{tr, s.host, uint16(via.Port)}})
 	}
-	return c.byService(ctx, host, []*transport{tr}, tr)
+	return s.byService([]*transport{tr}, tr)
 }

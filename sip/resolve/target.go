@@ -40,16 +40,18 @@ type transport struct {
 	naptr   string // the service of NAPTR records (RFC 3263 section 9, RFC 7118 section 10.2)
 	service string // where SRV records are, before the domain
 	port    uint16 // where there is no SRV record
+	guessed bool   // its SRV records are looked for when no NAPTR record led there
 }
 
 var (
-	udp = &transport{"UDP", false, "SIP+D2U", "_sip._udp.", 5060}
-	tcp = &transport{"TCP", false, "SIP+D2T", "_sip._tcp.", 5060}
-	tls = &transport{"TLS", true, "SIPS+D2T", "_sips._tcp.", 5061}
+	udp = &transport{"UDP", false, "SIP+D2U", "_sip._udp.", 5060, true}
+	tcp = &transport{"TCP", false, "SIP+D2T", "_sip._tcp.", 5060, true}
+	tls = &transport{"TLS", true, "SIPS+D2T", "_sips._tcp.", 5061, true}
 	// RFC 7118 section 5.5 names ports and NAPTR services, but no SRV ones: the
-	// names follow the rule of RFC 3263 section 4.1.
-	ws  = &transport{"WS", false, "SIP+D2W", "_sip._ws.", 80}
-	wss = &transport{"WSS", true, "SIPS+D2W", "_sips._ws.", 443}
+	// names follow the rule of RFC 3263 section 4.1, and are asked for only where
+	// a URI or a Via says that it is this transport.
+	ws  = &transport{"WS", false, "SIP+D2W", "_sip._ws.", 80, false}
+	wss = &transport{"WSS", true, "SIPS+D2W", "_sips._ws.", 443, false}
 )
 
 // transports are all there are, in the order of preference of who has none.

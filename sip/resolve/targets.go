@@ -19,25 +19,46 @@ import (
 // *net.DNSError with IsNotFound; one that could not be looked up is another,
 // with IsTimeout if nobody answered. What is neither a name nor an address is a
 // *net.AddrError: an IPv6 address with a zone, say, which would have the writer
-// of the URI choose the interface that the request leaves by.
+// of the URI choose the interface that the request leaves by. No error tells of
+// the user, the password or the headers of the URI.
 //
-// Whatever the DNS says, it is a list of 64 at most, from 16 host names at most.
+// Whatever the DNS says, it is a list of 64 at most, from 16 host names at most,
+// after 20 seconds at most. Once there are targets, others are waited for no
+// longer than a quarter of a second: they are there the next time.
 func (c *Client) Targets(ctx context.Context, uri sip.URI) ([]Target, error) {
-	targets, err := c.forRequest(ctx, uri)
-	if err != nil {
-		return nil, fmt.Errorf("resolve %s: %w", uri, err)
-	}
-	return c.failures.last(targets), nil
+	targets, err := c.search(ctx, uri, false)
+	return c.failures.last(targets), err
 }
 
-func (c *Client) forRequest(ctx context.Context, uri sip.URI) ([]Target, error) {
+// StatelessTargets returns the targets of uri in an order that is the same each
+// time for as long as the DNS says the same, whatever has been tried: SRV
+// records by priority, weight and name, addresses of each family by number. So
+// retransmissions take the way of what they repeat, which RFC 3263 section 4.4
+// asks of stateless proxies. Errors are those of Targets. It waits for all there
+// is.
+func (c *Client) StatelessTargets(ctx context.Context, uri sip.URI) ([]Target, error) {
+	return c.search(ctx, uri, true)
+}
+
+func (c *Client) search(ctx context.Context, uri sip.URI, stateless bool) ([]Target, error) {
+	s := search{c: c, ctx: ctx, stateless: stateless}
+	defer s.end()
+	targets, err := s.forRequest(uri)
+	if err != nil {
+		uri.User, uri.Password, uri.Headers = "", "", "" // nobody's business who reads a log
+		return nil, fmt.Errorf("resolve %s: %w", uri, err)
+	}
+	return targets, nil
+}
+
+func (s *search) forRequest(uri sip.URI) ([]Target, error) {
 	secure := strings.EqualFold(uri.Scheme, "sips")
 	if !secure && !strings.EqualFold(uri.Scheme, "sip") {
 		return nil, ErrTransport
 	}
 	var tr *transport
 	if p, ok := uri.Params.Get("transport"); ok {
-		if tr = parameter(p, secure); !c.speaks(tr) {
+		if tr = parameter(p, secure); !s.c.speaks(tr) {
 			return nil, ErrTransport
 		}
 	}
@@ -45,74 +66,88 @@ func (c *Client) forRequest(ctx context.Context, uri sip.URI) ([]Target, error) 
 	if maddr, ok := uri.Params.Get("maddr"); ok {
 		uri.Host = maddr
 	}
-	host, addr, err := readHost(uri.Host, uri.Port)
+	addr, err := s.read(uri.Host, uri.Port)
 	if err != nil {
 		return nil, err
 	}
 	// Without a transport parameter, an address or a port settles it: the usual
 	// one. What is neither is asked.
 	if tr == nil && (addr.IsValid() || uri.Port != 0) {
-		if tr = c.usual(secure); tr == nil {
+		if tr = s.c.usual(secure); tr == nil {
 			return nil, ErrTransport
 		}
 	}
 	switch {
 	case addr.IsValid():
-		return []Target{tr.target(addr, uri.Port, host)}, nil
+		return []Target{tr.target(addr, uri.Port, s.host)}, nil
 	case uri.Port != 0:
-		return c.addresses(ctx, host, []place{{tr, host, uint16(uri.Port)}})
+		return s.addresses([]place{{tr, s.host, uint16(uri.Port)}})
 	case tr != nil:
-		return c.byService(ctx, host, []*transport{tr}, tr)
+		return s.byService([]*transport{tr}, tr)
 	}
-	return c.byDomain(ctx, host, secure)
+	return s.byDomain(secure)
 }
 
 // byDomain has the domain choose the transport (RFC 3263 section 4.1).
-func (c *Client) byDomain(ctx context.Context, host string, secure bool) ([]Target, error) {
-	fit := c.transports
+//
+// A server that cannot tell of NAPTR records, or does not answer such questions,
+// may yet know of others. But what the NAPTR records say holds: when it could
+// not be found out where they lead, the domain is not asked for less.
+func (s *search) byDomain(secure bool) ([]Target, error) {
+	fit := s.c.transports
 	if secure {
 		fit = nil
-		for _, tr := range c.transports {
+		for _, tr := range s.c.transports {
 			if tr.secure {
 				fit = append(fit, tr)
 			}
 		}
 	}
-	usual := c.usual(secure)
+	usual := s.c.usual(secure)
 	if usual == nil {
 		return nil, ErrTransport
 	}
-	answer, err := c.cache.ask(ctx, key{"", host, TypeNAPTR}).wait(ctx)
-	if err != nil && (ctx.Err() != nil || isTimeout(err)) {
-		return nil, err // the next question would fare no better
+	answer, err := s.wait(s.ask("", s.host, TypeNAPTR), false)
+	if s.ctx.Err() != nil {
+		return nil, s.ctx.Err()
 	}
 	if err == nil {
-		// A server that cannot tell of NAPTR records may yet know of others.
-		if targets, _ := c.byNAPTR(ctx, host, fit, answer.NAPTR); len(targets) > 0 {
-			return targets, nil
+		if targets, err := s.byNAPTR(fit, answer.NAPTR); err == nil && len(targets) > 0 || err != nil && !isNotFound(err) {
+			return targets, err
+		}
+	} else if isTimeout(err) {
+		// What comes last is asked now, too, so that it does not take another
+		// turn of the same silence.
+		s.ask("", s.host, TypeAAAA)
+		s.ask("", s.host, TypeA)
+	}
+	var guessed []*transport
+	for _, tr := range fit {
+		if tr.guessed {
+			guessed = append(guessed, tr)
 		}
 	}
-	return c.byService(ctx, host, fit, usual)
+	return s.byService(guessed, usual)
 }
 
 // byService looks for the SRV records of some transports, and without any for
 // the addresses of the domain, which it then uses with the usual one (RFC 3263
-// section 4.2).
-func (c *Client) byService(ctx context.Context, host string, of []*transport, usual *transport) ([]Target, error) {
+// section 4.2). A server that fails with SRV records is taken to have none: many a
+// small one knows nothing but addresses. If there are no addresses either, its
+// failure is the error.
+func (s *search) byService(of []*transport, usual *transport) ([]Target, error) {
 	services := make([]service, len(of))
 	for i, tr := range of {
-		services[i] = service{tr: tr, prefix: tr.service, domain: host}
+		services[i] = service{tr: tr, prefix: tr.service, domain: s.host}
 	}
-	places, denied, err := c.srv(ctx, services)
+	places, denied, err := s.srv(services)
 	switch {
 	case len(places) > 0:
-		return c.addresses(ctx, host, places)
-	case err != nil:
-		return nil, err
+		return s.at(places, err)
 	case slices.Contains(denied, usual):
-		return nil, fmt.Errorf("%w: %s says that it has none", ErrTransport, host)
+		return nil, fmt.Errorf("%w: %s says that it has none", ErrTransport, s.host)
 	}
-	return c.addresses(ctx, host, []place{{usual, host, usual.port}})
+	return s.at([]place{{usual, s.host, usual.port}}, err)
 }
 
 // target returns where an address is reached; port 0 is the usual one.
@@ -123,23 +158,31 @@ func (tr *transport) target(addr netip.Addr, port int, host string) Target {
 	return Target{Transport: tr.name, Addr: netip.AddrPortFrom(addr, uint16(port)), Host: host}
 }
 
-// readHost returns a host as it is looked up, or the address that it is.
-func readHost(host string, port int) (string, netip.Addr, error) {
+// read takes a host: a name, which it keeps as it is looked up, or the address
+// that it returns.
+func (s *search) read(host string, port int) (netip.Addr, error) {
 	if port < 0 || port > 65535 {
-		return "", netip.Addr{}, &net.AddrError{Err: "no port number", Addr: fmt.Sprint(port)}
+		return netip.Addr{}, &net.AddrError{Err: "no port number", Addr: fmt.Sprint(port)}
 	}
+	s.host = host
 	if addr := (sip.URI{Host: host}).Addr(); addr.IsValid() {
-		return host, addr.Unmap(), nil
+		return addr.Unmap(), nil
 	}
 	if !isName(host) {
-		return "", netip.Addr{}, &net.AddrError{Err: "neither a host name nor an address", Addr: host}
+		return netip.Addr{}, &net.AddrError{Err: "neither a host name nor an address", Addr: host}
 	}
-	return strings.TrimSuffix(host, "."), netip.Addr{}, nil
+	s.host = strings.TrimSuffix(host, ".")
+	return netip.Addr{}, nil
 }
 
 func isTimeout(err error) bool {
 	var e net.Error
 	return errors.As(err, &e) && e.Timeout()
+}
+
+func isNotFound(err error) bool {
+	var e *net.DNSError
+	return errors.As(err, &e) && e.IsNotFound
 }
 
 // isName reports whether a host, which is no address, may be looked up. The

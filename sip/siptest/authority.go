@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -48,21 +49,34 @@ func (a *Authority) Certificate(names ...string) tls.Certificate {
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	for _, name := range names {
-		if ip, err := netip.ParseAddr(name); err == nil {
+		ip, err := netip.ParseAddr(name)
+		if err == nil && ip.Zone() == "" {
 			template.IPAddresses = append(template.IPAddresses, net.IP(ip.AsSlice()))
-		} else if strings.Contains(name, ":") {
-			uri, err := url.Parse(name)
-			if err != nil {
-				panic("siptest: certificate for " + name + ": " + err.Error())
-			}
+		} else if uri, bad := url.Parse(name); err != nil && bad == nil && uri.Scheme != "" && uri.Opaque+uri.Host != "" {
 			template.URIs = append(template.URIs, uri)
-		} else {
+		} else if isDNSName(strings.TrimPrefix(name, "*.")) {
 			template.DNSNames = append(template.DNSNames, name)
+		} else {
+			panic("siptest: certificate for " + strconv.Quote(name) + ": not a name")
 		}
 	}
 	key := newKey()
 	cert := sign(template, a.cert, &key.PublicKey, a.key)
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
+}
+
+// isDNSName reports whether a name is one of labels of letters, digits, "-" and
+// "_" (RFC 1035 section 2.3.1, and what the field makes of it).
+func isDNSName(name string) bool {
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		if strings.Trim(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+			return false
+		}
+	}
+	return len(name) <= 253
 }
 
 // Pool returns a pool that holds the authority: the RootCAs of a client, the

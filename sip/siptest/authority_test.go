@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -68,5 +69,23 @@ func TestAuthorityNames(t *testing.T) {
 	}
 	if len(leaf.IPAddresses) != 2 || !leaf.IPAddresses[0].Equal(net.IPv4(192, 0, 2, 1)) || leaf.IPAddresses[1].String() != "2001:db8::1" {
 		t.Errorf("IPAddresses = %v, want 192.0.2.1 and 2001:db8::1", leaf.IPAddresses)
+	}
+}
+
+// What is no name is a mistake in the test, and is not put into a certificate.
+func TestAuthorityNoName(t *testing.T) {
+	ca := siptest.NewAuthority()
+	for _, name := range []string{
+		"", ".", "*", "*.", "-", "a..b", "a.b.", "foo bar", "a.*.b", "b\u00fccher.example", "a/b", "user@example.com", "sip:", "fe80::1%eth0", "[2001:db8::1]",
+		strings.Repeat("x", 64), strings.Repeat("x.", 127) + "x",
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("a certificate for %q, want a panic", name)
+				}
+			}()
+			ca.Certificate("example.com", name)
+		}()
 	}
 }

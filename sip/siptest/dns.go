@@ -64,7 +64,10 @@ type DNSReply struct {
 // their domain, if there is one.
 func NewDNS(zone string) (*DNS, error) {
 	d := &DNS{sockets: make(map[io.Closer]bool), done: make(chan struct{})}
-	return d, d.SetZone(zone)
+	if err := d.SetZone(zone); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // SetZone changes all records.

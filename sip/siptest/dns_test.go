@@ -259,3 +259,10 @@ func TestDNSSystemSockets(t *testing.T) {
 		}
 	}
 }
+
+// A zone that cannot be read has no name server.
+func TestNewDNSFails(t *testing.T) {
+	if d, err := siptest.NewDNS("example.com A"); err == nil || d != nil {
+		t.Errorf("%v, %v, want an error alone", d, err)
+	}
+}

@@ -3,6 +3,7 @@ package transport
 import (
 	"net"
 	"net/netip"
+	"time"
 )
 
 // admitLocked takes a place among the connections that peers cause. e.mu is
@@ -31,7 +32,7 @@ func (e *Endpoint) enter(nc net.Conn) *socket {
 		nc.Close()
 		return nil
 	}
-	return &socket{Conn: nc, release: func() { e.release(from) }}
+	return &socket{Conn: nc, opened: time.Now(), release: func() { e.release(from) }}
 }
 
 // release gives back what admit took.

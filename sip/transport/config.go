@@ -85,7 +85,8 @@ type Config struct {
 	Resolver resolve.Resolver
 
 	// Handle is called for each message, in the order of arrival on its
-	// socket, from the goroutine that reads the socket: it must not block. If
+	// socket, from the goroutine that reads the socket: it must not block.
+	// Inbound.Endpoint is what it answers by. If
 	// it is nil the messages wait for Receive. A panic in it is logged with
 	// the message, and ends nothing else.
 	Handle func(*Inbound)
@@ -150,6 +151,7 @@ func (e *Endpoint) defaults() error {
 	cfg.WebSocketHeader = cfg.WebSocketHeader.Clone()
 	e.rate = newBuckets(cfg.MaxRate, cfg.MaxRate)
 	e.sources = newPerSource(cfg.MaxConnsPerSource)
+	e.anewBy = newPerSource(maxAnewPerSource)
 	e.tokens = newTokenKey(cfg.FlowKey)
 	if cfg.Handle == nil {
 		e.inbox = make(chan *Inbound, 64)

@@ -85,6 +85,8 @@ func newConn(e *Endpoint, kind string, sock *socket) *conn {
 	}
 }
 
+func (c *conn) endpoint() *Endpoint { return c.e }
+
 func (c *conn) transport() string { return c.kind }
 
 func (c *conn) localAddr() netip.AddrPort { return c.local }
@@ -140,14 +142,14 @@ func (c *conn) message(m sip.Message, err error) {
 	c.touch()
 	var syntax *sip.SyntaxError
 	if errors.As(err, &syntax) {
-		c.e.pace(c.remote.Addr())
+		c.e.pace(c)
 		c.e.malformed(c.flow(), syntax.Text(), err)
 		return
 	}
 	defer c.e.fence(c.flow(), nil, m)
 	c.carried.Store(true)
 	c.brief.Store(false)
-	c.e.pace(c.remote.Addr())
+	c.e.pace(c)
 	c.e.deliver(c.flow(), m, nil)
 }
 
@@ -184,7 +186,7 @@ func (c *conn) ponged() (awaited bool) {
 // pinged answers a ping: with one CRLF (RFC 5626 section 4.4.1). It counts as a
 // message, as all does that is answered.
 func (c *conn) pinged() {
-	c.e.pace(c.remote.Addr())
+	c.e.pace(c)
 	c.send("\r\n", c.remote)
 }
 

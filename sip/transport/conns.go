@@ -71,7 +71,7 @@ func (e *Endpoint) takeConn(c *conn) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, open := e.live[c]; open {
+	if _, open := e.live[c]; open && c.remote.IsValid() {
 		e.list(c, connKey{c.kind, c.remote, hostKey(c.kind, "", c.remote)})
 	}
 }
@@ -86,6 +86,7 @@ func (e *Endpoint) startConn(c *conn) bool {
 		return false
 	}
 	defer e.mu.Unlock()
+	c.sock.shaken.Store(true)
 	e.lastConn++
 	c.id = e.lastConn
 	e.live[c] = struct{}{}

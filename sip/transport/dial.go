@@ -98,7 +98,7 @@ func (e *Endpoint) open(ctx context.Context, to resolve.Target, release func()) 
 		release()
 		return nil, err
 	}
-	sock := &socket{Conn: nc, release: release}
+	sock := &socket{Conn: nc, opened: time.Now(), release: release}
 	defer func() {
 		if err != nil {
 			sock.Close()

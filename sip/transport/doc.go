@@ -10,6 +10,9 @@
 //
 //	ep, err := transport.Listen(&transport.Config{Listen: []string{"udp:0.0.0.0:5060"}})
 //	for in, err := range ep.Receive(ctx) {
+//		if err != nil {
+//			break // ctx has ended, or the Endpoint is closed
+//		}
 //		if req, ok := in.Message.(*sip.Request); ok && req.Method() == sip.OPTIONS {
 //			ep.Respond(in, req.Reply(sip.StatusOK))
 //		}
@@ -20,7 +23,8 @@
 // the Trace; package sip/trace makes pictures and capture files of that.
 //
 // A connection is found by its address and, where there is TLS, by the name that
-// the far end has proved: never by the address alone. A client behind a NAT is
+// the far end has proved; over TCP, which knows no names, by the address and
+// port. A client behind a NAT is
 // reached by the flow it came by, as long as that lives: KeepAlive sees to that
 // on the client's side, and a proxy writes the flow into its Path and
 // Record-Route as a FlowToken. WebSocketHandler takes SIP from browsers in a

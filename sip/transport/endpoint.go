@@ -38,6 +38,10 @@ type Inbound struct {
 	Time    time.Time // when it was read
 }
 
+// Endpoint returns the Endpoint that the message came in by. A Config.Handle may
+// be called with the first message before Listen has returned.
+func (in *Inbound) Endpoint() *Endpoint { return in.Flow.via.endpoint() }
+
 // Endpoint is a set of bound sockets and the connections made from them.
 type Endpoint struct {
 	cfg      Config
@@ -50,6 +54,7 @@ type Endpoint struct {
 	resolver *resolve.Client
 	rate     *buckets
 	sources  *perSource // the connections in caused, by who
+	anewBy   *perSource // the responses in anew, by who
 	tokens   tokenKey
 
 	udp       []*udpSocket
@@ -212,6 +217,7 @@ func (e *Endpoint) Close() error {
 		c.fail(ErrClosed)
 	}
 	e.endKeepAlives()
+	e.resolver.Close()
 	e.tasks.Wait()
 	return errors.Join(errs...)
 }

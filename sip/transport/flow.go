@@ -18,6 +18,7 @@ type Flow struct {
 
 // carrier is a UDP socket or a stream connection.
 type carrier interface {
+	endpoint() *Endpoint
 	transport() string
 	localAddr() netip.AddrPort
 	// sendable returns the error that send would return now, if it is known.

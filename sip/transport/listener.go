@@ -47,18 +47,25 @@ func (l *streamListener) serve() {
 
 // handshake does the TLS handshake of a connection.
 func (l *streamListener) handshake(sock *socket) {
+	taken := false
+	defer func() {
+		if !taken {
+			l.e.count.failedHandshakes.Add(1)
+			sock.Close()
+		}
+	}()
+	defer l.e.fence(Flow{}, nil, nil) // around callbacks of the program's
 	ctx, cancel := context.WithTimeout(l.e.ctx, handshakeTimeout)
 	defer cancel()
 	secure := tls.Server(sock, l.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		l.e.count.failedHandshakes.Add(1)
 		l.e.cfg.Logger.Debug("TLS handshake failed", "peer", sock.RemoteAddr().String(), "error", err)
-		sock.Close()
 		return
 	}
 	c := newConn(l.e, l.kind, sock)
 	c.wire = &stream{secure}
 	c.identities = clientIdentities(secure.ConnectionState(), sock.serverConfig(l.e.cfg.TLS))
+	taken = true
 	l.e.takeConn(c)
 }
 

@@ -114,12 +114,16 @@ func (e *Endpoint) hand(in *Inbound, raw []byte) {
 }
 
 // pace holds back what comes by a connection from a source that has sent more
-// than Config.MaxRate: its reader waits, and so does who writes to it.
-func (e *Endpoint) pace(from netip.Addr) {
-	for !e.rate.allow(from, time.Since(e.began)) {
+// than Config.MaxRate: its reader waits, and so does who writes to it. It does
+// not wait on for a connection that is over. The longer it takes the more seldom
+// it looks, for there may be a thousand that wait.
+func (e *Endpoint) pace(c *conn) {
+	wait := 10 * time.Millisecond
+	for c.reason() == nil && !e.rate.allow(c.remote.Addr(), time.Since(e.began)) {
 		e.count.paced.Add(1)
 		select {
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(wait):
+			wait = min(2*wait, 320*time.Millisecond)
 		case <-e.ctx.Done():
 			return
 		}

@@ -38,9 +38,12 @@ func (e *Endpoint) Respond(in *Inbound, resp *sip.Response) error {
 	return nil
 }
 
-// maxAnew bounds the responses that wait for a new connection. A peer that
-// sends requests and goes away makes them for nothing.
-const maxAnew = 100
+// maxAnew bounds the responses that wait for a new connection, in all and for
+// one source. A peer that sends requests and goes away makes them for nothing.
+const (
+	maxAnew          = 1000
+	maxAnewPerSource = 100
+)
 
 // respondAnew sends a response whose connection is gone on a new one.
 func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
@@ -58,12 +61,14 @@ func (e *Endpoint) respondAnew(in *Inbound, resp *sip.Response) error {
 	if e.closed {
 		return ErrClosed
 	}
-	if e.anew == maxAnew {
+	source := in.Flow.remote.Addr()
+	if e.anew == maxAnew || !e.anewBy.admit(source) {
 		return fmt.Errorf("respond %d to %s: %w", resp.Status(), resp.CSeq().Method, ErrNoFlow)
 	}
 	e.anew++
 	e.tasks.Go(func() { // ends with the dial, or Close
 		defer func() {
+			e.anewBy.release(source)
 			e.mu.Lock()
 			e.anew--
 			e.mu.Unlock()

@@ -163,12 +163,12 @@ func TestRespondAnewIsBounded(t *testing.T) {
 		s.alice.Down()
 		resp := in.Message.(*sip.Request).Reply(sip.StatusOK)
 		refused := 0
-		for range 10 * maxAnew {
+		for range 10 * maxAnewPerSource {
 			if err := e.Respond(in, resp); errors.Is(err, ErrNoFlow) {
 				refused++
 			}
 		}
-		if want := 9 * maxAnew; refused != want {
+		if want := 9 * maxAnewPerSource; refused != want {
 			t.Errorf("%d responses were refused, want %d", refused, want)
 		}
 		time.Sleep(time.Minute) // the dial gives up

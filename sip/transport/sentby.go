@@ -28,14 +28,32 @@ func (e *Endpoint) Contact(ctx context.Context, to resolve.Target) (sip.URI, err
 	if err != nil {
 		return uri, err
 	}
-	switch {
-	case isWebSocket(kind):
-		uri.Params = ";transport=ws" // also for WSS (RFC 7118 section 5.2)
-	case kind != viaUDP:
-		uri.Params = sip.Params(";transport=" + strings.ToLower(kind))
-	}
+	uri.Params = transportParam(kind)
 	uri.Host, uri.Port, err = e.sentBy(ctx, kind, local, to.Addr)
 	return uri, err
+}
+
+// ContactOn is Contact for the peer of a flow, who reaches us by the same
+// transport: for the answer to a request, and for a Record-Route towards its
+// sender. Nothing is opened.
+func (e *Endpoint) ContactOn(ctx context.Context, f Flow) (uri sip.URI, err error) {
+	uri = sip.URI{Scheme: "sip", Params: transportParam(f.Transport())}
+	if f.via == nil {
+		return uri, ErrNoFlow
+	}
+	uri.Host, uri.Port, err = e.sentByOn(ctx, f)
+	return uri, err
+}
+
+// transportParam returns the parameters of a URI with a transport.
+func transportParam(kind string) sip.Params {
+	switch {
+	case isWebSocket(kind):
+		return ";transport=ws" // also for WSS (RFC 7118 section 5.2)
+	case kind == viaUDP || kind == "":
+		return ""
+	}
+	return sip.Params(";transport=" + strings.ToLower(kind))
 }
 
 // contactAddr returns the address of the listener or, without one, of the

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -17,10 +18,14 @@ const byeTimeout = time.Second
 // the peer as long as the connection allows for.
 type socket struct {
 	net.Conn
+	opened  time.Time
+	shaken  atomic.Bool // the handshakes are done, and somebody else sees to deadlines
 	release func()      // gives back what admit has taken; nil: nothing
 	chosen  *tls.Config // for this client by GetConfigForClient; nil: none, or the handshake is over
 	closed  atomic.Bool
-	partial atomic.Bool // part of a message has been read, and the rest is waited for
+	until   atomic.Int64 // a deadline for writes that was asked for, as UnixNano; 0: none
+	leaving atomic.Bool  // what is written is the farewell
+	partial atomic.Bool  // part of a message has been read, and the rest is waited for
 
 	// The reading goroutine's, once it is attached; before that, who shakes
 	// hands sees to deadlines.
@@ -42,6 +47,11 @@ func (s *socket) beginning(at time.Time) {
 func (s *socket) Read(b []byte) (int, error) {
 	c := s.conn
 	if c == nil {
+		// A handshake may be asked to wait for each of its parts, but not for
+		// more and more of them.
+		if !s.shaken.Load() && time.Since(s.opened) > 2*handshakeTimeout {
+			return 0, os.ErrDeadlineExceeded
+		}
 		return s.Conn.Read(b)
 	}
 	// A message may begin in the same read as the one before it ends.
@@ -87,6 +97,44 @@ func (s *socket) serverConfig(base *tls.Config) *tls.Config {
 	cfg := cmp.Or(s.chosen, base)
 	s.chosen = nil
 	return cfg
+}
+
+// Write writes what the peer takes within writeTimeout, or by a deadline before
+// that. TLS writes from its reads too, in answer to KeyUpdate: a deadline that
+// an older write has left behind must not fail that, and it must not wait
+// without one.
+func (s *socket) Write(b []byte) (int, error) {
+	now := time.Now()
+	at := now.Add(writeTimeout)
+	if s.leaving.Load() {
+		at = now.Add(byeTimeout)
+	}
+	if until := time.Unix(0, s.until.Load()); until.After(now) && until.Before(at) {
+		at = until
+	}
+	s.Conn.SetWriteDeadline(at)
+	return s.Conn.Write(b)
+}
+
+// SetWriteDeadline sets a deadline for the writes up to then. When it has passed
+// it counts no more, but for a write that it finds under way.
+func (s *socket) SetWriteDeadline(t time.Time) error {
+	s.until.Store(0)
+	if !t.IsZero() {
+		s.until.Store(t.UnixNano())
+	}
+	return s.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline sets that for reads too.
+func (s *socket) SetDeadline(t time.Time) error {
+	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
+}
+
+// leave gives what is being written, and the farewell, a moment.
+func (s *socket) leave() {
+	s.leaving.Store(true)
+	s.Conn.SetWriteDeadline(time.Now().Add(byeTimeout))
 }
 
 func (s *socket) Close() error {

@@ -12,7 +12,7 @@ import (
 // 18.2.1, RFC 3581 section 4).
 func stamp(r *sip.Request, from netip.AddrPort) *sip.Request {
 	via := stampedVia{r.Via(), from}
-	if !via.isDue() {
+	if !via.isDue() || !from.IsValid() && !via.Params.Has("received") {
 		return r
 	}
 	return r.With(popVia, sip.Push(via))
@@ -59,13 +59,19 @@ func (v stampedVia) AppendValue(b []byte) []byte {
 			// anybody.
 		case !equalFold(name, "rport"):
 			b = append(b, param...)
+		case !v.from.IsValid():
+			b = append(b, ";rport"...)
 		case !rport:
 			rport = true
 			b = append(b, ";rport="...)
 			b = strconv.AppendUint(b, uint64(v.from.Port()), 10)
 		}
 	}
-	// With rport, received is there even if it says nothing new.
+	// With rport, received is there even if it says nothing new. A peer by a
+	// socket without addresses has none.
+	if !v.from.IsValid() {
+		return b
+	}
 	if rport || !v.isFromSentBy() {
 		b = append(b, ";received="...)
 		b = v.from.Addr().WithZone("").AppendTo(b)

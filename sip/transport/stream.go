@@ -1,10 +1,10 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/goparley/parley/sip"
@@ -70,11 +70,10 @@ func (s *stream) transmit(texts []string) error {
 	return s.write(b)
 }
 
-// write writes b in pieces, each of which the peer has writeTimeout to take.
+// write writes b in pieces, each of which the peer has some time to take.
 func (s *stream) write(b []byte) error {
 	for len(b) > 0 {
 		piece := b[:min(len(b), maxWrite)]
-		s.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if _, err := s.nc.Write(piece); err != nil {
 			return err
 		}
@@ -85,8 +84,8 @@ func (s *stream) write(b []byte) error {
 
 // bye is the closing alert of TLS, and nothing on TCP.
 func (s *stream) bye() {
-	if secure, ok := s.nc.(interface{ CloseWrite() error }); ok {
-		s.nc.SetWriteDeadline(time.Now().Add(byeTimeout))
+	if secure, ok := s.nc.(*tls.Conn); ok {
+		secure.NetConn().(*socket).leave()
 		secure.CloseWrite()
 	}
 }

@@ -35,6 +35,8 @@ func newUDPSocket(e *Endpoint, pc net.PacketConn) *udpSocket {
 	return &udpSocket{e: e, conn: conn, local: addrPort(pc.LocalAddr())}
 }
 
+func (s *udpSocket) endpoint() *Endpoint { return s.e }
+
 func (s *udpSocket) transport() string { return "UDP" }
 
 func (s *udpSocket) localAddr() netip.AddrPort { return s.local }

@@ -38,7 +38,7 @@ func (w *webSocket) receive(c *conn) error {
 			c.pinged()
 		case "\r\n", "":
 			c.ponged()
-			c.e.pace(c.remote.Addr())
+			c.e.pace(c)
 		default:
 			m, err := sip.Parse(text)
 			c.message(m, err)
@@ -205,11 +205,13 @@ type socketKey struct{}
 // paths.
 func (e *Endpoint) newHTTPServer() *http.Server {
 	return &http.Server{
-		Handler:        e.WebSocketHandler(),
-		ReadTimeout:    handshakeTimeout, // for TLS, header and any body; those of a WebSocket are ours
-		WriteTimeout:   handshakeTimeout,
-		MaxHeaderBytes: 8 << 10,
-		ErrorLog:       slog.NewLogLogger(e.cfg.Logger.Handler(), slog.LevelDebug),
+		Handler: e.WebSocketHandler(),
+		// What no handler sees counts against no limit.
+		DisableGeneralOptionsHandler: true,
+		ReadTimeout:                  handshakeTimeout, // for TLS, header and any body; those of a WebSocket are ours
+		WriteTimeout:                 handshakeTimeout,
+		MaxHeaderBytes:               8 << 10,
+		ErrorLog:                     slog.NewLogLogger(e.cfg.Logger.Handler(), slog.LevelDebug),
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			if state == http.StateClosed { // and not upgraded, in whatever it has failed
 				e.count.failedHandshakes.Add(1)

@@ -7,6 +7,7 @@ const tell = (type, param = '', peerURI = '') => {
   const body = JSON.stringify({ type, param: String(param), peerURI: String(peerURI) });
   told = told.then(() => fetch('/event', { method: 'POST', body }));
 };
+window.addEventListener('unhandledrejection', (e) => tell('error', e.reason));
 window.addEventListener('error', (e) => tell('error', e.message));
 
 let ua;
@@ -24,7 +25,24 @@ const commands = {
     ua.on('newMessage', (e) => {
       if (e.originator === 'remote') tell('message', e.request.body, e.request.from.uri);
     });
+    ua.on('newRTCSession', (e) => {
+      const { session, originator, request } = e;
+      session.on('failed', (f) => tell('callFailed', f.message && f.message.status_code || f.cause));
+      // Where there is no network there is never a candidate, and JsSIP waits
+      // for one.
+      const pc = session.connection;
+      if (pc) pc.addEventListener('icegatheringstatechange', () => setTimeout(() => pc.dispatchEvent(
+        new RTCPeerConnectionIceEvent('icecandidate', { candidate: new RTCIceCandidate({ candidate: '', sdpMid: '0' }) })), 100));
+      session.on('icecandidate', (c) => c.ready());
+      if (originator !== 'remote') return;
+      tell('call', request.method, request.from.uri);
+      session.terminate({ status_code: 486 });
+    });
     ua.start();
+  },
+  call({ to }) {
+    // No microphone: an offer to listen.
+    ua.call(to, { mediaConstraints: {}, rtcOfferConstraints: { offerToReceiveAudio: true } });
   },
   message({ to, text }) {
     ua.sendMessage(to, text, {

@@ -1,0 +1,170 @@
+package resolve
+
+import (
+	"context"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// How many questions are asked at once, which is how many sockets are open, and
+// how many more wait for their turn.
+const (
+	maxQuestions = 200
+	maxFlights   = 4096
+)
+
+// questionFor is how long a question takes at most, and how long it may wait
+// for its turn.
+const questionFor = 20 * time.Second
+
+// A flight is a question on its way. Whoever asks it waits for done; when none
+// of them is left, it is called off.
+type flight struct {
+	cache   *cache
+	key     key
+	done    chan struct{}
+	cancel  context.CancelFunc
+	late    atomic.Bool   // somebody has gone on without it
+	failed  time.Duration // how long its last timeout was remembered
+	waiting int           // cache.mu guards it
+	result  *result       // set before done is closed
+}
+
+// pending is a result, or the flight that will bring it. It must be waited for,
+// left, or left to itself.
+type pending struct {
+	flight *flight
+	result *result
+}
+
+// ask returns what is known, or starts to find out.
+func (c *cache) ask(ctx context.Context, k key) pending {
+	k.prefix, k.name = strings.ToLower(k.prefix), strings.ToLower(k.name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, failed := c.known(k)
+	if known != nil {
+		return pending{result: known}
+	}
+	f := c.flights[k]
+	if f == nil {
+		if err := c.refuses(ctx, k); err != nil {
+			return pending{result: &result{err: err}}
+		}
+		k.prefix, k.name = strings.Clone(k.prefix), strings.Clone(k.name) // part of a message, maybe
+		f = &flight{cache: c, key: k, done: make(chan struct{}), failed: failed}
+		ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		c.flights[k] = f
+		go c.fly(ctx, f) // ends with Lookup, or when its turn does not come
+	}
+	f.waiting++
+	return pending{flight: f}
+}
+
+// refuses returns why a question may not be asked. c.mu is held.
+func (c *cache) refuses(ctx context.Context, k key) error {
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case len(c.flights) >= maxFlights:
+		return &net.DNSError{Err: "too many questions at once", Name: k.prefix + k.name, IsTemporary: true}
+	}
+	return ctx.Err()
+}
+
+// isThere reports whether an answer is there.
+func (p pending) isThere() bool {
+	if p.flight == nil {
+		return true
+	}
+	select {
+	case <-p.flight.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// answer returns the answer, which is there.
+func (p pending) answer() (Answer, error) {
+	r := p.result
+	if p.flight != nil {
+		r = p.flight.result
+	}
+	return r.answer, r.err
+}
+
+// leave is that of one who does not wait any longer, nor wants the answer kept.
+func (p pending) leave() {
+	f, c := p.flight, p.flight.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.waiting--
+	if f.waiting == 0 && c.flights[f.key] == f {
+		delete(c.flights, f.key) // who comes now asks anew
+		f.cancel()
+	}
+}
+
+// close calls off all flights, and lets no others begin.
+func (c *cache) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	for _, f := range c.flights {
+		f.cancel()
+	}
+}
+
+func (c *cache) fly(ctx context.Context, f *flight) {
+	defer f.cancel()
+	answer, err, asked := c.lookup(ctx, f.key)
+	answer, err = tidy(f.key.t, answer, err)
+	c.mu.Lock()
+	if c.closed && err != nil {
+		err = net.ErrClosed
+	}
+	f.result = &result{*answer, err}
+	if c.flights[f.key] == f {
+		delete(c.flights, f.key)
+		if asked {
+			c.keep(f)
+		}
+	}
+	c.mu.Unlock()
+	close(f.done)
+}
+
+// lookup asks the Resolver when it is the question's turn, and reports whether
+// that came.
+func (c *cache) lookup(ctx context.Context, k key) (answer *Answer, err error, asked bool) {
+	name := k.prefix + k.name
+	turn := time.NewTimer(questionFor)
+	defer turn.Stop()
+	select {
+	case c.asking <- struct{}{}:
+		defer func() { <-c.asking }()
+		if err := ctx.Err(); err != nil {
+			return nil, err, false
+		}
+	case <-ctx.Done():
+		return nil, ctx.Err(), false
+	case <-turn.C:
+		return nil, &net.DNSError{Err: "too many questions at once", Name: name, IsTimeout: true, IsTemporary: true}, false
+	}
+	within, cancel := context.WithTimeout(ctx, questionFor)
+	defer cancel()
+	answer, err = c.resolver.Lookup(within, name, k.t)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		err = timedOut(name)
+	}
+	return answer, err, true
+}
+
+// timedOut is the error of a question that took too long as a whole.
+func timedOut(name string) error {
+	return &net.DNSError{Err: "i/o timeout", Name: name, IsTimeout: true, IsTemporary: true, UnwrapErr: os.ErrDeadlineExceeded}
+}
