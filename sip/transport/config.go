@@ -18,9 +18,14 @@ type Config struct {
 	// "tcp:[::1]:0", "tls::5061", "ws:127.0.0.1:8080" or "wss::443". 0.0.0.0 is
 	// every IPv4 address; no host, as in "udp::5060", is every address of both
 	// families. Port 0 picks a free one, the same for all entries of a transport
-	// and for UDP and TCP, where that can be had. Connections to TLS and WebSocket servers can be
-	// made whatever is bound; an empty list makes an Endpoint that can do
-	// nothing but open connections.
+	// and for UDP and TCP, where that can be had.
+	//
+	// Who listens on UDP is to listen on TCP too, at the same address and port
+	// (RFC 3261 section 18.2.1): requests that are too large for UDP come there.
+	// That is not done unasked.
+	//
+	// Connections to TLS and WebSocket servers can be made whatever is bound; an
+	// empty list makes an Endpoint that can do nothing but open connections.
 	Listen []string
 
 	// Sockets is how many UDP sockets share each udp entry of Listen, each with
