@@ -127,10 +127,10 @@ func TestWSSServerVerifiedAsHTTPS(t *testing.T) {
 			want  string // the identity
 			wrong string // in the error; "": none
 		}{
-			{"its name", []string{"sip.example.com", "example.com", ""}, "Example.com.", "example.com", ""},
+			{"its name", []string{"sip.example.com", "example.com"}, "Example.com.", "example.com", ""},
 			{"a wildcard", []string{"*.example.com"}, "sip.example.com", "sip.example.com", ""},
-			{"its name beside a sip URI", []string{"sip:example.net", "example.com", ""}, "example.com", "example.com", ""},
-			{"its number", []string{"192.0.2.2", ""}, "", "192.0.2.2", ""},
+			{"its name beside a sip URI", []string{"sip:example.net", "example.com"}, "example.com", "example.com", ""},
+			{"its number", []string{"192.0.2.2"}, "", "192.0.2.2", ""},
 			{"a sip URI alone", []string{"sip:example.com"}, "example.com", "", "not valid for any names"},
 			{"a sip URI beside another name", []string{"sip:example.com", "example.net"}, "example.com", "", "valid for example.net, not example.com"},
 			{"a wildcard for two labels", []string{"*.example.com"}, "a.b.example.com", "", "valid for *.example.com, not a.b.example.com"},
