@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
@@ -37,6 +38,13 @@ type Config struct {
 	// TLS is for connections to TLS and WebSocket servers, and for listeners.
 	// nil trusts the authorities that the system trusts. See transport.Config.
 	TLS *tls.Config
+	// WebSocketPath is the path that is asked of WebSocket servers, such as
+	// "/sip"; "" means "/".
+	WebSocketPath string
+	// WebSocketHeader is sent to WebSocket servers with the handshake: Origin,
+	// Cookie, Authorization. It goes to every one that a request leads to,
+	// whosever that is. nil means none.
+	WebSocketHeader http.Header
 	// Instance is the URN by which registrars know this agent again, such as
 	// "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", the same whenever the
 	// program runs (RFC 5626 section 4.1). "" means a new one each time.
@@ -146,13 +154,15 @@ func New(aor string, cfg *Config) (*Agent, error) {
 	}
 	a.ctx, a.end = context.WithCancel(context.Background())
 	a.l, err = dialog.Listen(&transport.Config{
-		Listen:    a.cfg.Listen,
-		Advertise: a.cfg.Advertise,
-		Resolver:  a.cfg.Resolver,
-		TLS:       a.cfg.TLS,
-		Network:   a.cfg.Network,
-		Trace:     a.cfg.Trace,
-		Logger:    a.cfg.Logger,
+		Listen:          a.cfg.Listen,
+		Advertise:       a.cfg.Advertise,
+		Resolver:        a.cfg.Resolver,
+		TLS:             a.cfg.TLS,
+		WebSocketPath:   a.cfg.WebSocketPath,
+		WebSocketHeader: a.cfg.WebSocketHeader,
+		Network:         a.cfg.Network,
+		Trace:           a.cfg.Trace,
+		Logger:          a.cfg.Logger,
 	}, dc)
 	if err != nil {
 		a.end()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -82,17 +83,10 @@ func (e *Endpoint) bindUDP(ctx context.Context, address string) (local netip.Add
 func (e *Endpoint) bindStream(ctx context.Context, kind, address string) (netip.AddrPort, error) {
 	l := &streamListener{e: e, kind: kind}
 	if isSecure(kind) {
-		if e.cfg.TLS == nil {
-			return netip.AddrPort{}, errors.New("no certificate: Config.TLS is nil")
+		if !hasCertificate(e.cfg.TLS) {
+			return netip.AddrPort{}, errors.New("no certificate: set Certificates, GetCertificate or GetConfigForClient of Config.TLS")
 		}
-		cfg := e.cfg.TLS
-		if kind == viaTLS && cfg.ClientAuth == tls.NoClientCert {
-			// Other servers prove who they are (RFC 5923 section 9.2). Who has
-			// no certificate is as welcome; browsers are not asked.
-			cfg = cfg.Clone()
-			cfg.ClientAuth = tls.RequestClientCert
-		}
-		l.tls = serverTLS(cfg)
+		l.tls = serverTLS(e.cfg.TLS, kind)
 	}
 	ln, err := e.cfg.Network.Listen(ctx, "tcp"+family(address), address)
 	if err != nil {
@@ -104,6 +98,13 @@ func (e *Endpoint) bindStream(ctx context.Context, kind, address string) (netip.
 	}
 	e.listeners = append(e.listeners, l)
 	return l.local, nil
+}
+
+// hasCertificate reports whether a server can have one to show. An empty one is
+// what is left of an error of tls.LoadX509KeyPair that nobody has looked at.
+func hasCertificate(cfg *tls.Config) bool {
+	return cfg != nil && (cfg.GetCertificate != nil || cfg.GetConfigForClient != nil ||
+		slices.ContainsFunc(cfg.Certificates, func(cert tls.Certificate) bool { return len(cert.Certificate) > 0 }))
 }
 
 // listenEntry takes an entry of Config.Listen apart. An address without a port

@@ -26,7 +26,8 @@ type Certificate struct {
 
 // LoadCertificate reads a certificate and its key from PEM files. Certificates
 // of authorities that lead to a root follow it in certFile. The name that it
-// has to bear is that of the domain (RFC 5922 section 6).
+// has to bear is that of the domain (RFC 5922 section 6): as a DNS name it is
+// good for TLS and WSS, as a sip URI for TLS alone.
 func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
 	c := &Certificate{certFile: certFile, keyFile: keyFile}
 	if err := c.Reload(); err != nil {

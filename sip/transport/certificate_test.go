@@ -53,14 +53,14 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := serverTLS(&tls.Config{GetCertificate: cert.GetCertificate})
+	server := serverTLS(&tls.Config{GetCertificate: cert.GetCertificate}, viaTLS)
 	shows := func(want tls.Certificate) {
 		t.Helper()
 		var shown *x509.Certificate
 		client := clientTLS(&tls.Config{RootCAs: m.pool(), VerifyConnection: func(cs tls.ConnectionState) error {
 			shown = cs.PeerCertificates[0]
 			return nil
-		}}, "example.com")
+		}}, viaTLS, "example.com")
 		if _, err, _ := handshake(t, client, server); err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +99,7 @@ func TestClientCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := clientTLS(&tls.Config{RootCAs: m.pool(), GetClientCertificate: cert.GetClientCertificate}, "example.com")
+	client := clientTLS(&tls.Config{RootCAs: m.pool(), GetClientCertificate: cert.GetClientCertificate}, viaTLS, "example.com")
 	for name, c := range map[string]struct {
 		roots *x509.CertPool
 		shown int
@@ -111,7 +111,7 @@ func TestClientCertificate(t *testing.T) {
 			Certificates: []tls.Certificate{own},
 			ClientAuth:   tls.VerifyClientCertIfGiven,
 			ClientCAs:    c.roots,
-		})
+		}, viaTLS)
 		cs, _, err := handshake(t, client, server)
 		if err != nil || len(cs.PeerCertificates) != c.shown {
 			t.Errorf("server of %s: %d certificates, %v; want %d", name, len(cs.PeerCertificates), err, c.shown)

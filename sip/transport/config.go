@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/goparley/parley/sip/resolve"
@@ -37,16 +39,40 @@ type Config struct {
 	AdvertisePorts map[string]int
 
 	// TLS is what connections and listeners with TLS use; nil means the
-	// system's root certificates and none of our own. Listening takes a
-	// certificate, see Certificate for one that can be exchanged. TLS 1.2 is the
-	// least. A server must prove to be the domain that the request is for, by
-	// the rules of RFC 5922; InsecureSkipVerify and ServerName mean what they
-	// always do. A peer that proves by ClientAuth who it is has Identities.
+	// system's root certificates and none of our own. TLS 1.2 is the least.
+	// InsecureSkipVerify and ServerName mean what they always do.
+	//
+	// A server must prove to be the domain that the request is for: over TLS by
+	// the rules of RFC 5922, over WSS by those of HTTPS (RFC 7118 section 9.1).
+	//
+	// To listen takes a certificate, in Certificates, GetCertificate or
+	// GetConfigForClient; see Certificate for one that can be exchanged. Clients
+	// of our tls listeners are asked for theirs where ClientAuth is zero, and one
+	// that verifies by ClientCAs gives them Identities. All of this also goes
+	// for what GetConfigForClient chooses.
 	TLS *tls.Config
 
 	// WebSocketPath is the path that is asked of WebSocket servers; "" means
 	// "/". Our own listeners take any.
 	WebSocketPath string
+
+	// WebSocketHeader is sent to WebSocket servers with the handshake: Origin,
+	// Cookie, Authorization (RFC 7118 section 7). It goes to every server that a
+	// request leads to, whosever that is: a secret belongs here only where all
+	// requests go to a proxy of ours. Host and what the handshake itself consists
+	// of cannot be set. nil means none. An answer that is no 101, such as a 401, is a
+	// *HandshakeError.
+	WebSocketHeader http.Header
+
+	// AcceptWebSocket says whether a handshake is taken, of our ws and wss
+	// listeners and of WebSocketHandler; false is answered with 403. It is called
+	// from the goroutine of that connection. nil takes all, whatever their
+	// Origin: the page and the SIP server are usually on different hosts (RFC 7118
+	// section 8.1), and who may do what is asked of the user, message by message.
+	// A program that takes a cookie, an address or a client certificate for an
+	// answer must look at Origin here: any page that the user visits can speak
+	// for the user otherwise (RFC 6455 section 10.2).
+	AcceptWebSocket func(*http.Request) bool
 
 	// Transports are those that requests may be sent by, of "udp", "tcp",
 	// "tls", "ws" and "wss", the most wanted first: the order in which they are
@@ -121,6 +147,7 @@ func (e *Endpoint) defaults() error {
 	cfg.MaxRate = cmp.Or(cfg.MaxRate, 20000)
 	cfg.MaxUDP = cmp.Or(cfg.MaxUDP, 1300)
 	cfg.WebSocketPath = cmp.Or(cfg.WebSocketPath, "/")
+	cfg.WebSocketHeader = cfg.WebSocketHeader.Clone()
 	e.rate = newBuckets(cfg.MaxRate, cfg.MaxRate)
 	e.sources = newPerSource(cfg.MaxConnsPerSource)
 	e.anewBy = newPerSource(maxAnewPerSource)
@@ -133,6 +160,9 @@ func (e *Endpoint) defaults() error {
 		if _, err := parseHostPort(hostText(cfg.Advertise)); err != nil {
 			return fmt.Errorf("transport: advertise %q: %w", cfg.Advertise, err)
 		}
+	}
+	if !strings.HasPrefix(cfg.WebSocketPath, "/") {
+		return fmt.Errorf("transport: WebSocketPath %q does not begin with a slash", cfg.WebSocketPath)
 	}
 	named := map[string]bool{}
 	for _, name := range cfg.Transports {

@@ -108,13 +108,12 @@ func (e *Endpoint) open(ctx context.Context, to resolve.Target, release func()) 
 	c.remote = to.Addr // also where the system names it differently
 	nc = sock
 	if isSecure(to.Transport) {
-		secure := tls.Client(sock, clientTLS(e.cfg.TLS, hostKey(to.Transport, to.Host, to.Addr)))
+		host := hostKey(to.Transport, to.Host, to.Addr)
+		secure := tls.Client(sock, clientTLS(e.cfg.TLS, to.Transport, host))
 		if err := secure.HandshakeContext(ctx); err != nil {
 			return nil, err
 		}
-		if e.cfg.TLS == nil || !e.cfg.TLS.InsecureSkipVerify {
-			c.identities = identities(secure.ConnectionState().PeerCertificates[0])
-		}
+		c.identities = serverIdentities(secure.ConnectionState(), e.cfg.TLS, to.Transport, host)
 		nc = secure
 	}
 	if isWebSocket(to.Transport) {

@@ -61,6 +61,7 @@ type Endpoint struct {
 	listeners []*streamListener
 
 	mu       sync.Mutex
+	leaving  bool // Shutdown or Close has begun
 	closed   bool
 	conns    map[connKey]*connEntry
 	live     map[*conn]struct{} // every connection, also those not in conns
@@ -160,6 +161,7 @@ func (e *Endpoint) Shutdown(ctx context.Context) error {
 		l.ln.Close()
 	}
 	e.mu.Lock()
+	e.leaving = true
 	var live []*conn
 	for c := range e.live {
 		live = append(live, c)
@@ -194,7 +196,7 @@ func (e *Endpoint) Close() error {
 		e.tasks.Wait()
 		return nil
 	}
-	e.closed = true
+	e.leaving, e.closed = true, true
 	e.end()
 	var live []*conn
 	for c := range e.live {

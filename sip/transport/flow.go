@@ -47,7 +47,8 @@ func (f Flow) Secure() bool { return isSecure(f.Transport()) }
 
 // Identities returns the SIP domains that the peer has proved to be by its
 // certificate (RFC 5922 section 7.1), in lower case; nil without TLS, and for a
-// client that has shown no certificate. It is not to be changed.
+// client that has shown no certificate. A WSS server that we have connected to
+// has the one host that was asked for. It is not to be changed.
 func (f Flow) Identities() []string {
 	if c, ok := f.via.(*conn); ok {
 		return c.identities
@@ -74,7 +75,7 @@ func (f Flow) LocalAddr() netip.AddrPort {
 // RemoteAddr returns the address of the peer.
 func (f Flow) RemoteAddr() netip.AddrPort { return f.remote }
 
-// String returns the flow as "udp 192.0.2.1:5060 to 192.0.2.2:5060".
+// String returns the flow as "UDP 192.0.2.1:5060 to 192.0.2.2:5060".
 func (f Flow) String() string {
 	if f.via == nil {
 		return "no flow"

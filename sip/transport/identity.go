@@ -12,9 +12,11 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
-// IdentityError says that a server has a valid certificate, but not for the
+// IdentityError says that a TLS server has a valid certificate, but not for the
 // host that the connection is for. It is what errors.As finds in the error of a
-// request that could not be sent for that.
+// request that could not be sent for that. For WSS, where other rules hold, it
+// finds an x509.HostnameError there; a *tls.CertificateVerificationError for
+// both, and for all else that can be wrong with a certificate.
 //
 // The host is that of the next hop's URI, not the name or the address that DNS
 // led to: DNS may lie (RFC 5922 section 7.3). The certificate of every server

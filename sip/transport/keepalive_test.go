@@ -504,7 +504,7 @@ func TestKeepAliveOnEveryConnection(t *testing.T) {
 // client that trusts it.
 func (s *scene) secure() (server, client *tls.Config) {
 	ca := siptest.NewAuthority()
-	return &tls.Config{Certificates: []tls.Certificate{ca.Certificate("sip:alice.example.com")}}, &tls.Config{RootCAs: ca.Pool()}
+	return &tls.Config{Certificates: []tls.Certificate{ca.Certificate("alice.example.com")}}, &tls.Config{RootCAs: ca.Pool()}
 }
 
 // aliceAt is a target that a certificate of alice.example.com is good for.

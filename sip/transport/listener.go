@@ -64,7 +64,7 @@ func (l *streamListener) handshake(sock *socket) {
 	}
 	c := newConn(l.e, l.kind, sock)
 	c.wire = &stream{secure}
-	c.identities = clientIdentities(secure.ConnectionState(), l.e.cfg.TLS)
+	c.identities = clientIdentities(secure.ConnectionState(), sock.serverConfig(l.e.cfg.TLS))
 	taken = true
 	l.e.takeConn(c)
 }

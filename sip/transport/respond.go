@@ -15,8 +15,12 @@ import (
 // for UDP from the very socket that it came in on. If the connection is gone, a
 // new one is opened to where the peer says it listens, within Config.MaxConns:
 // to the port of the Via at the address that the request came from, and over TLS
-// also to the servers of the Via's host (RFC 3263 section 5);
-// Respond does not wait for that, and a failure is logged at the debug level.
+// also to the servers of the Via's host (RFC 3263 section 5). Respond does not
+// wait for that, and a failure is logged at the debug level.
+//
+// A maddr of the Via is obeyed over UDP if it is a multicast address. RFC 3261
+// section 18.2.2 sends to any other as well, by which whoever makes a request
+// could aim the response at anybody: that is passed over.
 func (e *Endpoint) Respond(in *Inbound, resp *sip.Response) error {
 	switch {
 	case resp == nil:
@@ -103,7 +107,8 @@ func (e *Endpoint) respondTo(to resolve.Target, resp *sip.Response) error {
 // proxy does that keeps no transaction for it (RFC 3261 section 16.11). It
 // leaves by the socket that a request there would take. A connection that its
 // peer made over TLS or WSS is not found by an address: a proxy without state
-// that has such peers keeps their flows in tokens.
+// that has such peers keeps their flows in tokens. A maddr is obeyed as Respond
+// does.
 func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 	if resp == nil {
 		return errNoMessage
@@ -129,6 +134,9 @@ func (e *Endpoint) Forward(ctx context.Context, resp *sip.Response) error {
 // viaTargets returns where a response goes by its Via alone (RFC 3261 section
 // 18.2.2, RFC 3263 section 5).
 func (e *Endpoint) viaTargets(ctx context.Context, via sip.Via) ([]resolve.Target, error) {
+	if group := multicastOf(via); group.IsValid() {
+		return []resolve.Target{{Transport: viaUDP, Addr: group}}, nil
+	}
 	received := via.Received()
 	if !received.IsValid() {
 		return e.resolver.ResponseTargets(ctx, via)
@@ -157,16 +165,26 @@ func responseFlow(via sip.Via, from Flow) Flow {
 	if from.via == nil || from.Reliable() {
 		return from
 	}
-	// RFC 3261 section 18.2.2 sends to any maddr. One that is no multicast
-	// address could aim responses at anybody, so it is passed over.
-	if maddr, ok := via.Params.Get("maddr"); ok {
-		if addr := (sip.Via{Host: maddr}).Addr(); addr.IsMulticast() {
-			return Flow{from.via, netip.AddrPortFrom(addr.Unmap(), uint16(portOf(via)))}
-		}
+	if group := multicastOf(via); group.IsValid() {
+		return Flow{from.via, group}
 	}
 	if _, rport := via.RPort(); rport {
 		return from
 	}
 	// The address it came from, and the port it says it listens on.
 	return Flow{from.via, netip.AddrPortFrom(from.remote.Addr(), uint16(portOf(via)))}
+}
+
+// multicastOf returns the multicast address that the maddr of a Via over UDP
+// names, with the port of its sent-by; it is not valid if there is none.
+func multicastOf(via sip.Via) netip.AddrPort {
+	maddr, ok := via.Params.Get("maddr")
+	if !ok || kindOf(via.Transport) != viaUDP {
+		return netip.AddrPort{}
+	}
+	addr := (sip.Via{Host: maddr}).Addr()
+	if !addr.IsMulticast() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(addr.Unmap(), uint16(portOf(via)))
 }

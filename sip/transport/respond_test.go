@@ -243,6 +243,29 @@ func TestForward(t *testing.T) {
 	})
 }
 
+// What is forwarded goes to the group of a maddr as well, before any received
+// (RFC 3261 section 18.2.2), and not to any other maddr.
+func TestForwardMaddr(t *testing.T) {
+	play(t, &siptestRecord, func(s *scene) {
+		e := s.listen(nil)
+		for _, c := range []struct{ via, to string }{
+			{"SIP/2.0/UDP 192.0.2.1:5070;maddr=224.0.1.75;ttl=1;branch=z9hG4bK1", "224.0.1.75:5070"},
+			{"SIP/2.0/UDP 192.0.2.1;maddr=224.0.1.75;received=192.0.2.9;rport=9988;branch=z9hG4bK2", "224.0.1.75:5060"},
+			{"SIP/2.0/UDP 192.0.2.1;maddr=203.0.113.9;branch=z9hG4bK3", "192.0.2.1:5060"},
+			{"SIP/2.0/UDP 192.0.2.1;maddr=203.0.113.9;received=192.0.2.9;branch=z9hG4bK4", "192.0.2.9:5060"},
+		} {
+			if err := e.Forward(background, parse[*sip.Response](t, message("SIP/2.0 200 OK", "Via: "+c.via))); err != nil {
+				t.Errorf("Forward to %s: %v", c.via, err)
+			}
+			synctest.Wait()
+			all := s.n.Packets()
+			if got := all[len(all)-1].To.String(); got != c.to {
+				t.Errorf("by %s the response went to %s, want %s", c.via, got, c.to)
+			}
+		}
+	})
+}
+
 // A stranger whose requests name ever other ports, and who hangs up, makes us
 // hold no more connections than one who connects as often: those opened for
 // responses count against MaxConns, are closed after 32 s, and fill no log.

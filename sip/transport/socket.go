@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +21,7 @@ type socket struct {
 	opened  time.Time
 	shaken  atomic.Bool // the handshakes are done, and somebody else sees to deadlines
 	release func()      // gives back what admit has taken; nil: nothing
+	chosen  *tls.Config // for this client by GetConfigForClient; nil: none, or the handshake is over
 	closed  atomic.Bool
 	until   atomic.Int64 // a deadline for writes that was asked for, as UnixNano; 0: none
 	leaving atomic.Bool  // what is written is the farewell
@@ -124,6 +127,14 @@ func (s *socket) SetDeadline(t time.Time) error {
 func (s *socket) leave() {
 	s.leaving.Store(true)
 	s.Conn.SetWriteDeadline(time.Now().Add(byeTimeout))
+}
+
+// serverConfig returns the configuration of the program under which the client
+// has shaken hands: base, or what was chosen, which is then let go.
+func (s *socket) serverConfig(base *tls.Config) *tls.Config {
+	cfg := cmp.Or(s.chosen, base)
+	s.chosen = nil
+	return cfg
 }
 
 func (s *socket) Close() error {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -113,6 +114,75 @@ func TestTLSServerHasToBeTheURIsHost(t *testing.T) {
 	})
 }
 
+// RFC 7118 section 9.1: a WSS server is verified as any other of WebSocket, by
+// the rules of HTTPS. A wildcard stands for a label, and a sip URI for nothing.
+// What the server has proved is to be the host that was asked for.
+func TestWSSServerVerifiedAsHTTPS(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		for i, c := range []struct {
+			story string
+			names []string
+			host  string
+			want  string // the identity, or what the error says
+		}{
+			{"its name", []string{"sip.example.com", "example.com"}, "Example.com.", "example.com"},
+			{"a wildcard", []string{"*.example.com"}, "sip.example.com", "sip.example.com"},
+			{"its name beside a sip URI", []string{"sip:example.net", "example.com"}, "example.com", "example.com"},
+			{"its number", []string{"192.0.2.2"}, "", "192.0.2.2"},
+			{"a sip URI alone", []string{"sip:example.com"}, "example.com", "not valid for any names"},
+			{"a sip URI beside another name", []string{"sip:example.com", "example.net"}, "example.com", "valid for example.net, not example.com"},
+			{"a wildcard for two labels", []string{"*.example.com"}, "a.b.example.com", "valid for *.example.com, not a.b.example.com"},
+			{"a wildcard for none", []string{"*.example.com"}, "example.com", "valid for *.example.com, not example.com"},
+			{"its number where a name is wanted", []string{"192.0.2.2"}, "example.com", "not valid for any names"},
+		} {
+			addr := fmt.Sprintf("192.0.2.2:%d", 8443+i)
+			bob := s.listenTLS(s.bob, identified(authority, c.names...), &Config{Listen: []string{"wss:" + addr}})
+			alice := s.listen(&Config{Network: s.alice, Listen: []string{}, TLS: identified(authority)})
+			flow, _, err := alice.SendRequest(background, outgoing(t), domainAt(c.host, "WSS", addr), "z9hG4bK1")
+			if wrong, isWrong := errors.AsType[x509.HostnameError](err); isWrong {
+				if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok || !strings.Contains(wrong.Error(), c.want) {
+					t.Errorf("%s: %v, want %q", c.story, err, c.want)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s: %v", c.story, err)
+				continue
+			}
+			if got := flow.Identities(); !slices.Equal(got, []string{c.want}) {
+				t.Errorf("%s: Identities() = %q, want %q", c.story, got, c.want)
+			}
+			s.one(bob)
+		}
+	})
+}
+
+// The program may name the server that it expects, and may look itself.
+func TestWSSServerNameOfProgram(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		authority := siptest.NewAuthority()
+		bob := s.listenTLS(s.bob, identified(authority, "example.com"), &Config{Listen: []string{"wss:" + bobWSS}})
+		for _, c := range []struct {
+			cfg  *tls.Config
+			want []string
+		}{
+			{&tls.Config{RootCAs: authority.Pool(), ServerName: "example.com"}, []string{"example.com"}},
+			{&tls.Config{InsecureSkipVerify: true}, nil},
+		} {
+			alice := s.listen(&Config{Network: s.alice, Listen: []string{}, TLS: c.cfg})
+			flow, _, err := alice.SendRequest(background, outgoing(t), domainAt("example.net", "WSS", bobWSS), "z9hG4bK1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := flow.Identities(); !slices.Equal(got, c.want) {
+				t.Errorf("Identities() = %q, want %q", got, c.want)
+			}
+			s.one(bob)
+		}
+	})
+}
+
 func isIdentityError(err error) bool {
 	_, is := errors.AsType[*IdentityError](err)
 	return is
@@ -188,6 +258,68 @@ func TestTLSClientCertificates(t *testing.T) {
 		}
 		s.none(e)
 		s.stats(e, Stats{Received: 3, FailedHandshakes: 1})
+	})
+}
+
+// A program that chooses a configuration for each client, as a server of several
+// domains does, has its clients asked and verified as any other: by the
+// authorities of what it has chosen.
+func TestTLSClientCertificatesByHello(t *testing.T) {
+	for _, c := range []struct {
+		story, kind string
+		auth        tls.ClientAuthType
+		want        []string
+	}{
+		{"asked by default", "tls", tls.NoClientCert, []string{"example.net"}},
+		{"must show one", "tls", tls.RequireAndVerifyClientCert, []string{"example.net"}},
+		{"browsers are not asked by default", "wss", tls.NoClientCert, nil},
+		{"browsers are asked", "wss", tls.VerifyClientCertIfGiven, []string{"example.net"}},
+	} {
+		t.Run(c.story, func(t *testing.T) {
+			play(t, nil, func(s *scene) {
+				authority, other := siptest.NewAuthority(), siptest.NewAuthority()
+				server, client := authority.Certificate("example.com"), other.Certificate("example.net")
+				chosen := &tls.Config{Certificates: []tls.Certificate{server}, ClientCAs: other.Pool(), ClientAuth: c.auth}
+				choose := func(*tls.ClientHelloInfo) (*tls.Config, error) { return chosen, nil }
+				bob := s.listenTLS(s.bob, &tls.Config{GetConfigForClient: choose}, &Config{Listen: []string{c.kind + ":" + bobTLS}})
+				alice := s.listen(&Config{Network: s.alice, Listen: []string{}, TLS: &tls.Config{RootCAs: authority.Pool(), Certificates: []tls.Certificate{client}}})
+				s.sendTo(alice, "example.com", strings.ToUpper(c.kind), bobTLS)
+				flow := s.one(bob).Flow
+				if got := flow.Identities(); !slices.Equal(got, c.want) {
+					t.Errorf("Identities() = %q, want %q", got, c.want)
+				}
+				if flow.via.(*conn).sock.chosen != nil {
+					t.Error("the connection holds the configuration")
+				}
+			})
+		})
+	}
+}
+
+// A server without a certificate could do nothing but fail every handshake. It
+// is told so, and what to do.
+func TestTLSListenTakesACertificate(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		unread, _ := tls.LoadX509KeyPair("missing.pem", "missing.key")
+		for _, cfg := range []*tls.Config{nil, {}, {Certificates: []tls.Certificate{unread}}} {
+			for _, kind := range []string{"tls", "wss"} {
+				e, err := Listen(&Config{Network: s.bob, Listen: []string{kind + ":" + bobTLS}, TLS: cfg})
+				if err == nil || !strings.Contains(err.Error(), "set Certificates, GetCertificate or GetConfigForClient of Config.TLS") {
+					t.Errorf("%s: %v, want an error that says what to set", kind, err)
+				}
+				if err == nil {
+					e.Close()
+				}
+			}
+		}
+		own := siptest.NewAuthority().Certificate("example.com")
+		for _, cfg := range []*tls.Config{
+			{Certificates: []tls.Certificate{own}},
+			{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &own, nil }},
+			{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil }},
+		} {
+			s.listenTLS(s.bob, cfg, nil).Close()
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/asn1"
@@ -11,16 +12,24 @@ import (
 
 // clientTLS returns the configuration for a connection to a server of host,
 // which is the host of the next hop's URI, from that of the program, which may
-// be nil. The server has to prove that it is host by the rules of RFC 5922; a
-// ServerName of the program stands in for host, as crypto/tls has it.
+// be nil. The server has to prove that it is host; a ServerName of the program
+// stands in for host, as crypto/tls has it.
+//
+// The rules are those of RFC 5922 for TLS, and those of HTTPS for WSS, which
+// RFC 7118 section 9.1 sets apart: a wildcard stands for one label there, and
+// what counts are DNS names and addresses alone (RFC 9110 section 4.3.4).
 //
 // Nothing is verified if the program has set InsecureSkipVerify. Its own
 // callbacks are asked last, as crypto/tls does, and get the verified chains.
 //
 // Sessions are resumed if the program sets ClientSessionCache. A resumed
 // connection is verified again, so that a cache may be shared by all hosts.
-func clientTLS(base *tls.Config, host string) *tls.Config {
+func clientTLS(base *tls.Config, kind, host string) *tls.Config {
 	cfg := modern(base)
+	if kind == viaWSS {
+		cfg.ServerName = cmp.Or(cfg.ServerName, host)
+		return cfg // crypto/tls knows these rules
+	}
 	if cfg.ServerName == "" {
 		// The server_name extension carries names only (RFC 6066 section 3);
 		// crypto/tls leaves numbers out.
@@ -31,7 +40,7 @@ func clientTLS(base *tls.Config, host string) *tls.Config {
 	if cfg.InsecureSkipVerify {
 		return cfg
 	}
-	cfg.InsecureSkipVerify = true // the rules of HTTP; those of SIP follow
+	cfg.InsecureSkipVerify = true // the rules of HTTPS; those of SIP follow
 	verifyPeer(cfg, func(cs tls.ConnectionState) ([][]*x509.Certificate, error) {
 		return verifyServer(cs, host, cfg.RootCAs, clock(cfg))
 	})
@@ -40,9 +49,18 @@ func clientTLS(base *tls.Config, host string) *tls.Config {
 
 // serverTLS returns the configuration for a listener from that of the program.
 // Whether clients are asked for certificates is the program's to say; those
-// that it wants verified are verified as RFC 5922 section 7.4 has it.
-func serverTLS(base *tls.Config) *tls.Config {
+// that it wants verified are verified as RFC 5922 section 7.4 has it. Where it
+// says nothing, those of TLS are asked: other servers prove who they are (RFC
+// 5923 section 9.2), and who has no certificate is as welcome. Browsers are not
+// asked.
+//
+// All of this also goes for what the program's GetConfigForClient chooses,
+// which is noted on the socket for clientIdentities.
+func serverTLS(base *tls.Config, kind string) *tls.Config {
 	cfg := modern(base)
+	if kind == viaTLS && cfg.ClientAuth == tls.NoClientCert {
+		cfg.ClientAuth = tls.RequestClientCert
+	}
 	asked := cfg.ClientAuth
 	switch asked {
 	case tls.VerifyClientCertIfGiven:
@@ -64,7 +82,10 @@ func serverTLS(base *tls.Config) *tls.Config {
 			if chosen == nil || err != nil {
 				return nil, err
 			}
-			return serverTLS(chosen), nil
+			if sock, ours := hello.Conn.(*socket); ours {
+				sock.chosen = chosen
+			}
+			return serverTLS(chosen, kind), nil
 		}
 	}
 	return cfg
@@ -130,6 +151,25 @@ func verifyServer(cs tls.ConnectionState, host string, roots *x509.CertPool, now
 	return chains, nil
 }
 
+// serverIdentities returns what the server of a connection to host has proved to
+// be, when the connection was made with clientTLS: its SIP identities, and over
+// WSS the one host that it was verified for.
+func serverIdentities(cs tls.ConnectionState, base *tls.Config, kind, host string) []string {
+	switch {
+	case base != nil && base.InsecureSkipVerify:
+		return nil
+	case kind == viaTLS:
+		return identities(cs.PeerCertificates[0])
+	}
+	if base != nil {
+		host = cmp.Or(base.ServerName, host)
+	}
+	if host = domainName(host); host == "" {
+		return nil
+	}
+	return []string{host}
+}
+
 // verifyClient returns the chains by which the client at the far end has the
 // identities of its certificate. Which ones are welcome is for others to say
 // (RFC 5922 section 7.4).
@@ -141,9 +181,10 @@ func verifyClient(cs tls.ConnectionState, roots *x509.CertPool, now time.Time) (
 }
 
 // clientIdentities returns the SIP identities that the client of a connection
-// has proved to own, under the configuration of the program: none without a
-// certificate, or with one that does not verify. Requests to these domains may
-// take the connection (RFC 5923 sections 8.2 and 9.2).
+// has proved to own, under the configuration of the program, which is the one
+// that it has chosen for this client if it does so: none without a certificate,
+// or with one that does not verify. Requests to these domains may take the
+// connection (RFC 5923 sections 8.2 and 9.2).
 //
 // It verifies once more, as a handshake does not tell whether it has verified,
 // and a certificate that was good then may have expired.

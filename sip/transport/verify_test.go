@@ -16,8 +16,8 @@ import (
 // dialed returns what a client makes of a server's certificate.
 func dialed(t *testing.T, cert tls.Certificate, roots *x509.CertPool, host string) error {
 	t.Helper()
-	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{cert}})
-	_, err, _ := handshake(t, clientTLS(&tls.Config{RootCAs: roots}, host), server)
+	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{cert}}, viaTLS)
+	_, err, _ := handshake(t, clientTLS(&tls.Config{RootCAs: roots}, viaTLS, host), server)
 	return err
 }
 
@@ -101,8 +101,8 @@ func TestServerUnknown(t *testing.T) {
 // A wrong name is for programs to see, and the server learns of it by an alert.
 func TestServerWrongName(t *testing.T) {
 	m := newMint(t)
-	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{m.leaf(t, forDNS("sip.example.com"))}})
-	_, err, serverErr := handshake(t, clientTLS(&tls.Config{RootCAs: m.pool()}, "example.com"), server)
+	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{m.leaf(t, forDNS("sip.example.com"))}}, viaTLS)
+	_, err, serverErr := handshake(t, clientTLS(&tls.Config{RootCAs: m.pool()}, viaTLS, "example.com"), server)
 	wrong, ok := errors.AsType[*IdentityError](err)
 	if !ok || wrong.Host != "example.com" || len(wrong.Names) != 1 || wrong.Names[0] != "sip.example.com" {
 		t.Errorf("client: %v, want an *IdentityError for example.com", err)
@@ -130,8 +130,8 @@ func TestServerName(t *testing.T) {
 				c.IPAddresses = []net.IP{{192, 0, 2, 1}, net.ParseIP("2001:db8::1"), net.IPv6loopback}
 			})
 			return &cert, nil
-		}})
-		if _, err, _ := handshake(t, clientTLS(&tls.Config{RootCAs: m.pool()}, host), server); err != nil {
+		}}, viaTLS)
+		if _, err, _ := handshake(t, clientTLS(&tls.Config{RootCAs: m.pool()}, viaTLS, host), server); err != nil {
 			t.Errorf("%s: %v", host, err)
 		}
 		if seen != want {
@@ -144,9 +144,9 @@ func TestServerName(t *testing.T) {
 // expects.
 func TestServerNameOfProgram(t *testing.T) {
 	m := newMint(t)
-	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{m.leaf(t, forDNS("proxy.example.com"))}})
+	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{m.leaf(t, forDNS("proxy.example.com"))}}, viaTLS)
 	client := &tls.Config{RootCAs: m.pool(), ServerName: "proxy.example.com"}
-	if _, err, _ := handshake(t, clientTLS(client, "192.0.2.1"), server); err != nil {
+	if _, err, _ := handshake(t, clientTLS(client, viaTLS, "192.0.2.1"), server); err != nil {
 		t.Errorf("handshake: %v", err)
 	}
 }
@@ -162,16 +162,16 @@ func TestOldTLS(t *testing.T) {
 	low := &tls.Config{RootCAs: m.pool(), Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10}
 	byHello := &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return low, nil }}
 
-	if _, err, _ := handshake(t, clientTLS(low, "example.com"), old); err == nil {
+	if _, err, _ := handshake(t, clientTLS(low, viaTLS, "example.com"), old); err == nil {
 		t.Error("a client has spoken TLS 1.1")
 	}
 	for name, server := range map[string]*tls.Config{"set": low, "set for this client": byHello} {
-		if _, _, err := handshake(t, old, serverTLS(server)); err == nil {
+		if _, _, err := handshake(t, old, serverTLS(server, viaTLS)); err == nil {
 			t.Errorf("a server has spoken TLS 1.1, with a lower minimum %s", name)
 		}
 	}
 	new12 := &tls.Config{RootCAs: m.pool(), MaxVersion: tls.VersionTLS12}
-	cs, err, _ := handshake(t, clientTLS(new12, "example.com"), serverTLS(low))
+	cs, err, _ := handshake(t, clientTLS(new12, viaTLS, "example.com"), serverTLS(low, viaTLS))
 	if err != nil || cs.Version != tls.VersionTLS12 {
 		t.Errorf("TLS 1.2: %v, %v", tls.VersionName(cs.Version), err)
 	}
@@ -184,13 +184,13 @@ func TestOldTLS(t *testing.T) {
 func TestInsecureSkipVerify(t *testing.T) {
 	pinned := errors.New("not the pinned key")
 	cert := (&mint{}).sign(t, forDNS("example.net"))
-	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{cert}})
+	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{cert}}, viaTLS)
 	open := &tls.Config{InsecureSkipVerify: true}
-	if _, err, _ := handshake(t, clientTLS(open, "example.com"), server); err != nil {
+	if _, err, _ := handshake(t, clientTLS(open, viaTLS, "example.com"), server); err != nil {
 		t.Errorf("handshake: %v", err)
 	}
 	open.VerifyConnection = func(tls.ConnectionState) error { return pinned }
-	if _, err, _ := handshake(t, clientTLS(open, "example.com"), server); !errors.Is(err, pinned) {
+	if _, err, _ := handshake(t, clientTLS(open, viaTLS, "example.com"), server); !errors.Is(err, pinned) {
 		t.Errorf("handshake: %v, want %v", err, pinned)
 	}
 }
@@ -225,7 +225,7 @@ func TestCallbacks(t *testing.T) {
 			return nil
 		},
 	}
-	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{m.leaf(t, forDNS("example.com"))}})
+	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{m.leaf(t, forDNS("example.com"))}}, viaTLS)
 	for _, c := range []struct{ host, refuse, calls string }{
 		{"example.com", "", "certificate connection"},
 		{"example.com", "certificate", "certificate"},
@@ -233,7 +233,7 @@ func TestCallbacks(t *testing.T) {
 		{"example.net", "", ""},
 	} {
 		calls, refuse = nil, c.refuse
-		_, err, _ := handshake(t, clientTLS(cfg, c.host), server)
+		_, err, _ := handshake(t, clientTLS(cfg, viaTLS, c.host), server)
 		if got := strings.Join(calls, " "); got != c.calls {
 			t.Errorf("%s, refused by %q: calls %q, want %q", c.host, c.refuse, got, c.calls)
 		}
@@ -253,22 +253,22 @@ func TestResumption(t *testing.T) {
 				MaxVersion:   version,
 				Certificates: []tls.Certificate{m.leaf(t, forDNS("example.com"))},
 			}
-			server := serverTLS(far)
+			server := serverTLS(far, viaTLS)
 			base := &tls.Config{RootCAs: m.pool(), ClientSessionCache: tls.NewLRUClientSessionCache(8)}
-			if _, err, _ := handshake(t, clientTLS(base, "example.com"), server); err != nil {
+			if _, err, _ := handshake(t, clientTLS(base, viaTLS, "example.com"), server); err != nil {
 				t.Fatal(err)
 			}
-			cs, err, _ := handshake(t, clientTLS(base, "example.com"), server)
+			cs, err, _ := handshake(t, clientTLS(base, viaTLS, "example.com"), server)
 			if err != nil || !cs.DidResume {
 				t.Errorf("resumed: %v, error %v; want a resumed session", cs.DidResume, err)
 			}
 			// A cache that mixes hosts up must not let one pass for another.
 			base.ClientSessionCache = oneSession{base.ClientSessionCache}
-			if _, err, _ := handshake(t, clientTLS(base, "example.net"), server); err == nil {
+			if _, err, _ := handshake(t, clientTLS(base, viaTLS, "example.net"), server); err == nil {
 				t.Error("resumed a session of example.com with example.net")
 			}
 			<-time.After(2 * time.Hour)
-			if _, err, _ := handshake(t, clientTLS(base, "example.com"), server); err == nil {
+			if _, err, _ := handshake(t, clientTLS(base, viaTLS, "example.com"), server); err == nil {
 				t.Error("resumed a session whose certificate has expired")
 			}
 		})
@@ -287,7 +287,7 @@ func TestClientVerified(t *testing.T) {
 	m, stranger := newMint(t), newMint(t)
 	own := m.leaf(t, forDNS("example.com"))
 	client := func(certs ...tls.Certificate) *tls.Config {
-		return clientTLS(&tls.Config{RootCAs: m.pool(), Certificates: certs}, "example.com")
+		return clientTLS(&tls.Config{RootCAs: m.pool(), Certificates: certs}, viaTLS, "example.com")
 	}
 	forServers := m.leaf(t, func(c *x509.Certificate) {
 		withUsage(x509.ExtKeyUsageServerAuth)(c)
@@ -320,7 +320,7 @@ func TestClientVerified(t *testing.T) {
 		{"another authority's, and the program does not mind", tls.RequireAnyClientCert, unasked, ""},
 	} {
 		base := &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: c.auth, ClientCAs: m.pool()}
-		cs, _, err := handshake(t, c.client, serverTLS(base))
+		cs, _, err := handshake(t, c.client, serverTLS(base, viaWSS))
 		got := "refused"
 		if err == nil {
 			got = strings.Join(clientIdentities(cs, base), " ")
@@ -336,8 +336,8 @@ func TestClientVerifiedByHello(t *testing.T) {
 	m := newMint(t)
 	cert := m.leaf(t, withUsage(x509.ExtKeyUsageEmailProtection))
 	picked := &tls.Config{Certificates: []tls.Certificate{m.leaf(t, forDNS("example.com"))}, ClientCAs: m.pool(), ClientAuth: tls.RequireAndVerifyClientCert}
-	server := serverTLS(&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return picked, nil }})
-	client := clientTLS(&tls.Config{RootCAs: m.pool(), Certificates: []tls.Certificate{cert}}, "example.com")
+	server := serverTLS(&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return picked, nil }}, viaTLS)
+	client := clientTLS(&tls.Config{RootCAs: m.pool(), Certificates: []tls.Certificate{cert}}, viaTLS, "example.com")
 	if _, _, err := handshake(t, client, server); err == nil || !strings.Contains(err.Error(), "incompatible key usage") {
 		t.Errorf("server: %v, want the usage refused", err)
 	}
@@ -346,14 +346,14 @@ func TestClientVerifiedByHello(t *testing.T) {
 // Without a configuration there are the roots of the system, and they know
 // nothing of ours.
 func TestNoConfig(t *testing.T) {
-	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{newMint(t).leaf(t, forDNS("example.com"))}})
-	if _, err, _ := handshake(t, clientTLS(nil, "example.com"), server); err == nil {
+	server := serverTLS(&tls.Config{Certificates: []tls.Certificate{newMint(t).leaf(t, forDNS("example.com"))}}, viaTLS)
+	if _, err, _ := handshake(t, clientTLS(nil, viaTLS, "example.com"), server); err == nil {
 		t.Error("a certificate of our own making is good for the system")
 	}
 	if cs := (tls.ConnectionState{}); clientIdentities(cs, nil) != nil {
 		t.Error("identities without a certificate")
 	}
-	if serverTLS(nil).MinVersion != tls.VersionTLS12 {
+	if serverTLS(nil, viaTLS).MinVersion != tls.VersionTLS12 {
 		t.Error("a server without a configuration has no minimum")
 	}
 }
@@ -365,10 +365,10 @@ func TestOwnClock(t *testing.T) {
 	server := serverTLS(&tls.Config{
 		Certificates:       []tls.Certificate{m.leaf(t, forDNS("example.com"))},
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil },
-	})
+	}, viaTLS)
 	for ahead, want := range map[time.Duration]bool{0: true, 2 * time.Hour: false} {
 		base := &tls.Config{RootCAs: m.pool(), Time: func() time.Time { return time.Now().Add(ahead) }}
-		if _, err, _ := handshake(t, clientTLS(base, "example.com"), server); (err == nil) != want {
+		if _, err, _ := handshake(t, clientTLS(base, viaTLS, "example.com"), server); (err == nil) != want {
 			t.Errorf("%v ahead: %v, want success: %v", ahead, err, want)
 		}
 	}

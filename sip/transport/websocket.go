@@ -3,10 +3,13 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -60,6 +63,8 @@ func (w *webSocket) close() { w.ws.CloseNow() }
 func webSocketConfig(c *conn) *websocket.Config {
 	return &websocket.Config{
 		Subprotocol: subprotocol,
+		Header:      c.e.cfg.WebSocketHeader,
+		Origin:      c.e.isWelcome,
 		Patience: func(begun, heard time.Time) time.Time {
 			c.sock.partial.Store(!begun.IsZero())
 			if used := heard.Sub(c.opened); used > time.Duration(c.used.Load()) {
@@ -69,6 +74,20 @@ func webSocketConfig(c *conn) *websocket.Config {
 			return at
 		},
 	}
+}
+
+// HandshakeError says that a server has answered the handshake of a WebSocket
+// with something else than 101, such as a 401 and its challenge (RFC 7118
+// section 7). It is what errors.As finds in the error of a request that could not
+// be sent for that.
+type HandshakeError struct {
+	Status int         // of HTTP
+	Header http.Header // of the answer
+}
+
+// Error names the status.
+func (e *HandshakeError) Error() string {
+	return fmt.Sprintf("transport: WebSocket handshake answered with %d %s", e.Status, http.StatusText(e.Status))
 }
 
 // dialWebSocket does the handshake of a client on nc.
@@ -81,46 +100,74 @@ func dialWebSocket(ctx context.Context, c *conn, nc net.Conn, to resolve.Target)
 	if port := int(to.Addr.Port()); port != defaultPort(to.Transport) {
 		host += ":" + strconv.Itoa(port)
 	}
-	ws, err := websocket.Dial(ctx, nc, scheme+host+c.e.cfg.WebSocketPath, webSocketConfig(c))
+	url := scheme + host + c.e.cfg.WebSocketPath
+	ws, err := websocket.Dial(ctx, nc, url, webSocketConfig(c))
+	if other, ok := errors.AsType[*websocket.StatusError](err); ok {
+		return fmt.Errorf("%s: %w", url, &HandshakeError{other.Code, other.Header})
+	}
 	if err == nil {
 		c.wire = &webSocket{ws}
 	}
 	return err
 }
 
+// isWelcome asks the program whether a handshake is taken. A panic there is a
+// no, and ends nothing else.
+func (e *Endpoint) isWelcome(r *http.Request) (yes bool) {
+	if e.cfg.AcceptWebSocket == nil {
+		return true
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			yes = false
+			e.cfg.Logger.Error("panic in AcceptWebSocket", "panic", p, "peer", r.RemoteAddr, "stack", string(debug.Stack()))
+		}
+	}()
+	return e.cfg.AcceptWebSocket(r)
+}
+
 // WebSocketHandler returns a handler that takes SIP over WebSocket, for a
 // program that has an HTTP server of its own (RFC 7118). What it takes is a
 // connection like those of the ws and wss entries of Config.Listen: WSS if the
-// request came by TLS. Whose pages may connect is for the program to say, by
-// looking at Origin before it hands a request over; SIP has its own
-// authentication. Behind a proxy that speaks HTTP all connections come from one
-// source, see Config.MaxConnsPerSource.
+// request came by TLS. Config.AcceptWebSocket is asked first; a program may also
+// answer a request itself instead of handing it over, with a 401 for instance.
+// After Shutdown or Close all are answered with 503. Behind a proxy that speaks
+// HTTP all connections come from one source, see Config.MaxConnsPerSource.
 func (e *Endpoint) WebSocketHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sock, _ := r.Context().Value(socketKey{}).(*socket)
-		if sock == nil {
-			// From a server of the program's: not counted yet.
-			remote, _ := netip.ParseAddrPort(r.RemoteAddr)
-			if !e.admit(remote.Addr()) {
-				http.Error(w, "too many connections", http.StatusServiceUnavailable)
-				return
-			}
+		sock, ours := r.Context().Value(socketKey{}).(*socket)
+		if ours { // by our own server
+			w = lastAnswer{w}
+		}
+		remote, _ := netip.ParseAddrPort(r.RemoteAddr)
+		switch {
+		case e.isLeaving():
+			http.Error(w, "closed", http.StatusServiceUnavailable)
+			return
+		case ours: // counted when it was accepted
+		case e.admit(remote.Addr()):
 			sock = &socket{release: func() { e.release(remote.Addr()) }}
+		default:
+			http.Error(w, "too many connections", http.StatusServiceUnavailable)
+			return
 		}
 		e.upgrade(w, r, sock)
 	})
+}
+
+func (e *Endpoint) isLeaving() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.leaving
 }
 
 // upgrade makes a connection of a request.
 func (e *Endpoint) upgrade(w http.ResponseWriter, r *http.Request, sock *socket) {
 	c := &conn{e: e, kind: viaWS, sock: sock, opened: time.Now()}
 	if r.TLS != nil {
-		c.kind, c.identities = viaWSS, clientIdentities(*r.TLS, e.cfg.TLS)
+		c.kind, c.identities = viaWSS, clientIdentities(*r.TLS, sock.serverConfig(e.cfg.TLS))
 	}
 	ours := sock.Conn != nil // the server
-	if ours {
-		w = lastAnswer{w}
-	}
 	ws, err := websocket.Accept(w, r, webSocketConfig(c))
 	if err != nil {
 		e.cfg.Logger.Debug("WebSocket handshake failed", "peer", r.RemoteAddr, "error", err)
