@@ -106,6 +106,12 @@ func TestAdvertiseNonsense(t *testing.T) {
 				e.Close()
 			}
 		}
+		for _, host := range []string{"host:5060", "192.0.2.9:5060", "[2001:db8::9]:5060"} {
+			_, err := Listen(&Config{Network: s.bob, Advertise: host})
+			if err == nil || !strings.Contains(err.Error(), "a host without a port; see AdvertisePorts") {
+				t.Errorf("%q: %v, want AdvertisePorts named", host, err)
+			}
+		}
 		s.listen(nil) // the address is free
 	})
 }

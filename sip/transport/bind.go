@@ -69,6 +69,10 @@ func (e *Endpoint) bindUDP(ctx context.Context, address string) (local netip.Add
 		if err != nil {
 			return local, err
 		}
+		if _, err := boundTo(pc.LocalAddr()); err != nil {
+			pc.Close()
+			return local, err
+		}
 		s := newUDPSocket(e, pc)
 		e.udp = append(e.udp, s)
 		local = s.local
@@ -92,7 +96,11 @@ func (e *Endpoint) bindStream(ctx context.Context, kind, address string) (netip.
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	l.ln, l.local = ln, addrPort(ln.Addr())
+	if l.local, err = boundTo(ln.Addr()); err != nil {
+		ln.Close()
+		return netip.AddrPort{}, err
+	}
+	l.ln = ln
 	if isWebSocket(kind) {
 		l.http = e.newHTTPServer()
 	}

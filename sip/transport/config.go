@@ -29,9 +29,10 @@ type Config struct {
 	Sockets int
 
 	// Advertise is the host that peers reach us by, if it is not the bound
-	// address: a name or an IP address, for Via and Contact. "" means the
-	// bound address, or for a wildcard the local address that leads to the
-	// peer.
+	// address: a name or an IP address, for Via and Contact. An IP address is
+	// for peers of its family; to those of the other one it means nothing, nor
+	// do AdvertisePorts then. "" means the bound address, or for a wildcard the
+	// local address that leads to the peer.
 	Advertise string
 
 	// AdvertisePorts are the ports that peers reach us at, by transport, if
@@ -157,6 +158,9 @@ func (e *Endpoint) defaults() error {
 		cfg.Handle = e.enqueue
 	}
 	if cfg.Advertise != "" {
+		if uri, err := parseHostPort(cfg.Advertise); err == nil && uri.Port != 0 {
+			return fmt.Errorf("transport: advertise %q: want a host without a port; see AdvertisePorts", cfg.Advertise)
+		}
 		if _, err := parseHostPort(hostText(cfg.Advertise)); err != nil {
 			return fmt.Errorf("transport: advertise %q: %w", cfg.Advertise, err)
 		}

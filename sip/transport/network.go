@@ -2,13 +2,26 @@ package transport
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 )
 
 // Network opens sockets. The methods are those of *net.ListenConfig and
-// *net.Dialer. DialContext is asked for "tcp" connections, and for "udp" ones
-// only to learn the local address that leads to a remote one.
+// *net.Dialer, and so is what they are given: "udp", "udp4", "tcp" or "tcp4",
+// and an address such as "192.0.2.1:5060", in ListenPacket and Listen also one
+// with a name or without a host.
+//
+// DialContext is asked for "tcp" connections to peers; for "udp" ones to learn
+// the local address that leads to a remote one, over which nothing is sent; and
+// for both to put questions to name servers, unless there is a Config.Resolver.
+// STUN goes by the sockets of ListenPacket.
+//
+// Addresses are a *net.UDPAddr and a *net.TCPAddr; Listen fails with others.
+// What is done depends on errors that wrap syscall.EADDRINUSE (another free port
+// is tried), syscall.ECONNREFUSED (a request that is too large for UDP leaves by
+// UDP after all), net.ErrClosed (a socket is at its end) and
+// os.ErrDeadlineExceeded.
 type Network interface {
 	ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error)
 	Listen(ctx context.Context, network, address string) (net.Listener, error)
@@ -39,6 +52,16 @@ func (c plainPacketConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, err
 
 func (c plainPacketConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error) {
 	return c.WriteTo(b, net.UDPAddrFromAddrPort(addr))
+}
+
+// boundTo returns the address that a socket is bound to, and an error if it is
+// none that a Via could name.
+func boundTo(a net.Addr) (netip.AddrPort, error) {
+	bound := addrPort(a)
+	if !bound.IsValid() {
+		return bound, fmt.Errorf("the Network has bound %v, a %T: want a *net.UDPAddr or a *net.TCPAddr with an IP address", a, a)
+	}
+	return bound, nil
 }
 
 // addrPort returns the address of a socket; IPv4 is IPv4 however it is stored.

@@ -109,7 +109,7 @@ func (e *Endpoint) sentByOn(ctx context.Context, f Flow) (host string, port int,
 		if l.kind != f.Transport() {
 			continue
 		}
-		if a := l.local.Addr(); a == local.Addr() || a.IsUnspecified() || e.cfg.Advertise != "" {
+		if a := l.local.Addr(); a == local.Addr() || a.IsUnspecified() || e.advertisedTo(f.remote) != "" {
 			local = netip.AddrPortFrom(local.Addr(), l.local.Port())
 			break
 		}
@@ -120,16 +120,39 @@ func (e *Endpoint) sentByOn(ctx context.Context, f Flow) (host string, port int,
 // sentBy returns the host and port by which a peer reaches an address of ours.
 func (e *Endpoint) sentBy(ctx context.Context, kind string, local, peer netip.AddrPort) (host string, port int, err error) {
 	port = int(local.Port())
-	for name, advertised := range e.cfg.AdvertisePorts {
-		if equalFold(name, kind) {
-			port = advertised
+	advertised := e.advertisedTo(peer)
+	if advertised != "" || e.cfg.Advertise == "" {
+		for name, other := range e.cfg.AdvertisePorts {
+			if equalFold(name, kind) {
+				port = other
+			}
 		}
 	}
-	if public := e.publicOf(kind, local); e.cfg.Advertise == "" && public.IsValid() {
+	if advertised != "" {
+		return advertised, port, nil
+	}
+	if public := e.publicOf(kind, local); public.IsValid() && reachable(public.Addr(), peer) {
 		return hostText(public.Addr().String()), int(public.Port()), nil
 	}
 	host, err = e.hostFor(ctx, local.Addr(), peer)
 	return host, port, err
+}
+
+// advertisedTo returns the host of Config.Advertise as it goes into messages to
+// a peer; "" if there is none, or it is an IP address that the peer cannot reach
+// because it is of the other family.
+func (e *Endpoint) advertisedTo(peer netip.AddrPort) string {
+	host := hostText(e.cfg.Advertise)
+	if addr := (sip.Via{Host: host}).Addr(); addr.IsValid() && !reachable(addr.Unmap(), peer) {
+		return ""
+	}
+	return host
+}
+
+// reachable reports whether an address is of the family that a peer speaks, as
+// far as that is known.
+func reachable(addr netip.Addr, peer netip.AddrPort) bool {
+	return !peer.IsValid() || addr.Is4() == peer.Addr().Is4()
 }
 
 // publicOf returns the address that Discover has found for a UDP socket.
@@ -144,16 +167,17 @@ func (e *Endpoint) publicOf(kind string, local netip.AddrPort) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// hostFor returns the name we go by when we talk to a peer.
+// hostFor returns our address as a peer sees it when there is nothing in
+// between.
 func (e *Endpoint) hostFor(ctx context.Context, local netip.Addr, peer netip.AddrPort) (string, error) {
-	if e.cfg.Advertise != "" {
-		return hostText(e.cfg.Advertise), nil
-	}
 	if local.IsUnspecified() {
 		var err error
 		if local, err = e.route(ctx, peer); err != nil {
 			return "", err
 		}
+	}
+	if !local.IsValid() { // as of a Network with addresses that are none of IP
+		return "", fmt.Errorf("transport: no local IP address towards %s", peer.Addr())
 	}
 	return hostText(local.WithZone("").String()), nil
 }

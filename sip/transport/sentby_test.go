@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -50,14 +51,52 @@ func TestAdvertise(t *testing.T) {
 		}
 	})
 	play(t, nil, func(s *scene) {
-		e := s.listen(&Config{Advertise: "2001:db8::1"})
-		s.accept(s.alice, aliceAddr)
-		_, out, err := e.SendRequest(background, outgoing(t), target("TCP", aliceAddr), "z9hG4bK1")
+		alice, bob := s.n.Host("2001:db8::1"), s.n.Host("2001:db8::2")
+		e := s.listen(&Config{Network: bob, Listen: []string{"tcp:[2001:db8::2]:5060"}, Advertise: "2001:db8::3"})
+		s.accept(alice, "[2001:db8::1]:5060")
+		_, out, err := e.SendRequest(background, outgoing(t), target("TCP", "[2001:db8::1]:5060"), "z9hG4bK1")
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.contains(out.String(), "Via: SIP/2.0/TCP [2001:db8::1]:5060;branch=z9hG4bK1;rport\r\n")
+		s.contains(out.String(), "Via: SIP/2.0/TCP [2001:db8::3]:5060;branch=z9hG4bK1;rport\r\n")
 	})
+}
+
+// An address that is advertised is for peers that can reach it. One of the other
+// family sees the bound address and port, in the Via and the Contact, and its
+// answers are taken.
+func TestAdvertiseToPeersOfItsFamily(t *testing.T) {
+	for _, c := range []struct{ advertise, bob, alice, sentBy string }{
+		{"203.0.113.9", "192.0.2.2", "192.0.2.1", "203.0.113.9:15060"},
+		{"203.0.113.9", "2001:db8::2", "2001:db8::1", "[2001:db8::2]:5060"},
+		{"2001:db8::9", "2001:db8::2", "2001:db8::1", "[2001:db8::9]:15060"},
+		{"[2001:db8::9]", "192.0.2.2", "192.0.2.1", "192.0.2.2:5060"},
+		{"bob.example.com", "2001:db8::2", "2001:db8::1", "bob.example.com:15060"},
+		{"", "2001:db8::2", "2001:db8::1", "[2001:db8::2]:15060"},
+	} {
+		for _, kind := range []string{"UDP", "TCP"} {
+			play(t, nil, func(s *scene) {
+				here, there := net.JoinHostPort(c.bob, "5060"), net.JoinHostPort(c.alice, "5060")
+				listen := func(address string) []string { return []string{"udp:" + address, "tcp:" + address} }
+				e := s.listen(&Config{Network: s.n.Host(c.bob), Listen: listen(here), Advertise: c.advertise,
+					AdvertisePorts: map[string]int{"udp": 15060, "tcp": 15060}})
+				var alice *inbox
+				alice = s.listen(&Config{Network: s.n.Host(c.alice), Listen: listen(there), Handle: func(in *Inbound) { ok(&alice)(in) }})
+				_, out, err := e.SendRequest(background, outgoing(t), target(kind, there), "z9hG4bK1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := out.Via().SentBy(); got != c.sentBy {
+					t.Errorf("%q towards %s by %s: sent-by %s, want %s", c.advertise, c.alice, kind, got, c.sentBy)
+				}
+				uri, err := e.Contact(background, target(kind, there))
+				if got := fmt.Sprintf("%s:%d", uri.Host, uri.Port); got != c.sentBy || err != nil {
+					t.Errorf("%q towards %s by %s: Contact %s, %v, want %s", c.advertise, c.alice, kind, got, err, c.sentBy)
+				}
+				s.one(e) // the answer
+			})
+		}
+	}
 }
 
 // Bound to all addresses, the Via and the Contact name the one that leads to

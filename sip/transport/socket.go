@@ -91,6 +91,14 @@ func (s *socket) outlasted(err error) error {
 	return nil
 }
 
+// serverConfig returns the configuration of the program under which the client
+// has shaken hands: base, or what was chosen, which is then let go.
+func (s *socket) serverConfig(base *tls.Config) *tls.Config {
+	cfg := cmp.Or(s.chosen, base)
+	s.chosen = nil
+	return cfg
+}
+
 // Write writes what the peer takes within writeTimeout, or by a deadline before
 // that. TLS writes from its reads too, in answer to KeyUpdate: a deadline that
 // an older write has left behind must not fail that, and it must not wait
@@ -127,14 +135,6 @@ func (s *socket) SetDeadline(t time.Time) error {
 func (s *socket) leave() {
 	s.leaving.Store(true)
 	s.Conn.SetWriteDeadline(time.Now().Add(byeTimeout))
-}
-
-// serverConfig returns the configuration of the program under which the client
-// has shaken hands: base, or what was chosen, which is then let go.
-func (s *socket) serverConfig(base *tls.Config) *tls.Config {
-	cfg := cmp.Or(s.chosen, base)
-	s.chosen = nil
-	return cfg
 }
 
 func (s *socket) Close() error {
