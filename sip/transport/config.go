@@ -18,14 +18,10 @@ type Config struct {
 	// "tcp:[::1]:0", "tls::5061", "ws:127.0.0.1:8080" or "wss::443". 0.0.0.0 is
 	// every IPv4 address; no host, as in "udp::5060", is every address of both
 	// families. Port 0 picks a free one, the same for all entries of a transport
-	// and for UDP and TCP, where that can be had.
-	//
-	// Who listens on UDP is to listen on TCP too, at the same address and port
-	// (RFC 3261 section 18.2.1): requests that are too large for UDP come there.
-	// That is not done unasked.
-	//
-	// Connections to TLS and WebSocket servers can be made whatever is bound; an
-	// empty list makes an Endpoint that can do nothing but open connections.
+	// and for UDP and TCP, where that can be had. Who listens on UDP should
+	// listen on TCP at the same port (RFC 3261 section 18.2.1). Connections can
+	// be made whatever is bound; an empty list makes an Endpoint that can do
+	// nothing else.
 	Listen []string
 
 	// Sockets is how many UDP sockets share each udp entry of Listen, each with
@@ -66,8 +62,8 @@ type Config struct {
 	// Cookie, Authorization (RFC 7118 section 7). It goes to every server that a
 	// request leads to, whosever that is: a secret belongs here only where all
 	// requests go to a proxy of ours. Host and what the handshake itself consists
-	// of cannot be set. nil means none. An answer that is no 101, such as a 401, is a
-	// *HandshakeError.
+	// of cannot be set. nil means none. An answer that is no 101, such as a 401,
+	// is a *HandshakeError.
 	WebSocketHeader http.Header
 
 	// AcceptWebSocket says whether a handshake is taken, of our ws and wss
@@ -91,9 +87,8 @@ type Config struct {
 
 	// Handle is called for each message, in the order of arrival on its
 	// socket, from the goroutine that reads the socket: it must not block.
-	// Inbound.Endpoint is what it answers by. If
-	// it is nil the messages wait for Receive. A panic in it is logged with
-	// the message, and ends nothing else.
+	// Inbound.Endpoint is what it answers by. If it is nil the messages wait for
+	// Receive. A panic in it is logged with the message, and ends nothing else.
 	Handle func(*Inbound)
 
 	// Closed is called when a connection that carried messages is gone, with
