@@ -28,7 +28,8 @@ type scene struct {
 	n          *siptest.Network
 	alice, bob *siptest.Host
 	began      time.Time
-	log        bytes.Buffer // what bob's endpoint logs
+	log        bytes.Buffer // what the endpoints log
+	logger     *slog.Logger
 }
 
 const (
@@ -42,7 +43,9 @@ func play(t *testing.T, config *siptest.NetworkConfig, story func(s *scene)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := siptest.NewNetwork(config)
-		story(&scene{T: t, n: n, alice: n.Host("192.0.2.1"), bob: n.Host("192.0.2.2"), began: time.Now()})
+		s := &scene{T: t, n: n, alice: n.Host("192.0.2.1"), bob: n.Host("192.0.2.2"), began: time.Now()}
+		s.logger = slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		story(s)
 	})
 }
 
@@ -101,7 +104,7 @@ func (s *scene) listen(cfg *Config) *inbox {
 		}
 	}
 	c.Trace = &Trace{Sent: keep(&in.sent), Received: keep(&in.received), Malformed: keep(&in.malformed)}
-	c.Logger = slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c.Logger = s.logger
 	e, err := Listen(&c)
 	if err != nil {
 		s.Fatal(err)
