@@ -1,14 +1,19 @@
 package transport
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
+	"github.com/goparley/parley/sip/siptest"
 )
 
 // ok answers every request.
@@ -148,6 +153,58 @@ func TestRespondOnANewConnection(t *testing.T) {
 		s.contains(s.log.String(), "response lost with its connection")
 		s.contains(s.log.String(), "connection refused")
 	})
+}
+
+// RFC 3263 section 5: when nobody is there either, the other servers of the Via's
+// host are tried, over TLS. They have to prove that they are that host; over TCP
+// nobody does, and whoever the DNS leads to is left alone.
+func TestRespondToAnotherServer(t *testing.T) {
+	for _, c := range []struct {
+		transport string
+		names     []string // that the other server proves
+		want      bool
+	}{
+		{"TLS", []string{"example.net"}, true},
+		{"TLS", []string{"victim.example"}, false},
+		{"TCP", nil, false},
+	} {
+		play(t, nil, func(s *scene) {
+			authority := siptest.NewAuthority()
+			bob := s.listenTLS(s.bob, identified(authority, "example.com"), &Config{
+				Listen: []string{strings.ToLower(c.transport) + ":" + bobTLS}, Resolver: servedBy("192.0.2.9")})
+			other := s.listenTLS(s.n.Host("192.0.2.9"), identified(authority, c.names...), &Config{
+				Listen: []string{strings.ToLower(c.transport) + ":192.0.2.9:5061"}})
+			phone := s.dial(s.alice, bobTLS)
+			if c.transport == "TLS" {
+				phone.Close()
+				var err error
+				if phone, err = s.dialTLS(s.alice, bobTLS, &tls.Config{RootCAs: authority.Pool(), ServerName: "example.com"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			phone.send(message(options, "Via: SIP/2.0/"+c.transport+" example.net:5061;branch=z9hG4bK1"))
+			in := s.one(bob)
+			phone.Close()
+			synctest.Wait()
+			if err := bob.Respond(in, in.Message.(*sip.Request).Reply(sip.StatusOK)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if got := other.Stats().StrayResponses == 1; got != c.want {
+				t.Errorf("%s: the server of %q got the response: %v, want %v", c.transport, c.names, got, c.want)
+			}
+		})
+	}
+}
+
+// servedBy is a DNS in which every name has one address.
+type servedBy string
+
+func (addr servedBy) Lookup(_ context.Context, _ string, t resolve.Type) (*resolve.Answer, error) {
+	if t != resolve.TypeA {
+		return &resolve.Answer{}, nil
+	}
+	return &resolve.Answer{Addrs: []netip.Addr{netip.MustParseAddr(string(addr))}}, nil
 }
 
 // A peer that sends requests and is gone without a trace does not make its
