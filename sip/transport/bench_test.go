@@ -74,6 +74,22 @@ func BenchmarkRespondLoopback(b *testing.B) {
 	roundTrips(b, peer, e.Addr("udp"))
 }
 
+// The same on a socket that is bound to a wildcard, which is told of each
+// datagram where it was sent to, and tells where its answer comes from.
+func BenchmarkRespondWildcard(b *testing.B) {
+	for _, listen := range []string{"udp:0.0.0.0:0", "udp::0"} {
+		b.Run(listen, func(b *testing.B) {
+			e := answering(b, nil, listen)
+			peer, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer peer.Close()
+			roundTrips(b, peer, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), e.Addr("udp").Port()))
+		})
+	}
+}
+
 // The same without the system: on the in-memory network.
 func BenchmarkRespondInMemory(b *testing.B) {
 	n := siptest.NewNetwork(nil)
@@ -95,7 +111,7 @@ func BenchmarkDatagram(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				s.datagram(raw, alice, s.e.began)
+				s.datagram(raw, Flow{via: s, remote: alice}, s.e.began)
 			}
 		})
 	}
@@ -111,7 +127,7 @@ func BenchmarkDatagramSockets(b *testing.B) {
 		n := peers.Add(1)
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 5060)
 		for pb.Next() {
-			s.datagram(raw, from, s.e.began)
+			s.datagram(raw, Flow{via: s, remote: from}, s.e.began)
 		}
 	})
 }
@@ -124,7 +140,7 @@ func BenchmarkReceive(b *testing.B) {
 			s.e.cfg.Handle = func(*Inbound) {}
 			b.ReportAllocs()
 			for b.Loop() {
-				s.datagram(raw, alice, s.e.began)
+				s.datagram(raw, Flow{via: s, remote: alice}, s.e.began)
 			}
 		})
 	}
@@ -160,7 +176,7 @@ func TestAllocations(t *testing.T) {
 		{"INVITE with a received", inviteText(t), 5},
 	} {
 		s, raw := quiet(t), []byte(c.text)
-		if got, most := testing.AllocsPerRun(100, func() { s.datagram(raw, alice, s.e.began) }), c.most+race.PoolMisses; got > most {
+		if got, most := testing.AllocsPerRun(100, func() { s.datagram(raw, Flow{via: s, remote: alice}, s.e.began) }), c.most+race.PoolMisses; got > most {
 			t.Errorf("%v allocations for an answered %s, want at most %v", got, c.name, most)
 		}
 		if got := s.e.Stats().Sent; got == 0 {

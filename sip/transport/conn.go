@@ -91,7 +91,7 @@ func (c *conn) transport() string { return c.kind }
 
 func (c *conn) localAddr() netip.AddrPort { return c.local }
 
-func (c *conn) flow() Flow { return Flow{c, c.remote} }
+func (c *conn) flow() Flow { return Flow{via: c, remote: c.remote} }
 
 func (c *conn) touch() { c.used.Store(int64(time.Since(c.opened))) }
 
@@ -187,7 +187,7 @@ func (c *conn) ponged() (awaited bool) {
 // message, as all does that is answered.
 func (c *conn) pinged() {
 	c.e.pace(c)
-	c.send("\r\n", c.remote)
+	c.send("\r\n", c.flow())
 }
 
 // expiry returns until when the connection waits for its peer, and what the
@@ -231,7 +231,7 @@ func (c *conn) room(size int) error {
 
 // send queues text. What is queued while a write is under way goes out together
 // with it.
-func (c *conn) send(text string, _ netip.AddrPort) error {
+func (c *conn) send(text string, _ Flow) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.room(len(text)); err != nil {

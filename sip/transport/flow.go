@@ -8,11 +8,12 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
-// Flow is a way to one peer: a UDP socket of ours and the peer's address, or a
-// connection. It is a value that may be kept and compared; the zero Flow leads
-// nowhere. A flow over a connection ends with the connection.
+// Flow is a way to one peer: a UDP socket of ours, the peer's address and ours,
+// or a connection. It is a value that may be kept and compared; the zero Flow
+// leads nowhere. A flow over a connection ends with the connection.
 type Flow struct {
 	via    carrier
+	local  netip.Addr // where via is bound to a wildcard: ours; zero: not known
 	remote netip.AddrPort
 }
 
@@ -23,8 +24,9 @@ type carrier interface {
 	localAddr() netip.AddrPort
 	// sendable returns the error that send would return now, if it is known.
 	sendable(size int) error
-	// send writes a message. It does not wait for the peer.
-	send(text string, to netip.AddrPort) error
+	// send writes a message on a flow by this carrier. It does not wait for the
+	// peer.
+	send(text string, f Flow) error
 }
 
 // IsZero reports whether this is the zero Flow.
@@ -64,10 +66,18 @@ func (f Flow) Opened() time.Time {
 	return time.Time{}
 }
 
-// LocalAddr returns the address of our socket, which may be a wildcard for UDP.
+// LocalAddr returns our address. For a UDP socket that is bound to a wildcard it
+// is the one that the peer has sent to or, for a flow to a target, the one that
+// leads there: what is sent on the flow leaves from that. It is the wildcard
+// where that is not known: on systems other than Linux, on a Network that has
+// sockets of its own, and for a multicast or broadcast address. The system then
+// chooses.
 func (f Flow) LocalAddr() netip.AddrPort {
-	if f.via == nil {
+	switch {
+	case f.via == nil:
 		return netip.AddrPort{}
+	case f.local.IsValid():
+		return netip.AddrPortFrom(f.local, f.via.localAddr().Port())
 	}
 	return f.via.localAddr()
 }
@@ -112,7 +122,7 @@ func (e *Endpoint) Send(f Flow, m sip.Message) error {
 	err := f.via.sendable(len(text))
 	if err == nil {
 		e.traceSending(f, m) // before there can be an answer to it
-		err = f.via.send(text, f.remote)
+		err = f.via.send(text, f)
 	}
 	if err == nil {
 		e.count.sent.Add(1)

@@ -133,10 +133,10 @@ func (k *keepAlive) ping() {
 	k.mu.Unlock()
 	if !asks {
 		// What comes of an error comes out otherwise.
-		k.flow.via.send("\r\n\r\n", k.flow.remote)
+		k.flow.via.send("\r\n\r\n", k.flow)
 		return
 	}
-	query := socket.ask(k.flow.remote, k.answered)
+	query := socket.ask(k.flow, k.answered)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.query = query; k.over {

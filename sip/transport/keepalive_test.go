@@ -394,7 +394,7 @@ func TestKeepAliveOfADeadFlow(t *testing.T) {
 		none.want(ErrNoFlow)
 
 		e.Close()
-		for network, flow := range map[string]Flow{"TCP": flow, "UDP": {e.udp[0], flow.remote}} {
+		for network, flow := range map[string]Flow{"TCP": flow, "UDP": {via: e.udp[0], remote: flow.remote}} {
 			d := &deaths{s: s}
 			e.KeepAlive(flow, &KeepAlive{Answered: true, Dead: d.dead})
 			if got := d.all(); len(got) != 1 || network == "UDP" && !errors.Is(got[0], ErrClosed) {

@@ -54,6 +54,19 @@ func (c plainPacketConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int,
 	return c.WriteTo(b, net.UDPAddrFromAddrPort(addr))
 }
 
+// wildcardConn is a UDP socket that is bound to all of our addresses, and knows
+// which of them a datagram came to, or is to come from.
+type wildcardConn interface {
+	// readTo reads a datagram as ReadFromUDPAddrPort does, and returns the address
+	// that it came to: none if that is no address of ours alone. One goroutine
+	// reads.
+	readTo(b []byte) (n int, to netip.Addr, from netip.AddrPort, err error)
+
+	// writeFrom writes a datagram that comes from an address. isNotOurs holds for
+	// the error if that is not ours.
+	writeFrom(b []byte, from netip.Addr, to netip.AddrPort) error
+}
+
 // boundTo returns the address that a socket is bound to, and an error if it is
 // none that a Via could name.
 func boundTo(a net.Addr) (netip.AddrPort, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -45,10 +44,9 @@ func (e *Endpoint) enqueue(in *Inbound) {
 // datagram takes what was read from the socket at that time, and keeps no hold
 // of it. The usual request is stamped as it lies there, which saves making it
 // twice.
-func (s *udpSocket) datagram(raw []byte, from netip.AddrPort, now time.Time) {
-	f := Flow{s, from}
+func (s *udpSocket) datagram(raw []byte, f Flow, now time.Time) {
 	defer s.e.fence(f, raw, nil)
-	if text, ok := appendStamped(s.stamped[:0], raw, from); ok {
+	if text, ok := appendStamped(s.stamped[:0], raw, f.remote); ok {
 		s.stamped = text[:0]
 		if m, err := sip.ParseBytes(text); err == nil {
 			s.e.handStamped(&Inbound{m, f, now}, raw)

@@ -166,13 +166,13 @@ func responseFlow(via sip.Via, from Flow) Flow {
 		return from
 	}
 	if group := multicastOf(via); group.IsValid() {
-		return Flow{from.via, group}
+		return Flow{via: from.via, remote: group}
 	}
 	if _, rport := via.RPort(); rport {
 		return from
 	}
 	// The address it came from, and the port it says it listens on.
-	return Flow{from.via, netip.AddrPortFrom(from.remote.Addr(), uint16(portOf(via)))}
+	return Flow{from.via, from.local, netip.AddrPortFrom(from.remote.Addr(), uint16(portOf(via)))}
 }
 
 // multicastOf returns the multicast address that the maddr of a Via over UDP

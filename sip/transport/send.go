@@ -149,7 +149,7 @@ func (e *Endpoint) flowTo(ctx context.Context, to resolve.Target, why purpose) (
 			return Flow{}, fmt.Errorf("transport: no UDP socket to reach %s: %w", to.Addr,
 				&net.OpError{Op: "write", Net: "udp", Addr: net.UDPAddrFromAddrPort(to.Addr), Err: syscall.EAFNOSUPPORT})
 		}
-		return Flow{s, to.Addr}, nil
+		return s.flowTo(ctx, to.Addr, why)
 	case viaTCP, viaTLS, viaWS, viaWSS:
 		c, err := e.connect(ctx, to, why)
 		if err != nil {

@@ -159,7 +159,7 @@ func reachable(addr netip.Addr, peer netip.AddrPort) bool {
 func (e *Endpoint) publicOf(kind string, local netip.AddrPort) netip.AddrPort {
 	if kind == viaUDP {
 		for _, s := range e.udp {
-			if public := s.public.Load(); s.local == local && public != nil {
+			if public := s.public.Load(); s.isAt(local) && public != nil {
 				return *public
 			}
 		}
@@ -224,6 +224,13 @@ func (e *Endpoint) route(ctx context.Context, peer netip.AddrPort) (netip.Addr, 
 	}
 	e.routes[peer.Addr()] = route{local, now.Add(routeAge)}
 	return local, nil
+}
+
+// forgetRoute has the system asked again.
+func (e *Endpoint) forgetRoute(peer netip.Addr) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.routes, peer)
 }
 
 // maxHosts bounds the addresses that we remember to have gone by: those of

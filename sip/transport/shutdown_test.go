@@ -246,7 +246,7 @@ func TestShutdownByMany(t *testing.T) {
 				t.Errorf("again: %v", err)
 			}
 		}
-		if err := e.Send(Flow{e.udp[0], target("UDP", aliceAddr).Addr}, outgoing(t)); !errors.Is(err, ErrClosed) {
+		if err := e.Send(Flow{via: e.udp[0], remote: target("UDP", aliceAddr).Addr}, outgoing(t)); !errors.Is(err, ErrClosed) {
 			t.Errorf("Send = %v, want ErrClosed", err)
 		}
 	})

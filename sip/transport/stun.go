@@ -20,6 +20,7 @@ func stunKeyOf(msg []byte) stunKey { return stunKey(msg[8:20]) }
 // stunQuery is a Binding request on its way, with its retransmissions.
 type stunQuery struct {
 	s    *udpSocket
+	flow Flow                        // by s, to the server
 	done func(netip.AddrPort, error) // called once, unless it is cancelled
 
 	mu      sync.Mutex
@@ -28,10 +29,10 @@ type stunQuery struct {
 	over    bool
 }
 
-// ask sends a Binding request by a socket and calls done with what comes of it:
-// the address that the server sees us at, or an error.
-func (s *udpSocket) ask(server netip.AddrPort, done func(netip.AddrPort, error)) *stunQuery {
-	q := &stunQuery{s: s, done: done, binding: stun.NewBinding(server)}
+// ask sends a Binding request on a flow by a socket and calls done with what
+// comes of it: the address that the server sees us at, or an error.
+func (s *udpSocket) ask(f Flow, done func(netip.AddrPort, error)) *stunQuery {
+	q := &stunQuery{s: s, flow: f, done: done, binding: stun.NewBinding(f.remote)}
 	s.e.mu.Lock()
 	s.e.stun[stunKeyOf(q.binding.Request())] = q // an answer may be quick
 	s.e.mu.Unlock()
@@ -52,11 +53,11 @@ func (q *stunQuery) step() {
 	if err == nil {
 		q.timer.Reset(time.Until(next))
 	}
-	request, server := q.binding.Request(), q.binding.Server()
+	request := q.binding.Request()
 	q.mu.Unlock()
 	if send {
 		// An error may pass; if it does not, no answer comes.
-		q.s.conn.WriteToUDPAddrPort(request, server)
+		q.s.write(request, q.flow)
 	}
 	if err != nil && q.end() {
 		q.done(netip.AddrPort{}, err)
@@ -91,17 +92,17 @@ func (q *stunQuery) end() bool {
 
 // stun takes a datagram that is a STUN message: it answers a Binding request
 // (RFC 5626 section 5.4) and looks up who waits for a response.
-func (s *udpSocket) stun(msg []byte, from netip.AddrPort) {
+func (s *udpSocket) stun(msg []byte, f Flow) {
 	s.e.mu.Lock()
 	q := s.e.stun[stunKeyOf(msg)]
 	s.e.mu.Unlock()
 	// Several sockets may share an address, and either get the answer.
 	if q != nil && q.s.local == s.local {
-		q.answer(msg, from)
+		q.answer(msg, f.remote)
 		return
 	}
-	if answer := stun.Respond(msg, from); answer != nil {
-		s.conn.WriteToUDPAddrPort(answer, from)
+	if answer := stun.Respond(msg, f.remote); answer != nil {
+		s.write(answer, f)
 	}
 }
 
@@ -176,7 +177,7 @@ func (s *udpSocket) mapped(ctx context.Context, server netip.AddrPort) (netip.Ad
 		err    error
 	}
 	answered := make(chan outcome, 1)
-	q := s.ask(server, func(mapped netip.AddrPort, err error) { answered <- outcome{mapped, err} })
+	q := s.ask(Flow{via: s, remote: server}, func(mapped netip.AddrPort, err error) { answered <- outcome{mapped, err} })
 	defer q.cancel()
 	select {
 	case o := <-answered:

@@ -63,7 +63,7 @@ func (e *Endpoint) FlowToken(f Flow) string {
 			return ""
 		}
 		what = append(what, tokenUDP)
-		what = appendAddr(what, via.local)
+		what = appendAddr(what, f.LocalAddr())
 		what = appendAddr(what, f.remote)
 	case *conn:
 		if via.e != e {
@@ -97,10 +97,8 @@ func (e *Endpoint) FlowOf(token string) (Flow, error) {
 	if kind, rest := what[0], what[1:]; kind == tokenUDP {
 		local, rest := cutAddr(rest)
 		remote, _ := cutAddr(rest)
-		for _, s := range e.udp {
-			if s.local == local {
-				return Flow{s, remote}, nil
-			}
+		if f := e.udpFlow(local, remote); f.via != nil {
+			return f, nil
 		}
 	} else if len(rest) == 16 && [8]byte(rest) == e.tokens.run {
 		e.mu.Lock()
@@ -110,6 +108,22 @@ func (e *Endpoint) FlowOf(token string) (Flow, error) {
 		}
 	}
 	return Flow{}, ErrNoFlow
+}
+
+// udpFlow returns the flow between two addresses, the zero Flow if there is no
+// socket for the one that is ours.
+func (e *Endpoint) udpFlow(local, remote netip.AddrPort) Flow {
+	for _, s := range e.udp {
+		if s.local == local {
+			return Flow{via: s, remote: remote}
+		}
+	}
+	for _, s := range e.udp {
+		if s.isAt(local) {
+			return Flow{s, local.Addr(), remote}
+		}
+	}
+	return Flow{}
 }
 
 // appendAddr appends an address with its length.

@@ -182,7 +182,7 @@ func TestForgedFlowTokens(t *testing.T) {
 		}
 		forged := map[string]string{
 			"empty": "", "10 kB": strings.Repeat("A", 10000), "no base64": "%%%%", "a signature of nothing": strings.Repeat("A", 22),
-			"another endpoint's":        other.FlowToken(Flow{other.udp[0], got[0].Flow.remote}),
+			"another endpoint's":        other.FlowToken(Flow{via: other.udp[0], remote: got[0].Flow.remote}),
 			"one byte signed by nobody": base64.RawURLEncoding.EncodeToString(make([]byte, 17)),
 		}
 		for _, in := range got {
@@ -252,7 +252,7 @@ func FuzzFlowOf(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { e.Close() })
-	flow := Flow{e.udp[0], target("UDP", aliceAddr).Addr}
+	flow := Flow{via: e.udp[0], remote: target("UDP", aliceAddr).Addr}
 	c := &conn{e: e, kind: viaTCP, id: 1, opened: time.Now()}
 	e.byID[1] = c
 	good := map[string]Flow{e.FlowToken(flow): flow, e.FlowToken(c.flow()): c.flow()}

@@ -2,10 +2,12 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/goparley/parley/nat/stun"
@@ -16,6 +18,10 @@ type udpSocket struct {
 	e     *Endpoint
 	conn  packetConn
 	local netip.AddrPort
+
+	// wildcard is conn if it is bound to all of our addresses and knows which of
+	// them a datagram has to do with; else nil.
+	wildcard wildcardConn
 
 	// public is the address that a STUN server has seen us at; nil: not asked.
 	public atomic.Pointer[netip.AddrPort]
@@ -32,7 +38,11 @@ func newUDPSocket(e *Endpoint, pc net.PacketConn) *udpSocket {
 	if sized, ok := pc.(interface{ SetReadBuffer(int) error }); ok {
 		sized.SetReadBuffer(1 << 20)
 	}
-	return &udpSocket{e: e, conn: conn, local: addrPort(pc.LocalAddr())}
+	s := &udpSocket{e: e, conn: conn, local: addrPort(pc.LocalAddr())}
+	if c, ok := pc.(*net.UDPConn); ok && s.local.Addr().IsUnspecified() {
+		s.wildcard = newWildcardConn(c)
+	}
+	return s
 }
 
 func (s *udpSocket) endpoint() *Endpoint { return s.e }
@@ -43,16 +53,70 @@ func (s *udpSocket) localAddr() netip.AddrPort { return s.local }
 
 func (s *udpSocket) sendable(int) error { return nil }
 
-func (s *udpSocket) send(text string, to netip.AddrPort) error {
-	_, err := s.conn.WriteToUDPAddrPort(bytesOf(text), to)
+func (s *udpSocket) send(text string, f Flow) error { return s.write(bytesOf(text), f) }
+
+// write sends a datagram on a flow by this socket. From a wildcard it leaves
+// from the address that the peer has sent to (RFC 3581 section 4, RFC 5626
+// sections 2 and 8): a NAT lets nothing else through. Should that not be ours
+// any more, another is better than none.
+func (s *udpSocket) write(b []byte, f Flow) error {
+	if s.wildcard != nil && f.local.IsValid() {
+		err := s.wildcard.writeFrom(b, f.local, f.remote)
+		if !isNotOurs(err) {
+			return err
+		}
+		s.e.forgetRoute(f.remote.Addr())
+	}
+	_, err := s.conn.WriteToUDPAddrPort(b, f.remote)
 	return err
+}
+
+// isNotOurs reports whether an error of writeFrom may come of the address that
+// it was to leave from: Linux has EINVAL for those of IPv6, and for those of IPv4
+// that there is no route.
+func isNotOurs(err error) bool {
+	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.ENETUNREACH)
+}
+
+// receive takes a datagram off the socket and returns the flow that it came by.
+func (s *udpSocket) receive(b []byte) (n int, f Flow, err error) {
+	f.via = s
+	if s.wildcard != nil {
+		n, f.local, f.remote, err = s.wildcard.readTo(b)
+	} else {
+		n, f.remote, err = s.conn.ReadFromUDPAddrPort(b)
+	}
+	f.remote = unmap(f.remote)
+	return n, f, err
+}
+
+// flowTo returns the flow by which we send to a peer. For a request from a
+// wildcard it has the address that leads there: it goes into the Via, and the
+// responses and the requests that the peer sends there come by the same flow.
+func (s *udpSocket) flowTo(ctx context.Context, peer netip.AddrPort, why purpose) (Flow, error) {
+	f := Flow{via: s, remote: peer}
+	if s.wildcard == nil || why != forRequest || peer.Addr().IsMulticast() {
+		return f, nil
+	}
+	local, err := s.e.route(ctx, peer)
+	if err == nil && !local.IsUnspecified() {
+		f.local = local
+	}
+	return f, err
+}
+
+// isAt reports whether the socket is bound to an address, or to all of them and
+// knows this one from the others.
+func (s *udpSocket) isAt(local netip.AddrPort) bool {
+	return s.local == local ||
+		s.wildcard != nil && s.local.Port() == local.Port() && reaches(s.local.Addr(), local.Addr())
 }
 
 // read takes datagrams off the socket until it is closed.
 func (s *udpSocket) read() {
 	buf := make([]byte, 65536)
 	for failures := 0; ; {
-		n, from, err := s.conn.ReadFromUDPAddrPort(buf)
+		n, f, err := s.receive(buf)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
@@ -74,14 +138,14 @@ func (s *udpSocket) read() {
 		if len(bytes.Trim(buf[:n], "\r\n\x00")) == 0 {
 			continue
 		}
-		from, now := unmap(from), time.Now()
+		now := time.Now()
 		switch {
-		case !s.e.rate.allow(from.Addr(), now.Sub(s.e.began)):
+		case !s.e.rate.allow(f.remote.Addr(), now.Sub(s.e.began)):
 			s.e.count.limited.Add(1)
 		case stun.IsMessage(buf[:n]):
-			s.stun(buf[:n], from)
+			s.stun(buf[:n], f)
 		default:
-			s.datagram(buf[:n], from, now)
+			s.datagram(buf[:n], f, now)
 		}
 	}
 }
