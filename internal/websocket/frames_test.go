@@ -164,7 +164,7 @@ func TestLimit(t *testing.T) {
 		"as long, in fragments":     {masked(text, long[:9999]) + masked(fin|more, "x"), true},
 		"one more":                  {masked(fin|text, long+"x"), false},
 		"one more, in fragments":    {masked(text, long) + masked(fin|more, "x"), false},
-		"64-bit length 2^63-1":      {string(header(fin|text, 0x80, math.MaxInt64)) + "mask" + long + "x", false},
+		"64-bit length 2^63-1":      {string(header(fin|text, 0x80, math.MaxInt)) + "mask" + long + "x", false},
 		"64-bit length 2^62":        {string(header(fin|text, 0x80, 1<<62)) + "mask" + long + "x", false},
 		"2^63-1 after a fragment":   {masked(text, "xx") + string(header(fin|more, 0x80, math.MaxInt64)) + "mask" + long, false},
 		"64-bit length that is 10k": {string(append(binary.BigEndian.AppendUint64([]byte{fin | text, 0x80 | 127}, limit), 0, 0, 0, 0)) + long, true},
@@ -196,9 +196,9 @@ func TestLimit(t *testing.T) {
 // What announces a long message and sends none of it takes no memory.
 func TestLengthIsNotAllocated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := accepted(t, &websocket.Config{Limit: math.MaxInt64 - 1})
+		c, p := accepted(t, &websocket.Config{Limit: math.MaxInt - 1})
 		results := reads(c)
-		p.send(string(header(fin|text, 0x80, math.MaxInt64)) + "mask" + strings.Repeat("x", 5000))
+		p.send(string(header(fin|text, 0x80, math.MaxInt)) + "mask" + strings.Repeat("x", 5000))
 		quiet(t, results)
 		p.nc.Close()
 		if got := next(t, results); !errors.Is(got.err, io.ErrUnexpectedEOF) {

@@ -36,6 +36,8 @@ type Inbound struct {
 	Message sip.Message
 	Flow    Flow      // where it came from
 	Time    time.Time // when it was read
+
+	direct bool // a request whose Via sends responses back by Flow, and nowhere else
 }
 
 // Endpoint returns the Endpoint that the message came in by. A Config.Handle may

@@ -49,7 +49,7 @@ func (s *udpSocket) datagram(raw []byte, f Flow, now time.Time) {
 	if text, ok := appendStamped(s.stamped[:0], raw, f.remote); ok {
 		s.stamped = text[:0]
 		if m, err := sip.ParseBytes(text); err == nil {
-			s.e.handStamped(&Inbound{m, f, now}, raw)
+			s.e.handStamped(&Inbound{Message: m, Flow: f, Time: now, direct: true}, raw)
 			return
 		}
 		// What is wrong is to be told of the text that came.
@@ -59,12 +59,12 @@ func (s *udpSocket) datagram(raw []byte, f Flow, now time.Time) {
 		s.e.malformed(f, string(raw), err)
 		return
 	}
-	s.e.hand(&Inbound{m, f, now}, raw)
+	s.e.hand(&Inbound{Message: m, Flow: f, Time: now}, raw)
 }
 
 // deliver hands over a message that came by a connection.
 func (e *Endpoint) deliver(f Flow, m sip.Message, raw []byte) {
-	e.hand(&Inbound{m, f, time.Now()}, raw)
+	e.hand(&Inbound{Message: m, Flow: f, Time: time.Now()}, raw)
 }
 
 // handStamped hands over a request that was stamped before it was parsed. raw is

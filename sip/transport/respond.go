@@ -28,7 +28,11 @@ func (e *Endpoint) Respond(in *Inbound, resp *sip.Response) error {
 	case in == nil:
 		return ErrNoFlow
 	}
-	err := e.Send(responseFlow(resp.Via(), in.Flow), resp)
+	flow := in.Flow
+	if !in.direct {
+		flow = responseFlow(resp.Via(), flow)
+	}
+	err := e.Send(flow, resp)
 	if errors.Is(err, ErrNoFlow) && in.Flow.Reliable() {
 		return e.respondAnew(in, resp)
 	}

@@ -9,8 +9,8 @@ import (
 // appendStamped appends a request as it came from the network, but with its
 // topmost Via stamped as stamp would do it. It knows only the form that nearly
 // all requests have: the Via is the first header line and asks for rport, once
-// and without a value, and has neither quotes nor a received of its own. For all
-// else, and for most of what is no message, ok is false.
+// and without a value, and has neither quotes, a maddr nor a received of its own:
+// responses then go back to where it came from. For all else, and for most of what is no message, ok is false.
 //
 // Nothing is looked at beyond the Via: whether it is a message is for the parser
 // to say, and one that it takes when it is stamped it would have taken before.
@@ -59,7 +59,8 @@ func crlfAt(b []byte) (int, bool) {
 }
 
 // bareRPort returns where in a Via, which has no quotes, the rport parameter
-// stands, if it is there once and without a value, and received is not there.
+// stands, if it is there once and without a value, and neither received nor
+// maddr is there.
 func bareRPort(via []byte) (at int, ok bool) {
 	for next := bytes.IndexByte(via, ';'); next >= 0; {
 		param := via[next+1:]
@@ -71,6 +72,8 @@ func bareRPort(via []byte) (at int, ok bool) {
 		switch {
 		case len(param) == 0 || param[0] == ' ' || param[0] == '\t':
 			return 0, false // there may be a name behind the white space
+		case param[0]|0x20 == 'm': // maddr, most likely: responses go elsewhere
+			return 0, false
 		case param[0]|0x20 == 'r':
 			// Other names that begin so are rare.
 			if ok || !equalFold(string(param), "rport") {
