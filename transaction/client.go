@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 )
 
@@ -18,12 +19,12 @@ type client struct {
 	l        *Layer
 	method   sip.Method
 	key      clientKey
-	original *sip.Request // as it was given to Responses
-	out      *sip.Request // as it goes over the wire
-	flow     transport.Flow
-	wake     chan struct{} // tells the one that waits of news; nil for a CANCEL
-	to       *way          // nil for a CANCEL
-	reused   bool          // the connection was there before
+	original *sip.Request   // as it was given to Responses
+	out      *sip.Request   // as it goes over the wire
+	wake     chan struct{}  // tells the one that waits of news; nil for a CANCEL
+	to       *way           // nil for a CANCEL
+	target   resolve.Target // that this is for; zero: a flow
+	reused   bool           // the connection was there before
 
 	mu       sync.Mutex // may be held while the layer's lock is taken, never the other way round
 	machine  machine
@@ -31,10 +32,13 @@ type client struct {
 	ack      *sip.Request // to the refusal, the same bytes each time
 	news     []*sip.Response
 	err      error
-	answered bool  // anything has come, if only a 100
-	over     bool  // the one that waits has got all that it will get
-	left     bool  // an INVITE that nobody waits for, counted in Layer.calls until it ends
-	cause    error // what the transport said last
+	flow     transport.Flow // the layer's lock is held too when it changes
+	unsent   bool           // the connection did not take the request
+	resent   bool           // on a new connection, as it was
+	answered bool           // anything has come, if only a 100
+	over     bool           // the one that waits has got all that it will get
+	left     bool           // an INVITE that nobody waits for, counted in Layer.calls until it ends
+	cause    error          // what the transport said last
 }
 
 // maxNews bounds the provisional responses that wait to be read.
@@ -57,7 +61,7 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way) (*client, er
 	}
 	c := newClient(l, r, out, flow, branch)
 	c.wake = make(chan struct{}, 1)
-	c.to = to
+	c.to, c.target = to, to.target()
 	c.reused = flow.Reliable() && flow.Opened().Before(began)
 	if !l.add(c) {
 		return nil, transport.ErrClosed
@@ -90,15 +94,31 @@ func (l *Layer) add(c *client) bool {
 		return false
 	}
 	l.clients[c.key] = c
-	if c.flow.Reliable() {
-		on := l.byFlow[c.flow]
-		if on == nil {
-			on = map[*client]struct{}{}
-			l.byFlow[c.flow] = on
-		}
-		on[c] = struct{}{}
-	}
+	l.joinFlow(c)
 	return true
+}
+
+// joinFlow has the end of a client's connection told to it. l.mu is held.
+func (l *Layer) joinFlow(c *client) {
+	if !c.flow.Reliable() {
+		return
+	}
+	on := l.byFlow[c.flow]
+	if on == nil {
+		on = map[*client]struct{}{}
+		l.byFlow[c.flow] = on
+	}
+	on[c] = struct{}{}
+}
+
+// leaveFlow undoes joinFlow. l.mu is held.
+func (l *Layer) leaveFlow(c *client) {
+	if on := l.byFlow[c.flow]; on != nil {
+		delete(on, c)
+		if len(on) == 0 {
+			delete(l.byFlow, c.flow)
+		}
+	}
 }
 
 // forget takes a terminated client out of the tables.
@@ -106,12 +126,7 @@ func (l *Layer) forget(c *client) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.clients, c.key)
-	if on := l.byFlow[c.flow]; on != nil {
-		delete(on, c)
-		if len(on) == 0 {
-			delete(l.byFlow, c.flow)
-		}
-	}
+	l.leaveFlow(c)
 }
 
 // step runs the machine and does what it says. resp is the response that came
@@ -150,6 +165,7 @@ func (c *client) advance(in input, resp *sip.Response) (terminated, further bool
 	switch out.send {
 	case sendRequest:
 		err = c.l.ep.Send(c.flow, c.out)
+		c.unsent = err != nil
 	case sendACK:
 		if c.ack == nil {
 			c.ack = ackTo(c.out, resp)
@@ -209,11 +225,60 @@ func (c *client) response(resp *sip.Response) {
 }
 
 // failed tells the transaction that its connection is gone.
+//
+// The server may have the request all the same. So it goes out again as it was,
+// branch and all, on a new connection: a retransmission to a server that has it,
+// and news to one that has not. That is done once, if the server has answered at
+// all, or if the connection may have been dead for long.
 func (c *client) failed(cause error) {
 	c.mu.Lock()
 	c.cause = cause
+	again := !c.resent && !c.over && c.target.Addr.IsValid() && (c.reused || c.answered)
+	c.resent = c.resent || again
 	c.mu.Unlock()
+	if again {
+		go c.resend() // ends with the connection being there or not
+		return
+	}
 	c.step(input{event: inTransportError}, nil)
+}
+
+// resend sends the request again on a new connection. Without one, a server that
+// has answered may yet connect to where we listen (RFC 3261 section 18.2.2).
+func (c *client) resend() {
+	flow, err := c.l.ep.Resend(c.l.ctx, c.out, c.target)
+	if err == nil {
+		c.move(flow)
+		return
+	}
+	c.mu.Lock()
+	c.cause = err
+	waits := c.answered && c.l.ep.Addr(c.target.Transport).IsValid()
+	c.mu.Unlock()
+	if !waits {
+		c.step(input{event: inTransportError}, nil)
+	}
+}
+
+// move puts the transaction on another connection.
+func (c *client) move(flow transport.Flow) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if c.l.clients[c.key] != c {
+		return // over in the meantime
+	}
+	c.l.leaveFlow(c)
+	c.flow = flow
+	c.l.joinFlow(c)
+}
+
+// by returns the flow that the transaction is on.
+func (c *client) by() transport.Flow {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flow
 }
 
 // abandon ends the transaction at once, for the given reason.
@@ -259,11 +324,11 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 			// RFC 3263 section 4.3: a server that has answered at all is there,
 			// and has the request.
 			if ctx.Err() == nil && !c.hasAnswered() && !errors.Is(err, transport.ErrClosed) {
-				if c.reused {
-					c.l.ep.Retire(c.flow)
+				if c.reused && c.target.Addr.IsValid() && errors.Is(err, ErrTimeout) {
+					c.l.ep.Retire(c.by()) // nothing comes back by it
 				}
 				stale := c.isStale()
-				if !stale {
+				if !stale && !errors.Is(err, transport.ErrBacklog) {
 					c.to.failed(c.l.ep, 0)
 				}
 				if !last && (stale || !c.to.isLast()) {
@@ -273,7 +338,7 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 			if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 				err = fmt.Errorf("%w: %w", ended(ctx), err)
 			}
-			yield(nil, fmt.Errorf("%s to %s: %w", c.method, c.flow.RemoteAddr(), err))
+			yield(nil, fmt.Errorf("%s to %s: %w", c.method, c.by().RemoteAddr(), err))
 			return false
 		case over:
 			return false
@@ -297,12 +362,12 @@ func (c *client) hasAnswered() bool {
 	return c.answered
 }
 
-// isStale reports whether the transaction has failed on a connection that was
-// there before it.
+// isStale reports whether the request was refused by a connection that was there
+// before it: nobody can have it.
 func (c *client) isStale() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.reused && errors.Is(c.err, ErrTransport)
+	return c.reused && c.unsent && errors.Is(c.cause, transport.ErrNoFlow)
 }
 
 // retryAfter returns how long a server wants to be left alone: 0 if it does not

@@ -47,6 +47,7 @@ func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 		}
 	case s != nil:
 		l.mu.Unlock()
+		s.cameBy(in)
 		s.step(input{event: inRequest}, nil)
 	case method == sip.ACK:
 		l.mu.Unlock()

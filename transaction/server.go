@@ -60,7 +60,22 @@ func (s *Server) Layer() *Layer { return s.l }
 func (s *Server) Request() *sip.Request { return s.req }
 
 // Flow returns where the request came from.
-func (s *Server) Flow() transport.Flow { return s.in.Flow }
+func (s *Server) Flow() transport.Flow {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in.Flow
+}
+
+// cameBy notes that the request has come again. If the connection that it came
+// by is gone, its client has made another, and waits there.
+func (s *Server) cameBy(in *transport.Inbound) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.in.Flow
+	if was.Err() != nil && was.RemoteAddr().Addr() == in.Flow.RemoteAddr().Addr() {
+		s.in = in
+	}
+}
 
 // Context returns a context that ends when the peer cancels the request, with
 // the cause ErrCancelled, when the Layer is closed, with the cause

@@ -93,6 +93,14 @@ func (w *way) String() string {
 	return w.targets[0].String()
 }
 
+// target returns what is tried next, zero if that is a flow.
+func (w *way) target() resolve.Target {
+	if len(w.targets) == 0 {
+		return resolve.Target{}
+	}
+	return w.targets[0]
+}
+
 // more reports whether there is something left to try.
 func (w *way) more() bool { return !w.finished }
 

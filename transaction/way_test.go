@@ -78,6 +78,58 @@ func TestStaleConnectionIsReplaced(t *testing.T) {
 	})
 }
 
+// A server is at work on a request when the connection ends, which has been there
+// for long. The request comes to it again as it was, so it is served once, and
+// answered on the new connection: whether the client listens or not.
+func TestRequestFollowsItsConnection(t *testing.T) {
+	for _, listens := range []string{"tcp:" + aliceAddr + ":5060", "udp:" + aliceAddr + ":5060"} {
+		for _, trying := range []bool{false, true} {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				var served []string
+				listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+					served = append(served, string(req.Method()))
+					if req.Method() == sip.MESSAGE {
+						if trying {
+							tx.Reply(sip.StatusTrying)
+						}
+						<-time.After(2 * time.Second)
+					}
+					tx.Reply(sip.StatusOK)
+				}})
+				alice, err := Listen(&transport.Config{Listen: []string{listens}, Network: n.Host(aliceAddr)}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer alice.Close()
+				expect(t, alice, request(sip.OPTIONS, bobURI+";transport=tcp"), "200")
+				time.AfterFunc(time.Second, n.Host(bobAddr).Reset)
+				expect(t, alice, request(sip.MESSAGE, bobURI+";transport=tcp"), "200")
+				if got := strings.Join(served, " "); got != "OPTIONS MESSAGE" {
+					t.Errorf("%s: served %s, want each once", listens, got)
+				}
+			})
+		}
+	}
+}
+
+// A message that is too long for the queue says nothing about its connection.
+func TestBacklogRetiresNothing(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice := listen(t, n.Host(aliceAddr), nil)
+		bob := newTCPPeer(t, n.Host(bobAddr))
+		uri := "sip:bob@" + bobAddr + ";transport=tcp"
+		expect(t, alice, request(sip.OPTIONS, uri), "200")
+		long := request(sip.MESSAGE, uri, sip.Body{Type: "text/plain", Content: strings.Repeat("x", 1<<20)})
+		if got, err := collect(t.Context(), alice, long); got != "error" || !errors.Is(err, transport.ErrBacklog) {
+			t.Errorf("responses %q, error %v, want %v", got, err, transport.ErrBacklog)
+		}
+		expect(t, alice, request(sip.OPTIONS, uri), "200")
+		if len(bob.conns) != 1 {
+			t.Errorf("%d connections, want 1", len(bob.conns))
+		}
+	})
+}
+
 // Nobody is there any more: one new connection is tried, and no more.
 func TestStaleConnectionIsReplacedOnce(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {

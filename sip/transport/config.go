@@ -113,7 +113,8 @@ type Config struct {
 	MaxConnsPerSource int
 
 	// MaxRate is how many messages a second are taken from one such source,
-	// and how many at once after a second of silence; 0 means 20,000, less
+	// and how many at once after a second of silence, by UDP and by connections
+	// each; 0 means 20,000, less
 	// than 0 any number. STUN and pings count too. What UDP brings beyond that
 	// is dropped without an answer; a connection is read more slowly. Memory
 	// for this is the same for any number of sources, so two of them may be
@@ -149,7 +150,8 @@ func (e *Endpoint) defaults() error {
 	cfg.MaxUDP = cmp.Or(cfg.MaxUDP, 1300)
 	cfg.WebSocketPath = cmp.Or(cfg.WebSocketPath, "/")
 	cfg.WebSocketHeader = cfg.WebSocketHeader.Clone()
-	e.rate = newBuckets(cfg.MaxRate, cfg.MaxRate)
+	// Who forges the source of datagrams is not to slow down its connections.
+	e.rate, e.pacer = newBuckets(cfg.MaxRate, cfg.MaxRate), newBuckets(cfg.MaxRate, cfg.MaxRate)
 	e.sources = newPerSource(cfg.MaxConnsPerSource)
 	e.anewBy = newPerSource(maxAnewPerSource)
 	e.tokens = newTokenKey(cfg.FlowKey)

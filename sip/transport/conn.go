@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"sync"
@@ -66,6 +67,10 @@ type conn struct {
 	// 5922 section 7.1); set before anybody else knows of the conn.
 	identities []string
 
+	// former is a port that our Vias may name beside its own, as they were first
+	// sent by a connection that this one stands in for.
+	former atomic.Int32
+
 	keys []connKey // where Endpoint.conns has it; Endpoint.mu guards it
 
 	mu       sync.Mutex
@@ -118,8 +123,15 @@ func (c *conn) fence() {
 // over forgets a connection that nothing more is read from.
 func (c *conn) over(err error) {
 	defer c.fence()
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.wire.bye() // it is we who give up
+	case errors.Is(err, io.EOF):
+		// The peer says no more, and may still read what waits for it.
+		c.e.Retire(c.flow())
+		ctx, cancel := context.WithTimeout(c.e.ctx, writeTimeout)
+		c.flush(ctx)
+		cancel()
 	}
 	c.fail(err)
 	if c.e.cfg.Closed != nil && c.carried.Load() {
@@ -275,6 +287,18 @@ func (c *conn) write() {
 // drain waits until everything is written, or ctx ends, and takes leave of the
 // peer.
 func (c *conn) drain(ctx context.Context) error {
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.parting = true
+	c.mu.Unlock()
+	c.wire.bye()
+	return nil
+}
+
+// flush waits until everything is written, or ctx ends.
+func (c *conn) flush(ctx context.Context) error {
 	c.mu.Lock()
 	if c.writing && c.flushed == nil {
 		c.flushed = make(chan struct{})
@@ -288,10 +312,6 @@ func (c *conn) drain(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	c.mu.Lock()
-	c.parting = true
-	c.mu.Unlock()
-	c.wire.bye()
 	return nil
 }
 

@@ -54,7 +54,8 @@ type Endpoint struct {
 	count    counters
 	tasks    sync.WaitGroup // the goroutines of sockets and connections
 	resolver *resolve.Client
-	rate     *buckets
+	rate     *buckets   // of datagrams, by who seems to have sent them
+	pacer    *buckets   // of messages on connections, by who has
 	sources  *perSource // the connections in caused, by who
 	anewBy   *perSource // the responses in anew, by who
 	tokens   tokenKey

@@ -58,6 +58,18 @@ func (f Flow) Identities() []string {
 	return nil
 }
 
+// Err returns what has ended the flow: nil as long as it can be sent on, as far as
+// is known here, and always for UDP; ErrNoFlow for the zero Flow.
+func (f Flow) Err() error {
+	switch via := f.via.(type) {
+	case nil:
+		return ErrNoFlow
+	case *conn:
+		return via.reason()
+	}
+	return nil
+}
+
 // Opened returns when the connection was made; the zero time for UDP.
 func (f Flow) Opened() time.Time {
 	if c, ok := f.via.(*conn); ok {

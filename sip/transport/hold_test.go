@@ -3,6 +3,7 @@ package transport
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -38,6 +39,50 @@ func TestPaceEndsWithTheConnection(t *testing.T) {
 		}
 		s.tables(e, 0, 0)
 	})
+}
+
+// What seems to come from a peer by UDP does not slow down what does come from it
+// by TCP.
+func TestForgedDatagramsSlowNoConnection(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(&Config{MaxRate: 10})
+		forged := s.peerSocket(s.alice, aliceAddr)
+		for range 100 {
+			forged.send("x", bobAddr)
+		}
+		phone := s.dial(s.alice, bobAddr)
+		for range 10 {
+			phone.send(message(options, tcpVia))
+		}
+		s.wait(0)
+		if stats := e.Stats(); stats.Received != 10 || stats.Limited != 90 || stats.Paced != 0 {
+			t.Errorf("Stats() = %+v, want 10 received, 90 limited and none paced", stats)
+		}
+	})
+}
+
+// A client that says no more still reads what it is answered.
+func TestAnswersAfterTheEndOfAStream(t *testing.T) {
+	e, err := Listen(&Config{Listen: []string{"tcp:127.0.0.1:0"}, Handle: func(in *Inbound) {
+		in.Endpoint().Respond(in, in.Message.(*sip.Request).Reply(sip.StatusOK))
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	nc, err := net.Dial("tcp", e.Addr("tcp").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := nc.Write([]byte(strings.Repeat(message(options, tcpVia), 50))); err != nil {
+		t.Fatal(err)
+	}
+	nc.(*net.TCPConn).CloseWrite()
+	answers, err := io.ReadAll(nc)
+	if got := strings.Count(string(answers), "SIP/2.0 200 "); got != 50 || err != nil {
+		t.Errorf("%d answers, %v, want 50", got, err)
+	}
 }
 
 // TLS answers a KeyUpdate from within a read, however long ago the last write

@@ -117,7 +117,7 @@ func (e *Endpoint) hand(in *Inbound, raw []byte) {
 // it looks, for there may be a thousand that wait.
 func (e *Endpoint) pace(c *conn) {
 	wait := 10 * time.Millisecond
-	for c.reason() == nil && !e.rate.allow(c.remote.Addr(), time.Since(e.began)) {
+	for c.reason() == nil && !e.pacer.allow(c.remote.Addr(), time.Since(e.began)) {
 		e.count.paced.Add(1)
 		select {
 		case <-time.After(wait):

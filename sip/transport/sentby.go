@@ -291,6 +291,9 @@ func (e *Endpoint) isPort(port int, f Flow) bool {
 	if port == int(f.LocalAddr().Port()) {
 		return true
 	}
+	if c, ok := f.via.(*conn); ok && port == int(c.former.Load()) {
+		return true
+	}
 	for _, s := range e.udp {
 		if port == int(s.local.Port()) {
 			return true

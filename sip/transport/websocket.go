@@ -204,8 +204,11 @@ type socketKey struct{}
 // newHTTPServer returns the server behind a ws or wss listener. It knows no
 // paths.
 func (e *Endpoint) newHTTPServer() *http.Server {
+	var only http.Protocols // RFC 6455 knows no other, whatever TLS agrees on
+	only.SetHTTP1(true)
 	return &http.Server{
-		Handler: e.WebSocketHandler(),
+		Handler:   e.WebSocketHandler(),
+		Protocols: &only,
 		// What no handler sees counts against no limit.
 		DisableGeneralOptionsHandler: true,
 		ReadTimeout:                  handshakeTimeout, // for TLS, header and any body; those of a WebSocket are ours
@@ -231,7 +234,17 @@ func (l *streamListener) serveHTTP() {
 	var ln net.Listener = gate{l}
 	if l.tls != nil {
 		cfg := l.tls.Clone()
-		cfg.NextProtos = []string{"http/1.1"} // RFC 6455 knows no other
+		cfg.NextProtos = []string{"http/1.1"}
+		if choose := cfg.GetConfigForClient; choose != nil {
+			cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+				chosen, err := choose(hello)
+				if chosen != nil {
+					chosen = chosen.Clone()
+					chosen.NextProtos = cfg.NextProtos
+				}
+				return chosen, err
+			}
+		}
 		ln = tls.NewListener(ln, cfg)
 	}
 	l.http.Serve(ln) // an error means that it was closed
