@@ -190,19 +190,11 @@ func (l *Layer) roundTrip(ctx context.Context, req *sip.Request, seq func(*sip.R
 // dialog: a user of ours at an address that leads here from where the request
 // goes first.
 func (l *Layer) ContactFor(ctx context.Context, user string, req *sip.Request) (sip.Contact, error) {
-	uri, secure := req.URI(), req.URI().Scheme == "sips"
+	secure := req.URI().Scheme == "sips"
 	if route, err := sip.Get[sip.Route](req); err == nil && route.URI.Params.Has("lr") {
-		uri = route.URI
-		secure = secure || uri.Scheme == "sips"
+		secure = secure || route.URI.Scheme == "sips"
 	}
-	if req.URI().Scheme == "sips" {
-		uri.Scheme = "sips" // whatever a Route says (RFC 3261 section 8.1.2)
-	}
-	targets, err := l.tl.Endpoint().Resolver().Targets(ctx, uri)
-	if err != nil {
-		return sip.Contact{}, err
-	}
-	self, err := l.tl.Endpoint().Contact(ctx, targets[0])
+	self, err := l.tl.Contact(ctx, req)
 	if err != nil {
 		return sip.Contact{}, err
 	}

@@ -336,3 +336,17 @@ func TestRoute(t *testing.T) {
 		}
 	})
 }
+
+// A request to which no response can be told to belong is not sent.
+func TestIncompleteRequest(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice := listen(t, n.Host(aliceAddr), nil)
+		whole := request(sip.OPTIONS, bobURI)
+		for _, name := range []string{"To", "From", "CSeq", "Call-ID"} {
+			got, err := collect(t.Context(), alice, whole.With(sip.Del(name)))
+			if got != "error" || !strings.Contains(err.Error(), name) {
+				t.Errorf("without %s: responses %q, error %v, want one that names it", name, got, err)
+			}
+		}
+	})
+}

@@ -117,5 +117,11 @@ func isSendable(r *sip.Request) error {
 	if r == nil || r.String() == "" {
 		return errors.New("transaction: no request to send")
 	}
+	// Without these no response finds its way back (RFC 3261 section 8.1.1).
+	for _, name := range []string{"To", "From", "CSeq", "Call-ID"} {
+		if _, ok := r.Value(name); !ok && r.Err() == nil {
+			return fmt.Errorf("transaction: a %s without %s", r.Method(), name)
+		}
+	}
 	return nil
 }

@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"syscall"
 	"time"
@@ -136,6 +137,37 @@ func (w *way) prepare(ctx context.Context, ep *transport.Endpoint, r *sip.Reques
 		w.failed(ep, 0)
 	}
 	return flow, out, err
+}
+
+// Contact returns the URI, without a user, at which requests for us arrive from
+// where a request goes first: what its Contact is to say. It depends on the
+// connection where we do not listen on its transport, so targets that cannot be
+// reached are passed over, as they will be by Responses.
+func (l *Layer) Contact(ctx context.Context, r *sip.Request) (sip.URI, error) {
+	w, err := l.way(ctx, r, (*resolve.Client).Targets)
+	if err != nil {
+		return sip.URI{}, err
+	}
+	if len(w.targets) == 0 {
+		return l.ep.ContactOn(ctx, w.flow)
+	}
+	for ; ; w.next() {
+		var uri sip.URI
+		if err = w.race(ctx, l.ep); err == nil {
+			uri, err = l.ep.Contact(ctx, w.targets[0])
+		}
+		switch {
+		case err == nil:
+			return uri, nil
+		case ctx.Err() != nil:
+			return uri, err
+		case isUnreachable(err):
+			w.failed(l.ep, 0)
+		}
+		if w.isLast() {
+			return uri, fmt.Errorf("%w: %w", ErrTransport, err)
+		}
+	}
 }
 
 // isUnreachable reports whether an error is the network's word about a target.
