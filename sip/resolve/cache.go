@@ -43,13 +43,13 @@ type key struct {
 // A cache asks the Resolver what it does not know, each question once at a time.
 type cache struct {
 	resolver Resolver
-	asking   chan struct{} // holds one for each question that is asked
 
 	mu      sync.Mutex
 	entries map[key]*list.Element // *entry
 	recent  list.List             // the one used last is in front
 	bytes   int
 	flights map[key]*flight
+	turns   *share // the root
 	closed  bool
 }
 
@@ -69,7 +69,7 @@ type result struct {
 func newCache(r Resolver) *cache {
 	return &cache{
 		resolver: r,
-		asking:   make(chan struct{}, maxQuestions),
+		turns:    newTurns(),
 		entries:  make(map[key]*list.Element),
 		flights:  make(map[key]*flight),
 	}

@@ -1,19 +1,13 @@
 package resolve
 
 import (
+	"container/list"
 	"context"
 	"net"
 	"os"
 	"strings"
 	"sync/atomic"
 	"time"
-)
-
-// How many questions are asked at once, which is how many sockets are open, and
-// how many more wait for their turn.
-const (
-	maxQuestions = 200
-	maxFlights   = 4096
 )
 
 // questionFor is how long a question takes at most, and how long it may wait
@@ -31,6 +25,10 @@ type flight struct {
 	failed  time.Duration // how long its last timeout was remembered
 	waiting int           // cache.mu guards it
 	result  *result       // set before done is closed
+
+	turn  chan struct{} // closed when it is its turn
+	share *share        // whose turn it is
+	el    *list.Element // in the queue of share; nil when it does not wait there. cache.mu guards it
 }
 
 // pending is a result, or the flight that will bring it. It must be waited for,
@@ -55,9 +53,10 @@ func (c *cache) ask(ctx context.Context, k key) pending {
 			return pending{result: &result{err: err}}
 		}
 		k.prefix, k.name = strings.Clone(k.prefix), strings.Clone(k.name) // part of a message, maybe
-		f = &flight{cache: c, key: k, done: make(chan struct{}), failed: failed}
+		f = &flight{cache: c, key: k, done: make(chan struct{}), turn: make(chan struct{}), failed: failed}
 		ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		c.flights[k] = f
+		c.turns.enter(f)
 		go c.fly(ctx, f) // ends with Lookup, or when its turn does not come
 	}
 	f.waiting++
@@ -69,7 +68,7 @@ func (c *cache) refuses(ctx context.Context, k key) error {
 	switch {
 	case c.closed:
 		return net.ErrClosed
-	case len(c.flights) >= maxFlights:
+	case len(c.flights) >= maxFlights, c.turns.refuses(k.name, maxFlights-len(c.flights)):
 		return &net.DNSError{Err: "too many questions at once", Name: k.prefix + k.name, IsTemporary: true}
 	}
 	return ctx.Err()
@@ -121,9 +120,10 @@ func (c *cache) close() {
 
 func (c *cache) fly(ctx context.Context, f *flight) {
 	defer f.cancel()
-	answer, err, asked := c.lookup(ctx, f.key)
+	answer, err, asked := c.lookup(ctx, f)
 	answer, err = tidy(f.key.t, answer, err)
 	c.mu.Lock()
+	c.turns.leave(f)
 	if c.closed && err != nil {
 		err = net.ErrClosed
 	}
@@ -140,13 +140,12 @@ func (c *cache) fly(ctx context.Context, f *flight) {
 
 // lookup asks the Resolver when it is the question's turn, and reports whether
 // that came.
-func (c *cache) lookup(ctx context.Context, k key) (answer *Answer, err error, asked bool) {
-	name := k.prefix + k.name
+func (c *cache) lookup(ctx context.Context, f *flight) (answer *Answer, err error, asked bool) {
+	name := f.key.prefix + f.key.name
 	turn := time.NewTimer(questionFor)
 	defer turn.Stop()
 	select {
-	case c.asking <- struct{}{}:
-		defer func() { <-c.asking }()
+	case <-f.turn:
 		if err := ctx.Err(); err != nil {
 			return nil, err, false
 		}
@@ -157,7 +156,7 @@ func (c *cache) lookup(ctx context.Context, k key) (answer *Answer, err error, a
 	}
 	within, cancel := context.WithTimeout(ctx, questionFor)
 	defer cancel()
-	answer, err = c.resolver.Lookup(within, name, k.t)
+	answer, err = c.resolver.Lookup(within, name, f.key.t)
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
 		err = timedOut(name)
 	}
