@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/list"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -43,6 +44,7 @@ type key struct {
 // A cache asks the Resolver what it does not know, each question once at a time.
 type cache struct {
 	resolver Resolver
+	log      *slog.Logger
 
 	mu      sync.Mutex
 	entries map[key]*list.Element // *entry
@@ -66,9 +68,10 @@ type result struct {
 	err    error
 }
 
-func newCache(r Resolver) *cache {
+func newCache(r Resolver, log *slog.Logger) *cache {
 	return &cache{
 		resolver: r,
+		log:      log,
 		turns:    newTurns(),
 		entries:  make(map[key]*list.Element),
 		flights:  make(map[key]*flight),
@@ -169,6 +172,9 @@ func tidy(t Type, from *Answer, err error) (*Answer, error) {
 		a.Addrs = clip(a.Addrs)
 	case TypeSRV:
 		a.SRV = slices.Clone(from.SRV)
+		for i := range a.SRV {
+			a.SRV[i].Target = undotted(a.SRV[i].Target)
+		}
 		slices.SortFunc(a.SRV, func(x, y SRV) int {
 			return cmp.Or(cmp.Compare(x.Priority, y.Priority), cmp.Compare(y.Weight, x.Weight),
 				cmp.Compare(strings.ToLower(x.Target), strings.ToLower(y.Target)), cmp.Compare(x.Port, y.Port))
@@ -176,6 +182,9 @@ func tidy(t Type, from *Answer, err error) (*Answer, error) {
 		a.SRV = clip(a.SRV)
 	case TypeNAPTR:
 		a.NAPTR = slices.Clone(from.NAPTR)
+		for i := range a.NAPTR {
+			a.NAPTR[i].Replacement = undotted(a.NAPTR[i].Replacement)
+		}
 		slices.SortFunc(a.NAPTR, func(x, y NAPTR) int {
 			return cmp.Or(cmp.Compare(x.Order, y.Order), cmp.Compare(x.Preference, y.Preference),
 				cmp.Compare(x.Service, y.Service), cmp.Compare(strings.ToLower(x.Replacement), strings.ToLower(y.Replacement)))
@@ -183,6 +192,15 @@ func tidy(t Type, from *Answer, err error) (*Answer, error) {
 		a.NAPTR = clip(a.NAPTR)
 	}
 	return a, nil
+}
+
+// undotted returns a name without the dot of the root, as all are asked for. The
+// root itself stays.
+func undotted(name string) string {
+	if name == "." {
+		return name
+	}
+	return strings.TrimSuffix(name, ".")
 }
 
 // isServer reports whether an address may be that of a server. A record that

@@ -1,7 +1,9 @@
 package resolve
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -20,6 +22,9 @@ type Config struct {
 
 	// Resolver answers the questions; nil means a DNS that uses Dialer.
 	Resolver Resolver
+
+	// Logger is told of a Resolver that panics; nil means slog.Default.
+	Logger *slog.Logger
 
 	// Dialer opens the sockets of DNS. It also tells whether there is a route
 	// to an address, by a "udp" connection over which nothing is sent. nil
@@ -64,7 +69,7 @@ func New(cfg *Config) *Client {
 	if resolver == nil {
 		resolver = &DNS{Dialer: c.dialer}
 	}
-	c.cache = newCache(resolver)
+	c.cache = newCache(resolver, cmp.Or(cfg.Logger, slog.Default()))
 	if cfg.Transports == nil {
 		c.transports = transports
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -156,6 +157,12 @@ func (c *cache) lookup(ctx context.Context, f *flight) (answer *Answer, err erro
 	}
 	within, cancel := context.WithTimeout(ctx, questionFor)
 	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("panic in a Resolver", "panic", p, "name", name, "type", f.key.t.String(), "stack", string(debug.Stack()))
+			answer, err, asked = nil, &net.DNSError{Err: "the Resolver panicked", Name: name, IsTemporary: true}, true
+		}
+	}()
 	answer, err = c.resolver.Lookup(within, name, f.key.t)
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
 		err = timedOut(name)

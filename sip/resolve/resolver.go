@@ -13,8 +13,8 @@ import (
 //
 // An answer without records says that there are none of that type, whether or
 // not the name exists; so does a *net.DNSError with IsNotFound. Any other error
-// says that it could not be found out. Aliases (CNAME) are followed by the
-// Resolver.
+// says that it could not be found out; so does a panic, which is logged. Aliases
+// (CNAME) are followed by the Resolver. Names have no dot at their end.
 type Resolver interface {
 	Lookup(ctx context.Context, name string, t Type) (*Answer, error)
 }

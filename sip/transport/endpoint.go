@@ -110,7 +110,7 @@ func Listen(cfg *Config) (*Endpoint, error) {
 			return nil, err
 		}
 	}
-	e.resolver = resolve.New(&resolve.Config{Resolver: e.cfg.Resolver, Dialer: e.cfg.Network, Transports: e.transports()})
+	e.resolver = resolve.New(&resolve.Config{Resolver: e.cfg.Resolver, Logger: e.cfg.Logger, Dialer: e.cfg.Network, Transports: e.transports()})
 	e.configuredHosts()
 	for _, s := range e.udp {
 		e.tasks.Go(s.read) // ends when Close closes the socket
