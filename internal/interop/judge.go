@@ -46,8 +46,8 @@ func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
 		opts = &JudgeOptions{}
 	}
 	tshark := program(t, "tshark", "tshark")
-	args := []string{"-r", path, "-T", "fields", "-E", "separator=|",
-		"-e", "frame.number", "-e", "frame.protocols", "-e", "_ws.malformed", "-e", "_ws.expert.severity",
+	args := []string{"-r", path, "-T", "fields", "-E", "separator=|", "-E", "aggregator=" + aggregator,
+		"-e", "frame.number", "-e", "frame.protocols", "-e", "_ws.expert.group", "-e", "_ws.expert.severity",
 		"-e", "_ws.expert.message", "-e", "tcp.payload", "-e", "websocket.opcode", "-e", "_ws.col.Info"}
 	decode := func(addrs []string, as ...string) {
 		for _, addr := range addrs {
@@ -98,21 +98,46 @@ func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
 		case "0d0a":
 			v.Pongs++
 		}
-		for opcode := range strings.SplitSeq(f[6], ",") {
+		for opcode := range strings.SplitSeq(f[6], aggregator) {
 			if name := map[string]string{"8": "close", "9": "ping", "10": "pong"}[opcode]; name != "" {
 				v.Frames[name]++
 			}
 		}
 		// What others send on this interface is not judged: their own protocols,
-		// or what tshark takes for one because of a port. Nor is a flow token that
-		// begins with "+", as one of Kamailio's may, which makes a bad number.
-		errors := strings.Count(f[3], "8388608") // PI_ERROR of Wireshark's epan/proto.h
-		errors -= strings.Count(f[4], "Country Code contains non-decimal digits")
-		if ours && (f[2] != "" || errors > 0) {
-			v.Errors = append(v.Errors, fmt.Sprintf("frame %s (%s): %s: %s", f[0], f[1], f[4], f[7]))
+		// or what tshark takes for one because of a port.
+		if !ours {
+			continue
+		}
+		if faults := faults(f[2], f[3], f[4]); len(faults) > 0 {
+			v.Errors = append(v.Errors, fmt.Sprintf("frame %s (%s): %s: %s", f[0], f[1], strings.Join(faults, ", "), f[7]))
 		}
 	}
 	return v
+}
+
+// aggregator stands between the values that a field has in one packet. No
+// message of an expert has it.
+const aggregator = "\x1f"
+
+// faults returns those of the messages of Wireshark's experts on one packet that
+// speak of something malformed or of an error. A user part that begins with "+",
+// as a flow token of Kamailio's may, is taken for a number, and that it is a bad
+// one is no fault.
+func faults(groups, severities, messages string) []string {
+	const malformed, severe = "117440512", "8388608" // PI_MALFORMED and PI_ERROR of Wireshark's epan/proto.h
+	group, severity := strings.Split(groups, aggregator), strings.Split(severities, aggregator)
+	var found []string
+	for i, message := range strings.Split(messages, aggregator) {
+		switch {
+		case i >= len(group) || i >= len(severity):
+			found = append(found, message) // nobody knows of which kind it is
+		case message == "Country Code contains non-decimal digits",
+			message == "Identification Code contains non-decimal digits":
+		case group[i] == malformed || severity[i] == severe:
+			found = append(found, message)
+		}
+	}
+	return found
 }
 
 // joined returns a file with the text of all of these. One that is not there
