@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 	"sync"
@@ -30,14 +31,29 @@ func (c *Client) Failed(t Target, wait time.Duration) {
 // be: whoever has a domain can have it lead to another's server, where it then
 // fails, by its certificate for one.
 type failures struct {
-	mu    sync.Mutex
-	until map[failure]time.Time
+	mu      sync.Mutex
+	avoided map[failure]avoided
 }
 
 type failure struct {
 	tr   *transport
 	addr netip.AddrPort
 	host string // in lower case
+}
+
+// avoided is until when, and whose it is: the last labels of the host.
+type avoided struct {
+	until      time.Time
+	two, three string
+}
+
+// newAvoided counts hosts that are addresses as one domain: each is the only
+// target there is for its URI, which comes last and first.
+func newAvoided(host string, until time.Time) avoided {
+	if !isName(host) {
+		return avoided{until: until}
+	}
+	return avoided{until, lastLabels(host, 2), lastLabels(host, 3)}
 }
 
 // failureOf returns what a failure of a target is known by.
@@ -51,31 +67,45 @@ func (f *failures) add(t Target, now time.Time, wait time.Duration) {
 		return
 	}
 	k.host = strings.Clone(k.host) // part of a message, maybe
+	e := newAvoided(k.host, now.Add(wait))
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.until == nil {
-		f.until = make(map[failure]time.Time)
+	if f.avoided == nil {
+		f.avoided = make(map[failure]avoided)
 	}
-	if len(f.until) >= maxFailures && f.until[k].IsZero() {
+	if _, again := f.avoided[k]; !again && len(f.avoided) >= maxFailures {
 		f.makeRoom(now)
 	}
-	f.until[k] = now.Add(wait)
+	f.avoided[k] = e
 }
 
-// makeRoom forgets what is over, or else what will be first.
+// makeRoom forgets what is over, or else one of the domain that has the most
+// failures, and of the domains below that, and of these the one that would be
+// remembered the longest. A stranger, who can have any number of names fail, and
+// say for how long, only takes room from himself.
 func (f *failures) makeRoom(now time.Time) {
-	var first failure
-	var soonest time.Time
-	for k, until := range f.until {
-		if !until.After(now) {
-			delete(f.until, k)
-		} else if soonest.IsZero() || until.Before(soonest) {
-			first, soonest = k, until
+	of := make(map[string]int)
+	for k, e := range f.avoided {
+		if !e.until.After(now) {
+			delete(f.avoided, k)
+			continue
+		}
+		of[e.two]++
+		if e.three != e.two {
+			of[e.three]++
 		}
 	}
-	if len(f.until) >= maxFailures {
-		delete(f.until, first)
+	if len(f.avoided) < maxFailures {
+		return
 	}
+	var worst failure
+	var most avoided
+	for k, e := range f.avoided {
+		if cmp.Or(cmp.Compare(of[e.two], of[most.two]), cmp.Compare(of[e.three], of[most.three]), e.until.Compare(most.until)) > 0 {
+			worst, most = k, e
+		}
+	}
+	delete(f.avoided, worst)
 }
 
 // last moves the targets that failed behind the others, in the order that they
@@ -83,7 +113,7 @@ func (f *failures) makeRoom(now time.Time) {
 func (f *failures) last(targets []Target) []Target {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.until) == 0 || len(targets) < 2 {
+	if len(f.avoided) == 0 || len(targets) < 2 {
 		return targets
 	}
 	now := time.Now()
@@ -91,13 +121,13 @@ func (f *failures) last(targets []Target) []Target {
 	good := targets[:0]
 	for _, t := range targets {
 		k := failureOf(t)
-		until, ok := f.until[k]
-		if ok && until.After(now) {
+		e, ok := f.avoided[k]
+		if ok && e.until.After(now) {
 			failed = append(failed, t)
 			continue
 		}
 		if ok {
-			delete(f.until, k)
+			delete(f.avoided, k)
 		}
 		good = append(good, t)
 	}
