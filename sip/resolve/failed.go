@@ -1,7 +1,6 @@
 package resolve
 
 import (
-	"cmp"
 	"net/netip"
 	"strings"
 	"sync"
@@ -33,6 +32,13 @@ func (c *Client) Failed(t Target, wait time.Duration) {
 type failures struct {
 	mu      sync.Mutex
 	avoided map[failure]avoided
+	of      map[lastOf]int // how many there are
+}
+
+// lastOf is the last labels of a host, n of them at most.
+type lastOf struct {
+	n      int
+	labels string
 }
 
 type failure struct {
@@ -44,16 +50,16 @@ type failure struct {
 // avoided is until when, and whose it is: the last labels of the host.
 type avoided struct {
 	until      time.Time
-	two, three string
+	two, three lastOf
 }
 
 // newAvoided counts hosts that are addresses as one domain: each is the only
 // target there is for its URI, which comes last and first.
 func newAvoided(host string, until time.Time) avoided {
 	if !isName(host) {
-		return avoided{until: until}
+		return avoided{until, lastOf{2, ""}, lastOf{3, ""}}
 	}
-	return avoided{until, lastLabels(host, 2), lastLabels(host, 3)}
+	return avoided{until, lastOf{2, lastLabels(host, 2)}, lastOf{3, lastLabels(host, 3)}}
 }
 
 // failureOf returns what a failure of a target is known by.
@@ -71,12 +77,29 @@ func (f *failures) add(t Target, now time.Time, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.avoided == nil {
-		f.avoided = make(map[failure]avoided)
+		f.avoided, f.of = make(map[failure]avoided), make(map[lastOf]int)
 	}
-	if _, again := f.avoided[k]; !again && len(f.avoided) >= maxFailures {
+	f.forget(k)
+	if len(f.avoided) >= maxFailures {
 		f.makeRoom(now)
 	}
 	f.avoided[k] = e
+	f.count(e, 1)
+}
+
+func (f *failures) forget(k failure) {
+	if e, ok := f.avoided[k]; ok {
+		delete(f.avoided, k)
+		f.count(e, -1)
+	}
+}
+
+func (f *failures) count(e avoided, more int) {
+	for _, labels := range [2]lastOf{e.two, e.three} {
+		if f.of[labels] += more; f.of[labels] == 0 {
+			delete(f.of, labels)
+		}
+	}
 }
 
 // makeRoom forgets what is over, or else one of the domain that has the most
@@ -84,28 +107,27 @@ func (f *failures) add(t Target, now time.Time, wait time.Duration) {
 // remembered the longest. A stranger, who can have any number of names fail, and
 // say for how long, only takes room from himself.
 func (f *failures) makeRoom(now time.Time) {
-	of := make(map[string]int)
 	for k, e := range f.avoided {
 		if !e.until.After(now) {
-			delete(f.avoided, k)
-			continue
-		}
-		of[e.two]++
-		if e.three != e.two {
-			of[e.three]++
+			f.forget(k)
 		}
 	}
 	if len(f.avoided) < maxFailures {
 		return
 	}
 	var worst failure
-	var most avoided
+	var longest time.Time
+	two, three := 0, 0 // how many the worst is one of
 	for k, e := range f.avoided {
-		if cmp.Or(cmp.Compare(of[e.two], of[most.two]), cmp.Compare(of[e.three], of[most.three]), e.until.Compare(most.until)) > 0 {
-			worst, most = k, e
+		n := f.of[e.two]
+		if n < two {
+			continue
+		}
+		if m := f.of[e.three]; n > two || m > three || m == three && e.until.After(longest) {
+			worst, longest, two, three = k, e.until, n, m
 		}
 	}
-	delete(f.avoided, worst)
+	f.forget(worst)
 }
 
 // last moves the targets that failed behind the others, in the order that they
@@ -127,7 +149,7 @@ func (f *failures) last(targets []Target) []Target {
 			continue
 		}
 		if ok {
-			delete(f.avoided, k)
+			f.forget(k)
 		}
 		good = append(good, t)
 	}

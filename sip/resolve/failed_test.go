@@ -86,7 +86,7 @@ func TestFailedIsBounded(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		c.Failed(forgotten, 0)
-		if got := len(c.failures.avoided); got != 1 {
+		if got := len(c.failures.avoided); got != 1 || len(c.failures.of) != 2 {
 			t.Errorf("after an hour %d failures are remembered, want 1", got)
 		}
 	})

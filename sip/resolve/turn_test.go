@@ -79,7 +79,7 @@ func expectWithin(t *testing.T, c *Client, host string, most time.Duration) {
 // nothing. They wait for each other, and nobody else waits for them.
 func TestSurvivesSilentDomain(t *testing.T) {
 	for _, evil := range []string{"a%d.evil.example", "b.a%d.evil.example", "a%d.c.evil.example"} {
-		for _, perSecond := range []int{10, 40, 1000} {
+		for _, perSecond := range []int{10, 40, 300} {
 			synctest.Test(t, func(t *testing.T) {
 				r := &evilIsSilent{}
 				c := with(r)
@@ -117,11 +117,11 @@ func TestSurvivesSilentNeighbor(t *testing.T) {
 // Many domains are silent at once. Each has its places, and there is still one
 // for the next.
 func TestSurvivesSilentDomains(t *testing.T) {
-	for _, domains := range []int{2, 5, 20, 100, 180} {
+	for _, domains := range []int{2, 20, 100, 180} {
 		synctest.Test(t, func(t *testing.T) {
 			r := &evilIsSilent{}
 			c := with(r)
-			defer flood(t, c, 400, func(i int) string { return fmt.Sprintf("a%d.evil%d.example", i, i%domains) })()
+			defer flood(t, c, 200, func(i int) string { return fmt.Sprintf("a%d.evil%d.example", i, i%domains) })()
 			time.Sleep(30 * time.Second)
 			expectWithin(t, c, "good.example", 0)
 			if n := int(r.most.Load()); n < min(domains*20, 100) || n >= maxQuestions {
