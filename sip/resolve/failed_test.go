@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,26 +64,69 @@ func TestFailed(t *testing.T) {
 }
 
 // When all targets have failed, all are still there to be tried. The number of
-// those that are remembered has an end: what is over first is forgotten.
+// those that are remembered has an end: what would be remembered the longest is
+// forgotten.
 func TestFailedIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := with(known)
 		var all []Target
-		for i := range 2 * maxFailures {
-			all = append(all, Target{Transport: "UDP", Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 5060)})
-			c.Failed(all[i], time.Duration(i+1)*time.Second/100)
+		for i := range maxFailures + 1 {
+			all = append(all, Target{Transport: "UDP", Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 5060), Host: "example.com"})
+			c.Failed(all[i], time.Duration(i+1)*time.Second)
 		}
-		if got := len(c.failures.until); got != maxFailures {
+		if got := len(c.failures.avoided); got != maxFailures {
 			t.Errorf("%d failures are remembered, want %d", got, maxFailures)
 		}
-		some := []Target{all[2*maxFailures-1], all[0], all[2*maxFailures-2]}
-		if got := c.failures.last(some); fmt.Sprint(got) != fmt.Sprint([]Target{all[0], all[2*maxFailures-1], all[2*maxFailures-2]}) {
-			t.Errorf("order %v", got)
+		newest, forgotten, oldest := all[maxFailures], all[maxFailures-1], all[0]
+		if got, want := c.failures.last([]Target{newest, forgotten, oldest}), []Target{forgotten, newest, oldest}; !slices.Equal(got, want) {
+			t.Errorf("order %v, want %v", got, want)
+		}
+		if got, want := c.failures.last([]Target{newest, oldest}), []Target{newest, oldest}; !slices.Equal(got, want) {
+			t.Errorf("order %v, want %v", got, want)
 		}
 		time.Sleep(time.Hour)
-		c.Failed(all[0], 0)
-		if got := len(c.failures.until); got != 1 {
+		c.Failed(forgotten, 0)
+		if got := len(c.failures.avoided); got != 1 || len(c.failures.of) != 2 {
 			t.Errorf("after an hour %d failures are remembered, want 1", got)
 		}
 	})
+}
+
+// A stranger has name after name of his domain, or addresses, answer 503 with a
+// Retry-After of an hour, or fail for a minute. What has failed in other domains
+// stays known, also in those that share the last labels of his, and also what
+// fails while he goes on.
+func TestSurvivesFloodOfFailures(t *testing.T) {
+	for stranger, others := range map[string][]string{
+		"a%d.evil.example": {"good.example", "sip.good.example"},
+		"a%d.evil.co.uk":   {"good.co.uk", "good.example"},
+		"10.0.0.%d":        {"good.example", "one"},
+	} {
+		for _, wait := range []time.Duration{0, time.Hour} {
+			synctest.Test(t, func(t *testing.T) {
+				c := with(known)
+				flood := func() {
+					for i := range 2 * maxFailures {
+						addr := netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)})
+						c.Failed(Target{Transport: "UDP", Addr: netip.AddrPortFrom(addr, 5060), Host: fmt.Sprintf(stranger, i)}, wait)
+					}
+				}
+				flood()
+				for i, host := range others {
+					c.Failed(Target{Transport: "UDP", Addr: netip.MustParseAddrPort("192.0.2.1:5060"), Host: host}, time.Duration(i)*5*time.Minute)
+				}
+				flood()
+				for _, host := range others {
+					one := Target{Transport: "UDP", Addr: netip.MustParseAddrPort("192.0.2.1:5060"), Host: host}
+					two := Target{Transport: "UDP", Addr: netip.MustParseAddrPort("192.0.2.2:5060"), Host: host}
+					if got, want := c.failures.last([]Target{one, two}), []Target{two, one}; !slices.Equal(got, want) {
+						t.Errorf("after %s: targets of %s %v, want %v", stranger, host, got, want)
+					}
+				}
+				if got := len(c.failures.avoided); got != maxFailures {
+					t.Errorf("%d failures are remembered, want %d", got, maxFailures)
+				}
+			})
+		}
+	}
 }

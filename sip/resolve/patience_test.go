@@ -231,12 +231,13 @@ func TestQuestionsAtOnce(t *testing.T) {
 		start := func(hosts int, name string, wait time.Duration) (end context.CancelFunc) {
 			ctx, cancel := context.WithTimeout(t.Context(), wait)
 			for i := range hosts {
-				go c.Targets(ctx, sip.URI{Scheme: "sip", Host: fmt.Sprint(name, i), Port: 5060}) // ends with ctx
+				uri, _ := sip.ParseURI(fmt.Sprintf("sip:%s%d;transport=udp", name, i))
+				go c.Targets(ctx, uri) // asks one question; ends with ctx
 			}
 			synctest.Wait()
 			return cancel
 		}
-		defer start(100, "first", 3*time.Second)()
+		defer start(200, "first", 3*time.Second)()
 		defer start(100, "brief", 2*time.Second)()
 		defer start(1, "patient", 5*time.Second)()
 		for _, step := range []struct {
@@ -245,8 +246,8 @@ func TestQuestionsAtOnce(t *testing.T) {
 		}{
 			{0, 200},
 			{2500 * time.Millisecond, 200}, // those who have gone have not been asked
-			{3500 * time.Millisecond, 200 + 200 + 2},
-			{5500 * time.Millisecond, 200 + 200 + 2 + 2},
+			{3500 * time.Millisecond, 200 + 200 + 1},
+			{5500 * time.Millisecond, 200 + 200 + 1 + 1},
 		} {
 			time.Sleep(step.until - time.Since(begin))
 			synctest.Wait()

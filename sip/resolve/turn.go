@@ -6,15 +6,14 @@ import (
 )
 
 // How many questions are asked at once, which is how many sockets are open: in
-// all, and of them for names that end in the same two labels, or the same three.
-// Whoever has a domain whose servers say nothing can have names below it asked
-// for without end; he has one share of the places, and others go on. It takes
-// both lengths: the whole of evil.example is one stranger's, while co.uk is
-// shared by many, of whom evil.co.uk is one.
+// all, and of them for names that end in the same two labels. Whoever has a
+// domain whose servers say nothing can have names below it asked for without
+// end; he has a share of the places, and others go on. Names with the same three
+// labels have a share of that share: the whole of evil.example is one
+// stranger's, while co.uk is shared by many, of whom evil.co.uk is one.
 const (
 	maxQuestions = 200
-	maxOfTwo     = 40
-	maxOfThree   = 20
+	maxOfTwo     = 60
 )
 
 // maxFlights is how many questions there are in all, with those that wait for
@@ -74,10 +73,10 @@ func (s *share) refuses(name string, room int) bool {
 }
 
 // child returns the share of some labels, which it makes if there is none.
-func (s *share) child(labels string, limit, part int) *share {
+func (s *share) child(labels string, part int) *share {
 	below := s.below[labels]
 	if below == nil {
-		below = &share{parent: s, labels: labels, limit: limit, part: part}
+		below = &share{parent: s, labels: labels, limit: maxOfTwo, part: part}
 		if s.below == nil {
 			s.below = make(map[string]*share)
 		}
@@ -86,19 +85,14 @@ func (s *share) child(labels string, limit, part int) *share {
 	return below
 }
 
-// enter has a question wait for its turn, which may be at once. A name of which
-// nothing is asked yet goes before those that have had some of the places.
+// enter has a question wait for its turn, which may be at once.
 func (s *share) enter(f *flight) {
 	name := f.key.name
-	f.share = s.child(lastLabels(name, 2), maxOfTwo, partOfTwo).child(lastLabels(name, 3), maxOfThree, partOfThree)
+	f.share = s.child(lastLabels(name, 2), partOfTwo).child(lastLabels(name, 3), partOfThree)
 	f.el = f.share.queue.PushBack(f)
 	for at := f.share; at != s; at = at.parent {
 		at.waiting++
-		switch {
-		case at.el != nil:
-		case at.asked == 0:
-			at.el = at.parent.queue.PushFront(at)
-		default:
+		if at.el == nil {
 			at.el = at.parent.queue.PushBack(at)
 		}
 	}
@@ -132,10 +126,20 @@ func (s *share) serve() {
 	}
 }
 
+// isFull reports whether a share has to wait. It may always have one place, and
+// then half as many as are left for the others, so that these find one however
+// many shares are full of silence, up to nearly as many as there are places.
+func (s *share) isFull() bool {
+	if s.parent != nil && s.asked > 0 && s.asked >= (s.parent.limit-s.parent.asked)/2 {
+		return true
+	}
+	return s.asked >= s.limit
+}
+
 // next returns the question whose turn it is, or nil. Shares take turns. Those
-// that have to be passed over are few: their questions fill the places above.
+// that have to be passed over hold a place each, so they are no more than that.
 func (s *share) next() *flight {
-	if s.asked >= s.limit {
+	if s.isFull() {
 		return nil
 	}
 	for el := s.queue.Front(); el != nil; el = el.Next() {
