@@ -35,12 +35,6 @@ type failures struct {
 	of      map[lastOf]int // how many there are
 }
 
-// lastOf is the last labels of a host, n of them at most.
-type lastOf struct {
-	n      int
-	labels string
-}
-
 type failure struct {
 	tr   *transport
 	addr netip.AddrPort
@@ -51,6 +45,12 @@ type failure struct {
 type avoided struct {
 	until      time.Time
 	two, three lastOf
+}
+
+// lastOf is the last labels of a host, n of them at most.
+type lastOf struct {
+	n      int
+	labels string
 }
 
 // newAvoided counts hosts that are addresses as one domain: each is the only

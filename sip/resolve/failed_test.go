@@ -105,17 +105,17 @@ func TestSurvivesFloodOfFailures(t *testing.T) {
 		for _, wait := range []time.Duration{0, time.Hour} {
 			synctest.Test(t, func(t *testing.T) {
 				c := with(known)
-				flood := func() {
-					for i := range 2 * maxFailures {
+				flood := func(from, to int) {
+					for i := from; i < to; i++ {
 						addr := netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)})
 						c.Failed(Target{Transport: "UDP", Addr: netip.AddrPortFrom(addr, 5060), Host: fmt.Sprintf(stranger, i)}, wait)
 					}
 				}
-				flood()
+				flood(0, maxFailures)
 				for i, host := range others {
 					c.Failed(Target{Transport: "UDP", Addr: netip.MustParseAddrPort("192.0.2.1:5060"), Host: host}, time.Duration(i)*5*time.Minute)
 				}
-				flood()
+				flood(maxFailures, maxFailures+200)
 				for _, host := range others {
 					one := Target{Transport: "UDP", Addr: netip.MustParseAddrPort("192.0.2.1:5060"), Host: host}
 					two := Target{Transport: "UDP", Addr: netip.MustParseAddrPort("192.0.2.2:5060"), Host: host}

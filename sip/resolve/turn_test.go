@@ -64,7 +64,7 @@ func flood(t *testing.T, c *Client, perSecond int, name func(i int) string) (sto
 // expectWithin has a host looked up, again and again, and found in time.
 func expectWithin(t *testing.T, c *Client, host string, most time.Duration) {
 	t.Helper()
-	for range 20 {
+	for range 10 {
 		start := time.Now()
 		got, err := c.Targets(t.Context(), sip.URI{Scheme: "sip", Host: host})
 		if took := time.Since(start); len(got) != 1 || err != nil || took > most {
@@ -79,7 +79,7 @@ func expectWithin(t *testing.T, c *Client, host string, most time.Duration) {
 // nothing. They wait for each other, and nobody else waits for them.
 func TestSurvivesSilentDomain(t *testing.T) {
 	for _, evil := range []string{"a%d.evil.example", "b.a%d.evil.example", "a%d.c.evil.example"} {
-		for _, perSecond := range []int{10, 40, 300} {
+		for _, perSecond := range []int{10, 40} {
 			synctest.Test(t, func(t *testing.T) {
 				r := &evilIsSilent{}
 				c := with(r)
@@ -117,7 +117,7 @@ func TestSurvivesSilentNeighbor(t *testing.T) {
 // Many domains are silent at once. Each has its places, and there is still one
 // for the next.
 func TestSurvivesSilentDomains(t *testing.T) {
-	for _, domains := range []int{2, 20, 100, 180} {
+	for _, domains := range []int{2, 20, 180} {
 		synctest.Test(t, func(t *testing.T) {
 			r := &evilIsSilent{}
 			c := with(r)
