@@ -62,6 +62,7 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way) (*client, er
 	c := newClient(l, r, out, flow, branch)
 	c.wake = make(chan struct{}, 1)
 	c.to, c.target = to, to.target()
+	c.target.Transport = flow.Transport() // TCP for what was too long for UDP
 	c.reused = flow.Reliable() && flow.Opened().Before(began)
 	if !l.add(c) {
 		return nil, transport.ErrClosed
@@ -229,11 +230,12 @@ func (c *client) response(resp *sip.Response) {
 // The server may have the request all the same. So it goes out again as it was,
 // branch and all, on a new connection: a retransmission to a server that has it,
 // and news to one that has not. That is done once, if the server has answered at
-// all, or if the connection may have been dead for long.
+// all, or if the connection may have been dead for long. An INVITE is not placed
+// a second time: its user may be about to give it up.
 func (c *client) failed(cause error) {
 	c.mu.Lock()
 	c.cause = cause
-	again := !c.resent && !c.over && c.target.Addr.IsValid() && (c.reused || c.answered)
+	again := c.method != sip.INVITE && !c.resent && !c.over && c.target.Addr.IsValid() && (c.reused || c.answered)
 	c.resent = c.resent || again
 	c.mu.Unlock()
 	if again {
@@ -246,32 +248,38 @@ func (c *client) failed(cause error) {
 // resend sends the request again on a new connection. Without one, a server that
 // has answered may yet connect to where we listen (RFC 3261 section 18.2.2).
 func (c *client) resend() {
-	flow, err := c.l.ep.Resend(c.l.ctx, c.out, c.target)
+	flow, err := c.l.ep.Reconnect(c.l.ctx, c.out, c.target)
+	waits := false
 	if err == nil {
-		c.move(flow)
-		return
+		err = c.move(flow)
+	} else {
+		waits = c.hasAnswered() && c.l.ep.Addr(c.target.Transport).IsValid()
 	}
-	c.mu.Lock()
-	c.cause = err
-	waits := c.answered && c.l.ep.Addr(c.target.Transport).IsValid()
-	c.mu.Unlock()
-	if !waits {
+	if err != nil && !waits {
+		c.mu.Lock()
+		c.cause = err
+		c.mu.Unlock()
 		c.step(input{event: inTransportError}, nil)
 	}
 }
 
-// move puts the transaction on another connection.
-func (c *client) move(flow transport.Flow) {
+// move puts the transaction on another connection, and sends the request there.
+// From when it has joined it is told of the end of the connection.
+func (c *client) move(flow transport.Flow) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.l.mu.Lock()
-	defer c.l.mu.Unlock()
-	if c.l.clients[c.key] != c {
-		return // over in the meantime
+	there := c.l.clients[c.key] == c
+	if there {
+		c.l.leaveFlow(c)
+		c.flow = flow
+		c.l.joinFlow(c)
 	}
-	c.l.leaveFlow(c)
-	c.flow = flow
-	c.l.joinFlow(c)
+	c.l.mu.Unlock()
+	if !there {
+		return nil // over in the meantime
+	}
+	return c.l.ep.Send(flow, c.out)
 }
 
 // by returns the flow that the transaction is on.

@@ -47,7 +47,7 @@ func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 		}
 	case s != nil:
 		l.mu.Unlock()
-		s.cameBy(in)
+		s.cameBy(in, r)
 		s.step(input{event: inRequest}, nil)
 	case method == sip.ACK:
 		l.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,13 +67,17 @@ func (s *Server) Flow() transport.Flow {
 	return s.in.Flow
 }
 
-// cameBy notes that the request has come again. If the connection that it came
-// by is gone, its client has made another, and waits there.
-func (s *Server) cameBy(in *transport.Inbound) {
+// cameBy notes that the request has come again. On a connection nobody sends it
+// twice but for one reason: that by which it came first is gone for the client,
+// which waits on the new one. It has to be the same client, as far as can be
+// told.
+func (s *Server) cameBy(in *transport.Inbound, r *sip.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was := s.in.Flow
-	if was.Err() != nil && was.RemoteAddr().Addr() == in.Flow.RemoteAddr().Addr() {
+	was, is := s.in.Flow, in.Flow
+	if is.Reliable() && is.Transport() == was.Transport() && is.Opened().After(was.Opened()) &&
+		is.RemoteAddr().Addr() == was.RemoteAddr().Addr() && slices.Equal(is.Identities(), was.Identities()) &&
+		mergeKeyOf(r) == mergeKeyOf(s.req) {
 		s.in = in
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,15 +68,14 @@ type conn struct {
 	// 5922 section 7.1); set before anybody else knows of the conn.
 	identities []string
 
-	// former is a port that our Vias may name beside its own, as they were first
-	// sent by a connection that this one stands in for.
-	former atomic.Int32
-
 	keys []connKey // where Endpoint.conns has it; Endpoint.mu guards it
 
-	mu       sync.Mutex
-	unsent   []string
-	size     int           // of unsent
+	mu     sync.Mutex
+	unsent []string
+	size   int // of unsent
+	// formers are ports that our Vias may name beside its own, as they were first
+	// sent by connections that this one stands in for.
+	formers  []int
 	writing  bool          // a goroutine is writing
 	flushed  chan struct{} // closed when it has written everything; nil if nobody waits
 	parting  bool          // we have taken leave: whatever comes now, that is why it ends
@@ -97,6 +97,28 @@ func (c *conn) transport() string { return c.kind }
 func (c *conn) localAddr() netip.AddrPort { return c.local }
 
 func (c *conn) flow() Flow { return Flow{via: c, remote: c.remote} }
+
+// maxFormers bounds conn.formers; a connection is not replaced often.
+const maxFormers = 16
+
+// standIn has responses taken that go to the port of a connection that is gone.
+func (c *conn) standIn(port int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if port == int(c.local.Port()) || slices.Contains(c.formers, port) {
+		return
+	}
+	if len(c.formers) == maxFormers {
+		c.formers = c.formers[1:]
+	}
+	c.formers = append(c.formers, port)
+}
+
+func (c *conn) standsInFor(port int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.formers, port)
+}
 
 func (c *conn) touch() { c.used.Store(int64(time.Since(c.opened))) }
 

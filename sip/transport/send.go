@@ -57,21 +57,19 @@ func (e *Endpoint) Prepare(ctx context.Context, r *sip.Request, to resolve.Targe
 	return tcpFlow, tcpOut, err
 }
 
-// Resend sends a request once more that has gone out, as it was, by a connection
-// that is gone: on another one to the same target. To a server that has it this
-// is a retransmission, and its response comes back by the new connection.
-func (e *Endpoint) Resend(ctx context.Context, out *sip.Request, to resolve.Target) (Flow, error) {
+// Reconnect returns the flow by which Send is to send a request once more, as it
+// was, that has gone out by a connection which is gone: another one to the same
+// target. To a server that has the request this is a retransmission, and its
+// response may come back by the new connection.
+func (e *Endpoint) Reconnect(ctx context.Context, out *sip.Request, to resolve.Target) (Flow, error) {
 	if out == nil {
 		return Flow{}, errNoMessage
 	}
 	flow, err := e.flowTo(ctx, to, forRequest)
-	if err != nil {
-		return Flow{}, err
+	if c, ok := flow.via.(*conn); ok && err == nil {
+		c.standIn(portOf(out.Via()))
 	}
-	if c, ok := flow.via.(*conn); ok {
-		c.former.Store(int32(portOf(out.Via())))
-	}
-	return flow, e.Send(flow, out)
+	return flow, err
 }
 
 // isRefusal reports whether a host answered that it does not speak TCP there:

@@ -291,7 +291,7 @@ func (e *Endpoint) isPort(port int, f Flow) bool {
 	if port == int(f.LocalAddr().Port()) {
 		return true
 	}
-	if c, ok := f.via.(*conn); ok && port == int(c.former.Load()) {
+	if c, ok := f.via.(*conn); ok && c.standsInFor(port) {
 		return true
 	}
 	for _, s := range e.udp {
