@@ -116,6 +116,60 @@ func TestRequestFollowsItsConnection(t *testing.T) {
 	}
 }
 
+// An INVITE is not placed again when its connection ends: its user may be about
+// to give it up, and nobody is to ring for that.
+func TestInviteIsPlacedOnce(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		invites := 0
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.INVITE {
+				invites++
+				tx.Reply(sip.StatusRinging)
+				<-time.After(time.Minute) // and nobody answers
+				return
+			}
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := listen(t, n.Host(aliceAddr), nil)
+		expect(t, alice, request(sip.OPTIONS, bobURI+";transport=tcp"), "200")
+		time.AfterFunc(time.Second, n.Host(bobAddr).Reset)
+		collect(cancelledAfter(t, time.Second+10*time.Millisecond), alice, request(sip.INVITE, bobURI+";transport=tcp"))
+		if invites != 1 {
+			t.Errorf("%d INVITEs, want 1", invites)
+		}
+		pass(2 * time.Minute)
+	})
+}
+
+// A NAT has lost a connection that its client then gives up, while the server
+// thinks it open: the answer goes where the request came last.
+func TestAnswerGoesToTheNewerConnection(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		box := n.NAT("192.0.2.200", nil)
+		served := 0
+		var flows []transport.Flow
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.MESSAGE {
+				served++
+				flows = append(flows, tx.Flow())
+				<-time.After(5 * time.Second)
+				flows = append(flows, tx.Flow())
+			}
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := listen(t, box.Host("10.0.0.1"), nil)
+		expect(t, alice, request(sip.OPTIONS, bobURI+";transport=tcp"), "200")
+		time.AfterFunc(time.Second, func() {
+			box.Reboot()
+			box.Host("10.0.0.1").Reset()
+		})
+		expect(t, alice, request(sip.MESSAGE, bobURI+";transport=tcp"), "200")
+		if served != 1 || flows[0] == flows[1] {
+			t.Errorf("served %d times, by flows %v, want once and the newer one at last", served, flows)
+		}
+	})
+}
+
 // A message that is too long for the queue says nothing about its connection.
 func TestBacklogRetiresNothing(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
