@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/coder/websocket"
 )
@@ -33,6 +34,13 @@ type Config struct {
 	// messages. heard is when the last byte of any kind came. nil means to wait
 	// for ever.
 	Patience func(begun, heard time.Time) time.Time
+
+	// Hold is told how many bytes of memory the message takes that is being
+	// read, when it begins, each time that it grows, and with 0 when the next
+	// Read begins; when no more is read, whoever reads knows that nothing is held.
+	// It is called by who calls Read. An error ends the connection with code
+	// 1013, and is in what Read returns. nil takes everything.
+	Hold func(bytes int) error
 
 	// Origin says whether Accept takes a request; false is answered with 403.
 	// nil takes every one, whatever its Origin: the page and the SIP server are
@@ -60,6 +68,8 @@ type Conn struct {
 	ws   *websocket.Conn
 	link *link
 
+	hold func(int) error // as in Config, never nil
+
 	writing sync.Mutex
 
 	mu      sync.Mutex
@@ -69,7 +79,10 @@ type Conn struct {
 
 // start completes a Conn whose handshake is done.
 func (c *Conn) start(ws *websocket.Conn, cfg *Config) {
-	c.ws = ws
+	c.ws, c.hold = ws, cfg.Hold
+	if c.hold == nil {
+		c.hold = func(int) error { return nil }
+	}
 	ws.SetReadLimit(cfg.limit())
 }
 
@@ -110,6 +123,7 @@ func (c *Conn) release() {
 }
 
 func (c *Conn) read() (string, error) {
+	c.hold(0)
 	_, r, err := c.ws.Reader(context.Background()) // the link knows the deadlines
 	if err != nil {
 		return "", err
@@ -117,10 +131,20 @@ func (c *Conn) read() (string, error) {
 	c.link.message = true
 	// The buffer comes when the message does, so that an idle connection has none.
 	buf := getBuffer()
-	defer buf.put()
+	defer func() { buf.put() }()
+	if cap(buf.b) > firstBuffer && c.hold(cap(buf.b)) != nil {
+		buf.put()
+		buf = &buffer{make([]byte, 0, firstBuffer)} // not for what came before
+	}
+	if err := c.hold(cap(buf.b)); err != nil {
+		return "", &holdError{err}
+	}
 	for {
 		if len(buf.b) == cap(buf.b) {
 			buf.b = append(buf.b, 0)[:len(buf.b)]
+			if err := c.hold(cap(buf.b)); err != nil {
+				return "", &holdError{err}
+			}
 		}
 		n, err := r.Read(buf.b[len(buf.b):cap(buf.b)])
 		buf.b = buf.b[:len(buf.b)+n]
@@ -140,12 +164,16 @@ func (c *Conn) fail(err error) error {
 	ended := c.link.isEnding() // before we end it ourselves
 	var closed websocket.CloseError
 	var network *networkError
+	var hold *holdError
 	switch {
 	case ended:
 		err = net.ErrClosed
 	case errors.As(err, &closed):
 		// It was answered already.
 		err = &CloseError{Code: int(closed.Code), Reason: closed.Reason}
+	case errors.As(err, &hold):
+		c.Close(CodeTryLater, "")
+		err = fmt.Errorf("websocket: %w", hold.error)
 	case errors.Is(err, errFlood):
 		c.Close(CodePolicy, "too many pings")
 		err = ErrFlood
@@ -180,10 +208,8 @@ func (c *Conn) Write(text string, deadline time.Time) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.link.deadline = deadline
-	buf := getBuffer()
-	defer buf.put()
-	buf.b = append(buf.b, text...)
-	if err := c.ws.Write(context.Background(), kind, buf.b); err != nil {
+	bytes := unsafe.Slice(unsafe.StringData(text), len(text)) // only read
+	if err := c.ws.Write(context.Background(), kind, bytes); err != nil {
 		err = c.cause(err)
 		c.CloseNow()
 		return fmt.Errorf("websocket: write: %w", err)

@@ -18,7 +18,7 @@ var (
 	ErrFlood = errors.New("websocket: flood of pings")
 )
 
-// Close codes of RFC 6455 section 7.4.1.
+// Close codes of RFC 6455 section 7.4.1, and of its registry.
 const (
 	CodeNormal    = 1000
 	CodeGoingAway = 1001
@@ -26,7 +26,11 @@ const (
 	CodeNone      = 1005 // a close frame without a code; cannot be sent
 	CodePolicy    = 1008
 	CodeTooLong   = 1009
+	CodeTryLater  = 1013 // registered with IANA
 )
+
+// holdError carries what Config.Hold has said.
+type holdError struct{ error }
 
 // CloseError means that the peer closed the connection with a close frame.
 type CloseError struct {

@@ -121,6 +121,19 @@ type Config struct {
 	// counted as one.
 	MaxRate int
 
+	// MaxBytes is how many bytes may wait on all connections together, peers'
+	// and ours: what is unsent or being written, and messages that have not come
+	// in whole, with the buffers that they take, about twice the message. 0 means
+	// 256 MiB, less than 0 any number. Past it a send gets ErrBacklog, and a
+	// connection with a message that finds no room is closed. Each connection has
+	// 16 KiB beside that, whatever the others do, which is enough for usual
+	// messages: so all there is to wait is MaxBytes and 16 KiB a connection. A
+	// peer has room for as long as its message or a write may take, 32 and 10
+	// seconds. Who keeps coming with many connections, from one source or from
+	// many, can so keep larger messages from everybody, but not usual ones; a
+	// lower MaxConnsPerSource makes that take more sources.
+	MaxBytes int
+
 	// MaxUDP is the size in bytes above which a request goes by TCP; 0 means
 	// 1300 (RFC 3261 section 18.1.1).
 	MaxUDP int
@@ -147,6 +160,8 @@ func (e *Endpoint) defaults() error {
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, 10000)
 	cfg.MaxConnsPerSource = cmp.Or(cfg.MaxConnsPerSource, 1000)
 	cfg.MaxRate = cmp.Or(cfg.MaxRate, 20000)
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, 256<<20)
+	e.room.limit = int64(cfg.MaxBytes)
 	cfg.MaxUDP = cmp.Or(cfg.MaxUDP, 1300)
 	cfg.WebSocketPath = cmp.Or(cfg.WebSocketPath, "/")
 	cfg.WebSocketHeader = cfg.WebSocketHeader.Clone()

@@ -40,7 +40,9 @@ type wire interface {
 	// until the connection ends, and returns what ended it.
 	receive(c *conn) error
 	// transmit writes messages.
-	transmit(texts []string) error
+	transmit(c *conn, texts []string) error
+	// copies is how many times a message is in memory while it is written.
+	copies() int
 	// bye tells the peer that no more will come. It waits a moment at most.
 	bye()
 	// close closes the connection without a word.
@@ -68,11 +70,14 @@ type conn struct {
 	// 5922 section 7.1); set before anybody else knows of the conn.
 	identities []string
 
+	part int // bytes that the message takes which is coming in; the reading goroutine's
+
 	keys []connKey // where Endpoint.conns has it; Endpoint.mu guards it
 
 	mu     sync.Mutex
 	unsent []string
 	size   int // of unsent
+	held   int // bytes of what waits: unsent, being written, and part
 	// formers are ports that our Vias may name beside its own, as they were first
 	// sent by connections that this one stands in for.
 	formers  []int
@@ -145,7 +150,11 @@ func (c *conn) fence() {
 // over forgets a connection that nothing more is read from.
 func (c *conn) over(err error) {
 	defer c.fence()
+	c.holdPart(0)
 	switch {
+	case errors.Is(err, errCrowded):
+		c.e.count.crowdedOut.Add(1)
+		c.wire.bye()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.wire.bye() // it is we who give up
 	case errors.Is(err, io.EOF):
@@ -260,6 +269,9 @@ func (c *conn) room(size int) error {
 	if c.size+size > maxUnsent {
 		return ErrBacklog
 	}
+	if !c.e.room.fits(c.beyond(c.wire.copies() * (size + queuedCost))) {
+		return errNoRoom
+	}
 	return nil
 }
 
@@ -271,8 +283,12 @@ func (c *conn) send(text string, _ Flow) error {
 	if err := c.room(len(text)); err != nil {
 		return err
 	}
+	size := len(text) + queuedCost
+	if !c.hold(c.wire.copies() * size) {
+		return errNoRoom
+	}
 	c.unsent = append(c.unsent, text)
-	c.size += len(text) + queuedCost
+	c.size += size
 	if len(text) > len("\r\n\r\n") {
 		c.carried.Store(true)
 	}
@@ -284,9 +300,12 @@ func (c *conn) send(text string, _ Flow) error {
 }
 
 func (c *conn) write() {
+	writing := 0 // bytes that are held for what is being written
 	for {
 		c.mu.Lock()
+		c.drop(writing)
 		out := c.unsent
+		writing = c.wire.copies() * c.size
 		c.unsent, c.size = nil, 0 // an idle connection holds no memory
 		if len(out) == 0 || c.err != nil {
 			c.writing = false
@@ -298,7 +317,7 @@ func (c *conn) write() {
 			return
 		}
 		c.mu.Unlock()
-		if err := c.wire.transmit(out); err != nil {
+		if err := c.wire.transmit(c, out); err != nil {
 			c.fail(err)
 			continue
 		}
@@ -348,6 +367,7 @@ func (c *conn) fail(err error) {
 	if c.err == nil {
 		c.err = err
 	}
+	c.drop(c.wire.copies() * c.size)
 	c.unsent, c.size = nil, 0
 	watchers := c.watchers
 	c.watchers = nil

@@ -24,8 +24,9 @@ var (
 	// ErrInsecure says that a request for a sips URI was to leave without TLS
 	// (RFC 3261 section 26.2.2).
 	ErrInsecure = errors.New("transport: sips needs a secure transport")
-	// ErrBacklog says that a peer does not read what is sent to it.
-	ErrBacklog = errors.New("transport: too much unsent on this connection")
+	// ErrBacklog says that a peer does not read what is sent to it, or that too
+	// much waits on all connections together (Config.MaxBytes).
+	ErrBacklog = errors.New("transport: too much unsent")
 )
 
 // Inbound is a message that arrived.
@@ -57,6 +58,7 @@ type Endpoint struct {
 	rate     *buckets   // of datagrams, by who seems to have sent them
 	pacer    *buckets   // of messages on connections, by who has
 	sources  *perSource // the connections in caused, by who
+	room     room
 	anewBy   *perSource // the responses in anew, by who
 	tokens   tokenKey
 

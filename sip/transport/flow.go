@@ -112,8 +112,9 @@ func (f Flow) String() string {
 // A nil error means that the message was handed to the socket or queued for the
 // connection; a connection that fails later is reported to Config.Closed.
 // ErrNoFlow means that the connection is gone, ErrBacklog that its peer does
-// not read, and ErrClosed that the Endpoint is closed. What the network says of
-// a datagram is a *net.OpError; an ICMP answer to it is not waited for.
+// not read or that Config.MaxBytes is reached, and ErrClosed that the Endpoint is
+// closed. What the network says of a datagram is a *net.OpError; an ICMP answer
+// to it is not waited for.
 func (e *Endpoint) Send(f Flow, m sip.Message) error {
 	if isNil(m) {
 		return errNoMessage

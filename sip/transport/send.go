@@ -13,7 +13,7 @@ import (
 )
 
 // SendRequest sends a request to a target: Prepare and Send in one. ErrBacklog
-// means that the peer does not read.
+// means that the peer does not read, or that Config.MaxBytes is reached.
 func (e *Endpoint) SendRequest(ctx context.Context, r *sip.Request, to resolve.Target, branch string) (Flow, *sip.Request, error) {
 	if r == nil {
 		return Flow{}, nil, errNoMessage

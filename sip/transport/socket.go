@@ -29,13 +29,14 @@ type socket struct {
 
 	// The reading goroutine's, once it is attached; before that, who shakes
 	// hands sees to deadlines.
-	conn      *conn
-	isPartial func() bool
-	begun     time.Time // when that message began; zero: there is none
+	conn     *conn
+	buffered func() int // bytes of that message
+	begun    time.Time  // when that message began; zero: there is none
 }
 
-// attach has reads wait as c allows for. It is called by who will read.
-func (s *socket) attach(c *conn, isPartial func() bool) { s.conn, s.isPartial = c, isPartial }
+// attach has reads wait as c allows for, and take the room that there is. It is
+// called by who will read.
+func (s *socket) attach(c *conn, buffered func() int) { s.conn, s.buffered = c, buffered }
 
 // beginning notes when the message being read began.
 func (s *socket) beginning(at time.Time) {
@@ -55,10 +56,14 @@ func (s *socket) Read(b []byte) (int, error) {
 		return s.Conn.Read(b)
 	}
 	// A message may begin in the same read as the one before it ends.
-	if !s.isPartial() {
+	buffered := s.buffered()
+	if buffered == 0 {
 		s.beginning(time.Time{})
 	} else if s.begun.IsZero() {
 		s.beginning(time.Now())
+	}
+	if err := c.holdPart(2 * buffered); err != nil { // a buffer has room for more
+		return 0, err
 	}
 	for {
 		s.setDeadline()

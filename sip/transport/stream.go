@@ -19,7 +19,7 @@ type stream struct {
 func (s *stream) receive(c *conn) error {
 	var reader *sip.Reader
 	reader = sip.NewReader(s.nc, &sip.ReaderConfig{Pong: func() { c.line(reader.Buffered() > 0) }})
-	c.sock.attach(c, func() bool { return reader.Buffered() > 0 })
+	c.sock.attach(c, func() int { return reader.Buffered() })
 	for {
 		m, err := reader.ReadMessage()
 		if err = took(c, m, err); err != nil {
@@ -45,10 +45,16 @@ func took(c *conn, m sip.Message, err error) error {
 // gather holds buffers in which what goes out together is gathered.
 var gather = sync.Pool{New: func() any { b := make([]byte, 0, maxWrite); return &b }}
 
-func (s *stream) transmit(texts []string) error {
-	if len(texts) == 1 {
-		return s.write(bytesOf(texts[0]))
+func (s *stream) transmit(c *conn, texts []string) error {
+	if len(texts) == 1 || !c.e.room.take(maxWrite) {
+		for _, text := range texts {
+			if err := s.write(bytesOf(text)); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
+	defer c.e.room.give(maxWrite)
 	buf := gather.Get().(*[]byte)
 	defer gather.Put(buf)
 	b := (*buf)[:0]
@@ -69,6 +75,8 @@ func (s *stream) transmit(texts []string) error {
 	}
 	return s.write(b)
 }
+
+func (s *stream) copies() int { return 1 }
 
 // write writes b in pieces, each of which the peer has some time to take.
 func (s *stream) write(b []byte) error {

@@ -48,10 +48,11 @@ type Stats struct {
 	FailedHandshakes   uint64 // connections whose handshake of TLS or WebSocket failed or took too long
 	Limited            uint64 // datagrams dropped for Config.MaxRate
 	Paced              uint64 // times that a connection was kept waiting for Config.MaxRate
+	CrowdedOut         uint64 // connections closed with a message unfinished, as there was no room below Config.MaxBytes
 }
 
 type counters struct {
-	received, sent, malformedRequests, malformedResponses, strayResponses, unframedStreams, refusedConns, failedHandshakes, limited, paced atomic.Uint64
+	received, sent, malformedRequests, malformedResponses, strayResponses, unframedStreams, refusedConns, failedHandshakes, limited, paced, crowdedOut atomic.Uint64
 }
 
 // Stats returns the counters as they stand.
@@ -67,6 +68,7 @@ func (e *Endpoint) Stats() Stats {
 		FailedHandshakes:   e.count.failedHandshakes.Load(),
 		Limited:            e.count.limited.Load(),
 		Paced:              e.count.paced.Load(),
+		CrowdedOut:         e.count.crowdedOut.Load(),
 	}
 }
 

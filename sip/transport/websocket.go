@@ -46,7 +46,7 @@ func (w *webSocket) receive(c *conn) error {
 	}
 }
 
-func (w *webSocket) transmit(texts []string) error {
+func (w *webSocket) transmit(_ *conn, texts []string) error {
 	for _, text := range texts {
 		if err := w.ws.Write(text, time.Now().Add(writeTimeout)); err != nil {
 			return err
@@ -54,6 +54,8 @@ func (w *webSocket) transmit(texts []string) error {
 	}
 	return nil
 }
+
+func (w *webSocket) copies() int { return 2 } // the frame
 
 func (w *webSocket) bye() { w.ws.Close(websocket.CodeGoingAway, "") }
 
@@ -65,6 +67,7 @@ func webSocketConfig(c *conn) *websocket.Config {
 		Subprotocol: subprotocol,
 		Header:      c.e.cfg.WebSocketHeader,
 		Origin:      c.e.isWelcome,
+		Hold:        c.holdPart,
 		Patience: func(begun, heard time.Time) time.Time {
 			c.sock.partial.Store(!begun.IsZero())
 			if used := heard.Sub(c.opened); used > time.Duration(c.used.Load()) {
