@@ -31,9 +31,10 @@ func TestDemoCapture(t *testing.T) {
 		t.Error(e)
 	}
 	// Two registrations with a challenge each, and their removal: 12. A call
-	// over two hops, INVITE 180 200 ACK BYE 200: 12, of which 4 have SDP.
-	if v.SIP != 24 || v.SDP != 4 {
-		t.Errorf("%d SIP packets, %d of them with SDP, want 24 and 4", v.SIP, v.SDP)
+	// over two hops, INVITE 180 200 ACK BYE 200: 12, of which 4 have SDP. More
+	// are retransmissions, of a machine that had no time for half a second.
+	if v.SIP < 24 || v.SDP < 4 {
+		t.Errorf("%d SIP packets, %d of them with SDP, want at least 24 and 4", v.SIP, v.SDP)
 	}
 }
 
