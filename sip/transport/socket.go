@@ -62,7 +62,7 @@ func (s *socket) Read(b []byte) (int, error) {
 	} else if s.begun.IsZero() {
 		s.beginning(time.Now())
 	}
-	if err := c.holdPart(2 * buffered); err != nil { // a buffer has room for more
+	if err := c.holdPart(s.sizeOf(buffered, b)); err != nil {
 		return 0, err
 	}
 	for {
@@ -75,6 +75,19 @@ func (s *socket) Read(b []byte) (int, error) {
 			return n, err
 		}
 	}
+}
+
+// sizeOf returns what a message takes of which there are so many bytes: those and
+// what is free in their buffer. That is what is read into, but for TLS, which has
+// a buffer of its own: then there may be as much again.
+func (s *socket) sizeOf(buffered int, into []byte) int {
+	switch {
+	case buffered == 0:
+		return 0
+	case isSecure(s.conn.kind):
+		return 2 * buffered
+	}
+	return buffered + len(into)
 }
 
 func (s *socket) setDeadline() {
