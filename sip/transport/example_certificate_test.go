@@ -26,9 +26,15 @@ func ExampleCertificate() {
 			}
 		}
 	}()
-	tlsConfig := &tls.Config{
-		GetCertificate:       cert.GetCertificate,
-		GetClientCertificate: cert.GetClientCertificate,
+	ep, err := transport.Listen(&transport.Config{
+		Listen: []string{"tls:0.0.0.0:5061"},
+		TLS: &tls.Config{
+			GetCertificate:       cert.GetCertificate,
+			GetClientCertificate: cert.GetClientCertificate,
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
 	}
-	_ = tlsConfig // for the endpoint that listens
+	defer ep.Close()
 }
