@@ -15,10 +15,10 @@ import (
 
 // Config holds the options of a Layer.
 type Config struct {
-	// Handler is called for each new request, in a goroutine of its own, and
-	// for each ACK that belongs to no transaction: that of a 2xx. It may take
-	// its time. A request that it leaves without a final response when it
-	// returns gets 500, or 487 if it was cancelled.
+	// Handler is called for each new request, and for each ACK that belongs to
+	// no transaction: that of a 2xx. It may take its time; handlers of different
+	// calls run beside each other. A request that it leaves without a final
+	// response when it returns gets 500, or 487 if it was cancelled.
 	//
 	// Requests with one Call-ID reach handlers in the order of their arrival:
 	// the next one starts when the one before has returned, or has sent
@@ -81,6 +81,7 @@ type Layer struct {
 	end    context.CancelCauseFunc
 
 	tables
+	patrol patrol
 
 	closed   atomic.Bool
 	draining atomic.Bool
@@ -154,6 +155,7 @@ func (l *Layer) Timers() Timers { return l.timers }
 // Requests within a dialog are still served. When ctx ends first the rest is cut off, and the
 // error wraps that of ctx.
 func (l *Layer) Shutdown(ctx context.Context) error {
+	l.patrol.dismissAll() // one of them may be our caller
 	l.mu.Lock()
 	if l.idle == nil {
 		l.idle = make(chan struct{})
@@ -193,7 +195,8 @@ func (l *Layer) checkIdle() {
 // transport.ErrClosed, and so does whoever gives one. Requests that still wait
 // for a handler are dropped. Close does not wait for handlers to return.
 func (l *Layer) Close() error {
-	l.closed.Store(true) // nothing gets into the tables from here on
+	l.patrol.dismissAll() // one of them may be our caller
+	l.closed.Store(true)  // nothing gets into the tables from here on
 	l.end(transport.ErrClosed)
 	for _, t := range l.tables.tables {
 		t.mu.Lock()

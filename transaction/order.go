@@ -73,6 +73,18 @@ func (l *Layer) answered(s *Server) {
 	}
 }
 
+// serve runs the handler of a request on this goroutine, that of the socket, or
+// on one of its own.
+func (l *Layer) serve(s *Server) {
+	if s.in.Flow.Reliable() || !l.patrol.allows(s.in.Time) {
+		go s.run() // ends when the handler returns
+		return
+	}
+	l.patrol.enter(s)
+	defer l.patrol.leave(s)
+	s.run()
+}
+
 // serverContext is the key under which a server's context knows the server.
 type serverContext struct{}
 

@@ -88,7 +88,7 @@ func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 	s := &Server{l: l, in: in, req: r}
 	s.hold()
 	if l.line(r.CallID()).join(s) {
-		go s.run() // ends when the handler returns
+		l.serve(s)
 	}
 }
 
@@ -159,7 +159,7 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	s.begin()
 	switch {
 	case start:
-		go s.run() // ends when the handler returns
+		l.serve(s)
 	case refusal != 0:
 		s.Reply(refusal, edits...)
 	}

@@ -106,6 +106,7 @@ func (s *Server) cameBy(in *transport.Inbound, r *sip.Request) {
 // transport.ErrClosed, and at the latest when the handler has returned. Give it
 // to Responses to have the CANCEL passed on.
 func (s *Server) Context() context.Context {
+	s.l.patrol.dismiss(s) // it is going to wait
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil {
@@ -265,7 +266,7 @@ func (s *Server) cancel() {
 	}
 }
 
-// run is the goroutine of the handler.
+// run runs the handler.
 func (s *Server) run() {
 	defer s.conclude()
 	if s.l.ctx.Err() == nil {

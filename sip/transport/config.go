@@ -86,7 +86,8 @@ type Config struct {
 	Resolver resolve.Resolver
 
 	// Handle is called for each message, in the order of arrival on its
-	// socket, from the goroutine that reads the socket: it must not block.
+	// socket, from the goroutine that reads the socket: it must not block, or
+	// Inbound.Detach first.
 	// Inbound.Endpoint is what it answers by. If it is nil the messages wait for
 	// Receive. A panic in it is logged with the message, and ends nothing else.
 	Handle func(*Inbound)

@@ -190,7 +190,7 @@ func (k *keepAlive) fail(err error) {
 // die says that the flow is dead.
 func (k *keepAlive) die(err error) {
 	if k.end() && k.cfg.Dead != nil {
-		defer k.e.fence(k.flow, nil, nil)
+		defer k.e.fence(k.flow, nil)
 		k.cfg.Dead(err)
 	}
 }
