@@ -42,10 +42,14 @@ func instanceKey(urn string) string {
 	return urn
 }
 
-// is reports whether a Contact of a REGISTER is about this binding.
+// is reports whether a Contact of a REGISTER is about this binding. The URI does
+// not count where there is a flow (RFC 5626 section 6).
 func (b *Binding) is(w *wanted) bool {
-	if w.outbound {
-		return b.outbound && b.Contact.RegID() == w.contact.RegID() && b.instance() == w.instance
+	switch {
+	case b.outbound != w.outbound:
+		return false
+	case b.outbound:
+		return b.Contact.RegID() == w.contact.RegID() && b.instance() == w.instance
 	}
 	return sameContact(b.Contact.URI, w.contact.URI)
 }
