@@ -131,10 +131,12 @@ func (m *Memory) Watch(ctx context.Context, key string) iter.Seq2[[]byte, error]
 				delete(m.watchers, key)
 			}
 		}()
-		for {
-			if bytes, _, _ := m.Get(ctx, key); !yield(bytes, nil) {
+		for last, first := uint64(0), true; ; first = false {
+			bytes, revision, _ := m.Get(ctx, key)
+			if (first || revision != last) && !yield(bytes, nil) {
 				return
 			}
+			last = revision
 			select {
 			case <-changed:
 			case <-ctx.Done():
