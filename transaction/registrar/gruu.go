@@ -31,7 +31,7 @@ const (
 	gruuRandom = 8
 	gruuEpoch  = 8
 	gruuHead   = gruuRandom + gruuEpoch
-	gruuStep   = 32 // lengths are multiples of it
+	gruuStep   = 64 // lengths are multiples of it: one, for up to 47 bytes of key
 )
 
 // gruuText writes them in characters that no user part escapes.
