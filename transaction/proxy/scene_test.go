@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -65,6 +66,17 @@ func (s *scene) noted(want ...string) {
 		s.Errorf("noted %q, want %q", got, strings.Join(want, ", "))
 	}
 	s.lines = nil
+}
+
+// notedAll is noted for what happens at once, in any order.
+func (s *scene) notedAll(want ...string) {
+	s.Helper()
+	synctest.Wait()
+	s.mu.Lock()
+	slices.Sort(s.lines)
+	s.mu.Unlock()
+	slices.Sort(want)
+	s.noted(want...)
 }
 
 // pass lets time go by.
