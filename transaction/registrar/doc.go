@@ -12,19 +12,22 @@
 //		Domains: []string{"example.com"},
 //		Handler: func(tx *proxy.Server, req *sip.Request) {
 //			switch {
-//			case tx.Routed():
-//				tx.Relay(req)
-//			case !tx.Local():
-//				tx.Reply(sip.StatusForbidden)
-//			case req.Method() == sip.REGISTER:
+//			case tx.Local() && req.Method() == sip.REGISTER:
 //				location.Register(tx.Server, req)
-//			default:
+//			case tx.Local():
 //				targets, err := location.Lookup(tx.Context(), req.URI())
-//				if errors.Is(err, registrar.ErrNotFound) {
+//				switch {
+//				case errors.Is(err, registrar.ErrNotFound):
 //					tx.Reply(sip.StatusNotFound)
-//					return
+//				case err != nil:
+//					tx.Reply(sip.StatusServerInternalError)
+//				default:
+//					tx.Forward(req, targets...)
 //				}
-//				tx.Forward(req, targets...)
+//			case tx.Routed(): // within a dialog, or by the Path of a binding
+//				tx.Relay(req)
+//			default:
+//				tx.Reply(sip.StatusForbidden)
 //			}
 //		},
 //	})

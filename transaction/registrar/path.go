@@ -43,12 +43,15 @@ func (r *Registrar) ownPath(ctx context.Context, ep *transport.Endpoint, flow tr
 	uri := r.cfg.Node
 	if uri.Host == "" {
 		var err error
-		if uri, err = node(ctx, ep, flow); err != nil {
+		if uri, err = nodeURI(ctx, ep, flow); err != nil {
 			return sip.Route{}, err
 		}
 	}
 	if uri.Scheme = "sip"; slices.ContainsFunc(a.contacts, func(w wanted) bool { return w.contact.URI.Scheme == "sips" }) {
 		uri.Scheme = "sips"
+		if kind, _ := uri.Param("transport"); kind == "tls" { // which is of sip URIs
+			uri.Params = uri.Params.Without("transport")
+		}
 	}
 	uri.User = ep.FlowToken(flow)
 	if uri.Params = uri.Params.Without("ob").With("lr", ""); a.outbound {
@@ -57,9 +60,9 @@ func (r *Registrar) ownPath(ctx context.Context, ep *transport.Endpoint, flow tr
 	return sip.Route{URI: uri}, nil
 }
 
-// node returns where other nodes reach us: at the socket that the client uses.
+// nodeURI returns where other nodes reach us: at the socket that the client uses.
 // For a browser it is another one, if there is one that servers use.
-func node(ctx context.Context, ep *transport.Endpoint, flow transport.Flow) (sip.URI, error) {
+func nodeURI(ctx context.Context, ep *transport.Endpoint, flow transport.Flow) (sip.URI, error) {
 	if kind := flow.Transport(); strings.HasPrefix(kind, "WS") {
 		others := []string{"tls", "tcp", "udp"}
 		if !flow.Secure() {
