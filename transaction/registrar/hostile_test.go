@@ -132,6 +132,30 @@ func TestFloodOfRegistrations(t *testing.T) {
 	})
 }
 
+// All bindings of a user have to go into one 200, with their GRUUs and the Path.
+// The last one that does not is refused, and nothing of it is kept.
+func TestOneUserTakesTooMuch(t *testing.T) {
+	story(t, &Config{MaxBindings: 100}, func(t *testing.T, s *scene) {
+		path := sip.Path{URI: uri(t, "sip:"+strings.Repeat("p", 1000)+".example;lr")}
+		add := func(i int) *sip.Response {
+			c := fmt.Sprintf(`<sip:alice@192.0.2.1:%d;x=%s>;+sip.instance="<urn:x:%d>"`, 6000+i, strings.Repeat("x", 500), i)
+			return s.phone.byTCP().ask(s.phone.request(contact(c), behind(), path, knows("path", "gruu")))
+		}
+		i := 0
+		for ; i < 100; i++ {
+			if resp := add(i); resp.Status() == sip.StatusMessageTooLarge {
+				break
+			} else if resp.Status() != sip.StatusOK {
+				t.Fatalf("Contact %d got %v", i, resp.Status())
+			}
+		}
+		b, _ := s.location.Bindings(t.Context(), uri(t, aliceAOR))
+		if len(b) != i || i < 10 || i > 20 {
+			t.Errorf("%d of %d bindings are kept, want all of 10 to 20", len(b), i)
+		}
+	})
+}
+
 // What is kept of a REGISTER keeps no message alive.
 func TestKeepsNoMessage(t *testing.T) {
 	story(t, nil, func(t *testing.T, s *scene) {

@@ -143,8 +143,8 @@ func atLeastSecond(d, standard time.Duration) time.Duration {
 // proxy forwards, and gets 404 here. A REGISTER that is not newer than what it
 // wants to change, as its CSeq tells, gets 500, and so does one that the Store
 // failed, with a Retry-After. There are no more statuses than those of the
-// section, 401, 420, 439 of RFC 5626, 513 for a binding of more than 4096 bytes,
-// and what the fields of Config tell of.
+// section, 401, 420, 439 of RFC 5626, 513 for a binding of more than 4096 bytes or
+// 24 KiB of all together, and what the fields of Config tell of.
 func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 	edits, err := r.register(tx, req)
 	var status *refusal
@@ -158,7 +158,11 @@ func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 	case errors.As(err, &syntax):
 		tx.Refuse(err)
 	case errors.As(err, &denied):
-		tx.Respond(r.cfg.Users.Reply(req, denied.err))
+		resp := r.cfg.Users.Reply(req, denied.err)
+		if resp.Status() == sip.StatusServerInternalError {
+			r.cfg.Logger.Error("registration failed", "error", err, "call-id", req.CallID())
+		}
+		tx.Respond(resp)
 	case errors.Is(err, errTooMany):
 		tx.Reply(sip.StatusForbidden, sip.ReasonPhrase("Too Many Contacts"))
 	case errors.Is(err, errOrder):
@@ -288,6 +292,9 @@ func isOwn(user string, aor sip.URI) bool {
 	return name != "" && (user == name || user == name+"@"+hostKey(aor))
 }
 
+// maxValue bounds what is kept of one user, in bytes: what a 200 can list.
+const maxValue = 24 << 10
+
 // tries bounds how often a change is tried that others are faster with.
 const tries = 16
 
@@ -305,7 +312,11 @@ func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time) ([]Bind
 		if err != nil {
 			return nil, err
 		}
-		if value := encode(bindings); value != nil || revision != 0 {
+		value := encode(bindings)
+		if len(value) > maxValue {
+			return nil, refuse(sip.StatusMessageTooLarge)
+		}
+		if value != nil || revision != 0 {
 			err = r.store.CompareAndSet(ctx, a.key, revision, value, lifetime(bindings, now))
 		}
 		if err == nil || !errors.Is(err, ErrConflict) || try == tries {

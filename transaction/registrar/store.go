@@ -12,8 +12,8 @@ import (
 // tell of changes. It may be used by many goroutines.
 //
 // A key is a user and a host, "alice@example.com", of up to 512 printable ASCII
-// characters. A value is up to a few kilobytes of bytes that only this package
-// reads. Neither side changes the bytes of a value once the other has seen it.
+// characters. A value is some hundred bytes, and up to 24 KiB, which only this
+// package reads. Neither side changes the bytes of a value once the other has seen it.
 type Store interface {
 	// Get returns the value of a key and its revision, which is 0 if there is
 	// no value, and never 0 otherwise. It must see every CompareAndSet that has
