@@ -166,7 +166,7 @@ func (f *forking) try(ctx context.Context, i int, target Target, breadth int, te
 		defer func() { s.p.later.end(out.req, success) }()
 	}
 	last := time.Now()
-	for resp, err := range layer.Responses(out.context(ctx, s.mark), out.req) {
+	for resp, err := range layer.Responses(out.context(ctx, string(s.mark[:])), out.req) {
 		n := news{branch: i, resp: resp}
 		switch {
 		case err != nil:

@@ -40,7 +40,7 @@ func (o *outgoing) context(ctx context.Context, branch string) context.Context {
 }
 
 // ackBranch returns the branch of an ACK that has no transaction.
-func ackBranch(mark string) string { return strings.ToLower(rand.Text()) + "." + mark }
+func ackBranch(m mark) string { return strings.ToLower(rand.Text()) + "." + string(m[:]) }
 
 // A passage is what the steps of section 16.6 need to know of a request, be it
 // with a transaction or without.
@@ -49,8 +49,10 @@ type passage struct {
 	ep      *transport.Endpoint
 	from    transport.Flow
 	route   *route
-	breadth int  // for this branch
-	relay   bool // not for a target of the handler's choice
+	own     route // what route points to where there is no Server
+	breadth int   // for this branch
+	relay   bool  // not for a target of the handler's choice
+	counted bool  // Max-Forwards and Max-Breadth are what they are to be
 }
 
 // prepare makes the request for one target.
@@ -62,14 +64,15 @@ func (s *Server) prepare(ctx context.Context, req *sip.Request, t *Target, bread
 // prepare makes the request for one target: steps 1 to 7 and 9 of section 16.6.
 // The Via is put on when it is sent, and timer C belongs to the transaction.
 func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (outgoing, error) {
-	hops := req.MaxForwards()
-	if hops == 0 {
-		return outgoing{}, errTooManyHops
-	}
 	out := outgoing{req: req}
-	var room [12]sip.Edit
-	edits := append(room[:0], maxForwards(req, hops), sip.MaxBreadth(p.breadth))
-
+	var room [8]sip.Edit
+	edits := room[:0]
+	if !p.counted {
+		if req.MaxForwards() == 0 {
+			return out, errTooManyHops
+		}
+		edits = append(edits, maxForwards(req), sip.MaxBreadth(p.breadth))
+	}
 	way, err := p.way(req, t)
 	if err != nil {
 		return out, err
@@ -106,16 +109,18 @@ func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (out
 	if way.changed {
 		out.req = out.req.WithURI(way.uri)
 	}
-	out.req = out.req.With(edits...)
+	if len(edits) > 0 {
+		out.req = out.req.With(edits...)
+	}
 	return out, out.req.Err()
 }
 
 // maxForwards is step 3: one less, and 70 where there was none.
-func maxForwards(req *sip.Request, hops int) sip.Edit {
+func maxForwards(req *sip.Request) sip.Edit {
 	if _, ok := req.Value("Max-Forwards"); !ok {
 		return sip.MaxForwards(70)
 	}
-	return sip.MaxForwards(hops - 1)
+	return sip.MaxForwards(req.MaxForwards() - 1)
 }
 
 // checkTarget refuses a target that is not for a request: one without TLS for a

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"net/netip"
 
 	"github.com/goparley/parley/sip"
@@ -14,7 +13,8 @@ type route struct {
 	uri    sip.URI     // the Request-URI; of a request from a strict router, the last Route value
 	strict bool        // it is that
 	values []sip.Route // as they came
-	ours   int         // so many at the beginning are ours
+	room   [2]sip.Route
+	ours   int // so many at the beginning are ours
 
 	// What the last of ours says: the side that the request goes to.
 	flow transport.Flow
@@ -28,19 +28,20 @@ type route struct {
 // left returns the values that are not ours.
 func (r *route) left() []sip.Route { return r.values[r.ours:] }
 
-// readRoute reads the Route of a request that has come to the address at.
+// read reads the Route of a request that has come to the address at.
 //
 // All entries of ours are taken at once: there are two of them where a request
 // changes sides (RFC 5658 section 5), more where it has spiralled, and nothing is
 // gained by sending it to ourselves.
-func readRoute(s *self, ep *transport.Endpoint, req *sip.Request, at netip.AddrPort) (route, error) {
-	r := route{uri: req.URI()}
+func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip.AddrPort) error {
+	r.uri = req.URI()
 	if _, ok := req.Value("Route"); !ok {
-		return r, nil
+		return nil
 	}
+	r.values = r.room[:0]
 	for value, err := range sip.All[sip.Route](req) {
 		if err != nil {
-			return r, err
+			return err
 		}
 		r.values = append(r.values, value)
 	}
@@ -53,7 +54,7 @@ func readRoute(s *self, ep *transport.Endpoint, req *sip.Request, at netip.AddrP
 		r.values = append([]sip.Route{first}, r.values[:last]...)
 	}
 	r.strip(s, ep, at)
-	return r, nil
+	return nil
 }
 
 // strip takes what is ours off the beginning.
@@ -118,22 +119,15 @@ func isTransport(kind, scheme string, flow transport.Flow) bool {
 	return false
 }
 
-// apply returns the request as the handler gets it: with the Request-URI and the
-// Route of r.
-func (r *route) apply(req *sip.Request, uri sip.URI, changed bool) *sip.Request {
-	if r.strict || changed {
-		req = req.WithURI(uri)
-	}
+// edits appends what takes our entries off the Route of a request.
+func (r *route) edits(edits []sip.Edit) []sip.Edit {
 	switch {
 	case r.strict, r.ours > 2:
-		req = req.With(sip.List(r.left()...))
+		return append(edits, sip.List(r.left()...))
 	case r.ours == 2:
-		req = req.With(sip.Pop("Route"), sip.Pop("Route"))
+		return append(edits, sip.Pop("Route"), sip.Pop("Route"))
 	case r.ours == 1:
-		req = req.With(sip.Pop("Route"))
+		return append(edits, sip.Pop("Route"))
 	}
-	return req
+	return edits
 }
-
-// missing reports whether an error is that there is no such header field.
-func missing(err error) bool { return errors.Is(err, sip.ErrMissing) }
