@@ -49,10 +49,9 @@ type passage struct {
 	ep      *transport.Endpoint
 	from    transport.Flow
 	route   *route
-	own     route // what route points to where there is no Server
-	breadth int   // for this branch
-	relay   bool  // not for a target of the handler's choice
-	counted bool  // Max-Forwards and Max-Breadth are what they are to be
+	breadth int  // for this branch
+	relay   bool // not for a target of the handler's choice
+	counted bool // Max-Forwards and Max-Breadth are what they are to be
 }
 
 // prepare makes the request for one target.

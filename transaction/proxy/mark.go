@@ -51,23 +51,24 @@ type mark [16]byte
 // request that comes by with its own mark in a Via goes in a circle; one that has
 // changed in between spirals.
 //
-// The topmost Via, which RFC 3261 section 16.6 step 8 names, is not among what is
-// hashed: with it, a loop over another proxy would be found one turn later, and
-// RFC 5393 has dropped it. Nor is the method: the CANCEL of a request is to have
-// its branch.
+// RFC 3261 section 16.6 step 8 names more, which RFC 5393 has dropped. With the
+// topmost Via, a loop over another proxy would be found one turn later. And the
+// method, the tag of the To, Proxy-Require and Proxy-Authorization are not the
+// same in a request, its CANCEL and the ACK of its refusal, which are to have its
+// branch where there is no transaction to see to that.
 func (k *key) mark(req *sip.Request) (m mark) {
 	var room [512]byte
 	b := k.hash(room[:0])
 	b = field(b, requestURI(req))
-	for f := range req.Fields() {
-		switch {
-		case equalFold(f.Name, "Route"), equalFold(f.Name, "Proxy-Require"), equalFold(f.Name, "Proxy-Authorization"):
-			b = append(field(b, f.Value), f.Name[len(f.Name)-1])
+	if _, ok := req.Value("Route"); ok {
+		for f := range req.Fields() {
+			if equalFold(f.Name, "Route") {
+				b = field(b, f.Value)
+			}
 		}
 	}
 	b = field(b, req.CallID())
 	b = field(b, req.From().Tag())
-	b = field(b, req.To().Tag())
 	b = binary.BigEndian.AppendUint32(b, req.CSeq().Seq)
 	sum(m[:0], b, len(m)/2)
 	return m

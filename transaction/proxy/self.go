@@ -17,11 +17,12 @@ type self struct {
 	domains []string // in lower case
 	names   []string // those of our sockets: advertised, and addresses
 	ports   []int
+	token   int // no token is shorter than this
 }
 
 // newSelf reads it from what is configured and from what is bound.
 func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string) *self {
-	s := new(self)
+	s := &self{token: len(ep.FlowToken(transport.Flow{}))}
 	for _, d := range domains {
 		s.domains = append(s.domains, hostName(d))
 	}
@@ -142,7 +143,10 @@ func (s *self) entryOf(ep *transport.Endpoint, uri sip.URI, at netip.AddrPort) (
 		}
 		return notOurs, flow, false
 	}
-	flow, err := ep.FlowOf(uri.User)
+	err := transport.ErrToken
+	if len(uri.User) >= s.token {
+		flow, err = ep.FlowOf(uri.User)
+	}
 	switch {
 	case err == nil:
 		return ours, flow, false

@@ -30,13 +30,13 @@ func (p *Proxy) stateless(in *transport.Inbound) bool {
 func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 	ep, at := in.Endpoint(), in.Flow.LocalAddr()
 	known := p.know(ep)
-	pass := passage{p: p, ep: ep, from: in.Flow, counted: true}
-	if err := pass.own.read(known, ep, req, at); err != nil || pass.own.forged {
+	var own route
+	if err := own.read(known, ep, req, at); err != nil || own.forged {
 		return false
 	}
-	pass.route = &pass.own
+	pass := passage{p: p, ep: ep, from: in.Flow, route: &own, counted: true}
 	m := p.key.mark(req)
-	if validate(req, pass.route, p.cfg.Supported, m) != nil || req.MaxForwards() == 0 {
+	if validate(req, &own, p.cfg.Supported, m) != nil || req.MaxForwards() == 0 {
 		return false
 	}
 	breadth, err := breadthOf(req, p.cfg.MaxBreadth)
@@ -44,11 +44,11 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 		return false
 	}
 	out := req
-	if uri, changed := stripMaddr(known, pass.route.uri, in.Flow); changed || pass.route.strict {
+	if uri, changed := stripMaddr(known, own.uri, in.Flow); changed || own.strict {
 		out = out.WithURI(uri)
 	}
 	var room [4]sip.Edit
-	out = out.With(pass.route.edits(append(room[:0], maxForwards(req), sip.MaxBreadth(breadth)))...)
+	out = out.With(own.edits(append(room[:0], maxForwards(req), sip.MaxBreadth(breadth)))...)
 	if out.Err() != nil {
 		return false
 	}
@@ -61,7 +61,7 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 	if p.isQuick(&pass, out, &target) {
 		p.send(p.posted.ctx, in, &pass, out, &target, branch)
 	} else {
-		p.sendBeside(in, pass, out, target, branch)
+		p.sendBeside(in, pass, own, out, target, branch)
 	}
 	return true
 }
@@ -69,8 +69,8 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 // sendBeside sends what has to wait for DNS or a connection beside the socket.
 // One message more than may wait is lost, as messages are that are sent without
 // state.
-func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request, t Target, branch string) {
-	pass.route = &pass.own
+func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, own route, req *sip.Request, t Target, branch string) {
+	pass.route = &own
 	p.posted.do(func(ctx context.Context) { p.send(ctx, in, &pass, req, &t, branch) })
 }
 
