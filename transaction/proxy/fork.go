@@ -173,13 +173,13 @@ func (f *forking) try(ctx context.Context, i int, target Target, breadth int, te
 		s.p.later.add(out.req, s)
 		defer func() { s.p.later.end(out.req, success) }()
 	}
-	last := time.Now()
+	last, limit := time.Now(), layer.Timers().C
 	for resp, err := range layer.Responses(out.context(ctx, string(s.mark[:])), out.req) {
 		n := news{branch: i, resp: resp}
 		switch {
 		case err != nil:
 			n.status = statusOf(err, out.flow)
-		case resp.Status() == sip.StatusRequestTerminated && ctx.Err() == nil && time.Since(last) >= layer.Timers().C:
+		case resp.Status() == sip.StatusRequestTerminated && ctx.Err() == nil && limit > 0 && time.Since(last) >= limit:
 			// Of the CANCEL that timer C has sent (RFC 3261 section 16.8).
 			n.resp, n.status = nil, sip.StatusRequestTimeout
 		default:

@@ -26,16 +26,13 @@ func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string) *se
 	for _, d := range domains {
 		s.domains = append(s.domains, hostName(d))
 	}
-	if tc != nil && tc.Advertise != "" {
+	if tc.Advertise != "" {
 		s.names = append(s.names, hostName(tc.Advertise))
 	}
 	for _, kind := range []string{"udp", "tcp", "tls", "ws", "wss"} {
 		if at := ep.Addr(kind); at.IsValid() {
 			s.add(at.Addr(), int(at.Port()))
 		}
-	}
-	if tc == nil {
-		return s
 	}
 	for _, socket := range tc.Listen {
 		_, at, _ := strings.Cut(socket, ":")

@@ -33,7 +33,9 @@ func (s *Server) Local() bool { return s.local }
 
 // Routed reports whether the request came by a Route entry of our own making:
 // within a dialog that we are on the path of, or to a user agent that we are on
-// the Path of. Nobody else can make one.
+// the Path of. Nobody else can make one, but whoever was once sent one may use it
+// again, for as long as the key of the tokens lasts: it opens the way, and says
+// nothing of who goes it.
 func (s *Server) Routed() bool { return s.route.made }
 
 // admit checks a request and sets what is known of it.
