@@ -106,6 +106,52 @@ func BenchmarkStatelessPipelined(b *testing.B) {
 	}
 }
 
+// work is what the proxy itself does with a request without a transaction: all
+// but to read, to look up and to send.
+func work(tb testing.TB) func() {
+	ep, err := transport.Listen(&transport.Config{Listen: []string{"udp:192.0.2.3:5060"}, Network: siptest.NewNetwork(nil).Host(proxyAddr), Logger: quiet})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { ep.Close() })
+	p := &Proxy{key: newKey(), cfg: Config{MaxBreadth: 60}}
+	p.tc.Listen = []string{"udp:192.0.2.3:5060"}
+	m, err := sip.Parse(string(message("INVITE", 1)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	req := m.(*sip.Request)
+	return func() {
+		var own route
+		pass := passage{p: p, ep: ep, counted: true, relay: true}
+		out, m, ok := pass.ready(&own, req)
+		if !ok {
+			tb.Fatal("the request was refused")
+		}
+		p.key.statelessBranch(req.Via(), req, m)
+		var target Target
+		p.isQuick(&pass, out, &target)
+		if _, err := pass.prepare(context.Background(), out, &target); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkStatelessWork(b *testing.B) {
+	f := work(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		f()
+	}
+}
+
+// One copy of the request, a branch, and the Route that is read.
+func TestStatelessAllocations(t *testing.T) {
+	if got := testing.AllocsPerRun(1000, work(t)); got > 3 {
+		t.Errorf("%v allocations, want 3 at most", got)
+	}
+}
+
 // BenchmarkForward is an INVITE transaction through the proxy: INVITE, 180 and
 // 486 with its ACK, the callee included.
 func BenchmarkForward(b *testing.B) {

@@ -48,7 +48,7 @@ type passage struct {
 	p       *Proxy
 	ep      *transport.Endpoint
 	from    transport.Flow
-	route   *route
+	onward  side
 	breadth int  // for this branch
 	relay   bool // not for a target of the handler's choice
 	counted bool // Max-Forwards and Max-Breadth are what they are to be
@@ -56,7 +56,7 @@ type passage struct {
 
 // prepare makes the request for one target.
 func (s *Server) prepare(ctx context.Context, req *sip.Request, t *Target, breadth int, relay bool) (outgoing, error) {
-	p := passage{p: s.p, ep: s.Layer().Endpoint(), from: s.from, route: &s.route, breadth: breadth, relay: relay}
+	p := passage{p: s.p, ep: s.Layer().Endpoint(), from: s.from, onward: s.route.onward(s.from), breadth: breadth, relay: relay}
 	return p.prepare(ctx, req, t)
 }
 
@@ -181,23 +181,23 @@ func (p *passage) way(req *sip.Request, t *Target) (way, error) {
 		w.values = append(left[:len(left):len(left)], w.values...)
 		w.rewritten = len(left) > 0
 		if len(w.values) == 0 {
-			return w, w.take(&of)
+			return w, w.take(of.side)
 		}
 		return w, nil
 	}
-	if p.relay && len(w.values) == 0 && !p.route.isOutgoing(p.from) {
-		return w, w.take(p.route)
+	if p.relay && len(w.values) == 0 {
+		return w, w.take(p.onward)
 	}
 	return w, nil
 }
 
 // take takes the flow that our last Route entry names. That of a client with
 // outbound is the only way to it; another client may listen as well.
-func (w *way) take(r *route) error {
-	if r.gone && r.ob {
+func (w *way) take(to side) error {
+	if to.gone && to.ob {
 		return errFlowGone
 	}
-	w.flow, w.ob = r.flow, r.ob
+	w.flow, w.ob = to.flow, to.ob
 	return nil
 }
 

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -13,16 +14,19 @@ type route struct {
 	uri    sip.URI     // the Request-URI; of a request from a strict router, the last Route value
 	strict bool        // it is that
 	values []sip.Route // as they came
-	room   [2]sip.Route
-	ours   int // so many at the beginning are ours
+	ours   int         // so many at the beginning are ours
 
-	// What the last of ours says: the side that the request goes to.
-	flow transport.Flow
-	ob   bool // it comes from a Path (RFC 5626 section 5.1)
-	gone bool // it names a flow that is gone
+	side side // that the request goes to: what the last of ours says
 
 	made   bool // one of ours has a token: it was made for this dialog or this user agent
 	forged bool // the next one has a token that we have not made
+}
+
+// A side is where a request goes from here, by an entry of ours.
+type side struct {
+	flow transport.Flow
+	ob   bool // the entry comes from a Path (RFC 5626 section 5.1)
+	gone bool // its flow is gone
 }
 
 // left returns the values that are not ours.
@@ -38,7 +42,6 @@ func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip
 	if _, ok := req.Value("Route"); !ok {
 		return nil
 	}
-	r.values = r.room[:0]
 	for value, err := range sip.All[sip.Route](req) {
 		if err != nil {
 			return err
@@ -66,17 +69,20 @@ func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 			return
 		}
 		r.ours++
-		r.flow, r.gone = flow, gone
-		r.ob = value.URI.Params.Has("ob")
+		r.side = side{flow, value.URI.Params.Has("ob"), gone}
 		r.made = r.made || value.URI.User != ""
 	}
 }
 
-// isOutgoing reports whether the flow that our entry names is the one that the
-// request came by: a user agent has it in its Route to reach the world by us, and
-// not to be reached (RFC 5626 section 5.3). Two entries are of two sides.
-func (r *route) isOutgoing(from transport.Flow) bool {
-	return r.ours == 1 && !r.flow.IsZero() && r.flow == from
+// onward returns the side that a request goes to which came by this flow. A user
+// agent may have the flow in its Route to reach the world by us, and not to be
+// reached (RFC 5626 section 5.3): then there is one entry, for two are of two
+// sides.
+func (r *route) onward(from transport.Flow) side {
+	if r.ours == 1 && r.side.flow == from {
+		return side{}
+	}
+	return r.side
 }
 
 // stripMaddr takes a maddr that is ours off a Request-URI that names the socket
@@ -123,7 +129,7 @@ func isTransport(kind, scheme string, flow transport.Flow) bool {
 func (r *route) edits(edits []sip.Edit) []sip.Edit {
 	switch {
 	case r.strict, r.ours > 2:
-		return append(edits, sip.List(r.left()...))
+		return append(edits, sip.List(slices.Clone(r.left())...))
 	case r.ours == 2:
 		return append(edits, sip.Pop("Route"), sip.Pop("Route"))
 	case r.ours == 1:

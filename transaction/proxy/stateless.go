@@ -25,52 +25,57 @@ func (p *Proxy) stateless(in *transport.Inbound) bool {
 	return false
 }
 
-// passed takes a request. It is made ready with one copy before the question is
-// put where it goes: what is left then is for a target alone.
+// passed takes a request.
 func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
-	ep, at := in.Endpoint(), in.Flow.LocalAddr()
-	known := p.know(ep)
 	var own route
-	if err := own.read(known, ep, req, at); err != nil || own.forged {
-		return false
-	}
-	pass := passage{p: p, ep: ep, from: in.Flow, route: &own, counted: true}
-	m := p.key.mark(req)
-	if validate(req, &own, p.cfg.Supported, m) != nil || req.MaxForwards() == 0 {
-		return false
-	}
-	breadth, err := breadthOf(req, p.cfg.MaxBreadth)
-	if err != nil || breadth == 0 {
-		return false
-	}
-	out := req
-	if uri, changed := stripMaddr(known, own.uri, in.Flow); changed || own.strict {
-		out = out.WithURI(uri)
-	}
-	var room [4]sip.Edit
-	out = out.With(own.edits(append(room[:0], maxForwards(req), sip.MaxBreadth(breadth)))...)
-	if out.Err() != nil {
+	ep := in.Endpoint()
+	pass := passage{p: p, ep: ep, from: in.Flow, counted: true}
+	out, m, ok := pass.ready(&own, req)
+	if !ok {
 		return false
 	}
 	target, ok := p.cfg.Stateless(out)
 	if !ok {
 		return false
 	}
-	pass.relay = target.URI.Scheme == ""
+	pass.relay, pass.onward = target.URI.Scheme == "", own.onward(in.Flow)
 	branch := p.key.statelessBranch(req.Via(), req, m)
 	if p.isQuick(&pass, out, &target) {
 		p.send(p.posted.ctx, in, &pass, out, &target, branch)
 	} else {
-		p.sendBeside(in, pass, own, out, target, branch)
+		p.sendBeside(in, pass, out, target, branch)
 	}
 	return true
+}
+
+// ready checks a request and makes it ready, with one copy, before the question
+// is put where it goes: what is left then is for a target alone.
+func (p *passage) ready(own *route, req *sip.Request) (out *sip.Request, m mark, ok bool) {
+	known := p.p.know(p.ep)
+	if err := own.read(known, p.ep, req, p.from.LocalAddr()); err != nil || own.forged {
+		return nil, m, false
+	}
+	m = p.p.key.mark(req)
+	if validate(req, own, p.p.cfg.Supported, m) != nil || req.MaxForwards() == 0 {
+		return nil, m, false
+	}
+	breadth, err := breadthOf(req, p.p.cfg.MaxBreadth)
+	if err != nil || breadth == 0 {
+		return nil, m, false
+	}
+	out = req
+	if uri, changed := stripMaddr(known, own.uri, p.from); changed || own.strict {
+		out = out.WithURI(uri)
+	}
+	var room [4]sip.Edit
+	out = out.With(own.edits(append(room[:0], maxForwards(req), sip.MaxBreadth(breadth)))...)
+	return out, m, out.Err() == nil
 }
 
 // sendBeside sends what has to wait for DNS or a connection beside the socket.
 // One message more than may wait is lost, as messages are that are sent without
 // state.
-func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, own route, req *sip.Request, t Target, branch string) {
-	pass.route = &own
+func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request, t Target, branch string) {
 	p.posted.do(func(ctx context.Context) { p.send(ctx, in, &pass, req, &t, branch) })
 }
 
