@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goparley/parley/internal/race"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/sip/transport"
@@ -147,8 +148,8 @@ func BenchmarkStatelessWork(b *testing.B) {
 
 // One copy of the request, a branch, and the Route that is read.
 func TestStatelessAllocations(t *testing.T) {
-	if got := testing.AllocsPerRun(1000, work(t)); got > 3 {
-		t.Errorf("%v allocations, want 3 at most", got)
+	if got, want := testing.AllocsPerRun(1000, work(t)), 3.0+race.PoolMisses; got > want {
+		t.Errorf("%v allocations, want %v at most", got, want)
 	}
 }
 
