@@ -61,6 +61,9 @@ func (w *Writer) Text(s string) {
 // Duration appends a span of time; less than nothing is nothing.
 func (w *Writer) Duration(d time.Duration) { w.Uint(uint64(max(d, 0))) }
 
+// Raw appends what another Writer would have written.
+func (w *Writer) Raw(values []byte) { w.b = append(w.b, values...) }
+
 // Addr appends an address, valid or not.
 func (w *Writer) Addr(a netip.AddrPort) {
 	text, _ := a.MarshalBinary() // never fails
