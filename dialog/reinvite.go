@@ -19,6 +19,7 @@ import (
 // its ACK, the error is ErrPending. A 491 says that the peer has sent one at the
 // same time: wait for RetryDelay and try again (RFC 3261 section 14.1).
 func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response, error) {
+	s.renewContact(ctx)
 	s.mu.Lock()
 	switch {
 	case s.over:
@@ -75,6 +76,7 @@ func (s *Session) reinvited(tx *transaction.Server, req *sip.Request) {
 		tx.Refuse(err)
 		return
 	}
+	s.renewContactOn(tx.Flow())
 	in := newInvitation(tx, req, s)
 	in.re = true
 	s.mu.Lock()
