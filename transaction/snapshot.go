@@ -273,8 +273,10 @@ func readMachine(r *snapshot.Reader, now time.Time, m machine, last *sip.Respons
 	}
 	read(&b.deadline, lasts)
 	read(&b.resend, resends)
-	// Nothing would stop a timer of nothing.
-	b.interval = max(r.Duration(max(t.T1, t.T2)), min(t.T1, t.T2))
+	b.interval = r.Duration(max(t.T1, t.T2))
+	if lasts > 0 && resends > 0 {
+		b.interval = max(b.interval, min(t.T1, t.T2)) // nothing would stop a timer of nothing
+	}
 	if !ok {
 		r.Fail()
 	}
