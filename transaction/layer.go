@@ -147,9 +147,9 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 	if l.cfg.Restore != nil {
 		err = l.cfg.Restore(l)
 	}
-	l.mu.Lock()
-	l.closed = l.closed || err != nil // lest what waits be taken
-	l.mu.Unlock()
+	if err != nil {
+		l.closed.Store(true) // lest what waits be taken
+	}
 	close(l.ready)
 	if err != nil {
 		l.Close()

@@ -37,9 +37,13 @@ const (
 // Servers yields the server transactions that there are when it is called, in no
 // order: for who takes a Snapshot of each before Close.
 func (l *Layer) Servers() iter.Seq[*Server] {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Values(slices.Collect(maps.Values(l.servers)))
+	var all []*Server
+	for _, t := range l.tables.tables {
+		t.mu.Lock()
+		all = slices.AppendSeq(all, maps.Values(t.servers))
+		t.mu.Unlock()
+	}
+	return slices.Values(all)
 }
 
 // Snapshot returns all that a Layer needs to go on with the transaction: after a
@@ -99,12 +103,12 @@ func (s *Server) Snapshot() ([]byte, error) {
 // that is closed or shutting down. Config.Restore is where to call it before
 // messages come.
 func (l *Layer) Restore(data []byte, handler func(tx *Server, req *sip.Request)) (*Server, error) {
-	s, merge, err := l.readServer(data)
+	s, last, merge, err := l.readServer(data)
 	if err != nil {
 		return nil, fmt.Errorf("restore a transaction: %w", err)
 	}
 	open := !s.final
-	if err := l.admit(s, merge); err != nil {
+	if err := l.admit(s, last, merge); err != nil {
 		return nil, fmt.Errorf("restore a transaction: %w", err)
 	}
 	s.step(input{event: inTimer}, nil) // what is due, and sets the timer
@@ -120,10 +124,10 @@ func (l *Layer) Restore(data []byte, handler func(tx *Server, req *sip.Request))
 }
 
 // readServer reads a snapshot. The transaction is in no table yet.
-func (l *Layer) readServer(data []byte) (s *Server, merge bool, err error) {
+func (l *Layer) readServer(data []byte) (s *Server, last *sip.Response, merge bool, err error) {
 	r, err := snapshot.Open(data, snapshotKind, snapshotVersion)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	kind, local, remote := r.Text(), r.Addr(), r.Addr()
 	var identities []string
@@ -131,7 +135,6 @@ func (l *Layer) readServer(data []byte) (s *Server, merge bool, err error) {
 		identities = append(identities, r.Text())
 	}
 	req, _ := readMessage(r).(*sip.Request)
-	var last *sip.Response
 	if r.Bool() {
 		if last, _ = readMessage(r).(*sip.Response); last == nil {
 			r.Fail()
@@ -140,18 +143,18 @@ func (l *Layer) readServer(data []byte) (s *Server, merge bool, err error) {
 	cancelled := r.Bool()
 	merge = r.Bool()
 	if req == nil || req.Method() == sip.ACK || cancelled && req.Method() != sip.INVITE {
-		return nil, false, ErrSnapshot
+		return nil, nil, false, ErrSnapshot
 	}
 	flow, err := l.ep.FormerFlow(kind, local, remote, identities)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	in := &transport.Inbound{Message: req, Flow: flow, Time: time.Now()}
-	s = newServer(l, in, req, serverKeyOf(req))
+	key := serverKeyOf(req)
+	s = newServer(l, l.table(key.branch), in, req, key)
 	s.final = readMachine(r, time.Now(), s.machine, last)
 	s.cancelled = cancelled
-	s.last = last
-	return s, merge, r.Close()
+	return s, last, merge, r.Close()
 }
 
 func readMessage(r *snapshot.Reader) sip.Message {
@@ -164,32 +167,30 @@ func readMessage(r *snapshot.Reader) sip.Message {
 }
 
 // admit puts a transaction that was read into the tables.
-func (l *Layer) admit(s *Server, merge bool) error {
+func (l *Layer) admit(s *Server, last *sip.Response, merge bool) error {
 	s.mu.Lock() // until it is complete, should its request come
 	defer s.mu.Unlock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
 	switch {
-	case l.closed, l.draining:
+	case l.closed.Load(), l.draining.Load():
 		return transport.ErrClosed
-	case l.servers[s.key] != nil:
+	case s.t.servers[s.key] != nil:
 		return ErrExists
-	case l.bytes >= l.cfg.MaxBytes, !s.final && l.open >= l.cfg.MaxHandlers:
+	case l.isFull(), !s.final && l.open.Load() >= int64(l.cfg.MaxHandlers):
 		return ErrFull
 	}
-	l.servers[s.key] = s
+	s.t.servers[s.key] = s
 	s.hold()
-	if s.last != nil {
-		l.bytes += sizeOf(s.last)
+	s.keep(last)
+	if merge && !l.cfg.Merged {
+		s.merge = mergeKeyOf(s.req)
+		l.line(s.req.CallID()).isFirst(s) // should it not be, the other one stands for both
 	}
-	if key := mergeKeyOf(s.req); merge && !l.cfg.Merged && l.merged[key] == nil {
-		l.merged[key] = s
-		s.merge = key
-	}
-	l.handlers++
-	s.started, s.released, s.answered = true, true, s.final
-	if !s.final {
-		l.open++
+	l.handlers.Add(1)
+	s.joined, s.started, s.released = true, true, true
+	if s.answered.Store(s.final); !s.final {
+		l.open.Add(1)
 	}
 	return nil
 }

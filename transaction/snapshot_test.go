@@ -316,9 +316,7 @@ func TestRestoreIsCounted(t *testing.T) {
 			alice.send(alice.with(fmt.Sprint("z9hG4bK", i), req))
 			alice.response("180 INVITE")
 		}
-		before.mu.Lock()
-		bytes := before.bytes
-		before.mu.Unlock()
+		bytes := tallyOf(before).bytes
 		kept := snapshots(t, before)
 		for name, test := range map[string]struct {
 			cfg  Config
@@ -341,11 +339,9 @@ func TestRestoreIsCounted(t *testing.T) {
 			if got != test.want {
 				t.Errorf("%s: %d were restored, want %d", name, got, test.want)
 			}
-			l.mu.Lock()
-			if l.bytes != bytes*got/3 || l.open != got || l.handlers != got {
-				t.Errorf("%s: bytes %d, open %d, handlers %d, want %d, %d, %d", name, l.bytes, l.open, l.handlers, bytes*got/3, got, got)
+			if is := tallyOf(l); is.bytes != bytes*got/3 || is.open != got || is.handlers != got || is.servers != got {
+				t.Errorf("%s: there are %+v, want %d bytes, and %d of each", name, is, bytes*got/3, got)
 			}
-			l.mu.Unlock()
 			l.Close()
 			synctest.Wait()
 		}
@@ -449,7 +445,8 @@ func FuzzRestore(f *testing.F) {
 	for i, respond := range [][]sip.Status{{}, {180}, {486}, {200}} {
 		for _, method := range []sip.Method{sip.INVITE, sip.OPTIONS} {
 			req := request(method, bobURI, sip.Push(sip.Via{Transport: "UDP", Host: aliceAddr, Params: sip.Params(fmt.Sprint(";branch=z9hG4bK", i))}))
-			s := newServer(l, &transport.Inbound{Message: req, Flow: flow}, req, serverKeyOf(req))
+			key := serverKeyOf(req)
+			s := newServer(l, l.table(key.branch), &transport.Inbound{Message: req, Flow: flow}, req, key)
 			s.step(input{event: inStart}, nil)
 			for _, status := range respond {
 				s.Reply(status)
@@ -477,11 +474,6 @@ func FuzzRestore(f *testing.F) {
 			t.Errorf("Snapshot of what was restored: %v", err)
 		}
 		s.step(input{event: inAbandon}, nil)
-		until(t, l, func() bool { return l.handlers == 0 })
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if len(l.servers) != 0 || l.bytes != 0 || l.open != 0 || len(l.merged) != 0 {
-			t.Errorf("left are %d servers with %d bytes, %d open", len(l.servers), l.bytes, l.open)
-		}
+		until(t, l, func(n tally) bool { return n == tally{} })
 	})
 }
