@@ -31,11 +31,12 @@ func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response,
 	}
 	s.inviting = true
 	req := s.next(sip.INVITE, edits...)
+	s.asked = s.d.localSeq
 	s.mu.Unlock()
 
 	defer s.l.tl.Busy()() // until it is known what to do with the answer
 	var last *sip.Response
-	req, err := s.l.roundTrip(s.towards(ctx), req, s.nextSeq, func(resp *sip.Response) { last = resp })
+	req, err := s.l.roundTrip(s.towards(ctx), req, s.nextInvite, func(resp *sip.Response) { last = resp })
 	accepted := err == nil && last.Status().Success()
 	switch {
 	case accepted:
@@ -56,6 +57,15 @@ func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response,
 		return last, wrap("re-INVITE", req, err)
 	}
 	return last, nil
+}
+
+// nextInvite returns the number of an INVITE that is sent again with credentials.
+func (s *Session) nextInvite(*sip.Request) uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.d.localSeq++
+	s.asked = s.d.localSeq
+	return s.asked
 }
 
 // RetryDelay returns how long to wait after a 491 before an INVITE is sent

@@ -146,6 +146,13 @@ func (in *Invitation) Restored() bool { return in.restored }
 // waits for its ACK. It is nil if the INVITE is still to be answered.
 func (in *Invitation) Answer() *sip.Response { return in.answer }
 
+// lostInvite is an INVITE of ours, within a call that was restored, whose answer
+// is not known, or whose ACK: a 2xx to it gets one without a body.
+type lostInvite struct {
+	is  bool
+	seq uint32
+}
+
 // renewContact makes the Contact of a call that was restored anew, for where its
 // requests go.
 func (s *Session) renewContact(ctx context.Context) {
@@ -218,12 +225,12 @@ func (l *Layer) answeredBefore(id ID, seq uint32) bool {
 	lost := s.lost
 	req := s.d.request(sip.ACK, seq)
 	s.mu.Unlock()
-	if !lost {
+	if lost != (lostInvite{true, seq}) {
 		return false
 	}
 	l.mu.Lock()
 	a := l.answersFor(key, 64*l.tl.Timers().T1)
-	first := a.leg(id.RemoteTag) == nil && len(a.legs) < maxForks
+	first := a.leg(id.RemoteTag) == nil
 	if first {
 		a.settled = true
 		a.legs = append(a.legs, leg{tag: s.d.id.RemoteTag})

@@ -38,13 +38,14 @@ type Session struct {
 	contact  sip.Contact // ours; does not change but for a call that was restored
 	made     bool        // contact is of our making
 	moved    bool        // the call was restored, and contact is to be made anew
-	lost     bool        // so was an INVITE of ours without an ACK, or the ACK: a 2xx to it is acknowledged without a body
+	lost     lostInvite  // ours that was under way then
 	began    bool        // it was answered and is wanted: its end is told
 	over     bool
 	err      error       // why it is over
 	invite   acked       // the INVITE of ours that an ACK is for
 	unacked  bool        // its ACK is not sent yet
 	inviting bool        // an INVITE of ours is not answered yet
+	asked    uint32      // the number of that
 	pending  *Invitation // an INVITE of the peer is not answered yet
 	await    *awaited    // a 2xx of ours has no ACK yet
 	bye      *goodbye    // of ours; nil: there is none

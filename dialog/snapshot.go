@@ -105,9 +105,17 @@ func (s *Session) snapshot(acked keptLeg) ([]byte, error) {
 	w.Bool(s.made)
 	w.Bool(s.began)
 
-	// Our last INVITE and its ACK. What was on its way is lost, and so is what
-	// would have come back.
-	w.Bool(s.lost || s.inviting || acked.known && acked.ack == nil && !s.unacked)
+	// Our last INVITE and its ACK. What is on its way will be lost, or what comes
+	// back.
+	lost := s.lost
+	switch {
+	case s.inviting:
+		lost = lostInvite{true, s.asked}
+	case acked.known && acked.ack == nil && !s.unacked:
+		lost = lostInvite{true, s.invite.seq}
+	}
+	w.Bool(lost.is)
+	w.Uint(uint64(lost.seq))
 	w.Uint(uint64(s.invite.seq))
 	w.Bool(s.unacked)
 	if s.unacked {
@@ -215,7 +223,7 @@ func (l *Layer) read(data []byte) (*kept, error) {
 	s.moved = s.made
 	s.began = r.Bool()
 
-	s.lost = r.Bool()
+	s.lost = lostInvite{r.Bool(), uint32(r.Uint(1<<32 - 1))}
 	s.invite.seq = uint32(r.Uint(1<<32 - 1))
 	if s.unacked = r.Bool(); s.unacked {
 		for range r.Count() {

@@ -85,6 +85,27 @@ func TestFormerFlowTCP(t *testing.T) {
 	})
 }
 
+// The connection of another node stands for one that would be made to us: its
+// local address, which a Contact is made of, is ours.
+func TestFormerFlowOfAnotherNode(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(&Config{Listen: []string{"tcp:192.0.2.2:5070"}})
+		remote := netip.MustParseAddrPort("192.0.2.1:49152")
+		for local, want := range map[string]string{
+			"192.0.2.2:5070": "192.0.2.2:5070",
+			"192.0.2.9:5060": "192.0.2.2:5070",
+		} {
+			flow, err := e.FormerFlow("TCP", netip.MustParseAddrPort(local), remote, nil)
+			if err != nil || flow.LocalAddr().String() != want {
+				t.Errorf("in the place of %s is %v, %v, want %s", local, flow, err, want)
+			}
+			if uri, err := e.ContactOn(background, flow); err != nil || uri.String() != "sip:"+want+";transport=tcp" {
+				t.Errorf("ContactOn() = %v, %v, want %s", uri, err, want)
+			}
+		}
+	})
+}
+
 // Nothing here reaches the peer.
 func TestFormerFlowNone(t *testing.T) {
 	play(t, nil, func(s *scene) {
