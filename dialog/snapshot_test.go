@@ -355,17 +355,18 @@ func TestRestartOfTheCallerAroundTheACK(t *testing.T) {
 			story(t, func(t *testing.T, n *siptest.Network) {
 				alice := newLayer(t, n, aliceAddr, nil)
 				p := newPeer(t, n, bobAddr)
-				var in func() // answers again
-				go func() {
+				answers := make(chan func(), 1)
+				go func() { // ends with the answer
 					invite := p.expect("INVITE 1")
 					ok := p.reply(invite, 200, p.contact(), invite.Message.(*sip.Request).To().WithTag("b"))
-					in = func() { p.respond(invite, ok) }
+					answers <- func() { p.respond(invite, ok) }
 				}()
 				s, _, err := alice.Invite(t.Context(), newInvite(t, "sip:bob@"+bobAddr, "call-1",
 					sip.Field{Name: "Proxy-Authorization", Value: `Digest username="alice"`}), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
+				in := <-answers // answers again
 				if acked {
 					if err := s.Ack(t.Context()); err != nil {
 						t.Fatal(err)
