@@ -66,6 +66,12 @@ type Config struct {
 	// set it.
 	Merged bool
 
+	// Restore is called by Listen once the sockets are bound. Messages wait for
+	// it: it is where to Restore what an earlier run of the program has left, for
+	// whom a request that comes before its transaction is there is a new one. An
+	// error closes the Layer, and Listen returns it. nil restores nothing.
+	Restore func(l *Layer) error
+
 	// Logger is for what no caller can be told; nil means that of the
 	// transport.
 	Logger *slog.Logger
@@ -139,7 +145,17 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 		return nil, err
 	}
 	l.ep = ep
+	if l.cfg.Restore != nil {
+		err = l.cfg.Restore(l)
+	}
+	if err != nil {
+		l.closed.Store(true) // lest what waits be taken
+	}
 	close(l.ready)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
 	return l, nil
 }
 

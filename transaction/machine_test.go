@@ -69,8 +69,9 @@ func compareLines(t *testing.T, file, got, want string) {
 	t.Fatalf("%s: got %d lines, want %d", file, len(g), len(w))
 }
 
-// playScript returns the script with the output lines that the machine gives.
-func playScript(t *testing.T, file, script string) string {
+// playScript returns the script with the output lines that the machine gives,
+// or what wrap makes of it.
+func playScript(t *testing.T, file, script string, wrap ...func(machine) machine) string {
 	t.Helper()
 	var out strings.Builder
 	var p *player
@@ -84,7 +85,7 @@ func playScript(t *testing.T, file, script string) string {
 		}
 		fmt.Fprintln(&out, line)
 		if args, ok := strings.CutPrefix(command, "start "); ok {
-			p = startPlayer(t, file, args, &out)
+			p = startPlayer(t, file, args, &out, wrap...)
 			continue
 		}
 		if p == nil {
@@ -108,7 +109,7 @@ type player struct {
 	last    output
 }
 
-func startPlayer(t *testing.T, file, args string, log *strings.Builder) *player {
+func startPlayer(t *testing.T, file, args string, log *strings.Builder, wrap ...func(machine) machine) *player {
 	t.Helper()
 	transport, settings, _ := strings.Cut(args, " ")
 	var timers Timers
@@ -126,6 +127,9 @@ func startPlayer(t *testing.T, file, args string, log *strings.Builder) *player 
 	}
 	if p.machine == nil {
 		t.Fatalf("%s: no machine of that name", file)
+	}
+	for _, wrap := range wrap {
+		p.machine = wrap(p.machine)
 	}
 	p.step(input{event: inStart})
 	return p

@@ -267,10 +267,13 @@ func (s *Server) cancel() {
 }
 
 // run runs the handler.
-func (s *Server) run() {
+func (s *Server) run() { s.serve(s.l.cfg.Handler) }
+
+// serve gives the request to a handler.
+func (s *Server) serve(handler func(tx *Server, req *sip.Request)) {
 	defer s.conclude()
 	if s.l.ctx.Err() == nil {
-		s.l.cfg.Handler(s, s.req)
+		handler(s, s.req)
 	}
 }
 

@@ -88,7 +88,7 @@ func (k *keepAlive) begin() error {
 	}
 	k.mu.Unlock()
 	switch via := k.flow.via.(type) {
-	case nil:
+	case nil, *formerConn:
 		return ErrNoFlow
 	case *conn:
 		return via.watch(k)
