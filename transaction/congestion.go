@@ -27,6 +27,8 @@ type congestion struct {
 	starts  int
 
 	delay time.Duration // smoothed
+	pace  float64       // starts in a second, smoothed over one
+	rolls int           // intervals so far
 
 	limiting bool    // requests are held back
 	base     float64 // while limiting: how many a second to take in the long run
@@ -52,6 +54,7 @@ const (
 	steady     = 0.3
 	search     = 2.0
 	reached    = 0.4 // the part of the target that has to come for that
+	proven     = 0.7 // the part of what was just served that can be taken for sure
 
 	// calmIntervals without anybody held back end the control.
 	calmIntervals = 40
@@ -100,20 +103,25 @@ func (c *congestion) roll(now time.Time) (took time.Duration, over bool) {
 	c.note(now, c.waiting)
 	starts := time.Duration(max(1, c.starts))
 	delay := max(c.waited, c.told) / starts
-	intervals := float64(took) / float64(c.interval)
-	part := 1 - math.Pow(0.5, intervals)
+	part := 0.5
 	if c.waiting >= suspicious && delay > c.delay {
 		part = 1 // so many are no accident
 	}
 	c.delay += time.Duration(float64(delay-c.delay) * part)
+	if c.waiting <= 0 {
+		// Nobody came to end the interval in time, and nobody waits.
+		c.delay = time.Duration(float64(c.delay) * math.Pow(0.5, float64(took)/float64(c.interval)-1))
+	}
 	pace := float64(max(0, c.starts)) / took.Seconds()
+	c.rolls++
+	c.pace += (pace - c.pace) * min(1, max(took.Seconds(), 1/float64(c.rolls)))
 	c.began, c.waited, c.told, c.starts = now, 0, 0, 0
 
 	load := c.load()
 	switch {
 	case !c.limiting && load >= newWorkLoad:
 		c.limiting, c.calm = true, 0
-		c.base = pace
+		c.base = c.pace
 	case !c.limiting:
 		return took, true
 	case load < steadyLoad/10 && pace < c.target*reached:
@@ -124,7 +132,7 @@ func (c *congestion) roll(now time.Time) (took time.Duration, over bool) {
 	default:
 		c.base *= math.Exp(steady * max(-1, steadyLoad-load) * took.Seconds())
 	}
-	c.base = max(1, c.base)
+	c.base = max(1, c.base, proven*pace)
 	c.target = max(1, c.base*max(0.5, 1+prompt*(steadyLoad-load)))
 	return took, true
 }
