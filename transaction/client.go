@@ -44,13 +44,19 @@ type client struct {
 // maxNews bounds the provisional responses that wait to be read.
 const maxNews = 64
 
-// newBranch returns a branch that nobody can guess. It is lower case already,
-// as branchID wants it.
-func newBranch() string { return cookie + strings.ToLower(rand.Text()) }
+// newBranch returns a branch that nobody can guess, with what WithBranch asks
+// for.
+func newBranch(ctx context.Context) string {
+	branch := cookie + strings.ToLower(rand.Text())
+	if id, ok := ctx.Value(givenBranch{}).(string); ok {
+		branch += "." + id
+	}
+	return branch
+}
 
 // start sends a request to the next target of a way.
 func (l *Layer) start(ctx context.Context, r *sip.Request, to *way) (*client, error) {
-	branch, began := newBranch(), time.Now()
+	branch, began := newBranch(ctx), time.Now()
 	flow, out, err := to.prepare(ctx, l.ep, r, branch)
 	switch {
 	case err == nil:

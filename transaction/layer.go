@@ -34,6 +34,13 @@ type Config struct {
 	// be nil.
 	Accepted func(invite *sip.Request, resp *sip.Response)
 
+	// Stateless is asked about each message that belongs to no transaction,
+	// before one is begun for it: a new request, the ACK of a 2xx, a response
+	// that nobody waits for. If it returns true it has taken the message, and
+	// nothing is kept of it here. It is called from the goroutine that reads the
+	// socket: it must not block. nil takes none.
+	Stateless func(in *transport.Inbound) bool
+
 	// Timers are the timers of RFC 3261 table 4; zero means the RFC's values.
 	Timers Timers
 

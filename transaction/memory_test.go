@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -24,7 +25,7 @@ func alone(t testing.TB, cfg *Config) (*Layer, transport.Flow) {
 	}
 	t.Cleanup(func() { l.Close() })
 	to := resolve.Target{Transport: "UDP", Addr: netip.MustParseAddrPort(aliceAddr + ":5060")}
-	flow, _, err := l.Endpoint().Prepare(t.Context(), request(sip.INVITE, bobURI), to, newBranch())
+	flow, _, err := l.Endpoint().Prepare(t.Context(), request(sip.INVITE, bobURI), to, newBranch(context.Background()))
 	if err != nil {
 		t.Fatal(err)
 	}

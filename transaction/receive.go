@@ -13,7 +13,7 @@ func (l *Layer) handle(in *transport.Inbound) {
 	<-l.ready
 	switch m := in.Message.(type) {
 	case *sip.Response:
-		l.response(m)
+		l.response(in, m)
 	case *sip.Request:
 		l.request(in, m)
 	}
@@ -21,7 +21,7 @@ func (l *Layer) handle(in *transport.Inbound) {
 
 // response takes a response: it belongs to the client transaction with its
 // branch and the method of its CSeq (RFC 3261 section 17.1.3).
-func (l *Layer) response(resp *sip.Response) {
+func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 	method := resp.CSeq().Method
 	key := clientKey{branchID(resp.Via().Branch()), method == sip.CANCEL}
 	l.mu.Lock()
@@ -29,7 +29,21 @@ func (l *Layer) response(resp *sip.Response) {
 	l.mu.Unlock()
 	if c != nil && c.method == method {
 		c.response(resp)
+		return
 	}
+	l.isStateless(in)
+}
+
+// isStateless reports whether the user takes a message that belongs to no
+// transaction.
+func (l *Layer) isStateless(in *transport.Inbound) bool {
+	return l.cfg.Stateless != nil && l.cfg.Stateless(in)
+}
+
+// cancels reports whether a key is that of a CANCEL whose INVITE is there. It is
+// called with l.mu held.
+func (l *Layer) cancels(key serverKey) bool {
+	return key.method == sip.CANCEL && l.servers[key.invite()] != nil
 }
 
 // request takes a request: one of a transaction that is there, or a new one.
@@ -38,6 +52,14 @@ func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 	method := r.Method()
 	l.mu.Lock()
 	s := l.servers[key]
+	if s == nil && l.cfg.Stateless != nil && !l.cancels(key) {
+		l.mu.Unlock()
+		if l.isStateless(in) {
+			return
+		}
+		l.mu.Lock()
+		s = l.servers[key] // it may have come twice, by two sockets
+	}
 	switch {
 	case s != nil && method == sip.ACK:
 		l.mu.Unlock()
@@ -100,10 +122,8 @@ func (l *Layer) begun(in *transport.Inbound, r *sip.Request, key serverKey) {
 	switch {
 	case key.method == sip.CANCEL:
 		// RFC 3261 section 9.2: it cancels nothing but an INVITE.
-		invite := key
-		invite.method = sip.INVITE
 		refusal = sip.StatusOK
-		if cancelled = l.servers[invite]; cancelled == nil {
+		if cancelled = l.servers[key.invite()]; cancelled == nil {
 			refusal = sip.StatusCallDoesNotExist
 		}
 	case full, l.draining && !inDialog, l.open >= l.cfg.MaxHandlers:
