@@ -69,6 +69,9 @@ func nothingLeft(t testing.TB, l *Layer) {
 	pass(5 * time.Minute)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if n := l.overload.waiting.Load(); n != 0 {
+		t.Errorf("%d requests wait for overload control", n)
+	}
 	left := fmt.Sprintf("servers %d, clients %d, merged %d, order %d, byFlow %d, handlers %d, open %d, bytes %d, calls %d",
 		len(l.servers), len(l.clients), len(l.merged), len(l.order), len(l.byFlow), l.handlers, l.open, l.bytes, l.calls)
 	want := "servers 0, clients 0, merged 0, order 0, byFlow 0, handlers 0, open 0, bytes 0, calls 0"

@@ -15,6 +15,7 @@ func (l *Layer) dispatch(s *Server) {
 	id := s.req.CallID()
 	if waiting, busy := l.order[id]; busy {
 		l.order[id] = append(waiting, s)
+		l.overload.left(s) // it waits for its own call
 		return
 	}
 	l.order[id] = nil

@@ -94,9 +94,9 @@ func (o *overload) params() sip.Params {
 	return sip.Via{}.WithOverloadControl(sip.OverloadControl{Offer: true, Algo: "loss,rate"}).Params
 }
 
-// admit reports whether a new request is to be taken. What is has to be told of
-// to started or to dropped, once.
-func (o *overload) admit(now time.Time, in *transport.Inbound, r *sip.Request) bool {
+// admit reports whether a new request is to be taken. One that is has to be told
+// of by started or left, once.
+func (o *overload) admit(in *transport.Inbound, r *sip.Request) bool {
 	if o == nil || o.Tolerance < 0 {
 		return true
 	}
@@ -104,7 +104,7 @@ func (o *overload) admit(now time.Time, in *transport.Inbound, r *sip.Request) b
 	if counted && o.waiting.Add(1) < suspicious {
 		return true
 	}
-	return o.judge(now, in, r, counted)
+	return o.judge(timeOf(in), in, r, counted)
 }
 
 // judge is admit while there is something to watch. The request may have been
@@ -144,11 +144,25 @@ func (o *overload) look(now time.Time) {
 	}
 }
 
-// started says that the wait of a request is over, and how long it was.
-func (o *overload) started(now time.Time, delay time.Duration) {
-	if o == nil || o.Tolerance < 0 {
+// started says that the handler of a request starts.
+func (o *overload) started(s *Server) {
+	if o == nil || o.Tolerance < 0 || s.machine == nil || s.queued {
 		return
 	}
+	arrived := s.arrived()
+	now := time.Now()
+	o.start(now, now.Sub(arrived))
+}
+
+// left says that a request waits for something else than the others do.
+func (o *overload) left(s *Server) {
+	if s.queued = true; o != nil && o.Tolerance >= 0 && s.machine != nil {
+		o.waiting.Add(-1)
+	}
+}
+
+// start says that the wait of a request is over, and how long it was.
+func (o *overload) start(now time.Time, delay time.Duration) {
 	o.waiting.Add(-1)
 	if !o.watching.Load() && delay < o.Tolerance/notable {
 		return
@@ -161,43 +175,29 @@ func (o *overload) started(now time.Time, delay time.Duration) {
 	o.look(now)
 }
 
-// restarted takes started back.
-func (o *overload) restarted(now time.Time, delay time.Duration) {
-	if o == nil || o.Tolerance < 0 {
-		return
-	}
-	o.waiting.Add(1)
-	if !o.watching.Load() {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.watching.Load() {
+// restart takes start back: the request goes on to wait.
+func (o *overload) restart(now time.Time, delay time.Duration) {
+	if o.waiting.Add(1) >= suspicious || o.watching.Load() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.watch(now)
 		o.limiter.unstart(delay)
 		o.look(now)
 	}
 }
 
-// dropped says that a request no longer waits for what all wait for.
-func (o *overload) dropped() {
-	if o != nil && o.Tolerance >= 0 {
-		o.waiting.Add(-1)
+// retryAfter returns what the 503 to a client that takes no part is to say.
+func (o *overload) retryAfter(r *sip.Request) []sip.Edit {
+	if o.RetryAfter < time.Second || offeredBy(r.Via()) != noAlgo {
+		return nil
 	}
-}
-
-// refusal returns what the 503 to a request is to say.
-func (o *overload) refusal(now time.Time, in *transport.Inbound, r *sip.Request) []sip.Edit {
-	edits := o.stamp(now, in, r, nil)
-	if o != nil && edits == nil && o.RetryAfter >= time.Second {
-		edits = append(edits, sip.RetryAfter{Seconds: uint32(rand.N(o.RetryAfter/time.Second + 1))})
-	}
-	return edits
+	return []sip.Edit{sip.RetryAfter{Seconds: uint32(rand.N(o.RetryAfter/time.Second + 1))}}
 }
 
 // stamp returns what puts our word on overload into the topmost Via of a response,
 // if the client has asked for it, and nil if not. resp is nil for one that is yet
 // to be made by Reply.
-func (o *overload) stamp(now time.Time, in *transport.Inbound, r *sip.Request, resp *sip.Response) []sip.Edit {
+func (o *overload) stamp(in *transport.Inbound, r *sip.Request, resp *sip.Response) []sip.Edit {
 	if o == nil {
 		return nil
 	}
@@ -217,6 +217,7 @@ func (o *overload) stamp(now time.Time, in *transport.Inbound, r *sip.Request, r
 		}
 		return replaced(withoutOverload(via))
 	}
+	now := time.Now()
 	oc := sip.OverloadControl{Algo: algo.String()}
 	if o.watching.Load() {
 		o.mu.Lock()
@@ -251,30 +252,41 @@ func forwarded(r *sip.Request) *sip.Request {
 }
 
 // allow reports whether a request may be sent to a server now.
-func (o *overload) allow(now time.Time, server netip.AddrPort, r *sip.Request) bool {
+func (o *overload) allow(server netip.AddrPort, r *sip.Request) bool {
 	if o == nil || !o.Offer || r.Method() == sip.ACK {
 		return true
 	}
-	return o.targets.allow(now, server, func() bool { return classOfRequest(r) != fresh || o.Urgent(r) })
+	return o.targets.allow(time.Now(), server, func() bool { return classOfRequest(r) != fresh || o.Urgent(r) })
 }
 
-// learn takes what a server says in a response to out, which was sent by the flow
-// to. A response from elsewhere says nothing about that server (RFC 7339 section
-// 5.4).
-func (o *overload) learn(now time.Time, to, from transport.Flow, resp *sip.Response) {
-	if o == nil || !o.Offer || from.RemoteAddr() != to.RemoteAddr() {
+// learn takes what a server says in a response to a request that was sent by the
+// flow to. A response from elsewhere says nothing about that server (RFC 7339
+// section 5.4).
+func (o *overload) learn(in *transport.Inbound, to transport.Flow, resp *sip.Response) {
+	server := to.RemoteAddr()
+	if o == nil || !o.Offer || in.Flow.RemoteAddr() != server {
 		return
 	}
-	server := to.RemoteAddr()
+	now := timeOf(in)
 	o.targets.answered(now, server)
 	if oc, ok := resp.Via().OverloadControl(); ok {
 		o.targets.learn(now, server, oc)
 	}
 }
 
+// heeds reports whether a 503 tells us how much to send: then the server is not to
+// be avoided.
+func (o *overload) heeds(resp *sip.Response) bool {
+	if o == nil || !o.Offer {
+		return false
+	}
+	oc, ok := resp.Via().OverloadControl()
+	return ok && !oc.Offer && oc.Validity > 0
+}
+
 // failed says that a request to a server came to nothing.
-func (o *overload) failed(now time.Time, server netip.AddrPort) {
+func (o *overload) failed(server netip.AddrPort) {
 	if o != nil && o.Offer && server.IsValid() {
-		o.targets.failed(now, server)
+		o.targets.failed(time.Now(), server)
 	}
 }

@@ -28,6 +28,7 @@ func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 	c := l.clients[key]
 	l.mu.Unlock()
 	if c != nil && c.method == method {
+		l.overload.learn(in, c.by(), resp)
 		c.response(resp)
 		return
 	}
@@ -136,11 +137,16 @@ func (l *Layer) begun(in *transport.Inbound, r *sip.Request, key serverKey) {
 	case merge != mergeKey{} && l.merged[merge] != nil:
 		refusal = sip.StatusLoopDetected
 		edits = append(edits, sip.ReasonPhrase("Merged Request"))
+	case !l.overload.admit(in, r):
+		full = true
+		l.refused = time.Now()
+		refusal = sip.StatusServiceUnavailable
+		edits = l.overload.retryAfter(r)
 	}
 	if full {
 		l.mu.Unlock()
 		// Should it be lost, so is the request, and comes again.
-		l.ep.Respond(in, r.Reply(refusal, edits...))
+		l.ep.Respond(in, r.Reply(refusal, append(edits, l.overload.stamp(in, r, nil)...)...))
 	} else {
 		s := newServer(l, in, r, key)
 		// Locked until it has begun: a retransmission that finds it in the

@@ -26,6 +26,7 @@ type Server struct {
 	merge    mergeKey
 	started  bool // its handler was called
 	answered bool // it has its final response, or its handler has returned
+	queued   bool // it waited for the one before it in its call
 	released bool // the next request of the call may start
 	gone     bool // out of the tables
 	own      int  // what it holds without the response, in bytes
@@ -189,6 +190,9 @@ func (s *Server) advance(in input, resp *sip.Response) output {
 	var err error
 	switch out.send {
 	case sendResponse:
+		if resp != nil {
+			resp = s.stamped(resp)
+		}
 		switch {
 		case resp == nil:
 			resp = s.last
@@ -199,7 +203,7 @@ func (s *Server) advance(in input, resp *sip.Response) output {
 		}
 		err = s.l.ep.Respond(s.in, resp)
 	case sendTrying:
-		s.keep(s.req.Reply(sip.StatusTrying))
+		s.keep(s.stamped(s.req.Reply(sip.StatusTrying)))
 		err = s.l.ep.Respond(s.in, s.last)
 	}
 	if err != nil {
@@ -262,6 +266,7 @@ func (s *Server) cancel() {
 // run is the goroutine of the handler.
 func (s *Server) run() {
 	defer s.conclude()
+	s.l.overload.started(s)
 	if s.l.ctx.Err() == nil {
 		s.l.cfg.Handler(s, s.req)
 	}
