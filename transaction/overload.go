@@ -253,7 +253,7 @@ func forwarded(r *sip.Request) *sip.Request {
 
 // allow reports whether a request may be sent to a server now.
 func (o *overload) allow(server netip.AddrPort, r *sip.Request) bool {
-	if o == nil || !o.Offer || r.Method() == sip.ACK {
+	if o == nil || !o.Offer || !o.targets.any.Load() || r.Method() == sip.ACK {
 		return true
 	}
 	return o.targets.allow(time.Now(), server, func() bool { return classOfRequest(r) != fresh || o.Urgent(r) })
