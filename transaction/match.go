@@ -46,9 +46,9 @@ func (k serverKey) String() string {
 	return branch + " " + sentBy + " " + string(k.method)
 }
 
-// invite returns the key of the INVITE that the CANCEL with this one is for.
-func (k serverKey) invite() serverKey {
-	k.method = sip.INVITE
+// of returns the key of the transaction with the same branch and another method.
+func (k serverKey) of(method sip.Method) serverKey {
+	k.method = method
 	return k
 }
 

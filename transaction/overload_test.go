@@ -29,13 +29,13 @@ func worker(takes time.Duration) func(*Server, *sip.Request) {
 	}
 }
 
-// tally counts how requests ended.
-type tally struct {
+// endings counts how requests ended.
+type endings struct {
 	mu     sync.Mutex
 	counts map[string]int
 }
 
-func (c *tally) add(what string) {
+func (c *endings) add(what string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.counts == nil {
@@ -44,7 +44,7 @@ func (c *tally) add(what string) {
 	c.counts[what]++
 }
 
-func (c *tally) take() map[string]int {
+func (c *endings) take() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	counts := c.counts
@@ -54,7 +54,7 @@ func (c *tally) take() map[string]int {
 
 // load sends so many requests a second for a while, each a call of its own, and
 // counts their ends under their names.
-func load(ctx context.Context, l *Layer, perSecond int, seconds int, c *tally, name string, edits ...sip.Edit) {
+func load(ctx context.Context, l *Layer, perSecond int, seconds int, c *endings, name string, edits ...sip.Edit) {
 	for i := range perSecond * seconds {
 		r := request(sip.OPTIONS, bobURI, append(edits, sip.CallID(fmt.Sprintf("%s-%p-%d-%d", name, l, time.Now().UnixNano(), i)))...)
 		go func() { // ends with the transaction
@@ -81,7 +81,7 @@ func TestOverload(t *testing.T) {
 		bob := listen(t, n.Host(bobAddr), &Config{Handler: worker(10 * time.Millisecond)})
 		alice := listen(t, n.Host(aliceAddr), &Config{Overload: &Overload{Offer: true}})
 		carol := listen(t, n.Host(carolAddr), nil)
-		var c tally
+		var c endings
 		var all sync.WaitGroup
 		rush := func(plain, seconds int) map[string]int {
 			help := sip.ResourcePriority{"esnet.0"}
@@ -282,7 +282,7 @@ func TestOverloadOff(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
 		listen(t, n.Host(bobAddr), &Config{Handler: worker(50 * time.Millisecond), Overload: &Overload{Tolerance: -1}})
 		alice := listen(t, n.Host(aliceAddr), nil)
-		var c tally
+		var c endings
 		load(t.Context(), alice, 100, 3, &c, "alice")
 		pass(time.Minute)
 		if got := c.take(); got["alice 200"] != 300 {

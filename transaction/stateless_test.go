@@ -68,9 +68,7 @@ func TestStatelessBesideStateful(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if n := len(l.servers); n != 1 {
+		if n := tallyOf(l).servers; n != 1 {
 			t.Errorf("%d server transactions, want that of MESSAGE alone", n)
 		}
 	})
