@@ -59,8 +59,10 @@ func newBranch(ctx context.Context) string {
 // start sends a request to the next target of a way.
 func (l *Layer) start(ctx context.Context, r *sip.Request, to *way) (*client, error) {
 	branch, began := newBranch(ctx), time.Now()
-	flow, out, err := to.prepare(ctx, l.ep, r, branch)
+	flow, out, err := to.prepare(ctx, l.ep, forwarded(r), branch)
 	switch {
+	case err == nil && !l.overload.allow(flow.RemoteAddr(), r):
+		return nil, ErrOverload
 	case err == nil:
 	case ctx.Err() != nil:
 		return nil, ended(ctx)
@@ -313,7 +315,7 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 		for len(unseen) > 0 {
 			resp := unseen[0]
 			if resp.Status() == sip.StatusServiceUnavailable {
-				if wait, ok := retryAfter(resp); ok {
+				if wait, ok := retryAfter(resp); ok && (wait > 0 || !c.l.overload.heeds(resp)) {
 					c.to.failed(c.l.ep, wait)
 				}
 				if !c.to.isLast() && !yielded && ctx.Err() == nil {
@@ -336,6 +338,7 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 				stale := c.isStale()
 				if !stale && !errors.Is(err, transport.ErrBacklog) {
 					c.to.failed(c.l.ep, 0)
+					c.l.overload.failed(c.by().RemoteAddr())
 				}
 				if !last && (stale || !c.to.isLast()) {
 					return true

@@ -61,6 +61,12 @@ type Config struct {
 	// are dropped.
 	MaxBytes int
 
+	// Overload has the options of overload control: what is refused when requests
+	// wait for too long, and what is told to clients and heard from servers (RFC
+	// 7339, 7415). nil means the defaults, for a server without it does less the
+	// more it is asked.
+	Overload *Overload
+
 	// Merged lets a request through that arrives again by another path, which
 	// a user agent must refuse with 482 (RFC 3261 section 8.2.2.2). Proxies
 	// set it.
@@ -79,12 +85,13 @@ type Config struct {
 
 // Layer runs the transactions of one Endpoint.
 type Layer struct {
-	cfg    Config
-	timers Timers
-	ep     *transport.Endpoint
-	ready  chan struct{}   // closed when ep is set
-	ctx    context.Context // ended by Close; what server contexts are made from
-	end    context.CancelCauseFunc
+	cfg      Config
+	timers   Timers
+	overload *overload
+	ep       *transport.Endpoint
+	ready    chan struct{}   // closed when ep is set
+	ctx      context.Context // ended by Close; what server contexts are made from
+	end      context.CancelCauseFunc
 
 	tables
 	patrol patrol
@@ -138,6 +145,8 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 	l.timers = l.cfg.Timers.withDefaults()
 	l.ctx, l.end = context.WithCancelCause(context.Background())
 
+	l.overload = newOverload(l.cfg.Overload, l.timers.T1)
+	bound.ViaParams += l.overload.params()
 	bound.Handle = l.handle
 	bound.Closed = l.connClosed
 	ep, err := transport.Listen(&bound)

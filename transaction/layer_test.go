@@ -67,6 +67,9 @@ func listenAsking(t testing.TB, host *siptest.Host, names resolve.Resolver, cfg 
 func nothingLeft(t testing.TB, l *Layer) {
 	t.Helper()
 	pass(5 * time.Minute)
+	if n := l.overload.waiting.Load(); n != 0 {
+		t.Errorf("%d requests wait for overload control", n)
+	}
 	if got := tallyOf(l); got != (tally{}) {
 		t.Errorf("left in the layer: %+v", got)
 	}

@@ -34,6 +34,7 @@ func (n *line) join(s *Server) (start bool) {
 	id := s.req.CallID()
 	waiting, busy := n.waiting[id]
 	if busy {
+		s.l.overload.left(s) // it waits for its own call
 		n.waiting[id] = append(waiting, s)
 		return false
 	}

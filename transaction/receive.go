@@ -31,6 +31,7 @@ func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 	c := t.clients[key]
 	t.mu.Unlock()
 	if c != nil && c.method == method {
+		l.overload.learn(in, c.by(), resp)
 		c.response(resp)
 		return
 	}
@@ -117,11 +118,16 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	inDialog := r.To().Tag() != ""
 	if key.method != sip.CANCEL && (l.isFull() || l.draining.Load() && !inDialog || l.open.Load() >= int64(l.cfg.MaxHandlers)) {
 		t.mu.Unlock()
-		l.refuse(in, r)
+		l.refuse(in, r, sip.RetryAfter{Seconds: 5})
 		return
 	}
 	if l.closed.Load() {
 		t.mu.Unlock()
+		return
+	}
+	if key.method != sip.CANCEL && !l.overload.admit(in, r) {
+		t.mu.Unlock()
+		l.refuse(in, r, l.overload.retryAfter(r)...)
 		return
 	}
 	s := newServer(l, t, in, r, key)
@@ -154,6 +160,9 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	default:
 		start = line.join(s)
 	}
+	if refusal != 0 && key.method != sip.CANCEL {
+		l.overload.left(s)
+	}
 	s.released = refusal != 0 // it has no place in the order of handlers
 	t.mu.Unlock()
 	s.begin()
@@ -184,9 +193,9 @@ func (t *table) isCancelled(cancel serverKey) bool {
 // refuse answers a request without a transaction: what is too much is not to be
 // remembered, and not to be retransmitted to an address that may be forged.
 // Should the response be lost, so is the request, and comes again.
-func (l *Layer) refuse(in *transport.Inbound, r *sip.Request) {
+func (l *Layer) refuse(in *transport.Inbound, r *sip.Request, edits ...sip.Edit) {
 	l.refused.Store(time.Now().UnixNano())
-	l.ep.Respond(in, r.Reply(sip.StatusServiceUnavailable, sip.RetryAfter{Seconds: 5}))
+	l.ep.Respond(in, r.Reply(sip.StatusServiceUnavailable, append(edits, l.overload.stamp(in, r, nil)...)...))
 }
 
 // connClosed tells the client transactions on a connection that it is gone.

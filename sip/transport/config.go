@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
 )
 
@@ -81,6 +82,11 @@ type Config struct {
 	// tried for a domain that has no preference of its own. nil means all of
 	// them, in that order. UDP needs a socket in Listen.
 	Transports []string
+
+	// ViaParams are added to our Via of each request, behind branch and rport:
+	// what we tell every server, such as ";oc" (RFC 7339 section 4.1). Empty
+	// means none.
+	ViaParams sip.Params
 
 	// Resolver answers questions of DNS; nil means the system's.
 	Resolver resolve.Resolver
