@@ -2,8 +2,11 @@ package transaction
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -183,5 +186,67 @@ func TestHostileNumbers(t *testing.T) {
 		{"Expires 2^32", []string{"Expires: 4294967296"}, true, "200"},
 		{"q of 1.0001", []string{"Contact: <sip:a@b>;q=1.0001"}, true, "200"},
 		{"Retry-After past all bounds", []string{"Retry-After: 99999999999999999999"}, true, "200"},
+	})
+}
+
+// Over TCP the length is what tells where the next message begins. One that
+// cannot be trusted ends the connection without a word, for what comes behind it
+// may be anything; nobody else notices (RFC 3261 sections 18.3 and 20.14).
+func TestHostileLengthsOverTCP(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			j.note("%s", req.CallID())
+			tx.Reply(sip.StatusOK)
+		}})
+		send := func(text string) (answers string, open bool) {
+			conn, err := n.Host(aliceAddr).DialContext(t.Context(), "tcp", bobAddr+":5060")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.Write([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			got, err := io.ReadAll(conn)
+			var words []string
+			for line := range strings.Lines(string(got)) {
+				if strings.HasPrefix(line, "SIP/2.0 ") {
+					words = append(words, strings.Fields(line)[1])
+				}
+			}
+			return strings.Join(words, ", "), errors.Is(err, os.ErrDeadlineExceeded)
+		}
+		next := strings.Replace(hostile{}.text(1000), "/UDP", "/TCP", 1)
+		for i, tt := range []struct {
+			length  string
+			answers string // to it, and to what comes behind
+			open    bool
+		}{
+			{"Content-Length: 0", "200, 200", true},
+			{"Content-Length: -1", "", false},
+			{"Content-Length: 2147483648", "", false},
+			{"Content-Length: 4294967328", "", false},
+			{"Content-Length: 18446744073709551648", "", false},
+			{"Content-Length: 5 5", "", false},
+			{"Content-Length: x", "", false},
+			{"Content-Length: 0\r\nContent-Length: 0", "", false},
+			{"Content-Length: 0\r\nContent-Length: 5", "", false},
+			{"Content-Length", "", false}, // none
+		} {
+			j.lines = nil
+			text := strings.Replace(hostile{edit: []string{tt.length}}.text(i), "/UDP", "/TCP", 1)
+			answers, open := send(text + strings.ReplaceAll(next, "1000", fmt.Sprint("behind-", i)))
+			if answers != tt.answers || open != tt.open {
+				t.Errorf("%q: answers %q, open %v, want %q, %v", tt.length, answers, open, tt.answers, tt.open)
+			}
+			if tt.answers == "" {
+				j.check(t, "") // no handler saw it, or what came behind
+			}
+			if answers, _ := send(strings.ReplaceAll(next, "1000", fmt.Sprint("other-", i))); answers != "200" {
+				t.Errorf("after %q another connection gets %q, want 200", tt.length, answers)
+			}
+		}
 	})
 }
