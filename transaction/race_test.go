@@ -233,6 +233,56 @@ func TestCancelOnTheHeelsOfInvite(t *testing.T) {
 	})
 }
 
+// The CANCEL overtakes its INVITE, or that is lost and comes again: nobody is to
+// be rung for a call that was given up. The CANCEL gets 481, as one that cancels
+// nothing (RFC 3261 section 9.2), and the INVITE is cancelled when it comes.
+func TestCancelOvertakesInvite(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			select {
+			case <-tx.Context().Done():
+			case <-time.After(5 * time.Second):
+				j.note("rung for 5 s")
+				tx.Reply(sip.StatusBusyHere)
+			}
+		}})
+		alice := alicePeer(t, n)
+		invite := alice.with("z9hG4bK1", request(sip.INVITE, bobURI))
+		n.SetFilter(func(p siptest.Packet) (v siptest.Verdict) {
+			if label(p.Data) == "INVITE" {
+				v.Delay = 100 * time.Millisecond
+			}
+			return v
+		})
+		alice.send(invite, cancelOf(invite))
+		alice.response("481 CANCEL")
+		alice.send(ackFor(invite, alice.response("487 INVITE")))
+		alice.expectAll(time.Minute, "")
+		j.check(t, "")
+	})
+}
+
+// A CANCEL of a request that is no INVITE has no effect, but it has found its
+// transaction: it gets 200 (RFC 3261 section 9.2: "regardless of the method of
+// the original request").
+func TestCancelOfNonInvite(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			select {
+			case <-tx.Context().Done():
+				t.Errorf("the CANCEL has ended the context of %s", req.Method())
+			case <-time.After(time.Second):
+				tx.Reply(sip.StatusOK)
+			}
+		}})
+		alice := alicePeer(t, n)
+		message := alice.with("z9hG4bK1", request(sip.MESSAGE, bobURI))
+		alice.send(message, cancelOf(message))
+		alice.expectAll(time.Minute, "200 CANCEL, 200 MESSAGE")
+	})
+}
+
 // The peer answers neither its INVITE any more nor the CANCEL, or refuses the
 // CANCEL: 64*T1 after the CANCEL the transaction is over all the same (RFC 3261
 // section 9.1), and so is that of the CANCEL.
@@ -328,7 +378,7 @@ func TestLateResponses(t *testing.T) {
 				if tt.early != 0 {
 					bob.send(reply(r, tt.early, "b"))
 				}
-				bob.all(33 * time.Second)
+				bob.all(34 * time.Second)
 				bob.send(reply(r, tt.late, "b"))
 				gets <- bob.all(time.Minute)
 			}()

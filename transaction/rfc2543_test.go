@@ -120,6 +120,21 @@ func TestOldCall(t *testing.T) {
 	})
 }
 
+// An ACK of a peer of RFC 2543 belongs to the refusal whose To tag it has (RFC
+// 3261 section 17.2.3). With another it is none of this transaction, which goes
+// on to repeat its response.
+func TestOldACKIsMatchedByTag(t *testing.T) {
+	old(t, answering486, func(t *testing.T, alice *peer, j *journal, via sip.Edit) {
+		invite := request(sip.INVITE, bobURI, via)
+		alice.send(invite)
+		busy := alice.response("486 INVITE")
+		alice.send(ackFor(invite, reply(invite, 486, "of-another-fork")))
+		alice.expectAll(time.Second, "486 INVITE") // after 500 ms
+		alice.send(ackFor(invite, busy))
+		alice.expectAll(time.Minute, "")
+	})
+}
+
 // A From without a tag, which RFC 2543 allows: a null one (RFC 3261 section
 // 12.1.1). Calls are told apart by the rest, and one that comes by another path
 // is merged as others are.
