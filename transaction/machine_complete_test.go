@@ -205,6 +205,22 @@ func statusInputs(e event) (list []input) {
 	return list
 }
 
+// Before the request there is no transaction: whatever an owner does wrong,
+// nothing is sent, delivered or started.
+func TestNothingBeforeStart(t *testing.T) {
+	for name, create := range machines {
+		m := create(Timers{}, false)
+		for _, in := range append(inputs[name[:6]], input{event: inTimer}) {
+			if in.event == inAbandon {
+				continue
+			}
+			if out := m.step(epoch, in); out != (output{}) {
+				t.Errorf("%s: step(%+v) before inStart = %+v, want nothing", name, in, out)
+			}
+		}
+	}
+}
+
 func copyOf(m machine) machine {
 	switch m := m.(type) {
 	case *inviteClient:
