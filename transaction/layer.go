@@ -38,7 +38,7 @@ type Config struct {
 
 	// Stateless is asked about each message that belongs to no transaction,
 	// before one is begun for it: a new request, the ACK of a 2xx, a response
-	// that nobody waits for. If it returns true it has taken the message, and
+	// to what was sent without a transaction. If it returns true it has taken the message, and
 	// nothing is kept of it here. It is called from the goroutine that reads the
 	// socket: it must not block. nil takes none.
 	Stateless func(in *transport.Inbound) bool

@@ -35,7 +35,9 @@ func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 		c.response(resp)
 		return
 	}
-	l.isStateless(in)
+	if !l.isOurs(key.branch) { // one that is too late goes nowhere (RFC 6026 section 7.3)
+		l.isStateless(in)
+	}
 }
 
 // isStateless reports whether the user takes a message that belongs to no
@@ -68,9 +70,8 @@ func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 	case !ack:
 		s.cameBy(in, r)
 		s.step(input{event: inRequest}, nil)
-	case s == nil:
+	case s == nil, !s.isACK(r):
 		l.acknowledged(in, r)
-	case !s.isACK(r):
 	// In Accepted it is the ACK of the 2xx, with the branch of the INVITE.
 	case s.step(input{event: inACK}, nil).deliver:
 		l.acknowledged(in, r)

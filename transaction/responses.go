@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -103,7 +104,7 @@ func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.
 	if err != nil {
 		return transport.Flow{}, nil, fmt.Errorf("send %s: %w", r.Method(), err)
 	}
-	branch := newBranch(ctx)
+	branch := cookie + rand.Text() // not one of a transaction
 	if id, ok := ctx.Value(givenBranch{}).(string); ok {
 		branch = cookie + id
 	}

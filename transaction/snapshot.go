@@ -189,6 +189,7 @@ func (l *Layer) admit(s *Server, last *sip.Response, merge bool) error {
 	}
 	l.handlers.Add(1)
 	s.joined, s.started, s.released = true, true, true
+	s.queued = true // it has waited before, and not here
 	if s.answered.Store(s.final); !s.final {
 		l.open.Add(1)
 	}

@@ -79,7 +79,7 @@ func TestScriptsOfRestoredMachines(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := playScript(t, file, string(text), func(m machine) machine { return &restarting{t: t, m: m} })
+			got := playScript(t, file, string(text), nil, func(m machine) machine { return &restarting{t: t, m: m} })
 			compareLines(t, file, got, string(text))
 		})
 	}
@@ -183,7 +183,7 @@ func TestReadMachineRefuses(t *testing.T) {
 	if err := read(m, busy, is(stateCompleted, true, 1000*time.Hour, 1000*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	w := player{t: t, log: new(strings.Builder), machine: m, server: true, start: epoch, now: epoch}
+	w := player{t: t, log: new(strings.Builder), machine: m, name: "server_invite", start: epoch, now: epoch}
 	w.step(input{event: inTimer})
 	if err := w.do("wait 1m"); err != nil {
 		t.Fatal(err)
