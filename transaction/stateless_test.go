@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
