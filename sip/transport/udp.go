@@ -33,8 +33,11 @@ func newUDPSocket(e *Endpoint, pc net.PacketConn) *udpSocket {
 		sized.SetReadBuffer(1 << 20)
 	}
 	s := &udpSocket{e: e, conn: conn, local: addrPort(pc.LocalAddr())}
-	if c, ok := pc.(*net.UDPConn); ok && s.local.Addr().IsUnspecified() {
-		s.wildcard = newWildcardConn(c)
+	if c, ok := pc.(*net.UDPConn); ok {
+		s.conn = quicken(c)
+		if s.local.Addr().IsUnspecified() {
+			s.wildcard = newWildcardConn(c)
+		}
 	}
 	return s
 }
