@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+//go:embed testdata
+var testdata embed.FS
+
+// unpack writes the files of testdata to a folder, with the address of a server
+// in place of ADDR.
+func unpack(dir, name, addr string) (string, error) {
+	text, err := testdata.ReadFile("testdata/" + name)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, name)
+	return file, os.WriteFile(file, []byte(strings.ReplaceAll(string(text), "ADDR", addr)), 0o644)
+}
+
+// contender is a server that is measured.
+type contender struct {
+	name  string
+	start func(name, addr string) (*process, error)
+	*process
+}
+
+// servers are those that answer. options has them be good for OPTIONS alone, if
+// they must choose.
+func servers(scratch, profile string, options bool, env []string) []*contender {
+	role := func(role string, env ...string) func(string, string) (*process, error) {
+		return func(_, addr string) (*process, error) {
+			args := []string{}
+			if profile != "" {
+				args = append(args, "-profile", profile)
+			}
+			return startRole(role, addr, env, args...)
+		}
+	}
+	return []*contender{
+		{name: "floor", start: role("floor")},
+		{name: "parley", start: role("parley", env...)},
+		{name: "sipgo", start: role("sipgo")},
+		{name: "Sofia-SIP nta", start: func(name, addr string) (*process, error) {
+			bin, err := sofia()
+			if err != nil {
+				return nil, err
+			}
+			return start(name, addr, nil, bin, "sip:"+addr+";transport=udp")
+		}},
+		{name: "Kamailio tm", start: func(name, addr string) (*process, error) {
+			return kamailio(scratch, "kamailio-uas.cfg", name, addr)
+		}},
+		{name: "SIPp", start: func(name, addr string) (*process, error) {
+			scenario := []string{"-sn", "uas"}
+			if options {
+				file, err := unpack(scratch, "uas-options.xml", addr)
+				if err != nil {
+					return nil, err
+				}
+				scenario = []string{"-sf", file}
+			}
+			return sippServer(name, addr, scenario...)
+		}},
+	}
+}
+
+func sippServer(name, addr string, scenario ...string) (*process, error) {
+	argv := append([]string{"sipp"}, scenario...)
+	return start(name, addr, []string{"TERM=xterm"}, append(argv, "-i", "127.0.0.1", "-p", portOf(addr), "-nostdin", "-buff_size", "1048576")...)
+}
+
+func kamailio(scratch, config, name, addr string) (*process, error) {
+	file, err := unpack(scratch, config, addr)
+	if err != nil {
+		return nil, err
+	}
+	bin, err := exec.LookPath("kamailio")
+	if err != nil {
+		bin = "/usr/sbin/kamailio"
+	}
+	return start(name, addr, nil, bin, "-DD", "-E", "-m", "2048", "-f", file, "-Y", scratch, "-P", filepath.Join(scratch, config+".pid"))
+}
+
+// sofia finds what c/Makefile has built.
+func sofia() (string, error) {
+	for _, bin := range []string{"transaction/c/nta_uas", "c/nta_uas"} {
+		if path, err := filepath.Abs(bin); err == nil {
+			if _, err := os.Stat(path); err == nil {
+				return path, nil
+			}
+		}
+	}
+	return "", errors.New("not there: make -C transaction/c")
+}
+
+// startAll starts those contenders whose name has only in it. Those that are not
+// to be had on this machine are left out, with a word.
+func startAll(ctx context.Context, all []*contender, only string) (running []*contender, err error) {
+	for _, c := range all {
+		if only != "" && !anyOf(c.name, only) {
+			continue
+		}
+		addr, err := freeAddr()
+		if err != nil {
+			return running, err
+		}
+		if c.process, err = c.start(c.name, addr); err != nil {
+			fmt.Fprintf(os.Stderr, "without %s: %v\n", c.name, err)
+			continue
+		}
+		if err := answers(ctx, addr); err != nil {
+			return append(running, c), fmt.Errorf("%s: %w", c.name, err)
+		}
+		running = append(running, c)
+	}
+	if len(running) == 0 {
+		err = errors.New("no server to measure")
+	}
+	return running, err
+}
+
+func anyOf(name, only string) bool {
+	for part := range strings.SplitSeq(only, ",") {
+		if strings.Contains(strings.ToLower(name), strings.ToLower(part)) {
+			return true
+		}
+	}
+	return false
+}
+
+func stopAll(all []*contender) {
+	for _, c := range all {
+		c.stop()
+	}
+}
+
+// answers waits until the port of a server is taken: nothing is to be bound
+// there then.
+func answers(ctx context.Context, addr string) error {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		pc, err := net.ListenPacket("udp4", addr)
+		if err != nil {
+			return nil
+		}
+		pc.Close()
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return errors.New("does not listen")
+}
+
+// pause waits.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
+
+// target is where a load is sent.
+func (c *contender) target() string { return c.addr }
