@@ -26,13 +26,15 @@ type client struct {
 	target   resolve.Target // that this is for; zero: a flow
 	reused   bool           // the connection was there before
 
-	mu       sync.Mutex // may be held while the layer's lock is taken, never the other way round
+	t *table // where it is
+
+	mu       sync.Mutex
 	machine  machine
-	timer    *time.Timer
+	alarm    alarm        // of the machine
 	ack      *sip.Request // to the refusal, the same bytes each time
 	news     []*sip.Response
 	err      error
-	flow     transport.Flow // the layer's lock is held too when it changes
+	flow     transport.Flow // the table's lock is held too when it changes
 	unsent   bool           // the connection did not take the request
 	resent   bool           // on a new connection, as it was
 	answered bool           // anything has come, if only a 100
@@ -44,13 +46,19 @@ type client struct {
 // maxNews bounds the provisional responses that wait to be read.
 const maxNews = 64
 
-// newBranch returns a branch that nobody can guess. It is lower case already,
-// as branchID wants it.
-func newBranch() string { return cookie + strings.ToLower(rand.Text()) }
+// newBranch returns a branch that nobody can guess, with what WithBranch asks
+// for.
+func newBranch(ctx context.Context) string {
+	branch := cookie + strings.ToLower(rand.Text())
+	if id, ok := ctx.Value(givenBranch{}).(string); ok {
+		branch += "." + id
+	}
+	return branch
+}
 
 // start sends a request to the next target of a way.
 func (l *Layer) start(ctx context.Context, r *sip.Request, to *way) (*client, error) {
-	branch, began := newBranch(), time.Now()
+	branch, began := newBranch(ctx), time.Now()
 	flow, out, err := to.prepare(ctx, l.ep, r, branch)
 	switch {
 	case err == nil:
@@ -76,7 +84,9 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way) (*client, er
 
 func newClient(l *Layer, original, out *sip.Request, flow transport.Flow, branch string) *client {
 	c := &client{l: l, method: out.Method(), original: original, out: out, flow: flow}
+	c.alarm.of = c
 	c.key = clientKey{branchID(branch), c.method == sip.CANCEL}
+	c.t = l.table(c.key.branch)
 	if c.method == sip.INVITE {
 		m := newInviteClient(&l.timers, flow.Reliable())
 		c.machine = &m
@@ -87,48 +97,51 @@ func newClient(l *Layer, original, out *sip.Request, flow transport.Flow, branch
 	return c
 }
 
-// add puts a client into the tables, so that a response finds it.
+// add puts a client into its table, so that a response finds it.
 func (l *Layer) add(c *client) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if l.closed.Load() {
 		return false
 	}
-	l.clients[c.key] = c
-	l.joinFlow(c)
+	c.t.clients[c.key] = c
+	c.joinFlow()
 	return true
 }
 
-// joinFlow has the end of a client's connection told to it. l.mu is held.
-func (l *Layer) joinFlow(c *client) {
+// joinFlow has the end of a client's connection told to it. c.t.mu is held.
+func (c *client) joinFlow() {
 	if !c.flow.Reliable() {
 		return
 	}
-	on := l.byFlow[c.flow]
+	on := c.t.byFlow[c.flow]
 	if on == nil {
 		on = map[*client]struct{}{}
-		l.byFlow[c.flow] = on
+		c.t.byFlow[c.flow] = on
 	}
 	on[c] = struct{}{}
 }
 
-// leaveFlow undoes joinFlow. l.mu is held.
-func (l *Layer) leaveFlow(c *client) {
-	if on := l.byFlow[c.flow]; on != nil {
+// leaveFlow undoes joinFlow. c.t.mu is held.
+func (c *client) leaveFlow() {
+	if on := c.t.byFlow[c.flow]; on != nil {
 		delete(on, c)
 		if len(on) == 0 {
-			delete(l.byFlow, c.flow)
+			delete(c.t.byFlow, c.flow)
 		}
 	}
 }
 
-// forget takes a terminated client out of the tables.
-func (l *Layer) forget(c *client) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.clients, c.key)
-	l.leaveFlow(c)
+// forget takes a terminated client out of its table.
+func (c *client) forget() {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	delete(c.t.clients, c.key)
+	c.leaveFlow()
 }
+
+// ring steps the machine by time.
+func (c *client) ring() { c.step(input{event: inTimer}, nil) }
 
 // step runs the machine and does what it says. resp is the response that came
 // with inResponse.
@@ -144,7 +157,7 @@ func (c *client) step(in input, resp *sip.Response) {
 		}
 	}()
 	if terminated {
-		c.l.forget(c)
+		c.forget()
 	}
 	if ended {
 		c.l.finish()
@@ -201,23 +214,8 @@ func (c *client) advance(in input, resp *sip.Response) (terminated, further bool
 			c.err = fmt.Errorf("%w: %w", out.err, c.cause)
 		}
 	}
-	c.setTimer(out.next)
+	c.t.alarms.reset(&c.alarm, out.next)
 	return out.terminated, further
-}
-
-// setTimer sets the one timer of the transaction, or stops it. It is called
-// with c.mu held.
-func (c *client) setTimer(next time.Time) {
-	switch {
-	case next.IsZero():
-		if c.timer != nil {
-			c.timer.Stop()
-		}
-	case c.timer == nil:
-		c.timer = time.AfterFunc(time.Until(next), func() { c.step(input{event: inTimer}, nil) })
-	default:
-		c.timer.Reset(time.Until(next))
-	}
 }
 
 // response takes a response from the network.
@@ -268,14 +266,14 @@ func (c *client) resend() {
 func (c *client) move(flow transport.Flow) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.l.mu.Lock()
-	there := c.l.clients[c.key] == c
+	c.t.mu.Lock()
+	there := c.t.clients[c.key] == c
 	if there {
-		c.l.leaveFlow(c)
+		c.leaveFlow()
 		c.flow = flow
-		c.l.joinFlow(c)
+		c.joinFlow()
 	}
-	c.l.mu.Unlock()
+	c.t.mu.Unlock()
 	if !there {
 		return nil // over in the meantime
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -33,6 +35,13 @@ type Config struct {
 	// connection whose client did not ask for rport. It must not block. It may
 	// be nil.
 	Accepted func(invite *sip.Request, resp *sip.Response)
+
+	// Stateless is asked about each message that belongs to no transaction,
+	// before one is begun for it: a new request, the ACK of a 2xx, a response
+	// that nobody waits for. If it returns true it has taken the message, and
+	// nothing is kept of it here. It is called from the goroutine that reads the
+	// socket: it must not block. nil takes none.
+	Stateless func(in *transport.Inbound) bool
 
 	// Timers are the timers of RFC 3261 table 4; zero means the RFC's values.
 	Timers Timers
@@ -71,20 +80,18 @@ type Layer struct {
 	ctx    context.Context // ended by Close; what server contexts are made from
 	end    context.CancelCauseFunc
 
-	mu       sync.Mutex
-	closed   bool
-	draining bool
-	clients  map[clientKey]*client
-	byFlow   map[transport.Flow]map[*client]struct{} // those on connections
-	servers  map[serverKey]*Server
-	merged   map[mergeKey]*Server
-	order    map[string][]*Server // by Call-ID: a handler runs, and these wait for it
-	handlers int                  // requests in the hands of handlers or waiting
-	open     int                  // those of them without a final response
-	bytes    int                  // what servers hold (size.go)
-	refused  time.Time            // when a request was last refused without a transaction
-	calls    int                  // Responses and Busy that have not ended, and INVITEs left to their CANCEL
-	idle     chan struct{}        // closed when draining and nothing is under way
+	tables
+
+	closed   atomic.Bool
+	draining atomic.Bool
+	handlers atomic.Int64 // requests in the hands of handlers or waiting
+	open     atomic.Int64 // those of them without a final response
+	bytes    atomic.Int64 // what servers hold (size.go)
+	refused  atomic.Int64 // when a request was last refused without a transaction, in ns since 1970
+	calls    atomic.Int64 // Responses and Busy that have not ended, and INVITEs left to their CANCEL
+
+	mu   sync.Mutex
+	idle chan struct{} // closed when draining and nothing is under way
 }
 
 // ErrCancelled is the cause of a server transaction's context that a CANCEL
@@ -96,12 +103,8 @@ var ErrCancelled = errors.New("transaction: cancelled by the peer")
 // answers 501 to every request.
 func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 	l := &Layer{
-		ready:   make(chan struct{}),
-		clients: map[clientKey]*client{},
-		byFlow:  map[transport.Flow]map[*client]struct{}{},
-		servers: map[serverKey]*Server{},
-		merged:  map[mergeKey]*Server{},
-		order:   map[string][]*Server{},
+		ready:  make(chan struct{}),
+		tables: newTables(),
 	}
 	if cfg != nil {
 		l.cfg = *cfg
@@ -152,13 +155,13 @@ func (l *Layer) Timers() Timers { return l.timers }
 // error wraps that of ctx.
 func (l *Layer) Shutdown(ctx context.Context) error {
 	l.mu.Lock()
-	l.draining = true
 	if l.idle == nil {
 		l.idle = make(chan struct{})
-		l.checkIdle()
 	}
 	idle := l.idle
 	l.mu.Unlock()
+	l.draining.Store(true)
+	l.checkIdle()
 	var err error
 	select {
 	case <-idle:
@@ -171,12 +174,13 @@ func (l *Layer) Shutdown(ctx context.Context) error {
 	return errors.Join(err, l.Close())
 }
 
-// checkIdle tells a Shutdown that nothing is under way any more. It is called
-// with l.mu held.
+// checkIdle tells a Shutdown that nothing is under way any more.
 func (l *Layer) checkIdle() {
-	if l.idle == nil || l.handlers > 0 || l.calls > 0 {
+	if !l.draining.Load() || l.handlers.Load() > 0 || l.calls.Load() > 0 {
 		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	select {
 	case <-l.idle:
 	default:
@@ -189,23 +193,20 @@ func (l *Layer) checkIdle() {
 // transport.ErrClosed, and so does whoever gives one. Requests that still wait
 // for a handler are dropped. Close does not wait for handlers to return.
 func (l *Layer) Close() error {
-	l.mu.Lock()
-	l.closed = true
-	var clients []*client
-	for _, c := range l.clients {
-		clients = append(clients, c)
-	}
-	var servers []*Server
-	for _, s := range l.servers {
-		servers = append(servers, s)
-	}
-	l.mu.Unlock()
+	l.closed.Store(true) // nothing gets into the tables from here on
 	l.end(transport.ErrClosed)
-	for _, c := range clients {
-		c.abandon(transport.ErrClosed)
-	}
-	for _, s := range servers {
-		s.step(input{event: inAbandon}, nil)
+	for _, t := range l.tables.tables {
+		t.mu.Lock()
+		clients := slices.Collect(maps.Values(t.clients))
+		servers := slices.Collect(maps.Values(t.servers))
+		t.mu.Unlock()
+		for _, c := range clients {
+			c.abandon(transport.ErrClosed)
+		}
+		for _, s := range servers {
+			s.step(input{event: inAbandon}, nil)
+		}
+		t.alarms.stop()
 	}
 	return l.ep.Close()
 }
@@ -223,18 +224,15 @@ func (l *Layer) Busy() (done func()) {
 
 // begin counts a call of Responses, unless the Layer is closed.
 func (l *Layer) begin() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.closed {
-		l.calls++
+	if l.closed.Load() {
+		return false
 	}
-	return !l.closed
+	l.calls.Add(1)
+	return true
 }
 
 // finish ends what begin began.
 func (l *Layer) finish() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.calls--
+	l.calls.Add(-1)
 	l.checkIdle()
 }

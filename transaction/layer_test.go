@@ -67,14 +67,40 @@ func listenAsking(t testing.TB, host *siptest.Host, names resolve.Resolver, cfg 
 func nothingLeft(t testing.TB, l *Layer) {
 	t.Helper()
 	pass(5 * time.Minute)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	left := fmt.Sprintf("servers %d, clients %d, merged %d, order %d, byFlow %d, handlers %d, open %d, bytes %d, calls %d",
-		len(l.servers), len(l.clients), len(l.merged), len(l.order), len(l.byFlow), l.handlers, l.open, l.bytes, l.calls)
-	want := "servers 0, clients 0, merged 0, order 0, byFlow 0, handlers 0, open 0, bytes 0, calls 0"
-	if left != want {
-		t.Errorf("left in the layer:\n%s, want\n%s", left, want)
+	if got := tallyOf(l); got != (tally{}) {
+		t.Errorf("left in the layer: %+v", got)
 	}
+}
+
+// tally is what there is in a layer.
+type tally struct {
+	servers, clients, merged, waiting, byFlow, alarms, handlers, open, bytes, calls int
+}
+
+func tallyOf(l *Layer) (n tally) {
+	for _, t := range l.tables.tables {
+		t.mu.Lock()
+		n.servers += len(t.servers)
+		n.clients += len(t.clients)
+		n.byFlow += len(t.byFlow)
+		t.mu.Unlock()
+		t.alarms.mu.Lock()
+		for _, b := range t.alarms.buckets {
+			for a := b.first; a != nil; a = a.next {
+				n.alarms++
+			}
+		}
+		t.alarms.mu.Unlock()
+	}
+	for _, line := range l.lines {
+		line.mu.Lock()
+		n.merged += len(line.merged)
+		n.waiting += len(line.waiting)
+		line.mu.Unlock()
+	}
+	n.handlers, n.open = int(l.handlers.Load()), int(l.open.Load())
+	n.bytes, n.calls = int(l.bytes.Load()), int(l.calls.Load())
+	return n
 }
 
 // pass lets fake time go by.

@@ -120,9 +120,7 @@ func TestLoopLeftNonInvite(t *testing.T) {
 		for range alice.Responses(t.Context(), request(sip.OPTIONS, bobURI)) {
 			break
 		}
-		alice.mu.Lock()
-		defer alice.mu.Unlock()
-		if got := len(alice.clients); got != 0 {
+		if got := tallyOf(alice).clients; got != 0 {
 			t.Errorf("%d client transactions, want none", got)
 		}
 	})

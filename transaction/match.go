@@ -34,6 +34,24 @@ type serverKey struct {
 	method sip.Method
 }
 
+// String returns the key as one line of text, unlike that of any other.
+func (k serverKey) String() string {
+	branch, sentBy := cookie+k.branch, k.host
+	if strings.Contains(k.branch, "\n") { // RFC 2543
+		branch = strings.ReplaceAll(k.branch, "\n", " ")
+	}
+	if k.port != 0 {
+		sentBy += ":" + strconv.Itoa(k.port)
+	}
+	return branch + " " + sentBy + " " + string(k.method)
+}
+
+// of returns the key of the transaction with the same branch and another method.
+func (k serverKey) of(method sip.Method) serverKey {
+	k.method = method
+	return k
+}
+
 // serverKeyOf returns the key of the transaction that a request belongs to. An
 // ACK belongs to its INVITE; a CANCEL has a transaction of its own.
 func serverKeyOf(r *sip.Request) serverKey {

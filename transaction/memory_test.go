@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -24,7 +25,7 @@ func alone(t testing.TB, cfg *Config) (*Layer, transport.Flow) {
 	}
 	t.Cleanup(func() { l.Close() })
 	to := resolve.Target{Transport: "UDP", Addr: netip.MustParseAddrPort(aliceAddr + ":5060")}
-	flow, _, err := l.Endpoint().Prepare(t.Context(), request(sip.INVITE, bobURI), to, newBranch())
+	flow, _, err := l.Endpoint().Prepare(t.Context(), request(sip.INVITE, bobURI), to, newBranch(context.Background()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,8 +42,8 @@ func invites(calls int) []*sip.Request {
 	return list
 }
 
-// heap returns the bytes in use, and the goroutines.
-func heap() (bytes, goroutines int) {
+// inUse returns the bytes in use, and the goroutines.
+func inUse() (bytes, goroutines int) {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
@@ -51,13 +52,10 @@ func heap() (bytes, goroutines int) {
 }
 
 // until waits for a condition on the layer.
-func until(t testing.TB, l *Layer, is func() bool) {
+func until(t testing.TB, l *Layer, is func(n tally) bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
-		l.mu.Lock()
-		ok := is()
-		l.mu.Unlock()
-		if ok {
+		if is(tallyOf(l)) {
 			return
 		}
 		if time.Now().After(end) {
@@ -72,16 +70,16 @@ func TestMemoryOfTransactions(t *testing.T) {
 	t.Run("server", func(t *testing.T) {
 		l, flow := alone(t, &Config{Handler: answer(200)})
 		requests := invites(calls)
-		before, goroutines := heap()
+		before, goroutines := inUse()
 		for _, r := range requests {
 			l.handle(&transport.Inbound{Message: r, Flow: flow})
-			until(t, l, func() bool { return l.handlers < 100 })
+			until(t, l, func(n tally) bool { return n.handlers < 100 })
 		}
-		until(t, l, func() bool { return l.handlers == 0 && len(l.servers) == calls })
+		until(t, l, func(n tally) bool { return n.handlers == 0 && n.servers == calls })
 		for runtime.NumGoroutine() > goroutines { // handlers on their way out
 			runtime.Gosched()
 		}
-		after, _ := heap()
+		after, _ := inUse()
 		if got := (after - before) / calls; got > limit {
 			t.Errorf("a server transaction takes %d bytes beyond its message, want %d at most", got, limit)
 		} else {
@@ -92,7 +90,7 @@ func TestMemoryOfTransactions(t *testing.T) {
 	t.Run("client", func(t *testing.T) {
 		l, flow := alone(t, nil)
 		requests := invites(calls)
-		before, goroutines := heap()
+		before, goroutines := inUse()
 		for _, r := range requests {
 			c := newClient(l, r, r, flow, r.Via().Branch())
 			l.add(c)
@@ -100,7 +98,7 @@ func TestMemoryOfTransactions(t *testing.T) {
 			c.step(input{event: inResponse, status: 180}, r.Reply(180))
 			c.news = nil // read by the one that waits
 		}
-		after, now := heap()
+		after, now := inUse()
 		if got := (after - before) / calls; got > limit {
 			t.Errorf("a client transaction takes %d bytes beyond its message, want %d at most", got, limit)
 		} else {
@@ -122,7 +120,7 @@ func TestAllocationsOfServer(t *testing.T) {
 	got := testing.AllocsPerRun(runs, func() {
 		l.handle(&transport.Inbound{Message: requests[0], Flow: flow})
 		requests = requests[1:]
-		until(t, l, func() bool { return l.handlers == 0 })
+		until(t, l, func(n tally) bool { return n.handlers == 0 })
 	})
 	if got > limit {
 		t.Errorf("%v allocations, want %d at most", got, limit)

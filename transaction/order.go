@@ -3,43 +3,64 @@ package transaction
 import "context"
 
 // The order of handlers: requests of one call (one Call-ID) get to them one
-// after the other. Layer.order has an entry for each call that has a handler
-// which has neither returned nor sent anything, with the requests that wait for
-// that.
+// after the other. A line has an entry for each call that has a handler which
+// has neither returned nor sent anything, with the requests that wait for that.
 
-// dispatch starts the handler of a request, or lets it wait for the one before
-// it in the same call. It is called with l.mu held.
-func (l *Layer) dispatch(s *Server) {
-	l.handlers++
-	l.open++
-	id := s.req.CallID()
-	if waiting, busy := l.order[id]; busy {
-		l.order[id] = append(waiting, s)
-		return
+// isFirst reports whether no other request is under way that is the same but for
+// the path that it took (RFC 3261 section 8.2.2.2), and notes this one for those
+// that come.
+func (n *line) isFirst(s *Server) bool {
+	if s.merge == (mergeKey{}) {
+		return true
 	}
-	l.order[id] = nil
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.merged[s.merge] != nil {
+		s.merge = mergeKey{}
+		return false
+	}
+	n.merged[s.merge] = s
+	return true
+}
+
+// join counts a request that is for a handler, and reports whether its handler
+// may start. If not, it waits for that of the one before it in the same call.
+func (n *line) join(s *Server) (start bool) {
+	s.joined = true
+	s.l.handlers.Add(1)
+	s.l.open.Add(1)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	id := s.req.CallID()
+	waiting, busy := n.waiting[id]
+	if busy {
+		n.waiting[id] = append(waiting, s)
+		return false
+	}
+	n.waiting[id] = nil
 	s.started = true
-	go s.run() // ends when the handler returns
+	return true
 }
 
 // release lets the next request of the same call start. It does nothing for one
 // that waits itself, when the machine has sent a 100 for it.
 func (l *Layer) release(s *Server) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	n := l.line(s.req.CallID())
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if s.released || !s.started {
 		return
 	}
 	s.released = true
 	id := s.req.CallID()
-	waiting := l.order[id]
+	waiting := n.waiting[id]
 	if len(waiting) == 0 {
-		delete(l.order, id)
+		delete(n.waiting, id)
 		return
 	}
 	next := waiting[0]
 	waiting[0] = nil // the slice is not to keep it alive
-	l.order[id] = waiting[1:]
+	n.waiting[id] = waiting[1:]
 	next.started = true
 	go next.run() // ends when the handler returns
 }
@@ -47,11 +68,8 @@ func (l *Layer) release(s *Server) {
 // answered counts a request out that has its final response, or is done with.
 // Its handler may go on, as that of a call does until the call is over.
 func (l *Layer) answered(s *Server) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if s.started && !s.answered {
-		s.answered = true
-		l.open--
+	if s.joined && !s.answered.Swap(true) {
+		l.open.Add(-1)
 	}
 }
 

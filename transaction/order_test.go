@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -149,11 +150,9 @@ func TestMaxHandlers(t *testing.T) {
 		if after, err := sip.Get[sip.RetryAfter](busy); err != nil || after.Seconds == 0 {
 			t.Errorf("Retry-After = %v, %v", after, err)
 		}
-		l.mu.Lock()
-		if got := len(l.servers); got != 2 {
+		if got := tallyOf(l).servers; got != 2 {
 			t.Errorf("%d transactions, want 2", got)
 		}
-		l.mu.Unlock()
 		alice.expectAll(500*time.Millisecond, "100 INVITE, 100 INVITE")
 		pass(time.Second)
 		for range 2 {
@@ -206,16 +205,14 @@ func TestMaxBytes(t *testing.T) {
 				}
 			}
 		}
-		l.mu.Lock()
-		if l.bytes > l.cfg.MaxBytes+65536 || len(l.servers) > 1000 {
-			t.Errorf("%d transactions with %d bytes, want %d bytes at most", len(l.servers), l.bytes, l.cfg.MaxBytes)
+		if n := tallyOf(l); n.bytes > l.cfg.MaxBytes+65536 || n.servers > 1000 {
+			t.Errorf("%d transactions with %d bytes, want %d bytes at most", n.servers, n.bytes, l.cfg.MaxBytes)
 		}
-		l.mu.Unlock()
 		if served == 0 || refused == 0 {
 			t.Errorf("%d served and %d refused, want some of both", served, refused)
 		}
 		for full := false; !full; { // the first have timed out by now
-			alice.send(alice.with(newBranch(), request(sip.MESSAGE, bobURI, sip.CallID(newBranch()))))
+			alice.send(alice.with(newBranch(context.Background()), request(sip.MESSAGE, bobURI, sip.CallID(newBranch(context.Background())))))
 			full = alice.all(30*time.Millisecond) == "503 MESSAGE"
 		}
 		alice.send(cancelOf(invite))

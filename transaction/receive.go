@@ -1,6 +1,8 @@
 package transaction
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -13,7 +15,7 @@ func (l *Layer) handle(in *transport.Inbound) {
 	<-l.ready
 	switch m := in.Message.(type) {
 	case *sip.Response:
-		l.response(m)
+		l.response(in, m)
 	case *sip.Request:
 		l.request(in, m)
 	}
@@ -21,60 +23,84 @@ func (l *Layer) handle(in *transport.Inbound) {
 
 // response takes a response: it belongs to the client transaction with its
 // branch and the method of its CSeq (RFC 3261 section 17.1.3).
-func (l *Layer) response(resp *sip.Response) {
+func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 	method := resp.CSeq().Method
 	key := clientKey{branchID(resp.Via().Branch()), method == sip.CANCEL}
-	l.mu.Lock()
-	c := l.clients[key]
-	l.mu.Unlock()
+	t := l.table(key.branch)
+	t.mu.Lock()
+	c := t.clients[key]
+	t.mu.Unlock()
 	if c != nil && c.method == method {
 		c.response(resp)
+		return
 	}
+	l.isStateless(in)
+}
+
+// isStateless reports whether the user takes a message that belongs to no
+// transaction.
+func (l *Layer) isStateless(in *transport.Inbound) bool {
+	return l.cfg.Stateless != nil && l.cfg.Stateless(in)
 }
 
 // request takes a request: one of a transaction that is there, or a new one.
 func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 	key := serverKeyOf(r)
-	method := r.Method()
-	l.mu.Lock()
-	s := l.servers[key]
-	switch {
-	case s != nil && method == sip.ACK:
-		l.mu.Unlock()
-		// In Accepted it is the ACK of the 2xx, with the branch of the INVITE.
-		if out := s.step(input{event: inACK}, nil); out.deliver {
-			l.acknowledged(in, r)
+	t := l.table(key.branch)
+	t.mu.Lock()
+	s := t.servers[key]
+	if s == nil && l.cfg.Stateless != nil && !(key.method == sip.CANCEL && t.servers[key.of(sip.INVITE)] != nil) {
+		t.mu.Unlock()
+		if l.isStateless(in) {
+			return
 		}
-	case s != nil:
-		l.mu.Unlock()
+		t.mu.Lock()
+		s = t.servers[key] // it may have come twice, by two sockets
+	}
+	ack := r.Method() == sip.ACK
+	if s == nil && !ack {
+		l.begun(t, in, r, key)
+		return
+	}
+	t.mu.Unlock()
+	switch {
+	case !ack:
 		s.cameBy(in, r)
 		s.step(input{event: inRequest}, nil)
-	case method == sip.ACK:
-		l.mu.Unlock()
+	case s == nil:
 		l.acknowledged(in, r)
-	case l.closed:
-		l.mu.Unlock()
-	default:
-		l.begun(in, r, key)
+	case !s.isACK(r):
+	// In Accepted it is the ACK of the 2xx, with the branch of the INVITE.
+	case s.step(input{event: inACK}, nil).deliver:
+		l.acknowledged(in, r)
 	}
 }
 
 // acknowledged hands an ACK without a transaction to a handler.
 func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
-	l.mu.Lock()
-	refusing := time.Since(l.refused) < l.timers.H
-	l.mu.Unlock()
-	if refusing && isRefusalACK(r) {
+	if refused := time.Unix(0, l.refused.Load()); time.Since(refused) < l.timers.H && isRefusalACK(r) {
 		return
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	// Too many: the 2xx will come again, and so will its ACK.
-	if !l.closed && l.open < l.cfg.MaxHandlers && l.bytes < l.cfg.MaxBytes {
-		s := &Server{l: l, in: in, req: r}
-		s.hold()
-		l.dispatch(s)
+	if l.closed.Load() || l.open.Load() >= int64(l.cfg.MaxHandlers) || l.isFull() {
+		return
 	}
+	s := &Server{l: l, in: in, req: r}
+	s.hold()
+	if l.line(r.CallID()).join(s) {
+		go s.run() // ends when the handler returns
+	}
+}
+
+// isACK reports whether an ACK with the key of an INVITE is one to it. The key of
+// a peer of RFC 2543 leaves out the tag of the To (RFC 3261 section 17.2.3).
+func (s *Server) isACK(ack *sip.Request) bool {
+	if branchID(ack.Via().Branch()) != "" {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last == nil || s.last.To().Tag() == ack.To().Tag()
 }
 
 // isRefusalACK reports whether an ACK is that of a refusal which left no
@@ -85,62 +111,57 @@ func isRefusalACK(r *sip.Request) bool {
 	return r.With(to.WithTag("")).Reply(sip.StatusServiceUnavailable).To().Tag() == to.Tag()
 }
 
-// begun takes the first request of a transaction. It is called with l.mu held
-// and releases it.
-func (l *Layer) begun(in *transport.Inbound, r *sip.Request, key serverKey) {
+// begun takes the first request of a transaction. It is called with the lock of
+// its table held, and releases it.
+func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serverKey) {
 	inDialog := r.To().Tag() != ""
-	full := l.bytes >= l.cfg.MaxBytes
-	var merge mergeKey
-	if !inDialog && !l.cfg.Merged {
-		merge = mergeKeyOf(r)
+	if key.method != sip.CANCEL && (l.isFull() || l.draining.Load() && !inDialog || l.open.Load() >= int64(l.cfg.MaxHandlers)) {
+		t.mu.Unlock()
+		l.refuse(in, r)
+		return
 	}
+	if l.closed.Load() {
+		t.mu.Unlock()
+		return
+	}
+	s := newServer(l, t, in, r, key)
+	if !inDialog && !l.cfg.Merged && key.method != sip.CANCEL {
+		s.merge = mergeKeyOf(r)
+	}
+	// Locked until it has begun: a retransmission that finds it in the table
+	// waits for that, whichever socket it came in on.
+	s.mu.Lock()
+	t.servers[key] = s
+	s.hold()
+	var cancelled *Server
+	var start bool
 	var refusal sip.Status // 0: the handler's to answer
 	var edits []sip.Edit
-	var cancelled *Server
-	switch {
+	switch line := l.line(r.CallID()); {
 	case key.method == sip.CANCEL:
-		// RFC 3261 section 9.2: it cancels nothing but an INVITE.
-		invite := key
-		invite.method = sip.INVITE
+		// RFC 3261 section 9.2: it cancels nothing but an INVITE, and gets 200
+		// for whatever is there.
 		refusal = sip.StatusOK
-		if cancelled = l.servers[invite]; cancelled == nil {
+		if cancelled = t.servers[key.of(sip.INVITE)]; cancelled == nil && !t.isCancelled(key) {
 			refusal = sip.StatusCallDoesNotExist
 		}
-	case full, l.draining && !inDialog, l.open >= l.cfg.MaxHandlers:
-		// Without a transaction: what is too much is not to be remembered,
-		// and not to be retransmitted to an address that may be forged.
-		full = true
-		l.refused = time.Now()
-		refusal = sip.StatusServiceUnavailable
-		edits = append(edits, sip.RetryAfter{Seconds: 5})
-	case merge != mergeKey{} && l.merged[merge] != nil:
+	case key.method == sip.INVITE && t.servers[key.of(sip.CANCEL)] != nil:
+		// The CANCEL has overtaken it.
+		refusal = sip.StatusRequestTerminated
+	case !line.isFirst(s):
 		refusal = sip.StatusLoopDetected
 		edits = append(edits, sip.ReasonPhrase("Merged Request"))
+	default:
+		start = line.join(s)
 	}
-	if full {
-		l.mu.Unlock()
-		// Should it be lost, so is the request, and comes again.
-		l.ep.Respond(in, r.Reply(refusal, edits...))
-	} else {
-		s := newServer(l, in, r, key)
-		// Locked until it has begun: a retransmission that finds it in the
-		// table waits for that, whichever socket it came in on.
-		s.mu.Lock()
-		l.servers[key] = s
-		s.hold()
-		s.released = refusal != 0 // it has no place in the order of handlers
-		if refusal == 0 {
-			if merge != (mergeKey{}) {
-				l.merged[merge] = s
-				s.merge = merge
-			}
-			l.dispatch(s)
-		}
-		l.mu.Unlock()
-		s.begin()
-		if refusal != 0 {
-			s.Reply(refusal, edits...)
-		}
+	s.released = refusal != 0 // it has no place in the order of handlers
+	t.mu.Unlock()
+	s.begin()
+	switch {
+	case start:
+		go s.run() // ends when the handler returns
+	case refusal != 0:
+		s.Reply(refusal, edits...)
 	}
 	// RFC 3261 section 9.2: a CANCEL is answered first.
 	if cancelled != nil {
@@ -148,15 +169,34 @@ func (l *Layer) begun(in *transport.Inbound, r *sip.Request, key serverKey) {
 	}
 }
 
+// isCancelled reports whether a CANCEL is for a request other than INVITE that is
+// there. t.mu is held.
+func (t *table) isCancelled(cancel serverKey) bool {
+	for _, method := range [...]sip.Method{sip.BYE, sip.INFO, sip.MESSAGE, sip.NOTIFY, sip.OPTIONS,
+		sip.PRACK, sip.PUBLISH, sip.REFER, sip.REGISTER, sip.SUBSCRIBE, sip.UPDATE} {
+		if t.servers[cancel.of(method)] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// refuse answers a request without a transaction: what is too much is not to be
+// remembered, and not to be retransmitted to an address that may be forged.
+// Should the response be lost, so is the request, and comes again.
+func (l *Layer) refuse(in *transport.Inbound, r *sip.Request) {
+	l.refused.Store(time.Now().UnixNano())
+	l.ep.Respond(in, r.Reply(sip.StatusServiceUnavailable, sip.RetryAfter{Seconds: 5}))
+}
+
 // connClosed tells the client transactions on a connection that it is gone.
 func (l *Layer) connClosed(f transport.Flow, err error) {
-	l.mu.Lock()
-	var clients []*client
-	for c := range l.byFlow[f] {
-		clients = append(clients, c)
-	}
-	l.mu.Unlock()
-	for _, c := range clients {
-		c.failed(err)
+	for _, t := range l.tables.tables {
+		t.mu.Lock()
+		clients := slices.Collect(maps.Keys(t.byFlow[f]))
+		t.mu.Unlock()
+		for _, c := range clients {
+			c.failed(err)
+		}
 	}
 }

@@ -103,7 +103,11 @@ func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.
 	if err != nil {
 		return transport.Flow{}, nil, fmt.Errorf("send %s: %w", r.Method(), err)
 	}
-	for branch := newBranch(); ; way.next() {
+	branch := newBranch(ctx)
+	if id, ok := ctx.Value(givenBranch{}).(string); ok {
+		branch = cookie + id
+	}
+	for ; ; way.next() {
 		flow, out, err := way.send(ctx, l.ep, r, branch)
 		if err == nil || way.isLast() {
 			return flow, out, err

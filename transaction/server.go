@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -22,17 +23,18 @@ type Server struct {
 	req *sip.Request
 	key serverKey
 
-	// Under the layer's lock.
-	merge    mergeKey
-	started  bool // its handler was called
-	answered bool // it has its final response, or its handler has returned
-	released bool // the next request of the call may start
-	gone     bool // out of the tables
-	own      int  // what it holds without the response, in bytes
+	t     *table // where it is; nil for an ACK
+	merge mergeKey
+	own   int // what it holds without the response, in bytes
+
+	joined   bool        // it is for a handler
+	started  bool        // its handler was called; under the lock of its line
+	released bool        // the next request of the call may start; under the lock of its line
+	answered atomic.Bool // it has its final response, or its handler has returned
 
 	mu        sync.Mutex
-	machine   machine // nil for an ACK
-	timer     *time.Timer
+	machine   machine       // nil for an ACK
+	alarm     alarm         // of the machine
 	last      *sip.Response // what retransmissions are answered with
 	final     bool
 	cancelled bool
@@ -42,16 +44,27 @@ type Server struct {
 	end       context.CancelCauseFunc
 }
 
-func newServer(l *Layer, in *transport.Inbound, r *sip.Request, key serverKey) *Server {
-	s := &Server{l: l, in: in, req: r, key: key}
+func newServer(l *Layer, t *table, in *transport.Inbound, r *sip.Request, key serverKey) *Server {
+	// Each with its machine in one piece of memory.
 	if key.method == sip.INVITE {
-		m := newInviteServer(&l.timers, in.Flow.Reliable())
-		s.machine = &m
-	} else {
-		m := newNonInviteServer(&l.timers, in.Flow.Reliable())
-		s.machine = &m
+		s := &struct {
+			Server
+			m inviteServer
+		}{m: newInviteServer(&l.timers, in.Flow.Reliable())}
+		s.init(l, t, in, r, key, &s.m)
+		return &s.Server
 	}
-	return s
+	s := &struct {
+		Server
+		m nonInviteServer
+	}{m: newNonInviteServer(&l.timers, in.Flow.Reliable())}
+	s.init(l, t, in, r, key, &s.m)
+	return &s.Server
+}
+
+func (s *Server) init(l *Layer, t *table, in *transport.Inbound, r *sip.Request, key serverKey, m machine) {
+	s.l, s.t, s.in, s.req, s.key, s.machine = l, t, in, r, key, m
+	s.alarm.of = s
 }
 
 // Layer returns the layer that the transaction belongs to.
@@ -59,6 +72,12 @@ func (s *Server) Layer() *Layer { return s.l }
 
 // Request returns the request.
 func (s *Server) Request() *sip.Request { return s.req }
+
+// ID returns a name for the transaction, for logs and what is kept beside it:
+// every retransmission has it, and so has the transaction that a snapshot
+// brings back. It consists of what makes a transaction, the branch, the sent-by
+// and the method (RFC 3261 section 17.2.3), so it is as long as its client likes.
+func (s *Server) ID() string { return s.key.String() }
 
 // Flow returns where the request came from.
 func (s *Server) Flow() transport.Flow {
@@ -206,37 +225,30 @@ func (s *Server) advance(in input, resp *sip.Response) output {
 		s.done = true
 		s.keep(nil)
 	}
-	s.setTimer(out.next)
+	s.t.alarms.reset(&s.alarm, out.next)
 	return out
 }
 
-// setTimer sets the one timer of the transaction, or stops it. It is called
-// with s.mu held.
-func (s *Server) setTimer(next time.Time) {
-	switch {
-	case next.IsZero():
-		if s.timer != nil {
-			s.timer.Stop()
-		}
-	case s.timer == nil:
-		s.timer = time.AfterFunc(time.Until(next), func() { s.step(input{event: inTimer}, nil) })
-	default:
-		s.timer.Reset(time.Until(next))
-	}
-}
+// ring steps the machine by time.
+func (s *Server) ring() { s.step(input{event: inTimer}, nil) }
 
 // forget takes a terminated transaction out of the tables.
 func (s *Server) forget() {
-	s.l.mu.Lock()
-	defer s.l.mu.Unlock()
-	if s.gone {
-		return
+	s.t.mu.Lock()
+	gone := s.t.servers[s.key] != s
+	if !gone {
+		delete(s.t.servers, s.key)
 	}
-	s.gone = true
-	s.l.bytes -= s.own
-	delete(s.l.servers, s.key)
-	if s.l.merged[s.merge] == s {
-		delete(s.l.merged, s.merge)
+	s.t.mu.Unlock()
+	if gone {
+		return // before
+	}
+	s.l.bytes.Add(-int64(s.own))
+	if s.merge != (mergeKey{}) {
+		n := s.l.line(s.req.CallID())
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.merged, s.merge)
 	}
 }
 
@@ -290,11 +302,9 @@ func (s *Server) conclude() {
 		s.end(context.Canceled)
 	}
 	s.mu.Unlock()
-	s.l.mu.Lock()
-	s.l.handlers--
 	if s.machine == nil {
-		s.l.bytes -= s.own // an ACK is in no table
+		s.l.bytes.Add(-int64(s.own)) // an ACK is in no table
 	}
+	s.l.handlers.Add(-1)
 	s.l.checkIdle()
-	s.l.mu.Unlock()
 }

@@ -13,18 +13,20 @@ import (
 // machine, the two messages, the timer and its places in the tables.
 const structs = 2048
 
-// hold counts a server without its response. It is called with the layer's
-// lock held.
+// isFull reports whether servers hold what they may.
+func (l *Layer) isFull() bool { return l.bytes.Load() >= int64(l.cfg.MaxBytes) }
+
+// hold counts a server without its response.
 func (s *Server) hold() {
 	s.own = structs + sizeOf(s.req)
 	// A branch in upper case, or one of RFC 2543, makes text of its own.
 	s.own += textSize(len(s.key.branch)) + textSize(len(s.key.host))
 	if isFolded(s.req) {
 		// So do values that continue on a further line, in the keys of
-		// Layer.merged and Layer.order.
+		// its line.
 		s.own += 2 * textSize(len(s.req.String()))
 	}
-	s.l.bytes += s.own
+	s.l.bytes.Add(int64(s.own))
 }
 
 // keep makes resp the response that retransmissions get, nil for none, and
@@ -38,9 +40,7 @@ func (s *Server) keep(resp *sip.Response) {
 		more += sizeOf(resp)
 	}
 	s.last = resp
-	s.l.mu.Lock()
-	s.l.bytes += more
-	s.l.mu.Unlock()
+	s.l.bytes.Add(int64(more))
 }
 
 // sizeOf returns how many bytes a message takes: its text, and an index of 8

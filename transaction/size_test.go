@@ -63,7 +63,7 @@ func TestBytesAreAnUpperBound(t *testing.T) {
 				}
 				<-release
 			}})
-			before, goroutines := heap()
+			before, goroutines := inUse()
 			requests := flood(t, n, test.method, test.branch, test.lines, test.body)
 			for _, r := range requests {
 				l.handle(&transport.Inbound{Message: r, Flow: flow})
@@ -71,17 +71,15 @@ func TestBytesAreAnUpperBound(t *testing.T) {
 			requests = nil
 			switch test.method {
 			case "OPTIONS":
-				until(t, l, func() bool { return l.handlers == 0 })
+				until(t, l, func(n tally) bool { return n.handlers == 0 })
 				for runtime.NumGoroutine() > goroutines { // handlers on their way out
 					runtime.Gosched()
 				}
 			case "INVITE":
-				until(t, l, func() bool { return len(l.order) == 0 })
+				until(t, l, func(n tally) bool { return n.waiting == 0 })
 			}
-			after, _ := heap()
-			l.mu.Lock()
-			bytes := l.bytes
-			l.mu.Unlock()
+			after, _ := inUse()
+			bytes := tallyOf(l).bytes
 			held := after - before
 			t.Logf("%d bytes each, counted as %d", held/n, bytes/n)
 			if bytes < held {
@@ -92,7 +90,7 @@ func TestBytesAreAnUpperBound(t *testing.T) {
 			}
 			close(release)
 			if test.method == "ACK" {
-				until(t, l, func() bool { return l.handlers == 0 && l.bytes == 0 })
+				until(t, l, func(n tally) bool { return n.handlers == 0 && n.bytes == 0 })
 			}
 		})
 	}
@@ -107,14 +105,12 @@ func TestQueuedACKsAreBounded(t *testing.T) {
 	for _, r := range flood(t, 2*room/size, "ACK", "z9hG4bKNUMBER", "From: <sip:a@h>;tag=1\r\nCall-ID: x\r\n", body) {
 		l.handle(&transport.Inbound{Message: r, Flow: flow})
 	}
-	l.mu.Lock()
-	got := l.handlers
-	l.mu.Unlock()
+	got := tallyOf(l).handlers
 	if got == 0 || got > room/size {
 		t.Errorf("%d ACKs of 30 KB taken, want some and %d at most", got, room/size)
 	}
 	close(release)
-	until(t, l, func() bool { return l.handlers == 0 && l.bytes == 0 })
+	until(t, l, func(n tally) bool { return n.handlers == 0 && n.bytes == 0 })
 }
 
 // What a Config leaves out has the default that its comment names.

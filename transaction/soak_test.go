@@ -222,11 +222,8 @@ func TestStress(t *testing.T) {
 		t.Error("nothing was done")
 	}
 	for name, l := range map[string]*Layer{"alice": alice, "bob": bob} {
-		l.mu.Lock()
-		if len(l.clients)+len(l.servers)+len(l.merged)+len(l.byFlow)+l.calls+l.bytes != 0 {
-			t.Errorf("%s: clients %d, servers %d, merged %d, byFlow %d, calls %d, bytes %d left", name,
-				len(l.clients), len(l.servers), len(l.merged), len(l.byFlow), l.calls, l.bytes)
+		if n := tallyOf(l); n != (tally{}) {
+			t.Errorf("%s: %+v left", name, n)
 		}
-		l.mu.Unlock()
 	}
 }

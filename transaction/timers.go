@@ -7,6 +7,9 @@ import "time"
 // is what the RFCs prescribe. A field that is zero or negative has its
 // default; only Trying gives negative values a meaning.
 //
+// Each may be late by a hundredth of itself, so that those of many transactions
+// ring together.
+//
 // Timers A, E and G start at T1, timers I and K last T4. Over a reliable
 // transport A, E and G never run, and D, I, J and K are zero whatever is set
 // here.

@@ -42,6 +42,18 @@ func WithSent(ctx context.Context, sent func(transport.Flow, *sip.Request)) cont
 	return context.WithValue(ctx, onSent{}, sent)
 }
 
+type givenBranch struct{}
+
+// WithBranch returns a context in which the branch of a request ends with id, a
+// token (RFC 3261 section 25.1). Send sends with the magic cookie and id: a
+// stateless proxy needs the same branch for the same request (section 16.11).
+// Responses and Do put something random between the two, and a dot, for each try
+// wants a branch of its own: a proxy finds its mark again where a request comes
+// by once more (RFC 5393 section 4.2).
+func WithBranch(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, givenBranch{}, id)
+}
+
 // way is where a request goes: by a flow, or to one of several targets.
 type way struct {
 	flow     transport.Flow // zero: to the targets

@@ -49,12 +49,14 @@ func (t *tokenKey) sum(what []byte) []byte {
 const (
 	tokenUDP  = 'u'
 	tokenConn = 'c'
+	tokenNone = 'n'
 )
 
 // FlowToken returns a text that stands for a flow, to be put into the user part
 // of a Path or Record-Route (RFC 5626 section 5.2) and to be read by FlowOf of
-// the same Endpoint. It is signed, so nobody can make one. It is "" for the
-// zero Flow and for that of another Endpoint.
+// the same Endpoint. It is signed, so nobody can make one. That of the zero Flow
+// stands for no flow, and says no more than that the URI is of our making. It is
+// "" for a Flow of another Endpoint.
 func (e *Endpoint) FlowToken(f Flow) string {
 	var what []byte
 	switch via := f.via.(type) {
@@ -73,6 +75,8 @@ func (e *Endpoint) FlowToken(f Flow) string {
 		what = append(what, tokenConn)
 		what = append(what, e.tokens.run[:]...)
 		what = binary.BigEndian.AppendUint64(what, via.id)
+	case nil:
+		what = append(what, tokenNone)
 	default:
 		return ""
 	}
@@ -94,13 +98,16 @@ func (e *Endpoint) FlowOf(token string) (Flow, error) {
 	if subtle.ConstantTimeCompare(b[:tokenMAC], e.tokens.sum(what)) != 1 {
 		return Flow{}, ErrToken
 	}
-	if kind, rest := what[0], what[1:]; kind == tokenUDP {
+	switch kind, rest := what[0], what[1:]; {
+	case kind == tokenNone:
+		return Flow{}, nil
+	case kind == tokenUDP:
 		local, rest := cutAddr(rest)
 		remote, _ := cutAddr(rest)
 		if f := e.udpFlow(local, remote); f.via != nil {
 			return f, nil
 		}
-	} else if len(rest) == 16 && [8]byte(rest) == e.tokens.run {
+	case len(rest) == 16 && [8]byte(rest) == e.tokens.run:
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		if c := e.byID[binary.BigEndian.Uint64(rest[8:])]; c != nil {

@@ -177,11 +177,13 @@ func TestForgedFlowTokens(t *testing.T) {
 		if len(got) != 2 {
 			t.Fatal("want two flows")
 		}
-		if token := e.FlowToken(Flow{}); token != "" {
-			t.Errorf("the zero Flow has token %q", token)
+		none := e.FlowToken(Flow{})
+		if f, err := e.FlowOf(none); err != nil || !f.IsZero() {
+			t.Errorf("FlowOf(%q) = %v, %v, want the zero Flow", none, f, err)
 		}
 		forged := map[string]string{
 			"empty": "", "10 kB": strings.Repeat("A", 10000), "no base64": "%%%%", "a signature of nothing": strings.Repeat("A", 22),
+			"another endpoint's none":   other.FlowToken(Flow{}),
 			"another endpoint's":        other.FlowToken(Flow{via: other.udp[0], remote: got[0].Flow.remote}),
 			"one byte signed by nobody": base64.RawURLEncoding.EncodeToString(make([]byte, 17)),
 		}

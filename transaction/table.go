@@ -1,0 +1,68 @@
+package transaction
+
+import (
+	"hash/maphash"
+	"runtime"
+	"sync"
+
+	"github.com/goparley/parley/sip/transport"
+)
+
+// The tables of a Layer are divided, each part with a lock of its own, so that
+// the messages of different calls do not wait for one another. By the branch of
+// its request a transaction is in one of the tables, by its Call-ID in one of
+// the lines. The hash is seeded, so nobody can choose where they get to.
+
+// table is a part of the transactions. Its lock may be taken under that of a
+// transaction, never the other way round.
+type table struct {
+	alarms *alarms // of these transactions
+
+	mu      sync.Mutex
+	clients map[clientKey]*client
+	byFlow  map[transport.Flow]map[*client]struct{} // those on connections
+	servers map[serverKey]*Server
+}
+
+// line is a part of the calls: what tells the order of their requests and which
+// of them came by two paths. Its lock may be taken under that of a table.
+type line struct {
+	mu      sync.Mutex
+	merged  map[mergeKey]*Server
+	waiting map[string][]*Server // by Call-ID: a handler runs, and these wait for it
+}
+
+// tables are what a Layer has of both.
+type tables struct {
+	seed   maphash.Seed
+	tables []*table // as many as a power of two
+	lines  []*line  // as many as tables
+}
+
+func newTables() tables {
+	n := 4
+	for n < 4*runtime.GOMAXPROCS(0) {
+		n *= 2
+	}
+	t := tables{seed: maphash.MakeSeed()}
+	for range n {
+		t.tables = append(t.tables, &table{
+			alarms:  newAlarms(),
+			clients: map[clientKey]*client{},
+			byFlow:  map[transport.Flow]map[*client]struct{}{},
+			servers: map[serverKey]*Server{},
+		})
+		t.lines = append(t.lines, &line{merged: map[mergeKey]*Server{}, waiting: map[string][]*Server{}})
+	}
+	return t
+}
+
+// table returns where the transactions with a branch are.
+func (t *tables) table(branch string) *table {
+	return t.tables[maphash.String(t.seed, branch)%uint64(len(t.tables))]
+}
+
+// line returns where the requests of a call stand.
+func (t *tables) line(callID string) *line {
+	return t.lines[maphash.String(t.seed, callID)%uint64(len(t.lines))]
+}
