@@ -1,0 +1,41 @@
+// Package proxy forwards SIP requests and their responses: the proxy core of RFC
+// 3261 section 16, for servers that decide for themselves where a request goes.
+//
+// Listen runs a Proxy on a transaction layer. Each request that arrives is
+// checked, and freed of the Route entries that are ours; what is left is the
+// question where it is to go, and that is what Config.Handler is for. It answers
+// as any handler of package transaction does, or forwards: Relay sends a request
+// along its Route or to its Request-URI, Forward to any number of targets, in
+// parallel and in series, and answers with the best of their responses. Fork does
+// the same and leaves the answer to the handler, which may try something else
+// instead.
+//
+//	p, err := proxy.Listen(
+//		&transport.Config{Listen: []string{"udp::5060", "tcp::5060"}},
+//		&proxy.Config{
+//			Domains:     []string{"example.com"},
+//			RecordRoute: true,
+//			Handler: func(tx *proxy.Server, req *sip.Request) {
+//				switch {
+//				case tx.Local(): // for one of our users
+//					tx.Forward(req, locate(req.URI())...)
+//				case tx.Routed(): // within a dialog that we are on the path of
+//					tx.Relay(req)
+//				default: // no relay for strangers
+//					tx.Reply(sip.StatusForbidden)
+//				}
+//			},
+//		})
+//
+// A CANCEL needs no code: it ends the context of the server transaction, and with
+// it every branch. Nor does the ACK of a 2xx, which is a request as others are
+// and has no answer. What a proxy knows of a dialog it writes into its
+// Record-Route, signed, so that it keeps nothing beyond the transactions.
+//
+// The package follows RFC 3261 section 16, RFC 3327 (Path), RFC 4320 (no 408 to
+// what is no INVITE), RFC 5393 (loops, Max-Breadth), RFC 5626 sections 5 and 7
+// (flows), RFC 5627 section 6 (GRUU), RFC 5658 (Record-Route between transports)
+// and RFC 6026 sections 7.3 and 8 (2xx). It does not find users, which is for
+// package registrar or the handler, ask for passwords, which package digest does
+// in two lines of a handler, or change bodies.
+package proxy

@@ -1,0 +1,230 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+	"github.com/goparley/parley/transaction"
+)
+
+// outgoing is a request as it is to be sent, but for its Via, and the way that it
+// takes (RFC 3261 section 16.6).
+type outgoing struct {
+	req  *sip.Request
+	flow transport.Flow // zero: by the Route or the Request-URI
+	hop  sip.URI        // a strict router, which stands in the Request-URI; zero: none
+}
+
+// What keeps a request from being forwarded to a target.
+var (
+	errTooManyHops = sip.StatusTooManyHops
+	errFlowGone    = sip.StatusFlowFailed // RFC 5626 section 5.3.1
+	errScheme      = sip.StatusUnsupportedURIScheme
+	errDowngrade   = sip.StatusTemporarilyUnavailable // sips: never without TLS
+)
+
+// context returns the context that has a request sent on its way.
+func (o *outgoing) context(ctx context.Context, branch string) context.Context {
+	ctx = transaction.WithBranch(ctx, branch)
+	switch {
+	case !o.flow.IsZero():
+		ctx = transaction.WithFlow(ctx, o.flow)
+	case o.hop.Scheme != "":
+		ctx = transaction.WithNextHop(ctx, o.hop)
+	}
+	return ctx
+}
+
+// ackBranch returns the branch of an ACK that has no transaction.
+func ackBranch(mark string) string { return strings.ToLower(rand.Text()) + "." + mark }
+
+// A passage is what the steps of section 16.6 need to know of a request, be it
+// with a transaction or without.
+type passage struct {
+	p       *Proxy
+	ep      *transport.Endpoint
+	from    transport.Flow
+	route   *route
+	breadth int  // for this branch
+	relay   bool // not for a target of the handler's choice
+}
+
+// prepare makes the request for one target.
+func (s *Server) prepare(ctx context.Context, req *sip.Request, t *Target, breadth int, relay bool) (outgoing, error) {
+	p := passage{p: s.p, ep: s.Layer().Endpoint(), from: s.from, route: &s.route, breadth: breadth, relay: relay}
+	return p.prepare(ctx, req, t)
+}
+
+// prepare makes the request for one target: steps 1 to 7 and 9 of section 16.6.
+// The Via is put on when it is sent, and timer C belongs to the transaction.
+func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (outgoing, error) {
+	hops := req.MaxForwards()
+	if hops == 0 {
+		return outgoing{}, errTooManyHops
+	}
+	out := outgoing{req: req}
+	var room [12]sip.Edit
+	edits := append(room[:0], maxForwards(req, hops), sip.MaxBreadth(p.breadth))
+
+	way, err := p.way(req, t)
+	if err != nil {
+		return out, err
+	}
+	if uri := t.URI; uri.Scheme != "" {
+		if err := checkTarget(req.URI(), uri); err != nil {
+			return out, err
+		}
+		way.uri, way.changed = uri, true
+	}
+	if next := way.next(); next != nil && !next.Params.Has("lr") {
+		// Step 6: a strict router wants itself in the Request-URI, and what
+		// stood there at the end of the Route. Its own entry is the next hop.
+		out.hop = *next
+		way.values = append(way.values[1:len(way.values):len(way.values)], sip.Route{URI: way.uri})
+		way.uri, way.changed, way.rewritten = out.hop, true, true
+	} else if next == nil {
+		out.flow = way.flow
+		if err := routable(way.uri); err != nil && out.flow.IsZero() {
+			return out, err
+		}
+	}
+	if way.rewritten {
+		edits = append(edits, sip.List(way.values...))
+	}
+	if edits, err = p.recordRoute(ctx, edits, req, &way, &out); err != nil {
+		return out, err
+	}
+	if req.Method() == sip.REGISTER && p.p.cfg.Path {
+		if edits, err = p.path(ctx, edits, req); err != nil {
+			return out, err
+		}
+	}
+	if way.changed {
+		out.req = out.req.WithURI(way.uri)
+	}
+	out.req = out.req.With(edits...)
+	return out, out.req.Err()
+}
+
+// maxForwards is step 3: one less, and 70 where there was none.
+func maxForwards(req *sip.Request, hops int) sip.Edit {
+	if _, ok := req.Value("Max-Forwards"); !ok {
+		return sip.MaxForwards(70)
+	}
+	return sip.MaxForwards(hops - 1)
+}
+
+// checkTarget refuses a target that is not for a request: one without TLS for a
+// sips URI (RFC 3261 section 26.2.2), and one that we do not know how to reach.
+func checkTarget(received, uri sip.URI) error {
+	if received.Scheme == "sips" && uri.Scheme != "sips" {
+		return errDowngrade
+	}
+	return nil
+}
+
+// routable: without a Route, only a sip or sips URI says where to go.
+func routable(uri sip.URI) error {
+	if uri.Scheme != "sip" && uri.Scheme != "sips" {
+		return errScheme
+	}
+	return nil
+}
+
+// way is where a request goes from here.
+type way struct {
+	uri       sip.URI
+	changed   bool        // the Request-URI
+	values    []sip.Route // the Route
+	rewritten bool        // the Route has to be written anew
+	flow      transport.Flow
+	ob        bool // it is the flow of a client with outbound
+}
+
+// next returns the URI that the request goes to first, nil if that is the
+// Request-URI.
+func (w *way) next() *sip.URI {
+	if len(w.values) == 0 {
+		return nil
+	}
+	return &w.values[0].URI
+}
+
+// way finds out where a request goes: by the Route that it has and that of the
+// target in front of it.
+func (p *passage) way(req *sip.Request, t *Target) (way, error) {
+	w := way{uri: req.URI()}
+	if _, ok := req.Value("Route"); ok {
+		for value, err := range sip.All[sip.Route](req) {
+			if err != nil {
+				return w, err
+			}
+			w.values = append(w.values, value)
+		}
+	}
+	path := t.Route
+	if len(w.values) > 0 && w.uri.Params.Has("gr") {
+		path = nil // the way to a GRUU is in the Route already (RFC 5627 section 6.1)
+	}
+	if len(path) > 0 {
+		of := route{values: path}
+		of.strip(p.p.know(p.ep), p.ep, p.from.LocalAddr())
+		left := of.left()
+		w.values = append(left[:len(left):len(left)], w.values...)
+		w.rewritten = len(left) > 0
+		if len(w.values) == 0 {
+			return w, w.take(&of)
+		}
+		return w, nil
+	}
+	if p.relay && len(w.values) == 0 && !p.route.isOutgoing(p.from) {
+		return w, w.take(p.route)
+	}
+	return w, nil
+}
+
+// take takes the flow that our last Route entry names. That of a client with
+// outbound is the only way to it; another client may listen as well.
+func (w *way) take(r *route) error {
+	if r.gone && r.ob {
+		return errFlowGone
+	}
+	w.flow, w.ob = r.flow, r.ob
+	return nil
+}
+
+// breadthOf returns the Max-Breadth of a request, bounded by ours (RFC 5393
+// section 5.3.3): 0 if it allows for nothing.
+func breadthOf(req *sip.Request, most int) (int, error) {
+	value, ok := req.Value("Max-Breadth")
+	if !ok {
+		return most, nil
+	}
+	if strings.Trim(value, "0") == "" && value != "" {
+		return 0, nil
+	}
+	breadth, err := sip.Get[sip.MaxBreadth](req)
+	return min(int(breadth), most), err
+}
+
+// statusOf returns the status that stands for an error of a branch (RFC 3261
+// sections 16.7 step 6, 16.9 and 8.1.3.1).
+func statusOf(err error, flow transport.Flow) sip.Status {
+	var status sip.Status
+	var syntax *sip.SyntaxError
+	switch {
+	case errors.As(err, &status):
+		return status
+	case errors.Is(err, transaction.ErrTimeout):
+		return sip.StatusRequestTimeout
+	case errors.As(err, &syntax) && syntax.Status >= 400:
+		return syntax.Status
+	case !flow.IsZero():
+		return sip.StatusFlowFailed
+	}
+	return sip.StatusServiceUnavailable
+}

@@ -1,0 +1,276 @@
+package proxy
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
+)
+
+// both forwards to bob and to carol at once.
+func both() *Config { return example(to(at("sip:bob@"+bobAddr, "sip:carol@"+carolAddr)...)) }
+
+// The first to answer gets the call, and the other one is told to stop ringing
+// (RFC 3261 section 16.7 steps 5 and 10).
+func TestForkInParallel(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, both())
+		s.phone("bob", bobAddr, 180)
+		s.phone("carol", carolAddr, 180, 200)
+		alice := s.ua(aliceAddr, nil)
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "180 180 200")
+		s.notedAll("bob INVITE", "carol INVITE", "bob cancelled")
+	})
+}
+
+// Nobody has time: the caller hears of one of them, when all have answered (RFC
+// 3261 section 16.7 step 6).
+func TestForkRefused(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, both())
+		s.phone("bob", bobAddr, 486)
+		s.phone("carol", carolAddr, 180, 480)
+		alice := s.ua(aliceAddr, nil)
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "180 486")
+		pass(time.Second)
+	})
+}
+
+// One after the other, in the order of q (RFC 3261 section 16.6).
+func TestForkInSeries(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, example(to(
+			Target{URI: uri("sip:carol@" + carolAddr), Q: 0.1},
+			Target{URI: uri("sip:bob@" + bobAddr), Q: 0.7})))
+		s.phone("bob", bobAddr, 180, 480)
+		s.phone("carol", carolAddr, 200)
+		alice := s.ua(aliceAddr, nil)
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "180 200")
+		s.noted("bob INVITE", "carol INVITE")
+		if got := s.sent(carolAddr, "INVITE"); maxBreadth(got) != 60 || got.MaxForwards() != 69 {
+			s.Errorf("carol got Max-Breadth %d and Max-Forwards %d, want 60 and 69", maxBreadth(got), got.MaxForwards())
+		}
+	})
+}
+
+func maxBreadth(req *sip.Request) int {
+	breadth, _ := sip.Get[sip.MaxBreadth](req)
+	return int(breadth)
+}
+
+// The caller gives up: everybody stops ringing, and the caller gets 487 (RFC 3261
+// section 16.10).
+func TestCancel(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, both())
+		s.phone("bob", bobAddr, 180)
+		s.phone("carol", carolAddr, 180)
+		alice := s.ua(aliceAddr, nil)
+		ctx, cancel := context.WithTimeout(s.Context(), 5*time.Second)
+		defer cancel()
+		if got, _ := collect(ctx, alice, request(sip.INVITE, aor, by(proxyAddr))); got != "180 180 487" {
+			s.Errorf("responses %q, want 180 180 487", got)
+		}
+		s.notedAll("bob INVITE", "carol INVITE", "bob cancelled", "carol cancelled")
+	})
+}
+
+// The CANCEL of what the proxy does not know gets 481, where RFC 3261 section
+// 16.10 would have it forwarded: what was forwarded without state is known by
+// Config.Stateless, and anything else would be a relay for strangers.
+func TestCancelOfNothing(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, both())
+		alice := s.wire(aliceAddr)
+		alice.send(request(sip.CANCEL, aor))
+		alice.response(sip.StatusCallDoesNotExist)
+	})
+}
+
+// The CANCEL crosses the 200: the caller has a call to hang up (RFC 3261 section
+// 9.1).
+func TestCancelCrossesSuccess(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, example(to(at("sip:bob@"+bobAddr)...)))
+		s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+			tx.Reply(sip.StatusRinging)
+			<-tx.Context().Done() // and picks up all the same
+			tx.Reply(sip.StatusOK, sip.Contact{URI: uri("sip:bob@" + bobAddr)})
+		})
+		alice := s.ua(aliceAddr, nil)
+		ctx, cancel := context.WithTimeout(s.Context(), time.Second)
+		defer cancel()
+		if got, _ := collect(ctx, alice, request(sip.INVITE, aor, by(proxyAddr))); got != "180 200" {
+			s.Errorf("responses %q, want 180 200", got)
+		}
+	})
+}
+
+// Two pick up at the same moment: the caller hears of both (RFC 3261 section 16.7
+// step 5), and has two calls, of which it will end one.
+func TestSuccessOfTwoForks(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, both())
+		s.phone("bob", bobAddr, 180, 200)
+		s.phone("carol", carolAddr, 180, 200)
+		alice := s.ua(aliceAddr, nil)
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "180 180 200")
+		pass(time.Second)
+		s.notedAll("bob INVITE", "carol INVITE", aliceAddr+" further 200")
+	})
+}
+
+// A 6xx waits for the others to end, and one of them has picked up: the 2xx wins
+// (RFC 3261 section 16.7 step 5).
+func TestGlobalFailureBesideSuccess(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, both())
+		s.phone("bob", bobAddr, 603)
+		s.ua(carolAddr, func(tx *transaction.Server, req *sip.Request) {
+			tx.Reply(sip.StatusRinging)
+			<-tx.Context().Done()
+			tx.Reply(sip.StatusOK, sip.Contact{URI: uri("sip:carol@" + carolAddr)})
+		})
+		alice := s.ua(aliceAddr, nil)
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "180 200")
+	})
+}
+
+// A 6xx ends the search, once the others have stopped (RFC 3261 section 16.7
+// steps 5 and 6).
+func TestGlobalFailure(t *testing.T) {
+	play(t, func(s *scene) {
+		targets := at("sip:bob@"+bobAddr, "sip:carol@"+carolAddr, "sip:dave@192.0.2.13")
+		targets[0].Q, targets[1].Q = 1, 1
+		s.proxy(proxyAddr, example(to(targets...)))
+		s.phone("bob", bobAddr, 180, 603)
+		s.phone("carol", carolAddr, 180)
+		s.phone("dave", "192.0.2.13", 200)
+		alice := s.ua(aliceAddr, nil)
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "180 180 603")
+		s.notedAll("bob INVITE", "carol INVITE", "carol cancelled")
+	})
+}
+
+// The callee is slow to hear of the CANCEL and says 200 after the proxy has
+// nothing to wait for (RFC 3261 section 9.1): the server transaction has its 487
+// by then, and the 200 goes no further.
+func TestSuccessLongAfterCancel(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, example(to(at("sip:bob@"+bobAddr)...)))
+		alice, bob := s.wire(aliceAddr), s.wire(bobAddr)
+		alice.send(request(sip.INVITE, aor))
+		invite := bob.request(sip.INVITE)
+		bob.send(invite.Reply(sip.StatusRinging))
+		alice.response(sip.StatusRinging)
+		alice.send(request(sip.CANCEL, aor))
+		alice.response(sip.StatusOK)
+		start := time.Now()
+		pass(32 * time.Second)
+		alice.response(sip.StatusRequestTerminated)
+		if took := time.Since(start).Round(time.Second); took != 32*time.Second {
+			s.Errorf("the INVITE ended after %v, want 32s", took)
+		}
+		bob.send(invite.Reply(sip.StatusOK))
+		for range 3 { // the 487 is repeated
+			if resp, ok := alice.next().(*sip.Response); ok && resp.Status().Success() {
+				s.Errorf("alice got %d", int(resp.Status()))
+			}
+		}
+	})
+}
+
+// A 487 after the 200, of the same branch: the call is up, and stays so.
+func TestTerminatedAfterSuccess(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, example(to(at("sip:bob@"+bobAddr)...)))
+		bob := s.wire(bobAddr)
+		go func() { // ends with its 487
+			invite := bob.request(sip.INVITE)
+			bob.send(invite.Reply(sip.StatusOK))
+			bob.send(invite.Reply(sip.StatusRequestTerminated))
+		}()
+		alice := s.ua(aliceAddr, nil)
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "200")
+		pass(time.Second)
+		s.noted()
+	})
+}
+
+// Nobody picks up for longer than timer C: the branch is cancelled, counts as
+// 408, and the next one has its turn (RFC 3261 section 16.8).
+func TestTimerC(t *testing.T) {
+	play(t, func(s *scene) {
+		targets := at("sip:bob@"+bobAddr, "sip:carol@"+carolAddr)
+		targets[0].Q = 1
+		s.proxy(proxyAddr, example(to(targets...)))
+		s.phone("bob", bobAddr, 180)
+		s.phone("carol", carolAddr, 404)
+		alice := s.ua(aliceAddr, nil)
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "180 404")
+		if took := time.Since(s.start).Round(time.Second); took != 200*time.Second {
+			s.Errorf("the call ended after %v, want 200s", took)
+		}
+		s.noted("bob INVITE", "bob cancelled", "carol INVITE")
+	})
+}
+
+// With nobody else to ask, that 408 is the answer, though what came back is the
+// 487 of the proxy's own CANCEL.
+func TestTimerCIsTimeout(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, example(to(at("sip:bob@"+bobAddr)...)))
+		s.phone("bob", bobAddr, 180)
+		s.expect(s.ua(aliceAddr, nil), request(sip.INVITE, aor, by(proxyAddr)), "180 408")
+	})
+}
+
+// A callee that ends its early dialog says 487 of its own accord: that is passed
+// on.
+func TestTerminatedByCallee(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, example(to(at("sip:bob@"+bobAddr)...)))
+		s.phone("bob", bobAddr, 180, 487)
+		s.expect(s.ua(aliceAddr, nil), request(sip.INVITE, aor, by(proxyAddr)), "180 487")
+	})
+}
+
+// A handler of several steps: the phone of bob, and when that does not answer in
+// time his mailbox. Fork leaves the answer to the handler.
+func TestForkThenMailbox(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, example(func(tx *Server, req *sip.Request) {
+			best := tx.Fork(req, at("sip:bob@"+bobAddr)...)
+			s.note("best %d", int(best.Status()))
+			if best.Status() == sip.StatusBusyHere {
+				tx.Forward(req, at("sip:mailbox@"+carolAddr)...)
+				return
+			}
+			tx.Respond(best)
+		}))
+		s.phone("bob", bobAddr, 180, 486)
+		s.phone("carol", carolAddr, 200)
+		s.expect(s.ua(aliceAddr, nil), request(sip.INVITE, aor, by(proxyAddr)), "180 200")
+		s.noted("bob INVITE", "best 486", "carol INVITE")
+	})
+}
+
+// A panic in a handler costs the one request, and its branches are cancelled.
+func TestPanic(t *testing.T) {
+	play(t, func(s *scene) {
+		cfg := example(func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.MESSAGE {
+				panic("of the handler")
+			}
+			to(at("sip:bob@"+bobAddr)...)(tx, req)
+		})
+		cfg.Transaction = &transaction.Config{Logger: quiet}
+		s.proxy(proxyAddr, cfg)
+		s.phone("bob", bobAddr, 200)
+		alice := s.ua(aliceAddr, nil)
+		s.expect(alice, request(sip.MESSAGE, aor, by(proxyAddr)), "500")
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "200")
+	})
+}

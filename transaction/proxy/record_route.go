@@ -1,0 +1,159 @@
+package proxy
+
+import (
+	"context"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+)
+
+// formsDialog reports whether a request of this method may begin a dialog: all
+// but those that are known not to (RFC 3261 section 16.6 step 4). Further ones of
+// a dialog get a Record-Route, too, for an end that has forgotten it.
+func formsDialog(method sip.Method) bool {
+	switch method {
+	case sip.ACK, sip.BYE, sip.CANCEL, sip.INFO, sip.MESSAGE, sip.OPTIONS, sip.PRACK, sip.PUBLISH, sip.REGISTER, sip.UPDATE:
+		return false
+	}
+	return true
+}
+
+// recordRoute is step 4 of RFC 3261 section 16.6. There are two entries, of the
+// side that the request comes from and, on top, of the one that it goes to (RFC
+// 5658 section 5), unless both would be the same.
+func (p *passage) recordRoute(ctx context.Context, edits []sip.Edit, req *sip.Request, w *way, out *outgoing) ([]sip.Edit, error) {
+	if !formsDialog(req.Method()) {
+		return edits, nil
+	}
+	secure := w.uri.Scheme == "sips" || w.next() != nil && w.next().Scheme == "sips"
+	if !p.p.cfg.RecordRoute {
+		begins := req.To().Tag() == ""
+		if !begins || secure == p.from.Secure() && !w.ob && !(isFirstHop(req) && hasOutbound(req)) {
+			return edits, nil
+		}
+	}
+	inward, err := p.ep.ContactOn(ctx, p.from)
+	if err != nil {
+		return nil, err
+	}
+	var outward sip.URI
+	if out.flow.IsZero() {
+		outward, err = p.contact(ctx, w, out)
+	} else {
+		outward, err = p.ep.ContactOn(ctx, out.flow)
+	}
+	if err != nil {
+		return nil, err
+	}
+	back := transport.Flow{}
+	if isFirstHop(req) && needsFlow(req, p.from) {
+		back = p.from
+	}
+	in, on := p.entry(inward, back, secure), p.entry(outward, out.flow, secure)
+	edits = append(edits, sip.Push(sip.RecordRoute{URI: in}))
+	// Two of one flow stay two, so that who comes back by it is not taken for
+	// one that goes out.
+	if !back.IsZero() || in != on {
+		edits = append(edits, sip.Push(sip.RecordRoute{URI: on}))
+	}
+	return edits, nil
+}
+
+// contact returns where a peer reaches us that is not reached by a flow.
+func (p *passage) contact(ctx context.Context, w *way, out *outgoing) (sip.URI, error) {
+	hop := w.uri
+	if next := w.next(); next != nil && out.hop.Scheme == "" {
+		hop = *next
+	}
+	if w.uri.Scheme == "sips" {
+		hop.Scheme = "sips"
+	}
+	targets, err := p.ep.Resolver().Targets(ctx, hop)
+	if err != nil {
+		return sip.URI{}, err
+	}
+	return p.ep.Contact(ctx, targets[0])
+}
+
+// entry returns a URI that is ours, with a flow or without.
+func (p *passage) entry(uri sip.URI, flow transport.Flow, secure bool) sip.URI {
+	uri.User = p.p.none
+	if !flow.IsZero() {
+		uri.User = p.ep.FlowToken(flow)
+	}
+	if secure {
+		// transport=tls is for a sip URI, where RFC 5658 section 6.2 would have
+		// sips; but that would ask for TLS on the other side, too.
+		uri.Scheme = "sips"
+		if kind, _ := uri.Param("transport"); equalFold(kind, "tls") {
+			uri.Params = uri.Params.Without("transport")
+		}
+	}
+	uri.Params = uri.Params.With("lr", "")
+	return uri
+}
+
+// path puts us on the Path of a REGISTER (RFC 3327 section 5.2). The first hop of
+// a client with outbound says so, for the registrar to believe it (RFC 5626
+// section 5.1).
+func (p *passage) path(ctx context.Context, edits []sip.Edit, req *sip.Request) ([]sip.Edit, error) {
+	uri, err := p.ep.ContactOn(ctx, p.from)
+	if err != nil {
+		return nil, err
+	}
+	flow, ob := transport.Flow{}, false
+	if isFirstHop(req) {
+		ob = hasRegID(req)
+		if ob || needsFlow(req, p.from) {
+			flow = p.from
+		}
+	}
+	uri = p.entry(uri, flow, req.URI().Scheme == "sips")
+	if ob {
+		uri.Params = uri.Params.With("ob", "")
+	}
+	return append(edits, sip.Push(sip.Path{URI: uri})), nil
+}
+
+// isFirstHop reports whether a request comes from its user agent itself: it has
+// one Via.
+func isFirstHop(req *sip.Request) bool {
+	n := 0
+	for range sip.All[sip.Via](req) {
+		if n++; n > 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// needsFlow reports whether a user agent may not be reached but by the flow that
+// it came by: a connection, or a hole in a NAT.
+func needsFlow(req *sip.Request, flow transport.Flow) bool {
+	if flow.Reliable() || hasOutbound(req) {
+		return true
+	}
+	via, remote := req.Via(), flow.RemoteAddr()
+	port := via.Port
+	if port == 0 {
+		port = 5060
+	}
+	return via.Addr().Unmap() != remote.Addr().Unmap() || port != int(remote.Port())
+}
+
+// hasOutbound reports whether a client asks for the flow to be used within the
+// dialog (RFC 5626 section 5.3.2).
+func hasOutbound(req *sip.Request) bool {
+	contact, err := sip.Get[sip.Contact](req)
+	return err == nil && contact.URI.Params.Has("ob")
+}
+
+// hasRegID reports whether a client registers by outbound.
+func hasRegID(req *sip.Request) bool {
+	for contact, err := range sip.All[sip.Contact](req) {
+		if err == nil && contact.RegID() > 0 && contact.Instance() != "" {
+			return true
+		}
+	}
+	return false
+}

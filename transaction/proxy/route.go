@@ -1,0 +1,139 @@
+package proxy
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+)
+
+// A route is what the Route of a request says once the entries that are ours are
+// off its beginning (RFC 3261 section 16.4).
+type route struct {
+	uri    sip.URI     // the Request-URI; of a request from a strict router, the last Route value
+	strict bool        // it is that
+	values []sip.Route // as they came
+	ours   int         // so many at the beginning are ours
+
+	// What the last of ours says: the side that the request goes to.
+	flow transport.Flow
+	ob   bool // it comes from a Path (RFC 5626 section 5.1)
+	gone bool // it names a flow that is gone
+
+	made   bool // one of ours has a token: it was made for this dialog or this user agent
+	forged bool // the next one has a token that we have not made
+}
+
+// left returns the values that are not ours.
+func (r *route) left() []sip.Route { return r.values[r.ours:] }
+
+// readRoute reads the Route of a request that has come to the address at.
+//
+// All entries of ours are taken at once: there are two of them where a request
+// changes sides (RFC 5658 section 5), more where it has spiralled, and nothing is
+// gained by sending it to ourselves.
+func readRoute(s *self, ep *transport.Endpoint, req *sip.Request, at netip.AddrPort) (route, error) {
+	r := route{uri: req.URI()}
+	if _, ok := req.Value("Route"); !ok {
+		return r, nil
+	}
+	for value, err := range sip.All[sip.Route](req) {
+		if err != nil {
+			return r, err
+		}
+		r.values = append(r.values, value)
+	}
+	// A strict router has put our entry into the Request-URI, and what stood
+	// there at the end of the Route.
+	if e, _, _ := s.entryOf(ep, r.uri, at); e == ours {
+		last := len(r.values) - 1
+		first := sip.Route{URI: r.uri}
+		r.strict, r.uri = true, r.values[last].URI
+		r.values = append([]sip.Route{first}, r.values[:last]...)
+	}
+	r.strip(s, ep, at)
+	return r, nil
+}
+
+// strip takes what is ours off the beginning.
+func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
+	for _, value := range r.values[r.ours:] {
+		e, flow, gone := s.entryOf(ep, value.URI, at)
+		if e != ours {
+			r.forged = e == forged
+			return
+		}
+		r.ours++
+		r.flow, r.gone = flow, gone
+		r.ob = value.URI.Params.Has("ob")
+		r.made = r.made || value.URI.User != ""
+	}
+}
+
+// isOutgoing reports whether the flow that our entry names is the one that the
+// request came by: a user agent has it in its Route to reach the world by us, and
+// not to be reached (RFC 5626 section 5.3). Two entries are of two sides.
+func (r *route) isOutgoing(from transport.Flow) bool {
+	return r.ours == 1 && !r.flow.IsZero() && r.flow == from
+}
+
+// stripMaddr takes a maddr that is ours off a Request-URI that names the socket
+// by which the request has come, with the transport and the port that go with
+// it (RFC 3261 section 16.4).
+func stripMaddr(s *self, uri sip.URI, flow transport.Flow) (sip.URI, bool) {
+	maddr, ok := uri.Param("maddr")
+	if !ok || !s.isHost(maddr, flow.LocalAddr()) {
+		return uri, false
+	}
+	kind, _ := uri.Param("transport")
+	port := uri.Port
+	if port == 0 {
+		port = defaultPort(uri.Scheme, kind)
+	}
+	if port != int(flow.LocalAddr().Port()) || !isTransport(kind, uri.Scheme, flow) {
+		return uri, false
+	}
+	uri.Port = 0
+	uri.Params = uri.Params.Without("maddr").Without("transport")
+	return uri, true
+}
+
+// isTransport reports whether the transport parameter of a URI, "" for none, is
+// that of a flow.
+func isTransport(kind, scheme string, flow transport.Flow) bool {
+	secure := scheme == "sips"
+	switch flow.Transport() {
+	case "UDP":
+		return !secure && (kind == "" || equalFold(kind, "udp"))
+	case "TCP":
+		return !secure && equalFold(kind, "tcp")
+	case "TLS":
+		return equalFold(kind, "tls") || secure && (kind == "" || equalFold(kind, "tcp"))
+	case "WS":
+		return !secure && equalFold(kind, "ws")
+	case "WSS":
+		return equalFold(kind, "wss") || secure && equalFold(kind, "ws")
+	}
+	return false
+}
+
+// apply returns the request as the handler gets it: with the Request-URI and the
+// Route of r.
+func (r *route) apply(req *sip.Request, uri sip.URI, changed bool) *sip.Request {
+	if r.strict || changed {
+		req = req.WithURI(uri)
+	}
+	switch {
+	case r.strict, r.ours > 2:
+		req = req.With(sip.List(r.left()...))
+	case r.ours == 2:
+		req = req.With(sip.Pop("Route"), sip.Pop("Route"))
+	case r.ours == 1:
+		req = req.With(sip.Pop("Route"))
+	}
+	return req
+}
+
+// missing reports whether an error is that there is no such header field.
+func missing(err error) bool { return errors.Is(err, sip.ErrMissing) }

@@ -1,0 +1,155 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+)
+
+// self is what we are known by. It does not change.
+type self struct {
+	domains []string // in lower case
+	names   []string // those of our sockets: advertised, and addresses
+	ports   []int
+}
+
+// newSelf reads it from what is configured and from what is bound.
+func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string) *self {
+	s := new(self)
+	for _, d := range domains {
+		s.domains = append(s.domains, hostName(d))
+	}
+	if tc != nil && tc.Advertise != "" {
+		s.names = append(s.names, hostName(tc.Advertise))
+	}
+	for _, kind := range []string{"udp", "tcp", "tls", "ws", "wss"} {
+		if at := ep.Addr(kind); at.IsValid() {
+			s.add(at.Addr(), int(at.Port()))
+		}
+	}
+	if tc == nil {
+		return s
+	}
+	for _, socket := range tc.Listen {
+		_, at, _ := strings.Cut(socket, ":")
+		if host, port, err := net.SplitHostPort(at); err == nil {
+			addr, _ := netip.ParseAddr(host)
+			n, _ := strconv.Atoi(port)
+			s.add(addr, n)
+		}
+	}
+	for _, port := range tc.AdvertisePorts {
+		s.ports = append(s.ports, port)
+	}
+	return s
+}
+
+func (s *self) add(addr netip.Addr, port int) {
+	if addr.IsValid() && !addr.IsUnspecified() {
+		s.names = append(s.names, addr.Unmap().WithZone("").String())
+	}
+	if port != 0 {
+		s.ports = append(s.ports, port)
+	}
+}
+
+// hostName returns a host as it is compared: in lower case, without brackets and
+// without a dot at its end.
+func hostName(host string) string {
+	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
+	for i := range len(host) {
+		if c := host[i]; c >= 'A' && c <= 'Z' || c == ':' {
+			host = strings.ToLower(host)
+			if addr, err := netip.ParseAddr(host); err == nil {
+				host = addr.Unmap().String() // addresses of IPv6 have many spellings
+			}
+			break
+		}
+	}
+	return host
+}
+
+// is reports whether a sip or sips URI means us: a domain of ours, or a name or
+// an address of our sockets, with no port or with one of ours. at is the address
+// that the request came to, which is ours too.
+func (s *self) is(uri sip.URI, at netip.AddrPort) bool {
+	if uri.Scheme != "sip" && uri.Scheme != "sips" {
+		return false
+	}
+	return s.isHost(uri.Host, at) && s.isPort(uri, at)
+}
+
+func (s *self) isHost(host string, at netip.AddrPort) bool {
+	host = hostName(host)
+	if slices.Contains(s.domains, host) || slices.Contains(s.names, host) {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap() == at.Addr().Unmap().WithZone("")
+}
+
+// isPort: a name without a port may lead to any (RFC 3263 section 4.2), an
+// address leads to the default one.
+func (s *self) isPort(uri sip.URI, at netip.AddrPort) bool {
+	port := uri.Port
+	if port == 0 {
+		if !uri.Addr().IsValid() {
+			return true
+		}
+		kind, _ := uri.Param("transport")
+		port = defaultPort(uri.Scheme, kind)
+	}
+	return port == int(at.Port()) || slices.Contains(s.ports, port)
+}
+
+func defaultPort(scheme, kind string) int {
+	switch kind = strings.ToLower(kind); {
+	case kind == "ws" && scheme == "sip":
+		return 80
+	case kind == "ws" || kind == "wss":
+		return 443
+	case kind == "tls" || scheme == "sips":
+		return 5061
+	}
+	return 5060
+}
+
+// An entry is what a Route value or a Request-URI says of us.
+type entry uint8
+
+const (
+	notOurs entry = iota
+	ours
+	forged // it says that it is ours, and we have not made it
+)
+
+// entryOf reads a Route value: it is ours if its user is a token of our making,
+// or if it has no user and is loose and us. flow is what the token stands for,
+// and gone says that there is no such flow any more.
+func (s *self) entryOf(ep *transport.Endpoint, uri sip.URI, at netip.AddrPort) (e entry, flow transport.Flow, gone bool) {
+	if uri.Scheme != "sip" && uri.Scheme != "sips" {
+		return notOurs, flow, false
+	}
+	if uri.User == "" {
+		if uri.Params.Has("lr") && s.is(uri, at) {
+			return ours, flow, false
+		}
+		return notOurs, flow, false
+	}
+	flow, err := ep.FlowOf(uri.User)
+	switch {
+	case err == nil:
+		return ours, flow, false
+	case !errors.Is(err, transport.ErrToken):
+		return ours, flow, true
+	case s.is(uri, at):
+		return forged, flow, false
+	}
+	return notOurs, flow, false
+}

@@ -1,0 +1,129 @@
+package proxy
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+	"github.com/goparley/parley/transaction"
+)
+
+// Server is a server transaction whose request can be forwarded. Request of the
+// embedded transaction.Server is the request as it came in; the handler is given
+// it without our Route entries.
+type Server struct {
+	*transaction.Server
+	p *Proxy
+
+	req     *sip.Request // as the handler gets it
+	route   route
+	local   bool
+	mark    string
+	breadth int
+	from    transport.Flow
+}
+
+// Local reports whether no Route is left and the Request-URI is of a domain of
+// ours, or a tel URI: whoever that is, it is for us to find out.
+//
+// A request within a dialog is local as well as Routed if its Request-URI is a
+// GRUU of ours (RFC 5627 section 6.1): it is to be looked up like any other.
+func (s *Server) Local() bool { return s.local }
+
+// Routed reports whether the request came by a Route entry of our own making:
+// within a dialog that we are on the path of, or to a user agent that we are on
+// the Path of. Nobody else can make one.
+func (s *Server) Routed() bool { return s.route.made }
+
+// admit checks a request and sets what is known of it.
+func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow, req *sip.Request) *refusal {
+	var err error
+	at := flow.LocalAddr()
+	if s.route, err = readRoute(known, ep, req, at); err != nil {
+		return &refusal{err: err}
+	}
+	s.mark = s.p.key.mark(req)
+	if r := validate(req, &s.route, s.p.cfg.Supported, s.mark); r != nil {
+		return r
+	}
+	if s.breadth, err = breadthOf(req, s.p.cfg.MaxBreadth); err != nil {
+		return &refusal{err: err}
+	}
+	switch {
+	case s.breadth == 0: // RFC 5393 section 5.3.3
+		return &refusal{status: sip.StatusMaxBreadthExceeded}
+	case s.route.forged: // RFC 5626 section 5.3.1
+		return &refusal{status: sip.StatusForbidden}
+	}
+	uri, changed := stripMaddr(known, s.route.uri, flow)
+	s.req = s.route.apply(req, uri, changed)
+	if err := s.req.Err(); err != nil {
+		return refuse(err)
+	}
+	s.route.uri = uri
+	s.from = flow
+	s.local = len(s.route.left()) == 0 && isLocal(known, uri, at)
+	return nil
+}
+
+// isLocal reports whether a Request-URI is ours to look up. One with a maddr
+// that is left says where it wants to go (RFC 3261 section 16.5).
+func isLocal(known *self, uri sip.URI, at netip.AddrPort) bool {
+	return uri.Scheme == "tel" || known.is(uri, at) && !uri.Params.Has("maddr")
+}
+
+// Relay forwards a request to where it says that it wants to go: along its Route,
+// by the flow that our entry in the Route named, or to its Request-URI. The
+// response is passed on; without one it is 408, or 500 if nobody could be
+// reached. It is Forward with one target that changes nothing, but that a 430 of
+// who is behind us is passed on, for whoever chose that flow to choose another.
+//
+// The ACK of a 2xx is sent, and that is all. Relay returns when the request has
+// its final response and all branches have ended.
+func (s *Server) Relay(req *sip.Request) {
+	s.forward(req, []Target{{}}, true)
+}
+
+// Forward forwards a request to targets and answers it with the best of their
+// responses (RFC 3261 sections 16.6 and 16.7). Provisional responses, and the
+// 2xx, are passed on as they come; all other branches are cancelled then. Without
+// a target that can be used the answer is 480: a target whose URI is not sips is
+// none for a request to a sips URI.
+//
+// The ACK of a 2xx goes to the first target alone.
+func (s *Server) Forward(req *sip.Request, targets ...Target) {
+	s.forward(req, targets, false)
+}
+
+// Fork forwards a request as Forward does, but returns the best response in place
+// of sending it, so that something else may be tried before tx.Respond(best). It
+// is nil if nothing is left to answer: a 2xx has been passed on, or the request
+// is an ACK. A request that was cancelled has a response, too, of 487.
+func (s *Server) Fork(req *sip.Request, targets ...Target) *sip.Response {
+	return s.fork(req, targets, false)
+}
+
+func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
+	best := s.fork(req, targets, relay)
+	if best == nil {
+		return
+	}
+	// What the handler has answered meanwhile, or the end of the layer, is no
+	// fault; what else there is has nobody to be told but the log.
+	if err := s.Respond(best); err != nil && s.Context().Err() == nil {
+		s.p.log.Debug("response not forwarded", "error", err, "call-id", s.req.CallID())
+	}
+}
+
+// acknowledge forwards the ACK of a 2xx (RFC 3261 section 16.6), which belongs to
+// no transaction: should it be lost, the 2xx comes again, and so will it.
+func (s *Server) acknowledge(ctx context.Context, req *sip.Request, t *Target, relay bool) {
+	out, err := s.prepare(ctx, req, t, s.breadth, relay)
+	if err == nil {
+		_, _, err = s.Layer().Send(out.context(ctx, ackBranch(s.mark)), out.req)
+	}
+	if err != nil {
+		s.p.log.Debug("ACK not forwarded", "error", err, "call-id", req.CallID())
+	}
+}

@@ -1,0 +1,207 @@
+package proxy
+
+import (
+	"context"
+	"encoding/binary"
+	"strings"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+)
+
+const cookie = "z9hG4bK" // RFC 3261 section 8.1.1.7
+
+// stateless takes a message that belongs to no transaction, if Config.Stateless
+// wants it or a response to it (RFC 3261 section 16.11). It runs on the goroutine
+// of the socket. What is not taken gets a transaction, and by that its answer,
+// should it be refused.
+func (p *Proxy) stateless(in *transport.Inbound) bool {
+	switch m := in.Message.(type) {
+	case *sip.Response:
+		return p.returned(in, m)
+	case *sip.Request:
+		return p.passed(in, m)
+	}
+	return false
+}
+
+// passed takes a request.
+func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
+	ep, at := in.Endpoint(), in.Flow.LocalAddr()
+	known := p.know(ep)
+	r, err := readRoute(known, ep, req, at)
+	if err != nil || r.forged {
+		return false
+	}
+	mark := p.key.mark(req)
+	if validate(req, &r, p.cfg.Supported, mark) != nil {
+		return false
+	}
+	breadth, err := breadthOf(req, p.cfg.MaxBreadth)
+	if err != nil || breadth == 0 {
+		return false
+	}
+	uri, changed := stripMaddr(known, r.uri, in.Flow)
+	inner := r.apply(req, uri, changed)
+	target, ok := p.cfg.Stateless(inner)
+	if !ok || inner.Err() != nil {
+		return false
+	}
+	pass := passage{p: p, ep: ep, from: in.Flow, route: &r, breadth: breadth, relay: target.URI.Scheme == ""}
+	branch := p.key.statelessBranch(req.Via(), req) + "." + mark
+	if p.isQuick(&pass, inner, &target) {
+		p.send(p.posted.ctx, in, &pass, inner, &target, branch)
+		return true
+	}
+	// What waits for DNS or a connection does so beside the socket. One message
+	// more than may wait is lost, as messages are that are sent without state.
+	p.posted.do(func(ctx context.Context) { p.send(ctx, in, &pass, inner, &target, branch) })
+	return true
+}
+
+// isQuick reports whether sending needs to wait for nobody: by a flow, or by UDP
+// to an address.
+func (p *Proxy) isQuick(pass *passage, req *sip.Request, t *Target) bool {
+	if len(req.String()) > 900 { // and may grow to what takes TCP
+		return false
+	}
+	w, err := pass.way(req, t)
+	if err != nil || !w.flow.IsZero() {
+		return true
+	}
+	hop := w.uri
+	if t.URI.Scheme != "" {
+		hop = t.URI
+	}
+	if next := w.next(); next != nil {
+		hop = *next
+	}
+	kind, named := hop.Param("transport")
+	return hop.Scheme == "sip" && req.URI().Scheme != "sips" && hop.Addr().IsValid() && (!named || equalFold(kind, "udp"))
+}
+
+// send sends a request on, to the first of the places that take it.
+func (p *Proxy) send(ctx context.Context, in *transport.Inbound, pass *passage, req *sip.Request, t *Target, branch string) {
+	out, err := pass.prepare(ctx, req, t)
+	if err == nil {
+		err = deliver(ctx, pass.ep, &out, branch)
+	}
+	if err == nil {
+		return
+	}
+	if status := statusOf(err, out.flow); req.Method() != sip.ACK && status < 500 {
+		// What is wrong with the request is told as a server without state does
+		// (RFC 3261 section 8.2.7); it is the same each time.
+		pass.ep.Respond(in, in.Message.(*sip.Request).Reply(status))
+		return
+	}
+	p.log.Debug("request not forwarded", "error", err, "call-id", req.CallID())
+}
+
+// deliver sends what has been prepared.
+func deliver(ctx context.Context, ep *transport.Endpoint, out *outgoing, branch string) error {
+	if !out.flow.IsZero() {
+		req, err := ep.PrepareOn(ctx, out.req, out.flow, branch)
+		if err == nil {
+			err = ep.Send(out.flow, req)
+		}
+		return err
+	}
+	hop := out.req.URI()
+	scheme := hop.Scheme
+	if out.hop.Scheme == "" {
+		if route, err := sip.Get[sip.Route](out.req); err == nil {
+			hop = route.URI
+		}
+	}
+	if scheme == "sips" { // and so on every hop (RFC 3261 section 16.6 step 7)
+		hop.Scheme = scheme
+	}
+	targets, err := ep.Resolver().StatelessTargets(ctx, hop)
+	for _, to := range targets {
+		if _, _, err = ep.SendRequest(ctx, out.req, to, branch); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// statelessBranch returns the branch of what is forwarded without a transaction.
+// It is the same for every retransmission, and for the CANCEL and the ACK of a
+// refusal: a hash of the branch that the request came with (RFC 3261 section
+// 16.11) and of whose it is, or for a peer of RFC 2543 of what else tells its
+// requests apart. The Request-URI, which the section names too, is not in a
+// response, which is to be found to be one of ours by this; nor is the tag of the
+// To, which the ACK of a refusal has and its INVITE has not.
+func (k *key) statelessBranch(via sip.Via, m sip.Message) string {
+	var room [512]byte
+	b := k.hash(room[:0])
+	b = field(b, strings.ToLower(via.Host))
+	b = binary.BigEndian.AppendUint32(b, uint32(via.Port))
+	branch := via.Branch()
+	b = field(b, strings.ToLower(branch))
+	if len(branch) <= len(cookie) || !equalFold(branch[:len(cookie)], cookie) {
+		b = field(b, m.From().Tag())
+		b = field(b, m.CallID())
+		b = binary.BigEndian.AppendUint32(b, m.CSeq().Seq)
+	}
+	b = append(b, 's')
+	var digits [len(cookie) + 32]byte
+	return string(sum(append(digits[:0], cookie...), b, 16))
+}
+
+// returned takes a response to a request that was forwarded without a
+// transaction: to one that has our branch for the Via below. Other responses that
+// nobody waits for go nowhere (RFC 6026 section 7.3).
+func (p *Proxy) returned(in *transport.Inbound, resp *sip.Response) bool {
+	branch, _, _ := strings.Cut(resp.Via().Branch(), ".")
+	if len(branch) != len(cookie)+32 {
+		return false
+	}
+	up := resp.With(sip.Pop("Via"))
+	via := up.Via()
+	if via.Host == "" || !equalFold(branch, p.key.statelessBranch(via, resp)) {
+		return false
+	}
+	forward := func(ctx context.Context) {
+		if err := in.Endpoint().Forward(ctx, up); err != nil {
+			p.log.Debug("response not forwarded", "error", err, "call-id", resp.CallID())
+		}
+	}
+	if via.Received().IsValid() && equalFold(via.Transport, "UDP") {
+		forward(p.posted.ctx)
+	} else {
+		p.posted.do(forward)
+	}
+	return true
+}
+
+// posted bounds the goroutines of what is sent without a transaction and may have
+// to wait.
+type posted struct {
+	ctx  context.Context
+	end  context.CancelFunc
+	room chan struct{}
+}
+
+// maxPosted is how many messages without a transaction may wait for DNS or a
+// connection.
+const maxPosted = 256
+
+func (p *posted) init() {
+	p.ctx, p.end = context.WithCancel(context.Background())
+	p.room = make(chan struct{}, maxPosted)
+}
+
+// do runs f beside the socket, unless too many do.
+func (p *posted) do(f func(context.Context)) {
+	select {
+	case p.room <- struct{}{}:
+	default:
+		return
+	}
+	go func() { // ends when the message is sent, or with the Proxy
+		defer func() { <-p.room }()
+		f(p.ctx)
+	}()
+}
