@@ -30,7 +30,7 @@ func cpuTable(ctx context.Context, list []*contender, l load, rounds int, late t
 			if err != nil {
 				return err
 			}
-			o, err := now.run(ctx, c.target(), scratch)
+			o, err := c.run(ctx, now, scratch)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
@@ -53,7 +53,7 @@ func cpuTable(ctx context.Context, list []*contender, l load, rounds int, late t
 		return err
 	}
 	fmt.Printf("\n%d rounds of %d at %d a second, load average %s\n\n", rounds, l.n, l.rate, loadAverage())
-	fmt.Print("| server | CPU s for 10,000 | of the floor's | clean-up, s | with it, of the floor's | rounds | failed or again |\n|---|--:|--:|--:|--:|---|--:|\n")
+	fmt.Print("| server | CPU s for 10,000 | of the first | clean-up, s | with it, of the first | rounds | failed or again |\n|---|--:|--:|--:|--:|---|--:|\n")
 	var floorLate float64
 	for i, c := range list {
 		end, err := c.cpu()

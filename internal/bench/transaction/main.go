@@ -47,13 +47,28 @@ func main() {
 }
 
 func run(ctx context.Context, mode, what, only, profile, scratch string, l load, rounds int, late time.Duration) error {
+	all := servers(scratch, profile, what == "options")
+	switch mode {
+	case "settings":
+		all = append(all[:1], variants(profile)...)
+	case "proxy":
+		all = proxies(scratch, profile)
+		callee, err := newCallee(ctx, scratch)
+		if err != nil {
+			return err
+		}
+		defer callee.stop()
+		l.scenario, l.callee = "uac-dialog.xml", callee.addr
+	}
 	if what == "options" {
 		l.scenario = "uac-options.xml"
+	}
+	if l.scenario != "" {
 		if _, err := unpack(scratch, l.scenario, ""); err != nil {
 			return err
 		}
 	}
-	list, err := startAll(ctx, servers(scratch, profile, what == "options", nil), only)
+	list, err := startAll(ctx, all, only)
 	defer stopAll(list)
 	if err != nil {
 		return err

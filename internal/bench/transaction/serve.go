@@ -18,6 +18,15 @@ var roles = map[string]func(addr string) error{
 	"floor":  func(addr string) error { go floor(addr); return nil }, // ends with the process
 	"parley": uas,
 	"sipgo":  sipgoUAS,
+	"relay": func(addr string) error {
+		_, err := relay(serverConfig(addr))
+		return err
+	},
+	"forwarder": func(addr string) error {
+		_, err := newForwarder(serverConfig(addr), addr)
+		return err
+	},
+	"sipgo-proxy": sipgoProxy,
 }
 
 // runtimeUse is what a Go server says of itself. Memory is in bytes.

@@ -34,21 +34,34 @@ type contender struct {
 	*process
 }
 
+// run has a load come to a server, or go by a proxy.
+func (c *contender) run(ctx context.Context, l load, scratch string) (outcome, error) {
+	if l.callee == "" {
+		return l.run(ctx, c.addr, "", scratch)
+	}
+	return l.run(ctx, l.callee, c.addr, scratch)
+}
+
+// variants are our server with other settings of the runtime.
+func variants(profile string) []*contender {
+	list := []*contender{}
+	for _, env := range []string{"", "GOMAXPROCS=1", "GOGC=400", "GOGC=off GOMEMLIMIT=256MiB", "GOMAXPROCS=1 GOGC=400"} {
+		list = append(list, &contender{name: strings.TrimSpace("parley " + env), start: func(_, addr string) (*process, error) {
+			return startRole("parley", addr, strings.Fields(env), "-profile", profile)
+		}})
+	}
+	return list
+}
+
 // servers are those that answer. options has them be good for OPTIONS alone, if
 // they must choose.
-func servers(scratch, profile string, options bool, env []string) []*contender {
-	role := func(role string, env ...string) func(string, string) (*process, error) {
-		return func(_, addr string) (*process, error) {
-			args := []string{}
-			if profile != "" {
-				args = append(args, "-profile", profile)
-			}
-			return startRole(role, addr, env, args...)
-		}
+func servers(scratch, profile string, options bool) []*contender {
+	role := func(role string) func(string, string) (*process, error) {
+		return func(_, addr string) (*process, error) { return startRole(role, addr, nil, "-profile", profile) }
 	}
 	return []*contender{
 		{name: "floor", start: role("floor")},
-		{name: "parley", start: role("parley", env...)},
+		{name: "parley", start: role("parley")},
 		{name: "sipgo", start: role("sipgo")},
 		{name: "Sofia-SIP nta", start: func(name, addr string) (*process, error) {
 			bin, err := sofia()
@@ -71,6 +84,21 @@ func servers(scratch, profile string, options bool, env []string) []*contender {
 			}
 			return sippServer(name, addr, scenario...)
 		}},
+	}
+}
+
+// proxies are those that forward.
+func proxies(scratch, profile string) []*contender {
+	role := func(role string) func(string, string) (*process, error) {
+		return func(_, addr string) (*process, error) { return startRole(role, addr, nil, "-profile", profile) }
+	}
+	return []*contender{
+		{name: "Kamailio", start: func(name, addr string) (*process, error) {
+			return kamailio(scratch, "kamailio-proxy.cfg", name, addr)
+		}},
+		{name: "parley transaction/proxy", start: role("relay")},
+		{name: "parley transaction, by hand", start: role("forwarder")},
+		{name: "sipgo", start: role("sipgo-proxy")},
 	}
 }
 
@@ -171,6 +199,3 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
-
-// target is where a load is sent.
-func (c *contender) target() string { return c.addr }

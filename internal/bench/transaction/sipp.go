@@ -18,7 +18,7 @@ type load struct {
 	scenario string // file of testdata; "" is SIPp's own caller
 	n, rate  int
 	hold     time.Duration // of a call
-	via      string        // address of the proxy; "" for none
+	callee   string        // whom a proxy forwards to; "" without a proxy
 }
 
 // outcome is what has come of it.
@@ -27,8 +27,9 @@ type outcome struct {
 	took, cpu         time.Duration // cpu of the client
 }
 
-// run loads a server. SIPp is ended 20 s after it should have.
-func (l load) run(ctx context.Context, to, scratch string) (outcome, error) {
+// run loads a server, by a proxy unless via is "". SIPp is ended 20 s after it
+// should have.
+func (l load) run(ctx context.Context, to, via, scratch string) (outcome, error) {
 	limit := time.Duration(float64(l.n)/float64(l.rate)*float64(time.Second)) + l.hold + 20*time.Second
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -42,8 +43,8 @@ func (l load) run(ctx context.Context, to, scratch string) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	if l.via != "" {
-		args = append(args, "-rsa", l.via)
+	if via != "" {
+		args = append(args, "-rsa", via)
 	}
 	args = append(args, "-i", "127.0.0.1", "-p", portOf(from), "-m", strconv.Itoa(l.n), "-r", strconv.Itoa(l.rate), "-l", "100000",
 		"-d", strconv.FormatInt(l.hold.Milliseconds(), 10), "-nostdin", "-trace_stat", "-stf", stats, "-fd", "1", "-buff_size", "1048576",

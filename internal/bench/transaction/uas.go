@@ -2,7 +2,6 @@ package main
 
 import (
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
 
@@ -16,23 +15,18 @@ func uas(addr string) error {
 		return err
 	}
 	contact, body := sip.Contact{URI: uri}, sip.Body{Type: "application/sdp", Content: session}
-	_, err = transaction.Listen(
-		&transport.Config{
-			Listen:  []string{"udp:" + addr},
-			MaxRate: 1e9, // the load has one source; the limit is looked at all the same
+	_, err = transaction.Listen(serverConfig(addr), &transaction.Config{
+		MaxBytes: 4 << 30, // 32 s of transactions at the highest rates
+		Handler: func(tx *transaction.Server, req *sip.Request) {
+			switch req.Method() {
+			case sip.INVITE:
+				tx.Reply(sip.StatusRinging, contact)
+				tx.Reply(sip.StatusOK, contact, body)
+			case sip.ACK:
+			default:
+				tx.Reply(sip.StatusOK)
+			}
 		},
-		&transaction.Config{
-			MaxBytes: 4 << 30, // 32 s of transactions at the highest rates
-			Handler: func(tx *transaction.Server, req *sip.Request) {
-				switch req.Method() {
-				case sip.INVITE:
-					tx.Reply(sip.StatusRinging, contact)
-					tx.Reply(sip.StatusOK, contact, body)
-				case sip.ACK:
-				default:
-					tx.Reply(sip.StatusOK)
-				}
-			},
-		})
+	})
 	return err
 }
