@@ -22,10 +22,13 @@ func main() {
 	n := flag.Int("n", 10000, "calls of a round")
 	rate := flag.Int("rate", 2000, "calls a second")
 	rounds := flag.Int("rounds", 3, "rounds in which all servers take turns")
+	length := flag.Duration("time", 10*time.Minute, "with -mode soak, how long calls are placed")
+	calls := flag.Int("calls", 0, "with -mode soak, calls a second; 0 means seven tenths of the most there can be")
+	proxied := flag.Bool("proxy", false, "with -mode soak, have a proxy between caller and callee")
 	late := flag.Duration("late", 40*time.Second, "how long to wait for clean-up")
 	role := flag.String("serve", "", "be a server of that kind; for the command itself")
 	addr := flag.String("addr", "", "address of the server; with -serve")
-	profile := flag.String("profile", "", "with -serve, write a CPU profile to a file of that name; else pass it on")
+	profile := flag.String("profile", "", "with -serve, write a CPU profile to a file of that name; with -mode soak, of the heap at the end; else pass it on")
 	flag.Parse()
 	if *role != "" {
 		if err := serve(*role, *addr, *profile); err != nil {
@@ -36,6 +39,12 @@ func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	fmt.Printf("%s, %d processors\n", runtime.Version(), runtime.NumCPU())
+	if *mode == "soak" {
+		if err := (soak{*length, *calls, *proxied, *profile}).run(ctx); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	scratch, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		log.Fatal(err)
@@ -72,6 +81,18 @@ func run(ctx context.Context, mode, what, only, profile, scratch string, l load,
 	defer stopAll(list)
 	if err != nil {
 		return err
+	}
+	method := "INVITE"
+	if what == "options" {
+		method = "OPTIONS"
+	}
+	switch mode {
+	case "latency":
+		return latencyTable(ctx, list, method, l.n, l.rate, rounds)
+	case "hold":
+		return holdTable(ctx, list, l, scratch)
+	case "flood":
+		return floodTable(ctx, list[0], l.n, l.rate, rounds)
 	}
 	return cpuTable(ctx, list, l, rounds, late, scratch)
 }

@@ -89,3 +89,12 @@ func used(tidy bool) runtimeUse {
 		Collecting: time.Duration(collecting[0].Value.Float64() * 1e9),
 	}
 }
+
+func writeHeap(name string) error {
+	out, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	return pprof.Lookup("heap").WriteTo(out, 0)
+}
