@@ -107,6 +107,8 @@ func sippServer(name, addr string, scenario ...string) (*process, error) {
 	return start(name, addr, []string{"TERM=xterm"}, append(argv, "-i", "127.0.0.1", "-p", portOf(addr), "-nostdin", "-buff_size", "1048576")...)
 }
 
+// kamailio starts one with the allocators that are for speed; the default ones of
+// Debian are for debugging.
 func kamailio(scratch, config, name, addr string) (*process, error) {
 	file, err := unpack(scratch, config, addr)
 	if err != nil {
@@ -116,7 +118,7 @@ func kamailio(scratch, config, name, addr string) (*process, error) {
 	if err != nil {
 		bin = "/usr/sbin/kamailio"
 	}
-	return start(name, addr, nil, bin, "-DD", "-E", "-m", "2048", "-f", file, "-Y", scratch, "-P", filepath.Join(scratch, config+".pid"))
+	return start(name, addr, nil, bin, "-DD", "-E", "-x", "tlsf", "-X", "tlsf", "-m", "2048", "-f", file, "-Y", scratch, "-P", filepath.Join(scratch, config+".pid"))
 }
 
 // sofia finds what c/Makefile has built.
