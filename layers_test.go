@@ -47,6 +47,9 @@ var layers = map[string]layer{
 	"simple":   {below: []string{"ua"}},
 	"simple/":  {}, // document formats, which know nothing of how they travel
 
+	// What a registrar knows of users is the targets of a proxy.
+	"transaction/registrar": {below: []string{"transaction/proxy", "sip/digest"}},
+
 	// What packages share and nobody else sees. Everything may import it, so
 	// it imports nothing.
 	"internal/": {},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
+	"github.com/goparley/parley/transaction"
 )
 
 // maxForks bounds the answers to one INVITE that are taken note of. Those
@@ -35,6 +36,7 @@ type answers struct {
 	held    []*sip.Response // came before that
 	legs    []leg
 	expiry  *time.Timer
+	until   time.Time // when that fires
 }
 
 // leg is the answer of one branch of a fork.
@@ -42,6 +44,7 @@ type leg struct {
 	tag  string // of the To
 	flow transport.Flow
 	ack  *sip.Request // as it went out, nil before that
+	hop  sip.URI      // where it goes first, should it have to go anew; zero: as it says
 	anew bool         // it is on its way over another connection
 	owed bool         // the 2xx came again before the ACK was out
 }
@@ -61,13 +64,18 @@ func (a *answers) leg(tag string) *leg {
 
 // answersTo returns the answers to an INVITE. It is called with l.mu held.
 func (l *Layer) answersTo(invite *sip.Request) *answers {
-	key := keyOf(invite)
+	return l.answersFor(keyOf(invite), 64*l.tl.Timers().T1)
+}
+
+// answersFor does so by the key of the INVITE. Those that are not there yet are
+// kept for a while.
+func (l *Layer) answersFor(key inviteKey, while time.Duration) *answers {
 	a := l.answers[key]
 	if a == nil {
-		a = new(answers)
+		a = &answers{until: time.Now().Add(while)}
 		key = inviteKey{strings.Clone(key.callID), strings.Clone(key.tag), key.seq}
 		l.answers[key] = a
-		a.expiry = time.AfterFunc(64*l.tl.Timers().T1, func() {
+		a.expiry = time.AfterFunc(while, func() {
 			l.mu.Lock()
 			delete(l.answers, key)
 			l.mu.Unlock()
@@ -131,7 +139,7 @@ func (l *Layer) accepted(invite *sip.Request, resp *sip.Response) {
 		again := *known
 		l.mu.Unlock()
 		if again.ack != nil {
-			l.ackAgain(invite, again)
+			l.ackAgain(keyOf(invite), again)
 		}
 		return
 	case !a.settled:
@@ -149,12 +157,11 @@ func (l *Layer) accepted(invite *sip.Request, resp *sip.Response) {
 
 // ackAgain sends an ACK again, the same bytes. If its connection is gone it
 // takes a new one.
-func (l *Layer) ackAgain(invite *sip.Request, known leg) {
+func (l *Layer) ackAgain(key inviteKey, known leg) {
 	err := l.tl.Endpoint().Send(known.flow, known.ack)
 	if !errors.Is(err, transport.ErrNoFlow) {
 		return
 	}
-	key := keyOf(invite)
 	l.mu.Lock()
 	again := l.answers[key].leg(known.tag)
 	begin := again != nil && !again.anew
@@ -166,7 +173,11 @@ func (l *Layer) ackAgain(invite *sip.Request, known leg) {
 		return
 	}
 	l.background(func() { // ends with the dial
-		flow, out, err := l.tl.Send(l.ctx, known.ack.With(sip.Pop("Via")))
+		ctx := l.ctx
+		if known.hop.Host != "" {
+			ctx = transaction.WithNextHop(ctx, known.hop)
+		}
+		flow, out, err := l.tl.Send(ctx, known.ack.With(sip.Pop("Via")))
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if again := l.answers[key].leg(known.tag); again != nil {
@@ -195,7 +206,7 @@ func (l *Layer) surplus(invite *sip.Request, resp *sip.Response) {
 // where the answer says. All but the number is forgotten when it is sent.
 type acked struct {
 	seq         uint32
-	credentials []sip.Edit
+	credentials []sip.Field
 	target      sip.URI
 	routes      []sip.Route
 }
@@ -206,9 +217,9 @@ func ackedBy(invite *sip.Request) acked {
 	for f := range invite.Fields() {
 		switch strings.ToLower(f.Name) {
 		case "authorization", "proxy-authorization":
-			a.credentials = append(a.credentials, sip.Add(sip.Field{
+			a.credentials = append(a.credentials, sip.Field{
 				Name: strings.Clone(f.Name), Value: strings.Clone(f.Value),
-			}))
+			})
 		}
 	}
 	return a
@@ -226,8 +237,11 @@ func (s *Session) Ack(ctx context.Context, edits ...sip.Edit) error {
 	s.unacked = false
 	invite := s.invite
 	s.invite = acked{seq: invite.seq}
-	all := append(append([]sip.Edit(nil), invite.credentials...), edits...)
-	req := s.d.request(sip.ACK, invite.seq, all...)
+	var all []sip.Edit
+	for _, f := range invite.credentials {
+		all = append(all, sip.Add(f))
+	}
+	req := s.d.request(sip.ACK, invite.seq, append(all, edits...)...)
 	s.mu.Unlock()
 	flow, out, err := s.l.tl.Send(s.towards(ctx), req)
 	if err != nil {
@@ -238,16 +252,28 @@ func (s *Session) Ack(ctx context.Context, edits ...sip.Edit) error {
 		s.mu.Unlock()
 		return wrap("acknowledge", req, err)
 	}
+	s.acknowledged(invite.seq, flow, out)
+	return nil
+}
+
+// acknowledged notes the ACK of an INVITE of ours as it went out, and sends it
+// once more to whom that is owed.
+func (s *Session) acknowledged(seq uint32, flow transport.Flow, ack *sip.Request) {
+	hop := s.strictHop()
 	l := s.l
 	l.mu.Lock()
-	leg := l.answers[inviteKey{s.d.id.CallID, s.d.id.LocalTag, invite.seq}].leg(s.d.id.RemoteTag)
+	leg := l.answers[s.keyOf(seq)].leg(s.d.id.RemoteTag)
 	owed := leg != nil && leg.owed
 	if leg != nil {
-		leg.flow, leg.ack = flow, out
+		leg.flow, leg.ack, leg.hop = flow, ack, hop
 	}
 	l.mu.Unlock()
 	if owed {
-		l.tl.Endpoint().Send(flow, out)
+		l.tl.Endpoint().Send(flow, ack)
 	}
-	return nil
+}
+
+// keyOf returns the key of an INVITE of ours.
+func (s *Session) keyOf(seq uint32) inviteKey {
+	return inviteKey{s.d.id.CallID, s.d.id.LocalTag, seq}
 }

@@ -23,6 +23,9 @@
 // A call that is up is an entry in a table, of less than 2 KB: no goroutine, no
 // timer, and none of its messages is kept.
 //
+// A call can be written down and restored, after a restart or on another node:
+// see Session.Snapshot and Layer.Restore.
+//
 // Where both sides act at once the package does what RFC 5407 recommends: an
 // INVITE that meets one of ours, or a 2xx of ours without its ACK, gets 491; a
 // BYE that crosses ours gets 200, and any other request then 481; a 2xx that

@@ -24,9 +24,20 @@ type Invitation struct {
 	ctx context.Context
 	end context.CancelCauseFunc
 
+	expires time.Time // when the INVITE does; zero: never
+
+	// Of a call that was restored.
+	restored bool
+	answer   *sip.Response // the 2xx, if it was sent before
+	resume   *awaited      // the wait for its ACK
+	waited   chan struct{} // closed when that is over
+	ack      *sip.Request  // what came of it
+	err      error
+
 	// Under the lock of the Session.
-	final  bool
-	repeat *time.Timer // of the last provisional response, nil before that
+	final   bool
+	ringing *sip.Response // the last provisional one, nil before that
+	repeat  *time.Timer   // of that
 }
 
 func newInvitation(tx *transaction.Server, req *sip.Request, s *Session) *Invitation {
@@ -57,8 +68,11 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 		tx.Reply(sip.StatusServerInternalError)
 		return
 	}
-	s.contact = contact(self, req.To().URI.User, req.URI().Scheme == "sips")
+	s.contact, s.made = contact(self, req.To().URI.User, req.URI().Scheme == "sips"), true
 	in := newInvitation(tx, req, s)
+	if limited {
+		in.expires = time.Now().Add(time.Duration(expires) * time.Second)
+	}
 	s.pending = in
 	switch err := l.add(s); {
 	case errors.Is(err, errInUse): // a retransmission that is minutes late
@@ -67,15 +81,19 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 	case err != nil:
 		return
 	}
-	if limited {
-		timer := time.AfterFunc(time.Duration(expires)*time.Second, func() { in.end(ErrExpired) })
-		defer timer.Stop()
-	}
 	in.run()
 }
 
 // run has the user answer.
 func (in *Invitation) run() {
+	if in.answer != nil {
+		in.runAnswered()
+		return
+	}
+	if !in.expires.IsZero() {
+		timer := time.AfterFunc(time.Until(in.expires), func() { in.end(ErrExpired) })
+		defer timer.Stop()
+	}
 	status := sip.StatusServerInternalError // for a panic
 	defer func() {
 		in.s.mu.Lock()
@@ -86,7 +104,9 @@ func (in *Invitation) run() {
 		}
 		in.end(nil)
 	}()
-	in.s.l.cfg.OnInvite(in.ctx, in)
+	if in.s.l.cfg.OnInvite != nil { // it may be gone after a restart
+		in.s.l.cfg.OnInvite(in.ctx, in)
+	}
 	status = sip.StatusTemporarilyUnavailable
 }
 
@@ -99,14 +119,18 @@ func (in *Invitation) Session() *Session { return in.s }
 
 // Contact returns the Contact that our responses carry: where the peer reaches
 // us.
-func (in *Invitation) Contact() sip.Contact { return in.s.contact }
+func (in *Invitation) Contact() sip.Contact {
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	return in.s.contact
+}
 
 // Re reports whether the INVITE is part of a call that is there already.
 func (in *Invitation) Re() bool { return in.re }
 
-// keepRinging is how often a provisional response is sent again, lest a proxy
+// ringAgain is how often a provisional response is sent again, lest a proxy
 // take the call for dead (RFC 3261 section 13.3.1.1).
-const keepRinging = time.Minute
+const ringAgain = time.Minute
 
 // Provisional sends a provisional response, 101 to 199. The last one is sent
 // again every minute until the INVITE is answered.
@@ -120,25 +144,31 @@ func (in *Invitation) Provisional(status sip.Status, edits ...sip.Edit) error {
 	}
 	in.s.mu.Lock()
 	defer in.s.mu.Unlock()
+	in.keepRinging(resp)
+	return nil
+}
+
+// keepRinging sends a provisional response again every minute until the next
+// one. It is called with the lock of the Session held.
+func (in *Invitation) keepRinging(resp *sip.Response) {
 	if in.final {
-		return nil
+		return
 	}
 	if in.repeat != nil {
 		in.repeat.Stop()
 	}
 	var timer *time.Timer
-	timer = time.AfterFunc(keepRinging, func() {
+	timer = time.AfterFunc(ringAgain, func() {
 		if in.tx.Respond(resp) != nil {
 			return
 		}
 		in.s.mu.Lock()
 		defer in.s.mu.Unlock()
 		if in.repeat == timer {
-			timer.Reset(keepRinging)
+			timer.Reset(ringAgain)
 		}
 	})
-	in.repeat = timer
-	return nil
+	in.ringing, in.repeat = resp, timer
 }
 
 // finish reports whether the caller is the one to give the final response. It
@@ -153,7 +183,7 @@ func (in *Invitation) finish() bool {
 	}
 	if in.repeat != nil {
 		in.repeat.Stop()
-		in.repeat = nil
+		in.ringing, in.repeat = nil, nil
 	}
 	return true
 }
@@ -197,10 +227,19 @@ func (in *Invitation) refuse(resp *sip.Response) error {
 
 // awaited is the wait for the ACK of a 2xx of ours.
 type awaited struct {
-	seq  uint32
-	ack  chan *sip.Request // has room for one: the ACK, or nil if none is needed any more
-	over chan struct{}     // closed when the wait is over, however it ended
+	in    *Invitation
+	resp  *sip.Response     // the 2xx
+	until time.Time         // when there is no more hope
+	ack   chan *sip.Request // has room for one: the ACK, or nil if none is needed any more
+	over  chan struct{}     // closed when the wait is over, however it ended
 }
+
+func newAwaited(in *Invitation, resp *sip.Response, until time.Time) *awaited {
+	return &awaited{in, resp, until, make(chan *sip.Request, 1), make(chan struct{})}
+}
+
+// seq returns the number that the ACK has, that of the INVITE.
+func (a *awaited) seq() uint32 { return a.in.req.CSeq().Seq }
 
 // Accept answers with 200 and waits for the ACK, which it returns: its body is
 // the answer if the offer was in the 200. Meanwhile the 200 is sent again and
@@ -209,13 +248,20 @@ type awaited struct {
 // up before, the INVITE gets 487, and the error wraps the cause, such as
 // transaction.ErrCancelled. If the call is ended meanwhile, by Bye or by the
 // peer, the error is that of Session.Err.
+//
+// Of an Invitation that was restored with its Answer it does the waiting alone:
+// that very answer is sent again, and edits say nothing.
 func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
 	s := in.s
+	if in.answer != nil {
+		<-in.waited
+		return in.ack, in.err
+	}
 	resp := in.req.Reply(sip.StatusOK, append([]sip.Edit{in.Contact(), s.l.allow()}, edits...)...)
 	if err := resp.Err(); err != nil {
 		return nil, err
 	}
-	await := &awaited{in.req.CSeq().Seq, make(chan *sip.Request, 1), make(chan struct{})}
+	await := newAwaited(in, resp, time.Now().Add(64*in.tx.Layer().Timers().T1))
 	s.mu.Lock()
 	if !in.finish() {
 		s.mu.Unlock()
@@ -238,7 +284,13 @@ func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
 		}
 		return nil, fmt.Errorf("answer %s: %w", in.req.From().URI, err)
 	}
-	ack, err := in.sendUntilACK(resp, await)
+	return in.finishWait(await)
+}
+
+// finishWait waits for the ACK and does what follows if none comes.
+func (in *Invitation) finishWait(await *awaited) (*sip.Request, error) {
+	s := in.s
+	ack, err := in.sendUntilACK(await)
 	s.mu.Lock()
 	if s.await == await {
 		s.await = nil
@@ -257,17 +309,17 @@ func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
 // sendUntilACK sends the 2xx until its ACK comes, the call is over, or nothing
 // came for 64*T1. A call that we have ended ourselves waits for the ACK like
 // any other: only then may the BYE go out.
-func (in *Invitation) sendUntilACK(resp *sip.Response, await *awaited) (*sip.Request, error) {
+func (in *Invitation) sendUntilACK(await *awaited) (*sip.Request, error) {
 	s := in.s
-	err := in.tx.Respond(resp)
-	if err != nil && (!errors.Is(err, transaction.ErrTransport) || errors.Is(err, transport.ErrClosed)) {
+	err := in.tx.Respond(await.resp)
+	if err != nil && in.answer == nil && (!errors.Is(err, transaction.ErrTransport) || errors.Is(err, transport.ErrClosed)) {
 		// What the network did not take goes out with the next one.
 		s.terminate(err)
 		return nil, err
 	}
 	timers := in.tx.Layer().Timers()
 	interval := timers.T1
-	giveUp := time.NewTimer(64 * timers.T1)
+	giveUp := time.NewTimer(time.Until(await.until))
 	defer giveUp.Stop()
 	again := time.NewTimer(interval)
 	defer again.Stop()
@@ -280,7 +332,7 @@ func (in *Invitation) sendUntilACK(resp *sip.Response, await *awaited) (*sip.Req
 			return ack, nil // though a BYE may have come right behind it
 		case <-again.C:
 			// Over any transport: a hop further on may be UDP.
-			in.tx.Respond(resp)
+			in.tx.Respond(await.resp)
 			interval = min(2*interval, timers.T2)
 			again.Reset(interval)
 		case <-giveUp.C:

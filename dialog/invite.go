@@ -23,7 +23,8 @@ func (l *Layer) Invite(ctx context.Context, req *sip.Request, provisional func(*
 		return nil, nil, wrap("invite", req, errTags)
 	}
 	contact, err := sip.Get[sip.Contact](req)
-	if errors.Is(err, sip.ErrMissing) {
+	made := errors.Is(err, sip.ErrMissing)
+	if made {
 		contact, err = l.ContactFor(ctx, req.From().URI.User, req)
 		req = req.With(contact)
 	}
@@ -54,7 +55,7 @@ func (l *Layer) Invite(ctx context.Context, req *sip.Request, provisional func(*
 		err = context.Cause(ctx) // the answer crossed the CANCEL
 	}
 	s := newSession(l, d)
-	s.contact = contact.Clone()
+	s.contact, s.made = contact.Clone(), made
 	s.invite, s.unacked = ackedBy(sent), true
 	s.began = err == nil
 	if used := l.settle(sent, final, s); used != nil {

@@ -50,8 +50,15 @@ type Config struct {
 	// told.
 	OnEnd func(s *Session)
 
+	// Restore is called by Listen once the sockets are bound. Messages wait for
+	// it: it is where to Restore what an earlier run of the program has left,
+	// whose peers' requests would get 481 before. Server transactions beside
+	// calls are for Restore of Transaction, which comes after it. An error closes
+	// the Layer, and Listen returns it. nil restores nothing.
+	Restore func(l *Layer) error
+
 	// Transaction is the configuration of the layer below. Its Handler and
-	// Accepted are set by the Layer.
+	// Accepted are set by the Layer, and its Stateless is asked after it.
 	Transaction transaction.Config
 }
 
@@ -86,13 +93,30 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 	below := l.cfg.Transaction
 	below.Handler = l.handle
 	below.Accepted = l.accepted
-	tl, err := transaction.Listen(tc, &below)
-	if err != nil {
+	below.Stateless = l.stray
+	below.Restore = l.begin
+	if _, err := transaction.Listen(tc, &below); err != nil {
+		if l.tl != nil { // what was restored is to end
+			l.Close()
+		}
 		return nil, err
 	}
+	return l, nil
+}
+
+// begin is called when there is a layer below, before its first message.
+func (l *Layer) begin(tl *transaction.Layer) error {
 	l.tl = tl
 	close(l.ready)
-	return l, nil
+	if l.cfg.Restore != nil {
+		if err := l.cfg.Restore(l); err != nil {
+			return err
+		}
+	}
+	if l.cfg.Transaction.Restore != nil {
+		return l.cfg.Transaction.Restore(tl)
+	}
+	return nil
 }
 
 // Transactions returns the layer below.

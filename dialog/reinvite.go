@@ -19,6 +19,7 @@ import (
 // its ACK, the error is ErrPending. A 491 says that the peer has sent one at the
 // same time: wait for RetryDelay and try again (RFC 3261 section 14.1).
 func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response, error) {
+	s.renewContact(ctx)
 	s.mu.Lock()
 	switch {
 	case s.over:
@@ -30,11 +31,12 @@ func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response,
 	}
 	s.inviting = true
 	req := s.next(sip.INVITE, edits...)
+	s.asked = s.d.localSeq
 	s.mu.Unlock()
 
 	defer s.l.tl.Busy()() // until it is known what to do with the answer
 	var last *sip.Response
-	req, err := s.l.roundTrip(s.towards(ctx), req, s.nextSeq, func(resp *sip.Response) { last = resp })
+	req, err := s.l.roundTrip(s.towards(ctx), req, s.nextInvite, func(resp *sip.Response) { last = resp })
 	accepted := err == nil && last.Status().Success()
 	switch {
 	case accepted:
@@ -57,6 +59,15 @@ func (s *Session) Invite(ctx context.Context, edits ...sip.Edit) (*sip.Response,
 	return last, nil
 }
 
+// nextInvite returns the number of an INVITE that is sent again with credentials.
+func (s *Session) nextInvite(*sip.Request) uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.d.localSeq++
+	s.asked = s.d.localSeq
+	return s.asked
+}
+
 // RetryDelay returns how long to wait after a 491 before an INVITE is sent
 // again: 2.1 to 4 s for the side that began the call, up to 2 s for the other
 // (RFC 3261 section 14.1). owner says that the Call-ID is ours.
@@ -75,6 +86,7 @@ func (s *Session) reinvited(tx *transaction.Server, req *sip.Request) {
 		tx.Refuse(err)
 		return
 	}
+	s.renewContactOn(tx.Flow())
 	in := newInvitation(tx, req, s)
 	in.re = true
 	s.mu.Lock()

@@ -35,13 +35,17 @@ type Session struct {
 
 	mu       sync.Mutex
 	d        state
-	contact  sip.Contact // ours; never changes
+	contact  sip.Contact // ours; does not change but for a call that was restored
+	made     bool        // contact is of our making
+	moved    bool        // the call was restored, and contact is to be made anew
+	lost     lostInvite  // ours that was under way then
 	began    bool        // it was answered and is wanted: its end is told
 	over     bool
 	err      error       // why it is over
 	invite   acked       // the INVITE of ours that an ACK is for
 	unacked  bool        // its ACK is not sent yet
 	inviting bool        // an INVITE of ours is not answered yet
+	asked    uint32      // the number of that
 	pending  *Invitation // an INVITE of the peer is not answered yet
 	await    *awaited    // a 2xx of ours has no ACK yet
 	bye      *goodbye    // of ours; nil: there is none
@@ -175,6 +179,9 @@ func (s *Session) nextSeq(*sip.Request) uint32 {
 // ACK and BYE have methods of their own. A 481 or 408, or no answer at all,
 // ends the call (RFC 3261 section 12.2.1.2).
 func (s *Session) Do(ctx context.Context, method sip.Method, edits ...sip.Edit) (*sip.Response, error) {
+	if refreshesTarget(method) {
+		s.renewContact(ctx)
+	}
 	s.mu.Lock()
 	if s.over {
 		defer s.mu.Unlock()
@@ -207,13 +214,21 @@ func (s *Session) do(ctx context.Context, req *sip.Request) (*sip.Response, erro
 // towards makes requests go to the first hop of the route set where they would
 // not do so by themselves: a strict router (RFC 3261 section 12.2.1.1).
 func (s *Session) towards(ctx context.Context) context.Context {
-	s.mu.Lock()
-	routes := s.d.routes
-	s.mu.Unlock()
-	if len(routes) > 0 && !routes[0].URI.Params.Has("lr") {
-		return transaction.WithNextHop(ctx, routes[0].URI)
+	if hop := s.strictHop(); hop.Host != "" {
+		return transaction.WithNextHop(ctx, hop)
 	}
 	return ctx
+}
+
+// strictHop returns the strict router that requests go to, the zero URI if there
+// is none.
+func (s *Session) strictHop() (hop sip.URI) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if routes := s.d.routes; len(routes) > 0 && !routes[0].URI.Params.Has("lr") {
+		hop = routes[0].URI
+	}
+	return hop
 }
 
 // gone reports whether the peer of a dialog does not know it, or is no more.
@@ -260,7 +275,7 @@ func (s *Session) request(tx *transaction.Server, req *sip.Request) {
 	s.mu.Lock()
 	if method == sip.ACK {
 		// RFC 3261 section 13.3.1.4: it has the number of the INVITE.
-		if s.await != nil && s.await.seq == seq {
+		if s.await != nil && s.await.seq() == seq {
 			s.endWait(req)
 		}
 		s.mu.Unlock()

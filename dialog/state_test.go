@@ -8,7 +8,7 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
-func parse[M sip.Message](t *testing.T, lines ...string) M {
+func parse[M sip.Message](t testing.TB, lines ...string) M {
 	t.Helper()
 	m, err := sip.Parse(strings.Join(lines, "\r\n") + "\r\n\r\n")
 	if err != nil {
@@ -18,7 +18,7 @@ func parse[M sip.Message](t *testing.T, lines ...string) M {
 }
 
 // invite is an INVITE that passed two proxies.
-func invite(t *testing.T, lines ...string) *sip.Request {
+func invite(t testing.TB, lines ...string) *sip.Request {
 	return parse[*sip.Request](t, append([]string{
 		"INVITE sip:bob@b.example SIP/2.0",
 		"Via: SIP/2.0/UDP a.example;branch=z9hG4bK1",
@@ -30,7 +30,7 @@ func invite(t *testing.T, lines ...string) *sip.Request {
 	}, lines...)...)
 }
 
-func answer(t *testing.T, lines ...string) *sip.Response {
+func answer(t testing.TB, lines ...string) *sip.Response {
 	return parse[*sip.Response](t, append([]string{
 		"SIP/2.0 200 OK",
 		"Via: SIP/2.0/UDP a.example;branch=z9hG4bK1",

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -47,20 +49,37 @@ type client struct {
 const maxNews = 64
 
 // newBranch returns a branch that nobody can guess, with what WithBranch asks
-// for.
-func newBranch(ctx context.Context) string {
-	branch := cookie + strings.ToLower(rand.Text())
+// for. Its end tells isOurs that this layer has made it.
+func (l *Layer) newBranch(ctx context.Context) string {
+	random := strings.ToLower(rand.Text()[:branchRandom])
+	branch := cookie + random + l.mark(random)
 	if id, ok := ctx.Value(givenBranch{}).(string); ok {
 		branch += "." + id
 	}
 	return branch
 }
 
+const branchRandom = 20 // characters of 5 bits each
+
+// mark returns what a branch of ours has behind its random part.
+func (l *Layer) mark(random string) string {
+	return strconv.FormatUint(maphash.String(l.seed, random)>>24, 36)
+}
+
+// isOurs reports whether a branch, by its branchID, is one that this layer has
+// made for a transaction, be it long over.
+func (l *Layer) isOurs(branch string) bool {
+	own, _, _ := strings.Cut(branch, ".")
+	return len(own) > branchRandom && own[branchRandom:] == l.mark(own[:branchRandom])
+}
+
 // start sends a request to the next target of a way.
 func (l *Layer) start(ctx context.Context, r *sip.Request, to *way) (*client, error) {
-	branch, began := newBranch(ctx), time.Now()
-	flow, out, err := to.prepare(ctx, l.ep, r, branch)
+	branch, began := l.newBranch(ctx), time.Now()
+	flow, out, err := to.prepare(ctx, l.ep, forwarded(r), branch)
 	switch {
+	case err == nil && !l.overload.allow(flow.RemoteAddr(), r):
+		return nil, ErrOverload
 	case err == nil:
 	case ctx.Err() != nil:
 		return nil, ended(ctx)
@@ -313,7 +332,7 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 		for len(unseen) > 0 {
 			resp := unseen[0]
 			if resp.Status() == sip.StatusServiceUnavailable {
-				if wait, ok := retryAfter(resp); ok {
+				if wait, ok := retryAfter(resp); ok && (wait > 0 || !c.l.overload.heeds(resp)) {
 					c.to.failed(c.l.ep, wait)
 				}
 				if !c.to.isLast() && !yielded && ctx.Err() == nil {
@@ -336,6 +355,7 @@ func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, 
 				stale := c.isStale()
 				if !stale && !errors.Is(err, transport.ErrBacklog) {
 					c.to.failed(c.l.ep, 0)
+					c.l.overload.failed(c.by().RemoteAddr())
 				}
 				if !last && (stale || !c.to.isLast()) {
 					return true

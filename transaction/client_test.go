@@ -46,42 +46,6 @@ func TestProvisionalFlood(t *testing.T) {
 	})
 }
 
-// What comes after a final response: a 183 after the 200 is dropped, further
-// 200 are for Accepted (RFC 6026 section 7.2), a 200 after the 487 is dropped,
-// and a 486 after the 200 too.
-func TestResponsesAfterFinal(t *testing.T) {
-	for _, tt := range []struct {
-		name     string
-		statuses []sip.Status
-		yielded  string
-		accepted []string
-	}{
-		{"183 after 200", []sip.Status{180, 200, 183}, "180 200", nil},
-		{"486 after 200", []sip.Status{200, 486}, "200", nil},
-		{"200 after 487", []sip.Status{180, 487, 200}, "180 487", nil},
-		{"200 from two forks", []sip.Status{200, 200, 200}, "200", []string{"200 fork-1", "200 fork-2"}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			story(t, func(t *testing.T, n *siptest.Network) {
-				var j journal
-				bob := bobPeer(t, n)
-				alice := listen(t, n.Host(aliceAddr), &Config{Accepted: func(_ *sip.Request, resp *sip.Response) {
-					j.note("%d %s", int(resp.Status()), resp.To().Tag())
-				}})
-				go func() {
-					invite := bob.request(sip.INVITE)
-					for i, s := range tt.statuses {
-						bob.send(reply(invite, s, "fork-"+string(rune('0'+i))))
-					}
-				}()
-				expect(t, alice, request(sip.INVITE, bobURI), tt.yielded)
-				pass(time.Second)
-				j.check(t, tt.accepted...)
-			})
-		})
-	}
-}
-
 // A panic in Accepted is logged by the transport and ends nothing else.
 func TestAcceptedPanics(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {

@@ -19,6 +19,9 @@
 // goroutine in it. What a flood of requests may cost is bounded, in handlers and
 // in bytes; past that they get 503 and leave nothing behind.
 //
+// A server transaction can be written down and restored, after a restart or on
+// another node: see Server.Snapshot and Layer.Restore.
+//
 // The package follows RFC 3261 sections 8.2.2.2, 9 and 17, RFC 4320 and RFC
 // 6026, and tries the further targets of RFC 3263 section 4.3. What a request
 // means, dialogs and routes is for the layers above.

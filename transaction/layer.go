@@ -15,10 +15,10 @@ import (
 
 // Config holds the options of a Layer.
 type Config struct {
-	// Handler is called for each new request, in a goroutine of its own, and
-	// for each ACK that belongs to no transaction: that of a 2xx. It may take
-	// its time. A request that it leaves without a final response when it
-	// returns gets 500, or 487 if it was cancelled.
+	// Handler is called for each new request, and for each ACK that belongs to
+	// no transaction: that of a 2xx. It may take its time; handlers of different
+	// calls run beside each other. A request that it leaves without a final
+	// response when it returns gets 500, or 487 if it was cancelled.
 	//
 	// Requests with one Call-ID reach handlers in the order of their arrival:
 	// the next one starts when the one before has returned, or has sent
@@ -38,7 +38,7 @@ type Config struct {
 
 	// Stateless is asked about each message that belongs to no transaction,
 	// before one is begun for it: a new request, the ACK of a 2xx, a response
-	// that nobody waits for. If it returns true it has taken the message, and
+	// to what was sent without a transaction. If it returns true it has taken the message, and
 	// nothing is kept of it here. It is called from the goroutine that reads the
 	// socket: it must not block. nil takes none.
 	Stateless func(in *transport.Inbound) bool
@@ -61,10 +61,22 @@ type Config struct {
 	// are dropped.
 	MaxBytes int
 
+	// Overload has the options of overload control: what is refused when requests
+	// wait for too long, and what is told to clients and heard from servers (RFC
+	// 7339, 7415). nil means the defaults, for a server without it does less the
+	// more it is asked.
+	Overload *Overload
+
 	// Merged lets a request through that arrives again by another path, which
 	// a user agent must refuse with 482 (RFC 3261 section 8.2.2.2). Proxies
 	// set it.
 	Merged bool
+
+	// Restore is called by Listen once the sockets are bound. Messages wait for
+	// it: it is where to Restore what an earlier run of the program has left, for
+	// whom a request that comes before its transaction is there is a new one. An
+	// error closes the Layer, and Listen returns it. nil restores nothing.
+	Restore func(l *Layer) error
 
 	// Logger is for what no caller can be told; nil means that of the
 	// transport.
@@ -73,14 +85,16 @@ type Config struct {
 
 // Layer runs the transactions of one Endpoint.
 type Layer struct {
-	cfg    Config
-	timers Timers
-	ep     *transport.Endpoint
-	ready  chan struct{}   // closed when ep is set
-	ctx    context.Context // ended by Close; what server contexts are made from
-	end    context.CancelCauseFunc
+	cfg      Config
+	timers   Timers
+	overload *overload
+	ep       *transport.Endpoint
+	ready    chan struct{}   // closed when ep is set
+	ctx      context.Context // ended by Close; what server contexts are made from
+	end      context.CancelCauseFunc
 
 	tables
+	patrol patrol
 
 	closed   atomic.Bool
 	draining atomic.Bool
@@ -131,6 +145,8 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 	l.timers = l.cfg.Timers.withDefaults()
 	l.ctx, l.end = context.WithCancelCause(context.Background())
 
+	l.overload = newOverload(l.cfg.Overload, l.timers.T1)
+	bound.ViaParams += l.overload.params()
 	bound.Handle = l.handle
 	bound.Closed = l.connClosed
 	ep, err := transport.Listen(&bound)
@@ -138,7 +154,17 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 		return nil, err
 	}
 	l.ep = ep
+	if l.cfg.Restore != nil {
+		err = l.cfg.Restore(l)
+	}
+	if err != nil {
+		l.closed.Store(true) // lest what waits be taken
+	}
 	close(l.ready)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
 	return l, nil
 }
 
@@ -154,6 +180,7 @@ func (l *Layer) Timers() Timers { return l.timers }
 // Requests within a dialog are still served. When ctx ends first the rest is cut off, and the
 // error wraps that of ctx.
 func (l *Layer) Shutdown(ctx context.Context) error {
+	l.patrol.dismissAll() // one of them may be our caller
 	l.mu.Lock()
 	if l.idle == nil {
 		l.idle = make(chan struct{})
@@ -193,7 +220,8 @@ func (l *Layer) checkIdle() {
 // transport.ErrClosed, and so does whoever gives one. Requests that still wait
 // for a handler are dropped. Close does not wait for handlers to return.
 func (l *Layer) Close() error {
-	l.closed.Store(true) // nothing gets into the tables from here on
+	l.patrol.dismissAll() // one of them may be our caller
+	l.closed.Store(true)  // nothing gets into the tables from here on
 	l.end(transport.ErrClosed)
 	for _, t := range l.tables.tables {
 		t.mu.Lock()

@@ -67,6 +67,9 @@ func listenAsking(t testing.TB, host *siptest.Host, names resolve.Resolver, cfg 
 func nothingLeft(t testing.TB, l *Layer) {
 	t.Helper()
 	pass(5 * time.Minute)
+	if n := l.overload.waiting.Load(); n != 0 {
+		t.Errorf("%d requests wait for overload control", n)
+	}
 	if got := tallyOf(l); got != (tally{}) {
 		t.Errorf("left in the layer: %+v", got)
 	}
@@ -180,6 +183,13 @@ func lose(n *siptest.Network, labels ...string) {
 // ladder checks what was sent so far: ">" from alice, "<" from bob, "x" lost.
 func ladder(t *testing.T, n *siptest.Network, start time.Time, want string) {
 	t.Helper()
+	ladderTo(t, n, start, 1, want)
+}
+
+// ladderTo is ladder with times that are rounded: alarms of long waits may ring
+// late.
+func ladderTo(t *testing.T, n *siptest.Network, start time.Time, precision time.Duration, want string) {
+	t.Helper()
 	var got strings.Builder
 	for _, p := range n.Packets() {
 		arrow, lost := "<", ""
@@ -190,7 +200,7 @@ func ladder(t *testing.T, n *siptest.Network, start time.Time, want string) {
 			lost = " x"
 		}
 		if len(p.Data) > 0 {
-			fmt.Fprintf(&got, "%7v %s %s%s\n", p.Time.Sub(start), arrow, label(p.Data), lost)
+			fmt.Fprintf(&got, "%7v %s %s%s\n", p.Time.Sub(start).Round(precision), arrow, label(p.Data), lost)
 		}
 	}
 	trim := func(s string) string {

@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := playScript(t, file, string(text))
+			got := playScript(t, file, string(text), func(pair) {})
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o666); err != nil {
 					t.Fatal(err)
@@ -69,8 +69,9 @@ func compareLines(t *testing.T, file, got, want string) {
 	t.Fatalf("%s: got %d lines, want %d", file, len(g), len(w))
 }
 
-// playScript returns the script with the output lines that the machine gives.
-func playScript(t *testing.T, file, script string) string {
+// playScript returns the script with the output lines that the machine gives,
+// or what wrap makes of it. seen, which may be nil, is told of each step.
+func playScript(t *testing.T, file, script string, seen func(pair), wrap ...func(machine) machine) string {
 	t.Helper()
 	var out strings.Builder
 	var p *player
@@ -84,7 +85,7 @@ func playScript(t *testing.T, file, script string) string {
 		}
 		fmt.Fprintln(&out, line)
 		if args, ok := strings.CutPrefix(command, "start "); ok {
-			p = startPlayer(t, file, args, &out)
+			p = startPlayer(t, file, args, &out, seen, wrap...)
 			continue
 		}
 		if p == nil {
@@ -101,14 +102,15 @@ func playScript(t *testing.T, file, script string) string {
 type player struct {
 	t       *testing.T
 	log     *strings.Builder
+	seen    func(pair)
+	name    string // of the machine
 	machine machine
-	server  bool
 	start   time.Time
 	now     time.Time
 	last    output
 }
 
-func startPlayer(t *testing.T, file, args string, log *strings.Builder) *player {
+func startPlayer(t *testing.T, file, args string, log *strings.Builder, seen func(pair), wrap ...func(machine) machine) *player {
 	t.Helper()
 	transport, settings, _ := strings.Cut(args, " ")
 	var timers Timers
@@ -118,14 +120,18 @@ func startPlayer(t *testing.T, file, args string, log *strings.Builder) *player 
 		}
 	}
 	name := filepath.Base(file)
-	p := &player{t: t, log: log, server: strings.HasPrefix(name, "server"), start: epoch, now: epoch}
+	p := &player{t: t, log: log, seen: seen, start: epoch, now: epoch}
 	for prefix, create := range machines {
 		if strings.HasPrefix(name, prefix) {
+			p.name = prefix
 			p.machine = create(timers, transport == "tcp")
 		}
 	}
 	if p.machine == nil {
 		t.Fatalf("%s: no machine of that name", file)
+	}
+	for _, wrap := range wrap {
+		p.machine = wrap(p.machine)
 	}
 	p.step(input{event: inStart})
 	return p
@@ -191,7 +197,7 @@ func (p *player) do(command string) error {
 	}
 	if status, err := strconv.Atoi(command); err == nil {
 		event := inResponse
-		if p.server {
+		if strings.HasPrefix(p.name, "server") {
 			event = inRespond
 		}
 		p.step(input{event: event, status: status})
@@ -229,6 +235,9 @@ var sends = map[sendKind]string{
 // step gives the machine an input and logs what it says.
 func (p *player) step(in input) {
 	p.t.Helper()
+	if p.seen != nil {
+		p.seen(pairOf(p.name, p.machine, p.now, in))
+	}
 	out := p.machine.step(p.now, in)
 	var says []string
 	if out.send != sendNothing {

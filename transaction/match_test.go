@@ -233,23 +233,3 @@ func TestHostileMessages(t *testing.T) {
 		}
 	})
 }
-
-// A 2xx without a tag in its To, and a retransmission that differs from the
-// first, are for the user to judge.
-func TestStrangeSuccess(t *testing.T) {
-	story(t, func(t *testing.T, n *siptest.Network) {
-		var j journal
-		bob := bobPeer(t, n)
-		alice := listen(t, n.Host(aliceAddr), &Config{Accepted: func(_ *sip.Request, resp *sip.Response) {
-			contact, _ := resp.Value("Contact")
-			j.note("%s", contact)
-		}})
-		go func() {
-			ok := bob.request(sip.INVITE).Reply(sip.StatusOK)
-			bob.send(ok.With(ok.To().WithTag("")), ok.With(sip.Field{Name: "Contact", Value: "<sip:other.example>"}))
-		}()
-		expect(t, alice, request(sip.INVITE, bobURI), "200")
-		pass(time.Second)
-		j.check(t, "<sip:other.example>")
-	})
-}

@@ -34,6 +34,7 @@ func (n *line) join(s *Server) (start bool) {
 	id := s.req.CallID()
 	waiting, busy := n.waiting[id]
 	if busy {
+		s.l.overload.left(s) // it waits for its own call
 		n.waiting[id] = append(waiting, s)
 		return false
 	}
@@ -71,6 +72,18 @@ func (l *Layer) answered(s *Server) {
 	if s.joined && !s.answered.Swap(true) {
 		l.open.Add(-1)
 	}
+}
+
+// serve runs the handler of a request on this goroutine, that of the socket, or
+// on one of its own.
+func (l *Layer) serve(s *Server) {
+	if s.in.Flow.Reliable() || !l.patrol.allows(s.in.Time) {
+		go s.run() // ends when the handler returns
+		return
+	}
+	l.patrol.enter(s)
+	defer l.patrol.leave(s)
+	s.run()
 }
 
 // serverContext is the key under which a server's context knows the server.

@@ -31,10 +31,13 @@ func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 	c := t.clients[key]
 	t.mu.Unlock()
 	if c != nil && c.method == method {
+		l.overload.learn(in, c.by(), resp)
 		c.response(resp)
 		return
 	}
-	l.isStateless(in)
+	if !l.isOurs(key.branch) { // one that is too late goes nowhere (RFC 6026 section 7.3)
+		l.isStateless(in)
+	}
 }
 
 // isStateless reports whether the user takes a message that belongs to no
@@ -67,9 +70,8 @@ func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 	case !ack:
 		s.cameBy(in, r)
 		s.step(input{event: inRequest}, nil)
-	case s == nil:
+	case s == nil, !s.isACK(r):
 		l.acknowledged(in, r)
-	case !s.isACK(r):
 	// In Accepted it is the ACK of the 2xx, with the branch of the INVITE.
 	case s.step(input{event: inACK}, nil).deliver:
 		l.acknowledged(in, r)
@@ -88,7 +90,7 @@ func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 	s := &Server{l: l, in: in, req: r}
 	s.hold()
 	if l.line(r.CallID()).join(s) {
-		go s.run() // ends when the handler returns
+		l.serve(s)
 	}
 }
 
@@ -117,11 +119,16 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	inDialog := r.To().Tag() != ""
 	if key.method != sip.CANCEL && (l.isFull() || l.draining.Load() && !inDialog || l.open.Load() >= int64(l.cfg.MaxHandlers)) {
 		t.mu.Unlock()
-		l.refuse(in, r)
+		l.refuse(in, r, sip.RetryAfter{Seconds: 5})
 		return
 	}
 	if l.closed.Load() {
 		t.mu.Unlock()
+		return
+	}
+	if key.method != sip.CANCEL && !l.overload.admit(in, r) {
+		t.mu.Unlock()
+		l.refuse(in, r, l.overload.retryAfter(r)...)
 		return
 	}
 	s := newServer(l, t, in, r, key)
@@ -154,12 +161,15 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	default:
 		start = line.join(s)
 	}
+	if refusal != 0 && key.method != sip.CANCEL {
+		l.overload.left(s)
+	}
 	s.released = refusal != 0 // it has no place in the order of handlers
 	t.mu.Unlock()
 	s.begin()
 	switch {
 	case start:
-		go s.run() // ends when the handler returns
+		l.serve(s)
 	case refusal != 0:
 		s.Reply(refusal, edits...)
 	}
@@ -184,9 +194,9 @@ func (t *table) isCancelled(cancel serverKey) bool {
 // refuse answers a request without a transaction: what is too much is not to be
 // remembered, and not to be retransmitted to an address that may be forged.
 // Should the response be lost, so is the request, and comes again.
-func (l *Layer) refuse(in *transport.Inbound, r *sip.Request) {
+func (l *Layer) refuse(in *transport.Inbound, r *sip.Request, edits ...sip.Edit) {
 	l.refused.Store(time.Now().UnixNano())
-	l.ep.Respond(in, r.Reply(sip.StatusServiceUnavailable, sip.RetryAfter{Seconds: 5}))
+	l.ep.Respond(in, r.Reply(sip.StatusServiceUnavailable, append(edits, l.overload.stamp(in, r, nil)...)...))
 }
 
 // connClosed tells the client transactions on a connection that it is gone.

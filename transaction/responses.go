@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -14,7 +15,7 @@ import (
 // Responses sends a request and yields the responses to it: any number of
 // provisional ones, but no 100, and the final one, with which it ends. An error
 // ends it, too: ErrTimeout, ErrTransport with what the network said, what the
-// resolver said, or that of ctx with its cause.
+// resolver said, ErrOverload, or that of ctx with its cause.
 //
 // The request goes to its topmost Route, or else to its Request-URI, unless ctx
 // says otherwise (WithNextHop, WithFlow). If a target cannot be reached, does
@@ -103,12 +104,18 @@ func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.
 	if err != nil {
 		return transport.Flow{}, nil, fmt.Errorf("send %s: %w", r.Method(), err)
 	}
-	branch := newBranch(ctx)
+	branch := cookie + rand.Text() // not one of a transaction
 	if id, ok := ctx.Value(givenBranch{}).(string); ok {
 		branch = cookie + id
 	}
 	for ; ; way.next() {
-		flow, out, err := way.send(ctx, l.ep, r, branch)
+		if !l.overload.allow(way.addr(), r) {
+			if way.isLast() {
+				return transport.Flow{}, nil, fmt.Errorf("send %s to %s: %w", r.Method(), way, ErrOverload)
+			}
+			continue
+		}
+		flow, out, err := way.send(ctx, l.ep, forwarded(r), branch)
 		if err == nil || way.isLast() {
 			return flow, out, err
 		}

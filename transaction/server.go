@@ -28,6 +28,7 @@ type Server struct {
 	own   int // what it holds without the response, in bytes
 
 	joined   bool        // it is for a handler
+	queued   bool        // it waited for the one before it in its call
 	started  bool        // its handler was called; under the lock of its line
 	released bool        // the next request of the call may start; under the lock of its line
 	answered atomic.Bool // it has its final response, or its handler has returned
@@ -106,6 +107,7 @@ func (s *Server) cameBy(in *transport.Inbound, r *sip.Request) {
 // transport.ErrClosed, and at the latest when the handler has returned. Give it
 // to Responses to have the CANCEL passed on.
 func (s *Server) Context() context.Context {
+	s.l.patrol.dismiss(s) // it is going to wait
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil {
@@ -202,6 +204,9 @@ func (s *Server) advance(in input, resp *sip.Response) output {
 	var err error
 	switch out.send {
 	case sendResponse:
+		if resp != nil {
+			resp = s.stamped(resp)
+		}
 		switch {
 		case resp == nil:
 			resp = s.last
@@ -212,7 +217,7 @@ func (s *Server) advance(in input, resp *sip.Response) output {
 		}
 		err = s.l.ep.Respond(s.in, resp)
 	case sendTrying:
-		s.keep(s.req.Reply(sip.StatusTrying))
+		s.keep(s.stamped(s.req.Reply(sip.StatusTrying)))
 		err = s.l.ep.Respond(s.in, s.last)
 	}
 	if err != nil {
@@ -265,11 +270,15 @@ func (s *Server) cancel() {
 	}
 }
 
-// run is the goroutine of the handler.
-func (s *Server) run() {
+// run runs the handler.
+func (s *Server) run() { s.serve(s.l.cfg.Handler) }
+
+// serve gives the request to a handler.
+func (s *Server) serve(handler func(tx *Server, req *sip.Request)) {
 	defer s.conclude()
+	s.l.overload.started(s)
 	if s.l.ctx.Err() == nil {
-		s.l.cfg.Handler(s, s.req)
+		handler(s, s.req)
 	}
 }
 

@@ -97,3 +97,27 @@ func TestID(t *testing.T) {
 		}
 	}
 }
+
+// A response that comes when its transaction is over, and one that fails to match
+// it, is none that was sent without a transaction: Config.Stateless does not get
+// it, or a proxy would pass it on (RFC 4320 section 4.2 forbids it to). Its
+// branch is one that the layer has made for a transaction.
+func TestLateResponseIsNotStateless(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		bob := bobPeer(t, n)
+		alice := listen(t, n.Host(aliceAddr), &Config{Stateless: func(in *transport.Inbound) bool {
+			j.note("%s", label([]byte(in.Message.String())))
+			return true
+		}})
+		go func() { // ends with the story
+			r := bob.request(sip.OPTIONS)
+			bob.send(reply(r, 200, "b").With(sip.CSeq{Seq: 1, Method: sip.MESSAGE}), reply(r, 200, "b"))
+			pass(34 * time.Second)
+			bob.send(reply(r, 200, "b"))
+		}()
+		expect(t, alice, request(sip.OPTIONS, bobURI), "200")
+		pass(time.Minute)
+		j.check(t, "")
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -112,6 +113,14 @@ func (w *way) target() resolve.Target {
 		return resolve.Target{}
 	}
 	return w.targets[0]
+}
+
+// addr returns the address that is tried next.
+func (w *way) addr() netip.AddrPort {
+	if len(w.targets) == 0 {
+		return w.flow.RemoteAddr()
+	}
+	return w.targets[0].Addr
 }
 
 // more reports whether there is something left to try.

@@ -111,7 +111,7 @@ func BenchmarkDatagram(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				s.datagram(raw, Flow{via: s, remote: alice}, s.e.began)
+				s.take(raw, alice)
 			}
 		})
 	}
@@ -123,11 +123,11 @@ func BenchmarkDatagramSockets(b *testing.B) {
 	first, raw := quiet(b), []byte(registerText(b))
 	var peers atomic.Uint32
 	b.RunParallel(func(pb *testing.PB) {
-		s := &udpSocket{e: first.e, conn: mute{}, local: first.local}
+		s := quietReader(first.s.e)
 		n := peers.Add(1)
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 5060)
 		for pb.Next() {
-			s.datagram(raw, Flow{via: s, remote: from}, s.e.began)
+			s.take(raw, from)
 		}
 	})
 }
@@ -137,10 +137,10 @@ func BenchmarkReceive(b *testing.B) {
 	for name, text := range texts(b) {
 		b.Run(name, func(b *testing.B) {
 			s, raw := quiet(b), []byte(text)
-			s.e.cfg.Handle = func(*Inbound) {}
+			s.s.e.cfg.Handle = func(*Inbound) {}
 			b.ReportAllocs()
 			for b.Loop() {
-				s.datagram(raw, Flow{via: s, remote: alice}, s.e.began)
+				s.take(raw, alice)
 			}
 		})
 	}
@@ -154,10 +154,21 @@ var alice = netip.MustParseAddrPort(aliceAddr)
 
 // quiet is the socket of an answering endpoint that takes everything and does
 // nothing.
-func quiet(t testing.TB) *udpSocket {
+func quiet(t testing.TB) quietSocket {
 	t.Helper()
-	e := answering(t, siptest.NewNetwork(nil).Host("192.0.2.2"), "udp:"+bobAddr)
-	return &udpSocket{e: e, conn: mute{}, local: e.udp[0].local}
+	return quietReader(answering(t, siptest.NewNetwork(nil).Host("192.0.2.2"), "udp:"+bobAddr))
+}
+
+func quietReader(e *Endpoint) quietSocket {
+	return quietSocket{&udpReader{s: &udpSocket{e: e, conn: mute{}, local: e.udp[0].local}}}
+}
+
+type quietSocket struct{ *udpReader }
+
+// take does what is done with a datagram that was read.
+func (q quietSocket) take(raw []byte, from netip.AddrPort) {
+	var mine bool
+	q.datagram(raw, Flow{via: q.s, remote: from}, q.s.e.began, &mine)
 }
 
 type mute struct{ packetConn }
@@ -176,10 +187,10 @@ func TestAllocations(t *testing.T) {
 		{"INVITE with a received", inviteText(t), 5},
 	} {
 		s, raw := quiet(t), []byte(c.text)
-		if got, most := testing.AllocsPerRun(100, func() { s.datagram(raw, Flow{via: s, remote: alice}, s.e.began) }), c.most+race.PoolMisses; got > most {
+		if got, most := testing.AllocsPerRun(100, func() { s.take(raw, alice) }), c.most+race.PoolMisses; got > most {
 			t.Errorf("%v allocations for an answered %s, want at most %v", got, c.name, most)
 		}
-		if got := s.e.Stats().Sent; got == 0 {
+		if got := s.s.e.Stats().Sent; got == 0 {
 			t.Errorf("no %s was answered", c.name)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
 )
 
@@ -82,11 +83,17 @@ type Config struct {
 	// them, in that order. UDP needs a socket in Listen.
 	Transports []string
 
+	// ViaParams are added to our Via of each request, behind branch and rport:
+	// what we tell every server, such as ";oc" (RFC 7339 section 4.1). Empty
+	// means none.
+	ViaParams sip.Params
+
 	// Resolver answers questions of DNS; nil means the system's.
 	Resolver resolve.Resolver
 
 	// Handle is called for each message, in the order of arrival on its
-	// socket, from the goroutine that reads the socket: it must not block.
+	// socket, from the goroutine that reads the socket: it must not block, or
+	// Inbound.Detach first.
 	// Inbound.Endpoint is what it answers by. If it is nil the messages wait for
 	// Receive. A panic in it is logged with the message, and ends nothing else.
 	Handle func(*Inbound)

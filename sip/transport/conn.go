@@ -189,7 +189,7 @@ func (c *conn) message(m sip.Message, err error) {
 		c.e.malformed(c.flow(), syntax.Text(), err)
 		return
 	}
-	defer c.e.fence(c.flow(), nil, m)
+	defer c.e.fence(c.flow(), m)
 	c.carried.Store(true)
 	c.brief.Store(false)
 	c.e.pace(c)

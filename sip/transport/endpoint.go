@@ -38,7 +38,9 @@ type Inbound struct {
 	Flow    Flow      // where it came from
 	Time    time.Time // when it was read
 
-	direct bool // a request whose Via sends responses back by Flow, and nowhere else
+	direct bool       // a request whose Via sends responses back by Flow, and nowhere else
+	reader *udpReader // that it came by; nil for a connection
+	turn   turn
 }
 
 // Endpoint returns the Endpoint that the message came in by. A Config.Handle may
@@ -115,7 +117,9 @@ func Listen(cfg *Config) (*Endpoint, error) {
 	e.resolver = resolve.New(&resolve.Config{Resolver: e.cfg.Resolver, Logger: e.cfg.Logger, Dialer: e.cfg.Network, Transports: e.transports()})
 	e.configuredHosts()
 	for _, s := range e.udp {
-		e.tasks.Go(s.read) // ends when Close closes the socket
+		e.tasks.Add(1)
+		r := &udpReader{s: s, buf: make([]byte, 65536)}
+		go r.read() // ends when Close closes the socket
 	}
 	for _, l := range e.listeners {
 		e.tasks.Go(l.serve) // ends when Close closes the listener

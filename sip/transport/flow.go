@@ -52,8 +52,11 @@ func (f Flow) Secure() bool { return isSecure(f.Transport()) }
 // client that has shown no certificate. A WSS server that we have connected to
 // has the one host that was asked for. It is not to be changed.
 func (f Flow) Identities() []string {
-	if c, ok := f.via.(*conn); ok {
-		return c.identities
+	switch via := f.via.(type) {
+	case *conn:
+		return via.identities
+	case *formerConn:
+		return via.identities
 	}
 	return nil
 }
@@ -62,7 +65,7 @@ func (f Flow) Identities() []string {
 // is known here, and always for UDP; ErrNoFlow for the zero Flow.
 func (f Flow) Err() error {
 	switch via := f.via.(type) {
-	case nil:
+	case nil, *formerConn:
 		return ErrNoFlow
 	case *conn:
 		return via.reason()

@@ -88,7 +88,7 @@ func (k *keepAlive) begin() error {
 	}
 	k.mu.Unlock()
 	switch via := k.flow.via.(type) {
-	case nil:
+	case nil, *formerConn:
 		return ErrNoFlow
 	case *conn:
 		return via.watch(k)
@@ -190,7 +190,7 @@ func (k *keepAlive) fail(err error) {
 // die says that the flow is dead.
 func (k *keepAlive) die(err error) {
 	if k.end() && k.cfg.Dead != nil {
-		defer k.e.fence(k.flow, nil, nil)
+		defer k.e.fence(k.flow, nil)
 		k.cfg.Dead(err)
 	}
 }

@@ -54,7 +54,7 @@ func (l *streamListener) handshake(sock *socket) {
 			sock.Close()
 		}
 	}()
-	defer l.e.fence(Flow{}, nil, nil) // around callbacks of the program's
+	defer l.e.fence(Flow{}, nil) // around callbacks of the program's
 	ctx, cancel := context.WithTimeout(l.e.ctx, handshakeTimeout)
 	defer cancel()
 	secure := tls.Server(sock, l.tls)

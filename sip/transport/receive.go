@@ -41,27 +41,6 @@ func (e *Endpoint) enqueue(in *Inbound) {
 	}
 }
 
-// datagram takes what was read from the socket at that time, and keeps no hold
-// of it. The usual request is stamped as it lies there, which saves making it
-// twice.
-func (s *udpSocket) datagram(raw []byte, f Flow, now time.Time) {
-	defer s.e.fence(f, raw, nil)
-	if text, ok := appendStamped(s.stamped[:0], raw, f.remote); ok {
-		s.stamped = text[:0]
-		if m, err := sip.ParseBytes(text); err == nil {
-			s.e.handStamped(&Inbound{Message: m, Flow: f, Time: now, direct: true}, raw)
-			return
-		}
-		// What is wrong is to be told of the text that came.
-	}
-	m, err := sip.ParseBytes(raw)
-	if err != nil {
-		s.e.malformed(f, string(raw), err)
-		return
-	}
-	s.e.hand(&Inbound{Message: m, Flow: f, Time: now}, raw)
-}
-
 // deliver hands over a message that came by a connection.
 func (e *Endpoint) deliver(f Flow, m sip.Message, raw []byte) {
 	e.hand(&Inbound{Message: m, Flow: f, Time: time.Now()}, raw)
@@ -129,11 +108,11 @@ func (e *Endpoint) pace(c *conn) {
 }
 
 // fence is deferred around what is done with one message. A panic there is a
-// bug of the user's or of ours, and costs this message alone. The message is m,
-// or raw before it was parsed.
-func (e *Endpoint) fence(f Flow, raw []byte, m sip.Message) {
+// bug of the user's or of ours, and costs this message alone. m is the message,
+// if there is one.
+func (e *Endpoint) fence(f Flow, m sip.Message) {
 	if p := recover(); p != nil {
-		text := string(raw)
+		text := ""
 		if m != nil {
 			text = m.String()
 		}

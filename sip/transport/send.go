@@ -124,7 +124,7 @@ func (e *Endpoint) withVia(ctx context.Context, r *sip.Request, flow Flow, branc
 		Transport: flow.Transport(), Host: host, Port: port,
 		// rport costs nothing and is what gets the response through a NAT
 		// (RFC 3581 section 3).
-		Params: sip.Params(";branch=" + branch + ";rport"),
+		Params: sip.Params(";branch="+branch+";rport") + e.cfg.ViaParams,
 	}
 	if flow.remote.Addr().IsMulticast() && !flow.Reliable() {
 		// RFC 3261 section 18.1.1. One hop is what a socket does by itself.

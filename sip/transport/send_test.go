@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -48,6 +49,25 @@ func TestSendRequest(t *testing.T) {
 		s.stats(e, Stats{Sent: 2})
 		if got := len(e.sent); got != 2 || e.sent[0].Text != text || e.sent[0].Remote.String() != aliceAddr {
 			t.Errorf("the trace has %d messages, want 2", got)
+		}
+	})
+}
+
+// What every server is told stands in each Via of ours, and in no other.
+func TestViaParams(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(&Config{ViaParams: `;oc;oc-algo="loss,rate"`})
+		r := outgoing(t).With(sip.Push(sip.Via{Transport: "UDP", Host: "a.example", Params: ";branch=z9hG4bK0"}))
+		_, out, err := e.SendRequest(background, r, target("UDP", aliceAddr), "z9hG4bK1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for via := range sip.All[sip.Via](out) {
+			got = append(got, string(via.Params))
+		}
+		if want := []string{`;branch=z9hG4bK1;rport;oc;oc-algo="loss,rate"`, ";branch=z9hG4bK0"}; !slices.Equal(got, want) {
+			t.Errorf("the Vias have %q, want %q", got, want)
 		}
 	})
 }

@@ -1,16 +1,12 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
-	"time"
-
-	"github.com/goparley/parley/nat/stun"
 )
 
 // udpSocket is one bound UDP socket. It keeps nothing about peers.
@@ -25,8 +21,6 @@ type udpSocket struct {
 
 	// public is the address that a STUN server has seen us at; nil: not asked.
 	public atomic.Pointer[netip.AddrPort]
-
-	stamped []byte // room for a datagram that is stamped; the reading goroutine's
 }
 
 func newUDPSocket(e *Endpoint, pc net.PacketConn) *udpSocket {
@@ -110,42 +104,4 @@ func (s *udpSocket) flowTo(ctx context.Context, peer netip.AddrPort, why purpose
 func (s *udpSocket) isAt(local netip.AddrPort) bool {
 	return s.local == local ||
 		s.wildcard != nil && s.local.Port() == local.Port() && reaches(s.local.Addr(), local.Addr())
-}
-
-// read takes datagrams off the socket until it is closed.
-func (s *udpSocket) read() {
-	buf := make([]byte, 65536)
-	for failures := 0; ; {
-		n, f, err := s.receive(buf)
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			// An error of one datagram, such as an ICMP message that some
-			// systems report here. Should it stay, it must not spin.
-			if failures++; failures > 10 {
-				select {
-				case <-s.e.ctx.Done():
-					return
-				case <-time.After(10 * time.Millisecond):
-				}
-			}
-			continue
-		}
-		failures = 0
-		// An empty datagram, or line ends alone, keeps a binding of a NAT
-		// alive and asks for nothing.
-		if len(bytes.Trim(buf[:n], "\r\n\x00")) == 0 {
-			continue
-		}
-		now := time.Now()
-		switch {
-		case !s.e.rate.allow(f.remote.Addr(), now.Sub(s.e.began)):
-			s.e.count.limited.Add(1)
-		case stun.IsMessage(buf[:n]):
-			s.stun(buf[:n], f)
-		default:
-			s.datagram(buf[:n], f, now)
-		}
-	}
 }

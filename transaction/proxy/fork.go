@@ -27,6 +27,13 @@ type forking struct {
 	news    chan news            // from them
 	left    chan struct{}        // closed when nobody reads news any more
 	added   int                  // targets that a redirection has added
+
+	// Room for the usual request, which has one branch.
+	one struct {
+		branch [1]branch
+		final  [1]*sip.Response
+		cancel [1]context.CancelFunc
+	}
 }
 
 // news is what a branch has to say: a response, or the status that stands for
@@ -53,12 +60,16 @@ func (s *Server) fork(req *sip.Request, targets []Target, relay bool) *sip.Respo
 		return s.reply(sip.StatusTemporarilyUnavailable)
 	}
 	f := &forking{s: s, ctx: ctx, req: req, relay: relay, targets: targets}
-	f.core = responseContext{invite: req.Method() == sip.INVITE, breadth: s.breadth, branches: make([]branch, len(targets))}
-	f.finals = make([]*sip.Response, len(targets))
-	f.cancels = make([]context.CancelFunc, len(targets))
-	turns := turnsOf(targets)
-	for i := range targets {
-		f.core.branches[i] = branch{turn: turns[i], instance: targets[i].Instance}
+	f.core = responseContext{invite: req.Method() == sip.INVITE, breadth: s.breadth}
+	if len(targets) == 1 {
+		f.core.branches, f.finals, f.cancels = f.one.branch[:], f.one.final[:], f.one.cancel[:]
+	} else {
+		f.core.branches = make([]branch, len(targets))
+		f.finals = make([]*sip.Response, len(targets))
+		f.cancels = make([]context.CancelFunc, len(targets))
+		for i, turn := range turnsOf(targets) {
+			f.core.branches[i] = branch{turn: turn, instance: targets[i].Instance}
+		}
 	}
 	f.run()
 	return f.best()
@@ -72,9 +83,6 @@ func (s *Server) reply(status sip.Status, edits ...sip.Edit) *sip.Response {
 // turnsOf returns the turn of each target: 0 for the highest Q, and so on.
 func turnsOf(targets []Target) []int {
 	turns := make([]int, len(targets))
-	if len(targets) == 1 {
-		return turns
-	}
 	qs := make([]float64, len(targets))
 	for i := range targets {
 		qs[i] = targets[i].Q
@@ -165,13 +173,13 @@ func (f *forking) try(ctx context.Context, i int, target Target, breadth int, te
 		s.p.later.add(out.req, s)
 		defer func() { s.p.later.end(out.req, success) }()
 	}
-	last := time.Now()
-	for resp, err := range layer.Responses(out.context(ctx, s.mark), out.req) {
+	last, limit := time.Now(), layer.Timers().C
+	for resp, err := range layer.Responses(out.context(ctx, string(s.mark[:])), out.req) {
 		n := news{branch: i, resp: resp}
 		switch {
 		case err != nil:
 			n.status = statusOf(err, out.flow)
-		case resp.Status() == sip.StatusRequestTerminated && ctx.Err() == nil && time.Since(last) >= layer.Timers().C:
+		case resp.Status() == sip.StatusRequestTerminated && ctx.Err() == nil && limit > 0 && time.Since(last) >= limit:
 			// Of the CANCEL that timer C has sent (RFC 3261 section 16.8).
 			n.resp, n.status = nil, sip.StatusRequestTimeout
 		default:

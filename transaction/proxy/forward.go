@@ -40,7 +40,7 @@ func (o *outgoing) context(ctx context.Context, branch string) context.Context {
 }
 
 // ackBranch returns the branch of an ACK that has no transaction.
-func ackBranch(mark string) string { return strings.ToLower(rand.Text()) + "." + mark }
+func ackBranch(m mark) string { return strings.ToLower(rand.Text()) + "." + string(m[:]) }
 
 // A passage is what the steps of section 16.6 need to know of a request, be it
 // with a transaction or without.
@@ -48,28 +48,30 @@ type passage struct {
 	p       *Proxy
 	ep      *transport.Endpoint
 	from    transport.Flow
-	route   *route
+	onward  side
 	breadth int  // for this branch
 	relay   bool // not for a target of the handler's choice
+	counted bool // Max-Forwards and Max-Breadth are what they are to be
 }
 
 // prepare makes the request for one target.
 func (s *Server) prepare(ctx context.Context, req *sip.Request, t *Target, breadth int, relay bool) (outgoing, error) {
-	p := passage{p: s.p, ep: s.Layer().Endpoint(), from: s.from, route: &s.route, breadth: breadth, relay: relay}
+	p := passage{p: s.p, ep: s.Layer().Endpoint(), from: s.from, onward: s.route.onward(s.from), breadth: breadth, relay: relay}
 	return p.prepare(ctx, req, t)
 }
 
 // prepare makes the request for one target: steps 1 to 7 and 9 of section 16.6.
 // The Via is put on when it is sent, and timer C belongs to the transaction.
 func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (outgoing, error) {
-	hops := req.MaxForwards()
-	if hops == 0 {
-		return outgoing{}, errTooManyHops
-	}
 	out := outgoing{req: req}
-	var room [12]sip.Edit
-	edits := append(room[:0], maxForwards(req, hops), sip.MaxBreadth(p.breadth))
-
+	var room [8]sip.Edit
+	edits := room[:0]
+	if !p.counted {
+		if req.MaxForwards() == 0 {
+			return out, errTooManyHops
+		}
+		edits = append(edits, maxForwards(req), sip.MaxBreadth(p.breadth))
+	}
 	way, err := p.way(req, t)
 	if err != nil {
 		return out, err
@@ -106,16 +108,18 @@ func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (out
 	if way.changed {
 		out.req = out.req.WithURI(way.uri)
 	}
-	out.req = out.req.With(edits...)
+	if len(edits) > 0 {
+		out.req = out.req.With(edits...)
+	}
 	return out, out.req.Err()
 }
 
 // maxForwards is step 3: one less, and 70 where there was none.
-func maxForwards(req *sip.Request, hops int) sip.Edit {
+func maxForwards(req *sip.Request) sip.Edit {
 	if _, ok := req.Value("Max-Forwards"); !ok {
 		return sip.MaxForwards(70)
 	}
-	return sip.MaxForwards(hops - 1)
+	return sip.MaxForwards(req.MaxForwards() - 1)
 }
 
 // checkTarget refuses a target that is not for a request: one without TLS for a
@@ -177,23 +181,23 @@ func (p *passage) way(req *sip.Request, t *Target) (way, error) {
 		w.values = append(left[:len(left):len(left)], w.values...)
 		w.rewritten = len(left) > 0
 		if len(w.values) == 0 {
-			return w, w.take(&of)
+			return w, w.take(of.side)
 		}
 		return w, nil
 	}
-	if p.relay && len(w.values) == 0 && !p.route.isOutgoing(p.from) {
-		return w, w.take(p.route)
+	if p.relay && len(w.values) == 0 {
+		return w, w.take(p.onward)
 	}
 	return w, nil
 }
 
 // take takes the flow that our last Route entry names. That of a client with
 // outbound is the only way to it; another client may listen as well.
-func (w *way) take(r *route) error {
-	if r.gone && r.ob {
+func (w *way) take(to side) error {
+	if to.gone && to.ob {
 		return errFlowGone
 	}
-	w.flow, w.ob = r.flow, r.ob
+	w.flow, w.ob = to.flow, to.ob
 	return nil
 }
 

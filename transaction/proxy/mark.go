@@ -27,6 +27,16 @@ func field(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
+// lower puts the last n bytes in lower case.
+func lower(b []byte, n int) []byte {
+	for i := len(b) - n; i < len(b); i++ {
+		if c := b[i]; 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return b
+}
+
 // sum appends n bytes of the hash in hexadecimal digits: a branch is a token, and
 // compared without regard to case.
 func sum(dst, b []byte, n int) []byte {
@@ -34,48 +44,50 @@ func sum(dst, b []byte, n int) []byte {
 	return hex.AppendEncode(dst, h[:n])
 }
 
-const markSize = 2 * 8 // digits
+// A mark is the second part of a branch, in hexadecimal digits.
+type mark [16]byte
 
-// mark is the second part of our branches: what decides on the way of a request
-// (RFC 5393 section 4.2.1). A request that comes by with its own mark in a Via
-// goes in a circle; one that has changed in between spirals.
+// mark returns what decides on the way of a request (RFC 5393 section 4.2.1). A
+// request that comes by with its own mark in a Via goes in a circle; one that has
+// changed in between spirals.
 //
-// The topmost Via, which RFC 3261 section 16.6 step 8 names, is not among what is
-// hashed: with it, a loop over another proxy would be found one turn later, and
-// RFC 5393 has dropped it. Nor is the method: the CANCEL of a request is to have
-// its branch.
-func (k *key) mark(req *sip.Request) string {
+// RFC 3261 section 16.6 step 8 names more, which RFC 5393 has dropped. With the
+// topmost Via, a loop over another proxy would be found one turn later. And the
+// method, the tag of the To, Proxy-Require and Proxy-Authorization are not the
+// same in a request, its CANCEL and the ACK of its refusal, which are to have its
+// branch where there is no transaction to see to that.
+func (k *key) mark(req *sip.Request) (m mark) {
 	var room [512]byte
 	b := k.hash(room[:0])
 	b = field(b, requestURI(req))
-	for f := range req.Fields() {
-		switch {
-		case equalFold(f.Name, "Route"), equalFold(f.Name, "Proxy-Require"), equalFold(f.Name, "Proxy-Authorization"):
-			b = append(field(b, f.Value), f.Name[len(f.Name)-1])
+	if _, ok := req.Value("Route"); ok {
+		for f := range req.Fields() {
+			if equalFold(f.Name, "Route") {
+				b = field(b, f.Value)
+			}
 		}
 	}
 	b = field(b, req.CallID())
 	b = field(b, req.From().Tag())
-	b = field(b, req.To().Tag())
 	b = binary.BigEndian.AppendUint32(b, req.CSeq().Seq)
-	var digits [markSize]byte
-	return string(sum(digits[:0], b, markSize/2))
+	sum(m[:0], b, len(m)/2)
+	return m
 }
 
 // isLooping reports whether a Via has a mark. It is looked for in all of them,
 // whatever their sent-by: nobody else could have written it.
-func isLooping(req *sip.Request, mark string) bool {
+func isLooping(req *sip.Request, m mark) bool {
 	for via, err := range sip.All[sip.Via](req) {
-		if err == nil && hasMark(via.Branch(), mark) {
+		if err == nil && hasMark(via.Branch(), m) {
 			return true
 		}
 	}
 	return false
 }
 
-func hasMark(branch, mark string) bool {
-	at := len(branch) - len(mark)
-	return at > 0 && branch[at-1] == '.' && equalFold(branch[at:], mark)
+func hasMark(branch string, m mark) bool {
+	at := len(branch) - len(m)
+	return at > 0 && branch[at-1] == '.' && branch[at:] == string(m[:])
 }
 
 // requestURI returns the Request-URI as it is written.

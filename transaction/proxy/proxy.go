@@ -67,7 +67,7 @@ type Config struct {
 // Proxy is a proxy core on a transaction layer.
 type Proxy struct {
 	cfg    Config
-	tc     *transport.Config
+	tc     transport.Config
 	log    *slog.Logger
 	layer  *transaction.Layer
 	key    key
@@ -81,7 +81,10 @@ type Proxy struct {
 
 // Listen binds the sockets and runs a Proxy on them. cfg may be nil.
 func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
-	p := &Proxy{key: newKey(), tc: tc}
+	p := &Proxy{key: newKey()}
+	if tc != nil {
+		p.tc = *tc
+	}
 	if cfg != nil {
 		p.cfg = *cfg
 	}
@@ -98,8 +101,8 @@ func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 	if lc.Timers.C == 0 {
 		lc.Timers.C = 200 * time.Second
 	}
-	if lc.Logger == nil && tc != nil {
-		lc.Logger = tc.Logger
+	if lc.Logger == nil {
+		lc.Logger = p.tc.Logger
 	}
 	if lc.Logger == nil {
 		lc.Logger = slog.Default()
@@ -119,10 +122,12 @@ func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 		return nil, err
 	}
 	p.layer = layer
+	p.know(layer.Endpoint())
 	return p, nil
 }
 
-// Layer returns the transaction layer that the Proxy runs on.
+// Layer returns the transaction layer that the Proxy runs on. A handler may be
+// called before Listen has returned, and has that of its Server.
 func (p *Proxy) Layer() *transaction.Layer { return p.layer }
 
 // Shutdown stops to take new requests, waits for those that are under way, and
@@ -147,7 +152,7 @@ func (p *Proxy) Close() error {
 // returned.
 func (p *Proxy) know(ep *transport.Endpoint) *self {
 	p.known.Do(func() {
-		p.self = newSelf(ep, p.tc, p.cfg.Domains)
+		p.self = newSelf(ep, &p.tc, p.cfg.Domains)
 		p.none = ep.FlowToken(transport.Flow{})
 	})
 	return p.self

@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
 
@@ -167,12 +169,8 @@ func TestSuccessLongAfterCancel(t *testing.T) {
 		alice.response(sip.StatusRinging)
 		alice.send(request(sip.CANCEL, aor))
 		alice.response(sip.StatusOK)
-		start := time.Now()
 		pass(32 * time.Second)
 		alice.response(sip.StatusRequestTerminated)
-		if took := time.Since(start).Round(time.Second); took != 32*time.Second {
-			s.Errorf("the INVITE ended after %v, want 32s", took)
-		}
 		bob.send(invite.Reply(sip.StatusOK))
 		for range 3 { // the 487 is repeated
 			if resp, ok := alice.next().(*sip.Response); ok && resp.Status().Success() {
@@ -210,8 +208,8 @@ func TestTimerC(t *testing.T) {
 		s.phone("carol", carolAddr, 404)
 		alice := s.ua(aliceAddr, nil)
 		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "180 404")
-		if took := time.Since(s.start).Round(time.Second); took != 200*time.Second {
-			s.Errorf("the call ended after %v, want 200s", took)
+		if took := time.Since(s.start); took < 200*time.Second || took > 205*time.Second {
+			s.Errorf("the call ended after %v, want 200s, or a little more", took)
 		}
 		s.noted("bob INVITE", "bob cancelled", "carol INVITE")
 	})
@@ -272,5 +270,66 @@ func TestPanic(t *testing.T) {
 		alice := s.ua(aliceAddr, nil)
 		s.expect(alice, request(sip.MESSAGE, aor, by(proxyAddr)), "500")
 		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "200")
+	})
+}
+
+// One branch has no goroutine beside the one of the handler, however long it
+// rings; two have one each.
+func TestGoroutines(t *testing.T) {
+	for n, want := range map[int]int{1: 1, 2: 3} {
+		play(t, func(s *scene) {
+			targets := at("sip:bob@"+bobAddr, "sip:carol@"+carolAddr)[:n]
+			s.proxy(proxyAddr, example(to(targets...)))
+			alice, bob, carol := s.wire(aliceAddr), s.wire(bobAddr), s.wire(carolAddr)
+			pass(time.Second)
+			before := runtime.NumGoroutine()
+			alice.send(request(sip.INVITE, aor))
+			for _, callee := range []*wire{bob, carol}[:n] {
+				callee.send(callee.request(sip.INVITE).Reply(sip.StatusRinging))
+			}
+			pass(10 * time.Second)
+			if got := runtime.NumGoroutine() - before; got != want {
+				s.Errorf("%d branches take %d goroutines, want %d", n, got, want)
+			}
+			alice.send(request(sip.CANCEL, aor))
+			for _, callee := range []*wire{bob, carol}[:n] {
+				callee.send(callee.request(sip.CANCEL).Reply(sip.StatusOK))
+			}
+		})
+	}
+}
+
+// A proxy that is shut down lets what rings come to its end.
+func TestShutdown(t *testing.T) {
+	play(t, func(s *scene) {
+		p, err := Listen(on(s, s.net, proxyAddr), example(to(at("sip:bob@"+bobAddr)...)))
+		if err != nil {
+			s.Fatal(err)
+		}
+		s.phone("bob", bobAddr, 180, 180, 180, 200)
+		alice := s.ua(aliceAddr, nil)
+		done := make(chan struct{})
+		go func() { // ends with the call
+			defer close(done)
+			s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "180 180 180 200")
+		}()
+		pass(100 * time.Millisecond)
+		if err := p.Shutdown(s.Context()); err != nil {
+			s.Error(err)
+		}
+		<-done
+	})
+}
+
+// Without a handler a proxy carries on with what it is on the path of, and takes
+// nothing new.
+func TestNoHandler(t *testing.T) {
+	play(t, func(s *scene) {
+		p := s.proxy(proxyAddr, nil)
+		s.phone("bob", bobAddr, 200)
+		alice := s.ua(aliceAddr, nil)
+		ours := sip.Route{URI: uri("sip:" + p.Layer().Endpoint().FlowToken(transport.Flow{}) + "@" + proxyAddr + ";lr")}
+		s.expect(alice, request(sip.MESSAGE, "sip:bob@"+bobAddr, ours), "200")
+		s.expect(alice, request(sip.MESSAGE, "sip:bob@"+bobAddr, by(proxyAddr), sip.CallID("2")), "403")
 	})
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"strings"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -28,7 +29,7 @@ func (p *passage) recordRoute(ctx context.Context, edits []sip.Edit, req *sip.Re
 	secure := w.uri.Scheme == "sips" || w.next() != nil && w.next().Scheme == "sips"
 	if !p.p.cfg.RecordRoute {
 		begins := req.To().Tag() == ""
-		if !begins || secure == p.from.Secure() && !w.ob && !(isFirstHop(req) && hasOutbound(req)) {
+		if !begins || secure == p.from.Secure() && !w.ob && !(hasOutbound(req) && isFirstHop(req)) {
 			return edits, nil
 		}
 	}
@@ -144,6 +145,10 @@ func needsFlow(req *sip.Request, flow transport.Flow) bool {
 // hasOutbound reports whether a client asks for the flow to be used within the
 // dialog (RFC 5626 section 5.3.2).
 func hasOutbound(req *sip.Request) bool {
+	value, _ := req.Value("Contact")
+	if !strings.Contains(value, ";") { // as most are not
+		return false
+	}
 	contact, err := sip.Get[sip.Contact](req)
 	return err == nil && contact.URI.Params.Has("ob")
 }

@@ -1,8 +1,8 @@
 package proxy
 
 import (
-	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -16,31 +16,35 @@ type route struct {
 	values []sip.Route // as they came
 	ours   int         // so many at the beginning are ours
 
-	// What the last of ours says: the side that the request goes to.
-	flow transport.Flow
-	ob   bool // it comes from a Path (RFC 5626 section 5.1)
-	gone bool // it names a flow that is gone
+	side side // that the request goes to: what the last of ours says
 
 	made   bool // one of ours has a token: it was made for this dialog or this user agent
 	forged bool // the next one has a token that we have not made
 }
 
+// A side is where a request goes from here, by an entry of ours.
+type side struct {
+	flow transport.Flow
+	ob   bool // the entry comes from a Path (RFC 5626 section 5.1)
+	gone bool // its flow is gone
+}
+
 // left returns the values that are not ours.
 func (r *route) left() []sip.Route { return r.values[r.ours:] }
 
-// readRoute reads the Route of a request that has come to the address at.
+// read reads the Route of a request that has come to the address at.
 //
 // All entries of ours are taken at once: there are two of them where a request
 // changes sides (RFC 5658 section 5), more where it has spiralled, and nothing is
 // gained by sending it to ourselves.
-func readRoute(s *self, ep *transport.Endpoint, req *sip.Request, at netip.AddrPort) (route, error) {
-	r := route{uri: req.URI()}
+func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip.AddrPort) error {
+	r.uri = req.URI()
 	if _, ok := req.Value("Route"); !ok {
-		return r, nil
+		return nil
 	}
 	for value, err := range sip.All[sip.Route](req) {
 		if err != nil {
-			return r, err
+			return err
 		}
 		r.values = append(r.values, value)
 	}
@@ -53,7 +57,7 @@ func readRoute(s *self, ep *transport.Endpoint, req *sip.Request, at netip.AddrP
 		r.values = append([]sip.Route{first}, r.values[:last]...)
 	}
 	r.strip(s, ep, at)
-	return r, nil
+	return nil
 }
 
 // strip takes what is ours off the beginning.
@@ -65,17 +69,20 @@ func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 			return
 		}
 		r.ours++
-		r.flow, r.gone = flow, gone
-		r.ob = value.URI.Params.Has("ob")
+		r.side = side{flow, value.URI.Params.Has("ob"), gone}
 		r.made = r.made || value.URI.User != ""
 	}
 }
 
-// isOutgoing reports whether the flow that our entry names is the one that the
-// request came by: a user agent has it in its Route to reach the world by us, and
-// not to be reached (RFC 5626 section 5.3). Two entries are of two sides.
-func (r *route) isOutgoing(from transport.Flow) bool {
-	return r.ours == 1 && !r.flow.IsZero() && r.flow == from
+// onward returns the side that a request goes to which came by this flow. A user
+// agent may have the flow in its Route to reach the world by us, and not to be
+// reached (RFC 5626 section 5.3): then there is one entry, for two are of two
+// sides.
+func (r *route) onward(from transport.Flow) side {
+	if r.ours == 1 && r.side.flow == from {
+		return side{}
+	}
+	return r.side
 }
 
 // stripMaddr takes a maddr that is ours off a Request-URI that names the socket
@@ -118,22 +125,15 @@ func isTransport(kind, scheme string, flow transport.Flow) bool {
 	return false
 }
 
-// apply returns the request as the handler gets it: with the Request-URI and the
-// Route of r.
-func (r *route) apply(req *sip.Request, uri sip.URI, changed bool) *sip.Request {
-	if r.strict || changed {
-		req = req.WithURI(uri)
-	}
+// edits appends what takes our entries off the Route of a request.
+func (r *route) edits(edits []sip.Edit) []sip.Edit {
 	switch {
 	case r.strict, r.ours > 2:
-		req = req.With(sip.List(r.left()...))
+		return append(edits, sip.List(slices.Clone(r.left())...))
 	case r.ours == 2:
-		req = req.With(sip.Pop("Route"), sip.Pop("Route"))
+		return append(edits, sip.Pop("Route"), sip.Pop("Route"))
 	case r.ours == 1:
-		req = req.With(sip.Pop("Route"))
+		return append(edits, sip.Pop("Route"))
 	}
-	return req
+	return edits
 }
-
-// missing reports whether an error is that there is no such header field.
-func missing(err error) bool { return errors.Is(err, sip.ErrMissing) }

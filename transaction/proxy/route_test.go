@@ -208,7 +208,7 @@ func TestLoopOfOne(t *testing.T) {
 func TestMark(t *testing.T) {
 	k, other := newKey(), newKey()
 	first := request(sip.INVITE, aor, by("192.0.2.9"))
-	same := request(sip.CANCEL, aor, by("192.0.2.9"), sip.MaxForwards(3), sip.Push(sip.Via{Transport: "UDP", Host: "h"}))
+	same := request(sip.CANCEL, aor, by("192.0.2.9"), sip.MaxForwards(3), sip.To{URI: uri(aor), Params: ";tag=2"}, sip.Push(sip.Via{Transport: "UDP", Host: "h"}))
 	if k.mark(first) != k.mark(same) {
 		t.Error("the CANCEL has another mark")
 	}
@@ -217,9 +217,7 @@ func TestMark(t *testing.T) {
 	}
 	for _, changed := range []*sip.Request{
 		request(sip.INVITE, aor+";x=1", by("192.0.2.9")), request(sip.INVITE, aor), request(sip.INVITE, aor, by("192.0.2.9", "192.0.2.9")),
-		first.With(sip.CallID("2")), first.With(sip.From{URI: uri(aor), Params: ";tag=2"}), first.With(sip.To{URI: uri(aor), Params: ";tag=2"}),
-		first.With(sip.CSeq{Seq: 2, Method: sip.INVITE}), first.With(sip.ProxyRequire{"x"}),
-		first.With(sip.Field{Name: "Proxy-Authorization", Value: "Digest a=b"}),
+		first.With(sip.CallID("2")), first.With(sip.From{URI: uri(aor), Params: ";tag=2"}), first.With(sip.CSeq{Seq: 2, Method: sip.INVITE}),
 	} {
 		if k.mark(first) == k.mark(changed) {
 			t.Errorf("the mark is the same of\n%s", changed)

@@ -17,24 +17,22 @@ type self struct {
 	domains []string // in lower case
 	names   []string // those of our sockets: advertised, and addresses
 	ports   []int
+	token   int // no token is shorter than this
 }
 
 // newSelf reads it from what is configured and from what is bound.
 func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string) *self {
-	s := new(self)
+	s := &self{token: len(ep.FlowToken(transport.Flow{}))}
 	for _, d := range domains {
 		s.domains = append(s.domains, hostName(d))
 	}
-	if tc != nil && tc.Advertise != "" {
+	if tc.Advertise != "" {
 		s.names = append(s.names, hostName(tc.Advertise))
 	}
 	for _, kind := range []string{"udp", "tcp", "tls", "ws", "wss"} {
 		if at := ep.Addr(kind); at.IsValid() {
 			s.add(at.Addr(), int(at.Port()))
 		}
-	}
-	if tc == nil {
-		return s
 	}
 	for _, socket := range tc.Listen {
 		_, at, _ := strings.Cut(socket, ":")
@@ -142,7 +140,10 @@ func (s *self) entryOf(ep *transport.Endpoint, uri sip.URI, at netip.AddrPort) (
 		}
 		return notOurs, flow, false
 	}
-	flow, err := ep.FlowOf(uri.User)
+	err := transport.ErrToken
+	if len(uri.User) >= s.token {
+		flow, err = ep.FlowOf(uri.User)
+	}
 	switch {
 	case err == nil:
 		return ours, flow, false

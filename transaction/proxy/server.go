@@ -19,7 +19,7 @@ type Server struct {
 	req     *sip.Request // as the handler gets it
 	route   route
 	local   bool
-	mark    string
+	mark    mark
 	breadth int
 	from    transport.Flow
 }
@@ -33,14 +33,16 @@ func (s *Server) Local() bool { return s.local }
 
 // Routed reports whether the request came by a Route entry of our own making:
 // within a dialog that we are on the path of, or to a user agent that we are on
-// the Path of. Nobody else can make one.
+// the Path of. Nobody else can make one, but whoever was once sent one may use it
+// again, for as long as the key of the tokens lasts: it opens the way, and says
+// nothing of who goes it.
 func (s *Server) Routed() bool { return s.route.made }
 
 // admit checks a request and sets what is known of it.
 func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow, req *sip.Request) *refusal {
-	var err error
 	at := flow.LocalAddr()
-	if s.route, err = readRoute(known, ep, req, at); err != nil {
+	err := s.route.read(known, ep, req, at)
+	if err != nil {
 		return &refusal{err: err}
 	}
 	s.mark = s.p.key.mark(req)
@@ -57,7 +59,14 @@ func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow,
 		return &refusal{status: sip.StatusForbidden}
 	}
 	uri, changed := stripMaddr(known, s.route.uri, flow)
-	s.req = s.route.apply(req, uri, changed)
+	if changed || s.route.strict {
+		req = req.WithURI(uri)
+	}
+	s.req = req
+	var room [2]sip.Edit
+	if edits := s.route.edits(room[:0]); len(edits) > 0 {
+		s.req = req.With(edits...)
+	}
 	if err := s.req.Err(); err != nil {
 		return refuse(err)
 	}

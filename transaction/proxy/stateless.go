@@ -27,36 +27,56 @@ func (p *Proxy) stateless(in *transport.Inbound) bool {
 
 // passed takes a request.
 func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
-	ep, at := in.Endpoint(), in.Flow.LocalAddr()
-	known := p.know(ep)
-	r, err := readRoute(known, ep, req, at)
-	if err != nil || r.forged {
+	var own route
+	ep := in.Endpoint()
+	pass := passage{p: p, ep: ep, from: in.Flow, counted: true}
+	out, m, ok := pass.ready(&own, req)
+	if !ok {
 		return false
 	}
-	mark := p.key.mark(req)
-	if validate(req, &r, p.cfg.Supported, mark) != nil {
+	target, ok := p.cfg.Stateless(out)
+	if !ok {
 		return false
 	}
-	breadth, err := breadthOf(req, p.cfg.MaxBreadth)
-	if err != nil || breadth == 0 {
-		return false
+	pass.relay, pass.onward = target.URI.Scheme == "", own.onward(in.Flow)
+	branch := p.key.statelessBranch(req.Via(), req, m)
+	if p.isQuick(&pass, out, &target) {
+		p.send(p.posted.ctx, in, &pass, out, &target, branch)
+	} else {
+		p.sendBeside(in, pass, out, target, branch)
 	}
-	uri, changed := stripMaddr(known, r.uri, in.Flow)
-	inner := r.apply(req, uri, changed)
-	target, ok := p.cfg.Stateless(inner)
-	if !ok || inner.Err() != nil {
-		return false
-	}
-	pass := passage{p: p, ep: ep, from: in.Flow, route: &r, breadth: breadth, relay: target.URI.Scheme == ""}
-	branch := p.key.statelessBranch(req.Via(), req) + "." + mark
-	if p.isQuick(&pass, inner, &target) {
-		p.send(p.posted.ctx, in, &pass, inner, &target, branch)
-		return true
-	}
-	// What waits for DNS or a connection does so beside the socket. One message
-	// more than may wait is lost, as messages are that are sent without state.
-	p.posted.do(func(ctx context.Context) { p.send(ctx, in, &pass, inner, &target, branch) })
 	return true
+}
+
+// ready checks a request and makes it ready, with one copy, before the question
+// is put where it goes: what is left then is for a target alone.
+func (p *passage) ready(own *route, req *sip.Request) (out *sip.Request, m mark, ok bool) {
+	known := p.p.know(p.ep)
+	if err := own.read(known, p.ep, req, p.from.LocalAddr()); err != nil || own.forged {
+		return nil, m, false
+	}
+	m = p.p.key.mark(req)
+	if validate(req, own, p.p.cfg.Supported, m) != nil || req.MaxForwards() == 0 {
+		return nil, m, false
+	}
+	breadth, err := breadthOf(req, p.p.cfg.MaxBreadth)
+	if err != nil || breadth == 0 {
+		return nil, m, false
+	}
+	out = req
+	if uri, changed := stripMaddr(known, own.uri, p.from); changed || own.strict {
+		out = out.WithURI(uri)
+	}
+	var room [4]sip.Edit
+	out = out.With(own.edits(append(room[:0], maxForwards(req), sip.MaxBreadth(breadth)))...)
+	return out, m, out.Err() == nil
+}
+
+// sendBeside sends what has to wait for DNS or a connection beside the socket.
+// One message more than may wait is lost, as messages are that are sent without
+// state.
+func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request, t Target, branch string) {
+	p.posted.do(func(ctx context.Context) { p.send(ctx, in, &pass, req, &t, branch) })
 }
 
 // isQuick reports whether sending needs to wait for nobody: by a flow, or by UDP
@@ -133,21 +153,33 @@ func deliver(ctx context.Context, ep *transport.Endpoint, out *outgoing, branch 
 // requests apart. The Request-URI, which the section names too, is not in a
 // response, which is to be found to be one of ours by this; nor is the tag of the
 // To, which the ACK of a refusal has and its INVITE has not.
-func (k *key) statelessBranch(via sip.Via, m sip.Message) string {
+//
+// The mark follows, as in every branch of ours.
+func (k *key) statelessBranch(via sip.Via, of sip.Message, m mark) string {
+	var room [len(cookie) + hashSize + 1 + len(m)]byte
+	b := append(room[:0], cookie...)
+	b = k.stateless(b, via, of)
+	return string(append(append(b, '.'), m[:]...))
+}
+
+// hashSize is how many digits of a branch are the hash.
+const hashSize = 32
+
+// stateless appends the hash.
+func (k *key) stateless(dst []byte, via sip.Via, m sip.Message) []byte {
 	var room [512]byte
 	b := k.hash(room[:0])
-	b = field(b, strings.ToLower(via.Host))
+	b = lower(field(b, via.Host), len(via.Host))
 	b = binary.BigEndian.AppendUint32(b, uint32(via.Port))
 	branch := via.Branch()
-	b = field(b, strings.ToLower(branch))
+	b = lower(field(b, branch), len(branch))
 	if len(branch) <= len(cookie) || !equalFold(branch[:len(cookie)], cookie) {
 		b = field(b, m.From().Tag())
 		b = field(b, m.CallID())
 		b = binary.BigEndian.AppendUint32(b, m.CSeq().Seq)
 	}
 	b = append(b, 's')
-	var digits [len(cookie) + 32]byte
-	return string(sum(append(digits[:0], cookie...), b, 16))
+	return sum(dst, b, hashSize/2)
 }
 
 // returned takes a response to a request that was forwarded without a
@@ -155,12 +187,13 @@ func (k *key) statelessBranch(via sip.Via, m sip.Message) string {
 // nobody waits for go nowhere (RFC 6026 section 7.3).
 func (p *Proxy) returned(in *transport.Inbound, resp *sip.Response) bool {
 	branch, _, _ := strings.Cut(resp.Via().Branch(), ".")
-	if len(branch) != len(cookie)+32 {
+	if len(branch) != len(cookie)+hashSize {
 		return false
 	}
 	up := resp.With(sip.Pop("Via"))
 	via := up.Via()
-	if via.Host == "" || !equalFold(branch, p.key.statelessBranch(via, resp)) {
+	var room [hashSize]byte
+	if via.Host == "" || branch[len(cookie):] != string(p.key.stateless(room[:0], via, resp)) {
 		return false
 	}
 	forward := func(ctx context.Context) {

@@ -1,0 +1,614 @@
+package dialog_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/dialog"
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/transaction"
+)
+
+// keep closes a Layer without a word, with a snapshot of each of its calls.
+func keep(t testing.TB, l *dialog.Layer) (kept [][]byte) {
+	t.Helper()
+	for s := range l.Sessions() {
+		data, err := s.Snapshot()
+		if err != nil {
+			t.Errorf("Snapshot() = %v", err)
+		}
+		kept = append(kept, data)
+	}
+	l.Close()
+	return kept
+}
+
+// again starts a Layer anew with the calls of the one before.
+func again(t *testing.T, n *siptest.Network, addr string, kept [][]byte, cfg *dialog.Config) (*dialog.Layer, []*dialog.Session) {
+	t.Helper()
+	if cfg == nil {
+		cfg = &dialog.Config{}
+	}
+	var restored []*dialog.Session
+	cfg.Restore = func(l *dialog.Layer) error {
+		for _, data := range kept {
+			s, err := l.Restore(data)
+			if err != nil {
+				return err
+			}
+			restored = append(restored, s)
+		}
+		return nil
+	}
+	l := newLayer(t, n, addr, cfg)
+	if len(restored) != len(kept) {
+		t.Fatalf("%d calls were restored, want %d", len(restored), len(kept))
+	}
+	return l, restored
+}
+
+// ringing is an OnInvite that rings and waits.
+func ringing(ctx context.Context, in *dialog.Invitation) {
+	in.Provisional(sip.StatusRinging)
+	<-ctx.Done()
+}
+
+// Bob's program is started anew while it rings. The one after it answers, and
+// Alice, who sees nothing of that, hangs up later.
+func TestRestartWhileRinging(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: ringing})
+		ended := make(chan error, 2)
+		time.AfterFunc(time.Second, func() {
+			again(t, n, bobAddr, keep(t, bob), &dialog.Config{
+				OnInvite: func(ctx context.Context, in *dialog.Invitation) {
+					if !in.Restored() || in.Answer() != nil || in.Re() {
+						t.Errorf("Restored() = %v, Answer() = %v, Re() = %v, want one that is not answered", in.Restored(), in.Answer(), in.Re())
+					}
+					<-time.After(time.Second)
+					if _, err := in.Accept(sip.Body{Type: "text/plain", Content: "the answer"}); err != nil {
+						t.Error(err)
+					}
+				},
+				OnEnd: func(s *dialog.Session) { ended <- s.Err() },
+			})
+		})
+		alice := newLayer(t, n, aliceAddr, nil)
+		s := call(t, alice, "sip:bob@"+bobAddr, "call-1")
+		time.Sleep(time.Minute)
+		if err := s.Bye(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; !errors.Is(err, dialog.ErrBye) || len(ended) > 0 {
+			t.Errorf("Bob's call ended with %v, want %v, once", err, dialog.ErrBye)
+		}
+		wantLadder(t, n,
+			"alice: INVITE 1", "bob: 180 INVITE 1", "bob: 200 INVITE 1", "alice: ACK 1",
+			"alice: BYE 2", "bob: 200 BYE 2")
+	})
+}
+
+// The caller gives up after the restart, or the INVITE expires, or the callee
+// lets it go: it gets its answer as it would have got it before.
+func TestRestoredInvitationEnds(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		end  func(p *peer, invite *sip.Request, ringing sip.Message)
+		how  error
+		want string
+	}{
+		{"CANCEL", func(p *peer, invite *sip.Request, _ sip.Message) {
+			p.sendAs(bobAddr, sip.NewRequest(sip.CANCEL, invite.URI(), sip.MaxForwards(70), invite.From(), invite.To(),
+				sip.CallID(invite.CallID()), sip.CSeq{Seq: 1, Method: sip.CANCEL}), invite.Via().Branch())
+			p.expect("200 CANCEL 1")
+		}, transaction.ErrCancelled, "487 INVITE 1"},
+		{"BYE", func(p *peer, invite *sip.Request, ringing sip.Message) {
+			p.send(bobAddr, p.within(ringing, sip.BYE, 2))
+			p.expect("200 BYE 2")
+		}, dialog.ErrBye, "487 INVITE 1"},
+		{"Expires", func(*peer, *sip.Request, sip.Message) {}, dialog.ErrExpired, "487 INVITE 1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: ringing})
+				p := newPeer(t, n, aliceAddr)
+				invite := p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, "call-1", p.contact(), sip.Expires(90)))
+				rings := p.expect("180 INVITE 1").Message
+				time.Sleep(time.Second)
+				ended := make(chan error, 1)
+				start := time.Now()
+				l, _ := again(t, n, bobAddr, keep(t, bob), &dialog.Config{OnInvite: func(ctx context.Context, in *dialog.Invitation) {
+					<-ctx.Done()
+					ended <- context.Cause(ctx)
+				}})
+				if test.name != "Expires" {
+					p.silent(30 * time.Second) // in Proceeding nothing goes by itself
+				}
+				test.end(p, invite, rings)
+				refusal := p.expect(test.want, "180 INVITE 1").Message
+				p.refused(bobAddr, invite, refusal)
+				if err := <-ended; !errors.Is(err, test.how) {
+					t.Errorf("the context ended with %v, want %v", err, test.how)
+				}
+				if got := time.Since(start).Round(time.Second); test.name == "Expires" && got != 89*time.Second {
+					t.Errorf("the INVITE expired after %v, want the 89s that were left", got)
+				}
+				if sessions, _ := l.Left(); sessions != 0 {
+					t.Errorf("%d calls are left, want none", sessions)
+				}
+			})
+		})
+	}
+}
+
+// A program that lasts for a minute only goes on to ring: the 180 is sent again
+// for the proxies on the way (RFC 3261 section 13.3.1.1).
+func TestRestoredGoesOnToRing(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: ringing})
+		p := newPeer(t, n, aliceAddr)
+		p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, "call-1", p.contact()))
+		first := p.expect("180 INVITE 1").Message
+		time.Sleep(30 * time.Second)
+		again(t, n, bobAddr, keep(t, bob), &dialog.Config{OnInvite: func(ctx context.Context, in *dialog.Invitation) { <-ctx.Done() }})
+		if second := p.expect("180 INVITE 1").Message; second.String() != first.String() {
+			t.Errorf("it rings with\n%s\nwant\n%s", second, first)
+		}
+	})
+}
+
+// Bob's program dies right after its 200, and nobody hears the ACK. The one
+// after it sends the same 200 again, which gets the ACK again.
+func TestRestartBeforeTheACK(t *testing.T) {
+	for _, accepts := range []bool{true, false} {
+		t.Run(fmt.Sprint("Accept is called: ", accepts), func(t *testing.T) {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: func(_ context.Context, in *dialog.Invitation) { in.Accept() }})
+				p := newPeer(t, n, aliceAddr)
+				lose(n, aliceAddr, "ACK 1", 1)
+				p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, "call-1", p.contact()))
+				first := p.expect("200 INVITE 1").Message
+				p.send(bobAddr, p.within(first, sip.ACK, 1))
+				kept := keep(t, bob)
+				acks := make(chan string, 1)
+				_, sessions := again(t, n, bobAddr, kept, &dialog.Config{OnInvite: func(ctx context.Context, in *dialog.Invitation) {
+					if !in.Restored() || in.Answer() == nil || in.Answer().String() != first.String() {
+						t.Errorf("Restored() = %v, Answer() = %v, want the 200", in.Restored(), in.Answer())
+					}
+					if err := in.Reject(486); !errors.Is(err, transaction.ErrCompleted) {
+						t.Errorf("Reject() = %v, want %v", err, transaction.ErrCompleted)
+					}
+					if !accepts {
+						return
+					}
+					ack, err := in.Accept()
+					if err != nil {
+						t.Errorf("Accept() = %v", err)
+						return
+					}
+					acks <- ack.Body()
+				}})
+				if second := p.expect("200 INVITE 1").Message; second.String() != first.String() {
+					t.Errorf("sent again is\n%s\nwant\n%s", second, first)
+				}
+				p.send(bobAddr, p.within(first, sip.ACK, 1, sip.Body{Type: "text/plain", Content: "v=0"}))
+				if accepts {
+					if got := <-acks; got != "v=0" {
+						t.Errorf("the ACK has %q, want v=0", got)
+					}
+				}
+				p.silent(time.Minute)
+				if err := sessions[0].Err(); err != nil {
+					t.Errorf("Err() = %v, want a call that is up", err)
+				}
+			})
+		})
+	}
+}
+
+// No ACK comes at all: what was left of 32 s goes by, and the call is ended
+// with BYE.
+func TestRestartAndNoACK(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: func(_ context.Context, in *dialog.Invitation) { in.Accept() }})
+		p := newPeer(t, n, aliceAddr)
+		start := time.Now()
+		p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, "call-1", p.contact()))
+		p.expect("200 INVITE 1")
+		time.Sleep(10 * time.Second)
+		ended := make(chan error, 1)
+		again(t, n, bobAddr, keep(t, bob), &dialog.Config{OnEnd: func(s *dialog.Session) { ended <- s.Err() }})
+		in := p.expect("BYE 1", "200 INVITE 1")
+		p.reply(in, 200)
+		if got := time.Since(start).Round(time.Second); got != 32*time.Second {
+			t.Errorf("the BYE came after %v, want 32s", got)
+		}
+		if err := <-ended; !errors.Is(err, dialog.ErrNoACK) {
+			t.Errorf("the call ended with %v, want %v", err, dialog.ErrNoACK)
+		}
+	})
+}
+
+// A call that is up is restored, at the side that was called or at the one that
+// called. Each side changes it and asks something, and one hangs up: the numbers
+// go on.
+func TestRestartOfACall(t *testing.T) {
+	for _, side := range []string{"callee", "caller"} {
+		for _, hangsUp := range []string{"alice", "bob"} {
+			t.Run(side+" restarts, "+hangsUp+" hangs up", func(t *testing.T) {
+				story(t, func(t *testing.T, n *siptest.Network) {
+					ended := make(chan error, 3)
+					config := func() *dialog.Config {
+						return &dialog.Config{
+							OnInvite: accepting(t, nil),
+							OnRequest: func(tx *transaction.Server, req *sip.Request, s *dialog.Session) {
+								if s == nil {
+									t.Errorf("%s came outside of the call", req.Method())
+								}
+								tx.Reply(sip.StatusOK)
+							},
+						}
+					}
+					alice, bob := newLayer(t, n, aliceAddr, config()), newLayer(t, n, bobAddr, config())
+					sa := call(t, alice, "sip:bob@"+bobAddr, "call-1")
+					time.Sleep(time.Minute)
+					if _, err := sa.Do(t.Context(), sip.INFO); err != nil {
+						t.Error(err)
+					}
+					var sb *dialog.Session
+					for sb = range bob.Sessions() {
+					}
+					cfg := config()
+					cfg.OnEnd = func(s *dialog.Session) { ended <- s.Err() }
+					var restored *dialog.Session
+					if side == "callee" {
+						_, sessions := again(t, n, bobAddr, keep(t, bob), cfg)
+						restored, sb = sessions[0], sessions[0]
+					} else {
+						_, sessions := again(t, n, aliceAddr, keep(t, alice), cfg)
+						restored, sa = sessions[0], sessions[0]
+					}
+					if restored.Remote().String() == "" || restored.ID().CallID != "call-1" {
+						t.Errorf("restored is %v with %v", restored.ID(), restored.Remote())
+					}
+					for _, s := range []*dialog.Session{sa, sb} {
+						if resp, err := s.Invite(t.Context()); err != nil || resp.Status() != 200 {
+							t.Errorf("re-INVITE: %v, %v", resp, err)
+						}
+						if err := s.Ack(t.Context()); err != nil {
+							t.Error(err)
+						}
+						if resp, err := s.Do(t.Context(), sip.INFO); err != nil || resp.Status() != 200 {
+							t.Errorf("INFO: %v, %v", resp, err)
+						}
+						time.Sleep(time.Second)
+					}
+					why := dialog.ErrBye
+					if (side == "callee") == (hangsUp == "bob") {
+						why = dialog.ErrEnded
+					}
+					if err := map[string]*dialog.Session{"alice": sa, "bob": sb}[hangsUp].Bye(t.Context()); err != nil {
+						t.Error(err)
+					}
+					if err := <-ended; !errors.Is(err, why) {
+						t.Errorf("the restored call ended with %v, want %v", err, why)
+					}
+					want := []string{
+						"alice: INVITE 1", "bob: 200 INVITE 1", "alice: ACK 1",
+						"alice: INFO 2", "bob: 200 INFO 2",
+						"alice: INVITE 3", "bob: 200 INVITE 3", "alice: ACK 3", "alice: INFO 4", "bob: 200 INFO 4",
+						"bob: INVITE 1", "alice: 200 INVITE 1", "bob: ACK 1", "bob: INFO 2", "alice: 200 INFO 2",
+					}
+					if hangsUp == "alice" {
+						want = append(want, "alice: BYE 5", "bob: 200 BYE 5")
+					} else {
+						want = append(want, "bob: BYE 3", "alice: 200 BYE 3")
+					}
+					wantLadder(t, n, want...)
+				})
+			})
+		}
+	}
+}
+
+// What is not restored is not known: 481, as before. A number that the run before
+// has seen is out of order.
+func TestRestartKnowsItsCallsAlone(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, nil)})
+		p := newPeer(t, n, aliceAddr)
+		resp := p.calls(bobAddr, "call-1")
+		other := p.calls(bobAddr, "call-2")
+		p.send(bobAddr, p.within(resp, sip.OPTIONS, 7))
+		p.expect("405 OPTIONS 7")
+		var kept [][]byte
+		for s := range bob.Sessions() {
+			if s.ID().CallID == "call-1" {
+				data, err := s.Snapshot()
+				if err != nil {
+					t.Fatal(err)
+				}
+				kept = append(kept, data)
+			}
+		}
+		bob.Close()
+		again(t, n, bobAddr, kept, nil)
+		p.send(bobAddr, p.within(other, sip.BYE, 2))
+		p.expect("481 BYE 2")
+		p.send(bobAddr, p.within(resp, sip.BYE, 7))
+		p.expect("500 BYE 7")
+		p.send(bobAddr, p.within(resp, sip.BYE, 8))
+		p.expect("200 BYE 8")
+	})
+}
+
+// The caller is started anew around its ACK: before it was sent, after, and when
+// it was lost. Each 2xx that comes gets it.
+func TestRestartOfTheCallerAroundTheACK(t *testing.T) {
+	for _, acked := range []bool{false, true} {
+		t.Run(fmt.Sprint("was sent: ", acked), func(t *testing.T) {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				alice := newLayer(t, n, aliceAddr, nil)
+				p := newPeer(t, n, bobAddr)
+				answers := make(chan func(), 1)
+				go func() { // ends with the answer
+					invite := p.expect("INVITE 1")
+					ok := p.reply(invite, 200, p.contact(), invite.Message.(*sip.Request).To().WithTag("b"))
+					answers <- func() { p.respond(invite, ok) }
+				}()
+				s, _, err := alice.Invite(t.Context(), newInvite(t, "sip:bob@"+bobAddr, "call-1",
+					sip.Field{Name: "Proxy-Authorization", Value: `Digest username="alice"`}), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				in := <-answers // answers again
+				if acked {
+					if err := s.Ack(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					p.expect("ACK 1") // and loses it
+				}
+				_, sessions := again(t, n, aliceAddr, keep(t, alice), nil)
+				if !acked {
+					in() // nobody has acknowledged it
+					p.silent(time.Second)
+					if err := sessions[0].Ack(t.Context(), sip.Body{Type: "text/plain", Content: "v=0"}); err != nil {
+						t.Fatal(err)
+					}
+					ack := p.expect("ACK 1").Message
+					if value, _ := ack.Value("Proxy-Authorization"); value != `Digest username="alice"` || ack.Body() != "v=0" {
+						t.Errorf("the ACK is\n%s\nwant the credentials of the INVITE, and the body", ack)
+					}
+					p.expect("ACK 1") // the 2xx that came before it is owed one
+				}
+				if err := sessions[0].Ack(t.Context()); err != nil {
+					t.Error(err) // there is none to send
+				}
+				p.silent(time.Second)
+				for range 3 {
+					in()
+					p.expect("ACK 1")
+				}
+				p.silent(time.Minute)
+				in() // minutes late: nobody knows it
+				p.silent(time.Second)
+				if err := sessions[0].Err(); err != nil {
+					t.Errorf("Err() = %v, want a call that is up", err)
+				}
+			})
+		})
+	}
+}
+
+// The caller of a re-INVITE is started anew before the answer. It comes all the
+// same, and gets its ACK, or the peer would hang up.
+func TestRestartDuringAReINVITE(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, nil)})
+		p := newPeer(t, n, aliceAddr)
+		p.calls(bobAddr, "call-1")
+		time.Sleep(time.Second)
+		for s := range bob.Sessions() {
+			go s.Invite(t.Context()) // ends with bob
+		}
+		in := p.expect("INVITE 1")
+		_, sessions := again(t, n, bobAddr, keep(t, bob), &dialog.Config{OnInvite: accepting(t, nil)})
+		ok := p.reply(in, 200, p.contact())
+		for range 3 {
+			p.expect("ACK 1")
+			p.respond(in, ok)
+		}
+		p.expect("ACK 1")
+		go func() {
+			if _, err := sessions[0].Invite(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := sessions[0].Ack(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}()
+		in = p.expect("INVITE 2")
+		p.reply(in, 200, p.contact())
+		p.expect("ACK 2")
+	})
+}
+
+// A re-INVITE of the peer is not answered when the program is started anew: the
+// next one answers it.
+func TestRestartBeforeAReINVITEIsAnswered(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: func(ctx context.Context, in *dialog.Invitation) {
+			if in.Re() {
+				<-ctx.Done()
+				return
+			}
+			in.Accept()
+		}})
+		p := newPeer(t, n, aliceAddr)
+		resp := p.calls(bobAddr, "call-1")
+		p.send(bobAddr, p.within(resp, sip.INVITE, 2, p.contact()))
+		p.expect("100 INVITE 2")
+		_, sessions := again(t, n, bobAddr, keep(t, bob), &dialog.Config{OnInvite: func(ctx context.Context, in *dialog.Invitation) {
+			if !in.Re() || !in.Restored() {
+				t.Errorf("Re() = %v, Restored() = %v, want both", in.Re(), in.Restored())
+			}
+			if err := in.Reject(sip.StatusNotAcceptableHere); err != nil {
+				t.Error(err)
+			}
+		}})
+		p.expect("488 INVITE 2")
+		if err := sessions[0].Err(); err != nil {
+			t.Errorf("Err() = %v, want a call that is up", err)
+		}
+	})
+}
+
+// Another node at another address takes the call over. Its re-INVITE tells the
+// peer where the call is now, and so does its answer to one of the peer that a
+// proxy has brought it.
+func TestSecondNode(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		move func(p *peer, s *dialog.Session, resp sip.Message) sip.Message
+	}{
+		{"it changes the call", func(p *peer, s *dialog.Session, _ sip.Message) sip.Message {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				if _, err := s.Invite(p.t.Context()); err != nil {
+					p.t.Error(err)
+				}
+				s.Ack(p.t.Context())
+			}()
+			in := p.expect("INVITE 1")
+			p.reply(in, 200, p.contact())
+			p.expect("ACK 1")
+			<-done
+			return in.Message
+		}},
+		{"the peer changes it", func(p *peer, s *dialog.Session, resp sip.Message) sip.Message {
+			p.send(carolAddr, p.within(resp, sip.INVITE, 2, p.contact()))
+			ok := p.expect("200 INVITE 2").Message
+			p.send(carolAddr, p.within(ok, sip.ACK, 2))
+			return ok
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, nil)})
+				p := newPeer(t, n, aliceAddr)
+				resp := p.calls(bobAddr, "call-1")
+				time.Sleep(time.Second)
+				kept := keep(t, bob)
+				carol := newLayer(t, n, carolAddr, &dialog.Config{OnInvite: accepting(t, nil)})
+				s, err := carol.Restore(kept[0])
+				if err != nil {
+					t.Fatal(err)
+				}
+				contact, err := sip.Get[sip.Contact](test.move(p, s, resp))
+				if err != nil || contact.URI.Host != carolAddr || contact.URI.User != "bob" {
+					t.Errorf("the Contact is %v, %v, want bob at %s", contact, err, carolAddr)
+				}
+				if _, err := carol.Restore(kept[0]); !errors.Is(err, dialog.ErrExists) {
+					t.Errorf("Restore once more = %v, want %v", err, dialog.ErrExists)
+				}
+				p.send(carolAddr, p.within(resp, sip.BYE, 3))
+				p.expect("200 BYE 3")
+				if err := s.Err(); !errors.Is(err, dialog.ErrBye) {
+					t.Errorf("Err() = %v, want %v", err, dialog.ErrBye)
+				}
+				if _, err := s.Snapshot(); !errors.Is(err, dialog.ErrBye) {
+					t.Errorf("Snapshot of a call that is over = %v, want %v", err, dialog.ErrBye)
+				}
+			})
+		})
+	}
+}
+
+// A Contact that the program gave itself stays what it is.
+func TestRestoreKeepsAGivenContact(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, nil)})
+		alice := newLayer(t, n, aliceAddr, nil)
+		given := sip.Contact{URI: sip.URI{Scheme: "sip", User: "alice", Host: aliceAddr, Params: ";gr=urn:uuid:1"}, Params: ";x=y"}
+		call(t, alice, "sip:bob@"+bobAddr, "call-1", given)
+		_, sessions := again(t, n, aliceAddr, keep(t, alice), nil)
+		if _, err := sessions[0].Invite(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		sessions[0].Ack(t.Context())
+		time.Sleep(time.Second)
+		if got, err := sip.Get[sip.Contact](sent(n, aliceAddr, "INVITE 2")[0]); err != nil || got != given {
+			t.Errorf("the Contact is %v, %v, want %v", got, err, given)
+		}
+	})
+}
+
+// What was restored is written down as what it was restored from.
+func TestSnapshotOfTheRestored(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: func(ctx context.Context, in *dialog.Invitation) {
+			switch in.Request().CallID() {
+			case "rings":
+				in.Provisional(183)
+				<-ctx.Done()
+			case "waits":
+				<-ctx.Done()
+			default:
+				in.Accept()
+			}
+		}})
+		p := newPeer(t, n, aliceAddr)
+		for _, id := range []string{"up", "routed", "strict", "no-ack", "rings", "waits"} {
+			var edits []sip.Edit
+			switch id {
+			case "routed":
+				edits = append(edits, sip.Field{Name: "Record-Route", Value: `"Proxy" <sip:192.0.2.1;lr>;x="a,b", <sips:p2.example;lr>`})
+			case "strict":
+				edits = append(edits, sip.Field{Name: "Record-Route", Value: "<sip:192.0.2.1>"})
+			}
+			p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, id, append(edits, p.contact())...))
+			for id != "waits" {
+				resp := (<-p.in).Message.(*sip.Response)
+				if resp.CallID() != id {
+					continue // that of no-ack again
+				}
+				if id != "no-ack" && resp.Status() == 200 {
+					p.send(bobAddr, p.within(resp, sip.ACK, 1))
+				}
+				break
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+		before := map[string][]byte{}
+		for s := range bob.Sessions() {
+			data, err := s.Snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			before[s.ID().CallID] = data
+			t.Logf("%s: %d bytes", s.ID().CallID, len(data))
+		}
+		bob.Close()
+		var kept [][]byte
+		for _, data := range before {
+			kept = append(kept, data)
+		}
+		wait := func(ctx context.Context, in *dialog.Invitation) { <-ctx.Done() }
+		_, sessions := again(t, n, bobAddr, kept, &dialog.Config{OnInvite: wait})
+		if len(sessions) != 6 {
+			t.Errorf("%d calls are restored, want 6", len(sessions))
+		}
+		for _, s := range sessions {
+			data, err := s.Snapshot()
+			if err != nil || !bytes.Equal(data, before[s.ID().CallID]) {
+				t.Errorf("%s: snapshot\n%q, %v, want\n%q", s.ID().CallID, data, err, before[s.ID().CallID])
+			}
+		}
+	})
+}

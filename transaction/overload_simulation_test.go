@@ -1,0 +1,306 @@
+package transaction
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+)
+
+// simulation is one server with a queue and its clients, in steps of a
+// millisecond. Nothing in it but the machines under test decides what is sent and
+// what is served.
+type simulation struct {
+	limiter  limiter
+	capacity float64 // requests that the server can serve in a second
+	clients  []*simulated
+
+	now    time.Time
+	queue  []arrival
+	credit float64
+	events map[int64][]func() // by millisecond
+	random *rand.Rand
+
+	served, refused int           // in this second
+	slowest         time.Duration // wait of those served, in this second
+}
+
+// simulated is a client that would send so many requests a second.
+type simulated struct {
+	algo     algo
+	offers   float64
+	reckless bool // it offers control, and does not heed it
+	spared   float64
+	throttle throttle
+	credit   float64
+	served   int
+	urgent   int // of the spared, served
+	lost     int // of the spared, held back or refused
+}
+
+type arrival struct {
+	client *simulated
+	addr   netip.AddrPort
+	at     time.Time
+	spared bool
+}
+
+const transit = 5 * time.Millisecond
+
+func newSimulation(capacity float64, clients ...*simulated) *simulation {
+	s := &simulation{capacity: capacity, clients: clients, now: time.Unix(1e9, 0), events: map[int64][]func(){}}
+	random := rand.New(rand.NewPCG(1, 2))
+	s.random = random
+	s.limiter = newLimiter(500*time.Millisecond, s.now, 0, random.Float64)
+	for _, c := range clients {
+		c.throttle = newThrottle(random.Float64)
+		c.credit = random.Float64()
+	}
+	return s
+}
+
+func (s *simulation) after(d time.Duration, f func()) {
+	at := s.now.Add(d).UnixMilli()
+	s.events[at] = append(s.events[at], f)
+}
+
+// second lets a second pass, and returns what was served in it.
+func (s *simulation) second() (served int) {
+	s.served, s.refused, s.slowest = 0, 0, 0
+	for range 1000 {
+		s.step()
+	}
+	return s.served
+}
+
+func (s *simulation) step() {
+	s.now = s.now.Add(time.Millisecond)
+	for _, f := range s.events[s.now.UnixMilli()] {
+		f()
+	}
+	delete(s.events, s.now.UnixMilli())
+	for i, c := range s.clients {
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), uint16(i+1))
+		for c.credit += c.offers / 1000; c.credit >= 1; c.credit-- {
+			r := arrival{client: c, addr: addr, spared: s.random.Float64() < c.spared}
+			if c.algo != noAlgo && !c.reckless && !c.throttle.allow(s.now, r.spared) {
+				if r.spared {
+					c.lost++
+				}
+				continue
+			}
+			s.after(transit, func() { s.arrive(r) })
+		}
+	}
+	for s.credit = min(s.credit+s.capacity/1000, max(20, s.capacity/1000)); s.credit >= 1 && len(s.queue) > 0; s.credit-- {
+		r := s.queue[0]
+		s.queue = s.queue[1:]
+		delay := s.now.Sub(r.at)
+		s.slowest = max(s.slowest, delay)
+		s.limiter.start(delay)
+		s.limiter.note(s.now, len(s.queue))
+		s.limiter.advance(s.now)
+		s.served++
+		r.client.served++
+		if r.spared {
+			r.client.urgent++
+		}
+		s.respond(r)
+	}
+}
+
+func (s *simulation) arrive(r arrival) {
+	class := fresh
+	if r.spared {
+		class = urgent
+	}
+	if !s.limiter.admit(s.now, r.addr, r.client.algo, class) {
+		s.refused++
+		if r.spared {
+			r.client.lost++
+		}
+		s.credit -= 0.01 // a refusal costs something too
+		s.respond(r)
+		return
+	}
+	r.at = s.now
+	s.queue = append(s.queue, r)
+	s.limiter.note(s.now, len(s.queue))
+}
+
+func (s *simulation) respond(r arrival) {
+	if r.client.algo == noAlgo {
+		return
+	}
+	oc := s.limiter.feedback(s.now, r.addr, r.client.algo)
+	oc.Seq = uint64(s.now.UnixMicro() / 10)
+	s.after(transit, func() { r.client.throttle.learn(s.now, oc) })
+}
+
+func many(n int, c simulated) (clients []*simulated) {
+	for range n {
+		clients = append(clients, &simulated{algo: c.algo, offers: c.offers, reckless: c.reckless, spared: c.spared})
+	}
+	return clients
+}
+
+// Ten times what the server can do: within three seconds clients send what it can,
+// nearly all that it can do is done, nobody waits for longer than the tolerance,
+// and each client gets its share, whatever it does about overload itself.
+func TestTenfoldOverload(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		capacity float64
+		clients  []*simulated
+	}{
+		{"loss", 1000, many(10, simulated{algo: lossAlgo, offers: 1000})},
+		{"rate", 1000, many(10, simulated{algo: rateAlgo, offers: 1000})},
+		{"none takes part", 1000, many(10, simulated{offers: 1000})},
+		{"some of each", 1000, slices.Concat(many(3, simulated{algo: lossAlgo, offers: 1000}),
+			many(3, simulated{algo: rateAlgo, offers: 1000}), many(4, simulated{offers: 1000}))},
+		{"some do not do what they say", 1000, slices.Concat(many(5, simulated{algo: lossAlgo, offers: 1000}),
+			many(2, simulated{algo: rateAlgo, offers: 1000, reckless: true}), many(3, simulated{algo: lossAlgo, offers: 1000, reckless: true}))},
+		{"500 with loss", 1000, many(500, simulated{algo: lossAlgo, offers: 20})},
+		{"500 with rate", 1000, many(500, simulated{algo: rateAlgo, offers: 20})},
+		{"5000, more than are told apart", 1000, many(5000, simulated{offers: 2})},
+		{"a slow server", 50, many(4, simulated{algo: lossAlgo, offers: 125})},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSimulation(c.capacity, c.clients...)
+			for range 3 {
+				s.second()
+			}
+			for _, c := range s.clients {
+				c.served = 0
+			}
+			const seconds = 17
+			for i := range seconds {
+				served := float64(s.second())
+				if served < 0.8*c.capacity {
+					t.Errorf("second %d: %v served, want %v at least", i+4, served, 0.8*c.capacity)
+				}
+				if s.slowest > 2*s.limiter.tolerance {
+					t.Errorf("second %d: a request waited for %v", i+4, s.slowest)
+				}
+			}
+			if len(s.clients) > 10 {
+				return // too few requests each for chance to even out
+			}
+			fair := seconds * c.capacity / float64(len(s.clients))
+			for i, c := range s.clients {
+				if got := float64(c.served); got < 0.7*fair || got > 1.3*fair {
+					t.Errorf("client %d: %v served, want about %.0f", i, got, fair)
+				}
+			}
+		})
+	}
+}
+
+// Who does what it is told, with no more load than was given out, is refused
+// nothing: the server has its time for what it serves. The delay does not swing.
+func TestControlledClientsAreNotRefused(t *testing.T) {
+	for _, algo := range []algo{lossAlgo, rateAlgo} {
+		s := newSimulation(1000, many(10, simulated{algo: algo, offers: 1000})...)
+		for range 5 {
+			s.second()
+		}
+		for i := range 20 {
+			s.second()
+			if s.refused > 0 || s.slowest > 400*time.Millisecond {
+				t.Errorf("%s, second %d: %d refused, the slowest waited %v", algo, i+6, s.refused, s.slowest)
+			}
+		}
+	}
+}
+
+// One that sends a hundred times as much as the others takes nothing from them.
+func TestAFloodTakesNothingFromOthers(t *testing.T) {
+	for _, algo := range []algo{noAlgo, lossAlgo, rateAlgo} {
+		modest := many(9, simulated{algo: algo, offers: 80})
+		s := newSimulation(1000, append(modest, &simulated{offers: 8000})...)
+		for range 5 {
+			s.second()
+		}
+		for _, c := range modest {
+			c.served = 0
+		}
+		for range 10 {
+			s.second()
+		}
+		for i, c := range modest {
+			if c.served < 700 {
+				t.Errorf("%q: client %d has %d of its 800 requests served", algo, i, c.served)
+			}
+		}
+	}
+}
+
+// Calls for help, one in a hundred, get through (RFC 7339 section 5.10.1): to be
+// spared is up to the client, and the server does not refuse what comes.
+func TestUrgentRequestsGetThrough(t *testing.T) {
+	for _, algo := range []algo{noAlgo, lossAlgo, rateAlgo} {
+		clients := many(10, simulated{algo: algo, offers: 500, spared: 0.01})
+		s := newSimulation(1000, clients...)
+		for range 20 {
+			s.second()
+		}
+		through, lost := 0, 0
+		for _, c := range clients {
+			through, lost = through+c.urgent, lost+c.lost
+		}
+		if through < 900 || lost > through/50 {
+			t.Errorf("%q: %d urgent requests got through, %d did not", algo, through, lost)
+		}
+	}
+}
+
+// The load goes down: what was held back is sent again within seconds, and the
+// control ends (RFC 7339 section 5.7).
+func TestOverloadEnds(t *testing.T) {
+	for _, algo := range []algo{noAlgo, lossAlgo, rateAlgo} {
+		clients := many(10, simulated{algo: algo, offers: 1000})
+		s := newSimulation(1000, clients...)
+		for range 10 {
+			s.second()
+		}
+		for _, c := range clients {
+			c.offers = 50
+		}
+		for range 10 {
+			s.second()
+		}
+		if served := s.second(); served < 490 || s.refused > 0 || s.limiter.limiting {
+			t.Errorf("%q: %d served, %d refused, still limiting: %v; want 500, 0, false", algo, served, s.refused, s.limiter.limiting)
+		}
+	}
+}
+
+// A server with enough to do, but no more, refuses nothing and holds nobody back.
+func TestNoOverload(t *testing.T) {
+	for _, algo := range []algo{noAlgo, lossAlgo, rateAlgo} {
+		s := newSimulation(1000, many(9, simulated{algo: algo, offers: 100})...)
+		for i := range 20 {
+			s.second()
+			if s.refused > 0 || s.limiter.limiting {
+				t.Errorf("%q, second %d: %d refused, limiting: %v", algo, i, s.refused, s.limiter.limiting)
+			}
+		}
+	}
+}
+
+// The server stands still for a second: it drops what has piled up beyond the
+// tolerance, and is soon back.
+func TestStall(t *testing.T) {
+	s := newSimulation(1000, many(10, simulated{algo: lossAlgo, offers: 90})...)
+	s.second()
+	s.capacity = 0
+	s.second()
+	s.capacity = 1000
+	for range 5 {
+		s.second()
+	}
+	if served := s.second(); served < 850 || s.refused > 0 {
+		t.Errorf("%d served, %d refused, want 900 and 0", served, s.refused)
+	}
+}

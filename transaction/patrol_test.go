@@ -1,0 +1,80 @@
+package transaction
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
+)
+
+// A handler that waits, for whatever, does not keep the socket from being read
+// on: not at all if it asks for its context, and for the time that the patrol
+// takes otherwise.
+func TestHandlersThatWait(t *testing.T) {
+	const roundTrip = 20 * time.Millisecond // of siptest's network
+	for _, test := range []struct {
+		name string
+		wait func(tx *Server)
+		most time.Duration
+	}{
+		{"for the context", func(tx *Server) { <-tx.Context().Done() }, 0},
+		{"for something else", func(*Server) { <-time.After(10 * time.Second) }, 2 * round},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+					if req.Method() == sip.INVITE {
+						test.wait(tx)
+						tx.Reply(sip.StatusBusyHere)
+						return
+					}
+					tx.Reply(sip.StatusOK)
+				}})
+				alice := alicePeer(t, n)
+				invite := alice.with("z9hG4bK1", request(sip.INVITE, bobURI))
+				message := alice.with("z9hG4bK2", request(sip.MESSAGE, bobURI, sip.CallID("another@a")))
+				start := time.Now()
+				alice.send(invite, message)
+				alice.response("200 MESSAGE")
+				if took := time.Since(start) - roundTrip; took > test.most {
+					t.Errorf("the MESSAGE waited for %v, want %v at most", took, test.most)
+				}
+				// Handlers have goroutines of their own now.
+				next := alice.with("z9hG4bK3", request(sip.INVITE, bobURI, sip.CallID("third@a")))
+				start = time.Now()
+				alice.send(next, alice.with("z9hG4bK4", request(sip.MESSAGE, bobURI, sip.CallID("fourth@a"))))
+				alice.response("200 MESSAGE")
+				if took := time.Since(start) - roundTrip; took != 0 {
+					t.Errorf("the next MESSAGE waited for %v, want 0", took)
+				}
+				alice.send(cancelOf(invite), cancelOf(next))
+				alice.all(time.Minute)
+			})
+		})
+	}
+}
+
+// A handler may end its goroutine, and close the layer that has called it.
+func TestHandlersThatEndIt(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var l *Layer
+		closed := make(chan error, 1)
+		l = listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			switch req.Method() {
+			case sip.OPTIONS:
+				runtime.Goexit()
+			case sip.MESSAGE:
+				closed <- l.Close()
+			}
+		}})
+		alice := alicePeer(t, n)
+		alice.send(alice.with("z9hG4bK1", request(sip.OPTIONS, bobURI)))
+		alice.response("500 OPTIONS")
+		alice.send(alice.with("z9hG4bK2", request(sip.MESSAGE, bobURI, sip.CallID("another@a"))))
+		if err := <-closed; err != nil {
+			t.Errorf("Close = %v", err)
+		}
+	})
+}

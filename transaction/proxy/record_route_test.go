@@ -1,0 +1,64 @@
+package proxy
+
+import (
+	"testing"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+)
+
+// Which requests get a Record-Route, of a proxy that wants to be on the path and
+// of one that does not (RFC 3261 section 16.6 step 4, RFC 6665 section 4.3).
+func TestWhatIsRecordRouted(t *testing.T) {
+	for _, method := range []sip.Method{sip.INVITE, sip.SUBSCRIBE, sip.NOTIFY, sip.REFER, "FROB", sip.MESSAGE, sip.OPTIONS, sip.REGISTER, sip.BYE, sip.INFO} {
+		for _, wanted := range []bool{true, false} {
+			play(t, func(s *scene) {
+				s.proxy(proxyAddr, &Config{Handler: relay, RecordRoute: wanted})
+				alice, bob := s.wire(aliceAddr), s.wire(bobAddr)
+				alice.send(request(method, "sip:bob@"+bobAddr))
+				got := bob.request(method)
+				_, has := got.Value("Record-Route")
+				if want := wanted && formsDialog(method); has != want {
+					s.Errorf("%s: Record-Route is there: %v, want %v", method, has, want)
+				}
+				bob.send(got.Reply(sip.StatusOK))
+			})
+		}
+	}
+}
+
+// For sips the entries are sips URIs, without the transport parameter that has no
+// place there (RFC 3261 sections 16.6 step 4 and 26.2.2).
+func TestEntryOfSIPS(t *testing.T) {
+	p := passage{p: &Proxy{none: "T"}}
+	for _, test := range []struct {
+		uri    string
+		secure bool
+		want   string
+	}{
+		{"sip:h", false, "sip:T@h;lr"},
+		{"sip:h:5061;transport=tls", false, "sip:T@h:5061;transport=tls;lr"},
+		{"sip:h:5061;transport=tls", true, "sips:T@h:5061;lr"},
+		{"sip:h;transport=ws", true, "sips:T@h;transport=ws;lr"},
+	} {
+		if got := p.entry(uri(test.uri), transport.Flow{}, test.secure).String(); got != test.want {
+			t.Errorf("entry of %s, secure %v = %s, want %s", test.uri, test.secure, got, test.want)
+		}
+	}
+}
+
+// What is us and what is not.
+func TestSelf(t *testing.T) {
+	s := &self{domains: []string{"example.com"}, names: []string{"sip.example.com", "192.0.2.3", "2001:db8::3"}, ports: []int{5060, 5070}}
+	for text, want := range map[string]bool{
+		"sip:example.com": true, "sip:EXAMPLE.com.": true, "sips:bob@example.com": true, "sip:example.com:5070": true, "sip:example.com:5080": false,
+		"sip:example.org": false, "sip:sub.example.com": false, "sip:sip.example.com": true,
+		"sip:192.0.2.3": true, "sip:192.0.2.3:5070": true, "sip:192.0.2.3:5090": false, "sip:192.0.2.4": false, "sips:192.0.2.3": false,
+		"sip:[2001:db8::3]": true, "sip:[2001:DB8:0::3]:5060": true, "sip:[::ffff:192.0.2.3]": true,
+		"tel:+1": false, "urn:service:sos": false,
+	} {
+		if got := s.is(uri(text), transport.Flow{}.LocalAddr()); got != want {
+			t.Errorf("%s is us: %v, want %v", text, got, want)
+		}
+	}
+}

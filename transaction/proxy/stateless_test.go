@@ -1,0 +1,186 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/sip"
+)
+
+// toBob forwards everything to bob without a transaction.
+func toBob() *Config {
+	return &Config{Handler: func(tx *Server, req *sip.Request) { tx.Reply(sip.StatusNotFound) },
+		Stateless: func(*sip.Request) (Target, bool) { return Target{URI: uri("sip:bob@" + bobAddr)}, true }}
+}
+
+// A call without state: the same request gets the same branch each time, so does
+// its CANCEL, and responses find their way by their Vias (RFC 3261 section 16.11).
+func TestStateless(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, toBob())
+		alice, bob := s.wire(aliceAddr), s.wire(bobAddr)
+		alice.send(request(sip.INVITE, aor))
+		first := bob.request(sip.INVITE)
+		if got := first.URI().String(); got != "sip:bob@192.0.2.11" || first.MaxForwards() != 69 {
+			s.Errorf("forwarded to %s with Max-Forwards %d", got, first.MaxForwards())
+		}
+		alice.send(request(sip.INVITE, aor))
+		again := bob.request(sip.INVITE)
+		if first.String() != again.String() {
+			s.Errorf("forwarded as\n%s\nand again as\n%s", first, again)
+		}
+		bob.send(first.Reply(sip.StatusRinging))
+		ringing := alice.response(sip.StatusRinging)
+		if got := ringing.Via().Branch(); got != "z9hG4bKwire" {
+			s.Errorf("the response has branch %q on top", got)
+		}
+		alice.send(request(sip.CANCEL, aor))
+		if got := bob.request(sip.CANCEL); got.Via() != first.Via() {
+			s.Errorf("Via of the CANCEL = %v, want %v", got.Via(), first.Via())
+		}
+		bob.send(first.Reply(sip.StatusRequestTerminated))
+		resp := alice.response(sip.StatusRequestTerminated)
+		alice.send(request(sip.ACK, aor, resp.To()))
+		if got := bob.request(sip.ACK); got.Via() != first.Via() {
+			s.Errorf("Via of the ACK = %v, want %v", got.Via(), first.Via())
+		}
+		// No 100, and nothing is sent again.
+		if m := alice.next(); m != nil {
+			s.Errorf("alice got %v", m)
+		}
+	})
+}
+
+// Peers of RFC 2543 have no branch, or not one that is unlike others: what else
+// makes the request decides.
+func TestStatelessBranchOfRFC2543(t *testing.T) {
+	k := newKey()
+	branch := func(via sip.Via, edits ...sip.Edit) string {
+		return k.statelessBranch(via, request(sip.INVITE, aor, edits...), mark{})
+	}
+	for _, id := range []string{"", ";branch=1", ";branch=z9hG4bK"} {
+		via := sip.Via{Transport: "UDP", Host: "a.example", Params: sip.Params(id)}
+		first := branch(via)
+		if first != branch(sip.Via{Transport: "UDP", Host: "A.example", Params: sip.Params(id + ";received=192.0.2.1")}, sip.To{URI: uri(aor), Params: ";tag=1"}) {
+			t.Errorf("%q: the same request has another branch", id)
+		}
+		for _, other := range []sip.Edit{sip.CallID("2"), sip.CSeq{Seq: 2, Method: sip.INVITE}, sip.From{URI: uri(aor), Params: ";tag=3"}} {
+			if first == branch(via, other) {
+				t.Errorf("%q: another request has the same branch", id)
+			}
+		}
+	}
+	ours := sip.Via{Transport: "UDP", Host: "a.example", Params: ";branch=z9hG4bK1"}
+	if branch(ours) == branch(sip.Via{Transport: "UDP", Host: "b.example", Params: ";branch=z9hG4bK1"}) {
+		t.Error("the branch of another client is the same")
+	}
+}
+
+// A response that we have not forwarded the request of goes nowhere: not with a
+// branch that is made up, and not with one of another request (RFC 6026 section
+// 7.3).
+func TestStatelessResponseOfNothing(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, toBob())
+		alice, bob, carol := s.wire(aliceAddr), s.wire(bobAddr), s.wire(carolAddr)
+		alice.send(request(sip.MESSAGE, aor))
+		ok := bob.request(sip.MESSAGE).Reply(sip.StatusOK)
+		text := ok.String()
+		for _, changed := range []string{
+			strings.Replace(text, "z9hG4bKwire", "z9hG4bKother", 1),
+			strings.Replace(text, "192.0.2.1;branch=z9hG4bKwire", carolAddr+";branch=z9hG4bKwire", 1),
+			strings.Replace(text, ok.Via().Branch(), "z9hG4bK"+strings.Repeat("0", 32)+".1", 1),
+			strings.Replace(text, ok.Via().Branch(), "z9hG4bK1", 1),
+		} {
+			bob.conn.WriteTo([]byte(changed), bob.to)
+		}
+		if m := carol.next(); m != nil {
+			s.Errorf("carol got %v", m)
+		}
+		if m := alice.next(); m != nil {
+			s.Errorf("alice got %v", m)
+		}
+		bob.send(ok)
+		alice.response(sip.StatusOK)
+	})
+}
+
+// What is wrong with a request is told all the same (RFC 3261 section 16.11), and
+// what the function does not take has a transaction.
+func TestStatelessBesideStateful(t *testing.T) {
+	play(t, func(s *scene) {
+		cfg := toBob()
+		cfg.Stateless = func(req *sip.Request) (Target, bool) { return Target{}, req.Method() == sip.MESSAGE }
+		s.proxy(proxyAddr, cfg)
+		alice, bob := s.wire(aliceAddr), s.wire(bobAddr)
+		alice.send(request(sip.MESSAGE, "sip:bob@"+bobAddr, sip.MaxForwards(0)))
+		alice.response(sip.StatusTooManyHops)
+		alice.send(request(sip.INFO, "sip:bob@"+bobAddr))
+		alice.response(sip.StatusNotFound)
+		alice.send(request(sip.MESSAGE, "tel:+1", sip.CallID("2"), sip.Push(sip.Via{Transport: "UDP", Host: aliceAddr, Params: ";branch=z9hG4bK2"})))
+		alice.response(sip.StatusUnsupportedURIScheme)
+		alice.send(request(sip.MESSAGE, "sip:bob@"+bobAddr, by(proxyAddr, proxyAddr, proxyAddr), sip.CallID("3"),
+			sip.Push(sip.Via{Transport: "UDP", Host: aliceAddr, Params: ";branch=z9hG4bK3"})))
+		if got := bob.request(sip.MESSAGE); routes(got) != "" {
+			s.Errorf("Route = %q", routes(got))
+		}
+	})
+}
+
+// A loop of proxies without state ends as one with state does.
+func TestStatelessLoop(t *testing.T) {
+	play(t, func(s *scene) {
+		for host, next := range map[string]string{proxyAddr: "192.0.2.4", "192.0.2.4": proxyAddr} {
+			s.proxy(host, &Config{Domains: []string{"example.com"},
+				Stateless: func(*sip.Request) (Target, bool) {
+					s.note("hop")
+					return Target{Route: []sip.Route{{URI: uri("sip:bob@" + next + ";lr")}}}, true
+				}})
+		}
+		got, _ := collect(s.Context(), s.ua(aliceAddr, nil), request(sip.MESSAGE, aor, sip.Route{URI: uri("sip:" + proxyAddr + ";lr")}))
+		if got != "403" && got != "482" {
+			s.Errorf("responses %q, want a refusal", got)
+		}
+	})
+}
+
+// A callee by TCP: the request waits for the connection beside the socket, and
+// the response comes back.
+func TestStatelessToTCP(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, &Config{RecordRoute: true, Stateless: func(*sip.Request) (Target, bool) { return Target{}, true }})
+		s.phone("bob", bobAddr, 200)
+		alice := s.ua(aliceAddr, nil)
+		ok := s.expect(alice, request(sip.INVITE, "sip:bob@"+bobAddr+";transport=tcp", by(proxyAddr)), "200")
+		if _, _, err := alice.Send(s.Context(), within(sip.ACK, 1, ok)); err != nil {
+			s.Fatal(err)
+		}
+		s.expect(alice, within(sip.BYE, 2, ok), "200")
+		s.noted("bob INVITE", "bob ACK", "bob BYE")
+	})
+}
+
+// A flood to where nobody answers: what may wait is bounded, and the rest is
+// lost. What is quick goes on.
+func TestStatelessFlood(t *testing.T) {
+	play(t, func(s *scene) {
+		p := s.proxy(proxyAddr, &Config{Stateless: func(*sip.Request) (Target, bool) { return Target{}, true }})
+		s.phone("bob", bobAddr, 200)
+		flood := s.wire(carolAddr)
+		for i := range 2 * maxPosted {
+			flood.send(request(sip.MESSAGE, "sip:x@192.0.2.99;transport=tcp", sip.CallID(fmt.Sprint(i)),
+				sip.Push(sip.Via{Transport: "UDP", Host: carolAddr, Params: sip.Params(fmt.Sprintf(";branch=z9hG4bK%d", i))})))
+		}
+		pass(15 * time.Millisecond)
+		if n := len(p.posted.room); n > maxPosted {
+			s.Errorf("%d messages wait, want %d at most", n, maxPosted)
+		}
+		s.expect(s.ua(aliceAddr, nil), request(sip.MESSAGE, "sip:bob@"+bobAddr, by(proxyAddr)), "200")
+		pass(time.Minute)
+		if n := len(p.posted.room); n != 0 {
+			s.Errorf("%d messages still wait", n)
+		}
+	})
+}

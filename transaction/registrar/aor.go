@@ -1,0 +1,76 @@
+package registrar
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/goparley/parley/sip"
+)
+
+// maxKey bounds the key of an address-of-record, in bytes.
+const maxKey = 512
+
+// aorKey returns the canonical form of an address-of-record, without its
+// scheme: sip and sips are of the same user (RFC 5630 section 5.2). Parameters
+// are gone, and of escapes there are those that the user needs, in one spelling
+// (RFC 3261 section 10.3 step 5). The port is gone too, which is a deviation: who
+// puts it into a To, or calls it, means the user and not a socket.
+//
+// ok is false for what is no address-of-record of anybody: another scheme,
+// control characters, or too long.
+func aorKey(uri sip.URI) (key string, ok bool) {
+	if uri.Scheme != "sip" && uri.Scheme != "sips" || uri.Opaque != "" || uri.Host == "" {
+		return "", false
+	}
+	user, host := uri.User, hostKey(uri)
+	if !isPlain(user) {
+		text := uri.Username()
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return "", false
+		}
+		user = uri.WithUsername(text).User
+	}
+	if len(user)+1+len(host) > maxKey {
+		return "", false
+	}
+	if user == "" {
+		return host, true
+	}
+	return user + "@" + host, true
+}
+
+// isPlain reports whether a user is of characters that have one spelling.
+func isPlain(user string) bool {
+	for i := range len(user) {
+		c := user[i]
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// aorURI is the address-of-record with that key.
+func aorURI(key, scheme string) sip.URI {
+	user, host, ok := strings.Cut(key, "@")
+	if !ok {
+		user, host = "", key
+	}
+	return sip.URI{Scheme: scheme, User: user, Host: host}
+}
+
+// hostKey returns the host as it is compared: in lower case, without a dot at its
+// end, and an IPv6 address in one spelling.
+func hostKey(uri sip.URI) string {
+	if strings.HasPrefix(uri.Host, "[") {
+		if addr := uri.Addr(); addr != (netip.Addr{}) {
+			return "[" + addr.String() + "]"
+		}
+	}
+	return strings.ToLower(strings.TrimSuffix(uri.Host, "."))
+}
+
+// serves reports whether a host is one of our domains.
+func (r *Registrar) serves(uri sip.URI) bool {
+	return r.domains == nil || r.domains[hostKey(uri)]
+}

@@ -1,0 +1,48 @@
+// Package registrar keeps the bindings between a domain's users and the places
+// where they can be reached.
+//
+// A Registrar is given the REGISTERs of its domains, and answers them. A proxy
+// asks it for the targets of a request to one of its users. Between the two
+// there is a Store, which keeps a few hundred bytes for each user by a key:
+// the one in memory, or one that several nodes share. A node keeps nothing else,
+// so with a shared Store each of them can take any REGISTER and any call.
+//
+//	location := registrar.New(&registrar.Config{Domains: []string{"example.com"}, Users: users})
+//	p, err := proxy.Listen(sockets, &proxy.Config{
+//		Domains: []string{"example.com"},
+//		Handler: func(tx *proxy.Server, req *sip.Request) {
+//			switch {
+//			case tx.Local() && req.Method() == sip.REGISTER:
+//				location.Register(tx.Server, req)
+//			case tx.Local():
+//				targets, err := location.Lookup(tx.Context(), req.URI())
+//				switch {
+//				case errors.Is(err, registrar.ErrNotFound):
+//					tx.Reply(sip.StatusNotFound)
+//				case err != nil:
+//					tx.Reply(sip.StatusServerInternalError)
+//				default:
+//					tx.Forward(req, targets...)
+//				}
+//			case tx.Routed(): // within a dialog, or by the Path of a binding
+//				tx.Relay(req)
+//			default:
+//				tx.Reply(sip.StatusForbidden)
+//			}
+//		},
+//	})
+//
+// A client that is connected here, or behind a NAT, or that uses outbound, is
+// reached by the flow that its REGISTER came by. That flow is an entry in front
+// of the Path of its binding, with a token that this node alone can read: other
+// nodes send there as to any proxy, and this one knows its own. Nodes that share
+// a Store must not share transport.Config.FlowKey, by which they tell their
+// tokens from those of the others.
+//
+// The package follows RFC 3261 section 10.3, RFC 3327 section 5.3, RFC 3608
+// section 6.3, RFC 5626 sections 6 and 7, RFC 5627 sections 5 and 6.1 and RFC
+// 5630 section 5.2. Feature parameters of RFC 3840 are kept with the Contact,
+// but nothing is matched against them; there is no reg event package (RFC 3680),
+// for which Watch is there, no registration of many numbers (RFC 6140) and no
+// push (RFC 8599).
+package registrar

@@ -1,0 +1,193 @@
+package registrar
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+	"github.com/goparley/parley/transaction/proxy"
+)
+
+// ErrNotFound says that a URI is none of ours, or is not valid any more: a
+// request to it is to be answered with 404.
+var ErrNotFound = errors.New("registrar: no such user")
+
+// Lookup returns where a request to an address-of-record or a GRUU goes (RFC 3261
+// section 16.5, RFC 5627 section 6.1): the targets with the highest q first, and
+// of those with the same the latest. None, without an error, means that the user
+// exists and is not registered: a proxy answers with 480. ErrNotFound is for
+// users that do not exist, as far as that is known by Config.Exists, for URIs of
+// other domains, and for temporary GRUUs that are over; another error is that of
+// the Store.
+//
+// The bindings of one user agent have the same Instance, so that a proxy tries
+// one at a time (RFC 5626 section 7). Those whose flow ended with a connection to
+// this node are left out, if they have outbound: their client makes another one.
+// Other nodes do not know of that. They send the request here, get 430, and try
+// the next flow.
+//
+// A sips URI has the targets that were registered with sips alone. To a sip URI
+// these are targets, too, as sip and by TLS (RFC 5630 section 5.3).
+func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, error) {
+	which, err := r.whose(uri)
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", uri, err)
+	}
+	all, _, err := r.load(ctx, which.key, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", uri, err)
+	}
+	found := all[:0]
+	for _, b := range all {
+		if which.has(&b) {
+			found = append(found, b)
+		}
+	}
+	if len(found) == 0 {
+		if which.epoch != 0 {
+			return nil, fmt.Errorf("look up %s: %w", uri, ErrNotFound)
+		}
+		if len(all) == 0 {
+			return nil, r.exists(ctx, which.key)
+		}
+	}
+	if len(found) > 1 {
+		slices.SortStableFunc(found, func(a, b Binding) int {
+			return cmp.Or(cmp.Compare(b.Contact.Q(), a.Contact.Q()), b.Updated.Compare(a.Updated))
+		})
+	}
+	var targets []proxy.Target
+	for i := range found {
+		if t, ok := target(&found[i], uri.Scheme); ok && !r.lost(&found[i]) {
+			targets = append(targets, t)
+		}
+	}
+	return targets, nil
+}
+
+// target returns what a binding is for a request to a sip or a sips URI.
+func target(b *Binding, scheme string) (proxy.Target, bool) {
+	t := proxy.Target{URI: b.Contact.URI, Q: b.Contact.Q(), Route: b.Path, Instance: b.instance()}
+	switch {
+	case t.URI.Scheme != "sip" && t.URI.Scheme != "sips":
+		return t, false // not for a proxy
+	case scheme == "sips":
+		return t, t.URI.Scheme == "sips"
+	case t.URI.Scheme == "sips":
+		t.URI.Scheme = "sip"
+		// That it is to be TLS has to be said elsewhere than in the scheme. With
+		// a Path, the proxy at its end has the flow.
+		if kind, _ := t.URI.Param("transport"); len(t.Route) == 0 && (kind == "" || kind == "tcp") {
+			t.URI = t.URI.WithParam("transport", "tls")
+		}
+	}
+	return t, true
+}
+
+// whose is what a URI stands for: an address-of-record, or one user agent of it.
+type whose struct {
+	key      string
+	instance string // of a public GRUU
+	epoch    uint64 // of a temporary one
+}
+
+// has reports whether a URI stands for a binding.
+func (w *whose) has(b *Binding) bool {
+	return (w.instance == "" || w.instance == b.instance()) && (w.epoch == 0 || w.epoch == b.epoch)
+}
+
+// whose reads a URI. The error is ErrNotFound.
+func (r *Registrar) whose(uri sip.URI) (w whose, err error) {
+	key, ok := aorKey(uri)
+	if !ok || !r.serves(uri) {
+		return w, ErrNotFound
+	}
+	gr, ok := uri.Param("gr")
+	switch {
+	case !ok:
+		w.key = key
+	case gr != "":
+		w.key, w.instance = key, instanceKey(gr)
+	default:
+		if w.key, w.epoch, ok = r.gruus.open(uri.Username()); !ok || hostKey(aorURI(w.key, "sip")) != hostKey(uri) {
+			return w, ErrNotFound
+		}
+	}
+	return w, nil
+}
+
+// exists returns ErrNotFound for a user who does not exist.
+func (r *Registrar) exists(ctx context.Context, key string) error {
+	if r.cfg.Exists == nil {
+		return nil
+	}
+	ok, err := r.cfg.Exists(ctx, aorURI(key, "sip"))
+	if err == nil && !ok {
+		err = ErrNotFound
+	}
+	if err != nil {
+		err = fmt.Errorf("look up %s: %w", key, err)
+	}
+	return err
+}
+
+// Bindings returns the bindings of an address-of-record. The error is ErrNotFound
+// for a URI that is none of our domains, or that of the Store.
+func (r *Registrar) Bindings(ctx context.Context, aor sip.URI) ([]Binding, error) {
+	key, ok := aorKey(aor)
+	if !ok || !r.serves(aor) {
+		return nil, fmt.Errorf("bindings of %s: %w", aor, ErrNotFound)
+	}
+	list, _, err := r.load(ctx, key, time.Now())
+	if err != nil {
+		err = fmt.Errorf("bindings of %s: %w", aor, err)
+	}
+	return list, err
+}
+
+// Watch yields the bindings of an address-of-record as they are, and again when a
+// REGISTER has changed or refreshed one, at whichever node, until ctx ends, the
+// loop is left or the Store fails. Of changes that follow each other fast the
+// last one is enough. That a binding has run out while others are left is told by
+// its Expires alone.
+func (r *Registrar) Watch(ctx context.Context, aor sip.URI) iter.Seq2[[]Binding, error] {
+	return func(yield func([]Binding, error) bool) {
+		key, ok := aorKey(aor)
+		if !ok || !r.serves(aor) {
+			yield(nil, fmt.Errorf("watch %s: %w", aor, ErrNotFound))
+			return
+		}
+		for value, err := range r.store.Watch(ctx, key) {
+			var list []Binding
+			if err == nil {
+				list, err = decode(value, time.Now())
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("watch %s: %w", aor, err))
+				return
+			}
+			if !yield(list, nil) {
+				return
+			}
+		}
+	}
+}
+
+// load reads the bindings of a key, without those that are over.
+func (r *Registrar) load(ctx context.Context, key string, now time.Time) ([]Binding, uint64, error) {
+	value, revision, err := r.store.Get(ctx, key)
+	if err != nil {
+		return nil, 0, err
+	}
+	list, err := decode(value, now)
+	return list, revision, err
+}
+
+// isGone reports whether an error says that a flow was ours and is no more.
+func isGone(err error) bool { return errors.Is(err, transport.ErrNoFlow) }

@@ -1,0 +1,364 @@
+package registrar
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/digest"
+	"github.com/goparley/parley/sip/transport"
+	"github.com/goparley/parley/transaction"
+)
+
+// Config holds the options of a Registrar.
+type Config struct {
+	// Store keeps the bindings; nil means NewMemory(nil). The clocks of nodes
+	// that share one are to agree to the second.
+	Store Store
+
+	// Domains are the hosts of the addresses-of-record that are served, and of
+	// the Request-URIs of REGISTERs for them. nil means any host, the same one
+	// in both.
+	Domains []string
+
+	// Users asks for passwords. nil means that whoever asks may register, as in a
+	// test or on a closed network.
+	Users *digest.Server
+
+	// ThirdParty says whether an authenticated user may register for an
+	// address-of-record that is not that user's own; nil means never. A user's
+	// own is the one with the same name: alice is for alice at each of Domains,
+	// and alice@example.com for that one alone. Others get 403.
+	ThirdParty func(user string, aor sip.URI) bool
+
+	// Exists says whether there is such an address-of-record in a domain of ours.
+	// Those that there are not get 404, at a REGISTER and from Lookup, which asks
+	// where nothing is registered. nil means that all exist.
+	Exists func(ctx context.Context, aor sip.URI) (bool, error)
+
+	// MinExpires, MaxExpires and DefaultExpires bound how long a binding lasts.
+	// Less than MinExpires gets 423, unless it is an hour; 0 means 60 s. More
+	// than MaxExpires gets that; 0 means an hour. DefaultExpires is for a
+	// REGISTER that does not say; 0 means an hour. All are rounded to seconds.
+	MinExpires, MaxExpires, DefaultExpires time.Duration
+
+	// MaxBindings is how many bindings an address-of-record has; 0 means 10, and
+	// 100 is the most. A REGISTER with more Contacts than that gets 403. Where a
+	// new binding would be one too many, the one that was not refreshed for the
+	// longest time gives way.
+	MaxBindings int
+
+	// ServiceRoute is what clients send their requests through (RFC 3608), the
+	// first to be visited on top. nil means that they are told none.
+	ServiceRoute []sip.URI
+
+	// AnyPath takes the Path of proxies for clients that do not say that they
+	// support it, which otherwise get 420, as RFC 3327 section 5.3 recommends.
+	AnyPath bool
+
+	// Node is how those who share the Store reach this node: host, port and
+	// transport of the URI count. The zero URI means the socket that the client
+	// has used, as the client would name it.
+	Node sip.URI
+
+	// FlowTimer is within what time a client with outbound, connected to us, is
+	// told to send keepalives (RFC 5626 section 4.4). 0 means 120 s on connections
+	// and 25 s over UDP; less than 0 says nothing of it.
+	FlowTimer time.Duration
+
+	// GRUUKey is what temporary GRUUs are enciphered with. Nodes that share a
+	// Store must share it. nil means a random one.
+	GRUUKey []byte
+
+	// Logger is for failures of the Store; nil means slog.Default.
+	Logger *slog.Logger
+}
+
+// Registrar answers REGISTERs and knows where users are. It may be used by many
+// goroutines.
+type Registrar struct {
+	cfg       Config
+	store     Store
+	domains   map[string]bool // nil: any
+	route     []sip.ServiceRoute
+	gruus     *gruus
+	mu        sync.Mutex                            // of writing endpoints
+	endpoints atomic.Pointer[[]*transport.Endpoint] // those that REGISTERs have come by
+}
+
+// New returns a Registrar. cfg may be nil, for one in memory that asks for no
+// passwords.
+func New(cfg *Config) *Registrar {
+	r := new(Registrar)
+	if cfg != nil {
+		r.cfg = *cfg
+	}
+	if r.store = r.cfg.Store; r.store == nil {
+		r.store = NewMemory(nil)
+	}
+	r.cfg.MinExpires = atLeastSecond(r.cfg.MinExpires, time.Minute)
+	r.cfg.MaxExpires = atLeastSecond(r.cfg.MaxExpires, time.Hour)
+	r.cfg.DefaultExpires = atLeastSecond(r.cfg.DefaultExpires, time.Hour)
+	if r.cfg.MaxBindings <= 0 {
+		r.cfg.MaxBindings = 10
+	}
+	r.cfg.MaxBindings = min(r.cfg.MaxBindings, 100)
+	r.cfg.Logger = cmp.Or(r.cfg.Logger, slog.Default())
+	if r.cfg.Domains != nil {
+		r.domains = map[string]bool{}
+		for _, host := range r.cfg.Domains {
+			r.domains[hostKey(sip.URI{Host: host})] = true
+		}
+	}
+	for _, uri := range r.cfg.ServiceRoute {
+		if !uri.Params.Has("lr") { // which RFC 3608 section 6.3 requires
+			uri.Params = uri.Params.With("lr", "")
+		}
+		r.route = append(r.route, sip.ServiceRoute{URI: uri})
+	}
+	r.gruus = newGRUUs(r.cfg.GRUUKey)
+	return r
+}
+
+func atLeastSecond(d, standard time.Duration) time.Duration {
+	if d <= 0 {
+		return standard
+	}
+	return max(d.Round(time.Second), time.Second)
+}
+
+// Register answers a REGISTER, by the steps of RFC 3261 section 10.3. All that it
+// asks for is done, or nothing. Another method gets 405.
+//
+// The domain of the Request-URI is one of Config.Domains; what is for others a
+// proxy forwards, and gets 404 here. A REGISTER that is not newer than what it
+// wants to change, as its CSeq tells, gets 500, and so does one that the Store
+// failed, with a Retry-After. There are no more statuses than those of the
+// section, 401, 420, 439 of RFC 5626, 513 for a binding of more than 4096 bytes or
+// 24 KiB of all together, and what the fields of Config tell of.
+func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
+	edits, err := r.register(tx, req)
+	var status *refusal
+	var syntax *sip.SyntaxError
+	var denied *denial
+	switch {
+	case err == nil:
+		tx.Reply(sip.StatusOK, edits...)
+	case errors.As(err, &status):
+		tx.Reply(status.status, status.edits...)
+	case errors.As(err, &syntax):
+		tx.Refuse(err)
+	case errors.As(err, &denied):
+		resp := r.cfg.Users.Reply(req, denied.err)
+		if resp.Status() == sip.StatusServerInternalError {
+			r.cfg.Logger.Error("registration failed", "error", err, "call-id", req.CallID())
+		}
+		tx.Respond(resp)
+	case errors.Is(err, errTooMany):
+		tx.Reply(sip.StatusForbidden, sip.ReasonPhrase("Too Many Contacts"))
+	case errors.Is(err, errOrder):
+		tx.Reply(sip.StatusServerInternalError, sip.ReasonPhrase("CSeq Is Not Higher"))
+	default:
+		if tx.Context().Err() == nil {
+			r.cfg.Logger.Error("registration failed", "error", err, "call-id", req.CallID())
+		}
+		tx.Reply(sip.StatusServerInternalError, sip.RetryAfter{Seconds: 5 + rand.Uint32N(10)})
+	}
+}
+
+// supported are the options that a REGISTER may require.
+var supported = []string{sip.OptionPath, sip.OptionOutbound, sip.OptionGRUU}
+
+// register does what a REGISTER asks for, and returns what the 200 says.
+func (r *Registrar) register(tx *transaction.Server, req *sip.Request) ([]sip.Edit, error) {
+	ctx := tx.Context()
+	if req.Method() != sip.REGISTER {
+		return nil, refuse(sip.StatusMethodNotAllowed, sip.Allow{sip.REGISTER})
+	}
+	if err := r.admit(ctx, req); err != nil {
+		return nil, err
+	}
+	ep, flow := flowOf(tx)
+	r.meet(ep)
+	first := isFirstHop(req)
+	a, err := r.read(req, first)
+	if err != nil {
+		return nil, err
+	}
+	received := slices.Clone(a.path)
+	if first && len(a.contacts) > 0 && !a.star && (a.outbound || needsFlow(flow, req)) {
+		own, err := r.ownPath(ctx, ep, flow, a)
+		if err != nil {
+			return nil, fmt.Errorf("register %s: %w", a.key, err)
+		}
+		a.path = slices.Insert(a.path, 0, own)
+	}
+	if err := a.bound(); err != nil {
+		return nil, err
+	}
+	now := time.Now().Truncate(time.Millisecond) // as it is stored
+	bindings, err := r.commit(ctx, a, now)
+	if err != nil {
+		return nil, fmt.Errorf("register %s: %w", a.key, err)
+	}
+	edits := []sip.Edit{r.list(a, bindings, now), sip.Date(now)}
+	if len(received) > 0 && a.supports(sip.OptionPath) { // RFC 3327 section 5.3
+		path := make([]sip.Path, len(received))
+		for i, hop := range received {
+			path[i] = sip.Path(hop)
+		}
+		edits = append(edits, sip.List(path...))
+	}
+	if len(r.route) > 0 {
+		edits = append(edits, sip.List(r.route...))
+	}
+	if a.outbound && a.supports(sip.OptionOutbound) {
+		edits = append(edits, sip.Require{sip.OptionOutbound})
+		if first && r.cfg.FlowTimer >= 0 {
+			edits = append(edits, r.flowTimer(flow))
+		}
+	}
+	return edits, nil
+}
+
+// flowTimer says within what time a keepalive is to come.
+func (r *Registrar) flowTimer(flow transport.Flow) sip.FlowTimer {
+	switch {
+	case r.cfg.FlowTimer > 0:
+		return sip.FlowTimer(max(1, r.cfg.FlowTimer/time.Second))
+	case flow.Reliable():
+		return 120
+	}
+	return 25 // NATs forget UDP soon
+}
+
+// denial is a request that Users has refused.
+type denial struct{ err error }
+
+func (d *denial) Error() string { return d.err.Error() }
+
+// admit takes the steps 1 to 5 of RFC 3261 section 10.3, in their order.
+func (r *Registrar) admit(ctx context.Context, req *sip.Request) error {
+	target, aor := req.URI(), req.To().URI
+	if target.Scheme != "sip" && target.Scheme != "sips" {
+		return refuse(sip.StatusUnsupportedURIScheme)
+	}
+	if !r.serves(target) {
+		return refuse(sip.StatusNotFound)
+	}
+	for options, err := range sip.All[sip.Require](req) {
+		if err != nil {
+			return err
+		}
+		unknown := slices.DeleteFunc(slices.Clone(options), func(o string) bool {
+			return slices.ContainsFunc(supported, func(s string) bool { return strings.EqualFold(s, o) })
+		})
+		if len(unknown) > 0 {
+			return refuse(sip.StatusBadExtension, sip.Unsupported(unknown))
+		}
+	}
+	if r.cfg.Users != nil {
+		user, err := r.cfg.Users.Verify(ctx, req)
+		if err != nil {
+			return &denial{err}
+		}
+		if !isOwn(user, aor) && (r.cfg.ThirdParty == nil || !r.cfg.ThirdParty(user, aor)) {
+			return refuse(sip.StatusForbidden)
+		}
+	}
+	key, ok := aorKey(aor)
+	if !ok || !r.serves(aor) || r.domains == nil && hostKey(aor) != hostKey(target) {
+		return refuse(sip.StatusNotFound)
+	}
+	err := r.exists(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return refuse(sip.StatusNotFound)
+	}
+	return err
+}
+
+// isOwn reports whether an address-of-record is that of a user.
+func isOwn(user string, aor sip.URI) bool {
+	name := aor.Username()
+	return name != "" && (user == name || user == name+"@"+hostKey(aor))
+}
+
+// maxValue bounds what is kept of one user, in bytes: what a 200 can list.
+const maxValue = 24 << 10
+
+// tries bounds how often a change is tried that others are faster with.
+const tries = 16
+
+// commit changes the bindings of a user and returns them (RFC 3261 section 10.3
+// step 7). Without Contacts, it reads them.
+func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time) ([]Binding, error) {
+	epoch := newEpoch()
+	for try := 1; ; try++ {
+		have, revision, err := r.load(ctx, a.key, now)
+		have = slices.DeleteFunc(have, r.gone(a))
+		if err != nil || len(a.contacts) == 0 {
+			return have, err
+		}
+		bindings, err := update(have, a, now, epoch, r.cfg.MaxBindings)
+		if err != nil {
+			return nil, err
+		}
+		value := encode(bindings)
+		if len(value) > maxValue {
+			return nil, refuse(sip.StatusMessageTooLarge)
+		}
+		if value != nil || revision != 0 {
+			err = r.store.CompareAndSet(ctx, a.key, revision, value, lifetime(bindings, now))
+		}
+		if err == nil || !errors.Is(err, ErrConflict) || try == tries {
+			return bindings, err
+		}
+		select { // the others go first
+		case <-time.After(time.Duration(rand.Int64N(int64(try) * int64(time.Millisecond)))):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// gone returns whether a binding ended with its flow, unless the REGISTER is of
+// the client that it was of, whose CSeq has to be told by it.
+func (r *Registrar) gone(a *asked) func(Binding) bool {
+	return func(b Binding) bool { return b.CallID != a.callID && r.lost(&b) }
+}
+
+// lifetime returns for how long a value is needed.
+func lifetime(bindings []Binding, now time.Time) time.Duration {
+	ttl := time.Millisecond
+	for i := range bindings {
+		ttl = max(ttl, bindings[i].Expires.Sub(now))
+	}
+	return ttl
+}
+
+// list is the Contact header field of a 200 (RFC 3261 section 10.3 step 8), with
+// GRUUs for a client that knows them (RFC 5627 section 5.2).
+func (r *Registrar) list(a *asked, bindings []Binding, now time.Time) sip.Edit {
+	withGRUU := a.supports(sip.OptionGRUU)
+	contacts := make([]sip.Contact, len(bindings))
+	for i := range bindings {
+		b := &bindings[i]
+		c := b.Contact.WithExpires(max(1, uint32(b.Expires.Sub(now)/time.Second)))
+		if instance := b.Contact.Instance(); withGRUU && instance != "" && b.epoch != 0 {
+			scheme := b.Contact.URI.Scheme
+			c.Params = c.Params.With("pub-gruu", public(a.key, scheme, instance).String()).
+				With("temp-gruu", r.gruus.temporary(a.key, scheme, b.epoch).String())
+		}
+		contacts[i] = c
+	}
+	return sip.List(contacts...)
+}

@@ -1,0 +1,42 @@
+package registrar
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+)
+
+// Store keeps values by key, for one Registrar or for many. It is what Redis,
+// etcd or a table in SQL can do: get, compare and set, forget after a while, and
+// tell of changes. It may be used by many goroutines.
+//
+// A key is a user and a host, "alice@example.com", of up to 512 printable ASCII
+// characters. A value is some hundred bytes, and up to 24 KiB, which only this
+// package reads. Neither side changes the bytes of a value once the other has seen it.
+type Store interface {
+	// Get returns the value of a key and its revision, which is 0 if there is
+	// no value, and never 0 otherwise. It must see every CompareAndSet that has
+	// returned, whichever node called it.
+	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
+
+	// CompareAndSet stores a value, or removes it if value is nil, provided that
+	// the key still has that revision; 0 is for a key without a value. If it has
+	// another one the error is, or wraps, ErrConflict, and nothing is changed.
+	// The new revision is one that the key has not had before, not even before
+	// it was removed. After ttl, which is at least a millisecond, the value may
+	// be forgotten.
+	CompareAndSet(ctx context.Context, key string, revision uint64, value []byte, ttl time.Duration) error
+
+	// Watch yields the value of a key as it is, nil if there is none, and again
+	// after each change, until ctx ends or the loop is left. Of changes that
+	// follow each other fast the last one is enough. An error ends it.
+	Watch(ctx context.Context, key string) iter.Seq2[[]byte, error]
+}
+
+var (
+	// ErrConflict says that somebody else has changed the value.
+	ErrConflict = errors.New("registrar: value has changed")
+	// ErrFull says that a Store has no room.
+	ErrFull = errors.New("registrar: store is full")
+)

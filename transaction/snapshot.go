@@ -1,0 +1,290 @@
+package transaction
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/goparley/parley/internal/snapshot"
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+)
+
+var (
+	// ErrSnapshot says that data is no snapshot of a server transaction, or not
+	// a whole one.
+	ErrSnapshot = snapshot.ErrDamaged
+	// ErrSnapshotVersion says that a snapshot has a format that this version of
+	// the library does not read.
+	ErrSnapshotVersion = snapshot.ErrVersion
+	// ErrExists says that a transaction is there already: it was restored
+	// before, or its request has come again and began a new one.
+	ErrExists = errors.New("transaction: is there already")
+	// ErrFull says that Config.MaxBytes or Config.MaxHandlers is reached.
+	ErrFull = errors.New("transaction: limit reached")
+)
+
+const (
+	snapshotKind    = 't'
+	snapshotVersion = 1
+
+	maxIdentities = 1000 // of a certificate, in a snapshot
+)
+
+// Servers yields the server transactions that there are when it is called, in no
+// order: for who takes a Snapshot of each before Close.
+func (l *Layer) Servers() iter.Seq[*Server] {
+	var all []*Server
+	for _, t := range l.tables.tables {
+		t.mu.Lock()
+		all = slices.AppendSeq(all, maps.Values(t.servers))
+		t.mu.Unlock()
+	}
+	return slices.Values(all)
+}
+
+// Snapshot returns all that a Layer needs to go on with the transaction: after a
+// restart of the program, or on another node. It holds the request, the response
+// that retransmissions get, the state with what is left of its timers, and where
+// the request came from: nothing secret but what is in those messages, some of
+// which have credentials. Time that passes before Restore does not count. The
+// transaction goes on here all the same, until Close ends it without a word.
+//
+// ErrCompleted means that the transaction is over. The ACK of a 2xx is none.
+func (s *Server) Snapshot() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.machine == nil || s.done {
+		return nil, fmt.Errorf("snapshot of %s: %w", s.req.Method(), ErrCompleted)
+	}
+	var w snapshot.Writer
+	flow := s.in.Flow
+	w.Text(flow.Transport())
+	w.Addr(flow.LocalAddr())
+	w.Addr(flow.RemoteAddr())
+	identities := flow.Identities()
+	w.Uint(uint64(len(identities)))
+	for _, name := range identities {
+		w.Text(name)
+	}
+	w.Text(s.req.String())
+	w.Bool(s.last != nil)
+	if s.last != nil {
+		w.Text(s.last.String())
+	}
+	w.Bool(s.cancelled)
+	w.Bool(s.merge != mergeKey{})
+	writeMachine(&w, time.Now(), s.machine)
+	return w.Seal(snapshotKind, snapshotVersion), nil
+}
+
+// Restore goes on with a transaction where Snapshot has left it, on whichever
+// Layer: retransmissions of the request get the same answer as before, or none,
+// its ACK ends it, its CANCEL ends the context, and timers run for what was left
+// of them, but never for longer than Timers says here.
+//
+// handler goes on with the request where the handler of then was: in a goroutine
+// of its own, like Config.Handler, and with the same care for what it leaves
+// open. nil means Config.Handler for a request without a final response, as if
+// it had just come, and nobody for any other. It holds no place in the order of
+// its call.
+//
+// Responses leave by the UDP socket with the local address of then, by another
+// one where there is none, and for a connection, which is gone, by a new one to
+// the port that the Via names (RFC 3261 section 18.2.2).
+//
+// ErrSnapshot and ErrSnapshotVersion are for data that cannot be read, ErrExists
+// for a transaction that is there, ErrFull for one beyond the limits, which
+// count those restored like any other, transport.ErrNoFlow for one by a
+// transport that there is no socket for, and transport.ErrClosed for a Layer
+// that is closed or shutting down. Config.Restore is where to call it before
+// messages come.
+func (l *Layer) Restore(data []byte, handler func(tx *Server, req *sip.Request)) (*Server, error) {
+	s, last, merge, err := l.readServer(data)
+	if err != nil {
+		return nil, fmt.Errorf("restore a transaction: %w", err)
+	}
+	open := !s.final
+	if err := l.admit(s, last, merge); err != nil {
+		return nil, fmt.Errorf("restore a transaction: %w", err)
+	}
+	s.step(input{event: inTimer}, nil) // what is due, and sets the timer
+	if handler == nil && open {
+		handler = l.cfg.Handler
+	}
+	if handler == nil {
+		s.conclude()
+	} else {
+		go s.serve(handler) // ends when the handler returns
+	}
+	return s, nil
+}
+
+// readServer reads a snapshot. The transaction is in no table yet.
+func (l *Layer) readServer(data []byte) (s *Server, last *sip.Response, merge bool, err error) {
+	r, err := snapshot.Open(data, snapshotKind, snapshotVersion)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	kind, local, remote := r.Text(), r.Addr(), r.Addr()
+	var identities []string
+	for range r.Uint(maxIdentities) {
+		identities = append(identities, r.Text())
+	}
+	req, _ := readMessage(r).(*sip.Request)
+	if r.Bool() {
+		if last, _ = readMessage(r).(*sip.Response); last == nil {
+			r.Fail()
+		}
+	}
+	cancelled := r.Bool()
+	merge = r.Bool()
+	if req == nil || req.Method() == sip.ACK || cancelled && req.Method() != sip.INVITE {
+		return nil, nil, false, ErrSnapshot
+	}
+	flow, err := l.ep.FormerFlow(kind, local, remote, identities)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	in := &transport.Inbound{Message: req, Flow: flow, Time: time.Now()}
+	key := serverKeyOf(req)
+	s = newServer(l, l.table(key.branch), in, req, key)
+	s.final = readMachine(r, time.Now(), s.machine, last)
+	s.cancelled = cancelled
+	return s, last, merge, r.Close()
+}
+
+func readMessage(r *snapshot.Reader) sip.Message {
+	m, err := sip.Parse(r.Text())
+	if err != nil {
+		r.Fail()
+		return nil
+	}
+	return m
+}
+
+// admit puts a transaction that was read into the tables.
+func (l *Layer) admit(s *Server, last *sip.Response, merge bool) error {
+	s.mu.Lock() // until it is complete, should its request come
+	defer s.mu.Unlock()
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	switch {
+	case l.closed.Load(), l.draining.Load():
+		return transport.ErrClosed
+	case s.t.servers[s.key] != nil:
+		return ErrExists
+	case l.isFull(), !s.final && l.open.Load() >= int64(l.cfg.MaxHandlers):
+		return ErrFull
+	}
+	s.t.servers[s.key] = s
+	s.hold()
+	s.keep(last)
+	if merge && !l.cfg.Merged {
+		s.merge = mergeKeyOf(s.req)
+		l.line(s.req.CallID()).isFirst(s) // should it not be, the other one stands for both
+	}
+	l.handlers.Add(1)
+	s.joined, s.started, s.released = true, true, true
+	s.queued = true // it has waited before, and not here
+	if s.answered.Store(s.final); !s.final {
+		l.open.Add(1)
+	}
+	return nil
+}
+
+// stateOf returns what there is to a server machine: flag is responded of an
+// INVITE, and silent of any other.
+func stateOf(m machine) (b *base, flag *bool) {
+	switch m := m.(type) {
+	case *inviteServer:
+		return &m.base, &m.responded
+	case *nonInviteServer:
+		return &m.base, &m.silent
+	}
+	return nil, nil
+}
+
+// writeMachine writes a server machine. Its timers are written as what is left of
+// them: two nodes have two clocks, and a client that is to be answered once more
+// is worse off with a timer that has jumped than with one that stood still.
+func writeMachine(w *snapshot.Writer, now time.Time, m machine) {
+	b, flag := stateOf(m)
+	w.Uint(uint64(b.state))
+	w.Bool(*flag)
+	for _, at := range [...]time.Time{b.deadline, b.resend} {
+		w.Bool(!at.IsZero())
+		if !at.IsZero() {
+			w.Duration(at.Sub(now))
+		}
+	}
+	w.Duration(b.interval)
+}
+
+// readMachine reads the state of a server machine that is new, and reports
+// whether it has its final response. last is the response that is kept. What no
+// machine can have come to is a fault.
+func readMachine(r *snapshot.Reader, now time.Time, m machine, last *sip.Response) (final bool) {
+	b, flag := stateOf(m)
+	t := b.timers
+	b.state = state(r.Uint(uint64(stateTerminated)))
+	*flag = r.Bool()
+
+	// What each state has, and for how long at most.
+	var lasts, resends time.Duration // 0: no such timer
+	ok := true
+	_, invite := m.(*inviteServer)
+	switch {
+	case invite && b.state == stateProceeding:
+		ok = isProvisional(last) == *flag
+		if !*flag {
+			resends = max(t.Trying, 1)
+		}
+	case invite && b.state == stateCompleted:
+		ok = isRefusal(last)
+		lasts = t.H
+		if !b.reliable {
+			resends = max(t.T1, t.T2)
+		}
+	case invite && b.state == stateConfirmed:
+		ok = isRefusal(last) && !b.reliable
+		lasts = t.T4
+	case invite && b.state == stateAccepted:
+		ok = last == nil
+		lasts = t.L
+	case !invite && b.state == stateTrying:
+		ok = last == nil && !*flag
+		resends = t.untilT2()
+	case !invite && b.state == stateProceeding:
+		ok = isProvisional(last) && !*flag
+	case !invite && b.state == stateCompleted:
+		ok = !b.reliable && (*flag || last != nil && last.Status().Final())
+		lasts = t.J
+	default:
+		ok = false
+	}
+	read := func(at *time.Time, limit time.Duration) {
+		if has := r.Bool(); has != (limit > 0) {
+			ok = false
+		} else if has {
+			*at = now.Add(r.Duration(limit))
+		}
+	}
+	read(&b.deadline, lasts)
+	read(&b.resend, resends)
+	b.interval = r.Duration(max(t.T1, t.T2))
+	if lasts > 0 && resends > 0 {
+		b.interval = max(b.interval, min(t.T1, t.T2)) // nothing would stop a timer of nothing
+	}
+	if !ok {
+		r.Fail()
+	}
+	return lasts > 0
+}
+
+func isProvisional(resp *sip.Response) bool { return resp != nil && !resp.Status().Final() }
+
+func isRefusal(resp *sip.Response) bool { return resp != nil && resp.Status() >= 300 }
