@@ -1,0 +1,98 @@
+// Command transaction measures servers on package transaction beside other SIP
+// stacks on the same load.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+func main() {
+	log.SetFlags(0)
+	mode := flag.String("mode", "cpu", "cpu")
+	what := flag.String("load", "call", "call or options")
+	only := flag.String("only", "", "measure only servers whose names have one of these, divided by commas")
+	n := flag.Int("n", 10000, "calls of a round")
+	rate := flag.Int("rate", 2000, "calls a second")
+	rounds := flag.Int("rounds", 3, "rounds in which all servers take turns")
+	length := flag.Duration("time", 10*time.Minute, "with -mode soak, how long calls are placed")
+	calls := flag.Int("calls", 0, "with -mode soak, calls a second; 0 means seven tenths of the most there can be")
+	proxied := flag.Bool("proxy", false, "with -mode soak, have a proxy between caller and callee")
+	late := flag.Duration("late", 40*time.Second, "how long to wait for clean-up")
+	role := flag.String("serve", "", "be a server of that kind; for the command itself")
+	addr := flag.String("addr", "", "address of the server; with -serve")
+	profile := flag.String("profile", "", "with -serve, write a CPU profile to a file of that name; with -mode soak, of the heap at the end; else pass it on")
+	flag.Parse()
+	if *role != "" {
+		if err := serve(*role, *addr, *profile); err != nil {
+			log.Fatalf("server %s: %v", *role, err)
+		}
+		return
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	fmt.Printf("%s, %d processors\n", runtime.Version(), runtime.NumCPU())
+	if *mode == "soak" {
+		if err := (soak{*length, *calls, *proxied, *profile}).run(ctx); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	scratch, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(scratch)
+	if err := run(ctx, *mode, *what, *only, *profile, scratch, load{n: *n, rate: *rate}, *rounds, *late); err != nil {
+		log.Print(err)
+	}
+}
+
+func run(ctx context.Context, mode, what, only, profile, scratch string, l load, rounds int, late time.Duration) error {
+	all := servers(scratch, profile, what == "options")
+	switch mode {
+	case "settings":
+		all = append(all[:1], variants(profile)...)
+	case "proxy":
+		all = proxies(scratch, profile)
+		callee, err := newCallee(ctx, scratch)
+		if err != nil {
+			return err
+		}
+		defer callee.stop()
+		l.scenario, l.callee = "uac-dialog.xml", callee.addr
+	}
+	if what == "options" {
+		l.scenario = "uac-options.xml"
+	}
+	if l.scenario != "" {
+		if _, err := unpack(scratch, l.scenario, ""); err != nil {
+			return err
+		}
+	}
+	list, err := startAll(ctx, all, only)
+	defer stopAll(list)
+	if err != nil {
+		return err
+	}
+	method := "INVITE"
+	if what == "options" {
+		method = "OPTIONS"
+	}
+	switch mode {
+	case "latency":
+		return latencyTable(ctx, list, method, l.n, l.rate, rounds)
+	case "hold":
+		return holdTable(ctx, list, l, scratch)
+	case "flood":
+		return floodTable(ctx, list[0], l.n, l.rate, rounds)
+	}
+	return cpuTable(ctx, list, l, rounds, late, scratch)
+}
