@@ -105,9 +105,10 @@ func (s soak) run(ctx context.Context) error {
 }
 
 // most returns how many calls a second there can be: as many as a few callers
-// place, one after the other.
+// place, one after the other, when as many transactions are there as will be.
 func (s soak) most(ctx context.Context) (int, error) {
-	const callers, slice = 256, 5 * time.Second
+	const callers = 256
+	fill := min(s.time, lingers)
 	stage, err := s.build(s.network())
 	if err != nil {
 		return 0, err
@@ -116,16 +117,21 @@ func (s soak) most(ctx context.Context) (int, error) {
 	began := time.Now()
 	for range callers {
 		stage.all.Go(func() {
-			for time.Since(began) < slice && ctx.Err() == nil {
+			for time.Since(began) < 2*fill && ctx.Err() == nil {
 				stage.call(ctx, int(stage.placed.Add(1)))
 			}
 		})
 	}
+	if err := pause(ctx, fill); err != nil {
+		stage.all.Wait()
+		return 0, err
+	}
+	full, since := stage.ended.Load(), time.Now()
 	stage.all.Wait()
 	if n := stage.failed.Load(); n > 0 {
 		return 0, fmt.Errorf("%d of %d calls failed on a network that loses nothing", n, stage.placed.Load())
 	}
-	return int(float64(stage.ended.Load()) / time.Since(began).Seconds()), ctx.Err()
+	return int(float64(stage.ended.Load()-full) / time.Since(since).Seconds()), ctx.Err()
 }
 
 // network has delays alone.
@@ -209,14 +215,14 @@ func (g *stage) converse(ctx context.Context, n int) error {
 	}, g.route...)
 	ok, err := g.caller.Do(ctx, sip.NewRequest(sip.INVITE, uri, edits...))
 	if err != nil || ok.Status() != sip.StatusOK {
-		return fmt.Errorf("INVITE: %v, %w", status(ok), err)
+		return fmt.Errorf("INVITE: %v, %v", status(ok), err)
 	}
 	if _, _, err := g.caller.Send(ctx, g.within(sip.ACK, ok)); err != nil {
 		return fmt.Errorf("ACK: %w", err)
 	}
 	bye, err := g.caller.Do(ctx, g.within(sip.BYE, ok))
 	if err != nil || bye.Status() != sip.StatusOK {
-		return fmt.Errorf("BYE: %v, %w", status(bye), err)
+		return fmt.Errorf("BYE: %v, %v", status(bye), err)
 	}
 	return nil
 }
