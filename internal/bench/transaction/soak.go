@@ -55,11 +55,11 @@ func (s soak) run(ctx context.Context) error {
 	defer stage.close()
 	before := used(true)
 	fmt.Printf("%v at %d calls a second, load average %s\n", s.time, s.rate, loadAverage())
-	fmt.Print("\n| after | calls | failed | under way | heap, MB | goroutines | lost by the network |\n|---|--:|--:|--:|--:|--:|--:|\n")
+	fmt.Print("\n| after | calls | failed | refused | under way | heap, MB | goroutines | lost by the network |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	report := func(began time.Time) {
 		now := used(false)
-		fmt.Printf("| %v | %d | %d | %d | %.0f | %d | %d |\n", time.Since(began).Round(time.Second), stage.placed.Load(), stage.failed.Load(),
-			stage.placed.Load()-stage.ended.Load(), float64(now.Heap)/1e6, now.Goroutines, stage.net.Stats().Lost)
+		fmt.Printf("| %v | %d | %d | %d | %d | %.0f | %d | %d |\n", time.Since(began).Round(time.Second), stage.placed.Load(), stage.failed.Load(),
+			stage.refused.Load(), stage.placed.Load()-stage.ended.Load(), float64(now.Heap)/1e6, now.Goroutines, stage.net.Stats().Lost)
 	}
 	began, told := time.Now(), 0
 	tick := time.NewTicker(time.Millisecond)
@@ -94,8 +94,10 @@ func (s soak) run(ctx context.Context) error {
 	switch served := stage.served.Load(); {
 	case stage.failed.Load() > 0:
 		return fmt.Errorf("%d of %d calls failed", stage.failed.Load(), stage.placed.Load())
-	case served != stage.placed.Load():
-		return fmt.Errorf("%d calls, and the callee has seen %d end", stage.placed.Load(), served)
+	case stage.refused.Load() > stage.placed.Load()/1000:
+		return fmt.Errorf("%d of %d calls refused: that is more than this machine takes now", stage.refused.Load(), stage.placed.Load())
+	case served+stage.refused.Load() != stage.placed.Load():
+		return fmt.Errorf("%d calls, %d refused, and the callee has seen %d end", stage.placed.Load(), stage.refused.Load(), served)
 	case after.Heap > before.Heap+4<<20:
 		return errors.New("memory has not come back")
 	case after.Goroutines > before.Goroutines:
@@ -146,9 +148,9 @@ type stage struct {
 	closers []func() error
 	route   []sip.Edit
 
-	all                           sync.WaitGroup
-	placed, ended, failed, served atomic.Int64
-	acked                         sync.Map // by Call-ID: a channel that the ACK closes
+	all                                    sync.WaitGroup
+	placed, ended, failed, refused, served atomic.Int64
+	acked                                  sync.Map // by Call-ID: a channel that the ACK closes
 }
 
 func (s soak) build(cfg *siptest.NetworkConfig) (*stage, error) {
@@ -198,12 +200,18 @@ func (g *stage) begin(ctx context.Context) {
 // call places a call and ends it.
 func (g *stage) call(ctx context.Context, n int) {
 	defer g.ended.Add(1)
-	if err := g.converse(ctx, n); err != nil {
+	switch err := g.converse(ctx, n); {
+	case errors.Is(err, errRefused):
+		g.refused.Add(1)
+	case err != nil:
 		if g.failed.Add(1) <= 10 {
 			fmt.Fprintf(os.Stderr, "call %d: %v\n", n, err)
 		}
 	}
 }
+
+// errRefused says that the callee has refused a call, by its overload control.
+var errRefused = errors.New("refused")
 
 func (g *stage) converse(ctx context.Context, n int) error {
 	ctx = context.WithoutCancel(ctx) // a call that has begun is ended
@@ -214,6 +222,9 @@ func (g *stage) converse(ctx context.Context, n int) error {
 		sip.Contact{URI: sip.URI{Scheme: "sip", User: "alice", Host: callerAddr}},
 	}, g.route...)
 	ok, err := g.caller.Do(ctx, sip.NewRequest(sip.INVITE, uri, edits...))
+	if err == nil && ok.Status() == sip.StatusServiceUnavailable {
+		return errRefused
+	}
 	if err != nil || ok.Status() != sip.StatusOK {
 		return fmt.Errorf("INVITE: %v, %v", status(ok), err)
 	}
