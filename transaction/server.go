@@ -154,6 +154,9 @@ func (s *Server) Respond(resp *sip.Response) error {
 	if s.machine == nil {
 		return fmt.Errorf("respond to %s: %w", s.req.Method(), ErrCompleted)
 	}
+	if s.l.closed.Load() { // without a word to the peers, whatever the handler still has to say
+		return fmt.Errorf("respond %d to %s: %w", resp.Status(), s.req.Method(), transport.ErrClosed)
+	}
 	out := s.step(input{event: inRespond, status: int(resp.Status())}, resp)
 	switch {
 	case out.err == nil, errors.Is(out.err, ErrTransport):
@@ -161,7 +164,7 @@ func (s *Server) Respond(resp *sip.Response) error {
 		if resp.Status().Final() {
 			s.l.answered(s)
 		}
-	case s.l.ctx.Err() != nil:
+	case s.l.closed.Load():
 		out.err = transport.ErrClosed
 	}
 	if out.err != nil {
