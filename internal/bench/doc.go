@@ -12,6 +12,11 @@
 //
 //	go run ./transport
 //
+// Command transaction prints what calls cost servers and proxies, beside
+// Kamailio, Sofia-SIP, SIPp and sipgo, and how they hold out:
+//
+//	go run ./transaction
+//
 // What the steps within this library take is measured in the library:
 //
 //	go test -run x -bench . ./sip

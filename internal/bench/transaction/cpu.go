@@ -70,7 +70,7 @@ func cpuTable(ctx context.Context, list []*contender, l load, rounds int, late t
 		for r := range all {
 			all[r] = (times[i][r] + clean) / (times[0][r] + floorLate)
 		}
-		fmt.Printf("| %s | %.3f | %.2f | %.3f | %.2f | %s | %d |\n", c.name, median(times[i]), ratio(times[i], times[0]), clean, median(all), list3(times[i]), bad[i])
+		fmt.Printf("| %s | %.3f | %.2f | %.3f | %.2f | %s | %d |\n", c.name, median(times[i]), ratio(times[i], times[0]), clean, median(all), inFull(times[i]), bad[i])
 		if c.in != nil {
 			r, err := c.ask(false)
 			if err != nil {
@@ -82,7 +82,8 @@ func cpuTable(ctx context.Context, list []*contender, l load, rounds int, late t
 	return nil
 }
 
-func list3(of []float64) string {
+// inFull returns all values, in the order of the rounds.
+func inFull(of []float64) string {
 	var b strings.Builder
 	for _, x := range of {
 		fmt.Fprintf(&b, "%.2f ", x)

@@ -1,5 +1,19 @@
-// Command transaction measures servers on package transaction beside other SIP
-// stacks on the same load.
+// Command transaction measures servers and proxies on package transaction beside
+// other SIP stacks on the same load.
+//
+//	make -C transaction/c                          # the server on Sofia-SIP
+//	go run ./transaction                           # CPU time for calls; -load options
+//	go run ./transaction -mode proxy -rate 1000    # the same of proxies
+//	go run ./transaction -mode settings            # the same with other settings of the runtime
+//	go run ./transaction -mode latency             # response times; -load options
+//	go run ./transaction -mode hold -rate 1000     # memory of calls that are up
+//	go run ./transaction -mode flood -only parley  # branches of one hash
+//	go run ./transaction -mode soak -time 20s      # calls over a bad network, for long; -proxy
+//
+// Calls come from SIPp; Debian has it in sip-tester, and Kamailio in kamailio. Who
+// is not there is left out. Each server is a process of its own on 127.0.0.1,
+// which ends with this program, and takes its turn in each round. Its CPU time is
+// what the system says of that process.
 package main
 
 import (
@@ -16,10 +30,10 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	mode := flag.String("mode", "cpu", "cpu")
+	mode := flag.String("mode", "cpu", "cpu, proxy, settings, latency, hold, flood or soak")
 	what := flag.String("load", "call", "call or options")
 	only := flag.String("only", "", "measure only servers whose names have one of these, divided by commas")
-	n := flag.Int("n", 10000, "calls of a round")
+	n := flag.Int("n", 10000, "calls, or requests, of a round")
 	rate := flag.Int("rate", 2000, "calls a second")
 	rounds := flag.Int("rounds", 3, "rounds in which all servers take turns")
 	length := flag.Duration("time", 10*time.Minute, "with -mode soak, how long calls are placed")
@@ -30,6 +44,10 @@ func main() {
 	addr := flag.String("addr", "", "address of the server; with -serve")
 	profile := flag.String("profile", "", "with -serve, write a CPU profile to a file of that name; with -mode soak, of the heap at the end; else pass it on")
 	flag.Parse()
+	if flag.NArg() > 0 || *n < 1 || *rate < 1 || *rounds < 1 || *length <= 0 || *calls < 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
 	if *role != "" {
 		if err := serve(*role, *addr, *profile); err != nil {
 			log.Fatalf("server %s: %v", *role, err)
@@ -51,13 +69,15 @@ func main() {
 	}
 	defer os.RemoveAll(scratch)
 	if err := run(ctx, *mode, *what, *only, *profile, scratch, load{n: *n, rate: *rate}, *rounds, *late); err != nil {
-		log.Print(err)
+		os.RemoveAll(scratch)
+		log.Fatal(err)
 	}
 }
 
 func run(ctx context.Context, mode, what, only, profile, scratch string, l load, rounds int, late time.Duration) error {
 	all := servers(scratch, profile, what == "options")
 	switch mode {
+	case "cpu", "latency", "hold", "flood":
 	case "settings":
 		all = append(all[:1], variants(profile)...)
 	case "proxy":
@@ -68,6 +88,8 @@ func run(ctx context.Context, mode, what, only, profile, scratch string, l load,
 		}
 		defer callee.stop()
 		l.scenario, l.callee = "uac-dialog.xml", callee.addr
+	default:
+		return fmt.Errorf("no mode %q", mode)
 	}
 	if what == "options" {
 		l.scenario = "uac-options.xml"

@@ -55,11 +55,11 @@ func (s soak) run(ctx context.Context) error {
 	defer stage.close()
 	before := used(true)
 	fmt.Printf("%v at %d calls a second, load average %s\n", s.time, s.rate, loadAverage())
-	fmt.Print("\n| after | calls | failed | under way | heap, MB | goroutines | lost by the network |\n|---|--:|--:|--:|--:|--:|--:|\n")
+	fmt.Print("\n| after | calls | failed | refused | under way | heap, MB | goroutines | lost by the network |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	report := func(began time.Time) {
 		now := used(false)
-		fmt.Printf("| %v | %d | %d | %d | %.0f | %d | %d |\n", time.Since(began).Round(time.Second), stage.placed.Load(), stage.failed.Load(),
-			stage.placed.Load()-stage.ended.Load(), float64(now.Heap)/1e6, now.Goroutines, stage.net.Stats().Lost)
+		fmt.Printf("| %v | %d | %d | %d | %d | %.0f | %d | %d |\n", time.Since(began).Round(time.Second), stage.placed.Load(), stage.failed.Load(),
+			stage.refused.Load(), stage.placed.Load()-stage.ended.Load(), float64(now.Heap)/1e6, now.Goroutines, stage.net.Stats().Lost)
 	}
 	began, told := time.Now(), 0
 	tick := time.NewTicker(time.Millisecond)
@@ -94,8 +94,10 @@ func (s soak) run(ctx context.Context) error {
 	switch served := stage.served.Load(); {
 	case stage.failed.Load() > 0:
 		return fmt.Errorf("%d of %d calls failed", stage.failed.Load(), stage.placed.Load())
-	case served != stage.placed.Load():
-		return fmt.Errorf("%d calls, and the callee has seen %d end", stage.placed.Load(), served)
+	case stage.refused.Load() > stage.placed.Load()/1000:
+		return fmt.Errorf("%d of %d calls refused: that is more than this machine takes now", stage.refused.Load(), stage.placed.Load())
+	case served+stage.refused.Load() != stage.placed.Load():
+		return fmt.Errorf("%d calls, %d refused, and the callee has seen %d end", stage.placed.Load(), stage.refused.Load(), served)
 	case after.Heap > before.Heap+4<<20:
 		return errors.New("memory has not come back")
 	case after.Goroutines > before.Goroutines:
@@ -105,9 +107,10 @@ func (s soak) run(ctx context.Context) error {
 }
 
 // most returns how many calls a second there can be: as many as a few callers
-// place, one after the other.
+// place, one after the other, when as many transactions are there as will be.
 func (s soak) most(ctx context.Context) (int, error) {
-	const callers, slice = 256, 5 * time.Second
+	const callers = 256
+	fill := min(s.time, lingers)
 	stage, err := s.build(s.network())
 	if err != nil {
 		return 0, err
@@ -116,16 +119,21 @@ func (s soak) most(ctx context.Context) (int, error) {
 	began := time.Now()
 	for range callers {
 		stage.all.Go(func() {
-			for time.Since(began) < slice && ctx.Err() == nil {
+			for time.Since(began) < 2*fill && ctx.Err() == nil {
 				stage.call(ctx, int(stage.placed.Add(1)))
 			}
 		})
 	}
+	if err := pause(ctx, fill); err != nil {
+		stage.all.Wait()
+		return 0, err
+	}
+	full, since := stage.ended.Load(), time.Now()
 	stage.all.Wait()
 	if n := stage.failed.Load(); n > 0 {
 		return 0, fmt.Errorf("%d of %d calls failed on a network that loses nothing", n, stage.placed.Load())
 	}
-	return int(float64(stage.ended.Load()) / time.Since(began).Seconds()), ctx.Err()
+	return int(float64(stage.ended.Load()-full) / time.Since(since).Seconds()), ctx.Err()
 }
 
 // network has delays alone.
@@ -140,9 +148,9 @@ type stage struct {
 	closers []func() error
 	route   []sip.Edit
 
-	all                           sync.WaitGroup
-	placed, ended, failed, served atomic.Int64
-	acked                         sync.Map // by Call-ID: a channel that the ACK closes
+	all                                    sync.WaitGroup
+	placed, ended, failed, refused, served atomic.Int64
+	acked                                  sync.Map // by Call-ID: a channel that the ACK closes
 }
 
 func (s soak) build(cfg *siptest.NetworkConfig) (*stage, error) {
@@ -192,12 +200,18 @@ func (g *stage) begin(ctx context.Context) {
 // call places a call and ends it.
 func (g *stage) call(ctx context.Context, n int) {
 	defer g.ended.Add(1)
-	if err := g.converse(ctx, n); err != nil {
+	switch err := g.converse(ctx, n); {
+	case errors.Is(err, errRefused):
+		g.refused.Add(1)
+	case err != nil:
 		if g.failed.Add(1) <= 10 {
 			fmt.Fprintf(os.Stderr, "call %d: %v\n", n, err)
 		}
 	}
 }
+
+// errRefused says that the callee has refused a call, by its overload control.
+var errRefused = errors.New("refused")
 
 func (g *stage) converse(ctx context.Context, n int) error {
 	ctx = context.WithoutCancel(ctx) // a call that has begun is ended
@@ -208,15 +222,18 @@ func (g *stage) converse(ctx context.Context, n int) error {
 		sip.Contact{URI: sip.URI{Scheme: "sip", User: "alice", Host: callerAddr}},
 	}, g.route...)
 	ok, err := g.caller.Do(ctx, sip.NewRequest(sip.INVITE, uri, edits...))
+	if err == nil && ok.Status() == sip.StatusServiceUnavailable {
+		return errRefused
+	}
 	if err != nil || ok.Status() != sip.StatusOK {
-		return fmt.Errorf("INVITE: %v, %w", status(ok), err)
+		return fmt.Errorf("INVITE: %v, %v", status(ok), err)
 	}
 	if _, _, err := g.caller.Send(ctx, g.within(sip.ACK, ok)); err != nil {
 		return fmt.Errorf("ACK: %w", err)
 	}
 	bye, err := g.caller.Do(ctx, g.within(sip.BYE, ok))
 	if err != nil || bye.Status() != sip.StatusOK {
-		return fmt.Errorf("BYE: %v, %w", status(bye), err)
+		return fmt.Errorf("BYE: %v, %v", status(bye), err)
 	}
 	return nil
 }
