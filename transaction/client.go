@@ -102,7 +102,7 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way) (*client, er
 }
 
 func newClient(l *Layer, original, out *sip.Request, flow transport.Flow, branch string) *client {
-	c := &client{l: l, method: out.Method(), original: original, out: out, flow: flow}
+	c := &client{l: l, method: detached(out.Method()), original: original, out: out, flow: flow}
 	c.alarm.of = c
 	c.key = clientKey{branchID(branch), c.method == sip.CANCEL}
 	c.t = l.table(c.key.branch)
@@ -123,7 +123,7 @@ func (l *Layer) add(c *client) bool {
 	if l.closed.Load() {
 		return false
 	}
-	c.t.clients[c.key] = c
+	c.t.clients.set(c.key, c)
 	c.joinFlow()
 	return true
 }
@@ -155,7 +155,7 @@ func (c *client) leaveFlow() {
 func (c *client) forget() {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	delete(c.t.clients, c.key)
+	c.t.clients.remove(c.key)
 	c.leaveFlow()
 }
 
@@ -233,6 +233,12 @@ func (c *client) advance(in input, resp *sip.Response) (terminated, further bool
 			c.err = fmt.Errorf("%w: %w", out.err, c.cause)
 		}
 	}
+	if c.over && resp != nil && resp.Status().Final() {
+		c.out = nil // nothing is sent any more but the ACK, which is there
+		if c.method != sip.INVITE {
+			c.original = nil
+		}
+	}
 	c.t.alarms.reset(&c.alarm, out.next)
 	return out.terminated, further
 }
@@ -254,9 +260,10 @@ func (c *client) failed(cause error) {
 	c.cause = cause
 	again := c.method != sip.INVITE && !c.resent && !c.over && c.target.Addr.IsValid() && (c.reused || c.answered)
 	c.resent = c.resent || again
+	out, target := c.out, c.target
 	c.mu.Unlock()
 	if again {
-		go c.resend() // ends with the connection being there or not
+		go c.resend(out, target) // ends with the connection being there or not
 		return
 	}
 	c.step(input{event: inTransportError}, nil)
@@ -264,13 +271,13 @@ func (c *client) failed(cause error) {
 
 // resend sends the request again on a new connection. Without one, a server that
 // has answered may yet connect to where we listen (RFC 3261 section 18.2.2).
-func (c *client) resend() {
-	flow, err := c.l.ep.Reconnect(c.l.ctx, c.out, c.target)
+func (c *client) resend(out *sip.Request, target resolve.Target) {
+	flow, err := c.l.ep.Reconnect(c.l.ctx, out, target)
 	waits := false
 	if err == nil {
 		err = c.move(flow)
 	} else {
-		waits = c.hasAnswered() && c.l.ep.Addr(c.target.Transport).IsValid()
+		waits = c.hasAnswered() && c.l.ep.Addr(target.Transport).IsValid()
 	}
 	if err != nil && !waits {
 		c.mu.Lock()
@@ -286,14 +293,14 @@ func (c *client) move(flow transport.Flow) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.t.mu.Lock()
-	there := c.t.clients[c.key] == c
+	there := c.t.clients.m[c.key] == c
 	if there {
 		c.leaveFlow()
 		c.flow = flow
 		c.joinFlow()
 	}
 	c.t.mu.Unlock()
-	if !there {
+	if !there || c.out == nil {
 		return nil // over in the meantime
 	}
 	return c.l.ep.Send(flow, c.out)
@@ -417,6 +424,9 @@ func (c *client) leave(unseen []*sip.Response) {
 	c.left = counted && !over
 	unseen = append(unseen, c.news...)
 	c.news = nil
+	if over { // what tells of other targets, and has text of the request
+		c.to, c.target = nil, resolve.Target{}
+	}
 	c.mu.Unlock()
 	if counted && over {
 		c.l.finish()

@@ -225,8 +225,8 @@ func (l *Layer) Close() error {
 	l.end(transport.ErrClosed)
 	for _, t := range l.tables.tables {
 		t.mu.Lock()
-		clients := slices.Collect(maps.Values(t.clients))
-		servers := slices.Collect(maps.Values(t.servers))
+		clients := slices.Collect(maps.Values(t.clients.m))
+		servers := slices.Collect(maps.Values(t.servers.m))
 		t.mu.Unlock()
 		for _, c := range clients {
 			c.abandon(transport.ErrClosed)

@@ -83,8 +83,8 @@ type tally struct {
 func tallyOf(l *Layer) (n tally) {
 	for _, t := range l.tables.tables {
 		t.mu.Lock()
-		n.servers += len(t.servers)
-		n.clients += len(t.clients)
+		n.servers += len(t.servers.m)
+		n.clients += len(t.clients.m)
 		n.byFlow += len(t.byFlow)
 		t.mu.Unlock()
 		t.alarms.mu.Lock()
@@ -97,8 +97,8 @@ func tallyOf(l *Layer) (n tally) {
 	}
 	for _, line := range l.lines {
 		line.mu.Lock()
-		n.merged += len(line.merged)
-		n.waiting += len(line.waiting)
+		n.merged += len(line.merged.m)
+		n.waiting += len(line.waiting.m)
 		line.mu.Unlock()
 	}
 	n.handlers, n.open = int(l.handlers.Load()), int(l.open.Load())

@@ -7,6 +7,17 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
+// detached returns a method that does not keep the text alive that it was read
+// from.
+func detached(method sip.Method) sip.Method {
+	for _, known := range [...]sip.Method{sip.INVITE, sip.ACK, sip.BYE, sip.CANCEL, sip.OPTIONS, sip.REGISTER} {
+		if method == known {
+			return known
+		}
+	}
+	return sip.Method(strings.Clone(string(method)))
+}
+
 const cookie = "z9hG4bK" // RFC 3261 section 8.1.1.7
 
 // branchID returns what a branch says after the magic cookie, in lower case:

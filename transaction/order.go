@@ -1,6 +1,9 @@
 package transaction
 
-import "context"
+import (
+	"context"
+	"hash/maphash"
+)
 
 // The order of handlers: requests of one call (one Call-ID) get to them one
 // after the other. A line has an entry for each call that has a handler which
@@ -9,18 +12,27 @@ import "context"
 // isFirst reports whether no other request is under way that is the same but for
 // the path that it took (RFC 3261 section 8.2.2.2), and notes this one for those
 // that come.
-func (n *line) isFirst(s *Server) bool {
-	if s.merge == (mergeKey{}) {
-		return true
-	}
+func (l *Layer) isFirst(s *Server) bool {
+	key := mergeKeyOf(s.req)
+	hash := maphash.Comparable(l.seed, key)
+	n := l.line(key.callID)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.merged[s.merge] != nil {
-		s.merge = mergeKey{}
-		return false
+	if other := n.merged.m[hash]; other != nil {
+		return mergeKeyOf(other.req) != key // by chance, then, and not worth another place
 	}
-	n.merged[s.merge] = s
+	n.merged.set(hash, s)
+	s.first = true
 	return true
+}
+
+// forgetFirst undoes isFirst.
+func (l *Layer) forgetFirst(s *Server) {
+	key := mergeKeyOf(s.req)
+	n := l.line(key.callID)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.merged.remove(maphash.Comparable(l.seed, key))
 }
 
 // join counts a request that is for a handler, and reports whether its handler
@@ -32,13 +44,13 @@ func (n *line) join(s *Server) (start bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	id := s.req.CallID()
-	waiting, busy := n.waiting[id]
+	waiting, busy := n.waiting.m[id]
 	if busy {
 		s.l.overload.left(s) // it waits for its own call
-		n.waiting[id] = append(waiting, s)
+		n.waiting.set(id, append(waiting, s))
 		return false
 	}
-	n.waiting[id] = nil
+	n.waiting.set(id, nil)
 	s.started = true
 	return true
 }
@@ -54,14 +66,14 @@ func (l *Layer) release(s *Server) {
 	}
 	s.released = true
 	id := s.req.CallID()
-	waiting := n.waiting[id]
+	waiting := n.waiting.m[id]
 	if len(waiting) == 0 {
-		delete(n.waiting, id)
+		n.waiting.remove(id)
 		return
 	}
 	next := waiting[0]
 	waiting[0] = nil // the slice is not to keep it alive
-	n.waiting[id] = waiting[1:]
+	n.waiting.set(id, waiting[1:])
 	next.started = true
 	go next.run() // ends when the handler returns
 }

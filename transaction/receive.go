@@ -28,7 +28,7 @@ func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 	key := clientKey{branchID(resp.Via().Branch()), method == sip.CANCEL}
 	t := l.table(key.branch)
 	t.mu.Lock()
-	c := t.clients[key]
+	c := t.clients.m[key]
 	t.mu.Unlock()
 	if c != nil && c.method == method {
 		l.overload.learn(in, c.by(), resp)
@@ -51,14 +51,14 @@ func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 	key := serverKeyOf(r)
 	t := l.table(key.branch)
 	t.mu.Lock()
-	s := t.servers[key]
-	if s == nil && l.cfg.Stateless != nil && !(key.method == sip.CANCEL && t.servers[key.of(sip.INVITE)] != nil) {
+	s := t.servers.m[key]
+	if s == nil && l.cfg.Stateless != nil && !(key.method == sip.CANCEL && t.servers.m[key.of(sip.INVITE)] != nil) {
 		t.mu.Unlock()
 		if l.isStateless(in) {
 			return
 		}
 		t.mu.Lock()
-		s = t.servers[key] // it may have come twice, by two sockets
+		s = t.servers.m[key] // it may have come twice, by two sockets
 	}
 	ack := r.Method() == sip.ACK
 	if s == nil && !ack {
@@ -132,34 +132,31 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 		return
 	}
 	s := newServer(l, t, in, r, key)
-	if !inDialog && !l.cfg.Merged && key.method != sip.CANCEL {
-		s.merge = mergeKeyOf(r)
-	}
 	// Locked until it has begun: a retransmission that finds it in the table
 	// waits for that, whichever socket it came in on.
 	s.mu.Lock()
-	t.servers[key] = s
+	t.servers.set(key, s)
 	s.hold()
 	var cancelled *Server
 	var start bool
 	var refusal sip.Status // 0: the handler's to answer
 	var edits []sip.Edit
-	switch line := l.line(r.CallID()); {
+	switch {
 	case key.method == sip.CANCEL:
 		// RFC 3261 section 9.2: it cancels nothing but an INVITE, and gets 200
 		// for whatever is there.
 		refusal = sip.StatusOK
-		if cancelled = t.servers[key.of(sip.INVITE)]; cancelled == nil && !t.isCancelled(key) {
+		if cancelled = t.servers.m[key.of(sip.INVITE)]; cancelled == nil && !t.isCancelled(key) {
 			refusal = sip.StatusCallDoesNotExist
 		}
-	case key.method == sip.INVITE && t.servers[key.of(sip.CANCEL)] != nil:
+	case key.method == sip.INVITE && t.servers.m[key.of(sip.CANCEL)] != nil:
 		// The CANCEL has overtaken it.
 		refusal = sip.StatusRequestTerminated
-	case !line.isFirst(s):
+	case !inDialog && !l.cfg.Merged && !l.isFirst(s):
 		refusal = sip.StatusLoopDetected
 		edits = append(edits, sip.ReasonPhrase("Merged Request"))
 	default:
-		start = line.join(s)
+		start = l.line(r.CallID()).join(s)
 	}
 	if refusal != 0 && key.method != sip.CANCEL {
 		l.overload.left(s)
@@ -184,7 +181,7 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 func (t *table) isCancelled(cancel serverKey) bool {
 	for _, method := range [...]sip.Method{sip.BYE, sip.INFO, sip.MESSAGE, sip.NOTIFY, sip.OPTIONS,
 		sip.PRACK, sip.PUBLISH, sip.REFER, sip.REGISTER, sip.SUBSCRIBE, sip.UPDATE} {
-		if t.servers[cancel.of(method)] != nil {
+		if t.servers.m[cancel.of(method)] != nil {
 			return true
 		}
 	}

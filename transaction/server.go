@@ -23,15 +23,16 @@ type Server struct {
 	req *sip.Request
 	key serverKey
 
-	t     *table // where it is; nil for an ACK
-	merge mergeKey
-	own   int // what it holds without the response, in bytes
-
+	t        *table      // where it is; nil for an ACK
+	own      int32       // what it holds without the response, in bytes
+	answered atomic.Bool // it has its final response, or its handler has returned
+	first    bool        // of those that are merged (RFC 3261 section 8.2.2.2)
 	joined   bool        // it is for a handler
 	queued   bool        // it waited for the one before it in its call
-	started  bool        // its handler was called; under the lock of its line
-	released bool        // the next request of the call may start; under the lock of its line
-	answered atomic.Bool // it has its final response, or its handler has returned
+
+	// Under the lock of its line.
+	started  bool // its handler was called
+	released bool // the next request of the call may start
 
 	mu        sync.Mutex
 	machine   machine       // nil for an ACK
@@ -243,20 +244,17 @@ func (s *Server) ring() { s.step(input{event: inTimer}, nil) }
 // forget takes a terminated transaction out of the tables.
 func (s *Server) forget() {
 	s.t.mu.Lock()
-	gone := s.t.servers[s.key] != s
+	gone := s.t.servers.m[s.key] != s
 	if !gone {
-		delete(s.t.servers, s.key)
+		s.t.servers.remove(s.key)
 	}
 	s.t.mu.Unlock()
 	if gone {
 		return // before
 	}
 	s.l.bytes.Add(-int64(s.own))
-	if s.merge != (mergeKey{}) {
-		n := s.l.line(s.req.CallID())
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		delete(n.merged, s.merge)
+	if s.first {
+		s.l.forgetFirst(s)
 	}
 }
 

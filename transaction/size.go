@@ -18,15 +18,16 @@ func (l *Layer) isFull() bool { return l.bytes.Load() >= int64(l.cfg.MaxBytes) }
 
 // hold counts a server without its response.
 func (s *Server) hold() {
-	s.own = structs + sizeOf(s.req)
+	own := structs + sizeOf(s.req)
 	// A branch in upper case, or one of RFC 2543, makes text of its own.
-	s.own += textSize(len(s.key.branch)) + textSize(len(s.key.host))
+	own += textSize(len(s.key.branch)) + textSize(len(s.key.host))
 	if isFolded(s.req) {
 		// So do values that continue on a further line, in the keys of
 		// its line.
-		s.own += 2 * textSize(len(s.req.String()))
+		own += 2 * textSize(len(s.req.String()))
 	}
-	s.l.bytes.Add(int64(s.own))
+	s.own = int32(own) // messages are far from 2 GB
+	s.l.bytes.Add(int64(own))
 }
 
 // keep makes resp the response that retransmissions get, nil for none, and

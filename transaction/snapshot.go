@@ -40,7 +40,7 @@ func (l *Layer) Servers() iter.Seq[*Server] {
 	var all []*Server
 	for _, t := range l.tables.tables {
 		t.mu.Lock()
-		all = slices.AppendSeq(all, maps.Values(t.servers))
+		all = slices.AppendSeq(all, maps.Values(t.servers.m))
 		t.mu.Unlock()
 	}
 	return slices.Values(all)
@@ -76,7 +76,7 @@ func (s *Server) Snapshot() ([]byte, error) {
 		w.Text(s.last.String())
 	}
 	w.Bool(s.cancelled)
-	w.Bool(s.merge != mergeKey{})
+	w.Bool(s.first)
 	writeMachine(&w, time.Now(), s.machine)
 	return w.Seal(snapshotKind, snapshotVersion), nil
 }
@@ -175,17 +175,16 @@ func (l *Layer) admit(s *Server, last *sip.Response, merge bool) error {
 	switch {
 	case l.closed.Load(), l.draining.Load():
 		return transport.ErrClosed
-	case s.t.servers[s.key] != nil:
+	case s.t.servers.m[s.key] != nil:
 		return ErrExists
 	case l.isFull(), !s.final && l.open.Load() >= int64(l.cfg.MaxHandlers):
 		return ErrFull
 	}
-	s.t.servers[s.key] = s
+	s.t.servers.set(s.key, s)
 	s.hold()
 	s.keep(last)
 	if merge && !l.cfg.Merged {
-		s.merge = mergeKeyOf(s.req)
-		l.line(s.req.CallID()).isFirst(s) // should it not be, the other one stands for both
+		l.isFirst(s) // should it not be, the other one stands for both
 	}
 	l.handlers.Add(1)
 	s.joined, s.started, s.released = true, true, true

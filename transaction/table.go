@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"hash/maphash"
+	"maps"
 	"runtime"
 	"sync"
 
@@ -19,17 +20,42 @@ type table struct {
 	alarms *alarms // of these transactions
 
 	mu      sync.Mutex
-	clients map[clientKey]*client
+	clients entries[clientKey, *client]
 	byFlow  map[transport.Flow]map[*client]struct{} // those on connections
-	servers map[serverKey]*Server
+	servers entries[serverKey, *Server]
 }
 
 // line is a part of the calls: what tells the order of their requests and which
 // of them came by two paths. Its lock may be taken under that of a table.
 type line struct {
 	mu      sync.Mutex
-	merged  map[mergeKey]*Server
-	waiting map[string][]*Server // by Call-ID: a handler runs, and these wait for it
+	merged  entries[uint64, *Server]   // by the hash of the mergeKey
+	waiting entries[string, []*Server] // by Call-ID: a handler runs, and these wait for it
+}
+
+// entries are a map that gives memory back when most of it is gone, as that of
+// Go does not.
+type entries[K comparable, V any] struct {
+	m    map[K]V
+	most int // entries since the map was made
+}
+
+func (e *entries[K, V]) set(key K, value V) {
+	if e.m == nil {
+		e.m = map[K]V{}
+	}
+	e.m[key] = value
+	e.most = max(e.most, len(e.m))
+}
+
+func (e *entries[K, V]) remove(key K) {
+	delete(e.m, key)
+	if e.most < 256 || len(e.m) > e.most/8 {
+		return
+	}
+	m := make(map[K]V, len(e.m))
+	maps.Copy(m, e.m)
+	e.m, e.most = m, len(m)
 }
 
 // tables are what a Layer has of both.
@@ -47,12 +73,10 @@ func newTables() tables {
 	t := tables{seed: maphash.MakeSeed()}
 	for range n {
 		t.tables = append(t.tables, &table{
-			alarms:  newAlarms(),
-			clients: map[clientKey]*client{},
-			byFlow:  map[transport.Flow]map[*client]struct{}{},
-			servers: map[serverKey]*Server{},
+			alarms: newAlarms(),
+			byFlow: map[transport.Flow]map[*client]struct{}{},
 		})
-		t.lines = append(t.lines, &line{merged: map[mergeKey]*Server{}, waiting: map[string][]*Server{}})
+		t.lines = append(t.lines, new(line))
 	}
 	return t
 }

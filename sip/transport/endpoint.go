@@ -38,9 +38,9 @@ type Inbound struct {
 	Flow    Flow      // where it came from
 	Time    time.Time // when it was read
 
-	direct bool       // a request whose Via sends responses back by Flow, and nowhere else
 	reader *udpReader // that it came by; nil for a connection
 	turn   turn
+	direct bool // a request whose Via sends responses back by Flow, and nowhere else
 }
 
 // Endpoint returns the Endpoint that the message came in by. A Config.Handle may
