@@ -21,11 +21,12 @@ type client struct {
 	l        *Layer
 	method   sip.Method
 	key      clientKey
-	original *sip.Request   // as it was given to Responses
-	out      *sip.Request   // as it goes over the wire
-	pursuit  *pursuit       // that it is for; nil for a CANCEL, and when nobody waits
-	target   resolve.Target // that this is for; zero: a flow
-	reused   bool           // the connection was there before
+	original *sip.Request        // as it was given to Responses
+	out      *sip.Request        // as it goes over the wire
+	pursuit  *pursuit            // that it is for; nil for a CANCEL, and when nobody waits
+	further  func(*sip.Response) // takes a further 2xx; nil: Config.Accepted does
+	target   resolve.Target      // that this is for; zero: a flow
+	reused   bool                // the connection was there before
 
 	t *table // where it is
 
@@ -86,7 +87,7 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit)
 		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
 	}
 	c := newClient(l, r, out, flow, branch)
-	c.pursuit, c.target = by, to.target()
+	c.pursuit, c.further, c.target = by, by.further, to.target()
 	c.target.Transport = flow.Transport() // TCP for what was too long for UDP
 	c.reused = flow.Reliable() && flow.Opened().Before(began)
 	if !l.add(c) {
@@ -181,11 +182,21 @@ func (c *client) step(in input, resp *sip.Response) {
 	if ended {
 		c.l.finish()
 	}
-	if further && c.l.cfg.Accepted != nil {
-		c.l.cfg.Accepted(c.original, resp)
+	if further {
+		c.l.accepted(c, resp)
 	}
 	if pursuit != nil {
 		pursuit.poke()
+	}
+}
+
+// accepted passes on a 2xx that the one who waits does not get.
+func (l *Layer) accepted(c *client, resp *sip.Response) {
+	switch {
+	case c.further != nil:
+		c.further(resp)
+	case l.cfg.Accepted != nil:
+		l.cfg.Accepted(c.original, resp)
 	}
 }
 
@@ -367,8 +378,8 @@ func (c *client) leave(unseen []*sip.Response) {
 	}
 	for _, resp := range unseen {
 		// Nobody waits any more, but a 2xx wants its ACK all the same.
-		if c.method == sip.INVITE && resp.Status().Success() && c.l.cfg.Accepted != nil {
-			c.l.cfg.Accepted(c.original, resp)
+		if c.method == sip.INVITE && resp.Status().Success() {
+			c.l.accepted(c, resp)
 		}
 	}
 	switch {

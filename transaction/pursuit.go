@@ -22,6 +22,9 @@ type pursuit struct {
 	r    *sip.Request
 	each func(*sip.Response, error) (more bool) // is told what comes
 
+	// further is told of each 2xx to an INVITE after that; nil: Config.Accepted is.
+	further func(*sip.Response)
+
 	pokes     atomic.Int32 // more than 0: somebody is at it
 	cancelled atomic.Bool  // the context has ended
 	left      atomic.Bool  // nobody wants to know more
@@ -41,11 +44,11 @@ type pursuit struct {
 	failure error   // there is none
 }
 
-// pursue begins a pursuit. It may block until the request is sent for the first
+// start begins a pursuit. It may block until the request is sent for the first
 // time: the name of its server may have to be looked up, and a connection to be
 // made.
-func (l *Layer) pursue(ctx context.Context, r *sip.Request, each func(*sip.Response, error) (more bool)) *pursuit {
-	p := &pursuit{l: l, ctx: ctx, r: r, each: each}
+func (p *pursuit) start() {
+	ctx := p.ctx
 	p.pokes.Store(1)
 	c, err := p.begin()
 	if p.c = c; err != nil {
@@ -57,7 +60,6 @@ func (l *Layer) pursue(ctx context.Context, r *sip.Request, each func(*sip.Respo
 		})
 	}
 	p.work()
-	return p
 }
 
 // begin sends the request for the first time.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime/debug"
 	"sync"
 
 	"github.com/goparley/parley/sip"
@@ -40,7 +41,8 @@ func (l *Layer) Responses(ctx context.Context, r *sip.Request) iter.Seq2[*sip.Re
 	return func(yield func(*sip.Response, error) bool) {
 		defer releaseFrom(ctx)
 		q := queue{wake: make(chan struct{}, 1)}
-		p := l.pursue(ctx, r, q.put)
+		p := &pursuit{l: l, ctx: ctx, r: r, each: q.put}
+		p.start()
 		defer func() { // however the loop is left, a panic included
 			p.quit()
 			for _, e := range q.left() {
@@ -108,6 +110,32 @@ func (q *queue) left() []heard {
 	list := q.list
 	q.list = nil
 	return list
+}
+
+// Start sends a request as Responses does, and returns when it is on its way. each
+// is called with what Responses would yield: responses, and the error in place of
+// a final one. To an INVITE a further 2xx may come, again or of another branch of
+// a fork, for as long as timer M runs: each gets them, too, and Config.Accepted
+// does not.
+//
+// each is called from where a response was read or a timer has run out, so it
+// must not block: one call at a time, but for a further 2xx, which may overlap. It
+// may be called before Start returns. A panic in it is logged, and ends nothing
+// else.
+func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Response, error)) {
+	tell := func(resp *sip.Response, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				l.cfg.Logger.Error("panic with a response", "panic", p, "request", r.String(), "stack", string(debug.Stack()))
+			}
+		}()
+		each(resp, err)
+	}
+	p := &pursuit{l: l, ctx: ctx, r: r,
+		each:    func(resp *sip.Response, err error) bool { tell(resp, err); return true },
+		further: func(resp *sip.Response) { tell(resp, nil) },
+	}
+	p.start()
 }
 
 // Do sends a request and returns the final response, as Responses does.
