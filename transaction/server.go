@@ -25,8 +25,8 @@ type Server struct {
 
 	t        *table       // where it is; nil for an ACK
 	own      int32        // what it holds without the response, in bytes
-	answered atomic.Bool  // it has its final response, or its handler has returned
 	held     atomic.Int32 // by others than its handler
+	answered atomic.Bool  // it has its final response, or its handler has returned
 	first    bool         // of those that are merged (RFC 3261 section 8.2.2.2)
 	joined   bool         // it is for a handler
 	queued   bool         // it waited for the one before it in its call
@@ -35,16 +35,18 @@ type Server struct {
 	started  bool // its handler was called
 	released bool // the next request of the call may start
 
-	mu        sync.Mutex
-	machine   machine       // nil for an ACK
-	alarm     alarm         // of the machine
-	last      *sip.Response // what retransmissions are answered with
+	// Under mu, with all that follows.
 	final     bool
 	cancelled bool
 	done      bool // terminated
 	returned  bool // the handler has, and nobody holds it
-	ctx       context.Context
-	end       context.CancelCauseFunc
+
+	mu      sync.Mutex
+	machine machine       // nil for an ACK
+	alarm   alarm         // of the machine
+	last    *sip.Response // what retransmissions are answered with
+	ctx     context.Context
+	end     context.CancelCauseFunc
 }
 
 func newServer(l *Layer, t *table, in *transport.Inbound, r *sip.Request, key serverKey) *Server {
