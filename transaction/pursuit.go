@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -108,11 +109,18 @@ func (p *pursuit) relaunch() {
 	}
 	p.c = nil
 	go func() { // ends when the request is sent again, or nothing is left to try
-		c, err := p.launch()
-		p.mu.Lock()
-		p.begun, p.failure = c, err
-		p.mu.Unlock()
-		p.poke()
+		var c *client
+		err := ErrTransport
+		defer func() {
+			if v := recover(); v != nil { // of a function of the program's, such as a trace
+				p.l.cfg.Logger.Error("panic with a request", "panic", v, "request", p.r.String(), "stack", string(debug.Stack()))
+			}
+			p.mu.Lock()
+			p.begun, p.failure = c, err
+			p.mu.Unlock()
+			p.poke()
+		}()
+		c, err = p.launch()
 	}()
 }
 

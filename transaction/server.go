@@ -305,6 +305,7 @@ func (s *Server) conclude() {
 	}
 	s.l.release(s)
 	if s.held.Add(-1) >= 0 {
+		s.l.answered(s) // no handler has it any more
 		return
 	}
 	s.mu.Lock()
