@@ -21,12 +21,12 @@ type client struct {
 	l        *Layer
 	method   sip.Method
 	key      clientKey
-	original *sip.Request   // as it was given to Responses
-	out      *sip.Request   // as it goes over the wire
-	wake     chan struct{}  // tells the one that waits of news; nil for a CANCEL
-	to       *way           // nil for a CANCEL
-	target   resolve.Target // that this is for; zero: a flow
-	reused   bool           // the connection was there before
+	original *sip.Request        // as it was given to Responses
+	out      *sip.Request        // as it goes over the wire
+	pursuit  *pursuit            // that it is for; nil for a CANCEL, and when nobody waits
+	further  func(*sip.Response) // takes a further 2xx; nil: Config.Accepted does
+	target   resolve.Target      // that this is for; zero: a flow
+	reused   bool                // the connection was there before
 
 	t *table // where it is
 
@@ -74,7 +74,7 @@ func (l *Layer) isOurs(branch string) bool {
 }
 
 // start sends a request to the next target of a way.
-func (l *Layer) start(ctx context.Context, r *sip.Request, to *way) (*client, error) {
+func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit) (*client, error) {
 	branch, began := l.newBranch(ctx), time.Now()
 	flow, out, err := to.prepare(ctx, l.ep, forwarded(r), branch)
 	switch {
@@ -87,8 +87,7 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way) (*client, er
 		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
 	}
 	c := newClient(l, r, out, flow, branch)
-	c.wake = make(chan struct{}, 1)
-	c.to, c.target = to, to.target()
+	c.pursuit, c.further, c.target = by, by.further, to.target()
 	c.target.Transport = flow.Transport() // TCP for what was too long for UDP
 	c.reused = flow.Reliable() && flow.Opened().Before(began)
 	if !l.add(c) {
@@ -166,9 +165,11 @@ func (c *client) ring() { c.step(input{event: inTimer}, nil) }
 // with inResponse.
 func (c *client) step(in input, resp *sip.Response) {
 	var terminated, further, ended bool
+	var pursuit *pursuit
 	func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		pursuit = c.pursuit
 		terminated, further = c.advance(in, resp)
 		// A final response, an error or the end of the transaction.
 		if ended = c.left && (terminated || further || resp != nil && resp.Status().Final()); ended {
@@ -181,12 +182,21 @@ func (c *client) step(in input, resp *sip.Response) {
 	if ended {
 		c.l.finish()
 	}
-	if further && c.l.cfg.Accepted != nil {
-		c.l.cfg.Accepted(c.original, resp)
+	if further {
+		c.l.accepted(c, resp)
 	}
-	select {
-	case c.wake <- struct{}{}:
-	default: // it has been told already, or nobody waits
+	if pursuit != nil {
+		pursuit.poke()
+	}
+}
+
+// accepted passes on a 2xx that the one who waits does not get.
+func (l *Layer) accepted(c *client, resp *sip.Response) {
+	switch {
+	case c.further != nil:
+		c.further(resp)
+	case l.cfg.Accepted != nil:
+		l.cfg.Accepted(c.original, resp)
 	}
 }
 
@@ -323,72 +333,6 @@ func (c *client) abandon(reason error) {
 	c.step(input{event: inAbandon}, nil)
 }
 
-// wait yields what comes, and reports whether the next target is to be tried.
-func (c *client) wait(ctx context.Context, last bool, yield func(*sip.Response, error) bool) (next bool) {
-	var unseen []*sip.Response
-	defer func() { c.leave(unseen) }() // however the loop is left, a panic included
-	yielded := false
-	done := ctx.Done()
-	for {
-		var err error
-		var over bool
-		c.mu.Lock()
-		unseen, c.news = c.news, nil
-		err, over = c.err, c.over
-		c.mu.Unlock()
-		for len(unseen) > 0 {
-			resp := unseen[0]
-			if resp.Status() == sip.StatusServiceUnavailable {
-				if wait, ok := retryAfter(resp); ok && (wait > 0 || !c.l.overload.heeds(resp)) {
-					c.to.failed(c.l.ep, wait)
-				}
-				if !c.to.isLast() && !yielded && ctx.Err() == nil {
-					return true
-				}
-			}
-			yielded, unseen = true, unseen[1:]
-			if !yield(resp, nil) {
-				return false
-			}
-		}
-		switch {
-		case err != nil:
-			// RFC 3263 section 4.3: a server that has answered at all is there,
-			// and has the request.
-			if ctx.Err() == nil && !c.hasAnswered() && !errors.Is(err, transport.ErrClosed) {
-				if c.reused && c.target.Addr.IsValid() && errors.Is(err, ErrTimeout) {
-					c.l.ep.Retire(c.by()) // nothing comes back by it
-				}
-				stale := c.isStale()
-				if !stale && !errors.Is(err, transport.ErrBacklog) {
-					c.to.failed(c.l.ep, 0)
-					c.l.overload.failed(c.by().RemoteAddr())
-				}
-				if !last && (stale || !c.to.isLast()) {
-					return true
-				}
-			}
-			if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
-				err = fmt.Errorf("%w: %w", ended(ctx), err)
-			}
-			yield(nil, fmt.Errorf("%s to %s: %w", c.method, c.by().RemoteAddr(), err))
-			return false
-		case over:
-			return false
-		}
-		select {
-		case <-c.wake:
-		case <-done:
-			if c.method != sip.INVITE {
-				c.abandon(ended(ctx))
-				continue
-			}
-			done = nil
-			c.step(input{event: inCancel}, nil)
-		}
-	}
-}
-
 func (c *client) hasAnswered() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -413,7 +357,7 @@ func retryAfter(resp *sip.Response) (wait time.Duration, ok bool) {
 	return time.Duration(after.Seconds) * time.Second, after.Seconds > 0
 }
 
-// leave is called when the loop is left, with what it did not get to see. An
+// leave is called when nobody waits any more, with what was not told of. An
 // INVITE lives on to be cancelled and acknowledged; anything else that has no
 // final response is dropped.
 func (c *client) leave(unseen []*sip.Response) {
@@ -424,8 +368,9 @@ func (c *client) leave(unseen []*sip.Response) {
 	c.left = counted && !over
 	unseen = append(unseen, c.news...)
 	c.news = nil
-	if over { // what tells of other targets, and has text of the request
-		c.to, c.target = nil, resolve.Target{}
+	c.pursuit = nil
+	if over { // it has text of the request
+		c.target = resolve.Target{}
 	}
 	c.mu.Unlock()
 	if counted && over {
@@ -433,8 +378,8 @@ func (c *client) leave(unseen []*sip.Response) {
 	}
 	for _, resp := range unseen {
 		// Nobody waits any more, but a 2xx wants its ACK all the same.
-		if c.method == sip.INVITE && resp.Status().Success() && c.l.cfg.Accepted != nil {
-			c.l.cfg.Accepted(c.original, resp)
+		if c.method == sip.INVITE && resp.Status().Success() {
+			c.l.accepted(c, resp)
 		}
 	}
 	switch {

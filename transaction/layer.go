@@ -47,9 +47,11 @@ type Config struct {
 	Timers Timers
 
 	// MaxHandlers is how many requests may be in the hands of handlers, without
-	// a final response, or wait for one; 0 means 10,000. Past it new requests
-	// get 503 with Retry-After, and leave nothing behind (RFC 3261 section
-	// 8.2.7).
+	// a final response, or wait for one; 0 means 10,000. A fifth of them is for
+	// requests within a dialog and ACKs alone. Past that new requests get 503
+	// with Retry-After, and leave nothing behind (RFC 3261 section 8.2.7). What
+	// is held (Server.Hold) when its handler has returned does not count here, but
+	// in MaxBytes.
 	MaxHandlers int
 
 	// MaxBytes is how much memory server transactions may hold, in bytes, and

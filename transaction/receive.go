@@ -84,7 +84,7 @@ func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 		return
 	}
 	// Too many: the 2xx will come again, and so will its ACK.
-	if l.closed.Load() || l.open.Load() >= int64(l.cfg.MaxHandlers) || l.isFull() {
+	if l.closed.Load() || l.isBusy(true) || l.isFull() {
 		return
 	}
 	s := &Server{l: l, in: in, req: r}
@@ -117,8 +117,18 @@ func isRefusalACK(r *sip.Request) bool {
 // its table held, and releases it.
 func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serverKey) {
 	inDialog := r.To().Tag() != ""
-	if key.method != sip.CANCEL && (l.isFull() || l.draining.Load() && !inDialog || l.open.Load() >= int64(l.cfg.MaxHandlers)) {
+	var invite *Server // that a CANCEL is for; nil for a CANCEL of anything else, and for what is none
+	found := false
+	if key.method == sip.CANCEL {
+		invite = t.servers.m[key.of(sip.INVITE)]
+		found = invite != nil || t.isCancelled(key)
+	}
+	if !found && (l.isFull() || l.isBusy(inDialog) || l.draining.Load() && !inDialog) {
 		t.mu.Unlock()
+		if key.method == sip.CANCEL {
+			l.ep.Respond(in, r.Reply(sip.StatusCallDoesNotExist))
+			return
+		}
 		l.refuse(in, r, sip.RetryAfter{Seconds: 5})
 		return
 	}
@@ -137,7 +147,6 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	s.mu.Lock()
 	t.servers.set(key, s)
 	s.hold()
-	var cancelled *Server
 	var start bool
 	var refusal sip.Status // 0: the handler's to answer
 	var edits []sip.Edit
@@ -145,8 +154,7 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	case key.method == sip.CANCEL:
 		// RFC 3261 section 9.2: it cancels nothing but an INVITE, and gets 200
 		// for whatever is there.
-		refusal = sip.StatusOK
-		if cancelled = t.servers.m[key.of(sip.INVITE)]; cancelled == nil && !t.isCancelled(key) {
+		if refusal = sip.StatusOK; !found {
 			refusal = sip.StatusCallDoesNotExist
 		}
 	case key.method == sip.INVITE && t.servers.m[key.of(sip.CANCEL)] != nil:
@@ -171,9 +179,19 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 		s.Reply(refusal, edits...)
 	}
 	// RFC 3261 section 9.2: a CANCEL is answered first.
-	if cancelled != nil {
-		cancelled.cancel()
+	if invite != nil {
+		invite.cancel()
 	}
+}
+
+// isBusy reports whether handlers have as many requests as they may. A fifth is
+// kept for requests within a dialog: those that end calls, above all.
+func (l *Layer) isBusy(inDialog bool) bool {
+	most := int64(l.cfg.MaxHandlers)
+	if !inDialog {
+		most -= most / 5
+	}
+	return l.open.Load() >= most
 }
 
 // isCancelled reports whether a CANCEL is for a request other than INVITE that is

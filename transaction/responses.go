@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime/debug"
+	"sync"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
@@ -38,48 +40,102 @@ import (
 func (l *Layer) Responses(ctx context.Context, r *sip.Request) iter.Seq2[*sip.Response, error] {
 	return func(yield func(*sip.Response, error) bool) {
 		defer releaseFrom(ctx)
-		if err := isSendable(r); err != nil {
-			yield(nil, err)
-			return
-		}
-		if r.Method() == sip.ACK {
-			yield(nil, errors.New("transaction: an ACK has no transaction and gets no response: use Send"))
-			return
-		}
-		if !l.begin() {
-			yield(nil, fmt.Errorf("send %s: %w", r.Method(), transport.ErrClosed))
-			return
-		}
-		defer l.finish()
-		way, err := l.way(ctx, r, (*resolve.Client).Targets)
-		if ctx.Err() != nil {
-			err = ended(ctx) // what was given up before it began is not sent
-		}
-		if err != nil {
-			yield(nil, fmt.Errorf("send %s: %w", r.Method(), err))
-			return
-		}
-		for again := false; way.more(); {
-			c, err := l.start(ctx, r, way)
-			if err != nil {
-				if way.next(); way.more() && ctx.Err() == nil {
-					continue
+		q := queue{wake: make(chan struct{}, 1)}
+		p := &pursuit{l: l, ctx: ctx, r: r, each: q.put}
+		p.start()
+		defer func() { // however the loop is left, a panic included
+			p.quit()
+			for _, e := range q.left() {
+				// Nobody waits any more, but a 2xx wants its ACK all the same.
+				if e.resp != nil && e.resp.Status().Success() && r.Method() == sip.INVITE && l.cfg.Accepted != nil {
+					l.cfg.Accepted(r, e.resp)
 				}
-				yield(nil, fmt.Errorf("send %s to %s: %w", r.Method(), way, err))
-				return
 			}
-			releaseFrom(ctx)
-			last := way.isLast() && (again || !c.reused)
-			if more := c.wait(ctx, last, yield); !more {
+		}()
+		for {
+			e := q.take()
+			if !yield(e.resp, e.err) || e.err != nil || e.resp.Status().Final() {
 				return
-			}
-			// A connection that was there may have been dead for long: that
-			// says nothing about its peer, which gets a new one.
-			if again = !again && c.isStale(); !again {
-				way.next()
 			}
 		}
 	}
+}
+
+// A queue is what a loop over Responses has yet to be told.
+type queue struct {
+	wake chan struct{}
+	mu   sync.Mutex
+	list []heard
+}
+
+// heard is a response, or the error in place of one.
+type heard struct {
+	resp *sip.Response
+	err  error
+}
+
+// put adds to the queue. Provisional responses that nobody reads are bounded.
+func (q *queue) put(resp *sip.Response, err error) (more bool) {
+	q.mu.Lock()
+	if err != nil || resp.Status().Final() || len(q.list) < maxNews {
+		q.list = append(q.list, heard{resp, err})
+	}
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default: // it has been told already
+	}
+	return true
+}
+
+// take takes the first, and waits for one.
+func (q *queue) take() heard {
+	for {
+		q.mu.Lock()
+		if len(q.list) > 0 {
+			e := q.list[0]
+			q.list = q.list[1:]
+			q.mu.Unlock()
+			return e
+		}
+		q.mu.Unlock()
+		<-q.wake
+	}
+}
+
+// left takes all.
+func (q *queue) left() []heard {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	list := q.list
+	q.list = nil
+	return list
+}
+
+// Start sends a request as Responses does, and returns when it is on its way. each
+// is called with what Responses would yield: responses, and the error in place of
+// a final one. To an INVITE a further 2xx may come, again or of another branch of
+// a fork, for as long as timer M runs: each gets them, too, and Config.Accepted
+// does not.
+//
+// each is called from where a response was read or a timer has run out, so it
+// must not block: one call at a time, but for a further 2xx, which may overlap. It
+// may be called before Start returns. A panic in it is logged, and ends nothing
+// else.
+func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Response, error)) {
+	tell := func(resp *sip.Response, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				l.cfg.Logger.Error("panic with a response", "panic", p, "request", r.String(), "stack", string(debug.Stack()))
+			}
+		}()
+		each(resp, err)
+	}
+	p := &pursuit{l: l, ctx: ctx, r: r,
+		each:    func(resp *sip.Response, err error) bool { tell(resp, err); return true },
+		further: func(resp *sip.Response) { tell(resp, nil) },
+	}
+	p.start()
 }
 
 // Do sends a request and returns the final response, as Responses does.

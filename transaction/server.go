@@ -23,27 +23,30 @@ type Server struct {
 	req *sip.Request
 	key serverKey
 
-	t        *table      // where it is; nil for an ACK
-	own      int32       // what it holds without the response, in bytes
-	answered atomic.Bool // it has its final response, or its handler has returned
-	first    bool        // of those that are merged (RFC 3261 section 8.2.2.2)
-	joined   bool        // it is for a handler
-	queued   bool        // it waited for the one before it in its call
+	t        *table       // where it is; nil for an ACK
+	own      int32        // what it holds without the response, in bytes
+	held     atomic.Int32 // by others than its handler
+	answered atomic.Bool  // it has its final response, or its handler has returned
+	first    bool         // of those that are merged (RFC 3261 section 8.2.2.2)
+	joined   bool         // it is for a handler
+	queued   bool         // it waited for the one before it in its call
 
 	// Under the lock of its line.
 	started  bool // its handler was called
 	released bool // the next request of the call may start
 
-	mu        sync.Mutex
-	machine   machine       // nil for an ACK
-	alarm     alarm         // of the machine
-	last      *sip.Response // what retransmissions are answered with
+	// Under mu, with all that follows.
 	final     bool
 	cancelled bool
 	done      bool // terminated
-	returned  bool // the handler has
-	ctx       context.Context
-	end       context.CancelCauseFunc
+	returned  bool // the handler has, and nobody holds it
+
+	mu      sync.Mutex
+	machine machine       // nil for an ACK
+	alarm   alarm         // of the machine
+	last    *sip.Response // what retransmissions are answered with
+	ctx     context.Context
+	end     context.CancelCauseFunc
 }
 
 func newServer(l *Layer, t *table, in *transport.Inbound, r *sip.Request, key serverKey) *Server {
@@ -105,8 +108,8 @@ func (s *Server) cameBy(in *transport.Inbound, r *sip.Request) {
 
 // Context returns a context that ends when the peer cancels the request, with
 // the cause ErrCancelled, when the Layer is closed, with the cause
-// transport.ErrClosed, and at the latest when the handler has returned. Give it
-// to Responses to have the CANCEL passed on.
+// transport.ErrClosed, and at the latest when the handler has returned and nobody
+// holds the request any more. Give it to Responses to have the CANCEL passed on.
 func (s *Server) Context() context.Context {
 	s.l.patrol.dismiss(s) // it is going to wait
 	s.mu.Lock()
@@ -283,12 +286,27 @@ func (s *Server) serve(handler func(tx *Server, req *sip.Request)) {
 	}
 }
 
-// conclude ends what the handler has left open. A panic in the handler is
-// logged with the request, and costs this request alone.
+// Hold keeps the request open when the handler returns: somebody else will answer
+// it, without a goroutine that waits for that. It is to be called before the
+// handler returns. release says that this is done; what is unanswered then is
+// treated as if a handler had returned. It may be called more than once.
+func (s *Server) Hold() (release func()) {
+	s.held.Add(1)
+	return sync.OnceFunc(s.conclude)
+}
+
+// conclude ends what the handler, and whoever has held the request, have left
+// open. A panic in the handler is logged with the request, and costs this request
+// alone.
 func (s *Server) conclude() {
 	if p := recover(); p != nil {
 		s.l.cfg.Logger.Error("panic in a handler", "panic", p,
 			"request", s.req.String(), "stack", string(debug.Stack()))
+	}
+	s.l.release(s)
+	if s.held.Add(-1) >= 0 {
+		s.l.answered(s) // no handler has it any more
+		return
 	}
 	s.mu.Lock()
 	open, cancelled := s.machine != nil && !s.final && !s.done, s.cancelled
@@ -304,7 +322,6 @@ func (s *Server) conclude() {
 			s.l.cfg.Logger.Warn("no response could be sent", "error", err, "call-id", s.req.CallID())
 		}
 	}
-	s.l.release(s)
 	s.l.answered(s)
 	s.mu.Lock()
 	s.returned = true

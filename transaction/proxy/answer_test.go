@@ -182,13 +182,19 @@ func TestRecursion(t *testing.T) {
 
 // Without Recurse, and where the proxy only relays, a 3xx is for the caller.
 func TestNoRecursion(t *testing.T) {
-	for _, recurse := range []bool{true, false} {
+	for _, test := range []struct {
+		recurse bool
+		handler func(*Server, *sip.Request)
+		target  string
+	}{
+		{false, to(at("sip:bob@" + bobAddr)...), aor},
+		{true, relay, "sip:bob@" + bobAddr},
+		{true, func(tx *Server, req *sip.Request) { tx.Forward(req, Target{}) }, "sip:bob@" + bobAddr}, // not ours to find (section 16.5)
+	} {
 		play(t, func(s *scene) {
-			cfg := example(to(at("sip:bob@" + bobAddr)...))
-			target := aor
-			if recurse {
-				cfg.Recurse, cfg.Handler, target = true, relay, "sip:bob@"+bobAddr
-			}
+			cfg := example(test.handler)
+			cfg.Recurse = test.recurse
+			target := test.target
 			s.proxy(proxyAddr, cfg)
 			s.ua(bobAddr, redirector("<sip:carol@192.0.2.12>"))
 			resp := s.expect(s.ua(aliceAddr, nil), request(sip.INVITE, target, by(proxyAddr)), "302")

@@ -3,29 +3,37 @@ package proxy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
 )
 
 // A forking is a request with its branches: a response context, and the client
-// transactions that it is about. It belongs to the goroutine of the handler. The
-// branches have goroutines only where there are several of them.
+// transactions that it is about. It has no goroutine: whoever has news of a branch
+// tells it, and thereby takes it on, or leaves that to who is at it already.
 type forking struct {
-	s       *Server
-	ctx     context.Context // of the server transaction
-	req     *sip.Request
-	relay   bool
+	s     *Server
+	ctx   context.Context // of the server transaction
+	req   *sip.Request
+	relay bool
+	done  func(best *sip.Response) // all branches have ended; nil: nothing is left to answer
+
+	mu   sync.Mutex
+	news []news // yet to be taken
+	busy bool   // somebody takes them
+
+	// Of who takes the news.
 	targets []Target
 	core    responseContext
 	finals  []*sip.Response      // by branch; nil: none, or made by us
-	cancels []context.CancelFunc // by branch; nil: it has none, or no goroutine
+	cancels []context.CancelFunc // by branch; nil: none of its own
 	ready   []int                // branches to be begun
-	open    int                  // goroutines of branches
-	news    chan news            // from them
-	left    chan struct{}        // closed when nobody reads news any more
+	open    int                  // branches that have begun and not ended
 	added   int                  // targets that a redirection has added
 
 	// Room for the usual request, which has one branch.
@@ -33,21 +41,22 @@ type forking struct {
 		branch [1]branch
 		final  [1]*sip.Response
 		cancel [1]context.CancelFunc
+		news   [1]news
 	}
 }
 
 // news is what a branch has to say: a response, or the status that stands for
-// none. done comes last.
+// none.
 type news struct {
 	branch int
 	resp   *sip.Response
 	status sip.Status
-	done   bool
+	origin origin
 }
 
-// fork forwards a request, and returns the response that it is to be answered
-// with.
-func (s *Server) fork(req *sip.Request, targets []Target, relay bool) *sip.Response {
+// fork begins to forward a request. done is told the response that it is to be
+// answered with, maybe before fork returns.
+func (s *Server) fork(req *sip.Request, targets []Target, relay bool, done func(best *sip.Response)) {
 	ctx := s.Context()
 	targets = distinct(targets)
 	switch {
@@ -55,11 +64,14 @@ func (s *Server) fork(req *sip.Request, targets []Target, relay bool) *sip.Respo
 		if len(targets) > 0 {
 			s.acknowledge(ctx, req, &targets[0], relay)
 		}
-		return nil
+		done(nil)
+		return
 	case len(targets) == 0:
-		return s.reply(sip.StatusTemporarilyUnavailable)
+		done(s.reply(sip.StatusTemporarilyUnavailable))
+		return
 	}
-	f := &forking{s: s, ctx: ctx, req: req, relay: relay, targets: targets}
+	f := &forking{s: s, ctx: ctx, req: req, relay: relay, done: done, targets: targets, busy: true}
+	f.news = f.one.news[:0]
 	f.core = responseContext{invite: req.Method() == sip.INVITE, breadth: s.breadth}
 	if len(targets) == 1 {
 		f.core.branches, f.finals, f.cancels = f.one.branch[:], f.one.final[:], f.one.cancel[:]
@@ -71,8 +83,9 @@ func (s *Server) fork(req *sip.Request, targets []Target, relay bool) *sip.Respo
 			f.core.branches[i] = branch{turn: turn, instance: targets[i].Instance}
 		}
 	}
-	f.run()
-	return f.best()
+	f.do(f.core.begin(), nil)
+	f.start(true)
+	f.work()
 }
 
 // reply makes a response to the request as it came in.
@@ -95,136 +108,128 @@ func turnsOf(targets []Target) []int {
 	return turns
 }
 
-// run runs the branches until all have ended.
-func (f *forking) run() {
-	f.do(f.core.begin(), nil)
-	defer func() {
-		if f.left != nil {
-			close(f.left)
-		}
-	}()
-	cancelled := f.ctx.Done()
+// tell takes news of a branch.
+func (f *forking) tell(n news) {
+	f.mu.Lock()
+	f.news = append(f.news, n)
+	busy := f.busy
+	f.busy = true
+	f.mu.Unlock()
+	if !busy {
+		f.work()
+	}
+}
+
+// work takes all news there is, and what comes meanwhile.
+func (f *forking) work() {
 	for {
-		switch {
-		case len(f.ready) == 0 && f.open == 0:
+		f.mu.Lock()
+		if len(f.news) == 0 {
+			f.busy = false
+			f.mu.Unlock()
 			return
-		case len(f.ready) == 1 && f.open == 0:
-			i := f.ready[0]
-			f.ready = f.ready[:0]
-			f.try(f.ctx, i, f.targets[i], f.core.branches[i].breadth, f.take) // here, as nothing else is going on
-			continue
 		}
-		for _, i := range f.ready {
-			f.spawn(i)
+		n := f.news[0]
+		if f.news = f.news[1:]; len(f.news) == 0 {
+			f.news = f.one.news[:0]
 		}
-		f.ready = f.ready[:0]
-		select {
-		case n := <-f.news:
-			if n.done {
-				f.open--
-			}
-			f.take(n)
-		case <-cancelled:
-			cancelled = nil
-			f.checkCancelled()
+		f.mu.Unlock()
+		f.take(n)
+		f.start(false)
+		if f.open == 0 && f.done != nil {
+			f.done(f.best())
+			f.done = nil
 		}
 	}
 }
 
-// spawn begins a branch in a goroutine of its own.
-func (f *forking) spawn(i int) {
-	if f.news == nil {
-		f.news, f.left = make(chan news), make(chan struct{})
-	}
-	ctx, cancel := context.WithCancel(f.ctx)
-	f.cancels[i] = cancel
-	f.open++
-	target, breadth := f.targets[i], f.core.branches[i].breadth
-	tell := func(n news) {
-		select {
-		case f.news <- n:
-		case <-f.left:
+// start begins the branches that are ready. The handler begins a single one
+// itself; anybody else must not wait for names to be looked up and connections to
+// be made.
+func (f *forking) start(handler bool) {
+	ready := f.ready
+	f.ready = nil
+	for _, i := range ready {
+		ctx := f.ctx
+		if len(f.targets) > 1 {
+			ctx, f.cancels[i] = context.WithCancel(f.ctx)
+		}
+		f.open++
+		target, breadth := f.targets[i], f.core.branches[i].breadth
+		if handler && len(ready) == 1 {
+			f.try(ctx, i, target, breadth)
+		} else {
+			go f.try(ctx, i, target, breadth) // ends when the request is on its way
 		}
 	}
-	go func() { // ends with the branch: a final response, or 64*T1 after its CANCEL
-		defer cancel()
-		defer func() {
-			n := news{branch: i, done: true}
-			if p := recover(); p != nil {
-				f.s.p.log.Error("panic in a branch", "panic", p, "request", f.req.String(), "stack", string(debug.Stack()))
-				n.status = sip.StatusServerInternalError
-			}
-			tell(n)
-		}()
-		f.try(ctx, i, target, breadth, tell)
-	}()
 }
 
-// try runs one branch, and tells what comes of it.
-func (f *forking) try(ctx context.Context, i int, target Target, breadth int, tell func(news)) {
+// try begins one branch.
+func (f *forking) try(ctx context.Context, i int, target Target, breadth int) {
 	s, layer := f.s, f.s.Layer()
+	defer func() { // of a function of the program's, such as a trace
+		if p := recover(); p != nil {
+			s.p.log.Error("panic in a branch", "panic", p, "request", f.req.String(), "stack", string(debug.Stack()))
+			f.tell(news{branch: i, status: sip.StatusServerInternalError, origin: unreached})
+		}
+	}()
 	out, err := s.prepare(ctx, f.req, &target, breadth, f.relay)
 	if err != nil {
-		tell(news{branch: i, status: statusOf(err, out.flow)})
+		f.tell(news{branch: i, status: statusOf(err, out.flow), origin: unreached})
 		return
 	}
-	success := false
-	if f.core.invite {
-		s.p.later.add(out.req, s)
-		defer func() { s.p.later.end(out.req, success) }()
-	}
+	flow, over := out.flow, false
 	last, limit := time.Now(), layer.Timers().C
-	for resp, err := range layer.Responses(out.context(ctx, string(s.mark[:])), out.req) {
+	layer.Start(out.context(ctx, string(s.mark[:])), out.req, func(resp *sip.Response, err error) {
+		if over { // a further 2xx (RFC 3261 section 16.7 step 5)
+			s.pass(resp)
+			return
+		}
 		n := news{branch: i, resp: resp}
 		switch {
 		case err != nil:
-			n.status = statusOf(err, out.flow)
+			n.status, n.origin = statusOf(err, flow), unreached
+			if errors.Is(err, transaction.ErrOverload) {
+				n.origin = heldBack
+			}
 		case resp.Status() == sip.StatusRequestTerminated && ctx.Err() == nil && limit > 0 && time.Since(last) >= limit:
 			// Of the CANCEL that timer C has sent (RFC 3261 section 16.8).
-			n.resp, n.status = nil, sip.StatusRequestTimeout
+			n.resp, n.status, n.origin = nil, sip.StatusRequestTimeout, unreached
 		default:
 			n.status = resp.Status()
-			success = n.status.Success()
 		}
 		last = time.Now()
-		tell(n)
-	}
+		over = n.status.Final()
+		f.tell(n)
+	})
 }
 
 // take takes what a branch says.
 func (f *forking) take(n news) {
-	if f.ctx.Err() != nil {
-		f.checkCancelled()
-	}
-	switch {
-	case n.status == 0: // the end alone
-	case !n.status.Final():
-		f.do(f.core.provisional(n.branch), n.resp)
-	default:
-		var more *further
-		if f.s.p.cfg.Recurse && !f.relay && !f.core.closed {
-			n.resp, more = f.redirect(n)
-		}
-		f.finals[n.branch] = n.resp
-		f.do(f.core.final(n.branch, n.status, more), n.resp)
-	}
-}
-
-// checkCancelled tells the context that the client has cancelled, once.
-func (f *forking) checkCancelled() {
-	if !f.core.cancelled {
+	if f.ctx.Err() != nil && !f.core.cancelled {
 		f.do(f.core.cancel(), nil)
 	}
+	if !n.status.Final() {
+		f.do(f.core.provisional(n.branch), n.resp)
+		return
+	}
+	f.open--
+	if cancel := f.cancels[n.branch]; cancel != nil {
+		cancel()
+	}
+	var more *further
+	// Only for what is ours to find (RFC 3261 section 16.5).
+	if f.s.p.cfg.Recurse && f.s.local && !f.core.closed {
+		n.resp, more = f.redirect(n)
+	}
+	f.finals[n.branch] = n.resp
+	f.do(f.core.final(n.branch, n.status, n.origin, more), n.resp)
 }
 
 // do does what the response context says.
 func (f *forking) do(out step, resp *sip.Response) {
 	if out.forward {
-		if up := f.s.back(resp); up != nil {
-			if err := f.s.Respond(up); err != nil {
-				f.s.p.log.Debug("response not forwarded", "error", err, "call-id", f.req.CallID())
-			}
-		}
+		f.s.pass(resp)
 	}
 	for _, i := range out.cancel {
 		if cancel := f.cancels[i]; cancel != nil {
@@ -232,6 +237,17 @@ func (f *forking) do(out step, resp *sip.Response) {
 		}
 	}
 	f.ready = append(f.ready, out.start...)
+}
+
+// pass passes a response on.
+func (s *Server) pass(resp *sip.Response) {
+	up := s.back(resp)
+	if up == nil {
+		return
+	}
+	if err := s.Respond(up); err != nil {
+		s.p.log.Debug("response not forwarded", "error", err, "call-id", resp.CallID())
+	}
 }
 
 // back returns a response as it goes to the client: without our Via (RFC 3261

@@ -71,7 +71,6 @@ type Proxy struct {
 	log    *slog.Logger
 	layer  *transaction.Layer
 	key    key
-	later  later
 	posted posted
 
 	known sync.Once
@@ -109,8 +108,8 @@ func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 	}
 	p.log = lc.Logger
 	lc.Handler = p.handle
-	lc.Accepted = p.accepted
-	lc.Merged = true // RFC 3261 section 16.3
+	lc.Accepted = nil // a further 2xx comes by its branch
+	lc.Merged = true  // RFC 3261 section 16.3
 	lc.Stateless = nil
 	if p.cfg.Stateless != nil {
 		lc.Stateless = p.stateless
@@ -135,7 +134,6 @@ func (p *Proxy) Layer() *transaction.Layer { return p.layer }
 func (p *Proxy) Shutdown(ctx context.Context) error {
 	err := p.layer.Shutdown(ctx)
 	p.posted.end()
-	p.later.close()
 	return err
 }
 
@@ -144,7 +142,6 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 func (p *Proxy) Close() error {
 	err := p.layer.Close()
 	p.posted.end()
-	p.later.close()
 	return err
 }
 

@@ -24,8 +24,18 @@ type branch struct {
 	state    branchState
 	breadth  int        // while it is open
 	status   sip.Status // its final response; 0: none, or none that counts
+	origin   origin     // of that
 	gaveUp   bool       // it was told to cancel
 }
+
+// origin tells where the final response of a branch comes from.
+type origin uint8
+
+const (
+	received  origin = iota
+	unreached        // there is none: it stands for a fault of the way there
+	heldBack         // we are asked to send less, by a server that is overloaded (RFC 7339)
+)
 
 type branchState uint8
 
@@ -67,7 +77,7 @@ type further struct {
 // final takes the final response of a branch, or what stands for it: 408 for
 // time-out, 503 for a fault of the transport (RFC 3261 sections 16.7 step 6 and
 // 16.9). redirected are the branches that take its place, nil for none.
-func (c *responseContext) final(i int, status sip.Status, redirected *further) step {
+func (c *responseContext) final(i int, status sip.Status, from origin, redirected *further) step {
 	var out step
 	b := &c.branches[i]
 	if b.state != open {
@@ -75,7 +85,7 @@ func (c *responseContext) final(i int, status sip.Status, redirected *further) s
 	}
 	b.state = ended
 	c.breadth += b.breadth
-	b.breadth, b.status = 0, status
+	b.breadth, b.status, b.origin = 0, status, from
 	switch {
 	case status.Success():
 		// Every 2xx to an INVITE goes up, one to another request (RFC 3261
@@ -90,7 +100,7 @@ func (c *responseContext) final(i int, status sip.Status, redirected *further) s
 		}
 		c.add(b.turn, redirected.turns)
 	}
-	if b := &c.branches[i]; b.instance != "" && b.status != sip.StatusRequestTimeout && b.status != sip.StatusFlowFailed {
+	if b := &c.branches[i]; b.instance != "" && from == received && status != sip.StatusRequestTimeout && status != sip.StatusFlowFailed {
 		c.skip(b.instance) // it has given its answer (RFC 5626 section 7)
 	}
 	if c.closed {
@@ -228,7 +238,7 @@ func (c *responseContext) best() (int, sip.Status) {
 		return -1, sip.StatusRequestTimeout
 	}
 	status := c.branches[best].status
-	if status == sip.StatusServiceUnavailable {
+	if status == sip.StatusServiceUnavailable && c.branches[best].origin != heldBack {
 		// Who forwards it says to be overloaded itself.
 		return -1, sip.StatusServerInternalError
 	}

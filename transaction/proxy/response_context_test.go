@@ -102,7 +102,12 @@ func (p *player) do(words []string) error {
 			p.show(p.core.provisional(i), i)
 			return nil
 		}
-		p.show(p.core.final(i, sip.Status(status), p.further(words[2:])), i)
+		from, words := received, words[2:]
+		if len(words) > 0 && words[0] != "to" {
+			from = map[string]origin{"unreached": unreached, "held": heldBack}[words[0]]
+			words = words[1:]
+		}
+		p.show(p.core.final(i, sip.Status(status), from, p.further(words)), i)
 	}
 	return nil
 }
@@ -241,8 +246,8 @@ func TestResponseContextProperties(t *testing.T) {
 				more = &further{turns: []int{0, 1}, whole: rng.IntN(2) == 0}
 				added += 2
 			}
-			take(c.final(i, status, more), status)
-			take(c.final(i, 200, nil), 0) // once more
+			take(c.final(i, status, received, more), status)
+			take(c.final(i, 200, received, nil), 0) // once more
 		}
 		if !c.done() {
 			t.Fatalf("seed %d: not done with %+v", seed, c.branches)

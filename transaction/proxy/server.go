@@ -88,8 +88,8 @@ func isLocal(known *self, uri sip.URI, at netip.AddrPort) bool {
 // reached. It is Forward with one target that changes nothing, but that a 430 of
 // who is behind us is passed on, for whoever chose that flow to choose another.
 //
-// The ACK of a 2xx is sent, and that is all. Relay returns when the request has
-// its final response and all branches have ended.
+// The ACK of a 2xx is sent, and that is all. Relay returns when the request is on
+// its way. What comes of it takes no goroutine, and the handler may return.
 func (s *Server) Relay(req *sip.Request) {
 	s.forward(req, []Target{{}}, true)
 }
@@ -105,24 +105,30 @@ func (s *Server) Forward(req *sip.Request, targets ...Target) {
 	s.forward(req, targets, false)
 }
 
-// Fork forwards a request as Forward does, but returns the best response in place
-// of sending it, so that something else may be tried before tx.Respond(best). It
+// Fork forwards a request as Forward does, but waits for all branches to end, and
+// returns the best response in place of sending it, so that something else may be
+// tried before tx.Respond(best). It
 // is nil if nothing is left to answer: a 2xx has been passed on, or the request
 // is an ACK. A request that was cancelled has a response, too, of 487.
 func (s *Server) Fork(req *sip.Request, targets ...Target) *sip.Response {
-	return s.fork(req, targets, false)
+	answer := make(chan *sip.Response, 1)
+	s.fork(req, targets, false, func(best *sip.Response) { answer <- best })
+	return <-answer
 }
 
 func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
-	best := s.fork(req, targets, relay)
-	if best == nil {
-		return
-	}
-	// What the handler has answered meanwhile, or the end of the layer, is no
-	// fault; what else there is has nobody to be told but the log.
-	if err := s.Respond(best); err != nil && s.Context().Err() == nil {
-		s.p.log.Debug("response not forwarded", "error", err, "call-id", s.req.CallID())
-	}
+	release := s.Hold()
+	s.fork(req, targets, relay, func(best *sip.Response) {
+		defer release()
+		if best == nil {
+			return
+		}
+		// What the handler has answered meanwhile, or the end of the layer, is
+		// no fault; what else there is has nobody to be told but the log.
+		if err := s.Respond(best); err != nil && s.Context().Err() == nil {
+			s.p.log.Debug("response not forwarded", "error", err, "call-id", s.req.CallID())
+		}
+	})
 }
 
 // acknowledge forwards the ACK of a 2xx (RFC 3261 section 16.6), which belongs to

@@ -1,0 +1,258 @@
+package transaction
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
+	"github.com/goparley/parley/sip/transport"
+)
+
+// A pursuit is a request of one's own on its way: to one target after the other,
+// until one of them answers (RFC 3263 section 4.3). It has no goroutine. Who has
+// news for it, be it the socket, a timer or the end of the context, pokes it, and
+// thereby takes it on, or leaves that to who is at it already.
+type pursuit struct {
+	l    *Layer
+	ctx  context.Context
+	r    *sip.Request
+	each func(*sip.Response, error) (more bool) // is told what comes
+
+	// further is told of each 2xx to an INVITE after that; nil: Config.Accepted is.
+	further func(*sip.Response)
+
+	pokes     atomic.Int32 // more than 0: somebody is at it
+	cancelled atomic.Bool  // the context has ended
+	left      atomic.Bool  // nobody wants to know more
+
+	// Of who is at it.
+	way     *way
+	c       *client     // nil: none yet, or a new one is being begun
+	again   bool        // c is on a new connection to the same target
+	yielded bool        // a response has been told of
+	told    bool        // c knows that it is given up
+	over    bool        // nothing more is told
+	stop    func() bool // of what waits for the end of the context
+	counted bool        // in Layer.calls
+
+	mu      sync.Mutex
+	begun   *client // a new one
+	failure error   // there is none
+}
+
+// start begins a pursuit. It may block until the request is sent for the first
+// time: the name of its server may have to be looked up, and a connection to be
+// made.
+func (p *pursuit) start() {
+	ctx := p.ctx
+	p.pokes.Store(1)
+	c, err := p.begin()
+	if p.c = c; err != nil {
+		p.end(nil, err)
+	} else if ctx.Done() != nil {
+		p.stop = context.AfterFunc(ctx, func() {
+			p.cancelled.Store(true)
+			p.poke()
+		})
+	}
+	p.work()
+}
+
+// begin sends the request for the first time.
+func (p *pursuit) begin() (*client, error) {
+	if err := isSendable(p.r); err != nil {
+		return nil, err
+	}
+	method := p.r.Method()
+	if method == sip.ACK {
+		return nil, errors.New("transaction: an ACK has no transaction and gets no response: use Send")
+	}
+	if p.counted = p.l.begin(); !p.counted {
+		return nil, fmt.Errorf("send %s: %w", method, transport.ErrClosed)
+	}
+	way, err := p.l.way(p.ctx, p.r, (*resolve.Client).Targets)
+	if p.ctx.Err() != nil {
+		err = ended(p.ctx) // what was given up before it began is not sent
+	}
+	if err != nil {
+		return nil, fmt.Errorf("send %s: %w", method, err)
+	}
+	p.way = way
+	return p.launch()
+}
+
+// launch sends the request to the first target that takes it.
+func (p *pursuit) launch() (*client, error) {
+	for {
+		c, err := p.l.start(p.ctx, p.r, p.way, p)
+		if err == nil {
+			releaseFrom(p.ctx)
+			return c, nil
+		}
+		if p.way.next(); !p.way.more() || p.ctx.Err() != nil {
+			return nil, fmt.Errorf("send %s to %s: %w", p.r.Method(), p.way, err)
+		}
+	}
+}
+
+// relaunch gives up a target for the next one.
+func (p *pursuit) relaunch() {
+	// A connection that was there may have been dead for long: that says nothing
+	// about its peer, which gets a new one.
+	if p.again = !p.again && p.c.isStale(); !p.again {
+		p.way.next()
+	}
+	p.c = nil
+	go func() { // ends when the request is sent again, or nothing is left to try
+		var c *client
+		err := ErrTransport
+		defer func() {
+			if v := recover(); v != nil { // of a function of the program's, such as a trace
+				p.l.cfg.Logger.Error("panic with a request", "panic", v, "request", p.r.String(), "stack", string(debug.Stack()))
+			}
+			p.mu.Lock()
+			p.begun, p.failure = c, err
+			p.mu.Unlock()
+			p.poke()
+		}()
+		c, err = p.launch()
+	}()
+}
+
+// poke has somebody see to the pursuit.
+func (p *pursuit) poke() {
+	if p.pokes.Add(1) == 1 {
+		p.work()
+	}
+}
+
+// work sees to the pursuit until there is no news.
+func (p *pursuit) work() {
+	for {
+		pokes := p.pokes.Load()
+		p.turn()
+		if p.pokes.CompareAndSwap(pokes, 0) {
+			return
+		}
+	}
+}
+
+// turn does what is to be done.
+func (p *pursuit) turn() {
+	p.mu.Lock()
+	begun, failure := p.begun, p.failure
+	p.begun, p.failure = nil, nil
+	p.mu.Unlock()
+	if begun != nil {
+		p.c = begun
+	}
+	c := p.c
+	switch {
+	case p.over && begun == nil:
+	case failure != nil && p.left.Load():
+		p.end(nil, nil)
+	case failure != nil:
+		p.end(nil, failure)
+	case c == nil:
+	case p.left.Load():
+		p.end(nil, nil)
+	default:
+		p.take(c)
+	}
+}
+
+// take takes what there is to a client transaction.
+func (p *pursuit) take(c *client) {
+	c.mu.Lock()
+	unseen := c.news
+	c.news = nil
+	err, over := c.err, c.over
+	c.mu.Unlock()
+	for len(unseen) > 0 {
+		resp := unseen[0]
+		if resp.Status() == sip.StatusServiceUnavailable {
+			if wait, ok := retryAfter(resp); ok && (wait > 0 || !p.l.overload.heeds(resp)) {
+				p.way.failed(p.l.ep, wait)
+			}
+			if !p.way.isLast() && !p.yielded && p.ctx.Err() == nil {
+				c.leave(unseen)
+				p.relaunch()
+				return
+			}
+		}
+		p.yielded, unseen = true, unseen[1:]
+		if !p.each(resp, nil) {
+			p.end(unseen, nil)
+			return
+		}
+	}
+	switch {
+	case err != nil && p.goesOn(c, err):
+		c.leave(nil)
+		p.relaunch()
+	case err != nil:
+		if p.ctx.Err() != nil && !errors.Is(err, p.ctx.Err()) {
+			err = fmt.Errorf("%w: %w", ended(p.ctx), err)
+		}
+		p.end(nil, fmt.Errorf("%s to %s: %w", c.method, c.by().RemoteAddr(), err))
+	case over:
+		p.end(nil, nil)
+	case p.cancelled.Load() && !p.told:
+		p.told = true
+		if c.method == sip.INVITE {
+			c.step(input{event: inCancel}, nil)
+		} else {
+			c.abandon(ended(p.ctx))
+		}
+	}
+}
+
+// goesOn notes that a target has failed, and reports whether the next one is to
+// be tried.
+func (p *pursuit) goesOn(c *client, err error) bool {
+	// RFC 3263 section 4.3: a server that has answered at all is there, and has
+	// the request.
+	if p.ctx.Err() != nil || c.hasAnswered() || errors.Is(err, transport.ErrClosed) {
+		return false
+	}
+	if c.reused && c.target.Addr.IsValid() && errors.Is(err, ErrTimeout) {
+		p.l.ep.Retire(c.by()) // nothing comes back by it
+	}
+	stale := c.isStale()
+	if !stale && !errors.Is(err, transport.ErrBacklog) {
+		p.way.failed(p.l.ep, 0)
+		p.l.overload.failed(c.by().RemoteAddr())
+	}
+	last := p.way.isLast() && (p.again || !c.reused)
+	return !last && (stale || !p.way.isLast())
+}
+
+// end tells of an error, if there is one, and nothing more after that.
+func (p *pursuit) end(unseen []*sip.Response, err error) {
+	if err != nil && !p.over {
+		p.each(nil, err)
+	}
+	if p.c != nil {
+		p.c.leave(unseen)
+		p.c = nil
+	}
+	if p.stop != nil {
+		p.stop()
+	}
+	if p.counted {
+		p.counted = false
+		p.l.finish()
+	}
+	p.over = true
+}
+
+// quit ends it for who does not want to know more.
+func (p *pursuit) quit() {
+	p.left.Store(true)
+	p.poke()
+}
