@@ -51,7 +51,14 @@ type pursuit struct {
 func (p *pursuit) start() {
 	ctx := p.ctx
 	p.pokes.Store(1)
+	begun := false
+	defer func() { // however it ends, a panic of a func of the user's included
+		if !begun && p.counted {
+			p.l.finish()
+		}
+	}()
 	c, err := p.begin()
+	begun = true
 	if p.c = c; err != nil {
 		p.end(nil, err)
 	} else if ctx.Done() != nil {
