@@ -133,13 +133,23 @@ func (f *forking) work() {
 			f.news = f.one.news[:0]
 		}
 		f.mu.Unlock()
+		if f.done == nil || f.core.branches[n.branch].state != open {
+			continue // a branch that has ended has no more to say
+		}
 		f.take(n)
 		f.start(false)
-		if f.open == 0 && f.done != nil {
+		if f.open == 0 {
 			f.done(f.best())
-			f.done = nil
+			f.let()
 		}
 	}
+}
+
+// let lets go of what is of no use any more: a further 2xx may come for half a
+// minute, and has the rest of it stay.
+func (f *forking) let() {
+	f.done, f.req, f.targets, f.finals, f.cancels = nil, nil, nil, nil, nil
+	f.one.final, f.one.cancel, f.one.news = [1]*sip.Response{}, [1]context.CancelFunc{}, [1]news{}
 }
 
 // start begins the branches that are ready. The handler begins a single one
