@@ -165,13 +165,17 @@ func TestBrowserRegisters(t *testing.T) {
 			t.Fatalf("got\n%s\nwant 200", resp)
 		}
 		for _, test := range []struct{ name, want string }{
-			{"Contact", "<sip:alice@" + host + `;transport=ws>;reg-id=1;+sip.instance="<urn:uuid:f81-7dec-14a06cf1>";expires=600`},
 			{"Require", "outbound"},
 			{"Flow-Timer", "120"},
 		} {
 			if got, _ := resp.Value(test.name); got != test.want {
 				t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 			}
+		}
+		contact, err := sip.Get[sip.Contact](resp)
+		if instance := "urn:uuid:f81-7dec-14a06cf1"; err != nil || contact.URI.Host != host || contact.RegID() != 1 ||
+			!strings.Contains(contact.Instance(), instance) || !strings.Contains(string(contact.Params), `pub-gruu="sip:alice@example.com;gr=`+instance) {
+			t.Errorf("Contact: got %v, %v, want the one of the browser, with a GRUU", contact, err)
 		}
 		if n := strings.Count(resp.String(), ".invalid;transport=ws>"); n != 1 {
 			t.Errorf("%d bindings in\n%s\nwant one: the instance and its flow are the same", n, resp)
