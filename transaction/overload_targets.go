@@ -43,15 +43,26 @@ func (t *targets) allow(now time.Time, server netip.AddrPort, spared func() bool
 	if !t.any.Load() {
 		return true
 	}
+	// The user is asked without the lock.
+	is := t.holdsBack(now, server) && spared()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	th := t.throttles.get(server)
 	if th == nil {
 		return true
 	}
-	ok := th.allow(now, th.active(now) && spared())
+	ok := th.allow(now, is)
 	t.tidy(now, server, th)
 	return ok
+}
+
+// holdsBack reports whether a server has requests held back, so that it matters
+// which.
+func (t *targets) holdsBack(now time.Time, server netip.AddrPort) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	th := t.throttles.get(server)
+	return th != nil && th.active(now)
 }
 
 // failed says that a request to a server came to nothing, answered that one was

@@ -138,8 +138,16 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	}
 	if key.method != sip.CANCEL && !l.overload.admit(in, r) {
 		t.mu.Unlock()
-		l.refuse(in, r, l.overload.retryAfter(r)...)
-		return
+		if !l.overload.spares(in, r) {
+			l.refuse(in, r, l.overload.retryAfter(r)...)
+			return
+		}
+		t.mu.Lock()
+		if l.closed.Load() || t.servers.m[key] != nil { // it has come twice, by two sockets
+			t.mu.Unlock()
+			l.overload.waiting.Add(-1)
+			return
+		}
 	}
 	s := newServer(l, t, in, r, key)
 	// Locked until it has begun: a retransmission that finds it in the table
