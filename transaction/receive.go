@@ -12,7 +12,15 @@ import (
 // handle takes what arrives. It runs on the goroutine of the socket, so nothing
 // here waits for anything but a lock.
 func (l *Layer) handle(in *transport.Inbound) {
-	<-l.ready
+	select {
+	case <-l.ready:
+	default:
+		select {
+		case <-l.ready:
+		case <-l.ctx.Done(): // Config.Restore has closed the layer
+			return
+		}
+	}
 	switch m := in.Message.(type) {
 	case *sip.Response:
 		l.response(in, m)
