@@ -68,6 +68,7 @@ type overload struct {
 	limiter limiter
 
 	targets targets
+	waits   waits
 }
 
 func newOverload(options *Overload, t1 time.Duration) *overload {
