@@ -83,7 +83,7 @@ func newOverload(options *Overload, t1 time.Duration) *overload {
 		o.Urgent = isUrgent
 	}
 	o.targets.rand = rand.Float64
-	o.targets.throttles = newRecent[throttle](maxThrottles)
+	o.targets.throttles = newRecent[netip.AddrPort, throttle](maxThrottles)
 	return o
 }
 

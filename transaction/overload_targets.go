@@ -19,7 +19,7 @@ type targets struct {
 	any  atomic.Bool // there are some
 
 	mu        sync.Mutex
-	throttles recent[throttle]
+	throttles recent[netip.AddrPort, throttle]
 }
 
 // learn takes what a server says.
@@ -88,7 +88,7 @@ func (t *targets) answered(now time.Time, server netip.AddrPort) {
 // entry returns th, or a new entry if that is nil.
 func (t *targets) entry(th *throttle, server netip.AddrPort) *throttle {
 	if th == nil {
-		th = t.throttles.add(server, newThrottle(t.rand), nil)
+		th = t.throttles.add(server, newThrottle(t.rand))
 		t.any.Store(true)
 	}
 	return th
