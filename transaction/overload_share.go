@@ -90,7 +90,7 @@ const maxNeighbours = 1024
 
 // limiter shares out what congestion says can be taken: each neighbour may have
 // as much as any other, and what one does not want is for the others. None gets
-// less than it would if requests were refused at random, lest many that send
+// less, as far as its demand is known, than if requests were refused at random, lest many that send
 // little each leave nothing to one that sends for many. It is told of what arrives
 // only while there is something to watch.
 //
@@ -280,7 +280,9 @@ func (l *limiter) allot() (held bool) {
 
 // least returns what a neighbour would get if requests were refused at random. What
 // it asks for beyond half of all that can be taken does not count: that is a flood,
-// and would get most.
+// and would get most. It is what is known of demands that counts: one that is told a
+// rate shows no more of its demand than that, and one that says that it drops
+// requests is believed.
 func (l *limiter) least(n *neighbour) float64 { return (1 - l.refuse) * min(n.demand, l.target/2) }
 
 // level returns the share of a neighbour that is to have no more than others.

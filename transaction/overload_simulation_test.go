@@ -318,8 +318,8 @@ func TestStall(t *testing.T) {
 
 // A trunk, with half of what the server can do, and somebody who is after it: with
 // a thousand ports of one machine, with forged sources that are new each time, and
-// with a thousand that come again, as those of a net of hijacked machines do. The
-// trunk gets what refusing at random would leave to it, and the most of what it
+// with a thousand that come again, as those of many small clients do, which do not
+// take part. The trunk gets what refusing at random would leave to it, and the most of what it
 // wants where the sources are one machine or new.
 func TestATrunkIsServed(t *testing.T) {
 	for _, c := range []struct {
