@@ -337,6 +337,7 @@ func (s *Server) conclude() {
 	if s.machine == nil {
 		s.l.bytes.Add(-int64(s.own)) // an ACK is in no table
 	}
+	s.l.overload.concluded(s)
 	s.l.handlers.Add(-1)
 	s.l.checkIdle()
 }
