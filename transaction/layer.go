@@ -216,8 +216,12 @@ func (l *Layer) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if err == nil {
-		err = l.ep.Shutdown(ctx) // the last responses leave, and the peers are told
+	select {
+	case <-l.ready:
+		if err == nil {
+			err = l.ep.Shutdown(ctx) // the last responses leave, and the peers are told
+		}
+	default: // in Config.Restore: messages wait, and nothing has been sent
 	}
 	return errors.Join(err, l.Close())
 }

@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ func TestRestoreCloses(t *testing.T) {
 	}{
 		{"Close and an error", func(l *Layer) error { l.Close(); return failure }, failure},
 		{"Close", func(l *Layer) error { return l.Close() }, transport.ErrClosed},
+		{"Shutdown", func(l *Layer) error { return l.Shutdown(context.Background()) }, transport.ErrClosed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			story(t, func(t *testing.T, n *siptest.Network) {

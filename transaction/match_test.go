@@ -298,3 +298,19 @@ func TestIDsDiffer(t *testing.T) {
 		}
 	}
 }
+
+// The ACKs of 2xx are part of no transaction, and each has a name of its own.
+func TestIDsOfACKs(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var names []string
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) { names = append(names, tx.ID()) }})
+		alice := alicePeer(t, n)
+		for _, branch := range []string{"z9hG4bK1", "z9hG4bK2"} {
+			alice.send(alice.with(branch, request(sip.ACK, bobURI)))
+			pass(time.Second)
+		}
+		if len(names) != 2 || names[0] == names[1] || !strings.HasSuffix(names[0], "ACK") {
+			t.Errorf("two ACKs are named %q", names)
+		}
+	})
+}

@@ -17,7 +17,7 @@ func TestWaitingEndsWithTheHandler(t *testing.T) {
 		"panics":   func(*Server) { panic("the queue is gone") },
 		"waits on": func(tx *Server) { tx.Waiting() },
 		"after": func(tx *Server) {
-			release := tx.Hold()
+			_, release := tx.Hold()
 			go func() { // ends a second later
 				<-time.After(time.Second)
 				release()
@@ -61,7 +61,8 @@ func TestWaitingOfWhoHolds(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
 		bob := listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
 			tx.Waiting()
-			time.AfterFunc(time.Second, tx.Hold())
+			_, release := tx.Hold()
+			time.AfterFunc(time.Second, release)
 		}})
 		alice := alicePeer(t, n)
 		alice.send(alice.with("z9hG4bK1", request(sip.OPTIONS, bobURI)))
