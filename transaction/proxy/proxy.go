@@ -78,7 +78,9 @@ type Proxy struct {
 	none  string // the token of no flow
 }
 
-// Listen binds the sockets and runs a Proxy on them. cfg may be nil.
+// Listen binds the sockets and runs a Proxy on them. cfg may be nil. FlowKey of
+// the transport's config is what our Route entries are signed with: unless it is
+// set, a Proxy does not know those of an earlier run of the program.
 func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 	p := &Proxy{key: newKey()}
 	if tc != nil {

@@ -19,7 +19,7 @@ type route struct {
 	side side // that the request goes to: what the last of ours says
 
 	made   bool // one of ours has a token: it was made for this dialog or this user agent
-	forged bool // the next one has a token that we have not made
+	forged bool // the next one has a token of a Path that we have not made
 }
 
 // A side is where a request goes from here, by an entry of ours.
@@ -49,8 +49,8 @@ func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip
 		r.values = append(r.values, value)
 	}
 	// A strict router has put our entry into the Request-URI, and what stood
-	// there at the end of the Route.
-	if e, _, _ := s.entryOf(ep, r.uri, at); e == ours {
+	// there at the end of the Route. A user that is no token is somebody.
+	if e, _, _ := s.entryOf(ep, r.uri, at); e == made || e == named && r.uri.User == "" {
 		last := len(r.values) - 1
 		first := sip.Route{URI: r.uri}
 		r.strict, r.uri = true, r.values[last].URI
@@ -64,13 +64,13 @@ func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip
 func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 	for _, value := range r.values[r.ours:] {
 		e, flow, gone := s.entryOf(ep, value.URI, at)
-		if e != ours {
+		if e == notOurs || e == forged {
 			r.forged = e == forged
 			return
 		}
 		r.ours++
 		r.side = side{flow, value.URI.Params.Has("ob"), gone}
-		r.made = r.made || value.URI.User != ""
+		r.made = r.made || e == made
 	}
 }
 

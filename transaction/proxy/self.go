@@ -123,34 +123,32 @@ type entry uint8
 
 const (
 	notOurs entry = iota
-	ours
-	forged // it says that it is ours, and we have not made it
+	named         // it is us that it names, and who has made it we cannot say
+	made          // by us: it has a token
+	forged        // it is to be a way to a user agent, and we have not made it
 )
 
 // entryOf reads a Route value: it is ours if its user is a token of our making,
-// or if it has no user and is loose and us. flow is what the token stands for,
-// and gone says that there is no such flow any more.
+// or if it is loose and us (RFC 3261 section 16.4). A user that is no token may be
+// one of an earlier run of the program, or what an IMS core puts there; only with
+// ob, which stands in a Path, is it a token that somebody has tampered with (RFC
+// 5626 section 5.3.1). flow is what the token stands for, and gone says that there
+// is no such flow any more.
 func (s *self) entryOf(ep *transport.Endpoint, uri sip.URI, at netip.AddrPort) (e entry, flow transport.Flow, gone bool) {
 	if uri.Scheme != "sip" && uri.Scheme != "sips" {
 		return notOurs, flow, false
 	}
-	if uri.User == "" {
-		if uri.Params.Has("lr") && s.is(uri, at) {
-			return ours, flow, false
-		}
-		return notOurs, flow, false
-	}
-	err := transport.ErrToken
 	if len(uri.User) >= s.token {
-		flow, err = ep.FlowOf(uri.User)
+		flow, err := ep.FlowOf(uri.User)
+		if !errors.Is(err, transport.ErrToken) {
+			return made, flow, err != nil
+		}
 	}
 	switch {
-	case err == nil:
-		return ours, flow, false
-	case !errors.Is(err, transport.ErrToken):
-		return ours, flow, true
-	case s.is(uri, at):
+	case !uri.Params.Has("lr") || !s.is(uri, at):
+		return notOurs, flow, false
+	case uri.User != "" && uri.Params.Has("ob"):
 		return forged, flow, false
 	}
-	return notOurs, flow, false
+	return named, flow, false
 }
