@@ -23,7 +23,9 @@ type Config struct {
 	Handler func(tx *Server, req *sip.Request)
 
 	// Domains are the domains whose users are ours to find. The addresses of our
-	// sockets and the name that is advertised always are.
+	// sockets and the name that is advertised always are; those of a wildcard
+	// are the ones that the machine has when the Proxy begins. What a STUN server
+	// has found is not among them.
 	Domains []string
 
 	// RecordRoute keeps us on the path of the dialogs that go by us (RFC 3261
