@@ -72,7 +72,8 @@ type Proxy struct {
 	tc     transport.Config
 	log    *slog.Logger
 	layer  *transaction.Layer
-	key    key
+	key    key // of branches
+	bonds  key // of what ties our Route entries to requests
 	posted posted
 
 	known sync.Once
@@ -88,6 +89,7 @@ func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 	if tc != nil {
 		p.tc = *tc
 	}
+	p.bonds = newBondKey(p.tc.FlowKey)
 	if cfg != nil {
 		p.cfg = *cfg
 	}

@@ -52,7 +52,7 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 // is put where it goes: what is left then is for a target alone.
 func (p *passage) ready(own *route, req *sip.Request) (out *sip.Request, m mark, ok bool) {
 	known := p.p.know(p.ep)
-	if err := own.read(known, p.ep, req, p.from.LocalAddr()); err != nil || own.forged {
+	if err := own.read(known, p.ep, req, p.from.LocalAddr(), &p.p.bonds); err != nil || own.forged {
 		return nil, m, false
 	}
 	m = p.p.key.mark(req)
