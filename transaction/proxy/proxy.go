@@ -58,7 +58,7 @@ type Config struct {
 	// CANCEL and the ACK of an INVITE. It is called from the goroutine that reads
 	// the socket, with requests that are valid and free of our Route entries, and
 	// must not block. nil means none.
-	Stateless func(req *sip.Request) (to Target, ok bool)
+	Stateless func(req *sip.Request, in Arrival) (to Target, ok bool)
 
 	// Transaction holds timers, limits and the Logger. Timer C is 200 seconds if
 	// it is zero. Handler, Accepted, Stateless and Merged are set by the Proxy.

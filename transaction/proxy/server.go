@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"net/netip"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -74,14 +73,20 @@ func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow,
 	}
 	s.route.uri = uri
 	s.from = flow
-	s.local = len(s.route.left()) == 0 && isLocal(known, uri, at)
+	s.local = s.route.isLocal(known, uri, flow)
 	return nil
 }
 
 // isLocal reports whether a Request-URI is ours to look up. One with a maddr
 // that is left says where it wants to go (RFC 3261 section 16.5).
-func isLocal(known *self, uri sip.URI, at netip.AddrPort) bool {
-	return uri.Scheme == "tel" || known.is(uri, at) && !uri.Params.Has("maddr")
+func (r *route) isLocal(known *self, uri sip.URI, from transport.Flow) bool {
+	switch {
+	case len(r.left()) > 0:
+		return false
+	case uri.Scheme == "tel":
+		return true
+	}
+	return known.is(uri, from.LocalAddr()) && !uri.Params.Has("maddr")
 }
 
 // Relay forwards a request to where it says that it wants to go: along its Route,

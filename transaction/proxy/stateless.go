@@ -34,13 +34,13 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 	if !ok {
 		return false
 	}
-	target, ok := p.cfg.Stateless(out)
+	target, ok := p.cfg.Stateless(out, own.arrival(p.know(ep), in.Flow))
 	if !ok {
 		return false
 	}
 	pass.relay, pass.onward = target.URI.Scheme == "", own.onward(in.Flow)
 	branch := p.key.statelessBranch(req.Via(), req, m)
-	if p.isQuick(&pass, out, &target) {
+	if pass.hop(out, &target).quick {
 		p.send(p.posted.ctx, in, &pass, out, &target, branch)
 	} else {
 		p.sendBeside(in, pass, out, target, branch)
@@ -77,27 +77,6 @@ func (p *passage) ready(own *route, req *sip.Request) (out *sip.Request, m mark,
 // state.
 func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request, t Target, branch string) {
 	p.posted.do(func(ctx context.Context) { p.send(ctx, in, &pass, req, &t, branch) })
-}
-
-// isQuick reports whether sending needs to wait for nobody: by a flow, or by UDP
-// to an address.
-func (p *Proxy) isQuick(pass *passage, req *sip.Request, t *Target) bool {
-	if len(req.String()) > 900 { // and may grow to what takes TCP
-		return false
-	}
-	w, err := pass.way(req, t)
-	if err != nil || !w.flow.IsZero() {
-		return true
-	}
-	hop := w.uri
-	if t.URI.Scheme != "" {
-		hop = t.URI
-	}
-	if next := w.next(); next != nil {
-		hop = *next
-	}
-	kind, named := hop.Param("transport")
-	return hop.Scheme == "sip" && req.URI().Scheme != "sips" && hop.Addr().IsValid() && (!named || equalFold(kind, "udp"))
 }
 
 // send sends a request on, to the first of the places that take it.
