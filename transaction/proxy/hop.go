@@ -1,6 +1,9 @@
 package proxy
 
-import "github.com/goparley/parley/sip"
+import (
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+)
 
 // A hop is what can be said of where a request goes without asking DNS.
 type hop struct {
@@ -35,4 +38,16 @@ func (p *passage) hop(req *sip.Request, t *Target) hop {
 	h.udp = !h.reliable && (named || uri.Addr().IsValid())
 	h.quick = h.udp && uri.Addr().IsValid() && !uri.Params.Has("maddr") && short
 	return h
+}
+
+// changes reports whether a request that came by this flow may be lost where it
+// could not before, or its response. To a name it goes by UDP most likely.
+func (h hop) changes(from transport.Flow) bool {
+	if h.refused {
+		return false
+	}
+	if from.Reliable() {
+		return !h.reliable
+	}
+	return h.reliable
 }

@@ -58,6 +58,12 @@ type Config struct {
 	// CANCEL and the ACK of an INVITE. It is called from the goroutine that reads
 	// the socket, with requests that are valid and free of our Route entries, and
 	// must not block. nil means none.
+	//
+	// Between UDP and a connection, a request is forwarded to that target with a
+	// transaction all the same, for somebody has to send again what is lost
+	// (section 16.1), and Stateless is asked once more for it, on the goroutine
+	// of the handler. From a connection to a name that DNS has to be asked for,
+	// too, unless it comes with a transport.
 	Stateless func(req *sip.Request, in Arrival) (to Target, ok bool)
 
 	// Transaction holds timers, limits and the Logger. Timer C is 200 seconds if
@@ -177,6 +183,10 @@ func (p *Proxy) handle(tx *transaction.Server, req *sip.Request) {
 	refused := s.admit(p.know(ep), ep, flow, req)
 	switch {
 	case refused == nil:
+		if to, ok := p.between(s); ok {
+			s.forward(s.req, []Target{to}, to.URI.Scheme == "")
+			return
+		}
 		p.cfg.Handler(s, s.req)
 	case req.Method() == sip.ACK: // never answered
 	case refused.status == 0:

@@ -39,13 +39,27 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 		return false
 	}
 	pass.relay, pass.onward = target.URI.Scheme == "", own.onward(in.Flow)
+	hop := pass.hop(out, &target)
+	if hop.changes(in.Flow) && req.Method() != sip.ACK {
+		return false // see between
+	}
 	branch := p.key.statelessBranch(req.Via(), req, m)
-	if pass.hop(out, &target).quick {
+	if hop.quick {
 		p.send(p.posted.ctx, in, &pass, out, &target, branch)
 	} else {
 		p.sendBeside(in, pass, out, target, branch)
 	}
 	return true
+}
+
+// between returns the target of a request that Stateless wants to forward, and
+// that has a transaction because it goes from UDP to a connection or the other way
+// (RFC 3261 section 16.1).
+func (p *Proxy) between(s *Server) (to Target, ok bool) {
+	if p.cfg.Stateless == nil || s.req.MaxForwards() == 0 {
+		return to, false
+	}
+	return p.cfg.Stateless(s.req, Arrival{Local: s.Local(), Routed: s.Routed()})
 }
 
 // ready checks a request and makes it ready, with one copy, before the question

@@ -190,6 +190,48 @@ func TestStatelessFlood(t *testing.T) {
 	})
 }
 
+// From a connection to UDP somebody has to send again what is lost, and the client
+// does not: there a request has a transaction, whatever Stateless says (RFC 3261
+// section 16.1).
+func TestStatelessFromTCPToUDP(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, toBob())
+		alice := s.client(aliceAddr, nil)
+		done := make(chan struct{})
+		go func() { // ends with the response
+			defer close(done)
+			s.expect(alice, request(sip.MESSAGE, aor, by(proxyAddr+";transport=tcp")), "200")
+		}()
+		pass(time.Second) // the first datagrams meet nobody
+		s.phone("bob", bobAddr, 200)
+		<-done
+		s.noted("bob MESSAGE")
+		// The ACK of a 2xx is not sent again by anybody but the client.
+		if _, _, err := alice.Send(s.Context(), request(sip.ACK, aor, by(proxyAddr+";transport=tcp"), sip.To{URI: uri(aor), Params: ";tag=2"})); err != nil {
+			s.Fatal(err)
+		}
+		pass(time.Second)
+		s.noted("bob ACK")
+	})
+}
+
+// From UDP to a connection it is the response that may be lost: the request comes
+// again, and over a connection nobody expects that.
+func TestStatelessFromUDPToTCP(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, &Config{Stateless: func(*sip.Request, Arrival) (Target, bool) {
+			return Target{URI: uri("sip:bob@" + bobAddr + ";transport=tcp")}, true
+		}})
+		s.phone("bob", bobAddr, 200)
+		alice := s.wire(aliceAddr)
+		for range 2 {
+			alice.send(request(sip.MESSAGE, aor))
+			alice.response(sip.StatusOK)
+		}
+		s.noted("bob MESSAGE")
+	})
+}
+
 // Stateless is told what the handler is: what is for our users, and what is within
 // a dialog that we are on the path of.
 func TestStatelessArrival(t *testing.T) {
