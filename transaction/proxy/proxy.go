@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -78,8 +79,9 @@ type Proxy struct {
 	tc     transport.Config
 	log    *slog.Logger
 	layer  *transaction.Layer
-	key    key // of branches
-	bonds  key // of what ties our Route entries to requests
+	ending atomic.Bool // by Shutdown
+	key    key         // of branches
+	bonds  key         // of what ties our Route entries to requests
 	posted posted
 
 	known sync.Once
@@ -144,6 +146,7 @@ func (p *Proxy) Layer() *transaction.Layer { return p.layer }
 // Shutdown stops to take new requests, waits for those that are under way, and
 // closes the Proxy, as Shutdown of a transaction.Layer does.
 func (p *Proxy) Shutdown(ctx context.Context) error {
+	p.ending.Store(true)
 	err := p.layer.Shutdown(ctx)
 	p.posted.end()
 	return err

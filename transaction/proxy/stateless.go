@@ -30,6 +30,9 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 	var own route
 	ep := in.Endpoint()
 	pass := passage{p: p, ep: ep, from: in.Flow, counted: true}
+	if p.ending.Load() && !isWithin(req) {
+		return false // and refused
+	}
 	out, m, ok := pass.ready(&own, req)
 	if !ok {
 		return false
@@ -50,6 +53,11 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 		p.sendBeside(in, pass, out, target, branch)
 	}
 	return true
+}
+
+// isWithin reports whether a request belongs to what has begun before.
+func isWithin(req *sip.Request) bool {
+	return req.To().Tag() != "" || req.Method() == sip.CANCEL || req.Method() == sip.ACK
 }
 
 // between returns the target of a request that Stateless wants to forward, and

@@ -232,6 +232,51 @@ func TestStatelessFromUDPToTCP(t *testing.T) {
 	})
 }
 
+// A proxy that is shut down takes no new requests without a transaction, either;
+// what is within a dialog goes on.
+func TestStatelessShutdown(t *testing.T) {
+	play(t, func(s *scene) {
+		cfg := toBob()
+		all := cfg.Stateless
+		cfg.Stateless = func(req *sip.Request, in Arrival) (Target, bool) {
+			if req.Method() == sip.OPTIONS {
+				return Target{}, false
+			}
+			return all(req, in)
+		}
+		end := make(chan struct{})
+		cfg.Handler = func(tx *Server, req *sip.Request) {
+			<-end
+			tx.Reply(sip.StatusOK)
+		}
+		p, err := Listen(on(s, s.net, proxyAddr), cfg)
+		if err != nil {
+			s.Fatal(err)
+		}
+		s.phone("bob", bobAddr, 200)
+		alice := s.ua(aliceAddr, nil)
+		answered, down := make(chan struct{}), make(chan struct{})
+		go func() { // ends with the response
+			defer close(answered)
+			s.expect(alice, request(sip.OPTIONS, aor, by(proxyAddr)), "200")
+		}()
+		pass(time.Second)
+		go func() { // ends with the OPTIONS
+			defer close(down)
+			if err := p.Shutdown(s.Context()); err != nil {
+				s.Error(err)
+			}
+		}()
+		pass(time.Second)
+		s.expect(alice, request(sip.MESSAGE, aor, by(proxyAddr), sip.CallID("2")), "503")
+		s.expect(alice, request(sip.BYE, aor, by(proxyAddr), sip.CallID("3"), sip.To{URI: uri(aor), Params: ";tag=2"}), "200")
+		s.noted("bob BYE")
+		close(end)
+		<-answered
+		<-down
+	})
+}
+
 // Stateless is told what the handler is: what is for our users, and what is within
 // a dialog that we are on the path of.
 func TestStatelessArrival(t *testing.T) {
