@@ -7,8 +7,7 @@ import (
 
 // A hop is what can be said of where a request goes without asking DNS.
 type hop struct {
-	reliable bool // by a connection
-	udp      bool // if neither, DNS decides
+	reliable bool // by a connection; if not, by UDP, or DNS decides
 	quick    bool // sending needs to wait for nobody: by a flow, or by UDP to an address
 	refused  bool // there is none
 }
@@ -20,7 +19,7 @@ func (p *passage) hop(req *sip.Request, t *Target) hop {
 	case err != nil:
 		return hop{refused: true, quick: short}
 	case !w.flow.IsZero():
-		return hop{reliable: w.flow.Reliable(), udp: !w.flow.Reliable(), quick: short}
+		return hop{reliable: w.flow.Reliable(), quick: short}
 	}
 	uri := w.uri
 	if t.URI.Scheme != "" {
@@ -34,14 +33,14 @@ func (p *passage) hop(req *sip.Request, t *Target) hop {
 		return hop{reliable: true}
 	}
 	kind, named := uri.Param("transport")
-	h := hop{reliable: named && !equalFold(kind, "udp")}
-	h.udp = !h.reliable && (named || uri.Addr().IsValid())
-	h.quick = h.udp && uri.Addr().IsValid() && !uri.Params.Has("maddr") && short
-	return h
+	if named && !equalFold(kind, "udp") {
+		return hop{reliable: true}
+	}
+	return hop{quick: short && uri.Addr().IsValid() && !uri.Params.Has("maddr")}
 }
 
 // changes reports whether a request that came by this flow may be lost where it
-// could not before, or its response. To a name it goes by UDP most likely.
+// could not before, or its response. To a name it may go by UDP.
 func (h hop) changes(from transport.Flow) bool {
 	if h.refused {
 		return false
