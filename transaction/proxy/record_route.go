@@ -91,9 +91,10 @@ func (p *passage) entry(uri sip.URI, flow transport.Flow, secure bool, b bond) s
 			uri.Params = uri.Params.Without("transport")
 		}
 	}
-	uri.Params = uri.Params.With("lr", "")
-	if b != (bond{}) {
-		uri.Params = uri.Params.With(bondParam, string(b[:]))
+	if b == (bond{}) {
+		uri.Params += ";lr" // a contact has none
+	} else {
+		uri.Params += ";lr;" + bondParam + "=" + sip.Params(b[:])
 	}
 	return uri
 }
