@@ -22,6 +22,7 @@ type asked struct {
 	contacts []wanted
 	path     []sip.Route
 	outbound bool // a reg-id counts
+	forwards bool // a Contact is of a user of ours
 	options  []string
 }
 
@@ -153,8 +154,8 @@ func delta(contact sip.Contact, value string) time.Duration {
 
 func seconds(n uint64) time.Duration { return time.Duration(n) * time.Second }
 
-// checkContact refuses Contacts that lead back here, or nowhere, where RFC 5627
-// section 5.1 says so.
+// checkContact refuses Contacts that lead back to the user, or nowhere, as RFC 5627
+// section 5.1 has it.
 func (r *Registrar) checkContact(a *asked, w *wanted) error {
 	uri := w.contact.URI
 	if w.expires == 0 {
@@ -166,14 +167,18 @@ func (r *Registrar) checkContact(a *asked, w *wanted) error {
 		}
 		return nil
 	}
-	self := sip.URI{Scheme: uri.Scheme, User: a.aor.User, Host: a.aor.Host, Port: a.aor.Port}
-	if uri.Equal(self) {
-		return refuse(sip.StatusForbidden, sip.ReasonPhrase("Contact Is The Address Of Record"))
-	}
 	if uri.Params.Has("gr") {
 		if key, _, ok := r.gruus.open(uri.Username()); ok && key == a.key {
 			return refuse(sip.StatusForbidden, sip.ReasonPhrase("Contact Is A GRUU Of The Address Of Record"))
 		}
+	}
+	if !r.leadsHere(uri, a.key) {
+		return nil
+	}
+	a.forwards = true
+	// A public GRUU has the key of its address-of-record, too.
+	if key, ok := aorKey(uri); ok && key == a.key {
+		return refuse(sip.StatusForbidden, sip.ReasonPhrase("Contact Is The Address Of Record"))
 	}
 	return nil
 }

@@ -143,7 +143,8 @@ func atLeastSecond(d, standard time.Duration) time.Duration {
 // proxy forwards, and gets 404 here. A REGISTER that is not newer than what it
 // wants to change, as its CSeq tells, gets 500, and so does one that the Store
 // failed, with a Retry-After. There are no more statuses than those of the
-// section, 401, 420, 439 of RFC 5626, 513 for a binding of more than 4096 bytes or
+// section, 401, 403 for a Contact that leads
+// back to its user, or to a second user of our domains, 420, 439 of RFC 5626, 513 for a binding of more than 4096 bytes or
 // 24 KiB of all together, and what the fields of Config tell of.
 func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 	edits, err := r.register(tx, req)
@@ -312,6 +313,9 @@ func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time) ([]Bind
 		if err != nil {
 			return nil, err
 		}
+		if a.forwards && r.forwards(a.key, bindings) > 1 {
+			return nil, refuse(sip.StatusForbidden, sip.ReasonPhrase("More Than One Contact In Our Domains"))
+		}
 		value := encode(bindings)
 		if len(value) > maxValue {
 			return nil, refuse(sip.StatusMessageTooLarge)
@@ -328,6 +332,21 @@ func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time) ([]Bind
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// forwards counts the bindings to users of ours. One is a call that is passed on to
+// a colleague. With k of them for each of two users, who need be but the two
+// accounts of one attacker, a call would come back k times as often at each turn,
+// and each of the copies is another Request-URI, so that it is no loop to RFC 3261
+// section 16.3.
+func (r *Registrar) forwards(key string, bindings []Binding) int {
+	n := 0
+	for i := range bindings {
+		if r.leadsHere(bindings[i].Contact.URI, key) {
+			n++
+		}
+	}
+	return n
 }
 
 // gone returns whether a binding ended with its flow, unless the REGISTER is of
