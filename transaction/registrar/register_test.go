@@ -232,6 +232,8 @@ func TestAuthentication(t *testing.T) {
 			{"alice", "secret", "sip:alice@example.net", 200},
 			{"carol@example.com", "secret", "sip:carol@Example.com", 200},
 			{"carol@example.com", "secret", "sip:carol@example.net", 403},
+			{"carol@example.com", "secret", "sip:carol%40example.com@example.net", 403},
+			{"carol@example.com", "secret", "sip:carol%40example.com@example.com", 403},
 			{"admin", "secret", "sip:bob@example.com", 200},
 			{"admin", "secret", "sip:root@example.com", 403},
 		} {

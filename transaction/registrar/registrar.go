@@ -287,10 +287,15 @@ func (r *Registrar) admit(ctx context.Context, req *sip.Request) error {
 	return err
 }
 
-// isOwn reports whether an address-of-record is that of a user.
+// isOwn reports whether an address-of-record is that of a user. A user with an @
+// is the one of that host: an escaped @ in an address-of-record is no other way to
+// say it.
 func isOwn(user string, aor sip.URI) bool {
 	name := aor.Username()
-	return name != "" && (user == name || user == name+"@"+hostKey(aor))
+	if name == "" {
+		return false
+	}
+	return user == name+"@"+hostKey(aor) || user == name && !strings.Contains(user, "@")
 }
 
 // maxValue bounds what is kept of one user, in bytes: what a 200 can list.
