@@ -3,6 +3,7 @@ package registrar
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -185,7 +186,7 @@ func TestKeys(t *testing.T) {
 func secrets(t testing.TB) *digest.Server {
 	t.Helper()
 	users, err := digest.NewServer(digest.ServerConfig{
-		Realm: "example.com",
+		Realm: "example.com", Nonces: 1000,
 		Password: func(_ context.Context, user string) (string, error) {
 			switch user {
 			case "alice", "carol@example.com", "admin":
@@ -241,6 +242,39 @@ func TestAuthentication(t *testing.T) {
 				t.Errorf("%s with %q for %s got %v, want %v", c.user, c.password, c.to, got, c.want)
 			}
 		}
+	})
+}
+
+// A password without a domain that it is for is good for nothing.
+func TestUsersWithoutDomains(t *testing.T) {
+	story(t, nil, func(t *testing.T, s *scene) {
+		var log strings.Builder
+		s.location = New(&Config{Users: secrets(t), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		s.phone.uri, s.phone.to = "sip:any.example", "sip:alice@any.example"
+		s.phone.register(500, contact(numbered(1)), sip.Route{URI: uri(t, "sip:example.com;lr")})
+		s.phone.register(500, contact(numbered(1)), sip.Route{URI: uri(t, "sip:example.com;lr")})
+		if n := strings.Count(log.String(), "Users without Domains"); n != 1 {
+			t.Errorf("it is logged %d times, want once: %s", n, &log)
+		}
+	})
+}
+
+// An Authorization that was overheard is good for nothing, if digest has Nonces:
+// what it signs is not the Contact (RFC 3261 section 22.4).
+func TestCopiedAuthorization(t *testing.T) {
+	story(t, &Config{Users: secrets(t)}, func(t *testing.T, s *scene) {
+		client := digest.NewClient(digest.Credentials{Username: "alice", Password: "secret"})
+		signed, err := client.Authorize(s.phone.request(contact(numbered(1))), s.phone.register(401, contact(numbered(1))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp := s.phone.ask(signed); resp.Status() != sip.StatusOK {
+			t.Fatalf("alice got %v", resp.Status())
+		}
+		thief := newPhone(t, s.n.Host("192.0.2.66"))
+		thief.callID = "thief"
+		thief.register(401, contact("<sip:thief@192.0.2.66>"), sip.Field{Name: "Authorization", Value: header(signed, "Authorization")})
+		s.expectTargets(aliceAOR, "sip:alice@192.0.2.1:6001")
 	})
 }
 

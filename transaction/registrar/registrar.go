@@ -27,11 +27,19 @@ type Config struct {
 
 	// Domains are the hosts of the addresses-of-record that are served, and of
 	// the Request-URIs of REGISTERs for them. nil means any host, the same one
-	// in both.
+	// in both, and is for a test or a closed network: with Users they are
+	// required, for else alice were alice of every host there is.
 	Domains []string
 
 	// Users asks for passwords. nil means that whoever asks may register, as in a
-	// test or on a closed network.
+	// test or on a closed network. Without Domains every REGISTER gets 500, which
+	// New logs.
+	//
+	// Set digest.ServerConfig.Nonces. Where it is 0, whoever overhears a REGISTER
+	// can copy its Authorization into one with another Contact, until the nonce
+	// is too old, for what is signed is the method and the Request-URI and
+	// neither To nor Contact. With Nonces each is good for once, at the node that
+	// it was used at; TLS alone keeps it from being overheard.
 	Users *digest.Server
 
 	// ThirdParty says whether an authenticated user may register for an
@@ -96,7 +104,7 @@ type Registrar struct {
 }
 
 // New returns a Registrar. cfg may be nil, for one in memory that asks for no
-// passwords.
+// passwords. It logs an error for Users without Domains.
 func New(cfg *Config) *Registrar {
 	r := new(Registrar)
 	if cfg != nil {
@@ -119,6 +127,9 @@ func New(cfg *Config) *Registrar {
 			r.domains[hostKey(sip.URI{Host: host})] = true
 		}
 	}
+	if r.isBoundless() {
+		r.cfg.Logger.Error("registrar: Users without Domains; every REGISTER is refused")
+	}
 	for _, uri := range r.cfg.ServiceRoute {
 		if !uri.Params.Has("lr") { // which RFC 3608 section 6.3 requires
 			uri.Params = uri.Params.With("lr", "")
@@ -128,6 +139,10 @@ func New(cfg *Config) *Registrar {
 	r.gruus = newGRUUs(r.cfg.GRUUKey)
 	return r
 }
+
+// isBoundless reports whether a password is good for every host there is: one
+// user could fill the Store, under the names of whatever hosts.
+func (r *Registrar) isBoundless() bool { return r.cfg.Users != nil && r.cfg.Domains == nil }
 
 func atLeastSecond(d, standard time.Duration) time.Duration {
 	if d <= 0 {
@@ -249,6 +264,9 @@ func (d *denial) Error() string { return d.err.Error() }
 
 // admit takes the steps 1 to 5 of RFC 3261 section 10.3, in their order.
 func (r *Registrar) admit(ctx context.Context, req *sip.Request) error {
+	if r.isBoundless() { // which New has logged
+		return refuse(sip.StatusServerInternalError, sip.ReasonPhrase("No Domains Are Configured"))
+	}
 	target, aor := req.URI(), req.To().URI
 	if target.Scheme != "sip" && target.Scheme != "sips" {
 		return refuse(sip.StatusUnsupportedURIScheme)
