@@ -370,6 +370,29 @@ func TestStoreFails(t *testing.T) {
 	})
 }
 
+// silentStore never answers.
+type silentStore struct{ Store }
+
+func (silentStore) Get(ctx context.Context, _ string) ([]byte, uint64, error) {
+	<-ctx.Done()
+	return nil, 0, ctx.Err()
+}
+
+// A Store that does not answer holds nobody for ever.
+func TestStoreHangs(t *testing.T) {
+	story(t, &Config{Store: silentStore{}}, func(t *testing.T, s *scene) {
+		s.phone.layer.Do(t.Context(), s.phone.request(contact(numbered(1)))) // ends by timer F
+		time.Sleep(time.Minute)
+		for range s.server.Servers() {
+			t.Error("a transaction of the server is left")
+		}
+		start := time.Now()
+		if _, err := s.location.Lookup(t.Context(), uri(t, aliceAOR)); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 32*time.Second {
+			t.Errorf("Lookup() = %v after %v, want a deadline of 32 s", err, time.Since(start))
+		}
+	})
+}
+
 // A registrar without options serves any host, whose users are its own.
 func TestWithoutConfig(t *testing.T) {
 	story(t, nil, func(t *testing.T, s *scene) {

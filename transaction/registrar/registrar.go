@@ -96,6 +96,7 @@ type Config struct {
 type Registrar struct {
 	cfg       Config
 	store     Store
+	waits     bool            // for a Store or an Exists that may take their time
 	domains   map[string]bool // nil: any
 	route     []sip.ServiceRoute
 	gruus     *gruus
@@ -113,6 +114,8 @@ func New(cfg *Config) *Registrar {
 	if r.store = r.cfg.Store; r.store == nil {
 		r.store = NewMemory(nil)
 	}
+	_, here := r.store.(*Memory)
+	r.waits = !here || r.cfg.Exists != nil
 	r.cfg.MinExpires = atLeastSecond(r.cfg.MinExpires, time.Minute)
 	r.cfg.MaxExpires = atLeastSecond(r.cfg.MaxExpires, time.Hour)
 	r.cfg.DefaultExpires = atLeastSecond(r.cfg.DefaultExpires, time.Hour)
@@ -157,10 +160,11 @@ func atLeastSecond(d, standard time.Duration) time.Duration {
 // The domain of the Request-URI is one of Config.Domains; what is for others a
 // proxy forwards, and gets 404 here. A REGISTER that is not newer than what it
 // wants to change, as its CSeq tells, gets 500, and so does one that the Store
-// failed, with a Retry-After. There are no more statuses than those of the
-// section, 401, 403 for a Contact that leads
-// back to its user, or to a second user of our domains, 420, 439 of RFC 5626, 513 for a binding of more than 4096 bytes or
-// 24 KiB of all together, and what the fields of Config tell of.
+// failed, with a Retry-After; a Store that has not answered after 64*T1 has failed.
+// There are no more statuses than those of the section, 401, 403 for a Contact
+// that leads back to its user or to a second user of our domains, 420, 439 of RFC
+// 5626, 513 for a binding of more than 4096 bytes or 24 KiB of all together, and
+// what the fields of Config tell of.
 func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 	edits, err := r.register(tx, req)
 	var status *refusal
@@ -196,7 +200,8 @@ var supported = []string{sip.OptionPath, sip.OptionOutbound, sip.OptionGRUU}
 
 // register does what a REGISTER asks for, and returns what the 200 says.
 func (r *Registrar) register(tx *transaction.Server, req *sip.Request) ([]sip.Edit, error) {
-	ctx := tx.Context()
+	ctx, cancel := context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
+	defer cancel()
 	if req.Method() != sip.REGISTER {
 		return nil, refuse(sip.StatusMethodNotAllowed, sip.Allow{sip.REGISTER})
 	}
