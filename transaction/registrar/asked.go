@@ -49,8 +49,13 @@ func bad(why string) error {
 	return &sip.SyntaxError{Where: "Contact", Msg: why, Status: sip.StatusBadRequest}
 }
 
-// maxBinding bounds what is kept of one binding, in bytes.
-const maxBinding = 4096
+const (
+	// maxBinding bounds what is kept of one binding, in bytes.
+	maxBinding = 4096
+	// maxInstance bounds the URN of a user agent, which its public GRUU repeats.
+	// That of a UUID has 45 bytes.
+	maxInstance = 200
+)
 
 // read takes a REGISTER apart, for an address-of-record that is ours.
 func (r *Registrar) read(req *sip.Request, firstHop bool) (*asked, error) {
@@ -104,9 +109,9 @@ func (r *Registrar) readContacts(req *sip.Request, a *asked) error {
 	case !errors.Is(err, sip.ErrMissing):
 		return err
 	}
-	for contact, bad := range sip.All[sip.Contact](req) {
-		if bad != nil {
-			return bad
+	for contact, err := range sip.All[sip.Contact](req) {
+		if err != nil {
+			return err
 		}
 		if contact.Star {
 			a.star = true
@@ -122,6 +127,9 @@ func (r *Registrar) readContacts(req *sip.Request, a *asked) error {
 			return refuse(sip.StatusIntervalTooBrief, sip.MinExpires(r.cfg.MinExpires/time.Second))
 		}
 		w := wanted{contact: contact, expires: min(expires, r.cfg.MaxExpires), instance: instanceKey(contact.Instance())}
+		if len(w.instance) > maxInstance {
+			return bad("expected an instance of 200 bytes at most")
+		}
 		if err := r.checkContact(a, &w); err != nil {
 			return err
 		}

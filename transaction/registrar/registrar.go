@@ -163,16 +163,17 @@ func atLeastSecond(d, standard time.Duration) time.Duration {
 // failed, with a Retry-After; a Store that has not answered after 64*T1 has failed.
 // There are no more statuses than those of the section, 401, 403 for a Contact
 // that leads back to its user or to a second user of our domains, 420, 439 of RFC
-// 5626, 513 for a binding of more than 4096 bytes or 24 KiB of all together, and
-// what the fields of Config tell of.
+// 5626, and what the fields of Config tell of. 400 is for an instance of more than
+// 200 bytes, too, and 513 for more than 4096 bytes of one binding or 24 KiB of all,
+// or with GRUUs 48 KiB, and for a REGISTER whose 200 would have more than 60 KiB.
 func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
-	edits, err := r.register(tx, req)
+	ok, err := r.register(tx, req)
 	var status *refusal
 	var syntax *sip.SyntaxError
 	var denied *denial
 	switch {
 	case err == nil:
-		tx.Reply(sip.StatusOK, edits...)
+		tx.Respond(ok)
 	case errors.As(err, &status):
 		tx.Reply(status.status, status.edits...)
 	case errors.As(err, &syntax):
@@ -198,8 +199,8 @@ func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 // supported are the options that a REGISTER may require.
 var supported = []string{sip.OptionPath, sip.OptionOutbound, sip.OptionGRUU}
 
-// register does what a REGISTER asks for, and returns what the 200 says.
-func (r *Registrar) register(tx *transaction.Server, req *sip.Request) ([]sip.Edit, error) {
+// register does what a REGISTER asks for, and returns the 200.
+func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Response, error) {
 	ctx, cancel := context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
 	defer cancel()
 	if req.Method() != sip.REGISTER {
@@ -227,28 +228,34 @@ func (r *Registrar) register(tx *transaction.Server, req *sip.Request) ([]sip.Ed
 		return nil, err
 	}
 	now := time.Now().Truncate(time.Millisecond) // as it is stored
-	bindings, err := r.commit(ctx, a, now)
+	var ok *sip.Response
+	err = r.commit(ctx, a, now, func(bindings []Binding) error {
+		edits := []sip.Edit{r.list(a, bindings, now), sip.Date(now)}
+		if len(received) > 0 && a.supports(sip.OptionPath) { // RFC 3327 section 5.3
+			path := make([]sip.Path, len(received))
+			for i, hop := range received {
+				path[i] = sip.Path(hop)
+			}
+			edits = append(edits, sip.List(path...))
+		}
+		if len(r.route) > 0 {
+			edits = append(edits, sip.List(r.route...))
+		}
+		if a.outbound && a.supports(sip.OptionOutbound) {
+			edits = append(edits, sip.Require{sip.OptionOutbound})
+			if first && r.cfg.FlowTimer >= 0 {
+				edits = append(edits, r.flowTimer(flow))
+			}
+		}
+		if ok = req.Reply(sip.StatusOK, edits...); ok.Err() != nil || len(ok.String()) > maxReply {
+			return refuse(sip.StatusMessageTooLarge)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("register %s: %w", a.key, err)
 	}
-	edits := []sip.Edit{r.list(a, bindings, now), sip.Date(now)}
-	if len(received) > 0 && a.supports(sip.OptionPath) { // RFC 3327 section 5.3
-		path := make([]sip.Path, len(received))
-		for i, hop := range received {
-			path[i] = sip.Path(hop)
-		}
-		edits = append(edits, sip.List(path...))
-	}
-	if len(r.route) > 0 {
-		edits = append(edits, sip.List(r.route...))
-	}
-	if a.outbound && a.supports(sip.OptionOutbound) {
-		edits = append(edits, sip.Require{sip.OptionOutbound})
-		if first && r.cfg.FlowTimer >= 0 {
-			edits = append(edits, r.flowTimer(flow))
-		}
-	}
-	return edits, nil
+	return ok, nil
 }
 
 // flowTimer says within what time a keepalive is to come.
@@ -321,43 +328,58 @@ func isOwn(user string, aor sip.URI) bool {
 	return user == name+"@"+hostKey(aor) || user == name && !strings.Contains(user, "@")
 }
 
-// maxValue bounds what is kept of one user, in bytes: what a 200 can list.
-const maxValue = 24 << 10
+const (
+	// maxValue bounds what is kept of one user, in bytes.
+	maxValue = 24 << 10
+	// maxListed bounds the same with its GRUUs, which are not kept: each client
+	// of the user is to get all of it in a 200.
+	maxListed = 48 << 10
+	// maxReply bounds a 200, with what it repeats of its request: a UDP packet
+	// holds no more than 65,507 bytes.
+	maxReply = 60 << 10
+)
 
 // tries bounds how often a change is tried that others are faster with.
 const tries = 16
 
-// commit changes the bindings of a user and returns them (RFC 3261 section 10.3
-// step 7). Without Contacts, it reads them.
-func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time) ([]Binding, error) {
+// commit changes the bindings of a user (RFC 3261 section 10.3 step 7). Without
+// Contacts, it reads them. Before anything is changed answer gets the bindings as
+// they will be: what cannot be told to the client is not done.
+func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time, answer func([]Binding) error) error {
 	epoch := newEpoch()
 	for try := 1; ; try++ {
 		have, revision, err := r.load(ctx, a.key, now)
 		have = slices.DeleteFunc(have, r.gone(a))
-		if err != nil || len(a.contacts) == 0 {
-			return have, err
+		if err != nil {
+			return err
+		}
+		if len(a.contacts) == 0 {
+			return answer(have)
 		}
 		bindings, err := update(have, a, now, epoch, r.cfg.MaxBindings)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if a.forwards && r.forwards(a.key, bindings) > 1 {
-			return nil, refuse(sip.StatusForbidden, sip.ReasonPhrase("More Than One Contact In Our Domains"))
+			return refuse(sip.StatusForbidden, sip.ReasonPhrase("More Than One Contact In Our Domains"))
 		}
 		value := encode(bindings)
-		if len(value) > maxValue {
-			return nil, refuse(sip.StatusMessageTooLarge)
+		if len(value) > maxValue || len(value)+gruuRoom(a.key, bindings) > maxListed {
+			return refuse(sip.StatusMessageTooLarge)
+		}
+		if err := answer(bindings); err != nil {
+			return err
 		}
 		if value != nil || revision != 0 {
 			err = r.store.CompareAndSet(ctx, a.key, revision, value, lifetime(bindings, now))
 		}
 		if err == nil || !errors.Is(err, ErrConflict) || try == tries {
-			return bindings, err
+			return err
 		}
 		select { // the others go first
 		case <-time.After(time.Duration(rand.Int64N(int64(try) * int64(time.Millisecond)))):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
