@@ -3,13 +3,18 @@ package registrar
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
+	"github.com/goparley/parley/transaction"
 )
 
 // RFC 3261 section 10.2.1: a binding is added, refreshed, listed and removed, and
@@ -390,6 +395,98 @@ func TestStoreHangs(t *testing.T) {
 		if _, err := s.location.Lookup(t.Context(), uri(t, aliceAOR)); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 32*time.Second {
 			t.Errorf("Lookup() = %v after %v, want a deadline of 32 s", err, time.Since(start))
 		}
+	})
+}
+
+// slowStore is far away.
+type slowStore struct{ Store }
+
+func (s slowStore) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	<-time.After(5 * time.Millisecond)
+	return s.Store.Get(ctx, key)
+}
+
+func (s slowStore) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte, ttl time.Duration) error {
+	<-time.After(5 * time.Millisecond)
+	return s.Store.CompareAndSet(ctx, key, revision, value, ttl)
+}
+
+// Many phones of one user come at once, as after a power cut. Those of one node wait
+// for each other; those of two nodes differ, and try again.
+func TestManyPhonesOfOneUser(t *testing.T) {
+	for _, nodes := range []int{1, 2, 4} {
+		story(t, nil, func(t *testing.T, s *scene) {
+			store := slowStore{NewMemory(nil)}
+			var locations []*Registrar
+			for i := range nodes {
+				x := New(&Config{MaxBindings: 100, Store: store, Domains: []string{"example.com"}, Logger: quiet})
+				locations = append(locations, x)
+				listen(t, s.n.Host(fmt.Sprint("192.0.2.", 20+i)), func(tx *transaction.Server, req *sip.Request) { x.Register(tx, req) })
+			}
+			const phones = 60
+			var wg sync.WaitGroup
+			var failed atomic.Int64
+			for i := range phones {
+				p := newPhone(t, s.n.Host(fmt.Sprintf("192.0.2.%d", 100+i)))
+				p.callID = fmt.Sprint(i)
+				r := p.request(contact(numbered(i)), sip.Route{URI: uri(t, fmt.Sprintf("sip:192.0.2.%d;lr", 20+i%nodes))})
+				wg.Go(func() {
+					if p.ask(r).Status() != sip.StatusOK {
+						failed.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			if n := failed.Load(); n > 0 {
+				t.Errorf("%d of %d phones at %d nodes got no 200", n, phones, nodes)
+			}
+			for _, x := range locations {
+				if len(x.lines.of) > 0 {
+					t.Error("a line is left")
+				}
+			}
+		})
+	}
+}
+
+// A line has an end, and who gives up leaves it.
+func TestLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l lines
+		leave, err := l.enter(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		var gaveUp atomic.Int64
+		for range maxLine - 1 {
+			wg.Go(func() { // ends with ctx
+				if _, err := l.enter(ctx, "a"); errors.Is(err, context.Canceled) {
+					gaveUp.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		if _, err := l.enter(t.Context(), "a"); !errors.Is(err, errLine) {
+			t.Errorf("enter() = %v, want errLine", err)
+		}
+		other, err := l.enter(t.Context(), "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		other()
+		cancel()
+		wg.Wait()
+		leave()
+		if n := gaveUp.Load(); n != maxLine-1 || len(l.of) != 0 {
+			t.Errorf("%d of %d gave up, %d lines are left", n, maxLine-1, len(l.of))
+		}
+		again, err := l.enter(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		again()
 	})
 }
 

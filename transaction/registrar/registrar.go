@@ -100,6 +100,7 @@ type Registrar struct {
 	domains   map[string]bool // nil: any
 	route     []sip.ServiceRoute
 	gruus     *gruus
+	lines     lines
 	mu        sync.Mutex                            // of writing endpoints
 	endpoints atomic.Pointer[[]*transport.Endpoint] // those that REGISTERs have come by
 }
@@ -346,8 +347,16 @@ const tries = 16
 // Contacts, it reads them. Before anything is changed answer gets the bindings as
 // they will be: what cannot be told to the client is not done.
 func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time, answer func([]Binding) error) error {
+	if len(a.contacts) > 0 {
+		leave, err := r.lines.enter(ctx, a.key)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
 	epoch := newEpoch()
 	for try := 1; ; try++ {
+		start := time.Now()
 		have, revision, err := r.load(ctx, a.key, now)
 		have = slices.DeleteFunc(have, r.gone(a))
 		if err != nil {
@@ -376,8 +385,10 @@ func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time, answer 
 		if err == nil || !errors.Is(err, ErrConflict) || try == tries {
 			return err
 		}
-		select { // the others go first
-		case <-time.After(time.Duration(rand.Int64N(int64(try) * int64(time.Millisecond)))):
+		// The others go first. They are at other nodes, and take as long as we do.
+		round := max(time.Since(start), time.Millisecond)
+		select {
+		case <-time.After(rand.N(time.Duration(try) * round)):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
