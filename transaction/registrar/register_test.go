@@ -70,6 +70,26 @@ func TestIntervalTooBrief(t *testing.T) {
 	})
 }
 
+// Whatever the three times are, a client may ask again for what it was given.
+func TestExpiresThatContradict(t *testing.T) {
+	for _, c := range []struct {
+		cfg        Config
+		asks, gets string // the Contact's expires
+	}{
+		{Config{DefaultExpires: 30 * time.Second}, "", ";expires=30"},
+		{Config{MaxExpires: 30 * time.Second}, ";expires=3600", ";expires=30"},
+		{Config{MaxExpires: 30 * time.Second}, "", ";expires=30"},
+		{Config{MinExpires: 10 * time.Minute, MaxExpires: 5 * time.Minute}, "", ";expires=300"},
+		{Config{MinExpires: 2 * time.Hour}, "", ";expires=7200"},
+		{Config{MinExpires: 2 * time.Hour}, ";expires=7201", ";expires=7200"},
+	} {
+		story(t, &c.cfg, func(t *testing.T, s *scene) {
+			expectContacts(t, s.phone.register(200, contact(numbered(1)+c.asks)), numbered(1)+c.gets)
+			expectContacts(t, s.phone.register(200, contact(numbered(1)+c.gets)), numbered(1)+c.gets)
+		})
+	}
+}
+
 // RFC 3261 section 10.3 step 7: a REGISTER that is not newer than the binding
 // fails as a whole. One of another Call-ID may change it.
 func TestOrderOfCSeq(t *testing.T) {

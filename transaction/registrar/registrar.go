@@ -53,10 +53,15 @@ type Config struct {
 	// where nothing is registered. nil means that all exist.
 	Exists func(ctx context.Context, aor sip.URI) (bool, error)
 
-	// MinExpires, MaxExpires and DefaultExpires bound how long a binding lasts.
-	// Less than MinExpires gets 423, unless it is an hour; 0 means 60 s. More
-	// than MaxExpires gets that; 0 means an hour. DefaultExpires is for a
-	// REGISTER that does not say; 0 means an hour. All are rounded to seconds.
+	// MinExpires, MaxExpires and DefaultExpires are how long a binding lasts, in
+	// whole seconds. A REGISTER that asks for less than MinExpires, and for less
+	// than an hour, gets 423 (RFC 3261 section 10.3 step 7). One that asks for
+	// more than MaxExpires gets MaxExpires, and one that does not say gets
+	// DefaultExpires, up to MaxExpires.
+	//
+	// 0 means 60 s, an hour, and an hour, or MinExpires where that is more. A
+	// MinExpires above one of the others is lowered to it: what a client was
+	// given it may ask for again.
 	MinExpires, MaxExpires, DefaultExpires time.Duration
 
 	// MaxBindings is how many bindings an address-of-record has; 0 means 10, and
@@ -118,8 +123,9 @@ func New(cfg *Config) *Registrar {
 	_, here := r.store.(*Memory)
 	r.waits = !here || r.cfg.Exists != nil
 	r.cfg.MinExpires = atLeastSecond(r.cfg.MinExpires, time.Minute)
-	r.cfg.MaxExpires = atLeastSecond(r.cfg.MaxExpires, time.Hour)
-	r.cfg.DefaultExpires = atLeastSecond(r.cfg.DefaultExpires, time.Hour)
+	r.cfg.MaxExpires = atLeastSecond(r.cfg.MaxExpires, max(time.Hour, r.cfg.MinExpires))
+	r.cfg.DefaultExpires = atLeastSecond(r.cfg.DefaultExpires, max(time.Hour, r.cfg.MinExpires))
+	r.cfg.MinExpires = min(r.cfg.MinExpires, r.cfg.MaxExpires, r.cfg.DefaultExpires)
 	if r.cfg.MaxBindings <= 0 {
 		r.cfg.MaxBindings = 10
 	}
