@@ -32,6 +32,11 @@ var ErrNotFound = errors.New("registrar: no such user")
 // Other nodes do not know of that. They send the request here, get 430, and try
 // the next flow.
 //
+// A tel URI leads to the user of Domains, the first eight, who is bound with its
+// number for a name, without visual separators; a local number to that of its
+// phone-context. Where nobody is, the error is ErrNotFound, unless Config.Exists
+// knows of such a user.
+//
 // A Store that does not answer is waited for until ctx ends, and 32 s at most.
 //
 // A sips URI has the targets that were registered with sips alone. To a sip URI
@@ -41,6 +46,9 @@ func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, er
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
+	}
+	if uri.Scheme == "tel" {
+		return r.lookupTel(ctx, uri)
 	}
 	which, err := r.whose(uri)
 	if err != nil {
