@@ -77,6 +77,9 @@ func (s soak) run(ctx context.Context) error {
 			report(began)
 		}
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	stage.all.Wait()
 	if err := pause(ctx, lingers); err != nil {
 		return err
