@@ -217,7 +217,9 @@ func (g *stage) call(ctx context.Context, n int) {
 var errRefused = errors.New("refused")
 
 func (g *stage) converse(ctx context.Context, n int) error {
-	ctx = context.WithoutCancel(ctx) // a call that has begun is ended
+	// A call that has begun is ended. An INVITE that rings has no end of its own.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
 	uri := sip.URI{Scheme: "sip", User: "bob", Host: calleeAddr}
 	edits := append([]sip.Edit{
 		sip.From{URI: sip.URI{Scheme: "sip", User: "alice", Host: callerAddr}}.WithTag("1"), sip.To{URI: uri},
