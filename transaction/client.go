@@ -95,7 +95,14 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit)
 	}
 	c.step(input{event: inStart}, nil)
 	if sent, ok := ctx.Value(onSent{}).(func(transport.Flow, *sip.Request)); ok {
+		returned := false
+		defer func() {
+			if !returned {
+				c.leave(nil) // a panic in it
+			}
+		}()
 		sent(flow, out)
+		returned = true
 	}
 	return c, nil
 }

@@ -15,23 +15,24 @@ import (
 // left unanswered gets 500, or 487 if it was cancelled.
 func TestHold(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
-		later := func(release func(), answer func()) {
+		later := func(tx *Server, answer func()) context.Context {
+			ctx, release := tx.Hold()
 			time.AfterFunc(10*time.Second, func() {
 				answer()
 				release()
 				release()
 			})
+			return ctx
 		}
 		var ctx context.Context
 		l := listen(t, n.Host(bobAddr), &Config{MaxHandlers: 1, Handler: func(tx *Server, req *sip.Request) {
 			switch req.CallID() {
 			case "answered":
-				later(tx.Hold(), func() { tx.Reply(sip.StatusBusyHere) })
+				later(tx, func() { tx.Reply(sip.StatusBusyHere) })
 			case "left", "cancelled":
-				ctx = tx.Context()
-				later(tx.Hold(), func() {})
+				ctx = later(tx, func() {})
 			case "panics":
-				later(tx.Hold(), func() { tx.Reply(sip.StatusBusyHere) })
+				later(tx, func() { tx.Reply(sip.StatusBusyHere) })
 				panic("a bug in the program")
 			}
 		}})

@@ -97,6 +97,7 @@ type Layer struct {
 
 	tables
 	patrol patrol
+	inline bool // the patrol may run handlers on the goroutines of sockets
 
 	closed   atomic.Bool
 	draining atomic.Bool
@@ -145,6 +146,9 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 		l.cfg.Logger = slog.Default()
 	}
 	l.timers = l.cfg.Timers.withDefaults()
+	// On a network that a program brings, for its tests or else, handlers run
+	// where one expects them to.
+	l.inline = bound.Network == nil
 	l.ctx, l.end = context.WithCancelCause(context.Background())
 
 	l.overload = newOverload(l.cfg.Overload, l.timers.T1)

@@ -89,13 +89,21 @@ func (l *Layer) answered(s *Server) {
 // serve runs the handler of a request on this goroutine, that of the socket, or
 // on one of its own.
 func (l *Layer) serve(s *Server) {
-	if s.in.Flow.Reliable() || !l.patrol.allows(s.in.Time) {
+	if !l.inline || s.in.Flow.Reliable() || !l.patrol.allows(s.in.Time) {
 		go s.run() // ends when the handler returns
 		return
 	}
 	l.patrol.enter(s)
 	defer l.patrol.leave(s)
 	s.run()
+}
+
+// dismissFrom has another goroutine read the socket on whose handler a context
+// belongs to: it is going to wait.
+func dismissFrom(ctx context.Context) {
+	if s, ok := ctx.Value(serverContext{}).(*Server); ok {
+		s.l.patrol.dismiss(s)
+	}
 }
 
 // serverContext is the key under which a server's context knows the server.

@@ -10,15 +10,16 @@ import (
 // A patrol sees to handlers that run on the goroutine that reads their socket.
 // That saves waking another one, which costs more than all the rest of a
 // request, but the socket waits for the handler. A handler that asks for its
-// context is about to wait, so another goroutine reads on from there. One that
-// waits for something else has the patrol come by, and then, for a while, all
-// handlers get goroutines of their own.
+// context is about to wait, so another goroutine reads on from there. Where
+// handlers take their time otherwise they get goroutines of their own for a while;
+// one that is still at it when the patrol comes by has the socket read on.
 type patrol struct {
 	off atomic.Int64 // until when that is so, in ns since 1970
 
 	mu      sync.Mutex
 	running []*Server     // one for each socket at most
 	passed  bool          // a handler has run since the last round
+	strikes int           // for slow handlers of late
 	busy    time.Duration // that they took since then, with the reading
 	last    time.Time     // that round
 	pause   time.Duration // how long off was set for last
@@ -30,6 +31,13 @@ const (
 	// round is how often the patrol comes by while there is something to see
 	// to. A thread is woken for it, so it must not be too often.
 	round = 20 * time.Millisecond
+
+	// slow is more than a handler takes that does not wait. A busy machine makes
+	// one of them slow now and then, so it takes two in a row or so: a strike
+	// counts until eight handlers were quick.
+	slow       = time.Millisecond
+	strike     = 8
+	maxStrikes = 2*strike - 1
 
 	// A pause is doubled each time that trouble comes back within its length.
 	minPause = time.Second
@@ -64,13 +72,33 @@ func (p *patrol) enter(s *Server) {
 
 // leave ends that.
 func (p *patrol) leave(s *Server) {
-	took := time.Since(s.in.Time)
+	now := time.Now()
+	took := now.Sub(s.in.Time)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i := slices.Index(p.running, s); i >= 0 {
-		p.running = slices.Delete(p.running, i, i+1)
-		p.busy += took
+	i := slices.Index(p.running, s)
+	if i < 0 {
+		return // dismissed
 	}
+	p.running = slices.Delete(p.running, i, i+1)
+	p.busy += took
+	if took < slow {
+		p.strikes = max(0, p.strikes-1)
+		return
+	}
+	if p.strikes += strike; p.strikes >= maxStrikes {
+		p.rest(now)
+	}
+}
+
+// rest gives handlers goroutines of their own for a while. p.mu is held.
+func (p *patrol) rest(now time.Time) {
+	p.strikes = 0
+	p.pause = min(max(2*p.pause, minPause), maxPause)
+	if off := time.Unix(0, p.off.Load()); now.Sub(off) > p.pause {
+		p.pause = minPause
+	}
+	p.off.Store(now.Add(p.pause).UnixNano())
 }
 
 // look is a round.
@@ -78,24 +106,20 @@ func (p *patrol) look() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	var slow bool
+	stuck := false
 	p.running = slices.DeleteFunc(p.running, func(s *Server) bool {
 		is := now.Sub(s.in.Time) >= round/2
 		if is {
 			s.in.Detach()
-			slow = true
+			stuck = true
 		}
 		return is
 	})
 	switch {
-	case slow:
-		p.pause = min(max(2*p.pause, minPause), maxPause)
-		if off := time.Unix(0, p.off.Load()); now.Sub(off) > p.pause {
-			p.pause = minPause
-		}
-		p.off.Store(now.Add(p.pause).UnixNano())
+	case stuck:
+		p.rest(now)
 	case p.busy > now.Sub(p.last)*3/4:
-		p.off.Store(now.Add(rush).UnixNano())
+		p.off.Store(max(p.off.Load(), now.Add(rush).UnixNano()))
 	}
 	if p.armed = p.passed || len(p.running) > 0; p.armed {
 		p.timer.Reset(round)

@@ -24,7 +24,7 @@ func TestHandlersThatWait(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			story(t, func(t *testing.T, n *siptest.Network) {
-				listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+				l := listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
 					if req.Method() == sip.INVITE {
 						test.wait(tx)
 						tx.Reply(sip.StatusBusyHere)
@@ -32,6 +32,7 @@ func TestHandlersThatWait(t *testing.T) {
 					}
 					tx.Reply(sip.StatusOK)
 				}})
+				l.inline = true
 				alice := alicePeer(t, n)
 				invite := alice.with("z9hG4bK1", request(sip.INVITE, bobURI))
 				message := alice.with("z9hG4bK2", request(sip.MESSAGE, bobURI, sip.CallID("another@a")))
@@ -69,6 +70,7 @@ func TestHandlersThatEndIt(t *testing.T) {
 				closed <- l.Close()
 			}
 		}})
+		l.inline = true
 		alice := alicePeer(t, n)
 		alice.send(alice.with("z9hG4bK1", request(sip.OPTIONS, bobURI)))
 		alice.response("500 OPTIONS")

@@ -49,18 +49,35 @@ type pursuit struct {
 // time: the name of its server may have to be looked up, and a connection to be
 // made.
 func (p *pursuit) start() {
-	ctx := p.ctx
 	p.pokes.Store(1)
+	begun := false
+	defer func() { // however it ends, a panic of a func of the user's included
+		if !begun && p.counted {
+			p.l.finish()
+		}
+	}()
 	c, err := p.begin()
+	begun = true
 	if p.c = c; err != nil {
 		p.end(nil, err)
-	} else if ctx.Done() != nil {
-		p.stop = context.AfterFunc(ctx, func() {
+	} else {
+		p.heed(true)
+	}
+	p.work()
+}
+
+// heed begins or ends to wait for the end of the context.
+func (p *pursuit) heed(on bool) {
+	switch {
+	case on && p.ctx.Done() != nil:
+		p.stop = context.AfterFunc(p.ctx, func() { // its goroutine ends with the turn
 			p.cancelled.Store(true)
 			p.poke()
 		})
+	case !on && p.stop != nil:
+		p.stop()
+		p.stop = nil
 	}
-	p.work()
 }
 
 // begin sends the request for the first time.
@@ -186,6 +203,9 @@ func (p *pursuit) take(c *client) {
 			}
 		}
 		p.yielded, unseen = true, unseen[1:]
+		if resp.Status().Final() {
+			p.heed(false) // the context may end with this
+		}
 		if !p.each(resp, nil) {
 			p.end(unseen, nil)
 			return
@@ -234,15 +254,13 @@ func (p *pursuit) goesOn(c *client, err error) bool {
 
 // end tells of an error, if there is one, and nothing more after that.
 func (p *pursuit) end(unseen []*sip.Response, err error) {
+	p.heed(false)
 	if err != nil && !p.over {
 		p.each(nil, err)
 	}
 	if p.c != nil {
 		p.c.leave(unseen)
 		p.c = nil
-	}
-	if p.stop != nil {
-		p.stop()
 	}
 	if p.counted {
 		p.counted = false

@@ -112,6 +112,10 @@ func (s *Server) cameBy(in *transport.Inbound, r *sip.Request) {
 // holds the request any more. Give it to Responses to have the CANCEL passed on.
 func (s *Server) Context() context.Context {
 	s.l.patrol.dismiss(s) // it is going to wait
+	return s.context()
+}
+
+func (s *Server) context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil {
@@ -288,11 +292,12 @@ func (s *Server) serve(handler func(tx *Server, req *sip.Request)) {
 
 // Hold keeps the request open when the handler returns: somebody else will answer
 // it, without a goroutine that waits for that. It is to be called before the
-// handler returns. release says that this is done; what is unanswered then is
-// treated as if a handler had returned. It may be called more than once.
-func (s *Server) Hold() (release func()) {
+// handler returns. ctx is the Context, for that somebody. release says that this
+// is done; what is unanswered then is treated as if a handler had returned. It
+// may be called more than once.
+func (s *Server) Hold() (ctx context.Context, release func()) {
 	s.held.Add(1)
-	return sync.OnceFunc(s.conclude)
+	return s.context(), sync.OnceFunc(s.conclude)
 }
 
 // conclude ends what the handler, and whoever has held the request, have left

@@ -91,6 +91,9 @@ func (l *Layer) way(ctx context.Context, r *sip.Request, find find) (*way, error
 	if r.URI().Scheme == "sips" {
 		uri.Scheme = "sips" // whatever a Route says (RFC 3261 section 8.1.2)
 	}
+	if !uri.Addr().IsValid() {
+		dismissFrom(ctx) // the name may have to be asked for
+	}
 	targets, err := find(l.ep.Resolver(), ctx, uri)
 	return &way{targets: targets[:min(len(targets), maxTries)]}, err
 }
@@ -149,6 +152,9 @@ func (w *way) prepare(ctx context.Context, ep *transport.Endpoint, r *sip.Reques
 	if len(w.targets) == 0 {
 		out, err := ep.PrepareOn(ctx, r, w.flow, branch)
 		return w.flow, out, err
+	}
+	if w.targets[0].Transport != "UDP" {
+		dismissFrom(ctx) // a connection may have to be made
 	}
 	if err := w.race(ctx, ep); err != nil {
 		return transport.Flow{}, nil, err

@@ -11,7 +11,7 @@ import (
 // section 6. A socket for both families has those of IPv4 for IPv4: they alone
 // tell an address of ours from the broadcast address of a subnet.
 type pktinfoConn struct {
-	*net.UDPConn
+	*quickConn
 	control [128]byte // what came with a datagram; the reading goroutine's
 
 	// What goes with a datagram, but for the address. The interface is left to
@@ -37,9 +37,9 @@ func newWildcardConn(c *net.UDPConn) wildcardConn {
 		return nil
 	}
 	return &pktinfoConn{
-		UDPConn: c,
-		from4:   unix.PktInfo4(&unix.Inet4Pktinfo{}),
-		from6:   unix.PktInfo6(&unix.Inet6Pktinfo{}),
+		quickConn: quicken(c),
+		from4:     unix.PktInfo4(&unix.Inet4Pktinfo{}),
+		from6:     unix.PktInfo6(&unix.Inet6Pktinfo{}),
 	}
 }
 

@@ -56,8 +56,7 @@ type news struct {
 
 // fork begins to forward a request. done is told the response that it is to be
 // answered with, maybe before fork returns.
-func (s *Server) fork(req *sip.Request, targets []Target, relay bool, done func(best *sip.Response)) {
-	ctx := s.Context()
+func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, relay bool, done func(best *sip.Response)) {
 	targets = distinct(targets)
 	switch {
 	case req.Method() == sip.ACK:

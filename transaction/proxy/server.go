@@ -112,20 +112,20 @@ func (s *Server) Forward(req *sip.Request, targets ...Target) {
 // is an ACK. A request that was cancelled has a response, too, of 487.
 func (s *Server) Fork(req *sip.Request, targets ...Target) *sip.Response {
 	answer := make(chan *sip.Response, 1)
-	s.fork(req, targets, false, func(best *sip.Response) { answer <- best })
+	s.fork(s.Context(), req, targets, false, func(best *sip.Response) { answer <- best })
 	return <-answer
 }
 
 func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
-	release := s.Hold()
-	s.fork(req, targets, relay, func(best *sip.Response) {
+	ctx, release := s.Hold()
+	s.fork(ctx, req, targets, relay, func(best *sip.Response) {
 		defer release()
 		if best == nil {
 			return
 		}
 		// What the handler has answered meanwhile, or the end of the layer, is
 		// no fault; what else there is has nobody to be told but the log.
-		if err := s.Respond(best); err != nil && s.Context().Err() == nil {
+		if err := s.Respond(best); err != nil && ctx.Err() == nil {
 			s.p.log.Debug("response not forwarded", "error", err, "call-id", s.req.CallID())
 		}
 	})
