@@ -9,6 +9,8 @@
 //   - nat/stun: the address that a NAT gives to a socket
 //   - sip/transport: sockets, connections, flows, and the way back for responses
 //   - transaction: retransmission, timeouts and CANCEL
+//   - transaction/proxy: routes, forks and the best answer
+//   - transaction/registrar: where the users of a domain are
 //   - dialog: calls, and the state that their two sides share
 //   - ua: an agent that registers, calls and is called
 //
@@ -20,7 +22,7 @@
 //   - sip/siptest: a network in memory, for tests
 //
 // Most programs import ua and media. A proxy or a registrar is built on
-// transaction, a call controller on dialog, a responder that keeps no state on
+// transaction/proxy, another server on transaction, a call controller on dialog, a responder that keeps no state on
 // sip/transport, a parser or a test rig on sip. The programs in examples show
 // each.
 package parley

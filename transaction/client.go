@@ -253,6 +253,9 @@ func (c *client) advance(in input, resp *sip.Response) (terminated, further bool
 	if c.over && resp != nil && resp.Status().Final() {
 		c.out = nil // nothing is sent any more but the ACK, which is there
 		if c.method != sip.INVITE {
+			c.further = nil
+		}
+		if c.method != sip.INVITE || c.further != nil {
 			c.original = nil
 		}
 	}

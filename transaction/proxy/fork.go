@@ -133,13 +133,23 @@ func (f *forking) work() {
 			f.news = f.one.news[:0]
 		}
 		f.mu.Unlock()
+		if f.done == nil || f.core.branches[n.branch].state != open {
+			continue // a branch that has ended has no more to say
+		}
 		f.take(n)
 		f.start(false)
-		if f.open == 0 && f.done != nil {
+		if f.open == 0 {
 			f.done(f.best())
-			f.done = nil
+			f.let()
 		}
 	}
+}
+
+// let lets go of what is of no use any more: a further 2xx may come for half a
+// minute, and has the rest of it stay.
+func (f *forking) let() {
+	f.done, f.req, f.targets, f.finals, f.cancels = nil, nil, nil, nil, nil
+	f.one.final, f.one.cancel, f.one.news = [1]*sip.Response{}, [1]context.CancelFunc{}, [1]news{}
 }
 
 // start begins the branches that are ready. The handler begins a single one
@@ -150,7 +160,10 @@ func (f *forking) start(handler bool) {
 	f.ready = nil
 	for _, i := range ready {
 		ctx := f.ctx
-		if len(f.targets) > 1 {
+		switch wait := f.targets[i].Wait; {
+		case wait > 0:
+			ctx, f.cancels[i] = context.WithTimeout(f.ctx, wait)
+		case len(f.targets) > 1:
 			ctx, f.cancels[i] = context.WithCancel(f.ctx)
 		}
 		f.open++
@@ -191,8 +204,12 @@ func (f *forking) try(ctx context.Context, i int, target Target, breadth int) {
 			if errors.Is(err, transaction.ErrOverload) {
 				n.origin = heldBack
 			}
-		case resp.Status() == sip.StatusRequestTerminated && ctx.Err() == nil && limit > 0 && time.Since(last) >= limit:
-			// Of the CANCEL that timer C has sent (RFC 3261 section 16.8).
+			if f.waited(ctx) {
+				n.status = sip.StatusRequestTimeout
+			}
+		case resp.Status() == sip.StatusRequestTerminated && (f.waited(ctx) || ctx.Err() == nil && limit > 0 && time.Since(last) >= limit):
+			// Of the CANCEL that timer C has sent (RFC 3261 section 16.8), or the
+			// end of Target.Wait.
 			n.resp, n.status, n.origin = nil, sip.StatusRequestTimeout, unreached
 		default:
 			n.status = resp.Status()
@@ -201,6 +218,12 @@ func (f *forking) try(ctx context.Context, i int, target Target, breadth int) {
 		over = n.status.Final()
 		f.tell(n)
 	})
+}
+
+// waited reports whether a branch with this context was given up because its
+// target has taken too long.
+func (f *forking) waited(ctx context.Context) bool {
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) && f.ctx.Err() == nil
 }
 
 // take takes what a branch says.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"slices"
+	"time"
 
 	"github.com/goparley/parley/sip"
 )
@@ -29,6 +30,12 @@ type Target struct {
 	// given within a Q: the next one if that fails with 430 or 408, and none
 	// after any other response (RFC 5626 section 7).
 	Instance string
+
+	// Wait is how long the target has for its final response: when it is over
+	// the branch is cancelled, and counts as 408, so that what comes next is
+	// tried while the caller is still there (RFC 3261 section 16.6). 0 is no
+	// bound but timer C.
+	Wait time.Duration
 }
 
 // distinct returns the targets without those that are there twice (RFC 3261

@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
+)
+
+// Nobody picks up for 20 seconds, and the mailbox does; the caller hears it all.
+// Another phone that is busy at once is not waited for.
+func TestNoAnswer(t *testing.T) {
+	play(t, func(s *scene) {
+		handler := func(tx *Server, req *sip.Request) {
+			if tx.Routed() {
+				tx.Relay(req)
+				return
+			}
+			targets := at("sip:bob@"+bobAddr, "sip:mailbox@"+carolAddr)
+			targets[0].Q, targets[0].Wait = 1, 20*time.Second
+			tx.Forward(req, targets...)
+		}
+		s.proxy(proxyAddr, example(handler))
+		var cancelled time.Time
+		s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+			tx.Reply(sip.StatusRinging)
+			<-tx.Context().Done()
+			cancelled = time.Now()
+		})
+		s.phone("mailbox", carolAddr, 200)
+		alice := s.ua(aliceAddr, nil)
+		start := time.Now()
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "180 200")
+		if took := cancelled.Sub(start).Round(time.Second); took != 20*time.Second {
+			s.Errorf("bob was cancelled after %v, want 20s", took)
+		}
+		if took := time.Since(start).Round(time.Second); took != 20*time.Second {
+			s.Errorf("the mailbox answered after %v, want 20s", took)
+		}
+	})
+}
+
+// Alone, a target that takes too long is 408; another request is given up by that
+// time, too, and gets no 408 (RFC 4320 section 4.2).
+func TestNoAnswerAtAll(t *testing.T) {
+	play(t, func(s *scene) {
+		handler := func(tx *Server, req *sip.Request) {
+			tx.Forward(req, Target{URI: uri("sip:bob@" + bobAddr), Wait: 10 * time.Second})
+		}
+		s.proxy(proxyAddr, example(handler))
+		s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+			if req.Method() == sip.INVITE {
+				tx.Reply(sip.StatusRinging)
+			}
+			<-tx.Context().Done()
+		})
+		alice := s.ua(aliceAddr, nil)
+		start := time.Now()
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "180 408")
+		if took := time.Since(start).Round(time.Second); took != 10*time.Second {
+			s.Errorf("the INVITE took %v, want 10s", took)
+		}
+		if _, err := alice.Do(s.Context(), request(sip.MESSAGE, aor, by(proxyAddr), sip.CallID("2"))); err == nil {
+			s.Error("the MESSAGE got an answer, want none")
+		}
+	})
+}
