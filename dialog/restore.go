@@ -74,9 +74,6 @@ func (l *Layer) restore(k *kept) error {
 			in.run()
 		}
 	})
-	if err == nil && !s.belongs(tx.Request()) {
-		err = ErrSnapshot
-	}
 	if err == nil {
 		in.continueOn(tx, k)
 	}

@@ -263,7 +263,15 @@ func (l *Layer) read(data []byte) (*kept, error) {
 	} else if !s.began {
 		r.Fail()
 	}
-	return k, r.Close()
+	if err := r.Close(); err != nil || k.tx == nil {
+		return k, err
+	}
+	// Before anything is made of it, for what ends then would be answered.
+	invite, err := transaction.SnapshotRequest(k.tx)
+	if err == nil && !s.belongs(invite) {
+		err = ErrSnapshot
+	}
+	return k, err
 }
 
 // value reads the value of a header field.

@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -77,7 +78,8 @@ type Config struct {
 	// Restore is called by Listen once the sockets are bound. Messages wait for
 	// it: it is where to Restore what an earlier run of the program has left, for
 	// whom a request that comes before its transaction is there is a new one. An
-	// error closes the Layer, and Listen returns it. nil restores nothing.
+	// error closes the Layer, and Listen returns it, or transport.ErrClosed
+	// if Restore has closed the Layer without one. nil restores nothing.
 	Restore func(l *Layer) error
 
 	// Logger is for what no caller can be told; nil means that of the
@@ -160,18 +162,31 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 		return nil, err
 	}
 	l.ep = ep
-	if l.cfg.Restore != nil {
-		err = l.cfg.Restore(l)
-	}
-	if err != nil {
-		l.closed.Store(true) // lest what waits be taken
-	}
-	close(l.ready)
-	if err != nil {
-		l.Close()
+	if err := l.restore(); err != nil {
 		return nil, err
 	}
 	return l, nil
+}
+
+// restore calls Config.Restore, and then lets messages in. If there is an error,
+// or a panic, it closes the Layer.
+func (l *Layer) restore() error {
+	restored := false
+	defer func() {
+		if !restored {
+			l.Close()
+		}
+	}()
+	if l.cfg.Restore != nil {
+		if err := l.cfg.Restore(l); err != nil {
+			return err
+		}
+	}
+	if restored = !l.closed.Load(); !restored {
+		return fmt.Errorf("restore: %w", transport.ErrClosed)
+	}
+	close(l.ready)
+	return nil
 }
 
 // Endpoint returns the sockets that the Layer runs on.
@@ -201,8 +216,12 @@ func (l *Layer) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if err == nil {
-		err = l.ep.Shutdown(ctx) // the last responses leave, and the peers are told
+	select {
+	case <-l.ready:
+		if err == nil {
+			err = l.ep.Shutdown(ctx) // the last responses leave, and the peers are told
+		}
+	default: // in Config.Restore: messages wait, and nothing has been sent
 	}
 	return errors.Join(err, l.Close())
 }

@@ -76,7 +76,7 @@ func TestLiveServers(t *testing.T) {
 		running bool // the handler
 		limit   int
 	}{
-		{"INVITE in Proceeding", sip.INVITE, sip.StatusRinging, true, true, 1900}, // what the runtime has for the goroutine included
+		{"INVITE in Proceeding", sip.INVITE, sip.StatusRinging, true, true, 1700}, // what the runtime has for the goroutine included
 		{"INVITE in Completed", sip.INVITE, sip.StatusBusyHere, true, false, 1024},
 		{"INVITE in Accepted", sip.INVITE, sip.StatusOK, false, false, 1024},
 		{"OPTIONS in Completed", sip.OPTIONS, sip.StatusOK, true, false, 1024},

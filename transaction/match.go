@@ -1,6 +1,8 @@
 package transaction
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -45,16 +47,41 @@ type serverKey struct {
 	method sip.Method
 }
 
+// ID returns a name for the transaction that a request begins, for logs and what
+// is kept beside it: that which the Server of the request has at the other end, as
+// long as nobody changes its topmost Via. A client transaction has it, too: WithSent
+// tells of the request as it went out, once for each try. That of an ACK is its
+// own, not that of its INVITE.
+//
+// It consists of what makes a transaction, the branch, the sent-by and the method
+// (RFC 3261 section 17.2.3), or a hash of that where it has more than 100 bytes.
+func ID(r *sip.Request) string {
+	key := serverKeyOf(r)
+	key.method = r.Method()
+	return key.String()
+}
+
+// maxID bounds the text of a key. A hash has fewer bytes.
+const maxID = 100
+
 // String returns the key as one line of text, unlike that of any other.
 func (k serverKey) String() string {
 	branch, sentBy := cookie+k.branch, k.host
 	if strings.Contains(k.branch, "\n") { // RFC 2543
 		branch = strings.ReplaceAll(k.branch, "\n", " ")
 	}
+	if strings.Contains(k.host, ":") && !strings.HasPrefix(k.host, "[") {
+		sentBy = "[" + k.host + "]"
+	}
 	if k.port != 0 {
 		sentBy += ":" + strconv.Itoa(k.port)
 	}
-	return branch + " " + sentBy + " " + string(k.method)
+	text := branch + " " + sentBy + " " + string(k.method)
+	if len(text) > maxID {
+		// Every other text has a space.
+		return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(text)))
+	}
+	return text
 }
 
 // of returns the key of the transaction with the same branch and another method.

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/sip/transport"
 )
 
 // A request that comes again by another path, forked and joined upstream, gets
@@ -230,6 +232,85 @@ func TestHostileMessages(t *testing.T) {
 		nothingLeft(t, l)
 		if log.Len() > 0 {
 			t.Errorf("the log says\n%s", log.String())
+		}
+	})
+}
+
+// A transaction has one name at both ends: that of its request as it went out,
+// which WithSent tells of.
+func TestIDOfAClient(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var sent, came []string
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			came = append(came, tx.ID())
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := listen(t, n.Host(aliceAddr), nil)
+		ctx := WithSent(t.Context(), func(_ transport.Flow, r *sip.Request) { sent = append(sent, ID(r)) })
+		for _, call := range []sip.CallID{"1", "2"} {
+			if _, err := alice.Do(ctx, request(sip.OPTIONS, bobURI, call)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(sent) != 2 || sent[0] == sent[1] || !slices.Equal(sent, came) {
+			t.Errorf("the client has %q, the server %q, want two names at both ends", sent, came)
+		}
+	})
+}
+
+// No two transactions have one name, and none is longer than 100 bytes, whatever
+// its client writes into the Via.
+func TestIDsDiffer(t *testing.T) {
+	names := map[string]string{}
+	long := strings.Repeat("x", 65000)
+	for _, c := range []struct {
+		sentBy, branch string
+		method         sip.Method
+	}{
+		{"a.example", "z9hG4bK1", sip.INVITE},
+		{"a.example", "z9hG4bK1", sip.ACK},
+		{"a.example", "z9hG4bK1", sip.CANCEL},
+		{"a.example", "z9hG4bK2", sip.ACK},
+		{"b.example", "z9hG4bK1", sip.ACK},
+		{"a.example:5060", "z9hG4bK1", sip.INVITE},
+		{"[2001:db8::1]:5060", "z9hG4bK1", sip.INVITE},
+		{"[2001:db8::1:5060]", "z9hG4bK1", sip.INVITE},
+		{"a.example", "z9hG4bK" + long, sip.INVITE},
+		{"a.example", "z9hG4bK" + long + "y", sip.INVITE},
+		{"a.example", "z9hG4bK" + long, sip.ACK},
+		{"a.example", "1", sip.INVITE}, // of RFC 2543
+		{"a.example", "1", sip.ACK},
+		{"a.example", long, sip.INVITE},
+	} {
+		text := fmt.Sprintf("%[1]s sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=%[3]s\r\n"+
+			"From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 %[1]s\r\n\r\n", c.method, c.sentBy, c.branch)
+		m, err := sip.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		what := fmt.Sprintf("%s of %s, %.20s", c.method, c.sentBy, c.branch)
+		id := ID(m.(*sip.Request))
+		if was, ok := names[id]; ok {
+			t.Errorf("%q is the name of %s and of %s", id, was, what)
+		}
+		if names[id] = what; len(id) > 100 || strings.ContainsAny(id, "\r\n") {
+			t.Errorf("the name of %s has %d bytes: %.200q", what, len(id), id)
+		}
+	}
+}
+
+// The ACKs of 2xx are part of no transaction, and each has a name of its own.
+func TestIDsOfACKs(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var names []string
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) { names = append(names, tx.ID()) }})
+		alice := alicePeer(t, n)
+		for _, branch := range []string{"z9hG4bK1", "z9hG4bK2"} {
+			alice.send(alice.with(branch, request(sip.ACK, bobURI)))
+			pass(time.Second)
+		}
+		if len(names) != 2 || names[0] == names[1] || !strings.HasSuffix(names[0], "ACK") {
+			t.Errorf("two ACKs are named %q", names)
 		}
 	})
 }

@@ -68,6 +68,7 @@ type overload struct {
 	limiter limiter
 
 	targets targets
+	waits   waits
 }
 
 func newOverload(options *Overload, t1 time.Duration) *overload {
@@ -82,7 +83,7 @@ func newOverload(options *Overload, t1 time.Duration) *overload {
 		o.Urgent = isUrgent
 	}
 	o.targets.rand = rand.Float64
-	o.targets.throttles = newRecent[throttle](maxThrottles)
+	o.targets.throttles = newRecent[netip.AddrPort, throttle](maxThrottles)
 	return o
 }
 
@@ -117,13 +118,36 @@ func (o *overload) judge(now time.Time, in *transport.Inbound, r *sip.Request, c
 	if !counted {
 		o.waiting.Add(1)
 	}
-	ok := o.limiter.admit(now, from, algo, class) ||
-		class < urgent && o.limiter.takes(urgent) && o.Urgent(r)
+	ok := o.limiter.admit(now, from, algo, class)
 	if !ok {
 		o.waiting.Add(-1)
 	}
 	o.look(now)
 	return ok
+}
+
+// spares reports whether a request that admit has refused is to be taken all the
+// same, because it is urgent. It asks the user: no lock is held meanwhile. What is
+// true of admit is true of it.
+func (o *overload) spares(in *transport.Inbound, r *sip.Request) bool {
+	now := timeOf(in)
+	return o.takesUrgent(now, false) && o.Urgent(r) && o.takesUrgent(now, true)
+}
+
+// takesUrgent reports whether the delay allows for urgent requests, and counts one
+// that is taken.
+func (o *overload) takesUrgent(now time.Time, taken bool) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.watch(now)
+	if !o.limiter.takes(urgent) {
+		return false
+	}
+	if taken {
+		o.waiting.Add(1)
+		o.look(now)
+	}
+	return true
 }
 
 // watch begins to watch, if that is not so already. It is called with o.mu held.

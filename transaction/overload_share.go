@@ -51,13 +51,13 @@ func offeredBy(via sip.Via) algo {
 
 // neighbour is a client that sends to us, known by the address it sends from.
 type neighbour struct {
-	algo    algo
 	arrived int     // requests in this interval
 	wanted  float64 // those that it had for us, as it is thought
 	seen    int     // intervals
 	idle    int     // those of them without a request, the last ones
 	demand  float64 // how many a second it would send, smoothed
 	refuse  float64 // the part of them that is too much
+	share   float64 // how many a second it may send
 
 	// What it was told last, and has heard of when it sends the next request.
 	toldRefuse float64
@@ -72,53 +72,78 @@ type neighbour struct {
 	filled time.Time
 }
 
-// maxNeighbours bounds the table of those that are told apart.
+// sourceOf returns what a neighbour is known by: its address, for a machine has as
+// many ports as it likes, and by IPv6 as many addresses within a /64.
+func sourceOf(from netip.AddrPort) netip.Prefix {
+	addr := from.Addr().Unmap()
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	source, _ := addr.Prefix(bits)
+	return source
+}
+
+// maxNeighbours bounds the table of those that are told apart, and that of
+// newcomers.
 const maxNeighbours = 1024
 
 // limiter shares out what congestion says can be taken: each neighbour may have
-// as much as any other, and what one does not want is for the others. It is
-// told of what arrives only while there is something to watch.
+// as much as any other, and what one does not want is for the others. None gets
+// less, as far as its demand is known, than if requests were refused at random, lest many that send
+// little each leave nothing to one that sends for many. It is told of what arrives
+// only while there is something to watch.
+//
+// A source that comes for the first time may be forged, and another one the next
+// time. It is a newcomer until it comes again after the time in which it could
+// have heard how things are, and all newcomers together are one neighbour.
 type limiter struct {
 	congestion
-	neighbours recent[neighbour]
-	rand       func() float64 // in [0, 1)
+	neighbours recent[netip.Prefix, neighbour]
+	newcomers  recent[netip.Prefix, time.Time] // when they came first
+	pool       neighbour                       // all of those
+	rand       func() float64                  // in [0, 1)
 
 	share  float64 // requests a second for one neighbour
-	refuse float64 // for one of which nothing is known yet
-
-	// Neighbours that had to leave the table, in this interval: how many, and
-	// their requests.
-	others        int
-	othersArrived int
+	refuse float64 // the part of all requests that is too much
 }
 
 func newLimiter(tolerance time.Duration, now time.Time, waiting int, rand func() float64) limiter {
 	return limiter{
 		congestion: newCongestion(tolerance, now, waiting),
-		neighbours: newRecent[neighbour](maxNeighbours),
+		neighbours: newRecent[netip.Prefix, neighbour](maxNeighbours),
+		newcomers:  newRecent[netip.Prefix, time.Time](maxNeighbours),
+		pool:       neighbour{tokens: minTokens, filled: now},
 		rand:       rand,
 	}
 }
 
-// neighbour returns the entry of an address.
-func (l *limiter) neighbour(now time.Time, from netip.AddrPort, a algo) *neighbour {
-	n := l.neighbours.get(from)
-	if n == nil {
-		n = l.neighbours.add(from, neighbour{refuse: l.refuse, tokens: 1, filled: now, dither: l.rand()}, func(gone *neighbour) {
-			if gone.arrived > 0 {
-				l.others++
-				l.othersArrived += gone.arrived
-			}
-		})
+// neighbour returns the neighbour at an address, nil for a newcomer.
+func (l *limiter) neighbour(now time.Time, from netip.AddrPort) *neighbour {
+	source := sourceOf(from)
+	if n := l.neighbours.get(source); n != nil {
+		return n
 	}
-	n.algo = a
-	return n
+	first := l.newcomers.get(source)
+	switch {
+	case first == nil:
+		l.newcomers.add(source, now)
+		return nil
+	case now.Sub(*first) < l.interval:
+		return nil
+	}
+	l.newcomers.remove(source)
+	return l.neighbours.add(source, neighbour{refuse: l.refuse, share: l.share, tokens: 1, filled: now, dither: l.rand()})
 }
 
 // admit reports whether a request is to be taken.
 func (l *limiter) admit(now time.Time, from netip.AddrPort, a algo, class class) bool {
 	l.advance(now)
-	n := l.neighbour(now, from, a)
+	n := l.neighbour(now, from)
+	isNew := n == nil
+	if isNew {
+		n = &l.pool
+	}
 	n.arrived++
 	n.wanted += 1 / (1 - n.toldRefuse)
 	if !l.takes(class) {
@@ -128,10 +153,12 @@ func (l *limiter) admit(now time.Time, from netip.AddrPort, a algo, class class)
 		return true
 	}
 	switch {
+	case isNew:
+		return n.spend(now, l.share) || class != fresh
 	case a != noAlgo:
-		// It holds back by itself; what comes beyond that, from one that has not
-		// heard of it yet or does not heed it, is refused.
-		return n.spend(now, slack*l.share) || class != fresh
+		// It holds back by itself; what comes beyond that, from one that does not
+		// heed it, is refused.
+		return n.spend(now, slack*n.share) || class != fresh
 	case class == fresh:
 		// As much work for one that does not take part as for one that does
 		// (RFC 7339 section 5.10.2).
@@ -161,9 +188,9 @@ func (n *neighbour) spend(now time.Time, rate float64) bool {
 // feedback returns what to tell a client (RFC 7339 section 5.2), but for Seq.
 func (l *limiter) feedback(now time.Time, to netip.AddrPort, a algo) sip.OverloadControl {
 	l.advance(now)
-	n := l.neighbours.get(to)
+	n := l.neighbours.get(sourceOf(to))
 	if n == nil {
-		n = &neighbour{refuse: l.refuse, dither: l.rand()} // it had to leave the table
+		n = &neighbour{refuse: l.refuse, share: l.share, dither: l.rand()} // a newcomer
 	}
 	n.toldRefuse, n.toldShare = 0, 0
 	oc := sip.OverloadControl{Algo: a.String()}
@@ -176,8 +203,8 @@ func (l *limiter) feedback(now time.Time, to netip.AddrPort, a algo) sip.Overloa
 		n.toldRefuse = math.Round(100*n.refuse) / 100
 		oc.OC = uint32(math.Round(100 * n.refuse))
 	case rateAlgo:
-		n.toldShare = l.share
-		oc.OC = uint32(min(max(1, l.share+n.dither), math.MaxUint32))
+		n.toldShare = n.share
+		oc.OC = uint32(min(max(1, n.share+n.dither), math.MaxUint32))
 	}
 	return oc
 }
@@ -203,12 +230,8 @@ func (l *limiter) advance(now time.Time) {
 			l.neighbours.remove(addr)
 		}
 	}
-	held := false
-	if l.limiting {
-		held = l.allot(took)
-	}
-	l.others, l.othersArrived = 0, 0
-	l.settle(held)
+	l.pool.count(took)
+	l.settle(l.limiting && l.allot())
 }
 
 // demandWindow is what the demand is smoothed over.
@@ -234,39 +257,66 @@ func (n *neighbour) isHungry() bool { return n.toldShare > 0 && n.demand >= 0.8*
 
 // allot shares the target out, and reports whether somebody gets less than it
 // wants.
-func (l *limiter) allot(took time.Duration) (held bool) {
-	var wants []want
-	total := 0.0
+func (l *limiter) allot() (held bool) {
+	total := l.pool.demand
 	for _, n := range l.neighbours.all {
-		w := want{n.demand, 1}
 		total += n.demand
+	}
+	l.refuse = 0
+	if total > 0 {
+		l.refuse = min(max(0, 1-l.target/total), maxRefuse)
+	}
+	l.share = l.level()
+	for _, n := range l.neighbours.all {
+		n.share = max(l.share, l.least(n))
+		n.refuse = 0
+		if n.demand > n.share {
+			n.refuse = min(1-n.share/n.demand, maxRefuse)
+		}
+		held = held || n.refuse > 0 || n.isHungry()
+	}
+	return held || l.pool.demand > l.share
+}
+
+// least returns what a neighbour would get if requests were refused at random. What
+// it asks for beyond half of all that can be taken does not count: that is a flood,
+// and would get most. It is what is known of demands that counts: one that is told a
+// rate shows no more of its demand than that, and one that says that it drops
+// requests is believed.
+func (l *limiter) least(n *neighbour) float64 { return (1 - l.refuse) * min(n.demand, l.target/2) }
+
+// level returns the share of a neighbour that is to have no more than others.
+// Those that get their least instead leave less to the others, so that further ones
+// may be among them.
+func (l *limiter) level() (share float64) {
+	left := l.target
+	var wants []want
+	for _, n := range l.neighbours.all {
+		w := want{n.demand, l.least(n)}
 		if n.isHungry() {
 			w.demand = math.Inf(1)
 		}
 		wants = append(wants, w)
 	}
-	if l.others > 0 {
-		demand := float64(l.othersArrived) / took.Seconds()
-		total += demand
-		wants = append(wants, want{demand / float64(l.others), float64(l.others)})
-	}
-	l.share = level(l.target, wants)
-	l.refuse = 0
-	if total > 0 {
-		l.refuse = min(max(0, 1-l.target/total), maxRefuse)
-	}
-	for _, n := range l.neighbours.all {
-		n.refuse = 0
-		if n.demand > l.share {
-			n.refuse = min(1-l.share/n.demand, maxRefuse)
+	wants = append(wants, want{demand: l.pool.demand})
+	for {
+		share = level(left, wants)
+		number := len(wants)
+		wants = slices.DeleteFunc(wants, func(w want) bool {
+			if w.least > share {
+				left -= w.least
+			}
+			return w.least > share
+		})
+		if len(wants) == number {
+			return share
 		}
-		held = held || n.refuse > 0 || n.isHungry()
+		left = max(0, left)
 	}
-	return held || l.others > 0 && l.refuse > 0
 }
 
-// want is what a number of neighbours want, each.
-type want struct{ demand, number float64 }
+// want is what a neighbour wants, and what it gets at least.
+type want struct{ demand, least float64 }
 
 // level returns the share at which all wants together, cut to it, are the supply.
 // If there is enough for everybody it is more than any of them wants, by what is
@@ -281,18 +331,13 @@ func level(supply float64, wants []want) float64 {
 		}
 		return 0
 	})
-	left, number := supply, 0.0
-	for _, w := range wants {
-		number += w.number
-	}
-	all, most := number, 0.0
-	for _, w := range wants {
-		if fair := left / number; w.demand > fair {
+	left, most := supply, 0.0
+	for i, w := range wants {
+		if fair := left / float64(len(wants)-i); w.demand > fair {
 			return fair
 		}
-		left -= w.demand * w.number
-		number -= w.number
+		left -= w.demand
 		most = w.demand
 	}
-	return most + left/max(1, all)
+	return most + left/float64(max(1, len(wants)))
 }

@@ -4,7 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
@@ -42,19 +41,23 @@ func TestLevel(t *testing.T) {
 	hungry := math.Inf(1)
 	for _, c := range []struct {
 		supply float64
-		wants  []want
+		wants  []float64
 		share  float64
 	}{
-		{90, []want{{50, 1}, {50, 1}, {50, 1}}, 30},
-		{90, []want{{10, 1}, {50, 1}, {hungry, 1}}, 40},
-		{90, []want{{hungry, 1}, {10, 3}}, 60},
-		{90, []want{{hungry, 1}}, 90},
-		{90, []want{{5, 10}, {40, 2}}, 20},
-		{90, []want{{20, 1}, {40, 1}}, 55}, // enough for both, and 15 more for each
+		{90, []float64{50, 50, 50}, 30},
+		{90, []float64{10, 50, hungry}, 40},
+		{90, []float64{hungry, 10, 10, 10}, 60},
+		{90, []float64{hungry}, 90},
+		{90, []float64{5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 40, 40}, 20},
+		{90, []float64{20, 40}, 55}, // enough for both, and 15 more for each
 		{90, nil, 90},
-		{90, []want{{0, 1}}, 90},
+		{90, []float64{0}, 90},
 	} {
-		if got := level(c.supply, slices.Clone(c.wants)); math.Abs(got-c.share) > 1e-9 {
+		var wants []want
+		for _, demand := range c.wants {
+			wants = append(wants, want{demand: demand})
+		}
+		if got := level(c.supply, wants); math.Abs(got-c.share) > 1e-9 {
 			t.Errorf("level(%v, %v) = %v, want %v", c.supply, c.wants, got, c.share)
 		}
 	}
@@ -75,7 +78,32 @@ func TestNeighboursAreBounded(t *testing.T) {
 	if n := l.neighbours.len(); n > maxNeighbours || l.neighbours.order.Len() != n {
 		t.Errorf("%d neighbours, want %d at most", n, maxNeighbours)
 	}
+	if n := l.newcomers.len(); n > maxNeighbours || l.newcomers.order.Len() != n {
+		t.Errorf("%d newcomers, want %d at most", n, maxNeighbours)
+	}
 	if !l.limiting || l.target < 1 || math.IsNaN(l.share) || l.share < 0 {
 		t.Errorf("limiting %v, target %v, share %v", l.limiting, l.target, l.share)
+	}
+}
+
+// What a neighbour is known by.
+func TestSources(t *testing.T) {
+	for _, c := range []struct{ a, b string }{
+		{"192.0.2.1:5060", "192.0.2.1:40000"},
+		{"192.0.2.1:5060", "[::ffff:192.0.2.1]:5060"},
+		{"[2001:db8::1]:5060", "[2001:db8::ffff:2]:6000"},
+		{"[fe80::1%eth0]:5060", "[fe80::2%eth0]:5060"},
+	} {
+		if a, b := sourceOf(netip.MustParseAddrPort(c.a)), sourceOf(netip.MustParseAddrPort(c.b)); a != b || !a.IsValid() {
+			t.Errorf("%s is %v and %s is %v, want one source", c.a, a, c.b, b)
+		}
+	}
+	for _, c := range []struct{ a, b string }{
+		{"192.0.2.1:5060", "192.0.2.2:5060"},
+		{"[2001:db8::1]:5060", "[2001:db8:0:1::1]:5060"},
+	} {
+		if a, b := sourceOf(netip.MustParseAddrPort(c.a)), sourceOf(netip.MustParseAddrPort(c.b)); a == b {
+			t.Errorf("%s and %s are %v, want two sources", c.a, c.b, a)
+		}
 	}
 }

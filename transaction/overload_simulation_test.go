@@ -31,6 +31,9 @@ type simulated struct {
 	algo     algo
 	offers   float64
 	reckless bool // it offers control, and does not heed it
+	ports    bool // each request from another port of one machine
+	forged   int  // the sources that it writes into its requests, in turn; 0: its own
+	sent     int
 	spared   float64
 	throttle throttle
 	credit   float64
@@ -81,8 +84,16 @@ func (s *simulation) step() {
 	}
 	delete(s.events, s.now.UnixMilli())
 	for i, c := range s.clients {
-		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), uint16(i+1))
 		for c.credit += c.offers / 1000; c.credit >= 1; c.credit-- {
+			addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), 5060)
+			c.sent++
+			switch {
+			case c.ports:
+				addr = netip.AddrPortFrom(addr.Addr(), uint16(1024+c.sent%1000))
+			case c.forged > 0:
+				k := c.sent % c.forged
+				addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(k >> 16), byte(k >> 8), byte(k)}), 5060)
+			}
 			r := arrival{client: c, addr: addr, spared: s.random.Float64() < c.spared}
 			if c.algo != noAlgo && !c.reckless && !c.throttle.allow(s.now, r.spared) {
 				if r.spared {
@@ -302,5 +313,47 @@ func TestStall(t *testing.T) {
 	}
 	if served := s.second(); served < 850 || s.refused > 0 {
 		t.Errorf("%d served, %d refused, want 900 and 0", served, s.refused)
+	}
+}
+
+// A trunk, with half of what the server can do, and somebody who is after it: with
+// a thousand ports of one machine, with forged sources that are new each time, and
+// with a thousand that come again, as those of many small clients do, which do not
+// take part. The trunk gets what refusing at random would leave to it, and the most of what it
+// wants where the sources are one machine or new.
+func TestATrunkIsServed(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		hostile simulated
+		want    float64 // of 500
+	}{
+		{"many ports", simulated{offers: 1500, ports: true}, 450},
+		{"forged", simulated{offers: 3000, forged: 1 << 24}, 450},
+		{"forged and again", simulated{offers: 1500, forged: 1000}, 250},
+	} {
+		for _, offered := range []algo{noAlgo, lossAlgo, rateAlgo} {
+			for _, trunkOffered := range []algo{noAlgo, lossAlgo, rateAlgo} {
+				if c.want < 300 && (offered != noAlgo || trunkOffered == rateAlgo) {
+					continue // what they want is not known well enough
+				}
+				hostile := c.hostile
+				hostile.algo, hostile.reckless = offered, true
+				trunk := &simulated{algo: trunkOffered, offers: 500}
+				s := newSimulation(1000, trunk, &hostile)
+				for range 5 {
+					s.second()
+				}
+				trunk.served, hostile.served = 0, 0
+				for range 20 {
+					s.second()
+				}
+				got := float64(trunk.served) / 20
+				t.Logf("%s with %q, the trunk %q: %.0f/s of 500/s, the others %d/s of %.0f/s",
+					c.name, offered, trunkOffered, got, hostile.served/20, hostile.offers)
+				if got < 0.9*c.want {
+					t.Errorf("%s with %q: the trunk with %q gets %.0f/s, want %.0f/s", c.name, offered, trunkOffered, got, c.want)
+				}
+			}
+		}
 	}
 }

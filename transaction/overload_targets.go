@@ -19,7 +19,7 @@ type targets struct {
 	any  atomic.Bool // there are some
 
 	mu        sync.Mutex
-	throttles recent[throttle]
+	throttles recent[netip.AddrPort, throttle]
 }
 
 // learn takes what a server says.
@@ -43,15 +43,26 @@ func (t *targets) allow(now time.Time, server netip.AddrPort, spared func() bool
 	if !t.any.Load() {
 		return true
 	}
+	// The user is asked without the lock.
+	is := t.holdsBack(now, server) && spared()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	th := t.throttles.get(server)
 	if th == nil {
 		return true
 	}
-	ok := th.allow(now, th.active(now) && spared())
+	ok := th.allow(now, is)
 	t.tidy(now, server, th)
 	return ok
+}
+
+// holdsBack reports whether a server has requests held back, so that it matters
+// which.
+func (t *targets) holdsBack(now time.Time, server netip.AddrPort) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	th := t.throttles.get(server)
+	return th != nil && th.active(now)
 }
 
 // failed says that a request to a server came to nothing, answered that one was
@@ -77,7 +88,7 @@ func (t *targets) answered(now time.Time, server netip.AddrPort) {
 // entry returns th, or a new entry if that is nil.
 func (t *targets) entry(th *throttle, server netip.AddrPort) *throttle {
 	if th == nil {
-		th = t.throttles.add(server, newThrottle(t.rand), nil)
+		th = t.throttles.add(server, newThrottle(t.rand))
 		t.any.Store(true)
 	}
 	return th

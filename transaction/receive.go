@@ -12,7 +12,15 @@ import (
 // handle takes what arrives. It runs on the goroutine of the socket, so nothing
 // here waits for anything but a lock.
 func (l *Layer) handle(in *transport.Inbound) {
-	<-l.ready
+	select {
+	case <-l.ready:
+	default:
+		select {
+		case <-l.ready:
+		case <-l.ctx.Done(): // Config.Restore has closed the layer
+			return
+		}
+	}
 	switch m := in.Message.(type) {
 	case *sip.Response:
 		l.response(in, m)
@@ -138,8 +146,16 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	}
 	if key.method != sip.CANCEL && !l.overload.admit(in, r) {
 		t.mu.Unlock()
-		l.refuse(in, r, l.overload.retryAfter(r)...)
-		return
+		if !l.overload.spares(in, r) {
+			l.refuse(in, r, l.overload.retryAfter(r)...)
+			return
+		}
+		t.mu.Lock()
+		if l.closed.Load() || t.servers.m[key] != nil { // it has come twice, by two sockets
+			t.mu.Unlock()
+			l.overload.waiting.Add(-1)
+			return
+		}
 	}
 	s := newServer(l, t, in, r, key)
 	// Locked until it has begun: a retransmission that finds it in the table

@@ -80,9 +80,9 @@ func (s *Server) Request() *sip.Request { return s.req }
 
 // ID returns a name for the transaction, for logs and what is kept beside it:
 // every retransmission has it, and so has the transaction that a snapshot
-// brings back. It consists of what makes a transaction, the branch, the sent-by
-// and the method (RFC 3261 section 17.2.3), so it is as long as its client likes.
-func (s *Server) ID() string { return s.key.String() }
+// brings back. It is the ID of the request; the ACK of a 2xx, which is part of no
+// transaction, has one of its own.
+func (s *Server) ID() string { return ID(s.req) }
 
 // Flow returns where the request came from.
 func (s *Server) Flow() transport.Flow {
@@ -337,6 +337,7 @@ func (s *Server) conclude() {
 	if s.machine == nil {
 		s.l.bytes.Add(-int64(s.own)) // an ACK is in no table
 	}
+	s.l.overload.concluded(s)
 	s.l.handlers.Add(-1)
 	s.l.checkIdle()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -123,18 +124,39 @@ func (l *Layer) Restore(data []byte, handler func(tx *Server, req *sip.Request))
 	return s, nil
 }
 
+// SnapshotRequest returns the request of the transaction in a snapshot, and makes
+// nothing of it: for who has to know what it is before Restore. The errors are
+// ErrSnapshot and ErrSnapshotVersion.
+func SnapshotRequest(data []byte) (*sip.Request, error) {
+	r, err := snapshot.Open(data, snapshotKind, snapshotVersion)
+	if err != nil {
+		return nil, fmt.Errorf("request of a snapshot: %w", err)
+	}
+	_, _, _, _, req := readOrigin(r)
+	if req == nil {
+		return nil, fmt.Errorf("request of a snapshot: %w", ErrSnapshot)
+	}
+	return req, nil
+}
+
+// readOrigin reads what a snapshot begins with: where the request came from, and
+// the request, nil if it is none.
+func readOrigin(r *snapshot.Reader) (kind string, local, remote netip.AddrPort, identities []string, req *sip.Request) {
+	kind, local, remote = r.Text(), r.Addr(), r.Addr()
+	for range r.Uint(maxIdentities) {
+		identities = append(identities, r.Text())
+	}
+	req, _ = readMessage(r).(*sip.Request)
+	return kind, local, remote, identities, req
+}
+
 // readServer reads a snapshot. The transaction is in no table yet.
 func (l *Layer) readServer(data []byte) (s *Server, last *sip.Response, merge bool, err error) {
 	r, err := snapshot.Open(data, snapshotKind, snapshotVersion)
 	if err != nil {
 		return nil, nil, false, err
 	}
-	kind, local, remote := r.Text(), r.Addr(), r.Addr()
-	var identities []string
-	for range r.Uint(maxIdentities) {
-		identities = append(identities, r.Text())
-	}
-	req, _ := readMessage(r).(*sip.Request)
+	kind, local, remote, identities, req := readOrigin(r)
 	if r.Bool() {
 		if last, _ = readMessage(r).(*sip.Response); last == nil {
 			r.Fail()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 
@@ -46,7 +47,8 @@ func WithSent(ctx context.Context, sent func(transport.Flow, *sip.Request)) cont
 type givenBranch struct{}
 
 // WithBranch returns a context in which the branch of a request ends with id, a
-// token (RFC 3261 section 25.1). Send sends with the magic cookie and id: a
+// token (RFC 3261 section 25.1); anything else is an error of whatever is to send
+// the request. Send sends with the magic cookie and id: a
 // stateless proxy needs the same branch for the same request (section 16.11).
 // Responses and Do put something random between the two, and a dot, for each try
 // wants a branch of its own: a proxy finds its mark again where a request comes
@@ -74,6 +76,9 @@ func (l *Layer) way(ctx context.Context, r *sip.Request, find find) (*way, error
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
+	if id, ok := ctx.Value(givenBranch{}).(string); ok && !isToken(id) {
+		return nil, fmt.Errorf("branch ends with %q: no token", id)
+	}
 	if flow, ok := ctx.Value(givenFlow{}).(transport.Flow); ok {
 		return &way{flow: flow}, nil
 	}
@@ -96,6 +101,13 @@ func (l *Layer) way(ctx context.Context, r *sip.Request, find find) (*way, error
 	}
 	targets, err := find(l.ep.Resolver(), ctx, uri)
 	return &way{targets: targets[:min(len(targets), maxTries)]}, err
+}
+
+// isToken reports whether s is a token (RFC 3261 section 25.1).
+func isToken(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-.!%*_+`'~", r))
+	}) < 0
 }
 
 // maxTries bounds the targets that are tried for one request. Over UDP each may

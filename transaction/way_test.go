@@ -370,3 +370,27 @@ type resolverFunc func(context.Context, string, resolve.Type) (*resolve.Answer, 
 func (f resolverFunc) Lookup(ctx context.Context, name string, t resolve.Type) (*resolve.Answer, error) {
 	return f(ctx, name, t)
 }
+
+// A branch ends with a token or not at all: anything else would end the branch, or
+// the line, and begin something of its own. Nothing of it is sent.
+func TestBranchIsAToken(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := bobPeer(t, n)
+		alice := listen(t, n.Host(aliceAddr), nil)
+		for _, id := range []string{"", "a;evil=1", "a b", "a,b", "a\"b", "a\r\nEvil: 1", "\xe9", "\u00e9"} {
+			ctx := WithBranch(t.Context(), id)
+			if _, _, err := alice.Send(ctx, request(sip.MESSAGE, bobURI)); err == nil {
+				t.Errorf("Send with the branch %q is no error", id)
+			}
+			if _, err := alice.Do(ctx, request(sip.MESSAGE, bobURI)); err == nil || errors.Is(err, ErrTimeout) {
+				t.Errorf("Do with the branch %q: %v, want an error at once", id, err)
+			}
+		}
+		bob.expectAll(time.Second, "")
+		id := "a-.!%*_+`'~Z9"
+		_, out, err := alice.Send(WithBranch(t.Context(), id), request(sip.MESSAGE, bobURI))
+		if err != nil || out.Via().Branch() != cookie+id {
+			t.Errorf("Send with the branch %q: %v, %v", id, out, err)
+		}
+	})
+}

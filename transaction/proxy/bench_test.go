@@ -71,7 +71,7 @@ func BenchmarkStateless(b *testing.B) {
 	sent := make(chan struct{}, 1024)
 	n := newPipe(siptest.NewNetwork(nil), func([]byte, net.Addr) { sent <- struct{}{} })
 	p, err := Listen(&transport.Config{Listen: []string{"udp:192.0.2.3:5060"}, Network: n, MaxRate: -1, Logger: quiet},
-		&Config{Stateless: func(*sip.Request) (Target, bool) { return Target{}, true }})
+		&Config{Stateless: func(*sip.Request, Arrival) (Target, bool) { return Target{}, true }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func BenchmarkStatelessPipelined(b *testing.B) {
 	sent := make(chan struct{}, 1<<16)
 	n := newPipe(siptest.NewNetwork(nil), func([]byte, net.Addr) { sent <- struct{}{} })
 	p, err := Listen(&transport.Config{Listen: []string{"udp:192.0.2.3:5060"}, Network: n, MaxRate: -1, Logger: quiet},
-		&Config{Stateless: func(*sip.Request) (Target, bool) { return Target{}, true }})
+		&Config{Stateless: func(*sip.Request, Arrival) (Target, bool) { return Target{}, true }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func work(tb testing.TB) func() {
 		}
 		p.key.statelessBranch(req.Via(), req, m)
 		var target Target
-		p.isQuick(&pass, out, &target)
+		pass.hop(out, &target)
 		if _, err := pass.prepare(context.Background(), out, &target); err != nil {
 			tb.Fatal(err)
 		}

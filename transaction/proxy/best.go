@@ -19,7 +19,10 @@ func (f *forking) best() *sip.Response {
 	}
 	resp := f.finals[i]
 	if status == sip.StatusUnauthorized || status == sip.StatusProxyAuthRequired {
-		resp = resp.With(f.challenges(i)...)
+		// With those of the others, unless there is no room for them.
+		if all := f.s.back(resp.With(f.challenges(i)...)); all != nil && all.Err() == nil {
+			return all
+		}
 	}
 	if up := f.s.back(resp); up != nil && up.Err() == nil {
 		return up

@@ -205,7 +205,8 @@ func TestRecordRouteOfNoFlow(t *testing.T) {
 		bob, alice := s.wire(bobAddr), s.wire(aliceAddr)
 		alice.send(request(sip.INVITE, aor))
 		set := routeSet(bob.request(sip.INVITE))
-		want := "sip:" + p.Layer().Endpoint().FlowToken(transport.Flow{}) + "@192.0.2.3:5060;lr"
+		bond := p.bonds.dialog("call-1", "1")
+		want := "sip:" + p.Layer().Endpoint().FlowToken(transport.Flow{}) + "@192.0.2.3:5060;lr;bond=" + string(bond[:])
 		if len(set) != 1 || set[0].URI.String() != want {
 			s.Errorf("Record-Route = %v, want %s alone", set, want)
 		}

@@ -177,6 +177,9 @@ func (p *passage) way(req *sip.Request, t *Target) (way, error) {
 	if len(path) > 0 {
 		of := route{values: path}
 		of.strip(p.p.know(p.ep), p.ep, p.from.LocalAddr())
+		if of.forged { // a binding from before a restart, with another key
+			return w, errFlowGone
+		}
 		left := of.left()
 		w.values = append(left[:len(left):len(left)], w.values...)
 		w.rewritten = len(left) > 0

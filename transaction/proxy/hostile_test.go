@@ -239,6 +239,7 @@ func FuzzRoute(f *testing.F) {
 	defer ep.Close()
 	s := newSelf(ep, &transport.Config{}, []string{"example.com"})
 	token := ep.FlowToken(transport.Flow{})
+	k := newKey()
 	f.Add(aor, "<sip:192.0.2.3;lr>")
 	f.Add("sip:"+token+"@h;lr", "<sip:"+token+"@h;lr;ob>, <sip:bob@b.example;maddr=1>")
 	f.Add("sip:192.0.2.3;lr", "<sips:[::ffff:192.0.2.3]:5060;lr>,<tel:+1;lr>")
@@ -250,7 +251,7 @@ func FuzzRoute(f *testing.F) {
 			return
 		}
 		var r route
-		if r.read(s, ep, req, ep.Addr("udp")) != nil {
+		if r.read(s, ep, req, ep.Addr("udp"), &k) != nil {
 			return
 		}
 		out := req
@@ -266,7 +267,7 @@ func FuzzRoute(f *testing.F) {
 			t.Fatalf("%v in %q", err, out)
 		}
 		var second route
-		if err := second.read(s, ep, again.(*sip.Request), ep.Addr("udp")); err != nil {
+		if err := second.read(s, ep, again.(*sip.Request), ep.Addr("udp"), &k); err != nil {
 			t.Fatalf("%v in %q", err, out)
 		}
 		if second.ours != 0 && !second.strict {

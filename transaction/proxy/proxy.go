@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -23,7 +24,9 @@ type Config struct {
 	Handler func(tx *Server, req *sip.Request)
 
 	// Domains are the domains whose users are ours to find. The addresses of our
-	// sockets and the name that is advertised always are.
+	// sockets and the name that is advertised always are; those of a wildcard
+	// are the ones that the machine has when the Proxy begins. What a STUN server
+	// has found is not among them.
 	Domains []string
 
 	// RecordRoute keeps us on the path of the dialogs that go by us (RFC 3261
@@ -56,7 +59,13 @@ type Config struct {
 	// CANCEL and the ACK of an INVITE. It is called from the goroutine that reads
 	// the socket, with requests that are valid and free of our Route entries, and
 	// must not block. nil means none.
-	Stateless func(req *sip.Request) (to Target, ok bool)
+	//
+	// Between UDP and a connection, a request is forwarded to that target with a
+	// transaction all the same, for somebody has to send again what is lost
+	// (section 16.1), and Stateless is asked once more for it, on the goroutine
+	// of the handler. From a connection to a name that DNS has to be asked for,
+	// too, unless it comes with a transport.
+	Stateless func(req *sip.Request, in Arrival) (to Target, ok bool)
 
 	// Transaction holds timers, limits and the Logger. Timer C is 200 seconds if
 	// it is zero. Handler, Accepted, Stateless and Merged are set by the Proxy.
@@ -70,7 +79,9 @@ type Proxy struct {
 	tc     transport.Config
 	log    *slog.Logger
 	layer  *transaction.Layer
-	key    key
+	ending atomic.Bool // by Shutdown
+	key    key         // of branches
+	bonds  key         // of what ties our Route entries to requests
 	posted posted
 
 	known sync.Once
@@ -78,12 +89,15 @@ type Proxy struct {
 	none  string // the token of no flow
 }
 
-// Listen binds the sockets and runs a Proxy on them. cfg may be nil.
+// Listen binds the sockets and runs a Proxy on them. cfg may be nil. FlowKey of
+// the transport's config is what our Route entries are signed with: unless it is
+// set, a Proxy does not know those of an earlier run of the program.
 func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 	p := &Proxy{key: newKey()}
 	if tc != nil {
 		p.tc = *tc
 	}
+	p.bonds = newBondKey(p.tc.FlowKey)
 	if cfg != nil {
 		p.cfg = *cfg
 	}
@@ -132,6 +146,7 @@ func (p *Proxy) Layer() *transaction.Layer { return p.layer }
 // Shutdown stops to take new requests, waits for those that are under way, and
 // closes the Proxy, as Shutdown of a transaction.Layer does.
 func (p *Proxy) Shutdown(ctx context.Context) error {
+	p.ending.Store(true)
 	err := p.layer.Shutdown(ctx)
 	p.posted.end()
 	return err
@@ -171,6 +186,10 @@ func (p *Proxy) handle(tx *transaction.Server, req *sip.Request) {
 	refused := s.admit(p.know(ep), ep, flow, req)
 	switch {
 	case refused == nil:
+		if to, ok := p.between(s); ok {
+			s.forward(s.req, []Target{to}, to.URI.Scheme == "")
+			return
+		}
 		p.cfg.Handler(s, s.req)
 	case req.Method() == sip.ACK: // never answered
 	case refused.status == 0:

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
 
@@ -324,11 +323,22 @@ func TestShutdown(t *testing.T) {
 // nothing new.
 func TestNoHandler(t *testing.T) {
 	play(t, func(s *scene) {
-		p := s.proxy(proxyAddr, nil)
+		tc := on(s, s.net, proxyAddr)
+		tc.FlowKey = []byte("the key of both runs")
+		p, err := Listen(tc, example(to(at("sip:bob@"+bobAddr)...)))
+		if err != nil {
+			s.Fatal(err)
+		}
 		s.phone("bob", bobAddr, 200)
 		alice := s.ua(aliceAddr, nil)
-		ours := sip.Route{URI: uri("sip:" + p.Layer().Endpoint().FlowToken(transport.Flow{}) + "@" + proxyAddr + ";lr")}
-		s.expect(alice, request(sip.MESSAGE, "sip:bob@"+bobAddr, ours), "200")
+		ok := s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "200")
+		p.Close()
+		if p, err = Listen(tc, nil); err != nil {
+			s.Fatal(err)
+		}
+		s.expect(alice, within(sip.BYE, 2, ok), "200")
 		s.expect(alice, request(sip.MESSAGE, "sip:bob@"+bobAddr, by(proxyAddr), sip.CallID("2")), "403")
+		pass(time.Minute)
+		p.Close()
 	})
 }

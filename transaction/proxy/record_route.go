@@ -50,7 +50,8 @@ func (p *passage) recordRoute(ctx context.Context, edits []sip.Edit, req *sip.Re
 	if isFirstHop(req) && needsFlow(req, p.from) {
 		back = p.from
 	}
-	in, on := p.entry(inward, back, secure), p.entry(outward, out.flow, secure)
+	bond := p.p.bonds.dialog(req.CallID(), req.From().Tag())
+	in, on := p.entry(inward, back, secure, bond), p.entry(outward, out.flow, secure, bond)
 	edits = append(edits, sip.Push(sip.RecordRoute{URI: in}))
 	// Two of one flow stay two, so that who comes back by it is not taken for
 	// one that goes out.
@@ -76,8 +77,8 @@ func (p *passage) contact(ctx context.Context, w *way, out *outgoing) (sip.URI, 
 	return p.ep.Contact(ctx, targets[0])
 }
 
-// entry returns a URI that is ours, with a flow or without.
-func (p *passage) entry(uri sip.URI, flow transport.Flow, secure bool) sip.URI {
+// entry returns a URI that is ours, with a flow or without, and a bond or none.
+func (p *passage) entry(uri sip.URI, flow transport.Flow, secure bool, b bond) sip.URI {
 	uri.User = p.p.none
 	if !flow.IsZero() {
 		uri.User = p.ep.FlowToken(flow)
@@ -90,7 +91,11 @@ func (p *passage) entry(uri sip.URI, flow transport.Flow, secure bool) sip.URI {
 			uri.Params = uri.Params.Without("transport")
 		}
 	}
-	uri.Params = uri.Params.With("lr", "")
+	if b == (bond{}) {
+		uri.Params += ";lr" // a contact has none
+	} else {
+		uri.Params += ";lr;" + bondParam + "=" + sip.Params(b[:])
+	}
 	return uri
 }
 
@@ -109,7 +114,11 @@ func (p *passage) path(ctx context.Context, edits []sip.Edit, req *sip.Request) 
 			flow = p.from
 		}
 	}
-	uri = p.entry(uri, flow, req.URI().Scheme == "sips")
+	var to bond
+	if contact, err := sip.Get[sip.Contact](req); err == nil && contact.URI.Host != "" {
+		to = p.p.bonds.contact(contact.URI)
+	}
+	uri = p.entry(uri, flow, req.URI().Scheme == "sips", to)
 	if ob {
 		uri.Params = uri.Params.With("ob", "")
 	}

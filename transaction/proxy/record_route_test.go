@@ -36,12 +36,12 @@ func TestEntryOfSIPS(t *testing.T) {
 		secure bool
 		want   string
 	}{
-		{"sip:h", false, "sip:T@h;lr"},
-		{"sip:h:5061;transport=tls", false, "sip:T@h:5061;transport=tls;lr"},
-		{"sip:h:5061;transport=tls", true, "sips:T@h:5061;lr"},
-		{"sip:h;transport=ws", true, "sips:T@h;transport=ws;lr"},
+		{"sip:h", false, "sip:T@h;lr;bond=0123456789abcdef"},
+		{"sip:h:5061;transport=tls", false, "sip:T@h:5061;transport=tls;lr;bond=0123456789abcdef"},
+		{"sip:h:5061;transport=tls", true, "sips:T@h:5061;lr;bond=0123456789abcdef"},
+		{"sip:h;transport=ws", true, "sips:T@h;transport=ws;lr;bond=0123456789abcdef"},
 	} {
-		if got := p.entry(uri(test.uri), transport.Flow{}, test.secure).String(); got != test.want {
+		if got := p.entry(uri(test.uri), transport.Flow{}, test.secure, bond([]byte("0123456789abcdef"))).String(); got != test.want {
 			t.Errorf("entry of %s, secure %v = %s, want %s", test.uri, test.secure, got, test.want)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/goparley/parley/sip/transport"
 )
 
-// A route is what the Route of a request says once the entries that are ours are
+// A route is what the Route of a request, or of a target, says once the entries that are ours are
 // off its beginning (RFC 3261 section 16.4).
 type route struct {
 	uri    sip.URI     // the Request-URI; of a request from a strict router, the last Route value
@@ -16,10 +16,13 @@ type route struct {
 	values []sip.Route // as they came
 	ours   int         // so many at the beginning are ours
 
+	req   *sip.Request // that it is of; nil: of a target
+	bonds *key
+
 	side side // that the request goes to: what the last of ours says
 
-	made   bool // one of ours has a token: it was made for this dialog or this user agent
-	forged bool // the next one has a token that we have not made
+	bound  bool // one of ours was made for this dialog, or for a registration of this Request-URI
+	forged bool // the next one has a token of a Path that we have not made
 }
 
 // A side is where a request goes from here, by an entry of ours.
@@ -37,7 +40,7 @@ func (r *route) left() []sip.Route { return r.values[r.ours:] }
 // All entries of ours are taken at once: there are two of them where a request
 // changes sides (RFC 5658 section 5), more where it has spiralled, and nothing is
 // gained by sending it to ourselves.
-func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip.AddrPort) error {
+func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip.AddrPort, bonds *key) error {
 	r.uri = req.URI()
 	if _, ok := req.Value("Route"); !ok {
 		return nil
@@ -49,13 +52,14 @@ func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip
 		r.values = append(r.values, value)
 	}
 	// A strict router has put our entry into the Request-URI, and what stood
-	// there at the end of the Route.
-	if e, _, _ := s.entryOf(ep, r.uri, at); e == ours {
+	// there at the end of the Route. A user that is no token is somebody.
+	if e, _, _ := s.entryOf(ep, r.uri, at); e == made || e == named && r.uri.User == "" {
 		last := len(r.values) - 1
 		first := sip.Route{URI: r.uri}
 		r.strict, r.uri = true, r.values[last].URI
 		r.values = append([]sip.Route{first}, r.values[:last]...)
 	}
+	r.req, r.bonds = req, bonds
 	r.strip(s, ep, at)
 	return nil
 }
@@ -64,13 +68,15 @@ func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip
 func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 	for _, value := range r.values[r.ours:] {
 		e, flow, gone := s.entryOf(ep, value.URI, at)
-		if e != ours {
+		if e == notOurs || e == forged {
 			r.forged = e == forged
 			return
 		}
 		r.ours++
 		r.side = side{flow, value.URI.Params.Has("ob"), gone}
-		r.made = r.made || value.URI.User != ""
+		if e == made && r.req != nil && !r.bound {
+			r.bound = r.bonds.isBound(value.URI, r.req, r.uri)
+		}
 	}
 }
 
@@ -84,6 +90,17 @@ func (r *route) onward(from transport.Flow) side {
 	}
 	return r.side
 }
+
+// leads reports whether a request that came by this flow goes from here to one user
+// agent and to nobody else: by the flow of a token, or not at all.
+func (r *route) leads(from transport.Flow) bool {
+	to := r.onward(from)
+	return len(r.left()) == 0 && (!to.flow.IsZero() || to.gone && to.ob)
+}
+
+// isRouted reports whether a request that came by this flow has an entry that was
+// made for it. One that leads to a user agent is for whoever has got it.
+func (r *route) isRouted(from transport.Flow) bool { return r.bound || r.leads(from) }
 
 // stripMaddr takes a maddr that is ours off a Request-URI that names the socket
 // by which the request has come, with the transport and the port that go with

@@ -109,8 +109,9 @@ func TestLocalAndRouted(t *testing.T) {
 		{"of another port", "sip:bob@192.0.2.3:5070", "", ""},
 		{"with a Route to go", aor, "sip:192.0.2.12;lr", ""},
 		{"by our preloaded Route", aor, "sip:192.0.2.3;lr", "local"},
-		{"within a dialog", "sip:bob@192.0.2.11", "sip:TOKEN@192.0.2.3;lr", "routed"},
-		{"to a GRUU of ours within a dialog", "sip:bob@example.com;gr=1", "sip:TOKEN@192.0.2.3;lr", "local routed"},
+		{"within a dialog", "sip:bob@192.0.2.11", "sip:TOKEN@192.0.2.3;lr;bond=BOND", "routed"},
+		{"to a GRUU of ours within a dialog", "sip:bob@example.com;gr=1", "sip:TOKEN@192.0.2.3;lr;bond=BOND", "local routed"},
+		{"by an entry of no dialog", "sip:bob@192.0.2.11", "sip:TOKEN@192.0.2.3;lr", ""},
 		{"with a Route that is not ours but looks so", "sip:bob@192.0.2.11", "sip:192.0.2.3;lr", ""},
 		{"a number", "tel:+1-201-555-0123", "", "local"},
 		{"a maddr", "sip:bob@example.com;maddr=192.0.2.12", "", ""},
@@ -129,8 +130,9 @@ func TestLocalAndRouted(t *testing.T) {
 				}))
 				edits := []sip.Edit{}
 				if test.route != "" {
-					text := strings.ReplaceAll(test.route, "TOKEN", p.Layer().Endpoint().FlowToken(transport.Flow{}))
-					edits = append(edits, sip.Route{URI: uri(text)})
+					bond := p.bonds.dialog("call-1", "1")
+					text := strings.NewReplacer("TOKEN", p.Layer().Endpoint().FlowToken(transport.Flow{}), "BOND", string(bond[:])).Replace(test.route)
+					edits = append(edits, sip.Route{URI: uri(text)}, sip.To{URI: uri(aor), Params: ";tag=2"})
 				}
 				alice := s.wire(aliceAddr)
 				alice.send(request(sip.MESSAGE, test.uri, edits...))

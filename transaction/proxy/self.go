@@ -14,10 +14,11 @@ import (
 
 // self is what we are known by. It does not change.
 type self struct {
-	domains []string // in lower case
-	names   []string // those of our sockets: advertised, and addresses
-	ports   []int
-	token   int // no token is shorter than this
+	domains  []string // in lower case
+	names    []string // those of our sockets: advertised, and addresses
+	ports    []int
+	loopback bool // all its addresses are ours
+	token    int  // no token is shorter than this
 }
 
 // newSelf reads it from what is configured and from what is bound.
@@ -29,9 +30,11 @@ func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string) *se
 	if tc.Advertise != "" {
 		s.names = append(s.names, hostName(tc.Advertise))
 	}
+	wildcard := false
 	for _, kind := range []string{"udp", "tcp", "tls", "ws", "wss"} {
 		if at := ep.Addr(kind); at.IsValid() {
 			s.add(at.Addr(), int(at.Port()))
+			wildcard = wildcard || at.Addr().IsUnspecified()
 		}
 	}
 	for _, socket := range tc.Listen {
@@ -40,12 +43,28 @@ func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string) *se
 			addr, _ := netip.ParseAddr(host)
 			n, _ := strconv.Atoi(port)
 			s.add(addr, n)
+			wildcard = wildcard || host == "" || addr.IsUnspecified()
 		}
 	}
 	for _, port := range tc.AdvertisePorts {
 		s.ports = append(s.ports, port)
 	}
+	if wildcard && tc.Network == nil {
+		s.addInterfaces()
+	}
 	return s
+}
+
+// addInterfaces adds the addresses that this machine has now. One that it gets
+// later is known when a request has come to it.
+func (s *self) addInterfaces() {
+	s.loopback = true
+	addrs, _ := net.InterfaceAddrs()
+	for _, a := range addrs {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			s.add(prefix.Addr(), 0)
+		}
+	}
 }
 
 func (s *self) add(addr netip.Addr, port int) {
@@ -89,7 +108,7 @@ func (s *self) isHost(host string, at netip.AddrPort) bool {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap() == at.Addr().Unmap().WithZone("")
+	return err == nil && (s.loopback && addr.Unmap().IsLoopback() || addr.Unmap() == at.Addr().Unmap().WithZone(""))
 }
 
 // isPort: a name without a port may lead to any (RFC 3263 section 4.2), an
@@ -123,34 +142,32 @@ type entry uint8
 
 const (
 	notOurs entry = iota
-	ours
-	forged // it says that it is ours, and we have not made it
+	named         // it is us that it names, and who has made it we cannot say
+	made          // by us: it has a token
+	forged        // it is to be a way to a user agent, and we have not made it
 )
 
 // entryOf reads a Route value: it is ours if its user is a token of our making,
-// or if it has no user and is loose and us. flow is what the token stands for,
-// and gone says that there is no such flow any more.
+// or if it is loose and us (RFC 3261 section 16.4). A user that is no token may be
+// one of an earlier run of the program, or what an IMS core puts there; only with
+// ob, which stands in a Path, is it a token that somebody has tampered with (RFC
+// 5626 section 5.3.1). flow is what the token stands for, and gone says that there
+// is no such flow any more.
 func (s *self) entryOf(ep *transport.Endpoint, uri sip.URI, at netip.AddrPort) (e entry, flow transport.Flow, gone bool) {
 	if uri.Scheme != "sip" && uri.Scheme != "sips" {
 		return notOurs, flow, false
 	}
-	if uri.User == "" {
-		if uri.Params.Has("lr") && s.is(uri, at) {
-			return ours, flow, false
-		}
-		return notOurs, flow, false
-	}
-	err := transport.ErrToken
 	if len(uri.User) >= s.token {
-		flow, err = ep.FlowOf(uri.User)
+		flow, err := ep.FlowOf(uri.User)
+		if !errors.Is(err, transport.ErrToken) {
+			return made, flow, err != nil
+		}
 	}
 	switch {
-	case err == nil:
-		return ours, flow, false
-	case !errors.Is(err, transport.ErrToken):
-		return ours, flow, true
-	case s.is(uri, at):
+	case !uri.Params.Has("lr") || !s.is(uri, at):
+		return notOurs, flow, false
+	case uri.User != "" && uri.Params.Has("ob"):
 		return forged, flow, false
 	}
-	return notOurs, flow, false
+	return named, flow, false
 }

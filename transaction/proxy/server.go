@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"net/netip"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -33,10 +32,12 @@ func (s *Server) Local() bool { return s.local }
 
 // Routed reports whether the request came by a Route entry of our own making:
 // within a dialog that we are on the path of, or to a user agent that we are on
-// the Path of. Nobody else can make one, but whoever was once sent one may use it
-// again, for as long as the key of the tokens lasts: it opens the way, and says
+// the Path of. Nobody else can make one. That of a dialog is good for requests with
+// its Call-ID and the tag of who began it; that of a Path for the Contact that was
+// registered, or for the flow to that client. Whoever was once sent one may use it
+// again so, for as long as the key of the tokens lasts: it opens the way, and says
 // nothing of who goes it.
-func (s *Server) Routed() bool { return s.route.made }
+func (s *Server) Routed() bool { return s.route.isRouted(s.from) }
 
 // Serves reports whether a sip or sips URI is of a domain of ours, or names us by
 // an address or by the advertised name. Whoever says so in the From of a request
@@ -48,7 +49,7 @@ func (s *Server) Serves(uri sip.URI) bool {
 // admit checks a request and sets what is known of it.
 func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow, req *sip.Request) *refusal {
 	at := flow.LocalAddr()
-	err := s.route.read(known, ep, req, at)
+	err := s.route.read(known, ep, req, at, &s.p.bonds)
 	if err != nil {
 		return &refusal{err: err}
 	}
@@ -79,14 +80,20 @@ func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow,
 	}
 	s.route.uri = uri
 	s.from = flow
-	s.local = len(s.route.left()) == 0 && isLocal(known, uri, at)
+	s.local = s.route.isLocal(known, uri, flow)
 	return nil
 }
 
 // isLocal reports whether a Request-URI is ours to look up. One with a maddr
 // that is left says where it wants to go (RFC 3261 section 16.5).
-func isLocal(known *self, uri sip.URI, at netip.AddrPort) bool {
-	return uri.Scheme == "tel" || known.is(uri, at) && !uri.Params.Has("maddr")
+func (r *route) isLocal(known *self, uri sip.URI, from transport.Flow) bool {
+	switch {
+	case len(r.left()) > 0:
+		return false
+	case uri.Scheme == "tel":
+		return true
+	}
+	return known.is(uri, from.LocalAddr()) && !uri.Params.Has("maddr")
 }
 
 // Relay forwards a request to where it says that it wants to go: along its Route,

@@ -30,17 +30,24 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 	var own route
 	ep := in.Endpoint()
 	pass := passage{p: p, ep: ep, from: in.Flow, counted: true}
+	if p.ending.Load() && !isWithin(req) {
+		return false // and refused
+	}
 	out, m, ok := pass.ready(&own, req)
 	if !ok {
 		return false
 	}
-	target, ok := p.cfg.Stateless(out)
+	target, ok := p.cfg.Stateless(out, own.arrival(p.know(ep), in.Flow))
 	if !ok {
 		return false
 	}
 	pass.relay, pass.onward = target.URI.Scheme == "", own.onward(in.Flow)
+	hop := pass.hop(out, &target)
+	if hop.changes(in.Flow) && req.Method() != sip.ACK {
+		return false // see between
+	}
 	branch := p.key.statelessBranch(req.Via(), req, m)
-	if p.isQuick(&pass, out, &target) {
+	if hop.quick {
 		p.send(p.posted.ctx, in, &pass, out, &target, branch)
 	} else {
 		p.sendBeside(in, pass, out, target, branch)
@@ -48,11 +55,26 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 	return true
 }
 
+// isWithin reports whether a request belongs to what has begun before.
+func isWithin(req *sip.Request) bool {
+	return req.To().Tag() != "" || req.Method() == sip.CANCEL || req.Method() == sip.ACK
+}
+
+// between returns the target of a request that Stateless wants to forward, and
+// that has a transaction because it goes from UDP to a connection or the other way
+// (RFC 3261 section 16.1).
+func (p *Proxy) between(s *Server) (to Target, ok bool) {
+	if p.cfg.Stateless == nil || s.req.MaxForwards() == 0 {
+		return to, false
+	}
+	return p.cfg.Stateless(s.req, Arrival{Local: s.Local(), Routed: s.Routed()})
+}
+
 // ready checks a request and makes it ready, with one copy, before the question
 // is put where it goes: what is left then is for a target alone.
 func (p *passage) ready(own *route, req *sip.Request) (out *sip.Request, m mark, ok bool) {
 	known := p.p.know(p.ep)
-	if err := own.read(known, p.ep, req, p.from.LocalAddr()); err != nil || own.forged {
+	if err := own.read(known, p.ep, req, p.from.LocalAddr(), &p.p.bonds); err != nil || own.forged {
 		return nil, m, false
 	}
 	m = p.p.key.mark(req)
@@ -77,27 +99,6 @@ func (p *passage) ready(own *route, req *sip.Request) (out *sip.Request, m mark,
 // state.
 func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request, t Target, branch string) {
 	p.posted.do(func(ctx context.Context) { p.send(ctx, in, &pass, req, &t, branch) })
-}
-
-// isQuick reports whether sending needs to wait for nobody: by a flow, or by UDP
-// to an address.
-func (p *Proxy) isQuick(pass *passage, req *sip.Request, t *Target) bool {
-	if len(req.String()) > 900 { // and may grow to what takes TCP
-		return false
-	}
-	w, err := pass.way(req, t)
-	if err != nil || !w.flow.IsZero() {
-		return true
-	}
-	hop := w.uri
-	if t.URI.Scheme != "" {
-		hop = t.URI
-	}
-	if next := w.next(); next != nil {
-		hop = *next
-	}
-	kind, named := hop.Param("transport")
-	return hop.Scheme == "sip" && req.URI().Scheme != "sips" && hop.Addr().IsValid() && (!named || equalFold(kind, "udp"))
 }
 
 // send sends a request on, to the first of the places that take it.

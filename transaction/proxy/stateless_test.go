@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
 )
 
 // toBob forwards everything to bob without a transaction.
 func toBob() *Config {
 	return &Config{Handler: func(tx *Server, req *sip.Request) { tx.Reply(sip.StatusNotFound) },
-		Stateless: func(*sip.Request) (Target, bool) { return Target{URI: uri("sip:bob@" + bobAddr)}, true }}
+		Stateless: func(*sip.Request, Arrival) (Target, bool) { return Target{URI: uri("sip:bob@" + bobAddr)}, true }}
 }
 
 // A call without state: the same request gets the same branch each time, so does
@@ -112,7 +113,7 @@ func TestStatelessResponseOfNothing(t *testing.T) {
 func TestStatelessBesideStateful(t *testing.T) {
 	play(t, func(s *scene) {
 		cfg := toBob()
-		cfg.Stateless = func(req *sip.Request) (Target, bool) { return Target{}, req.Method() == sip.MESSAGE }
+		cfg.Stateless = func(req *sip.Request, _ Arrival) (Target, bool) { return Target{}, req.Method() == sip.MESSAGE }
 		s.proxy(proxyAddr, cfg)
 		alice, bob := s.wire(aliceAddr), s.wire(bobAddr)
 		alice.send(request(sip.MESSAGE, "sip:bob@"+bobAddr, sip.MaxForwards(0)))
@@ -134,7 +135,7 @@ func TestStatelessLoop(t *testing.T) {
 	play(t, func(s *scene) {
 		for host, next := range map[string]string{proxyAddr: "192.0.2.4", "192.0.2.4": proxyAddr} {
 			s.proxy(host, &Config{Domains: []string{"example.com"},
-				Stateless: func(*sip.Request) (Target, bool) {
+				Stateless: func(*sip.Request, Arrival) (Target, bool) {
 					s.note("hop")
 					return Target{Route: []sip.Route{{URI: uri("sip:bob@" + next + ";lr")}}}, true
 				}})
@@ -150,10 +151,10 @@ func TestStatelessLoop(t *testing.T) {
 // the response comes back.
 func TestStatelessToTCP(t *testing.T) {
 	play(t, func(s *scene) {
-		s.proxy(proxyAddr, &Config{RecordRoute: true, Stateless: func(*sip.Request) (Target, bool) { return Target{}, true }})
+		s.proxy(proxyAddr, &Config{RecordRoute: true, Stateless: func(*sip.Request, Arrival) (Target, bool) { return Target{}, true }})
 		s.phone("bob", bobAddr, 200)
 		alice := s.ua(aliceAddr, nil)
-		ok := s.expect(alice, request(sip.INVITE, "sip:bob@"+bobAddr+";transport=tcp", by(proxyAddr)), "200")
+		ok := s.expect(alice, request(sip.INVITE, "sip:bob@"+bobAddr+";transport=tcp", by(proxyAddr+";transport=tcp")), "200")
 		if _, _, err := alice.Send(s.Context(), within(sip.ACK, 1, ok)); err != nil {
 			s.Fatal(err)
 		}
@@ -166,21 +167,135 @@ func TestStatelessToTCP(t *testing.T) {
 // lost. What is quick goes on.
 func TestStatelessFlood(t *testing.T) {
 	play(t, func(s *scene) {
-		p := s.proxy(proxyAddr, &Config{Stateless: func(*sip.Request) (Target, bool) { return Target{}, true }})
+		p := s.proxy(proxyAddr, &Config{Stateless: func(*sip.Request, Arrival) (Target, bool) { return Target{}, true }})
 		s.phone("bob", bobAddr, 200)
-		flood := s.wire(carolAddr)
+		flood, err := s.net.Host(carolAddr).DialContext(s.Context(), "tcp", proxyAddr+":5060")
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer flood.Close()
 		for i := range 2 * maxPosted {
-			flood.send(request(sip.MESSAGE, "sip:x@192.0.2.99;transport=tcp", sip.CallID(fmt.Sprint(i)),
-				sip.Push(sip.Via{Transport: "UDP", Host: carolAddr, Params: sip.Params(fmt.Sprintf(";branch=z9hG4bK%d", i))})))
+			fmt.Fprint(flood, request(sip.MESSAGE, "sip:x@192.0.2.99;transport=tcp", sip.CallID(fmt.Sprint(i)), sip.ContentLength(0),
+				sip.Push(sip.Via{Transport: "TCP", Host: carolAddr, Params: sip.Params(fmt.Sprintf(";branch=z9hG4bK%d", i))})))
 		}
 		pass(15 * time.Millisecond)
-		if n := len(p.posted.room); n > maxPosted {
-			s.Errorf("%d messages wait, want %d at most", n, maxPosted)
+		if n := len(p.posted.room); n != maxPosted {
+			s.Errorf("%d messages wait, want %d", n, maxPosted)
 		}
 		s.expect(s.ua(aliceAddr, nil), request(sip.MESSAGE, "sip:bob@"+bobAddr, by(proxyAddr)), "200")
 		pass(time.Minute)
 		if n := len(p.posted.room); n != 0 {
 			s.Errorf("%d messages still wait", n)
 		}
+	})
+}
+
+// From a connection to UDP somebody has to send again what is lost, and the client
+// does not: there a request has a transaction, whatever Stateless says (RFC 3261
+// section 16.1).
+func TestStatelessFromTCPToUDP(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, toBob())
+		alice := s.client(aliceAddr, nil)
+		done := make(chan struct{})
+		go func() { // ends with the response
+			defer close(done)
+			s.expect(alice, request(sip.MESSAGE, aor, by(proxyAddr+";transport=tcp")), "200")
+		}()
+		pass(time.Second) // the first datagrams meet nobody
+		s.phone("bob", bobAddr, 200)
+		<-done
+		s.noted("bob MESSAGE")
+		// The ACK of a 2xx is not sent again by anybody but the client.
+		if _, _, err := alice.Send(s.Context(), request(sip.ACK, aor, by(proxyAddr+";transport=tcp"), sip.To{URI: uri(aor), Params: ";tag=2"})); err != nil {
+			s.Fatal(err)
+		}
+		pass(time.Second)
+		s.noted("bob ACK")
+	})
+}
+
+// From UDP to a connection it is the response that may be lost: the request comes
+// again, and over a connection nobody expects that.
+func TestStatelessFromUDPToTCP(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, &Config{Stateless: func(*sip.Request, Arrival) (Target, bool) {
+			return Target{URI: uri("sip:bob@" + bobAddr + ";transport=tcp")}, true
+		}})
+		s.phone("bob", bobAddr, 200)
+		alice := s.wire(aliceAddr)
+		for range 2 {
+			alice.send(request(sip.MESSAGE, aor))
+			alice.response(sip.StatusOK)
+		}
+		s.noted("bob MESSAGE")
+	})
+}
+
+// A proxy that is shut down takes no new requests without a transaction, either;
+// what is within a dialog goes on.
+func TestStatelessShutdown(t *testing.T) {
+	play(t, func(s *scene) {
+		cfg := toBob()
+		all := cfg.Stateless
+		cfg.Stateless = func(req *sip.Request, in Arrival) (Target, bool) {
+			if req.Method() == sip.OPTIONS {
+				return Target{}, false
+			}
+			return all(req, in)
+		}
+		end := make(chan struct{})
+		cfg.Handler = func(tx *Server, req *sip.Request) {
+			<-end
+			tx.Reply(sip.StatusOK)
+		}
+		p, err := Listen(on(s, s.net, proxyAddr), cfg)
+		if err != nil {
+			s.Fatal(err)
+		}
+		s.phone("bob", bobAddr, 200)
+		alice := s.ua(aliceAddr, nil)
+		answered, down := make(chan struct{}), make(chan struct{})
+		go func() { // ends with the response
+			defer close(answered)
+			s.expect(alice, request(sip.OPTIONS, aor, by(proxyAddr)), "200")
+		}()
+		pass(time.Second)
+		go func() { // ends with the OPTIONS
+			defer close(down)
+			if err := p.Shutdown(s.Context()); err != nil {
+				s.Error(err)
+			}
+		}()
+		pass(time.Second)
+		s.expect(alice, request(sip.MESSAGE, aor, by(proxyAddr), sip.CallID("2")), "503")
+		s.expect(alice, request(sip.BYE, aor, by(proxyAddr), sip.CallID("3"), sip.To{URI: uri(aor), Params: ";tag=2"}), "200")
+		s.noted("bob BYE")
+		close(end)
+		<-answered
+		<-down
+	})
+}
+
+// Stateless is told what the handler is: what is for our users, and what is within
+// a dialog that we are on the path of.
+func TestStatelessArrival(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, &Config{Domains: []string{"example.com"}, RecordRoute: true,
+			Stateless: func(req *sip.Request, in Arrival) (Target, bool) {
+				s.note("%s local %v routed %v", req.Method(), in.Local, in.Routed)
+				if in.Local {
+					return Target{URI: uri("sip:bob@" + bobAddr)}, true
+				}
+				return Target{}, in.Routed
+			}})
+		s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+			tx.Reply(sip.StatusOK, sip.Contact{URI: uri("sip:bob@" + bobAddr)})
+		})
+		alice := s.ua(aliceAddr, nil)
+		ok := s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "200")
+		s.expect(alice, within(sip.BYE, 2, ok), "200")
+		s.noted("INVITE local true routed false", "BYE local false routed true")
+		s.expect(alice, request(sip.MESSAGE, "sip:bob@"+bobAddr, by(proxyAddr), sip.CallID("2")), "403")
 	})
 }

@@ -26,8 +26,8 @@ func TestValidation(t *testing.T) {
 		{"a known option", "MESSAGE", aor, "Proxy-Require: Known\r\n", 200},
 		{"a broken list of options", "MESSAGE", aor, "Proxy-Require: \"\r\n", 400},
 		{"a broken Route", "MESSAGE", aor, "Route: <sip:192.0.2.12;lr\r\n", 400},
-		{"a forged token", "MESSAGE", aor, "Route: <sip:forged@192.0.2.3;lr>\r\n", 403},
-		{"a forged token behind one of ours", "MESSAGE", aor, "Route: <sip:192.0.2.3;lr>, <sip:forged@192.0.2.3;lr>\r\n", 403},
+		{"a forged token", "MESSAGE", aor, "Route: <sip:forged@192.0.2.3;lr;ob>\r\n", 403},
+		{"a forged token behind one of ours", "MESSAGE", aor, "Route: <sip:192.0.2.3;lr>, <sip:forged@192.0.2.3;lr;ob>\r\n", 403},
 		{"what is broken and not ours to read", "MESSAGE", aor, "Date: x\r\nContact: <\r\nRequire: \x80\r\n", 200},
 		{"a method that nobody knows", "FROB", aor, "", 200},
 	} {

@@ -70,6 +70,38 @@ func hostKey(uri sip.URI) string {
 	return strings.ToLower(strings.TrimSuffix(uri.Host, "."))
 }
 
+// leadsHere reports whether a request to a Contact of a user comes back to us: it is
+// of one of our domains. A port leads elsewhere if the domain is an address, as
+// where phones and registrar are on one machine, and no socket of ours has it. A
+// name has the ports that whoever gave it out has mapped to ours, which we cannot
+// know.
+func (r *Registrar) leadsHere(uri sip.URI, of string) bool {
+	host := hostKey(uri)
+	if r.domains != nil && !r.domains[host] || r.domains == nil && host != hostKey(aorURI(of, "sip")) {
+		return false
+	}
+	return uri.Port == 0 || !uri.Addr().IsValid() && host != "localhost" || r.hasPort(uri.Port)
+}
+
+// hasPort reports whether a socket of ours has a port.
+func (r *Registrar) hasPort(port int) bool {
+	if r.cfg.Node.Port == port {
+		return true
+	}
+	known := r.endpoints.Load()
+	if known == nil {
+		return false
+	}
+	for _, ep := range *known {
+		for _, kind := range []string{"udp", "tcp", "tls", "ws", "wss"} {
+			if at := ep.Addr(kind); at.IsValid() && int(at.Port()) == port {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // serves reports whether a host is one of our domains.
 func (r *Registrar) serves(uri sip.URI) bool {
 	return r.domains == nil || r.domains[hostKey(uri)]

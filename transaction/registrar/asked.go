@@ -22,6 +22,7 @@ type asked struct {
 	contacts []wanted
 	path     []sip.Route
 	outbound bool // a reg-id counts
+	forwards bool // a Contact is of a user of ours
 	options  []string
 }
 
@@ -48,8 +49,13 @@ func bad(why string) error {
 	return &sip.SyntaxError{Where: "Contact", Msg: why, Status: sip.StatusBadRequest}
 }
 
-// maxBinding bounds what is kept of one binding, in bytes.
-const maxBinding = 4096
+const (
+	// maxBinding bounds what is kept of one binding, in bytes.
+	maxBinding = 4096
+	// maxInstance bounds the URN of a user agent, which its public GRUU repeats.
+	// That of a UUID has 45 bytes.
+	maxInstance = 200
+)
 
 // read takes a REGISTER apart, for an address-of-record that is ours.
 func (r *Registrar) read(req *sip.Request, firstHop bool) (*asked, error) {
@@ -103,9 +109,9 @@ func (r *Registrar) readContacts(req *sip.Request, a *asked) error {
 	case !errors.Is(err, sip.ErrMissing):
 		return err
 	}
-	for contact, bad := range sip.All[sip.Contact](req) {
-		if bad != nil {
-			return bad
+	for contact, err := range sip.All[sip.Contact](req) {
+		if err != nil {
+			return err
 		}
 		if contact.Star {
 			a.star = true
@@ -121,6 +127,9 @@ func (r *Registrar) readContacts(req *sip.Request, a *asked) error {
 			return refuse(sip.StatusIntervalTooBrief, sip.MinExpires(r.cfg.MinExpires/time.Second))
 		}
 		w := wanted{contact: contact, expires: min(expires, r.cfg.MaxExpires), instance: instanceKey(contact.Instance())}
+		if len(w.instance) > maxInstance {
+			return bad("expected an instance of 200 bytes at most")
+		}
 		if err := r.checkContact(a, &w); err != nil {
 			return err
 		}
@@ -153,8 +162,8 @@ func delta(contact sip.Contact, value string) time.Duration {
 
 func seconds(n uint64) time.Duration { return time.Duration(n) * time.Second }
 
-// checkContact refuses Contacts that lead back here, or nowhere, where RFC 5627
-// section 5.1 says so.
+// checkContact refuses Contacts that lead back to the user, or nowhere, as RFC 5627
+// section 5.1 has it.
 func (r *Registrar) checkContact(a *asked, w *wanted) error {
 	uri := w.contact.URI
 	if w.expires == 0 {
@@ -166,14 +175,18 @@ func (r *Registrar) checkContact(a *asked, w *wanted) error {
 		}
 		return nil
 	}
-	self := sip.URI{Scheme: uri.Scheme, User: a.aor.User, Host: a.aor.Host, Port: a.aor.Port}
-	if uri.Equal(self) {
-		return refuse(sip.StatusForbidden, sip.ReasonPhrase("Contact Is The Address Of Record"))
-	}
 	if uri.Params.Has("gr") {
 		if key, _, ok := r.gruus.open(uri.Username()); ok && key == a.key {
 			return refuse(sip.StatusForbidden, sip.ReasonPhrase("Contact Is A GRUU Of The Address Of Record"))
 		}
+	}
+	if !r.leadsHere(uri, a.key) {
+		return nil
+	}
+	a.forwards = true
+	// A public GRUU has the key of its address-of-record, too.
+	if key, ok := aorKey(uri); ok && key == a.key {
+		return refuse(sip.StatusForbidden, sip.ReasonPhrase("Contact Is The Address Of Record"))
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func BenchmarkRefresh(b *testing.B) {
 		}
 		seq++
 		a.seq = seq
-		if _, err := s.location.commit(ctx, a, time.Now()); err != nil {
+		if err := s.location.commit(ctx, a, time.Now(), fits); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -7,6 +7,12 @@
 // the one in memory, or one that several nodes share. A node keeps nothing else,
 // so with a shared Store each of them can take any REGISTER and any call.
 //
+//	users, err := digest.NewServer(digest.ServerConfig{
+//		Realm:    "example.com",
+//		Password: passwords,
+//		Nonces:   100_000, // each Authorization is good for once
+//	})
+//	...
 //	location := registrar.New(&registrar.Config{Domains: []string{"example.com"}, Users: users})
 //	p, err := proxy.Listen(sockets, &proxy.Config{
 //		Domains: []string{"example.com"},

@@ -95,6 +95,20 @@ func (g *gruus) open(user string) (key string, epoch uint64, ok bool) {
 	return string(rest[:n]), binary.BigEndian.Uint64(text[gruuRandom:]), true
 }
 
+// gruuRoom returns how many bytes the GRUUs of these bindings take in a 200, at the
+// most.
+func gruuRoom(key string, bindings []Binding) int {
+	n := 0
+	for i := range bindings {
+		if instance := bindings[i].Contact.Instance(); instance != "" {
+			const around = len(`;pub-gruu="sips:;gr=";temp-gruu="sips:@;gr"`)
+			n += around + len(key) + 3*len(instance) + // each byte an escape
+				len(key) + gruuText.EncodedLen(gruuTag+gruuHead+len(key)+gruuStep)
+		}
+	}
+	return n
+}
+
 // newEpoch returns a number that no instance has had, which is not 0.
 func newEpoch() uint64 {
 	var b [8]byte

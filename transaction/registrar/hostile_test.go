@@ -39,7 +39,9 @@ func TestHostileRegisters(t *testing.T) {
 		{"Expires of 2^32", contact(numbered(1)), []sip.Edit{sip.Field{Name: "Expires", Value: "4294967296"}}, 400},
 		{"* with a broken Expires", contact("*"), []sip.Edit{sip.Field{Name: "Expires", Value: "0x0"}}, 400},
 		{"* with a parameter", contact("*;expires=0"), []sip.Edit{sip.Expires(0)}, 400},
-		{"instance of 4 kB", contact(numbered(1) + `;+sip.instance="<urn:` + long + `>";reg-id=1`), []sip.Edit{knows("outbound", "gruu")}, 513},
+		{"instance of 4 kB", contact(numbered(1) + `;+sip.instance="<urn:` + long + `>";reg-id=1`), []sip.Edit{knows("outbound", "gruu")}, 400},
+		{"instance of 201 bytes", contact(numbered(1) + `;+sip.instance="<urn:x:` + long[:195] + `>"`), nil, 400},
+		{"instance of 200 bytes", contact(numbered(1) + `;+sip.instance="<urn:x:` + long[:194] + `>"`), nil, 200},
 		{"Contact of 4 kB", contact("<sip:" + long + "@192.0.2.1>"), nil, 513},
 		{"Path of 4 kB", contact(numbered(1)), []sip.Edit{knows("path"), sip.Path{URI: sip.URI{Scheme: "sip", User: long, Host: "a.example", Params: ";lr"}}}, 513},
 		{"Call-ID of 4 kB", contact(numbered(1)), []sip.Edit{sip.CallID(long)}, 513},
@@ -152,6 +154,34 @@ func TestOneUserTakesTooMuch(t *testing.T) {
 		b, _ := s.location.Bindings(t.Context(), uri(t, aliceAOR))
 		if len(b) != i || i < 10 || i > 20 {
 			t.Errorf("%d of %d bindings are kept, want all of 10 to 20", len(b), i)
+		}
+	})
+}
+
+// A REGISTER whose 200 cannot be sent changes nothing, and no client makes the list
+// too long for the others.
+func TestAnswerDoesNotFit(t *testing.T) {
+	story(t, &Config{MaxBindings: 100}, func(t *testing.T, s *scene) {
+		padded := sip.From{URI: uri(t, aliceAOR), Params: sip.Params(";tag=1;x=" + strings.Repeat("x", 62000))}
+		s.phone.byTCP().register(513, contact(numbered(1)), padded)
+		s.expectTargets(aliceAOR)
+
+		kept := 0
+		for i := range 100 { // escaped, the instances take three times as much
+			c := fmt.Sprintf(`<sip:alice@192.0.2.1:%d>;+sip.instance="<urn:x:%s%02d>"`, 6000+i, strings.Repeat("^", 190), i)
+			resp := s.phone.ask(s.phone.request(contact(c), knows("gruu")))
+			if resp.Status() == sip.StatusOK {
+				kept++
+			} else if resp.Status() != sip.StatusMessageTooLarge {
+				t.Fatalf("Contact %d got %v", i, resp.Status())
+			}
+			b, err := s.location.Bindings(t.Context(), uri(t, aliceAOR))
+			if err != nil || len(b) != kept {
+				t.Fatalf("%d bindings, %v, of %d that were confirmed", len(b), err, kept)
+			}
+		}
+		if ok := s.phone.register(200, nil, knows("gruu")); kept < 30 || len(ok.String()) > 49<<10 {
+			t.Errorf("%d bindings make a 200 of %d bytes", kept, len(ok.String()))
 		}
 	})
 }

@@ -32,9 +32,24 @@ var ErrNotFound = errors.New("registrar: no such user")
 // Other nodes do not know of that. They send the request here, get 430, and try
 // the next flow.
 //
+// A tel URI leads to the user of Domains, the first eight, who is bound with its
+// number for a name, without visual separators; a local number to that of its
+// phone-context. Where nobody is, the error is ErrNotFound, unless Config.Exists
+// knows of such a user.
+//
+// A Store that does not answer is waited for until ctx ends, and 32 s at most.
+//
 // A sips URI has the targets that were registered with sips alone. To a sip URI
 // these are targets, too, as sip and by TLS (RFC 5630 section 5.3).
 func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, error) {
+	if r.waits {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
+	if uri.Scheme == "tel" {
+		return r.lookupTel(ctx, uri)
+	}
 	which, err := r.whose(uri)
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", uri, err)
@@ -86,6 +101,10 @@ func (r *Registrar) Forward(tx *proxy.Server, req *sip.Request) {
 		tx.Reply(sip.StatusServerInternalError)
 	}
 }
+
+// patience is how long Lookup waits for a Store: 64*T1, after which whoever has
+// asked has given up (RFC 3261 section 17.1.2.2).
+const patience = 32 * time.Second
 
 // target returns what a binding is for a request to a sip or a sips URI.
 func target(b *Binding, scheme string) (proxy.Target, bool) {

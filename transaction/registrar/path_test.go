@@ -108,7 +108,7 @@ func TestSIPSTargets(t *testing.T) {
 			}
 			a.contacts = append(a.contacts, wanted{contact: c, expires: seconds(60)})
 		}
-		if _, err := location.commit(t.Context(), a, time.Now().Truncate(time.Millisecond)); err != nil {
+		if err := location.commit(t.Context(), a, time.Now().Truncate(time.Millisecond), fits); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,12 +3,18 @@ package registrar
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
+	"github.com/goparley/parley/transaction"
 )
 
 // RFC 3261 section 10.2.1: a binding is added, refreshed, listed and removed, and
@@ -62,6 +68,26 @@ func TestIntervalTooBrief(t *testing.T) {
 		s.phone.register(200, contact(numbered(1)+";expires=0"))
 		s.expectTargets(aliceAOR)
 	})
+}
+
+// Whatever the three times are, a client may ask again for what it was given.
+func TestExpiresThatContradict(t *testing.T) {
+	for _, c := range []struct {
+		cfg        Config
+		asks, gets string // the Contact's expires
+	}{
+		{Config{DefaultExpires: 30 * time.Second}, "", ";expires=30"},
+		{Config{MaxExpires: 30 * time.Second}, ";expires=3600", ";expires=30"},
+		{Config{MaxExpires: 30 * time.Second}, "", ";expires=30"},
+		{Config{MinExpires: 10 * time.Minute, MaxExpires: 5 * time.Minute}, "", ";expires=300"},
+		{Config{MinExpires: 2 * time.Hour}, "", ";expires=7200"},
+		{Config{MinExpires: 2 * time.Hour}, ";expires=7201", ";expires=7200"},
+	} {
+		story(t, &c.cfg, func(t *testing.T, s *scene) {
+			expectContacts(t, s.phone.register(200, contact(numbered(1)+c.asks)), numbered(1)+c.gets)
+			expectContacts(t, s.phone.register(200, contact(numbered(1)+c.gets)), numbered(1)+c.gets)
+		})
+	}
 }
 
 // RFC 3261 section 10.3 step 7: a REGISTER that is not newer than the binding
@@ -185,7 +211,7 @@ func TestKeys(t *testing.T) {
 func secrets(t testing.TB) *digest.Server {
 	t.Helper()
 	users, err := digest.NewServer(digest.ServerConfig{
-		Realm: "example.com",
+		Realm: "example.com", Nonces: 1000,
 		Password: func(_ context.Context, user string) (string, error) {
 			switch user {
 			case "alice", "carol@example.com", "admin":
@@ -232,6 +258,8 @@ func TestAuthentication(t *testing.T) {
 			{"alice", "secret", "sip:alice@example.net", 200},
 			{"carol@example.com", "secret", "sip:carol@Example.com", 200},
 			{"carol@example.com", "secret", "sip:carol@example.net", 403},
+			{"carol@example.com", "secret", "sip:carol%40example.com@example.net", 403},
+			{"carol@example.com", "secret", "sip:carol%40example.com@example.com", 403},
 			{"admin", "secret", "sip:bob@example.com", 200},
 			{"admin", "secret", "sip:root@example.com", 403},
 		} {
@@ -239,6 +267,39 @@ func TestAuthentication(t *testing.T) {
 				t.Errorf("%s with %q for %s got %v, want %v", c.user, c.password, c.to, got, c.want)
 			}
 		}
+	})
+}
+
+// A password without a domain that it is for is good for nothing.
+func TestUsersWithoutDomains(t *testing.T) {
+	story(t, nil, func(t *testing.T, s *scene) {
+		var log strings.Builder
+		s.location = New(&Config{Users: secrets(t), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		s.phone.uri, s.phone.to = "sip:any.example", "sip:alice@any.example"
+		s.phone.register(500, contact(numbered(1)), sip.Route{URI: uri(t, "sip:example.com;lr")})
+		s.phone.register(500, contact(numbered(1)), sip.Route{URI: uri(t, "sip:example.com;lr")})
+		if n := strings.Count(log.String(), "Users without Domains"); n != 1 {
+			t.Errorf("it is logged %d times, want once: %s", n, &log)
+		}
+	})
+}
+
+// An Authorization that was overheard is good for nothing, if digest has Nonces:
+// what it signs is not the Contact (RFC 3261 section 22.4).
+func TestCopiedAuthorization(t *testing.T) {
+	story(t, &Config{Users: secrets(t)}, func(t *testing.T, s *scene) {
+		client := digest.NewClient(digest.Credentials{Username: "alice", Password: "secret"})
+		signed, err := client.Authorize(s.phone.request(contact(numbered(1))), s.phone.register(401, contact(numbered(1))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp := s.phone.ask(signed); resp.Status() != sip.StatusOK {
+			t.Fatalf("alice got %v", resp.Status())
+		}
+		thief := newPhone(t, s.n.Host("192.0.2.66"))
+		thief.callID = "thief"
+		thief.register(401, contact("<sip:thief@192.0.2.66>"), sip.Field{Name: "Authorization", Value: header(signed, "Authorization")})
+		s.expectTargets(aliceAOR, "sip:alice@192.0.2.1:6001")
 	})
 }
 
@@ -331,6 +392,121 @@ func TestStoreFails(t *testing.T) {
 		if value, _, _ := store.Get(t.Context(), "alice@example.com"); value[0] != 99 {
 			t.Errorf("the value of another version became %v", value)
 		}
+	})
+}
+
+// silentStore never answers.
+type silentStore struct{ Store }
+
+func (silentStore) Get(ctx context.Context, _ string) ([]byte, uint64, error) {
+	<-ctx.Done()
+	return nil, 0, ctx.Err()
+}
+
+// A Store that does not answer holds nobody for ever.
+func TestStoreHangs(t *testing.T) {
+	story(t, &Config{Store: silentStore{}}, func(t *testing.T, s *scene) {
+		s.phone.layer.Do(t.Context(), s.phone.request(contact(numbered(1)))) // ends by timer F
+		time.Sleep(time.Minute)
+		for range s.server.Servers() {
+			t.Error("a transaction of the server is left")
+		}
+		start := time.Now()
+		if _, err := s.location.Lookup(t.Context(), uri(t, aliceAOR)); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 32*time.Second {
+			t.Errorf("Lookup() = %v after %v, want a deadline of 32 s", err, time.Since(start))
+		}
+	})
+}
+
+// slowStore is far away.
+type slowStore struct{ Store }
+
+func (s slowStore) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	<-time.After(5 * time.Millisecond)
+	return s.Store.Get(ctx, key)
+}
+
+func (s slowStore) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte, ttl time.Duration) error {
+	<-time.After(5 * time.Millisecond)
+	return s.Store.CompareAndSet(ctx, key, revision, value, ttl)
+}
+
+// Many phones of one user come at once, as after a power cut. Those of one node wait
+// for each other; those of two nodes differ, and try again.
+func TestManyPhonesOfOneUser(t *testing.T) {
+	for _, nodes := range []int{1, 2, 4} {
+		story(t, nil, func(t *testing.T, s *scene) {
+			store := slowStore{NewMemory(nil)}
+			var locations []*Registrar
+			for i := range nodes {
+				x := New(&Config{MaxBindings: 100, Store: store, Domains: []string{"example.com"}, Logger: quiet})
+				locations = append(locations, x)
+				listen(t, s.n.Host(fmt.Sprint("192.0.2.", 20+i)), func(tx *transaction.Server, req *sip.Request) { x.Register(tx, req) })
+			}
+			const phones = 60
+			var wg sync.WaitGroup
+			var failed atomic.Int64
+			for i := range phones {
+				p := newPhone(t, s.n.Host(fmt.Sprintf("192.0.2.%d", 100+i)))
+				p.callID = fmt.Sprint(i)
+				r := p.request(contact(numbered(i)), sip.Route{URI: uri(t, fmt.Sprintf("sip:192.0.2.%d;lr", 20+i%nodes))})
+				wg.Go(func() {
+					if p.ask(r).Status() != sip.StatusOK {
+						failed.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			if n := failed.Load(); n > 0 {
+				t.Errorf("%d of %d phones at %d nodes got no 200", n, phones, nodes)
+			}
+			for _, x := range locations {
+				if len(x.lines.of) > 0 {
+					t.Error("a line is left")
+				}
+			}
+		})
+	}
+}
+
+// A line has an end, and who gives up leaves it.
+func TestLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l lines
+		leave, err := l.enter(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		var gaveUp atomic.Int64
+		for range maxLine - 1 {
+			wg.Go(func() { // ends with ctx
+				if _, err := l.enter(ctx, "a"); errors.Is(err, context.Canceled) {
+					gaveUp.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		if _, err := l.enter(t.Context(), "a"); !errors.Is(err, errLine) {
+			t.Errorf("enter() = %v, want errLine", err)
+		}
+		other, err := l.enter(t.Context(), "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		other()
+		cancel()
+		wg.Wait()
+		leave()
+		if n := gaveUp.Load(); n != maxLine-1 || len(l.of) != 0 {
+			t.Errorf("%d of %d gave up, %d lines are left", n, maxLine-1, len(l.of))
+		}
+		again, err := l.enter(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		again()
 	})
 }
 

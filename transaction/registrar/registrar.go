@@ -27,11 +27,19 @@ type Config struct {
 
 	// Domains are the hosts of the addresses-of-record that are served, and of
 	// the Request-URIs of REGISTERs for them. nil means any host, the same one
-	// in both.
+	// in both, and is for a test or a closed network: with Users they are
+	// required, for else alice were alice of every host there is.
 	Domains []string
 
 	// Users asks for passwords. nil means that whoever asks may register, as in a
-	// test or on a closed network.
+	// test or on a closed network. Without Domains every REGISTER gets 500, which
+	// New logs.
+	//
+	// Set digest.ServerConfig.Nonces. Where it is 0, whoever overhears a REGISTER
+	// can copy its Authorization into one with another Contact, until the nonce
+	// is too old, for what is signed is the method and the Request-URI and
+	// neither To nor Contact. With Nonces each is good for once, at the node that
+	// it was used at; TLS alone keeps it from being overheard.
 	Users *digest.Server
 
 	// ThirdParty says whether an authenticated user may register for an
@@ -45,10 +53,15 @@ type Config struct {
 	// where nothing is registered. nil means that all exist.
 	Exists func(ctx context.Context, aor sip.URI) (bool, error)
 
-	// MinExpires, MaxExpires and DefaultExpires bound how long a binding lasts.
-	// Less than MinExpires gets 423, unless it is an hour; 0 means 60 s. More
-	// than MaxExpires gets that; 0 means an hour. DefaultExpires is for a
-	// REGISTER that does not say; 0 means an hour. All are rounded to seconds.
+	// MinExpires, MaxExpires and DefaultExpires are how long a binding lasts, in
+	// whole seconds. A REGISTER that asks for less than MinExpires, and for less
+	// than an hour, gets 423 (RFC 3261 section 10.3 step 7). One that asks for
+	// more than MaxExpires gets MaxExpires, and one that does not say gets
+	// DefaultExpires, up to MaxExpires.
+	//
+	// 0 means 60 s, an hour, and an hour, or MinExpires where that is more. A
+	// MinExpires above one of the others is lowered to it: what a client was
+	// given it may ask for again.
 	MinExpires, MaxExpires, DefaultExpires time.Duration
 
 	// MaxBindings is how many bindings an address-of-record has; 0 means 10, and
@@ -88,15 +101,17 @@ type Config struct {
 type Registrar struct {
 	cfg       Config
 	store     Store
+	waits     bool            // for a Store or an Exists that may take their time
 	domains   map[string]bool // nil: any
 	route     []sip.ServiceRoute
 	gruus     *gruus
+	lines     lines
 	mu        sync.Mutex                            // of writing endpoints
 	endpoints atomic.Pointer[[]*transport.Endpoint] // those that REGISTERs have come by
 }
 
 // New returns a Registrar. cfg may be nil, for one in memory that asks for no
-// passwords.
+// passwords. It logs an error for Users without Domains.
 func New(cfg *Config) *Registrar {
 	r := new(Registrar)
 	if cfg != nil {
@@ -105,9 +120,12 @@ func New(cfg *Config) *Registrar {
 	if r.store = r.cfg.Store; r.store == nil {
 		r.store = NewMemory(nil)
 	}
+	_, here := r.store.(*Memory)
+	r.waits = !here || r.cfg.Exists != nil
 	r.cfg.MinExpires = atLeastSecond(r.cfg.MinExpires, time.Minute)
-	r.cfg.MaxExpires = atLeastSecond(r.cfg.MaxExpires, time.Hour)
-	r.cfg.DefaultExpires = atLeastSecond(r.cfg.DefaultExpires, time.Hour)
+	r.cfg.MaxExpires = atLeastSecond(r.cfg.MaxExpires, max(time.Hour, r.cfg.MinExpires))
+	r.cfg.DefaultExpires = atLeastSecond(r.cfg.DefaultExpires, max(time.Hour, r.cfg.MinExpires))
+	r.cfg.MinExpires = min(r.cfg.MinExpires, r.cfg.MaxExpires, r.cfg.DefaultExpires)
 	if r.cfg.MaxBindings <= 0 {
 		r.cfg.MaxBindings = 10
 	}
@@ -119,6 +137,9 @@ func New(cfg *Config) *Registrar {
 			r.domains[hostKey(sip.URI{Host: host})] = true
 		}
 	}
+	if r.isBoundless() {
+		r.cfg.Logger.Error("registrar: Users without Domains; every REGISTER is refused")
+	}
 	for _, uri := range r.cfg.ServiceRoute {
 		if !uri.Params.Has("lr") { // which RFC 3608 section 6.3 requires
 			uri.Params = uri.Params.With("lr", "")
@@ -128,6 +149,10 @@ func New(cfg *Config) *Registrar {
 	r.gruus = newGRUUs(r.cfg.GRUUKey)
 	return r
 }
+
+// isBoundless reports whether a password is good for every host there is: one
+// user could fill the Store, under the names of whatever hosts.
+func (r *Registrar) isBoundless() bool { return r.cfg.Users != nil && r.cfg.Domains == nil }
 
 func atLeastSecond(d, standard time.Duration) time.Duration {
 	if d <= 0 {
@@ -142,17 +167,20 @@ func atLeastSecond(d, standard time.Duration) time.Duration {
 // The domain of the Request-URI is one of Config.Domains; what is for others a
 // proxy forwards, and gets 404 here. A REGISTER that is not newer than what it
 // wants to change, as its CSeq tells, gets 500, and so does one that the Store
-// failed, with a Retry-After. There are no more statuses than those of the
-// section, 401, 420, 439 of RFC 5626, 513 for a binding of more than 4096 bytes or
-// 24 KiB of all together, and what the fields of Config tell of.
+// failed, with a Retry-After; a Store that has not answered after 64*T1 has failed.
+// There are no more statuses than those of the section, 401, 403 for a Contact
+// that leads back to its user or to a second user of our domains, 420, 439 of RFC
+// 5626, and what the fields of Config tell of. 400 is for an instance of more than
+// 200 bytes, too, and 513 for more than 4096 bytes of one binding or 24 KiB of all,
+// or with GRUUs 48 KiB, and for a REGISTER whose 200 would have more than 60 KiB.
 func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
-	edits, err := r.register(tx, req)
+	ok, err := r.register(tx, req)
 	var status *refusal
 	var syntax *sip.SyntaxError
 	var denied *denial
 	switch {
 	case err == nil:
-		tx.Reply(sip.StatusOK, edits...)
+		tx.Respond(ok)
 	case errors.As(err, &status):
 		tx.Reply(status.status, status.edits...)
 	case errors.As(err, &syntax):
@@ -178,9 +206,10 @@ func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 // supported are the options that a REGISTER may require.
 var supported = []string{sip.OptionPath, sip.OptionOutbound, sip.OptionGRUU}
 
-// register does what a REGISTER asks for, and returns what the 200 says.
-func (r *Registrar) register(tx *transaction.Server, req *sip.Request) ([]sip.Edit, error) {
-	ctx := tx.Context()
+// register does what a REGISTER asks for, and returns the 200.
+func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Response, error) {
+	ctx, cancel := context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
+	defer cancel()
 	if req.Method() != sip.REGISTER {
 		return nil, refuse(sip.StatusMethodNotAllowed, sip.Allow{sip.REGISTER})
 	}
@@ -206,28 +235,34 @@ func (r *Registrar) register(tx *transaction.Server, req *sip.Request) ([]sip.Ed
 		return nil, err
 	}
 	now := time.Now().Truncate(time.Millisecond) // as it is stored
-	bindings, err := r.commit(ctx, a, now)
+	var ok *sip.Response
+	err = r.commit(ctx, a, now, func(bindings []Binding) error {
+		edits := []sip.Edit{r.list(a, bindings, now), sip.Date(now)}
+		if len(received) > 0 && a.supports(sip.OptionPath) { // RFC 3327 section 5.3
+			path := make([]sip.Path, len(received))
+			for i, hop := range received {
+				path[i] = sip.Path(hop)
+			}
+			edits = append(edits, sip.List(path...))
+		}
+		if len(r.route) > 0 {
+			edits = append(edits, sip.List(r.route...))
+		}
+		if a.outbound && a.supports(sip.OptionOutbound) {
+			edits = append(edits, sip.Require{sip.OptionOutbound})
+			if first && r.cfg.FlowTimer >= 0 {
+				edits = append(edits, r.flowTimer(flow))
+			}
+		}
+		if ok = req.Reply(sip.StatusOK, edits...); ok.Err() != nil || len(ok.String()) > maxReply {
+			return refuse(sip.StatusMessageTooLarge)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("register %s: %w", a.key, err)
 	}
-	edits := []sip.Edit{r.list(a, bindings, now), sip.Date(now)}
-	if len(received) > 0 && a.supports(sip.OptionPath) { // RFC 3327 section 5.3
-		path := make([]sip.Path, len(received))
-		for i, hop := range received {
-			path[i] = sip.Path(hop)
-		}
-		edits = append(edits, sip.List(path...))
-	}
-	if len(r.route) > 0 {
-		edits = append(edits, sip.List(r.route...))
-	}
-	if a.outbound && a.supports(sip.OptionOutbound) {
-		edits = append(edits, sip.Require{sip.OptionOutbound})
-		if first && r.cfg.FlowTimer >= 0 {
-			edits = append(edits, r.flowTimer(flow))
-		}
-	}
-	return edits, nil
+	return ok, nil
 }
 
 // flowTimer says within what time a keepalive is to come.
@@ -248,6 +283,9 @@ func (d *denial) Error() string { return d.err.Error() }
 
 // admit takes the steps 1 to 5 of RFC 3261 section 10.3, in their order.
 func (r *Registrar) admit(ctx context.Context, req *sip.Request) error {
+	if r.isBoundless() { // which New has logged
+		return refuse(sip.StatusServerInternalError, sip.ReasonPhrase("No Domains Are Configured"))
+	}
 	target, aor := req.URI(), req.To().URI
 	if target.Scheme != "sip" && target.Scheme != "sips" {
 		return refuse(sip.StatusUnsupportedURIScheme)
@@ -286,48 +324,96 @@ func (r *Registrar) admit(ctx context.Context, req *sip.Request) error {
 	return err
 }
 
-// isOwn reports whether an address-of-record is that of a user.
+// isOwn reports whether an address-of-record is that of a user. A user with an @
+// is the one of that host: an escaped @ in an address-of-record is no other way to
+// say it.
 func isOwn(user string, aor sip.URI) bool {
 	name := aor.Username()
-	return name != "" && (user == name || user == name+"@"+hostKey(aor))
+	if name == "" {
+		return false
+	}
+	return user == name+"@"+hostKey(aor) || user == name && !strings.Contains(user, "@")
 }
 
-// maxValue bounds what is kept of one user, in bytes: what a 200 can list.
-const maxValue = 24 << 10
+const (
+	// maxValue bounds what is kept of one user, in bytes.
+	maxValue = 24 << 10
+	// maxListed bounds the same with its GRUUs, which are not kept: each client
+	// of the user is to get all of it in a 200.
+	maxListed = 48 << 10
+	// maxReply bounds a 200, with what it repeats of its request: a UDP packet
+	// holds no more than 65,507 bytes.
+	maxReply = 60 << 10
+)
 
 // tries bounds how often a change is tried that others are faster with.
 const tries = 16
 
-// commit changes the bindings of a user and returns them (RFC 3261 section 10.3
-// step 7). Without Contacts, it reads them.
-func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time) ([]Binding, error) {
+// commit changes the bindings of a user (RFC 3261 section 10.3 step 7). Without
+// Contacts, it reads them. Before anything is changed answer gets the bindings as
+// they will be: what cannot be told to the client is not done.
+func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time, answer func([]Binding) error) error {
+	if len(a.contacts) > 0 {
+		leave, err := r.lines.enter(ctx, a.key)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
 	epoch := newEpoch()
 	for try := 1; ; try++ {
+		start := time.Now()
 		have, revision, err := r.load(ctx, a.key, now)
 		have = slices.DeleteFunc(have, r.gone(a))
-		if err != nil || len(a.contacts) == 0 {
-			return have, err
+		if err != nil {
+			return err
+		}
+		if len(a.contacts) == 0 {
+			return answer(have)
 		}
 		bindings, err := update(have, a, now, epoch, r.cfg.MaxBindings)
 		if err != nil {
-			return nil, err
+			return err
+		}
+		if a.forwards && r.forwards(a.key, bindings) > 1 {
+			return refuse(sip.StatusForbidden, sip.ReasonPhrase("More Than One Contact In Our Domains"))
 		}
 		value := encode(bindings)
-		if len(value) > maxValue {
-			return nil, refuse(sip.StatusMessageTooLarge)
+		if len(value) > maxValue || len(value)+gruuRoom(a.key, bindings) > maxListed {
+			return refuse(sip.StatusMessageTooLarge)
+		}
+		if err := answer(bindings); err != nil {
+			return err
 		}
 		if value != nil || revision != 0 {
 			err = r.store.CompareAndSet(ctx, a.key, revision, value, lifetime(bindings, now))
 		}
 		if err == nil || !errors.Is(err, ErrConflict) || try == tries {
-			return bindings, err
+			return err
 		}
-		select { // the others go first
-		case <-time.After(time.Duration(rand.Int64N(int64(try) * int64(time.Millisecond)))):
+		// The others go first. They are at other nodes, and take as long as we do.
+		round := max(time.Since(start), time.Millisecond)
+		select {
+		case <-time.After(rand.N(time.Duration(try) * round)):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
+}
+
+// forwards counts the bindings to users of ours. One is a call that is passed on to
+// a colleague. With k of them for each of two users, who need be but the two
+// accounts of one attacker, a call would come back k times as often at each turn,
+// and each of the copies is another Request-URI, so that it is no loop to RFC 3261
+// section 16.3.
+func (r *Registrar) forwards(key string, bindings []Binding) int {
+	n := 0
+	for i := range bindings {
+		if r.leadsHere(bindings[i].Contact.URI, key) {
+			n++
+		}
+	}
+	return n
 }
 
 // gone returns whether a binding ended with its flow, unless the REGISTER is of

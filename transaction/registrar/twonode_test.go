@@ -165,7 +165,7 @@ func newNode(t *testing.T, n *siptest.Network, addr string) *node {
 	t.Helper()
 	host := n.Host(addr)
 	users, err := digest.NewServer(digest.ServerConfig{
-		Realm: "example.com", Secret: []byte("that the nodes share"),
+		Realm: "example.com", Secret: []byte("that the nodes share"), Nonces: 1000,
 		Password: func(context.Context, string) (string, error) { return "secret", nil },
 	})
 	if err != nil {

@@ -77,6 +77,9 @@ func (s soak) run(ctx context.Context) error {
 			report(began)
 		}
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	stage.all.Wait()
 	if err := pause(ctx, lingers); err != nil {
 		return err
@@ -136,9 +139,10 @@ func (s soak) most(ctx context.Context) (int, error) {
 	return int(float64(stage.ended.Load()-full) / time.Since(since).Seconds()), ctx.Err()
 }
 
-// network has delays alone.
+// network has delays alone. Its queues are as long as those of a socket with 1 MB:
+// one that holds more than is read in T1 brings nothing but what was sent again.
 func (s soak) network() *siptest.NetworkConfig {
-	return &siptest.NetworkConfig{Seed: 1, Delay: time.Millisecond, Jitter: time.Millisecond, Queue: 1 << 16}
+	return &siptest.NetworkConfig{Seed: 1, Delay: time.Millisecond, Jitter: time.Millisecond, Queue: 1 << 10}
 }
 
 // stage is who takes part, and what has come of it.
@@ -214,7 +218,9 @@ func (g *stage) call(ctx context.Context, n int) {
 var errRefused = errors.New("refused")
 
 func (g *stage) converse(ctx context.Context, n int) error {
-	ctx = context.WithoutCancel(ctx) // a call that has begun is ended
+	// A call that has begun is ended. An INVITE that rings has no end of its own.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
 	uri := sip.URI{Scheme: "sip", User: "bob", Host: calleeAddr}
 	edits := append([]sip.Edit{
 		sip.From{URI: sip.URI{Scheme: "sip", User: "alice", Host: callerAddr}}.WithTag("1"), sip.To{URI: uri},

@@ -1,0 +1,127 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
+)
+
+// The Record-Route of one dialog opens the way to that dialog, from either end, and
+// to nothing else (RFC 3261 sections 16.4 and 16.6 step 4): without a handler the
+// rest is refused.
+func TestRecordRouteOfAnotherDialog(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, example(to(at("sip:bob@"+bobAddr)...)))
+		s.phone("bob", bobAddr, 200)
+		alice := s.ua(aliceAddr, nil)
+		ok := s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "200")
+		invite := s.sent(bobAddr, "INVITE")
+		s.phone("victim", carolAddr, 200)
+		bye := within(sip.BYE, 2, ok)
+		set := sip.List(routeSet(invite)...)
+		tags := sip.To{URI: uri(aor), Params: ";tag=9"}
+		for _, test := range []struct {
+			name string
+			req  *sip.Request
+			want string
+		}{
+			{"a new call", request(sip.INVITE, "sip:victim@"+carolAddr, set, sip.CallID("2")), "403"},
+			{"with the same Call-ID", request(sip.INVITE, "sip:victim@"+carolAddr, set, sip.CSeq{Seq: 9, Method: sip.INVITE}), "403"},
+			{"with tags of its own", request(sip.MESSAGE, "sip:victim@"+carolAddr, set, tags, sip.From{URI: uri(aor), Params: ";tag=8"}, sip.CSeq{Seq: 10, Method: sip.MESSAGE}), "403"},
+			{"with tags and another Call-ID", request(sip.MESSAGE, "sip:victim@"+carolAddr, set, tags, sip.CallID("3")), "403"},
+			{"from the callee", request(sip.INFO, "sip:alice@"+carolAddr, set, sip.From(ok.To()), sip.To(ok.From())), "200"},
+			{"from the caller", bye, "200"},
+		} {
+			if got, _ := collect(s.Context(), alice, test.req); got != test.want {
+				s.Errorf("%s: responses %q, want %q", test.name, got, test.want)
+			}
+		}
+		s.noted("bob INVITE", "victim INFO", "bob BYE")
+	})
+}
+
+// The Path of a client that is reached by its Contact opens the way to that
+// Contact. Its parameters may be others by then.
+func TestPathOfAnotherContact(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, &Config{Path: true, Handler: func(tx *Server, req *sip.Request) {
+			if tx.Routed() || req.Method() == sip.REGISTER {
+				tx.Relay(req)
+				return
+			}
+			tx.Reply(sip.StatusForbidden)
+		}})
+		home := s.ua("192.0.2.9", func(tx *transaction.Server, req *sip.Request) { tx.Reply(sip.StatusOK) })
+		phone := s.phone("phone", aliceAddr, 200)
+		s.phone("victim", carolAddr, 200)
+		s.expect(phone, request(sip.REGISTER, "sip:192.0.2.9", by(proxyAddr), sip.Contact{URI: uri("sip:alice@" + aliceAddr + ";x=1")}), "200")
+		path, err := sip.Get[sip.Path](s.sent("192.0.2.9", "REGISTER"))
+		if err != nil {
+			s.Fatal(err)
+		}
+		for _, test := range []struct{ uri, want string }{
+			{"sip:alice@" + aliceAddr, "200"},
+			{"sip:alice@" + carolAddr, "403"},
+			{"sip:victim@" + aliceAddr, "403"},
+		} {
+			s.expect(home, request(sip.MESSAGE, test.uri, sip.Route(path), sip.CallID(test.uri)), test.want)
+		}
+		// A REGISTER that has no Contact gets a Path that opens no way.
+		s.expect(phone, request(sip.REGISTER, "sip:192.0.2.9", by(proxyAddr), sip.Del("Contact"), sip.CallID("query")), "200")
+		last, ok := s.sent("192.0.2.9", "REGISTER").Value("Path")
+		if !ok || strings.Contains(last, bondParam) {
+			s.Errorf("Path = %q, want one without a bond", last)
+		}
+	})
+}
+
+// A Path with a flow leads to the client behind it, whatever the Contact is called,
+// and nowhere else: not on to another Route, and not to the world for the client
+// itself (RFC 5626 section 5.3).
+func TestPathWithFlowOfAnotherContact(t *testing.T) {
+	play(t, func(s *scene) {
+		var token string
+		s.proxy(proxyAddr, &Config{Handler: func(tx *Server, req *sip.Request) {
+			switch {
+			case req.Method() == sip.REGISTER:
+				token = tx.Layer().Endpoint().FlowToken(tx.Flow())
+				tx.Reply(sip.StatusOK)
+			case tx.Routed():
+				tx.Relay(req)
+			default:
+				tx.Reply(sip.StatusForbidden)
+			}
+		}})
+		bob := s.client(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+			s.note("bob %s", req.Method())
+			tx.Reply(sip.StatusOK)
+		})
+		s.expect(bob, request(sip.REGISTER, "sip:"+proxyAddr+";transport=tcp"), "200")
+		s.phone("victim", carolAddr, 200)
+		home := s.ua("192.0.2.9", nil)
+		path := sip.Route{URI: uri("sip:" + token + "@" + proxyAddr + ";lr;ob")}
+		s.expect(home, request(sip.MESSAGE, "sip:bob@10.0.0.1", path), "200")
+		further := sip.List(path, sip.Route{URI: uri("sip:" + carolAddr + ";lr")})
+		s.expect(home, request(sip.MESSAGE, "sip:bob@10.0.0.1", further, sip.CallID("2")), "403")
+		own := path
+		own.URI.Params = own.URI.Params.With("transport", "tcp")
+		s.expect(bob, request(sip.MESSAGE, "sip:victim@"+carolAddr, own, sip.CallID("3")), "403")
+		s.noted("bob MESSAGE")
+		bob.Close()
+		pass(1)
+		s.expect(home, request(sip.MESSAGE, "sip:bob@10.0.0.1", path, sip.CallID("4")), "430")
+	})
+}
+
+// The key of bonds lasts as long as that of tokens.
+func TestBondKey(t *testing.T) {
+	one, same, other := newBondKey([]byte("key")), newBondKey([]byte("key")), newBondKey([]byte("yek"))
+	if one != same || one == other || one == newBondKey(nil) || one == (key{}) {
+		t.Error("keys of bonds do not follow the FlowKey")
+	}
+	if one.dialog("1", "2") == one.contact(sip.URI{User: "1", Host: "2"}) {
+		t.Error("a dialog and a Contact have the same bond")
+	}
+}
