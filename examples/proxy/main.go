@@ -30,6 +30,7 @@ func main() {
 	keyFile := flag.String("key", "", "PEM file with its key")
 	recurse := flag.Bool("recurse", false, "try the Contacts of a redirection here, and not at the caller")
 	flag.Parse()
+
 	sockets := &transport.Config{Listen: strings.Split(*listen, ","), Advertise: *advertise}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt)
