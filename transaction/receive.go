@@ -185,7 +185,9 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	if refusal != 0 && key.method != sip.CANCEL {
 		l.overload.left(s)
 	}
-	s.released = refusal != 0 // it has no place in the order of handlers
+	if refusal != 0 {
+		s.released = true // it has no place in the order of handlers
+	}
 	t.mu.Unlock()
 	s.begin()
 	switch {
