@@ -37,7 +37,8 @@ var errPanic = errors.New("transport: panic while reading")
 // each in a frame of its own on a WebSocket.
 type wire interface {
 	// receive hands what comes to the conn's message, malformed and pinged
-	// until the connection ends, and returns what ended it.
+	// until the connection ends, and returns what ended it. It is called again
+	// if one of them has ended the goroutine.
 	receive(c *conn) error
 	// transmit writes messages.
 	transmit(c *conn, texts []string) error
@@ -136,8 +137,18 @@ func (c *conn) read() { c.over(c.receive()) }
 
 func (c *conn) receive() (err error) {
 	err = errPanic
-	defer c.fence()
+	defer c.received(&err)
 	return c.wire.receive(c)
+}
+
+// received is deferred around receive. If Handle has ended the goroutine, err is
+// what it was before, and another one reads on.
+func (c *conn) received(err *error) {
+	if p := recover(); p != nil {
+		c.e.panicked(p, c.flow(), "")
+	} else if *err == errPanic {
+		c.e.tasks.Go(c.read) // ends as this one would have
+	}
 }
 
 // fence is deferred around what is done with the connection.
