@@ -244,24 +244,23 @@ func (l *Layer) checkIdle() {
 // a word to the peers, and closes the sockets. Whoever waits for a response gets
 // transport.ErrClosed, and so does whoever gives one. Requests that still wait
 // for a handler are dropped. Close does not wait for handlers to return.
-func (l *Layer) Close() error {
+func (l *Layer) Close() (err error) {
 	l.patrol.dismissAll() // one of them may be our caller
 	l.closed.Store(true)  // nothing gets into the tables from here on
 	l.end(transport.ErrClosed)
-	for _, t := range l.tables.tables {
+	defer func() { err = l.ep.Close() }() // whatever becomes of those who are told
+	forEach(slices.Clone(l.tables.tables), func(t *table) {
 		t.mu.Lock()
 		clients := slices.Collect(maps.Values(t.clients.m))
 		servers := slices.Collect(maps.Values(t.servers.m))
 		t.mu.Unlock()
-		for _, c := range clients {
-			c.abandon(transport.ErrClosed)
-		}
+		defer t.alarms.stop()
 		for _, s := range servers {
 			s.step(input{event: inAbandon}, nil)
 		}
-		t.alarms.stop()
-	}
-	return l.ep.Close()
+		forEach(clients, func(c *client) { c.abandon(transport.ErrClosed) })
+	})
+	return nil
 }
 
 // Busy keeps Shutdown from closing the Layer until done is called. It is for

@@ -234,12 +234,11 @@ func (l *Layer) refuse(in *transport.Inbound, r *sip.Request, edits ...sip.Edit)
 
 // connClosed tells the client transactions on a connection that it is gone.
 func (l *Layer) connClosed(f transport.Flow, err error) {
+	var on []*client
 	for _, t := range l.tables.tables {
 		t.mu.Lock()
-		clients := slices.Collect(maps.Keys(t.byFlow[f]))
+		on = slices.AppendSeq(on, maps.Keys(t.byFlow[f]))
 		t.mu.Unlock()
-		for _, c := range clients {
-			c.failed(err)
-		}
 	}
+	forEach(on, func(c *client) { c.failed(err) })
 }

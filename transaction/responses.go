@@ -141,12 +141,17 @@ func (q *queue) left() []heard {
 // else.
 func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Response, error)) {
 	tell := func(resp *sip.Response, err error) {
+		returned := false
 		defer func() {
-			if p := recover(); p != nil {
+			switch p := recover(); {
+			case p != nil:
 				l.cfg.Logger.Error("panic with a response", "panic", p, "request", r.String(), "stack", string(debug.Stack()))
+			case !returned:
+				l.cfg.Logger.Error("goroutine ended with a response", "request", r.String())
 			}
 		}()
 		each(resp, err)
+		returned = true
 	}
 	p := &pursuit{l: l, ctx: ctx, r: r,
 		each:    func(resp *sip.Response, err error) bool { tell(resp, err); return true },

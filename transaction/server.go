@@ -246,7 +246,10 @@ func (s *Server) advance(in input, resp *sip.Response) output {
 }
 
 // ring steps the machine by time.
-func (s *Server) ring() { s.step(input{event: inTimer}, nil) }
+func (s *Server) ring() {
+	defer s.l.fence(s.key.branch)
+	s.step(input{event: inTimer}, nil)
+}
 
 // forget takes a terminated transaction out of the tables.
 func (s *Server) forget() {
