@@ -73,6 +73,8 @@ type conn struct {
 
 	part int // bytes that the message takes which is coming in; the reading goroutine's
 
+	shift shift
+
 	keys []connKey // where Endpoint.conns has it; Endpoint.mu guards it
 
 	mu     sync.Mutex
@@ -147,7 +149,7 @@ func (c *conn) received(err *error) {
 	if p := recover(); p != nil {
 		c.e.panicked(p, c.flow(), "")
 	} else if *err == errPanic {
-		c.e.tasks.Go(c.read) // ends as this one would have
+		go c.read() // ends as this one would have
 	}
 }
 
@@ -160,6 +162,7 @@ func (c *conn) fence() {
 
 // over forgets a connection that nothing more is read from.
 func (c *conn) over(err error) {
+	defer c.e.clockOut(&c.shift)
 	defer c.fence()
 	c.holdPart(0)
 	switch {
@@ -177,6 +180,7 @@ func (c *conn) over(err error) {
 	}
 	c.fail(err)
 	if c.e.cfg.Closed != nil && c.carried.Load() {
+		c.shift.leave()
 		c.e.cfg.Closed(c.flow(), c.reason())
 	}
 }
@@ -200,6 +204,7 @@ func (c *conn) message(m sip.Message, err error) {
 		c.e.malformed(c.flow(), syntax.Text(), err)
 		return
 	}
+	defer c.shift.back()
 	defer c.e.fence(c.flow(), m)
 	c.carried.Store(true)
 	c.brief.Store(false)

@@ -58,6 +58,7 @@ func TestHandleEndsItsGoroutine(t *testing.T) {
 		}})
 		phone := s.dial(s.alice, bobAddr)
 		phone.send(message(options, tcpVia) + message(options, tcpVia) + message(options, tcpVia)[:50])
+		s.wait(time.Second)
 		if text := phone.receive(); strings.Count(text, "SIP/2.0 200 ") != 2 {
 			t.Errorf("two requests are answered with %q", text)
 		}
