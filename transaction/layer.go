@@ -199,7 +199,8 @@ func (l *Layer) Timers() Timers { return l.timers }
 // until handlers, the transactions that someone waits for and what is Busy are
 // done, and the INVITEs that someone gave up have ended, and closes the Layer.
 // Requests within a dialog are still served. When ctx ends first the rest is cut off, and the
-// error wraps that of ctx.
+// error wraps that of ctx. What is told of responses (Start) is waited for, too: it
+// may call Close, but not Shutdown.
 func (l *Layer) Shutdown(ctx context.Context) error {
 	l.patrol.dismissAll() // one of them may be our caller
 	l.mu.Lock()
@@ -243,7 +244,8 @@ func (l *Layer) checkIdle() {
 // Close ends every transaction and the context of every handler at once, without
 // a word to the peers, and closes the sockets. Whoever waits for a response gets
 // transport.ErrClosed, and so does whoever gives one. Requests that still wait
-// for a handler are dropped. Close does not wait for handlers to return.
+// for a handler are dropped. Close does not wait for handlers to return, nor for
+// other funcs of the program: any of them may call it.
 func (l *Layer) Close() (err error) {
 	l.patrol.dismissAll() // one of them may be our caller
 	l.closed.Store(true)  // nothing gets into the tables from here on

@@ -137,8 +137,8 @@ func (q *queue) left() []heard {
 //
 // each is called from where a response was read or a timer has run out, so it
 // must not block: one call at a time, but for a further 2xx, which may overlap. It
-// may be called before Start returns. A panic in it is logged, and ends nothing
-// else.
+// may be called before Start returns. It may Close the Layer. A panic in it is
+// logged, and ends nothing else.
 func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Response, error)) {
 	tell := func(resp *sip.Response, err error) {
 		returned := false
