@@ -1,13 +1,29 @@
 package transaction
 
 import (
+	"context"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 )
+
+// deafURI is that of a host which is not on the network.
+const deafURI = "sip:carol@192.0.2.9"
+
+// dials makes a handler's wait of what has to wait for a connection.
+func dials(send func(context.Context, *Layer)) func(*Server) {
+	return func(tx *Server) {
+		ctx, release := tx.Hold()
+		defer release()
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		send(ctx, tx.Layer())
+	}
+}
 
 // A handler that waits, for whatever, does not keep the socket from being read
 // on: not at all if it asks for its context, and for the time that the patrol
@@ -20,10 +36,26 @@ func TestHandlersThatWait(t *testing.T) {
 		most time.Duration
 	}{
 		{"for the context", func(tx *Server) { <-tx.Context().Done() }, 0},
+		{"for a worker", func(tx *Server) {
+			defer tx.Waiting()()
+			<-time.After(10 * time.Second)
+		}, 0},
+		{"for a connection to send by", dials(func(ctx context.Context, l *Layer) {
+			l.Send(ctx, request(sip.MESSAGE, deafURI+";transport=tcp"))
+		}), 0},
+		{"for a connection to name in a Contact", dials(func(ctx context.Context, l *Layer) {
+			l.Contact(ctx, request(sip.MESSAGE, deafURI+";transport=tls"))
+		}), 0},
+		{"for a connection that a long request goes by", dials(func(ctx context.Context, l *Layer) {
+			for n := 700; ctx.Err() == nil; n++ { // the first that is too long for UDP
+				l.Send(ctx, request(sip.MESSAGE, deafURI, sip.Body{Type: "text/plain", Content: strings.Repeat("x", n)}))
+			}
+		}), 0},
 		{"for something else", func(*Server) { <-time.After(10 * time.Second) }, 2 * round},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			story(t, func(t *testing.T, n *siptest.Network) {
+				n.Host("192.0.2.9").Down()
 				l := listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
 					if req.Method() == sip.INVITE {
 						test.wait(tx)
