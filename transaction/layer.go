@@ -24,7 +24,14 @@ type Config struct {
 	//
 	// Requests with one Call-ID reach handlers in the order of their arrival:
 	// the next one starts when the one before has returned, or has sent
-	// something, be it a response or a request.
+	// something, be it a response or a request. The 100 that goes out by itself
+	// counts (Timers.Trying; 3.5 s for another request than an INVITE): a re-INVITE
+	// whose user takes time to decide does not keep the BYE waiting.
+	//
+	// A handler of a request that came by UDP may run on the goroutine that reads
+	// the socket. It is found out if it takes time, but what comes next waits for
+	// up to 30 ms until then. One that calls Context first, or Server.Waiting,
+	// keeps nobody waiting.
 	Handler func(tx *Server, req *sip.Request)
 
 	// Accepted is called for each further 2xx to an INVITE after the one that

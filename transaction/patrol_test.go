@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,4 +112,60 @@ func TestHandlersThatEndIt(t *testing.T) {
 			t.Errorf("Close = %v", err)
 		}
 	})
+}
+
+// Handlers that are slow now and then, and too often, get goroutines of their own:
+// the others do not wait for them but for some hundredths of a second from time to
+// time, in which the layer finds that they are slow still.
+func TestHandlersThatAreSlowTooOften(t *testing.T) {
+	late, asked := slowHandlers(t, 10*time.Millisecond)
+	if most := asked / 50; late == 0 || late > most {
+		t.Errorf("%d of %d quick requests waited, want some, and at most %d", late, asked, most)
+	}
+}
+
+// What is slow seldom, as all is on a busy machine, changes nothing.
+func TestHandlersThatAreSlowOnce(t *testing.T) {
+	late, asked := slowHandlers(t, 500*time.Millisecond)
+	if least := asked / 100; late < least {
+		t.Errorf("%d of %d quick requests waited, want at least %d: handlers had goroutines of their own", late, asked, least)
+	}
+}
+
+// slowHandlers asks a layer with a handler that takes no time, one thousand times
+// a second for ten seconds, and every now and then one that takes 9 ms. It returns
+// how many of the quick requests waited.
+func slowHandlers(t *testing.T, every time.Duration) (late, asked int) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var mu sync.Mutex
+		sent := map[string]time.Time{}
+		l := listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.MESSAGE {
+				<-time.After(9 * time.Millisecond)
+			} else {
+				mu.Lock()
+				if time.Since(sent[req.CallID()]) > 11*time.Millisecond {
+					late++
+				}
+				mu.Unlock()
+			}
+			tx.Reply(sip.StatusOK)
+		}})
+		l.inline = true
+		alice := alicePeer(t, n)
+		for at := time.Duration(0); at < 10*time.Second; at += time.Millisecond {
+			method := sip.OPTIONS
+			if at%every == 0 {
+				method = sip.MESSAGE
+			} else {
+				asked++
+			}
+			mu.Lock()
+			sent[at.String()] = time.Now()
+			mu.Unlock()
+			alice.send(alice.with("z9hG4bK"+at.String(), request(method, bobURI, sip.CallID(at.String()))))
+			<-time.After(time.Millisecond)
+		}
+	})
+	return late, asked
 }
