@@ -253,3 +253,23 @@ func TestOrderBesideTheReader(t *testing.T) {
 		}
 	})
 }
+
+// The 100 that goes out for a handler which says nothing lets the next request of
+// its call start: whoever decides about a re-INVITE for half a minute can be hung
+// up on.
+func TestTryingReleasesTheOrder(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.INVITE {
+				<-time.After(30 * time.Second)
+			}
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := alicePeer(t, n)
+		alice.send(alice.with("z9hG4bK1", request(sip.INVITE, bobURI)))
+		alice.send(alice.with("z9hG4bK2", request(sip.BYE, bobURI, sip.CSeq{Seq: 2, Method: sip.BYE})))
+		alice.response("100 INVITE")
+		alice.response("200 BYE")
+		alice.expectAll(time.Minute, "200 INVITE")
+	})
+}
