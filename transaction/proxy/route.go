@@ -68,6 +68,9 @@ func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip
 func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 	for _, value := range r.values[r.ours:] {
 		e, flow, gone := s.entryOf(ep, value.URI, at)
+		if e == made && s.shared && r.isElsewhere(s, value.URI, flow, at) {
+			e = notOurs
+		}
 		if e == notOurs || e == forged {
 			r.forged = e == forged
 			return
@@ -78,6 +81,20 @@ func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 			r.bound = r.bonds.isBound(value.URI, r.req, r.uri)
 		}
 	}
+}
+
+// isElsewhere reports whether the next entry, whose token is signed with our key, is
+// of another node that has the key, too: it names somebody else, and no connection
+// of ours. What a client has sent here by its first entry is for us, whatever name
+// we have to the client, and so is what has the host of an entry before that is.
+func (r *route) isElsewhere(s *self, uri sip.URI, flow transport.Flow, at netip.AddrPort) bool {
+	switch {
+	case flow.Reliable() || s.is(uri, at):
+		return false
+	case r.ours > 0:
+		return hostName(uri.Host) != hostName(r.values[r.ours-1].URI.Host)
+	}
+	return r.req == nil
 }
 
 // onward returns the side that a request goes to which came by this flow. A user

@@ -19,11 +19,12 @@ type self struct {
 	ports    []int
 	loopback bool // all its addresses are ours
 	token    int  // no token is shorter than this
+	shared   bool // the key of tokens: other nodes may have it, and earlier runs had it
 }
 
 // newSelf reads it from what is configured and from what is bound.
 func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string) *self {
-	s := &self{token: len(ep.FlowToken(transport.Flow{}))}
+	s := &self{token: len(ep.FlowToken(transport.Flow{})), shared: len(tc.FlowKey) > 0}
 	for _, d := range domains {
 		s.domains = append(s.domains, hostName(d))
 	}

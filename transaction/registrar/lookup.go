@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction/proxy"
 )
 
@@ -223,6 +222,3 @@ func (r *Registrar) load(ctx context.Context, key string, now time.Time) ([]Bind
 	list, err := decode(value, now)
 	return list, revision, err
 }
-
-// isGone reports whether an error says that a flow was ours and is no more.
-func isGone(err error) bool { return errors.Is(err, transport.ErrNoFlow) }

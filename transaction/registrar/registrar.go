@@ -23,6 +23,12 @@ import (
 type Config struct {
 	// Store keeps the bindings; nil means NewMemory(nil). The clocks of nodes
 	// that share one are to agree to the second.
+	//
+	// Bindings name flows. With a Store that outlives the program, set
+	// transport.Config.FlowKey to one that lasts as long: with a random one, a
+	// client behind a NAT is not reached after a restart until it registers again.
+	// With it, flows of UDP stay good; connections end with the program. GRUUKey is
+	// to last as well, or temporary GRUUs end.
 	Store Store
 
 	// Domains are the hosts of the addresses-of-record that are served, and of
@@ -79,9 +85,11 @@ type Config struct {
 	// support it, which otherwise get 420, as RFC 3327 section 5.3 recommends.
 	AnyPath bool
 
-	// Node is how those who share the Store reach this node: host, port and
-	// transport of the URI count. The zero URI means the socket that the client
-	// has used, as the client would name it.
+	// Node is how those who share the Store reach this node, and no other one:
+	// host, port and transport of the URI count. The zero URI means the socket
+	// that the client has used, as the client would name it, which will not do
+	// where nodes have one name for clients (transport.Config.Advertise). The host
+	// is to be one that this node listens on or that it is called.
 	Node sip.URI
 
 	// FlowTimer is within what time a client with outbound, connected to us, is
@@ -90,7 +98,7 @@ type Config struct {
 	FlowTimer time.Duration
 
 	// GRUUKey is what temporary GRUUs are enciphered with. Nodes that share a
-	// Store must share it. nil means a random one.
+	// Store must share it, and so do runs of the program. nil means a random one.
 	GRUUKey []byte
 
 	// Logger is for failures of the Store; nil means slog.Default.
