@@ -164,7 +164,7 @@ func (p *Proxy) Close() error {
 // returned.
 func (p *Proxy) know(ep *transport.Endpoint) *self {
 	p.known.Do(func() {
-		p.self = newSelf(ep, &p.tc, p.cfg.Domains)
+		p.self = newSelf(ep, &p.tc, p.cfg.Domains, &p.bonds)
 		p.none = ep.FlowToken(transport.Flow{})
 	})
 	return p.self

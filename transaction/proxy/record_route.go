@@ -51,7 +51,7 @@ func (p *passage) recordRoute(ctx context.Context, edits []sip.Edit, req *sip.Re
 		back = p.from
 	}
 	bond := p.p.bonds.dialog(req.CallID(), req.From().Tag())
-	in, on := p.entry(inward, back, secure, bond), p.entry(outward, out.flow, secure, bond)
+	in, on := p.recorded(inward, back, secure, bond), p.recorded(outward, out.flow, secure, bond)
 	edits = append(edits, sip.Push(sip.RecordRoute{URI: in}))
 	// Two of one flow stay two, so that who comes back by it is not taken for
 	// one that goes out.

@@ -22,7 +22,7 @@ type route struct {
 	side side // that the request goes to: what the last of ours says
 
 	bound  bool // one of ours was made for this dialog, or for a registration of this Request-URI
-	forged bool // the next one has a token of a Path that we have not made
+	forged bool // the next one has a token of a Path that we have not made so
 }
 
 // A side is where a request goes from here, by an entry of ours.
@@ -70,6 +70,14 @@ func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 		e, flow, gone := s.entryOf(ep, value.URI, at)
 		if e == made && s.shared && r.isElsewhere(s, value.URI, flow, at) {
 			e = notOurs
+		}
+		if e == made && isVeiled(value.URI.User) {
+			switch { // a Record-Route
+			case r.req == nil:
+				e = forged // for a Path
+			case !r.bonds.isBound(value.URI, r.req, r.uri):
+				flow, gone = transport.Flow{}, false
+			}
 		}
 		if e == notOurs || e == forged {
 			r.forged = e == forged

@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,4 +128,49 @@ func TestRestartWithStoreAndKey(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Mallory has called Bob, who is behind a NAT, and has the Record-Route of that
+// call. It is no Path for her to register: what is for her does not go to Bob,
+// whatever she does to it, and by however many Vias her REGISTER says to come.
+func TestRecordRouteIsNoPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
+		location := New(&Config{Domains: []string{"example.com"}, Logger: quiet})
+		serve(t, n, nodeA, location, transport.Config{}, proxy.Config{RecordRoute: true})
+		box := n.NAT("203.0.113.1", &siptest.NATConfig{Filtering: siptest.AddressAndPortDependent})
+		got := 0
+		bob := &phone{t: t, to: "sip:bob@example.com", uri: "sip:example.com", callID: "bob", layer: listen(t, box.Host("10.0.0.2"), func(tx *transaction.Server, req *sip.Request) {
+			got++
+			answerCalls(tx, req)
+		})}
+		bob.register(200, contact("<sip:bob@10.0.0.2;transport=tcp>"), through(t, nodeA+";transport=tcp"))
+		mallory := newPhone(t, n.Host("192.0.2.66"))
+		ok := mallory.ask(sip.NewRequest(sip.INVITE, uri(t, bob.to), sip.MaxForwards(70),
+			sip.From{URI: uri(t, aliceAOR), Params: ";tag=1"}, sip.To{URI: uri(t, bob.to)}, sip.CallID("call"),
+			sip.CSeq{Seq: 1, Method: sip.INVITE}, sip.Contact{URI: uri(t, "sip:alice@192.0.2.66")}, through(t, nodeA)))
+		var entries []sip.URI
+		for rr := range sip.All[sip.RecordRoute](ok) {
+			u := rr.URI
+			bare, unmarked := u, u
+			bare.Params = u.Params.Without("bond")
+			unmarked.User = strings.TrimPrefix(u.User, ".")
+			both := unmarked
+			both.Params = bare.Params
+			entries = append(entries, u, bare, unmarked, both)
+		}
+		if ok.Status() != 200 || len(entries) != 8 || got != 1 {
+			t.Fatalf("%v, %d entries, %d requests for Bob", ok.Status(), len(entries), got)
+		}
+		carol := newPhone(t, n.Host("192.0.2.7"))
+		for _, entry := range entries {
+			for _, vias := range [][]sip.Edit{nil, {behind()}} {
+				path := sip.Path{URI: entry}
+				mallory.register(200, contact("<sip:bob@10.0.0.2;transport=tcp>"), append(vias, path, knows("path"), through(t, nodeA))...)
+				if status := carol.message(nodeA); status < 300 || got != 1 {
+					t.Errorf("MESSAGE to Mallory, whose Path is %s, got %v, Bob has %d requests", entry, status, got)
+				}
+			}
+		}
+	})
 }
