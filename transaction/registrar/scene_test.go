@@ -95,6 +95,7 @@ type phone struct {
 	layer  *transaction.Layer
 	uri    string // where REGISTERs go
 	to     string
+	user   string // whose password it has; "" means alice
 	callID string
 	seq    uint32
 }

@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -368,7 +369,7 @@ func answerCalls(tx *transaction.Server, req *sip.Request) {
 // withPassword registers with the password that is asked for.
 func (p *phone) withPassword(contacts []string, edits ...sip.Edit) {
 	p.t.Helper()
-	client := digest.NewClient(digest.Credentials{Username: "alice", Password: "secret"})
+	client := digest.NewClient(digest.Credentials{Username: cmp.Or(p.user, "alice"), Password: "secret"})
 	challenge := p.register(401, contacts, edits...)
 	again, err := client.Authorize(p.request(contacts, edits...), challenge)
 	if err != nil {
