@@ -42,7 +42,9 @@ var ErrNotFound = errors.New("registrar: no such user")
 // phone-context. Where nobody is, the error is ErrNotFound, unless Config.Exists
 // knows of such a user.
 //
-// A Store that does not answer is waited for until ctx ends, and 32 s at most.
+// A Store that does not answer is waited for until ctx ends, and 32 s at most. A
+// handler that calls Lookup, and not Forward, tells overload control of that itself
+// (transaction.Server.Waiting).
 //
 // A sips URI has the targets that were registered with sips alone. To a sip URI
 // these are targets, too, as sip and by TLS (RFC 5630 section 5.3).
@@ -68,9 +70,12 @@ func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, er
 
 // Forward forwards a request to where Lookup finds the user of its Request-URI, as
 // Forward of its Server does. Without a target the answer is 480, 404 for
-// ErrNotFound, and 500 where the Store failed.
+// ErrNotFound, and 500 where the Store failed. Time that the Store takes counts as
+// it does in Register.
 func (r *Registrar) Forward(tx *proxy.Server, req *sip.Request) {
+	done := r.waiting(tx.Server)
 	targets, err := r.Lookup(tx.Context(), req.URI())
+	done()
 	switch {
 	case err == nil:
 		tx.Forward(req, targets...)

@@ -181,11 +181,16 @@ func atLeastSecond(d, standard time.Duration) time.Duration {
 // proxy forwards, and gets 404 here. A REGISTER that is not newer than what it
 // wants to change, as its CSeq tells, gets 500, and so does one that the Store
 // failed, with a Retry-After; a Store that has not answered after 64*T1 has failed.
-// There are no more statuses than those of the section, 401, 403 for a Contact
+// There are no more statuses of its own than those of the section, 401, 403 for a Contact
 // that leads back to its user or to a second user of our domains, 420, 439 of RFC
 // 5626, and what the fields of Config tell of. 400 is for an instance of more than
 // 200 bytes, too, and 513 for more than 4096 bytes of one binding or 24 KiB of all,
 // or with GRUUs 48 KiB, and for a REGISTER whose 200 would have more than 60 KiB.
+//
+// The time that a Store other than a Memory takes, and Exists, is time that the
+// request waits (transaction.Server.Waiting): where it gets long for many, overload
+// control refuses some with 503. A Store that takes its time when it has nothing else
+// to do needs a transaction.Overload.Tolerance of more than twice that time.
 func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 	ok, err := r.register(tx, req)
 	var status *refusal
@@ -223,6 +228,7 @@ var supported = []string{sip.OptionPath, sip.OptionOutbound, sip.OptionGRUU}
 func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Response, error) {
 	ctx, cancel := context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
 	defer cancel()
+	defer r.waiting(tx)()
 	if req.Method() != sip.REGISTER {
 		return nil, refuse(sip.StatusMethodNotAllowed, sip.Allow{sip.REGISTER})
 	}
@@ -276,6 +282,15 @@ func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Res
 		return nil, fmt.Errorf("register %s: %w", a.key, err)
 	}
 	return ok, nil
+}
+
+// waiting tells overload control that a request waits for a Store, or for Exists, if
+// they may take their time, until done.
+func (r *Registrar) waiting(tx *transaction.Server) (done func()) {
+	if !r.waits {
+		return func() {}
+	}
+	return tx.Waiting()
 }
 
 // flowTimer says within what time a keepalive is to come.
