@@ -142,6 +142,32 @@ func TestFlowsOfOneInstance(t *testing.T) {
 	})
 }
 
+// RFC 5626 section 6: a Contact without reg-id is about all bindings with its URI,
+// those with a flow included, but not about those of another user agent.
+func TestFlowAndNoFlow(t *testing.T) {
+	const plain = "<sip:alice@192.0.2.1;transport=tcp>"
+	story(t, nil, func(t *testing.T, s *scene) {
+		s.phone.byTCP().register(200, contact(flowOne), knows("outbound"))
+		s.phone.register(200, contact(flowTwo), knows("outbound"))
+		expectContacts(t, s.phone.register(200, contact(plain)), plain+";expires=3600")
+		s.expectTargets(aliceAOR, "sip:alice@192.0.2.1;transport=tcp")
+
+		// Back to outbound: what there was without a flow is removed with it.
+		expectContacts(t, s.phone.register(200, contact(flowOne, plain+";expires=0"), knows("outbound")), flowOne+";expires=3600")
+		expectContacts(t, s.phone.register(200, contact(plain+";"+instanceTwo)), flowOne+";expires=3599", plain+";"+instanceTwo+";expires=3600")
+		s.phone.register(200, contact(plain+";"+instanceTwo+";expires=0"))
+		expectContacts(t, s.phone.register(200, contact(plain+";"+instanceOne)), plain+";"+instanceOne+";expires=3600")
+		s.phone.register(200, contact(flowOne), knows("outbound"))
+		s.phone.register(200, contact(plain+";expires=0"))
+		s.expectTargets(aliceAOR)
+
+		// Of the order of REGISTERs it is told as of any other binding.
+		s.phone.register(200, contact(flowOne), knows("outbound"))
+		s.phone.seq -= 2
+		s.phone.register(500, contact(plain+";expires=0"))
+	})
+}
+
 // A flow is kept where it is needed: for connections and behind NATs. Without
 // outbound a binding outlives it.
 func TestFlowWithoutOutbound(t *testing.T) {
