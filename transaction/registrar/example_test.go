@@ -107,11 +107,11 @@ type row struct {
 }
 
 // Get is SELECT value, version FROM bindings WHERE key = $1 AND ends > now().
-func (t *table) Get(_ context.Context, key string) ([]byte, uint64, error) {
+func (t *table) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.live(key)
-	return r.value, r.version, nil
+	return r.value, r.version, ctx.Err()
 }
 
 func (t *table) live(key string) row {
@@ -123,10 +123,12 @@ func (t *table) live(key string) row {
 
 // CompareAndSet is an UPDATE, INSERT or DELETE of the row with that version, and
 // ErrConflict where it was none.
-func (t *table) CompareAndSet(_ context.Context, key string, revision uint64, value []byte, ttl time.Duration) error {
+func (t *table) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte, ttl time.Duration) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case t.live(key).version != revision:
 		return registrar.ErrConflict
 	case value == nil:
