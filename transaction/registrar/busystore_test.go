@@ -109,3 +109,21 @@ func TestBusyStoreForwards(t *testing.T) {
 		}
 	})
 }
+
+// Whoever hangs up while the Store takes its time has 487, as at any other time.
+func TestCancelWhileTheStoreIsBusy(t *testing.T) {
+	story(t, nil, func(t *testing.T, s *scene) {
+		store := newBusyStore()
+		s.location = New(&Config{Domains: []string{"example.com"}, Store: store, Logger: quiet})
+		serve(t, s.n, nodeA, s.location, transport.Config{}, proxy.Config{})
+		store.turn <- struct{}{} // and nothing goes on
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		resp, _ := s.phone.layer.Do(ctx, sip.NewRequest(sip.INVITE, uri(t, aliceAOR), sip.MaxForwards(70),
+			sip.From{URI: uri(t, "sip:carol@example.org"), Params: ";tag=1"}, sip.To{URI: uri(t, aliceAOR)}, sip.CallID("1"),
+			sip.CSeq{Seq: 1, Method: sip.INVITE}, sip.Contact{URI: uri(t, "sip:carol@192.0.2.1")}, through(t, nodeA)))
+		if resp.Status() != sip.StatusRequestTerminated {
+			t.Errorf("INVITE got %v, want 487", resp.Status())
+		}
+	})
+}

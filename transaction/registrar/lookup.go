@@ -81,6 +81,7 @@ func (r *Registrar) Forward(tx *proxy.Server, req *sip.Request) {
 		tx.Forward(req, targets...)
 	case errors.Is(err, ErrNotFound):
 		tx.Reply(sip.StatusNotFound)
+	case tx.Context().Err() != nil: // cancelled, which the layer answers
 	default:
 		r.cfg.Logger.Error("user not looked up", "error", err, "call-id", req.CallID())
 		tx.Reply(sip.StatusServerInternalError)
