@@ -46,7 +46,7 @@ func main() {
 		passwords[user] = password
 	}
 	users := must(digest.NewServer(digest.ServerConfig{Realm: *domain, Password: digest.Passwords(passwords), Nonces: 10_000}))
-	location := registrar.New(&registrar.Config{Domains: []string{*domain}, Users: users})
+	location := must(registrar.New(&registrar.Config{Domains: []string{*domain}, Users: users}))
 
 	handle := func(tx *proxy.Server, req *sip.Request) {
 		switch {

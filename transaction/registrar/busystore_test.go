@@ -81,7 +81,7 @@ func TestBusyStore(t *testing.T) {
 	for _, c := range []struct{ rate, least, refused int }{{40, 1200, 0}, {100, 1200, 1200}} {
 		t.Run(fmt.Sprint(c.rate), func(t *testing.T) {
 			story(t, nil, func(t *testing.T, s *scene) {
-				s.location = New(&Config{Domains: []string{"example.com"}, Store: newBusyStore(), Logger: quiet})
+				s.location = must(New(&Config{Domains: []string{"example.com"}, Store: newBusyStore(), Logger: quiet}))
 				counts := offer(t, s.phone, c.rate, 30, func(i int) *sip.Request {
 					s.phone.to, s.phone.callID = fmt.Sprintf("sip:user%d@example.com", i), fmt.Sprint(i)
 					return s.phone.request(contact(numbered(1)))
@@ -97,7 +97,7 @@ func TestBusyStore(t *testing.T) {
 // The same, for 100 requests in a second to users.
 func TestBusyStoreForwards(t *testing.T) {
 	story(t, nil, func(t *testing.T, s *scene) {
-		s.location = New(&Config{Domains: []string{"example.com"}, Store: newBusyStore(), Logger: quiet})
+		s.location = must(New(&Config{Domains: []string{"example.com"}, Store: newBusyStore(), Logger: quiet}))
 		serve(t, s.n, nodeA, s.location, transport.Config{}, proxy.Config{})
 		counts := offer(t, s.phone, 200, 20, func(i int) *sip.Request {
 			to := uri(t, fmt.Sprintf("sip:user%d@example.com", i))
@@ -114,7 +114,7 @@ func TestBusyStoreForwards(t *testing.T) {
 func TestCancelWhileTheStoreIsBusy(t *testing.T) {
 	story(t, nil, func(t *testing.T, s *scene) {
 		store := newBusyStore()
-		s.location = New(&Config{Domains: []string{"example.com"}, Store: store, Logger: quiet})
+		s.location = must(New(&Config{Domains: []string{"example.com"}, Store: store, Logger: quiet}))
 		serve(t, s.n, nodeA, s.location, transport.Config{}, proxy.Config{})
 		store.turn <- struct{}{} // and nothing goes on
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -13,7 +13,8 @@
 //		Nonces:   100_000, // each Authorization is good for once
 //	})
 //	...
-//	location := registrar.New(&registrar.Config{Domains: []string{"example.com"}, Users: users})
+//	location, err := registrar.New(&registrar.Config{Domains: []string{"example.com"}, Users: users})
+//	...
 //	p, err := proxy.Listen(sockets, &proxy.Config{
 //		Domains: []string{"example.com"},
 //		Handler: func(tx *proxy.Server, req *sip.Request) {

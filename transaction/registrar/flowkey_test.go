@@ -105,7 +105,7 @@ func TestRestartWithStoreAndKey(t *testing.T) {
 				n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
 				store := NewMemory(nil)
 				start := func() (stop func()) {
-					return serve(t, n, nodeA, New(&Config{Domains: []string{"example.com"}, Store: store, Logger: quiet}), transport.Config{FlowKey: sharedKey}, proxy.Config{})
+					return serve(t, n, nodeA, must(New(&Config{Domains: []string{"example.com"}, Store: store, Logger: quiet})), transport.Config{FlowKey: sharedKey}, proxy.Config{})
 				}
 				stop := start()
 				box := n.NAT("203.0.113.1", &siptest.NATConfig{Filtering: siptest.AddressAndPortDependent})
@@ -136,7 +136,7 @@ func TestRestartWithStoreAndKey(t *testing.T) {
 func TestRecordRouteIsNoPath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
-		location := New(&Config{Domains: []string{"example.com"}, Logger: quiet})
+		location := must(New(&Config{Domains: []string{"example.com"}, Logger: quiet}))
 		serve(t, n, nodeA, location, transport.Config{}, proxy.Config{RecordRoute: true})
 		box := n.NAT("203.0.113.1", &siptest.NATConfig{Filtering: siptest.AddressAndPortDependent})
 		got := 0

@@ -133,10 +133,10 @@ func TestFlowsOfOneInstance(t *testing.T) {
 			t.Errorf("the flow that is left: %v, %v", flow, err)
 		}
 		// To another node the binding is one that may be good, for all it knows.
-		expectTargets(t, New(&Config{Store: s.location.store}), aliceAOR, "sip:alice@192.0.2.1;transport=tcp", "sip:alice@192.0.2.1;transport=tcp")
+		expectTargets(t, must(New(&Config{Store: s.location.store})), aliceAOR, "sip:alice@192.0.2.1;transport=tcp", "sip:alice@192.0.2.1;transport=tcp")
 		// The next REGISTER clears it away.
 		first.register(200, contact(flowOne), knows("outbound"))
-		if b, _ := New(&Config{Store: s.location.store}).Bindings(t.Context(), uri(t, aliceAOR)); len(b) != 1 {
+		if b, _ := must(New(&Config{Store: s.location.store})).Bindings(t.Context(), uri(t, aliceAOR)); len(b) != 1 {
 			t.Errorf("%d bindings are kept, want 1", len(b))
 		}
 	})
@@ -243,7 +243,7 @@ func TestNode(t *testing.T) {
 // Other nodes reach a browser's node by a socket that is for servers.
 func TestNodeOfABrowser(t *testing.T) {
 	story(t, nil, func(t *testing.T, s *scene) {
-		location := New(nil)
+		location := must(New(nil))
 		host := s.n.Host("192.0.2.11")
 		l, err := transaction.Listen(&transport.Config{Listen: []string{"ws:192.0.2.11:80", "udp:192.0.2.11:5062"}, Network: host, Logger: quiet},
 			&transaction.Config{Handler: func(tx *transaction.Server, req *sip.Request) { location.Register(tx, req) }, Logger: quiet})

@@ -180,7 +180,7 @@ func TestCallToAColleagueWithPasswords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		location := New(&Config{Domains: []string{"example.com"}, Users: users, Logger: quiet})
+		location := must(New(&Config{Domains: []string{"example.com"}, Users: users, Logger: quiet}))
 		seen := 0
 		p, err := proxy.Listen(&transport.Config{
 			Listen: []string{"udp:" + nodeA + ":5060"}, Network: n.Host(nodeA), Resolver: names{}, Logger: quiet,

@@ -175,9 +175,9 @@ func newNode(t *testing.T, n *siptest.Network, addr string, flowKey []byte) *nod
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &node{location: New(&Config{
+	x := &node{location: must(New(&Config{
 		Domains: []string{"example.com"}, Store: remoteStore{host}, Users: users, GRUUKey: []byte("that they share, too"), Logger: quiet,
-	})}
+	}))}
 	x.Proxy, err = proxy.Listen(&transport.Config{
 		Listen: []string{"udp:" + addr + ":5060", "tcp:" + addr + ":5060"}, Network: host, Resolver: names{}, Logger: quiet, FlowKey: flowKey,
 	}, &proxy.Config{Domains: []string{"example.com"}, RecordRoute: true, Handler: x.handle})
