@@ -15,7 +15,8 @@ type MemoryConfig struct {
 }
 
 // Memory is a Store in the memory of the process. What is past its time is
-// removed by one timer for all; there is no goroutine.
+// removed by one timer for all; there is no goroutine. It ends with the process,
+// unless it is written with WriteTo and read by the next one with ReadFrom.
 type Memory struct {
 	maxKeys, maxBytes int
 

@@ -24,8 +24,8 @@ type Config struct {
 	// Store keeps the bindings; nil means NewMemory(nil). The clocks of nodes
 	// that share one are to agree to the second.
 	//
-	// Bindings name flows. With a Store that outlives the program, set
-	// transport.Config.FlowKey to one that lasts as long: with a random one, a
+	// Bindings name flows. With a Store that outlives the program, or a Memory that
+	// is written down, set transport.Config.FlowKey to one that lasts as long: with a random one, a
 	// client behind a NAT is not reached after a restart until it registers again.
 	// With it, flows of UDP stay good; connections end with the program. GRUUKey is
 	// to last as well, or temporary GRUUs end.
