@@ -159,6 +159,11 @@ func (f *forking) start(handler bool) {
 	ready := f.ready
 	f.ready = nil
 	for _, i := range ready {
+		f.open++
+		if f.s.spiral != 0 && !f.s.p.spirals.take(f.s.spiral, time.Now()) {
+			f.tell(news{branch: i, status: sip.StatusLoopDetected, origin: unreached})
+			continue
+		}
 		ctx := f.ctx
 		switch wait := f.targets[i].Wait; {
 		case wait > 0:
@@ -166,7 +171,6 @@ func (f *forking) start(handler bool) {
 		case len(f.targets) > 1:
 			ctx, f.cancels[i] = context.WithCancel(f.ctx)
 		}
-		f.open++
 		target, breadth := f.targets[i], f.core.branches[i].breadth
 		if handler && len(ready) == 1 {
 			f.try(ctx, i, target, breadth)
