@@ -115,7 +115,7 @@ func work(tb testing.TB) func() {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { ep.Close() })
-	p := &Proxy{key: newKey(), cfg: Config{MaxBreadth: 60}}
+	p := &Proxy{key: newMarker(newKey()), cfg: Config{MaxBreadth: 60}}
 	p.tc.Listen = []string{"udp:192.0.2.3:5060"}
 	m, err := sip.Parse(string(message("INVITE", 1)))
 	if err != nil {

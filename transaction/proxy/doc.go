@@ -36,6 +36,10 @@
 // the random key that is the default, requests within the dialogs of an earlier
 // run are not Routed.
 //
+// Users may point at each other: a loop gets 482, and a request that comes back
+// otherwise has a bounded number of branches in all, five for each of
+// Config.MaxBreadth.
+//
 // The package follows RFC 3261 section 16, RFC 3327 (Path), RFC 4320 (no 408 to
 // what is no INVITE), RFC 5393 (loops, Max-Breadth), RFC 5626 sections 5 and 7
 // (flows), RFC 5627 section 6 (GRUU), RFC 5658 (Record-Route between transports)

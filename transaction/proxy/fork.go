@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
 
@@ -19,6 +20,8 @@ import (
 type forking struct {
 	s     *Server
 	ctx   context.Context // of the server transaction
+	limit context.Context // of the branches, see limit.go
+	free  func()          // lets go of what limits them
 	req   *sip.Request
 	relay bool
 	done  func(best *sip.Response) // all branches have ended; nil: nothing is left to answer
@@ -35,6 +38,7 @@ type forking struct {
 	ready   []int                // branches to be begun
 	open    int                  // branches that have begun and not ended
 	added   int                  // targets that a redirection has added
+	wait    *time.Timer          // since the CANCEL of the client
 
 	// Room for the usual request, which has one branch.
 	one struct {
@@ -48,7 +52,7 @@ type forking struct {
 // news is what a branch has to say: a response, or the status that stands for
 // none.
 type news struct {
-	branch int
+	branch int // or none: see limit.go
 	resp   *sip.Response
 	status sip.Status
 	origin origin
@@ -82,6 +86,7 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 			f.core.branches[i] = branch{turn: turn, instance: targets[i].Instance}
 		}
 	}
+	f.bound()
 	f.do(f.core.begin(), nil)
 	f.start(true)
 	f.work()
@@ -133,12 +138,13 @@ func (f *forking) work() {
 			f.news = f.one.news[:0]
 		}
 		f.mu.Unlock()
-		if f.done == nil || f.core.branches[n.branch].state != open {
+		if f.done == nil || n.branch != none && f.core.branches[n.branch].state != open {
 			continue // a branch that has ended has no more to say
 		}
 		f.take(n)
 		f.start(false)
 		if f.open == 0 {
+			f.unbind()
 			f.done(f.best())
 			f.let()
 		}
@@ -149,6 +155,7 @@ func (f *forking) work() {
 // minute, and has the rest of it stay.
 func (f *forking) let() {
 	f.done, f.req, f.targets, f.finals, f.cancels = nil, nil, nil, nil, nil
+	f.limit, f.free, f.wait = nil, nil, nil
 	f.one.final, f.one.cancel, f.one.news = [1]*sip.Response{}, [1]context.CancelFunc{}, [1]news{}
 }
 
@@ -159,14 +166,18 @@ func (f *forking) start(handler bool) {
 	ready := f.ready
 	f.ready = nil
 	for _, i := range ready {
-		ctx := f.ctx
+		f.open++
+		if f.s.spiral != 0 && !f.s.p.spirals.take(f.s.spiral, time.Now()) {
+			f.tell(news{branch: i, status: sip.StatusLoopDetected, origin: unreached})
+			continue
+		}
+		ctx := f.limit
 		switch wait := f.targets[i].Wait; {
 		case wait > 0:
-			ctx, f.cancels[i] = context.WithTimeout(f.ctx, wait)
+			ctx, f.cancels[i] = context.WithTimeout(f.limit, wait)
 		case len(f.targets) > 1:
-			ctx, f.cancels[i] = context.WithCancel(f.ctx)
+			ctx, f.cancels[i] = context.WithCancel(f.limit)
 		}
-		f.open++
 		target, breadth := f.targets[i], f.core.branches[i].breadth
 		if handler && len(ready) == 1 {
 			f.try(ctx, i, target, breadth)
@@ -187,7 +198,7 @@ func (f *forking) try(ctx context.Context, i int, target Target, breadth int) {
 	}()
 	out, err := s.prepare(ctx, f.req, &target, breadth, f.relay)
 	if err != nil {
-		f.tell(news{branch: i, status: statusOf(err, out.flow), origin: unreached})
+		f.tell(news{branch: i, status: f.statusOf(ctx, err, out.flow), origin: unreached})
 		return
 	}
 	flow, over := out.flow, false
@@ -200,12 +211,9 @@ func (f *forking) try(ctx context.Context, i int, target Target, breadth int) {
 		n := news{branch: i, resp: resp}
 		switch {
 		case err != nil:
-			n.status, n.origin = statusOf(err, flow), unreached
+			n.status, n.origin = f.statusOf(ctx, err, flow), unreached
 			if errors.Is(err, transaction.ErrOverload) {
 				n.origin = heldBack
-			}
-			if f.waited(ctx) {
-				n.status = sip.StatusRequestTimeout
 			}
 		case resp.Status() == sip.StatusRequestTerminated && (f.waited(ctx) || ctx.Err() == nil && limit > 0 && time.Since(last) >= limit):
 			// Of the CANCEL that timer C has sent (RFC 3261 section 16.8), or the
@@ -221,15 +229,27 @@ func (f *forking) try(ctx context.Context, i int, target Target, breadth int) {
 }
 
 // waited reports whether a branch with this context was given up because its
-// target has taken too long.
+// target has taken too long, or the request has.
 func (f *forking) waited(ctx context.Context) bool {
 	return errors.Is(ctx.Err(), context.DeadlineExceeded) && f.ctx.Err() == nil
 }
 
+// statusOf returns the status that stands for an error of a branch.
+func (f *forking) statusOf(ctx context.Context, err error, flow transport.Flow) sip.Status {
+	if f.waited(ctx) {
+		return sip.StatusRequestTimeout
+	}
+	return statusOf(err, flow)
+}
+
 // take takes what a branch says.
 func (f *forking) take(n news) {
-	if f.ctx.Err() != nil && !f.core.cancelled {
-		f.do(f.core.cancel(), nil)
+	f.heed()
+	if n.branch == none {
+		if n.status != 0 {
+			f.giveUp()
+		}
+		return
 	}
 	if !n.status.Final() {
 		f.do(f.core.provisional(n.branch), n.resp)

@@ -49,7 +49,9 @@ type Config struct {
 
 	// MaxBreadth is how many branches a request may have at once, here and
 	// further on together (RFC 5393 section 5.3.3); 0 means 60. A request that
-	// allows for fewer, by its Max-Breadth, has fewer.
+	// allows for fewer, by its Max-Breadth, has fewer. One that comes back to us,
+	// changed on its way so that it is no loop, begins five times as many branches
+	// in all, and one more each second; what is too much counts as 482.
 	MaxBreadth int
 
 	// Stateless says which requests are forwarded without a transaction, and
@@ -75,14 +77,15 @@ type Config struct {
 
 // Proxy is a proxy core on a transaction layer.
 type Proxy struct {
-	cfg    Config
-	tc     transport.Config
-	log    *slog.Logger
-	layer  *transaction.Layer
-	ending atomic.Bool // by Shutdown
-	key    key         // of branches
-	bonds  key         // of what ties our Route entries to requests
-	posted posted
+	cfg     Config
+	tc      transport.Config
+	log     *slog.Logger
+	layer   *transaction.Layer
+	ending  atomic.Bool // by Shutdown
+	key     marker      // of branches
+	bonds   key         // of what ties our Route entries to requests
+	posted  posted
+	spirals spirals
 
 	known sync.Once
 	self  *self
@@ -93,7 +96,7 @@ type Proxy struct {
 // the transport's config is what our Route entries are signed with: unless it is
 // set, a Proxy does not know those of an earlier run of the program.
 func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
-	p := &Proxy{key: newKey()}
+	p := &Proxy{key: newMarker(newKey())}
 	if tc != nil {
 		p.tc = *tc
 	}
@@ -129,6 +132,7 @@ func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 		lc.Stateless = p.stateless
 	}
 	p.posted.init()
+	p.spirals.init(p.cfg.MaxBreadth)
 	layer, err := transaction.Listen(tc, &lc)
 	if err != nil {
 		p.posted.end()

@@ -208,7 +208,7 @@ func TestLoopOfOne(t *testing.T) {
 // The mark is of the request as it came, whatever its method, and of nobody
 // else's making.
 func TestMark(t *testing.T) {
-	k, other := newKey(), newKey()
+	k, other := newMarker(newKey()), newMarker(newKey())
 	first := request(sip.INVITE, aor, by("192.0.2.9"))
 	same := request(sip.CANCEL, aor, by("192.0.2.9"), sip.MaxForwards(3), sip.To{URI: uri(aor), Params: ";tag=2"}, sip.Push(sip.Via{Transport: "UDP", Host: "h"}))
 	if k.mark(first) != k.mark(same) {

@@ -20,6 +20,7 @@ type Server struct {
 	local   bool
 	mark    mark
 	breadth int
+	spiral  uint64 // that it is, for spirals; 0: it has not been here before
 	from    transport.Flow
 }
 
@@ -54,8 +55,12 @@ func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow,
 		return &refusal{err: err}
 	}
 	s.mark = s.p.key.mark(req)
-	if r := validate(req, &s.route, s.p.cfg.Supported, s.mark); r != nil {
+	loops, spirals := s.p.key.find(req, s.mark)
+	if r := validate(req, &s.route, s.p.cfg.Supported, loops); r != nil {
 		return r
+	}
+	if spirals {
+		s.spiral = s.p.spirals.of(req)
 	}
 	if s.breadth, err = breadthOf(req, s.p.cfg.MaxBreadth); err != nil {
 		return &refusal{err: err}

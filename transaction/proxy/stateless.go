@@ -78,7 +78,8 @@ func (p *passage) ready(own *route, req *sip.Request) (out *sip.Request, m mark,
 		return nil, m, false
 	}
 	m = p.p.key.mark(req)
-	if validate(req, own, p.p.cfg.Supported, m) != nil || req.MaxForwards() == 0 {
+	loops, _ := p.p.key.find(req, m) // with one target, it is no storm
+	if validate(req, own, p.p.cfg.Supported, loops) != nil || req.MaxForwards() == 0 {
 		return nil, m, false
 	}
 	breadth, err := breadthOf(req, p.p.cfg.MaxBreadth)
