@@ -122,6 +122,7 @@ func (p *Proxy) send(ctx context.Context, in *transport.Inbound, pass *passage, 
 
 // deliver sends what has been prepared.
 func deliver(ctx context.Context, ep *transport.Endpoint, out *outgoing, branch string) error {
+	ctx = out.edited(ctx)
 	if !out.flow.IsZero() {
 		req, err := ep.PrepareOn(ctx, out.req, out.flow, branch)
 		if err == nil {
@@ -129,15 +130,16 @@ func deliver(ctx context.Context, ep *transport.Endpoint, out *outgoing, branch 
 		}
 		return err
 	}
-	hop := out.req.URI()
-	scheme := hop.Scheme
-	if out.hop.Scheme == "" {
+	hop := out.hop
+	if hop.Scheme == "" {
+		hop = out.req.URI()
+		secure := hop.Scheme == "sips"
 		if route, err := sip.Get[sip.Route](out.req); err == nil {
 			hop = route.URI
 		}
-	}
-	if scheme == "sips" { // and so on every hop (RFC 3261 section 16.6 step 7)
-		hop.Scheme = scheme
+		if secure {
+			hop.Scheme = "sips"
+		}
 	}
 	targets, err := ep.Resolver().StatelessTargets(ctx, hop)
 	for _, to := range targets {
