@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
 
@@ -18,13 +17,13 @@ import (
 // transactions that it is about. It has no goroutine: whoever has news of a branch
 // tells it, and thereby takes it on, or leaves that to who is at it already.
 type forking struct {
-	s     *Server
-	ctx   context.Context // of the server transaction
-	limit context.Context // of the branches, see limit.go
-	free  func()          // lets go of what limits them
-	req   *sip.Request
-	relay bool
-	done  func(best *sip.Response) // all branches have ended; nil: nothing is left to answer
+	s      *Server
+	ctx    context.Context // of the server transaction
+	values context.Context // that, without its end
+	req    *sip.Request
+	relay  bool
+	done   func(best *sip.Response) // all branches have ended; nil: nothing is left to answer
+	prev   *forking                 // of the same request; nil: none
 
 	mu   sync.Mutex
 	news []news // yet to be taken
@@ -33,18 +32,20 @@ type forking struct {
 	// Of who takes the news.
 	targets []Target
 	core    responseContext
-	finals  []*sip.Response      // by branch; nil: none, or made by us
-	cancels []context.CancelFunc // by branch; nil: none of its own
-	ready   []int                // branches to be begun
-	open    int                  // branches that have begun and not ended
-	added   int                  // targets that a redirection has added
-	wait    *time.Timer          // since the CANCEL of the client
+	finals  []*sip.Response // by branch; nil: none, or made by us
+	cancels []func()        // by branch; nil: it has not begun
+	ready   []int           // branches to be begun
+	open    int             // branches that have begun and not ended
+	added   int             // targets that a redirection has added
+	ends    []time.Time     // by branch, those of Target.Wait; nil: there is none
+	clock   *time.Timer     // ends all branches; nil: nothing to wait for yet
+	stop    func() bool     // of what waits for the end of ctx; nil: nothing does
 
 	// Room for the usual request, which has one branch.
 	one struct {
 		branch [1]branch
 		final  [1]*sip.Response
-		cancel [1]context.CancelFunc
+		cancel [1]func()
 		news   [1]news
 	}
 }
@@ -52,11 +53,18 @@ type forking struct {
 // news is what a branch has to say: a response, or the status that stands for
 // none.
 type news struct {
-	branch int // or none: see limit.go
+	branch int // or what concerns all of them
 	resp   *sip.Response
 	status sip.Status
 	origin origin
 }
+
+// What concerns all branches.
+const (
+	cancelled = -1 - iota // the context has ended
+	expired               // the time has
+	answered              // the handler has answered the request itself
+)
 
 // fork begins to forward a request. done is told the response that it is to be
 // answered with, maybe before fork returns.
@@ -73,7 +81,8 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 		done(s.reply(sip.StatusTemporarilyUnavailable))
 		return
 	}
-	f := &forking{s: s, ctx: ctx, req: req, relay: relay, done: done, targets: targets, busy: true}
+	f := &forking{s: s, ctx: ctx, values: context.WithoutCancel(ctx), req: req, relay: relay, done: done, targets: targets, busy: true}
+	f.prev = s.forking.Swap(f)
 	f.news = f.one.news[:0]
 	f.core = responseContext{invite: req.Method() == sip.INVITE, breadth: s.breadth}
 	if len(targets) == 1 {
@@ -81,15 +90,14 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 	} else {
 		f.core.branches = make([]branch, len(targets))
 		f.finals = make([]*sip.Response, len(targets))
-		f.cancels = make([]context.CancelFunc, len(targets))
+		f.cancels = make([]func(), len(targets))
 		for i, turn := range turnsOf(targets) {
 			f.core.branches[i] = branch{turn: turn, instance: targets[i].Instance}
 		}
 	}
 	f.bound()
 	f.do(f.core.begin(), nil)
-	f.start(true)
-	f.work()
+	f.work(true)
 }
 
 // reply makes a response to the request as it came in.
@@ -112,7 +120,7 @@ func turnsOf(targets []Target) []int {
 	return turns
 }
 
-// tell takes news of a branch.
+// tell takes news.
 func (f *forking) tell(n news) {
 	f.mu.Lock()
 	f.news = append(f.news, n)
@@ -120,13 +128,20 @@ func (f *forking) tell(n news) {
 	f.busy = true
 	f.mu.Unlock()
 	if !busy {
-		f.work()
+		f.work(false)
 	}
 }
 
-// work takes all news there is, and what comes meanwhile.
-func (f *forking) work() {
+// work begins what is ready and takes all news there is, and what comes meanwhile.
+// The handler may be kept waiting.
+func (f *forking) work(handler bool) {
 	for {
+		f.start(handler)
+		if f.done != nil && f.open == 0 {
+			f.unbind()
+			f.done(f.best())
+			f.let()
+		}
 		f.mu.Lock()
 		if len(f.news) == 0 {
 			f.busy = false
@@ -138,25 +153,26 @@ func (f *forking) work() {
 			f.news = f.one.news[:0]
 		}
 		f.mu.Unlock()
-		if f.done == nil || n.branch != none && f.core.branches[n.branch].state != open {
-			continue // a branch that has ended has no more to say
+		switch {
+		case n.branch < 0 || f.core.branches[n.branch].state == open:
+			if f.done != nil {
+				f.take(n)
+			}
+		case f.core.invite && n.status.Success():
+			// A further one, or that of a branch that was given up (RFC 3261
+			// section 16.7 step 5). There is no more that such a branch has to say.
+			f.do(f.core.late(), n.resp)
 		}
-		f.take(n)
-		f.start(false)
-		if f.open == 0 {
-			f.unbind()
-			f.done(f.best())
-			f.let()
-		}
+		handler = false
 	}
 }
 
 // let lets go of what is of no use any more: a further 2xx may come for half a
 // minute, and has the rest of it stay.
 func (f *forking) let() {
-	f.done, f.req, f.targets, f.finals, f.cancels = nil, nil, nil, nil, nil
-	f.limit, f.free, f.wait = nil, nil, nil
-	f.one.final, f.one.cancel, f.one.news = [1]*sip.Response{}, [1]context.CancelFunc{}, [1]news{}
+	f.done, f.req, f.targets, f.finals, f.cancels, f.ends = nil, nil, nil, nil, nil, nil
+	f.clock, f.stop = nil, nil
+	f.one.final, f.one.cancel = [1]*sip.Response{}, [1]func(){}
 }
 
 // start begins the branches that are ready. The handler begins a single one
@@ -171,87 +187,70 @@ func (f *forking) start(handler bool) {
 			f.tell(news{branch: i, status: sip.StatusLoopDetected, origin: unreached})
 			continue
 		}
-		ctx := f.limit
-		switch wait := f.targets[i].Wait; {
-		case wait > 0:
-			ctx, f.cancels[i] = context.WithTimeout(f.limit, wait)
-		case len(f.targets) > 1:
-			ctx, f.cancels[i] = context.WithCancel(f.limit)
+		if f.ctx.Err() != nil { // it was cancelled before it began
+			f.tell(news{branch: i, status: sip.StatusServiceUnavailable, origin: unreached})
+			continue
 		}
-		target, breadth := f.targets[i], f.core.branches[i].breadth
-		if handler && len(ready) == 1 {
-			f.try(ctx, i, target, breadth)
-		} else {
-			go f.try(ctx, i, target, breadth) // ends when the request is on its way
+		target, breadth := &f.targets[i], f.core.branches[i].breadth
+		out, err := f.s.prepare(f.ctx, f.req, target, breadth, f.relay)
+		if err != nil {
+			f.tell(news{branch: i, status: statusOf(err, out.flow), origin: unreached})
+			continue
+		}
+		switch {
+		case out.isQuick() && f.isInTime():
+			f.cancels[i] = f.try(f.values, i, out)
+			f.await(i)
+		case handler && len(ready) == 1:
+			ctx := f.within(i)
+			f.await(i)
+			f.try(ctx, i, out)
+		default:
+			ctx := f.within(i)
+			f.await(i)
+			go f.try(ctx, i, out) // ends when the request is on its way
 		}
 	}
 }
 
-// try begins one branch.
-func (f *forking) try(ctx context.Context, i int, target Target, breadth int) {
-	s, layer := f.s, f.s.Layer()
-	defer func() { // of a function of the program's, such as a trace
+// try begins one branch, and returns what cancels it.
+func (f *forking) try(ctx context.Context, i int, out outgoing) (cancel func()) {
+	s, flow := f.s, out.flow
+	defer func() { // of a function of the program's, such as one that asks DNS
 		if p := recover(); p != nil {
-			s.p.log.Error("panic in a branch", "panic", p, "request", f.req.String(), "stack", string(debug.Stack()))
+			s.p.log.Error("panic in a branch", "panic", p, "request", out.req.String(), "stack", string(debug.Stack()))
 			f.tell(news{branch: i, status: sip.StatusServerInternalError, origin: unreached})
 		}
 	}()
-	out, err := s.prepare(ctx, f.req, &target, breadth, f.relay)
-	if err != nil {
-		f.tell(news{branch: i, status: f.statusOf(ctx, err, out.flow), origin: unreached})
-		return
-	}
-	flow, over := out.flow, false
-	last, limit := time.Now(), layer.Timers().C
-	layer.Start(out.context(ctx, string(s.mark[:])), out.req, func(resp *sip.Response, err error) {
-		if over { // a further 2xx (RFC 3261 section 16.7 step 5)
-			s.pass(resp)
-			return
-		}
+	return s.Layer().Start(out.context(ctx, string(s.mark[:])), out.req, func(resp *sip.Response, err error) {
 		n := news{branch: i, resp: resp}
 		switch {
-		case err != nil:
-			n.status, n.origin = f.statusOf(ctx, err, flow), unreached
-			if errors.Is(err, transaction.ErrOverload) {
-				n.origin = heldBack
-			}
-		case resp.Status() == sip.StatusRequestTerminated && (f.waited(ctx) || ctx.Err() == nil && limit > 0 && time.Since(last) >= limit):
-			// Of the CANCEL that timer C has sent (RFC 3261 section 16.8), or the
-			// end of Target.Wait.
-			n.resp, n.status, n.origin = nil, sip.StatusRequestTimeout, unreached
-		default:
+		case err == nil:
 			n.status = resp.Status()
+		case errors.Is(err, transaction.ErrOverload):
+			n.status, n.origin = statusOf(err, flow), heldBack
+		default:
+			n.status, n.origin = statusOf(err, flow), unreached
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				n.status = sip.StatusRequestTimeout
+			}
 		}
-		last = time.Now()
-		over = n.status.Final()
 		f.tell(n)
 	})
 }
 
-// waited reports whether a branch with this context was given up because its
-// target has taken too long, or the request has.
-func (f *forking) waited(ctx context.Context) bool {
-	return errors.Is(ctx.Err(), context.DeadlineExceeded) && f.ctx.Err() == nil
-}
-
-// statusOf returns the status that stands for an error of a branch.
-func (f *forking) statusOf(ctx context.Context, err error, flow transport.Flow) sip.Status {
-	if f.waited(ctx) {
-		return sip.StatusRequestTimeout
-	}
-	return statusOf(err, flow)
-}
-
-// take takes what a branch says.
+// take takes what a branch says, or what concerns all.
 func (f *forking) take(n news) {
-	f.heed()
-	if n.branch == none {
-		if n.status != 0 {
-			f.giveUp()
-		}
-		return
+	if f.ctx.Err() != nil || n.branch == answered {
+		f.cancel()
 	}
-	if !n.status.Final() {
+	switch {
+	case n.branch == expired:
+		f.expire()
+		return
+	case n.branch < 0:
+		return
+	case !n.status.Final():
 		f.do(f.core.provisional(n.branch), n.resp)
 		return
 	}
@@ -281,13 +280,20 @@ func (f *forking) do(out step, resp *sip.Response) {
 	f.ready = append(f.ready, out.start...)
 }
 
-// pass passes a response on.
+// pass passes a response on. A 2xx to an INVITE that has its answer goes without the
+// transaction (RFC 3261 section 16.7 step 5): its client is to know that somebody
+// has picked up.
 func (s *Server) pass(resp *sip.Response) {
 	up := s.back(resp)
 	if up == nil {
 		return
 	}
-	if err := s.Respond(up); err != nil {
+	err := s.Server.Respond(up)
+	if errors.Is(err, transaction.ErrCompleted) && resp.Status().Success() && resp.CSeq().Method == sip.INVITE {
+		s.p.returnBeside(s.Layer().Endpoint(), up)
+		return
+	}
+	if err != nil {
 		s.p.log.Debug("response not forwarded", "error", err, "call-id", resp.CallID())
 	}
 }

@@ -31,6 +31,21 @@ type edits struct {
 	byFlow  bool        // it names the flow
 }
 
+// isQuick reports whether to send it needs to wait for nobody.
+func (o *outgoing) isQuick() bool {
+	if !isShort(o.req) || !o.flow.IsZero() {
+		return isShort(o.req)
+	}
+	hop := o.hop
+	if hop.Scheme == "" {
+		hop = o.req.URI()
+		if route, err := sip.Get[sip.Route](o.req); err == nil {
+			hop = route.URI
+		}
+	}
+	return isQuick(hop)
+}
+
 // What keeps a request from being forwarded to a target.
 var (
 	errTooManyHops = sip.StatusTooManyHops

@@ -13,7 +13,7 @@ type hop struct {
 }
 
 func (p *passage) hop(req *sip.Request, t *Target) hop {
-	short := len(req.String()) <= 900 // and does not grow to what takes TCP
+	short := isShort(req)
 	w, err := p.way(req, t)
 	switch {
 	case err != nil:
@@ -36,7 +36,16 @@ func (p *passage) hop(req *sip.Request, t *Target) hop {
 	if named && !equalFold(kind, "udp") {
 		return hop{reliable: true}
 	}
-	return hop{quick: short && uri.Addr().IsValid() && !uri.Params.Has("maddr")}
+	return hop{quick: short && isQuick(uri)}
+}
+
+// isShort reports whether a request does not grow to what takes TCP.
+func isShort(req *sip.Request) bool { return len(req.String()) <= 900 }
+
+// isQuick reports whether a URI leads to an address by UDP.
+func isQuick(uri sip.URI) bool {
+	kind, named := uri.Param("transport")
+	return uri.Scheme == "sip" && (!named || equalFold(kind, "udp")) && uri.Addr().IsValid() && !uri.Params.Has("maddr")
 }
 
 // changes reports whether a request that came by this flow may be lost where it

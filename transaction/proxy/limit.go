@@ -14,52 +14,102 @@ import (
 // still of use.
 const patience = 63 // by T1
 
-// none is the branch of news that is of no branch: of the end of the context, and
-// with a status of the end of the time.
-const none = -1
+func (f *forking) patience() time.Duration { return patience * f.s.Layer().Timers().T1 }
 
 // bound sees to it that the fork ends in time.
-//
-// What is no INVITE has its time from its arrival on. No branch begins after that,
-// no target of DNS is tried, and there is no 408, for nothing is sent that nobody
-// waits for (RFC 4320 section 4).
 func (f *forking) bound() {
-	if f.core.invite {
-		stop := context.AfterFunc(f.ctx, func() { f.tell(news{branch: none}) })
-		f.limit, f.free = f.ctx, func() { stop() }
-		return
+	switch {
+	case f.core.invite:
+		f.stop = context.AfterFunc(f.ctx, func() { f.tell(news{branch: cancelled}) }) // for a callee that says nothing
+	case len(f.targets) > 1:
+		f.setClock()
 	}
-	f.limit, f.free = context.WithDeadline(f.ctx, f.s.Arrived().Add(f.patience()))
 }
 
-func (f *forking) patience() time.Duration { return patience * f.s.Layer().Timers().T1 }
+// setClock ends a fork of what is no INVITE. It has its time from its arrival on. No
+// branch begins after that, no target of DNS is tried, and there is no 408, for
+// nothing is sent that nobody waits for (RFC 4320 section 4). A single branch to a
+// single address that begins at once ends by itself.
+func (f *forking) setClock() {
+	if f.clock == nil && !f.core.invite {
+		f.clock = time.AfterFunc(time.Until(f.s.Arrived().Add(f.patience())), f.ring)
+	}
+}
+
+func (f *forking) ring() { f.tell(news{branch: expired}) }
 
 // unbind undoes bound.
 func (f *forking) unbind() {
-	f.free()
-	if f.wait != nil {
-		f.wait.Stop()
+	if f.stop != nil {
+		f.stop()
+	}
+	if f.clock != nil {
+		f.clock.Stop()
 	}
 }
 
-// heed finds out whether the client has cancelled the request, or its time is over.
-func (f *forking) heed() {
-	switch {
-	case f.ctx.Err() != nil && !f.core.cancelled:
-		f.do(f.core.cancel(), nil)
-		if f.core.invite {
-			f.wait = time.AfterFunc(f.patience(), func() {
-				f.tell(news{branch: none, status: sip.StatusRequestTimeout})
-			})
+// isInTime reports whether a branch that begins now needs no watch: the transaction
+// ends as soon as it has to.
+func (f *forking) isInTime() bool {
+	return f.core.invite || time.Since(f.s.Arrived()) < f.s.Layer().Timers().T1
+}
+
+// within returns the context of a branch that may have to wait before it begins.
+func (f *forking) within(i int) (ctx context.Context) {
+	var cancel context.CancelFunc
+	if f.core.invite {
+		ctx, cancel = context.WithCancel(f.ctx)
+	} else {
+		ctx, cancel = context.WithDeadline(f.ctx, f.s.Arrived().Add(f.patience()))
+	}
+	f.cancels[i] = cancel
+	return ctx
+}
+
+// await has a branch end with the Wait of its target, whatever becomes of its CANCEL.
+func (f *forking) await(i int) {
+	wait, cancel := f.targets[i].Wait, f.cancels[i]
+	if wait <= 0 {
+		return
+	}
+	end := time.AfterFunc(wait, func() {
+		f.tell(news{branch: i, status: sip.StatusRequestTimeout, origin: unreached})
+	})
+	f.cancels[i] = func() {
+		end.Stop()
+		if cancel != nil {
+			cancel()
 		}
-	case f.limit.Err() != nil && !f.core.closed:
-		f.do(f.core.expire(), nil)
+	}
+	if f.ends == nil {
+		f.ends = make([]time.Time, len(f.targets))
+	}
+	f.ends[i] = time.Now().Add(wait)
+}
+
+// left returns what is left of the Wait of a branch, 0 if it has none.
+func (f *forking) left(i int) time.Duration {
+	if f.ends == nil || f.ends[i].IsZero() {
+		return 0
+	}
+	return max(time.Until(f.ends[i]), 1)
+}
+
+// cancel ends all branches for a client that has cancelled the request, or has its
+// answer. An INVITE has a while for that.
+func (f *forking) cancel() {
+	if f.core.cancelled {
+		return
+	}
+	f.do(f.core.cancel(), nil)
+	if f.core.invite {
+		f.clock = time.AfterFunc(f.patience(), f.ring)
 	}
 }
 
-// giveUp ends a cancelled INVITE for the client, who gets 487, whatever its callees
-// have to say yet.
-func (f *forking) giveUp() {
+// expire ends all branches at once, whatever their callees have to say yet.
+func (f *forking) expire() {
+	f.do(f.core.expire(), nil)
 	for i := range f.core.branches {
 		if f.core.branches[i].state == open {
 			f.take(news{branch: i, status: sip.StatusRequestTimeout, origin: unreached})

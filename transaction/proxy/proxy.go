@@ -19,7 +19,8 @@ type Config struct {
 	// both. By then the request is valid (RFC 3261 section 16.3), and our own
 	// entries are off its Route (section 16.4). It runs in a goroutine of its
 	// own, in the order and within the bounds that transaction.Config.Handler
-	// tells of, and the branches of the request end with it. nil relays what is
+	// tells of. What it forwards goes on when it has returned, until there is an
+	// answer: a final one of its own cancels all branches. nil relays what is
 	// within a dialog that we are on the path of, and refuses the rest with 403.
 	Handler func(tx *Server, req *sip.Request)
 

@@ -127,6 +127,14 @@ func (c *responseContext) expire() step {
 	return out
 }
 
+// late takes a 2xx to an INVITE of a branch that has ended.
+func (c *responseContext) late() step {
+	out := step{forward: true}
+	c.sent, c.closed = true, true
+	c.stop(&out)
+	return out
+}
+
 // add appends branches that begin in a turn and in others right after it.
 func (c *responseContext) add(turn int, turns []int) {
 	last := 0

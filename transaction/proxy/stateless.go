@@ -200,17 +200,23 @@ func (p *Proxy) returned(in *transport.Inbound, resp *sip.Response) bool {
 	if via.Host == "" || branch[len(cookie):] != string(p.key.stateless(room[:0], via, resp)) {
 		return false
 	}
+	p.returnBeside(in.Endpoint(), up)
+	return true
+}
+
+// returnBeside sends a response to where its Via says, beside the socket if that may
+// take time.
+func (p *Proxy) returnBeside(ep *transport.Endpoint, up *sip.Response) {
 	forward := func(ctx context.Context) {
-		if err := in.Endpoint().Forward(ctx, up); err != nil {
-			p.log.Debug("response not forwarded", "error", err, "call-id", resp.CallID())
+		if err := ep.Forward(ctx, up); err != nil {
+			p.log.Debug("response not forwarded", "error", err, "call-id", up.CallID())
 		}
 	}
-	if via.Received().IsValid() && equalFold(via.Transport, "UDP") {
+	if via := up.Via(); via.Received().IsValid() && equalFold(via.Transport, "UDP") {
 		forward(p.posted.ctx)
 	} else {
 		p.posted.do(forward)
 	}
-	return true
 }
 
 // posted bounds the goroutines of what is sent without a transaction and may have
