@@ -48,7 +48,8 @@ var layers = map[string]layer{
 	"simple/":  {}, // document formats, which know nothing of how they travel
 
 	// What a registrar knows of users is the targets of a proxy.
-	"transaction/registrar": {below: []string{"transaction/proxy", "sip/digest"}},
+	"transaction/registrar":  {below: []string{"transaction/proxy", "sip/digest"}},
+	"transaction/registrar/": {below: []string{"transaction/registrar"}},
 
 	// What packages share and nobody else sees. Everything may import it, so
 	// it imports nothing.

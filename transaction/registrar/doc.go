@@ -47,8 +47,8 @@
 //
 // The package follows RFC 3261 section 10.3, RFC 3327 section 5.3, RFC 3608
 // section 6.3, RFC 5626 sections 6 and 7, RFC 5627 sections 5 and 6.1 and RFC
-// 5630 section 5.2. Feature parameters of RFC 3840 are kept with the Contact,
-// but nothing is matched against them; there is no reg event package (RFC 3680),
-// for which Watch is there, no registration of many numbers (RFC 6140) and no
-// push (RFC 8599).
+// 5630 section 5.2; of RFC 3966, Lookup reads numbers. Feature parameters of RFC
+// 3840 are kept with the Contact, but nothing is matched against them; there is no
+// reg event package (RFC 3680), for which Watch is there, no registration of many
+// numbers (RFC 6140) and no push (RFC 8599).
 package registrar

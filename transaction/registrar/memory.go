@@ -51,7 +51,7 @@ func NewMemory(cfg *MemoryConfig) *Memory {
 	return m
 }
 
-// Get returns a value and its revision.
+// Get returns a value and its revision. The value is the slice that was stored.
 func (m *Memory) Get(_ context.Context, key string) ([]byte, uint64, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -114,7 +114,8 @@ func (m *Memory) CompareAndSet(_ context.Context, key string, revision uint64, b
 	return nil
 }
 
-// Watch yields the value of a key now, and whenever it has changed.
+// Watch yields the value of a key now, and whenever it has changed or its time is
+// over. The error at the end of ctx is that of ctx.
 func (m *Memory) Watch(ctx context.Context, key string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		changed := make(chan struct{}, 1)

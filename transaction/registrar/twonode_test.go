@@ -144,6 +144,9 @@ func (r remoteStore) Watch(ctx context.Context, key string) iter.Seq2[[]byte, er
 		for {
 			var a query
 			err := answers.Decode(&a)
+			if err != nil && ctx.Err() != nil {
+				err = ctx.Err() // which has closed the connection
+			}
 			if !yield(a.Value, err) || err != nil {
 				return
 			}

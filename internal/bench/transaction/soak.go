@@ -99,6 +99,10 @@ func (s soak) run(ctx context.Context) error {
 		return fmt.Errorf("%d of %d calls failed", stage.failed.Load(), stage.placed.Load())
 	case stage.refused.Load() > stage.placed.Load()/1000:
 		return fmt.Errorf("%d of %d calls refused: that is more than this machine takes now", stage.refused.Load(), stage.placed.Load())
+	case stage.stray.Load() > stage.refused.Load():
+		// A refusal leaves nothing behind, so the INVITE may be taken when it comes
+		// again, although its caller has the 503 by then, and acknowledges that.
+		return fmt.Errorf("%d calls without an ACK, and %d refused", stage.stray.Load(), stage.refused.Load())
 	case served+stage.refused.Load() != stage.placed.Load():
 		return fmt.Errorf("%d calls, %d refused, and the callee has seen %d end", stage.placed.Load(), stage.refused.Load(), served)
 	case after.Heap > before.Heap+4<<20:
@@ -152,9 +156,9 @@ type stage struct {
 	closers []func() error
 	route   []sip.Edit
 
-	all                                    sync.WaitGroup
-	placed, ended, failed, refused, served atomic.Int64
-	acked                                  sync.Map // by Call-ID: a channel that the ACK closes
+	all                                           sync.WaitGroup
+	placed, ended, failed, refused, served, stray atomic.Int64
+	acked                                         sync.Map // by Call-ID: a channel that the ACK closes
 }
 
 func (s soak) build(cfg *siptest.NetworkConfig) (*stage, error) {
@@ -297,7 +301,7 @@ func (g *stage) answer(tx *transaction.Server, req *sip.Request) {
 				again.Stop()
 				return
 			case <-end.C:
-				g.failed.Add(1)
+				g.stray.Add(1)
 				return
 			case <-again.C:
 			}
