@@ -101,7 +101,7 @@ func TestForks(t *testing.T) {
 					contacts = append(contacts, unasked(t)+";q="+c.unasked)
 				}
 				registered(t, server, c.user, contacts...)
-				calls(t, server, c.caller, c.user, &interop.SIPpOptions{Want: c.want})
+				wantCall(t, server, c.caller, c.user, &interop.SIPpOptions{Want: c.want})
 				for _, script := range callees {
 					wantCalls(t, script, 1)
 				}
@@ -120,7 +120,7 @@ func TestRedirections(t *testing.T) {
 			server := interop.StartExample(t, nil, "bob")
 			bob := interop.StartSIPp(t, "uas_refuse", &interop.SIPpOptions{Answer: "302 Moved Temporarily\n    Contact: " + unasked(t)})
 			registered(t, server, "bob", contact(bob, ""))
-			calls(t, server, "uac_refused", "bob", &interop.SIPpOptions{Want: "302", Text: "sip:nobody@127.0.0.1:"})
+			wantCall(t, server, "uac_refused", "bob", &interop.SIPpOptions{Want: "302", Text: "sip:nobody@127.0.0.1:"})
 			wantCalls(t, bob, 1)
 		})
 		t.Run("followed", func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestRedirections(t *testing.T) {
 				Answer: "302 Moved Temporarily\n    Contact: " + contact(busy, "0.9") + ", " + contact(there, "0.5"),
 			})
 			registered(t, server, "bob", contact(bob, ""))
-			calls(t, server, "uac", "bob", nil)
+			wantCall(t, server, "uac", "bob", nil)
 			wantCalls(t, bob, 1)
 			wantCalls(t, busy, 1)
 			wantCalls(t, there, 1)
@@ -154,14 +154,14 @@ func TestLoopAndSpiral(t *testing.T) {
 			registered(t, server, "bob", user("carol"))
 			carol := interop.StartSIPp(t, "uas_info", nil)
 			registered(t, server, "carol", contact(carol, ""))
-			calls(t, server, "uac_info", "bob", nil)
+			wantCall(t, server, "uac_info", "bob", nil)
 			wantCalls(t, carol, 1)
 		})
 		t.Run("loop", func(t *testing.T) {
 			t.Parallel()
 			registered(t, server, "dave", user("erin"))
 			registered(t, server, "erin", user("dave"))
-			calls(t, server, "uac_refused", "dave", &interop.SIPpOptions{Want: "482"})
+			wantCall(t, server, "uac_refused", "dave", &interop.SIPpOptions{Want: "482"})
 		})
 	})
 }
@@ -234,8 +234,8 @@ func unasked(t *testing.T) string {
 	return "<sip:nobody@" + conn.LocalAddr().String() + ">"
 }
 
-// calls plays a caller's script through our example server.
-func calls(t *testing.T, server *interop.Example, script, user string, opts *interop.SIPpOptions) {
+// wantCall plays a caller's script through our example server.
+func wantCall(t *testing.T, server *interop.Example, script, user string, opts *interop.SIPpOptions) {
 	t.Helper()
 	if opts == nil {
 		opts = &interop.SIPpOptions{}
