@@ -7,7 +7,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"flag"
 	"log"
@@ -31,64 +30,49 @@ func main() {
 	keyFile := flag.String("key", "", "PEM file with its key")
 	recurse := flag.Bool("recurse", false, "try the Contacts of a redirection here, and not at the caller")
 	flag.Parse()
+
 	sockets := &transport.Config{Listen: strings.Split(*listen, ","), Advertise: *advertise}
-	renew := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt)
+	var cert *transport.Certificate
 	if *certFile != "" {
-		cert, err := transport.LoadCertificate(*certFile, *keyFile)
-		check(err)
+		cert = must(transport.LoadCertificate(*certFile, *keyFile))
 		sockets.TLS = &tls.Config{GetCertificate: cert.GetCertificate}
-		signal.Notify(renew, syscall.SIGHUP)
-		go func() { // ends with the program
-			for range renew {
-				log.Print("certificate read again, error: ", cert.Reload())
-			}
-		}()
+		signal.Notify(signals, syscall.SIGHUP)
 	}
 	passwords := map[string]string{}
 	for _, arg := range flag.Args() {
 		user, password, _ := strings.Cut(arg, ":")
 		passwords[user] = password
 	}
-	users := digest.ServerConfig{Realm: *domain, Nonces: 10000, Password: func(_ context.Context, user string) (string, error) {
-		if password, ok := passwords[user]; ok {
-			return password, nil
+	users := must(digest.NewServer(digest.ServerConfig{Realm: *domain, Password: digest.Passwords(passwords), Nonces: 10_000}))
+	location := registrar.New(&registrar.Config{Domains: []string{*domain}, Users: users})
+
+	handle := func(tx *proxy.Server, req *sip.Request) {
+		switch {
+		case tx.Local() && req.Method() == sip.REGISTER:
+			location.Register(tx.Server, req)
+		case !location.Authenticate(tx, req):
+			// It said to be from a user of ours, and was answered with 407 or 403.
+		case tx.Local():
+			location.Forward(tx, req)
+		case tx.Routed(), tx.Serves(req.From().URI): // within a call, or from our users to others
+			tx.Relay(req)
+		default: // no relay for strangers
+			tx.Reply(sip.StatusForbidden)
 		}
-		return "", digest.ErrUnknownUser
-	}}
-	registering, err := digest.NewServer(users)
-	check(err)
-	users.Proxy = true // 407 in place of 401
-	calling, err := digest.NewServer(users)
-	check(err)
-	location := registrar.New(&registrar.Config{Domains: []string{*domain}, Users: registering})
-	p, err := proxy.Listen(sockets, &proxy.Config{Domains: []string{*domain}, RecordRoute: true, Recurse: *recurse,
-		Handler: func(tx *proxy.Server, req *sip.Request) {
-			ours := tx.Serves(req.From().URI) // says who sends it
-			switch user, err := calling.Verify(tx.Context(), req); {
-			case tx.Local() && req.Method() == sip.REGISTER:
-				location.Register(tx.Server, req)
-			case tx.Routed() && !tx.Local(): // within a dialog, which began here
-				tx.Relay(req)
-			case ours && err != nil:
-				tx.Respond(calling.Reply(req, err))
-			case ours && user != req.From().URI.Username(), !ours && !tx.Local(): // no relay for strangers
-				tx.Reply(sip.StatusForbidden)
-			case tx.Local():
-				location.Forward(tx, req)
-			default:
-				tx.Relay(req)
-			}
-		}})
-	check(err)
+	}
+	p := must(proxy.Listen(sockets, &proxy.Config{Domains: []string{*domain}, RecordRoute: true, Recurse: *recurse, Handler: handle}))
 	defer p.Close()
 	log.Print("serving ", *domain, " on ", *listen)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	<-ctx.Done()
+	for <-signals == syscall.SIGHUP {
+		log.Print("certificate read again, error: ", cert.Reload())
+	}
 }
 
-func check(err error) {
+func must[T any](v T, err error) T {
 	if err != nil {
 		log.Fatal(err)
 	}
+	return v
 }
