@@ -18,13 +18,14 @@ import (
 // transactions that it is about. It has no goroutine: whoever has news of a branch
 // tells it, and thereby takes it on, or leaves that to who is at it already.
 type forking struct {
-	s     *Server
-	ctx   context.Context // of the server transaction
-	limit context.Context // of the branches, see limit.go
-	free  func()          // lets go of what limits them
-	req   *sip.Request
-	relay bool
-	done  func(best *sip.Response) // all branches have ended; nil: nothing is left to answer
+	s      *Server
+	ctx    context.Context // of the server transaction
+	limit  context.Context // of the branches, see limit.go
+	free   func()          // lets go of what limits them
+	req    *sip.Request
+	relay  bool
+	number uint32                   // of those of the request
+	done   func(best *sip.Response) // all branches have ended; nil: nothing is left to answer
 
 	mu   sync.Mutex
 	news []news // yet to be taken
@@ -73,7 +74,7 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 		done(s.reply(sip.StatusTemporarilyUnavailable))
 		return
 	}
-	f := &forking{s: s, ctx: ctx, req: req, relay: relay, done: done, targets: targets, busy: true}
+	f := &forking{s: s, ctx: ctx, req: req, relay: relay, number: s.forks.Add(1), done: done, targets: targets, busy: true}
 	f.news = f.one.news[:0]
 	f.core = responseContext{invite: req.Method() == sip.INVITE, breadth: s.breadth}
 	if len(targets) == 1 {
@@ -201,6 +202,7 @@ func (f *forking) try(ctx context.Context, i int, target Target, breadth int) {
 		f.tell(news{branch: i, status: f.statusOf(ctx, err, out.flow), origin: unreached})
 		return
 	}
+	out.seed = s.seed(f.number, out.req)
 	flow, over := out.flow, false
 	last, limit := time.Now(), layer.Timers().C
 	layer.Start(out.context(ctx, string(s.mark[:])), out.req, func(resp *sip.Response, err error) {

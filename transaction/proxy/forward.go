@@ -17,6 +17,7 @@ type outgoing struct {
 	req  *sip.Request
 	flow transport.Flow // zero: by the Route or the Request-URI
 	hop  sip.URI        // a strict router, which stands in the Request-URI; zero: none
+	seed string         // of its branch, see seed.go
 }
 
 // What keeps a request from being forwarded to a target.
@@ -30,6 +31,9 @@ var (
 // context returns the context that has a request sent on its way.
 func (o *outgoing) context(ctx context.Context, branch string) context.Context {
 	ctx = transaction.WithBranch(ctx, branch)
+	if o.seed != "" {
+		ctx = transaction.WithBranchSeed(ctx, o.seed)
+	}
 	switch {
 	case !o.flow.IsZero():
 		ctx = transaction.WithFlow(ctx, o.flow)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -22,6 +23,7 @@ type Server struct {
 	breadth int
 	spiral  uint64 // that it is, for spirals; 0: it has not been here before
 	from    transport.Flow
+	forks   atomic.Uint32 // so many have begun
 }
 
 // Local reports whether no Route is left and the Request-URI is of a domain of

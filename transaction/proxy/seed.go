@@ -1,0 +1,38 @@
+package proxy
+
+import (
+	"encoding/binary"
+
+	"github.com/goparley/parley/sip"
+)
+
+// seed returns what the branch of a request that is forwarded is made of: the same
+// for the same request in the same fork to the same place, as long as the key lasts.
+//
+// So the branches of a server transaction need no snapshot. When it is restored, its
+// handler forwards the request once more, and whoever has it takes that for a
+// retransmission, says again what it has said last, and what it says from then on
+// has somewhere to go, as has the CANCEL of the client. A request of which there is
+// no snapshot has the same branches when it is retransmitted.
+func (s *Server) seed(fork uint32, out *sip.Request) string {
+	var room [512]byte
+	req := s.Request()
+	via, branch := req.Via(), req.Via().Branch()
+	b := s.p.key.hash(room[:0])
+	b = lower(field(b, via.Host), len(via.Host))
+	b = binary.BigEndian.AppendUint32(b, uint32(via.Port))
+	b = lower(field(b, branch), len(branch))
+	b = field(b, string(req.Method()))
+	b = append(b, s.mark[:]...)
+	b = binary.BigEndian.AppendUint32(b, fork)
+	b = field(b, requestURI(out))
+	if _, ok := out.Value("Route"); ok {
+		for f := range out.Fields() {
+			if equalFold(f.Name, "Route") {
+				b = field(b, f.Value)
+			}
+		}
+	}
+	var digits [32]byte
+	return string(sum(digits[:0], append(b, 'f'), len(digits)/2))
+}
