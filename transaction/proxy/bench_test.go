@@ -115,7 +115,7 @@ func work(tb testing.TB) func() {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { ep.Close() })
-	p := &Proxy{key: newMarker(newKey()), cfg: Config{MaxBreadth: 60}}
+	p := &Proxy{cfg: Config{MaxBreadth: 60}}
 	p.tc.Listen = []string{"udp:192.0.2.3:5060"}
 	m, err := sip.Parse(string(message("INVITE", 1)))
 	if err != nil {
@@ -173,7 +173,7 @@ func benchmarkForward(b *testing.B, route bool) {
 		case bytes.HasPrefix(m, []byte("SIP/2.0 486")):
 			select {
 			case answered <- struct{}{}:
-			default: // one that came again, on a busy machine
+			default: // said again, for the ACK was late
 			}
 		}
 	})

@@ -24,6 +24,7 @@ type forking struct {
 	relay  bool
 	done   func(best *sip.Response) // all branches have ended; nil: nothing is left to answer
 	prev   *forking                 // of the same request; nil: none
+	number int                      // of those of the request
 
 	mu   sync.Mutex
 	news []news // yet to be taken
@@ -83,6 +84,9 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 	}
 	f := &forking{s: s, ctx: ctx, values: context.WithoutCancel(ctx), req: req, relay: relay, done: done, targets: targets, busy: true}
 	f.prev = s.forking.Swap(f)
+	if f.prev != nil {
+		f.number = f.prev.number + 1
+	}
 	f.news = f.one.news[:0]
 	f.core = responseContext{invite: req.Method() == sip.INVITE, breadth: s.breadth}
 	if len(targets) == 1 {
@@ -197,6 +201,7 @@ func (f *forking) start(handler bool) {
 			f.tell(news{branch: i, status: statusOf(err, out.flow), origin: unreached})
 			continue
 		}
+		out.seed = f.s.seed(f.number, target)
 		switch {
 		case out.isQuick() && f.isInTime():
 			f.cancels[i] = f.try(f.values, i, out)

@@ -19,6 +19,7 @@ type outgoing struct {
 	edits *edits         // to be made yet; nil: none
 	flow  transport.Flow // zero: by the Route or the Request-URI
 	hop   sip.URI        // where these lead to when the edits are made; zero: where they lead to
+	seed  string         // of its branch, see seed.go
 }
 
 // edits are made in one copy with the Via, when it is known by which flow the
@@ -57,6 +58,9 @@ var (
 // context returns the context that has a request sent on its way.
 func (o *outgoing) context(ctx context.Context, branch string) context.Context {
 	ctx = o.edited(transaction.WithBranch(ctx, branch))
+	if o.seed != "" {
+		ctx = transaction.WithBranchSeed(ctx, o.seed)
+	}
 	switch {
 	case !o.flow.IsZero():
 		ctx = transaction.WithFlow(ctx, o.flow)

@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goparley/parley/sip"
@@ -15,6 +18,19 @@ type key [32]byte
 
 func newKey() (k key) {
 	rand.Read(k[:])
+	return k
+}
+
+// newBranchKey returns the key of what stands in branches. With a key of the
+// program's, it lasts as long as that, for who we are: nodes that have the same key
+// and send to each other are not to take the marks of the others for their own.
+func newBranchKey(flowKey []byte, s *self) (k key) {
+	if len(flowKey) == 0 {
+		return newKey()
+	}
+	h := hmac.New(sha256.New, flowKey)
+	fmt.Fprintf(h, "branch %q %d", slices.Sorted(slices.Values(s.names)), slices.Sorted(slices.Values(s.ports)))
+	h.Sum(k[:0])
 	return k
 }
 

@@ -83,7 +83,6 @@ type Proxy struct {
 	log     *slog.Logger
 	layer   *transaction.Layer
 	ending  atomic.Bool // by Shutdown
-	key     marker      // of branches
 	bonds   key         // of what ties our Route entries to requests
 	posted  posted
 	spirals spirals
@@ -91,13 +90,15 @@ type Proxy struct {
 	known sync.Once
 	self  *self
 	none  string // the token of no flow
+	key   marker // of branches
 }
 
 // Listen binds the sockets and runs a Proxy on them. cfg may be nil. FlowKey of
-// the transport's config is what our Route entries are signed with: unless it is
-// set, a Proxy does not know those of an earlier run of the program.
+// the transport's config is what our Route entries are signed with, and what
+// branches are made of: unless it is set, a Proxy does not know those of an earlier
+// run of the program, and does not go on with its requests.
 func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
-	p := &Proxy{key: newMarker(newKey())}
+	p := &Proxy{}
 	if tc != nil {
 		p.tc = *tc
 	}
@@ -171,6 +172,7 @@ func (p *Proxy) know(ep *transport.Endpoint) *self {
 	p.known.Do(func() {
 		p.self = newSelf(ep, &p.tc, p.cfg.Domains)
 		p.none = ep.FlowToken(transport.Flow{})
+		p.key = newMarker(newBranchKey(p.tc.FlowKey, p.self))
 	})
 	return p.self
 }

@@ -190,6 +190,7 @@ func (k *key) stateless(dst []byte, via sip.Via, m sip.Message) []byte {
 // transaction: to one that has our branch for the Via below. Other responses that
 // nobody waits for go nowhere (RFC 6026 section 7.3).
 func (p *Proxy) returned(in *transport.Inbound, resp *sip.Response) bool {
+	p.know(in.Endpoint())
 	branch, _, _ := strings.Cut(resp.Via().Branch(), ".")
 	if len(branch) != len(cookie)+hashSize {
 		return false
