@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,27 @@ func TestRoute(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A Route value that is no way to anywhere is the fault of the client, and nothing
+// that a proxy could look up, be it with a transaction or without.
+func TestRouteOfAnotherScheme(t *testing.T) {
+	for _, value := range []string{"tel:+1", "http://foo/", "cid:a", "urn:service:sos;lr"} {
+		for _, stateless := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, stateless %v", value, stateless), func(t *testing.T) {
+				play(t, func(s *scene) {
+					s.proxy(proxyAddr, &Config{Handler: relay,
+						Stateless: func(*sip.Request, Arrival) (Target, bool) { return Target{}, stateless }})
+					alice, bob := s.wire(aliceAddr), s.wire(bobAddr)
+					alice.send(request(sip.OPTIONS, "sip:bob@"+bobAddr, sip.Route{URI: uri(value)}))
+					alice.response(sip.StatusBadRequest)
+					if got := bob.next(); got != nil {
+						s.Errorf("bob got %v", got)
+					}
+				})
+			})
+		}
 	}
 }
 
