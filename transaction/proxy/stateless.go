@@ -151,8 +151,9 @@ func deliver(ctx context.Context, ep *transport.Endpoint, out *outgoing, branch 
 // statelessBranch returns the branch of what is forwarded without a transaction.
 // It is the same for every retransmission, and for the CANCEL and the ACK of a
 // refusal: a hash of the branch that the request came with (RFC 3261 section
-// 16.11) and of whose it is, or for a peer of RFC 2543 of what else tells its
-// requests apart. The Request-URI, which the section names too, is not in a
+// 16.11), of whose it is and of where its response goes, which whoever answers
+// could change; or for a peer of RFC 2543 also of what else tells its requests
+// apart. The Request-URI, which the section names too, is not in a
 // response, which is to be found to be one of ours by this; nor is the tag of the
 // To, which the ACK of a refusal has and its INVITE has not.
 //
@@ -175,6 +176,10 @@ func (k *key) stateless(dst []byte, via sip.Via, m sip.Message) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(via.Port))
 	branch := via.Branch()
 	b = lower(field(b, branch), len(branch))
+	from := via.Received().As16() // of zeros: none
+	b = append(b, from[:]...)
+	maddr, _ := via.Params.Get("maddr")
+	b = lower(field(b, maddr), len(maddr))
 	if len(branch) <= len(cookie) || !equalFold(branch[:len(cookie)], cookie) {
 		b = field(b, m.From().Tag())
 		b = field(b, m.CallID())

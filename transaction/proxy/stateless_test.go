@@ -64,7 +64,7 @@ func TestStatelessBranchOfRFC2543(t *testing.T) {
 	for _, id := range []string{"", ";branch=1", ";branch=z9hG4bK"} {
 		via := sip.Via{Transport: "UDP", Host: "a.example", Params: sip.Params(id)}
 		first := branch(via)
-		if first != branch(sip.Via{Transport: "UDP", Host: "A.example", Params: sip.Params(id + ";received=192.0.2.1")}, sip.To{URI: uri(aor), Params: ";tag=1"}) {
+		if first != branch(sip.Via{Transport: "UDP", Host: "A.example", Params: sip.Params(id + ";rport=5060")}, sip.To{URI: uri(aor), Params: ";tag=1"}) {
 			t.Errorf("%q: the same request has another branch", id)
 		}
 		for _, other := range []sip.Edit{sip.CallID("2"), sip.CSeq{Seq: 2, Method: sip.INVITE}, sip.From{URI: uri(aor), Params: ";tag=3"}} {
@@ -91,6 +91,8 @@ func TestStatelessResponseOfNothing(t *testing.T) {
 		text := ok.String()
 		for _, changed := range []string{
 			strings.Replace(text, "z9hG4bKwire", "z9hG4bKother", 1),
+			strings.Replace(text, "z9hG4bKwire", "z9hG4bKwire;received="+carolAddr, 1),
+			strings.Replace(text, "z9hG4bKwire", "z9hG4bKwire;maddr=224.0.1.75", 1),
 			strings.Replace(text, "192.0.2.1;branch=z9hG4bKwire", carolAddr+";branch=z9hG4bKwire", 1),
 			strings.Replace(text, ok.Via().Branch(), "z9hG4bK"+strings.Repeat("0", 32)+".1", 1),
 			strings.Replace(text, ok.Via().Branch(), "z9hG4bK1", 1),
@@ -102,6 +104,11 @@ func TestStatelessResponseOfNothing(t *testing.T) {
 		}
 		if m := alice.next(); m != nil {
 			s.Errorf("alice got %v", m)
+		}
+		for _, p := range s.net.Packets() {
+			if p.To.Addr().IsMulticast() {
+				s.Errorf("a group got %s", p.Data)
+			}
 		}
 		bob.send(ok)
 		alice.response(sip.StatusOK)
