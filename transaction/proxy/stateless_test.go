@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -167,33 +166,6 @@ func TestStatelessToTCP(t *testing.T) {
 		}
 		s.expect(alice, within(sip.BYE, 2, ok), "200")
 		s.noted("bob INVITE", "bob ACK", "bob BYE")
-	})
-}
-
-// A flood to where nobody answers: what may wait is bounded, and the rest is
-// lost. What is quick goes on.
-func TestStatelessFlood(t *testing.T) {
-	play(t, func(s *scene) {
-		p := s.proxy(proxyAddr, &Config{Stateless: func(*sip.Request, Arrival) (Target, bool) { return Target{}, true }})
-		s.phone("bob", bobAddr, 200)
-		flood, err := s.net.Host(carolAddr).DialContext(s.Context(), "tcp", proxyAddr+":5060")
-		if err != nil {
-			s.Fatal(err)
-		}
-		defer flood.Close()
-		for i := range 2 * maxPosted {
-			fmt.Fprint(flood, request(sip.MESSAGE, "sip:x@192.0.2.99;transport=tcp", sip.CallID(fmt.Sprint(i)), sip.ContentLength(0),
-				sip.Push(sip.Via{Transport: "TCP", Host: carolAddr, Params: sip.Params(fmt.Sprintf(";branch=z9hG4bK%d", i))})))
-		}
-		pass(15 * time.Millisecond)
-		if n := len(p.posted.room); n != maxPosted {
-			s.Errorf("%d messages wait, want %d", n, maxPosted)
-		}
-		s.expect(s.ua(aliceAddr, nil), request(sip.MESSAGE, "sip:bob@"+bobAddr, by(proxyAddr)), "200")
-		pass(time.Minute)
-		if n := len(p.posted.room); n != 0 {
-			s.Errorf("%d messages still wait", n)
-		}
 	})
 }
 
