@@ -43,6 +43,9 @@ func (e *Endpoint) SendRequest(ctx context.Context, r *sip.Request, to resolve.T
 // A request of more than Config.MaxUDP bytes for a UDP target goes by TCP, and
 // by UDP after all if TCP is refused (RFC 3261 section 18.1.1).
 //
+// With a context that is over nothing is opened, nor waited for: a request that
+// can be sent at once is prepared all the same.
+//
 // What the network says comes as a *net.OpError: refused, no route.
 func (e *Endpoint) Prepare(ctx context.Context, r *sip.Request, to resolve.Target, branch string) (Flow, *sip.Request, error) {
 	flow, out, err := e.prepare(ctx, r, to, branch)

@@ -305,21 +305,44 @@ func (s *Server) pass(resp *sip.Response) {
 
 // back returns a response as it goes to the client: without our Via (RFC 3261
 // section 16.7 step 3). The others are as they were in the request, for it is by
-// them that it finds its way, and whoever answered could have aimed it at
-// anybody. It is nil if the response was for us alone.
+// them that it finds its way, here and further on, and whoever answered could have
+// aimed it at anybody. It is nil if the response was for us alone.
 func (s *Server) back(resp *sip.Response) *sip.Response {
 	up := resp.With(sip.Pop("Via"))
-	switch via := up.Via(); {
-	case via == s.Request().Via():
-		return up
-	case via.Host == "":
+	if _, ok := up.Value("Via"); !ok {
 		return nil
 	}
-	edits := []sip.Edit{sip.Del("Via")}
+	var room [8]sip.Field
+	vias := room[:0]
 	for f := range s.Request().Fields() {
-		if equalFold(f.Name, "Via") || equalFold(f.Name, "v") {
-			edits = slices.Insert(edits, 1, sip.Push(f))
+		if isVia(f) {
+			vias = append(vias, f)
 		}
 	}
+	if hasVias(up, vias) {
+		return up
+	}
+	edits := []sip.Edit{sip.Del("Via")}
+	for _, f := range slices.Backward(vias) {
+		edits = append(edits, sip.Push(f))
+	}
 	return resp.With(edits...)
+}
+
+func isVia(f sip.Field) bool { return equalFold(f.Name, "Via") || equalFold(f.Name, "v") }
+
+// hasVias reports whether the Vias of a response are written like these. One that
+// writes them in another way, as in a single line, may mean the same.
+func hasVias(resp *sip.Response, vias []sip.Field) bool {
+	n := 0
+	for f := range resp.Fields() {
+		if !isVia(f) {
+			continue
+		}
+		if n == len(vias) || f.Value != vias[n].Value {
+			return false
+		}
+		n++
+	}
+	return n == len(vias)
 }

@@ -52,6 +52,7 @@ var (
 	errTooManyHops = sip.StatusTooManyHops
 	errFlowGone    = sip.StatusFlowFailed // RFC 5626 section 5.3.1
 	errScheme      = sip.StatusUnsupportedURIScheme
+	errRoute       = sip.StatusBadRequest             // a 416 would be about the Request-URI
 	errDowngrade   = sip.StatusTemporarilyUnavailable // sips: never without TLS
 )
 
@@ -128,6 +129,9 @@ func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (out
 		way.uri, way.changed = uri, true
 	}
 	next := way.next()
+	if next != nil && routable(*next) != nil {
+		return out, errRoute
+	}
 	switch {
 	case next != nil && !next.Params.Has("lr"):
 		// Step 6: a strict router wants itself in the Request-URI, and what
@@ -192,7 +196,7 @@ func checkTarget(received, uri sip.URI) error {
 	return nil
 }
 
-// routable: without a Route, only a sip or sips URI says where to go.
+// routable: only a sip or sips URI says where to go.
 func routable(uri sip.URI) error {
 	if uri.Scheme != "sip" && uri.Scheme != "sips" {
 		return errScheme

@@ -10,8 +10,11 @@ type hop struct {
 	reliable bool // by a connection; if not, by UDP, or DNS decides
 	quick    bool // sending needs to wait for nobody: by a flow, or by UDP to an address
 	refused  bool // there is none
+
+	host string // its name or address
 }
 
+// hop says it.
 func (p *passage) hop(req *sip.Request, t *Target) hop {
 	short := isShort(req)
 	w, err := p.way(req, t)
@@ -19,7 +22,7 @@ func (p *passage) hop(req *sip.Request, t *Target) hop {
 	case err != nil:
 		return hop{refused: true, quick: short}
 	case !w.flow.IsZero():
-		return hop{reliable: w.flow.Reliable(), quick: short}
+		return hop{reliable: w.flow.Reliable(), quick: short, host: w.flow.RemoteAddr().Addr().String()}
 	}
 	uri := w.uri
 	if t.URI.Scheme != "" {
@@ -29,14 +32,19 @@ func (p *passage) hop(req *sip.Request, t *Target) hop {
 	if next := w.next(); next != nil {
 		uri = *next
 	}
+	host, ok := uri.Param("maddr")
+	if !ok {
+		host = uri.Host
+	}
+	host = hostName(host)
 	if secure || uri.Scheme != "sip" {
-		return hop{reliable: true}
+		return hop{reliable: true, host: host}
 	}
 	kind, named := uri.Param("transport")
 	if named && !equalFold(kind, "udp") {
-		return hop{reliable: true}
+		return hop{reliable: true, host: host}
 	}
-	return hop{quick: short && isQuick(uri)}
+	return hop{host: host, quick: short && isQuick(uri)}
 }
 
 // isShort reports whether a request does not grow to what takes TCP.

@@ -67,7 +67,9 @@ type Config struct {
 	// transaction all the same, for somebody has to send again what is lost
 	// (section 16.1), and Stateless is asked once more for it, on the goroutine
 	// of the handler. From a connection to a name that DNS has to be asked for,
-	// too, unless it comes with a transport.
+	// too, unless it comes with a transport. And so are requests that have to wait
+	// for DNS or a connection while 512 others do, or 64 for the same host or from
+	// the same source: then limits are those of transactions.
 	Stateless func(req *sip.Request, in Arrival) (to Target, ok bool)
 
 	// Transaction holds timers, limits and the Logger. Timer C is 200 seconds if
