@@ -157,7 +157,10 @@ func (f *forking) work() {
 func (f *forking) let() {
 	f.done, f.req, f.targets, f.finals, f.cancels = nil, nil, nil, nil, nil
 	f.limit, f.free, f.wait = nil, nil, nil
-	f.one.final, f.one.cancel, f.one.news = [1]*sip.Response{}, [1]context.CancelFunc{}, [1]news{}
+	f.one.final, f.one.cancel = [1]*sip.Response{}, [1]context.CancelFunc{}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.news, f.one.news = nil, [1]news{} // nobody wants to know
 }
 
 // start begins the branches that are ready. The handler begins a single one
@@ -179,25 +182,25 @@ func (f *forking) start(handler bool) {
 		case len(f.targets) > 1:
 			ctx, f.cancels[i] = context.WithCancel(f.limit)
 		}
-		target, breadth := f.targets[i], f.core.branches[i].breadth
+		req, target, breadth := f.req, f.targets[i], f.core.branches[i].breadth
 		if handler && len(ready) == 1 {
-			f.try(ctx, i, target, breadth)
+			f.try(ctx, i, req, target, breadth)
 		} else {
-			go f.try(ctx, i, target, breadth) // ends when the request is on its way
+			go f.try(ctx, i, req, target, breadth) // ends when the request is on its way
 		}
 	}
 }
 
 // try begins one branch.
-func (f *forking) try(ctx context.Context, i int, target Target, breadth int) {
+func (f *forking) try(ctx context.Context, i int, req *sip.Request, target Target, breadth int) {
 	s, layer := f.s, f.s.Layer()
 	defer func() { // of a function of the program's, such as a trace
 		if p := recover(); p != nil {
-			s.p.log.Error("panic in a branch", "panic", p, "request", f.req.String(), "stack", string(debug.Stack()))
+			s.p.log.Error("panic in a branch", "panic", p, "request", req.String(), "stack", string(debug.Stack()))
 			f.tell(news{branch: i, status: sip.StatusServerInternalError, origin: unreached})
 		}
 	}()
-	out, err := s.prepare(ctx, f.req, &target, breadth, f.relay)
+	out, err := s.prepare(ctx, req, &target, breadth, f.relay)
 	if err != nil {
 		f.tell(news{branch: i, status: f.statusOf(ctx, err, out.flow), origin: unreached})
 		return
