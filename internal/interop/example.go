@@ -20,10 +20,15 @@ type Example struct {
 	port int
 }
 
+// ExampleOptions are the options of StartExample. Nil will do.
+type ExampleOptions struct {
+	Recurse bool // try the Contacts of a redirection
+}
+
 // StartExample starts the server for the domain sip.test and these users, each
 // with the password that Kamailio has for them. It speaks UDP, TCP, TLS, WS and
 // WSS on 127.0.0.1 and ::1.
-func StartExample(t testing.TB, users ...string) *Example {
+func StartExample(t testing.TB, opts *ExampleOptions, users ...string) *Example {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "proxy")
@@ -43,6 +48,9 @@ func StartExample(t testing.TB, users ...string) *Example {
 	args := []string{
 		"-domain", "sip.test", "-listen", strings.Join(listen, ","),
 		"-cert", filepath.Join(dir, "cert.pem"), "-key", filepath.Join(dir, "key.pem"),
+	}
+	if opts != nil && opts.Recurse {
+		args = append(args, "-recurse")
 	}
 	for _, user := range users {
 		args = append(args, fmt.Sprintf("%s:%spw", user, user))

@@ -53,6 +53,6 @@
 // what is no INVITE), RFC 5393 (loops, Max-Breadth), RFC 5626 sections 5 and 7
 // (flows), RFC 5627 section 6 (GRUU), RFC 5658 (Record-Route between transports)
 // and RFC 6026 sections 7.3 and 8 (2xx). It does not find users, which is for
-// package registrar or the handler, ask for passwords, which package digest does
-// in two lines of a handler, or change bodies.
+// package registrar or the handler, ask for passwords, which Authenticate of a
+// Registrar does, or change bodies.
 package proxy

@@ -199,9 +199,10 @@ func (p *passage) way(req *sip.Request, t *Target) (way, error) {
 }
 
 // take takes the flow that our last Route entry names. That of a client with
-// outbound is the only way to it; another client may listen as well.
+// outbound is the only way to it, as the entry or the Contact says that the client
+// has given (RFC 5626 section 4.3); another client may listen as well.
 func (w *way) take(to side) error {
-	if to.gone && to.ob {
+	if to.gone && (to.ob || w.uri.Params.Has("ob")) {
 		return errFlowGone
 	}
 	w.flow, w.ob = to.flow, to.ob

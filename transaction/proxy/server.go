@@ -42,6 +42,13 @@ func (s *Server) Local() bool { return s.local }
 // nothing of who goes it.
 func (s *Server) Routed() bool { return s.route.isRouted(s.from) }
 
+// Serves reports whether a sip or sips URI is of a domain of ours, or names us by
+// an address or by the advertised name. Whoever says so in the From of a request
+// is to prove it: with a password, unless it is Routed within a dialog.
+func (s *Server) Serves(uri sip.URI) bool {
+	return s.p.know(s.Layer().Endpoint()).is(uri, s.from.LocalAddr())
+}
+
 // admit checks a request and sets what is known of it.
 func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow, req *sip.Request) *refusal {
 	at := flow.LocalAddr()

@@ -20,19 +20,13 @@
 //			switch {
 //			case tx.Local() && req.Method() == sip.REGISTER:
 //				location.Register(tx.Server, req)
+//			case !location.Authenticate(tx, req):
+//				// Somebody who says to be one of our users has been asked for the password.
 //			case tx.Local():
-//				targets, err := location.Lookup(tx.Context(), req.URI())
-//				switch {
-//				case errors.Is(err, registrar.ErrNotFound):
-//					tx.Reply(sip.StatusNotFound)
-//				case err != nil:
-//					tx.Reply(sip.StatusServerInternalError)
-//				default:
-//					tx.Forward(req, targets...)
-//				}
-//			case tx.Routed(): // within a dialog, or by the Path of a binding
+//				location.Forward(tx, req)
+//			case tx.Routed(), tx.Serves(req.From().URI): // within a dialog, or from a user of ours
 //				tx.Relay(req)
-//			default:
+//			default: // no relay for strangers
 //				tx.Reply(sip.StatusForbidden)
 //			}
 //		},

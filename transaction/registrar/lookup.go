@@ -86,6 +86,22 @@ func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, er
 	return targets, nil
 }
 
+// Forward forwards a request to where Lookup finds the user of its Request-URI, as
+// Forward of its Server does. Without a target the answer is 480, 404 for
+// ErrNotFound, and 500 where the Store failed.
+func (r *Registrar) Forward(tx *proxy.Server, req *sip.Request) {
+	targets, err := r.Lookup(tx.Context(), req.URI())
+	switch {
+	case err == nil:
+		tx.Forward(req, targets...)
+	case errors.Is(err, ErrNotFound):
+		tx.Reply(sip.StatusNotFound)
+	default:
+		r.cfg.Logger.Error("user not looked up", "error", err, "call-id", req.CallID())
+		tx.Reply(sip.StatusServerInternalError)
+	}
+}
+
 // patience is how long Lookup waits for a Store: 64*T1, after which whoever has
 // asked has given up (RFC 3261 section 17.1.2.2).
 const patience = 32 * time.Second

@@ -31,7 +31,8 @@ type Config struct {
 	// required, for else alice were alice of every host there is.
 	Domains []string
 
-	// Users asks for passwords. nil means that whoever asks may register, as in a
+	// Users asks for passwords, with 401 whoever registers, and with 407 whoever
+	// calls (Authenticate). nil means that whoever asks may register, as in a
 	// test or on a closed network. Without Domains every REGISTER gets 500, which
 	// New logs.
 	//
@@ -43,9 +44,9 @@ type Config struct {
 	Users *digest.Server
 
 	// ThirdParty says whether an authenticated user may register for an
-	// address-of-record that is not that user's own; nil means never. A user's
-	// own is the one with the same name: alice is for alice at each of Domains,
-	// and alice@example.com for that one alone. Others get 403.
+	// address-of-record that is not that user's own, and call as it; nil means
+	// never. A user's own is the one with the same name: alice is for alice at
+	// each of Domains, and alice@example.com for that one alone. Others get 403.
 	ThirdParty func(user string, aor sip.URI) bool
 
 	// Exists says whether there is such an address-of-record in a domain of ours.
@@ -101,6 +102,7 @@ type Config struct {
 type Registrar struct {
 	cfg       Config
 	store     Store
+	callers   *digest.Server  // Users, as a proxy asks them
 	waits     bool            // for a Store or an Exists that may take their time
 	domains   map[string]bool // nil: any
 	route     []sip.ServiceRoute
@@ -119,6 +121,9 @@ func New(cfg *Config) *Registrar {
 	}
 	if r.store = r.cfg.Store; r.store == nil {
 		r.store = NewMemory(nil)
+	}
+	if r.cfg.Users != nil {
+		r.callers = r.cfg.Users.ForProxy()
 	}
 	_, here := r.store.(*Memory)
 	r.waits = !here || r.cfg.Exists != nil
@@ -309,7 +314,7 @@ func (r *Registrar) admit(ctx context.Context, req *sip.Request) error {
 		if err != nil {
 			return &denial{err}
 		}
-		if !isOwn(user, aor) && (r.cfg.ThirdParty == nil || !r.cfg.ThirdParty(user, aor)) {
+		if !r.allows(user, aor) {
 			return refuse(sip.StatusForbidden)
 		}
 	}
