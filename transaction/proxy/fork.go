@@ -153,6 +153,7 @@ func (f *forking) work(handler bool) {
 			return
 		}
 		n := f.news[0]
+		f.news[0] = news{} // not to keep it alive
 		if f.news = f.news[1:]; len(f.news) == 0 {
 			f.news = f.one.news[:0]
 		}

@@ -258,7 +258,7 @@ func TestBranchKey(t *testing.T) {
 	if newBranchKey(key, &self{names: []string{"192.0.2.4"}, ports: []int{5060}}) == one {
 		t.Error("another node has the same key")
 	}
-	if newBranchKey(nil, &self{}) == newBranchKey(nil, &self{}) {
+	if random := newBranchKey(nil, &self{}); newBranchKey(nil, &self{}) == random {
 		t.Error("without a key of the program's it is not random")
 	}
 	play(t, func(s *scene) {
