@@ -23,6 +23,7 @@ type Example struct {
 // ExampleOptions are the options of StartExample. Nil will do.
 type ExampleOptions struct {
 	Recurse bool // try the Contacts of a redirection
+	MD5     bool // ask for passwords by MD5 alone
 }
 
 // StartExample starts the server for the domain sip.test and these users, each
@@ -49,8 +50,8 @@ func StartExample(t testing.TB, opts *ExampleOptions, users ...string) *Example 
 		"-domain", "sip.test", "-listen", strings.Join(listen, ","),
 		"-cert", filepath.Join(dir, "cert.pem"), "-key", filepath.Join(dir, "key.pem"),
 	}
-	if opts != nil && opts.Recurse {
-		args = append(args, "-recurse")
+	if opts != nil {
+		args = append(args, fmt.Sprintf("-recurse=%v", opts.Recurse), fmt.Sprintf("-md5=%v", opts.MD5))
 	}
 	for _, user := range users {
 		args = append(args, fmt.Sprintf("%s:%spw", user, user))
