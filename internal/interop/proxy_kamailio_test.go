@@ -54,7 +54,7 @@ func TestKamailioAndProxy(t *testing.T) {
 		// and over TCP, for which there are two entries of ours (RFC 5658).
 		for _, transport := range []string{"udp", "tcp"} {
 			t.Run("behind a proxy, from "+transport, func(t *testing.T) {
-					registrar := interop.StartKamailio(t, nil)
+				registrar := interop.StartKamailio(t, nil)
 				front := newProxy(t, &proxy.Config{RecordRoute: true, Handler: func(tx *proxy.Server, req *sip.Request) { tx.Relay(req) }})
 				bob := interop.StartSIPp(t, "uas_info", &interop.SIPpOptions{Calls: calls})
 				if resp := interop.Register(t, "127.0.0.1:0", registrar.Addr, "bob", contact(bob, "")); resp.Status() != sip.StatusOK {
