@@ -147,7 +147,8 @@ type Config struct {
 
 	// FlowKey signs flow tokens, see FlowToken. With the same key, those of UDP
 	// flows stay good when a program starts again, and nodes know those of each
-	// other, see ErrElsewhere. nil means a random one.
+	// other, see ErrElsewhere. A proxy derives further keys from it. nil means a
+	// random one.
 	FlowKey []byte
 
 	Network Network      // nil: the operating system's

@@ -52,8 +52,9 @@ func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip
 		r.values = append(r.values, value)
 	}
 	// A strict router has put our entry into the Request-URI, and what stood
-	// there at the end of the Route. A user that is no token is somebody.
-	if e, _, _ := s.entryOf(ep, r.uri, at); e == made || e == named && r.uri.User == "" {
+	// there at the end of the Route. A user that is no token is somebody, and what
+	// is not loose is a domain, as of a REGISTER: we write neither.
+	if e, _, _ := s.entryOf(ep, r.uri, at); e == made || e == named && r.uri.User == "" && r.uri.Params.Has("lr") {
 		last := len(r.values) - 1
 		first := sip.Route{URI: r.uri}
 		r.strict, r.uri = true, r.values[last].URI

@@ -150,11 +150,12 @@ const (
 )
 
 // entryOf reads a Route value: it is ours if its user is a token of our making,
-// or if it is loose and us (RFC 3261 section 16.4). A user that is no token may be
-// one of an earlier run of the program, or what an IMS core puts there; only with
-// ob, which stands in a Path, is it a token that somebody has tampered with (RFC
-// 5626 section 5.3.1). flow is what the token stands for, and gone says that there
-// is no such flow any more.
+// or if it is us (RFC 3261 section 16.4). A user that is no token may be one of an
+// earlier run of the program, or what an IMS core puts there; only with ob, which
+// stands in a Path, is it a token that somebody has tampered with (RFC 5626 section
+// 5.3.1). In an entry without lr it is somebody: a strict router has moved the
+// Request-URI there, and with the entry the callee would be lost. flow is what the
+// token stands for, and gone says that there is no such flow any more.
 func (s *self) entryOf(ep *transport.Endpoint, uri sip.URI, at netip.AddrPort) (e entry, flow transport.Flow, gone bool) {
 	if uri.Scheme != "sip" && uri.Scheme != "sips" {
 		return notOurs, flow, false
@@ -166,7 +167,7 @@ func (s *self) entryOf(ep *transport.Endpoint, uri sip.URI, at netip.AddrPort) (
 		}
 	}
 	switch {
-	case !uri.Params.Has("lr") || !s.is(uri, at):
+	case !s.is(uri, at), uri.User != "" && !uri.Params.Has("lr"):
 		return notOurs, flow, false
 	case uri.User != "" && uri.Params.Has("ob"):
 		return forged, flow, false

@@ -120,8 +120,11 @@ func TestAuthenticateDialog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		bye := sip.NewRequest(sip.BYE, uri(t, "sip:x@192.0.2.30"), sip.MaxForwards(70), sip.Route(route), sip.From(ok.To()), sip.To(ok.From()),
-			sip.CallID(ok.CallID()), sip.CSeq{Seq: 1, Method: sip.BYE})
+		byeTo := func(contact string) *sip.Request {
+			return sip.NewRequest(sip.BYE, uri(t, contact), sip.MaxForwards(70), sip.Route(route), sip.From(ok.To()), sip.To(ok.From()),
+				sip.CallID(ok.CallID()), sip.CSeq{Seq: 1, Method: sip.BYE})
+		}
+		bye := byeTo("sip:x@192.0.2.30")
 		for _, c := range []struct {
 			req  *sip.Request
 			want sip.Status
@@ -129,6 +132,8 @@ func TestAuthenticateDialog(t *testing.T) {
 			{bye, 200},
 			{bye.With(sip.CallID("another")), 407},
 			{bye.With(sip.Route{URI: uri(t, "sip:"+proxyAddr+";lr")}), 407},
+			// Linphone's Contact is its GRUU, which is to be looked up.
+			{byeTo("sip:alice@example.com;gr=urn:uuid:1"), 200},
 		} {
 			resp, err := phone.Do(t.Context(), c.req)
 			if err != nil {
@@ -138,8 +143,10 @@ func TestAuthenticateDialog(t *testing.T) {
 				t.Errorf("got %v, want %v, for\n%s", resp.Status(), c.want, c.req)
 			}
 		}
-		if got := (<-arrived).Method(); got != sip.BYE {
-			t.Errorf("the client got %s, want BYE", got)
+		for _, who := range []string{"client", "owner of the GRUU"} {
+			if got := (<-arrived).Method(); got != sip.BYE {
+				t.Errorf("the %s got %s, want BYE", who, got)
+			}
 		}
 		if _, _, err := client.Send(t.Context(), from(t, sip.ACK, aliceAOR)); err != nil {
 			t.Fatal(err)
