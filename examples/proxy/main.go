@@ -49,7 +49,7 @@ func main() {
 		config.Algorithms = []digest.Algorithm{digest.MD5}
 	}
 	users := must(digest.NewServer(config))
-	location := registrar.New(&registrar.Config{Domains: []string{*domain}, Users: users})
+	location := must(registrar.New(&registrar.Config{Domains: []string{*domain}, Users: users}))
 	handle := func(tx *proxy.Server, req *sip.Request) {
 		switch {
 		case tx.Local() && req.Method() == sip.REGISTER:

@@ -32,9 +32,10 @@
 // and has no answer. What a proxy knows of a dialog it writes into its
 // Record-Route, signed, so that it keeps nothing beyond the transactions. The key
 // is transport.Config.FlowKey: a program that is to know its dialogs again when it
-// has been started anew, or that shares them with another node, sets one. With
-// the random key that is the default, requests within the dialogs of an earlier
-// run are not Routed.
+// has been started anew, or that shares them with a node that takes its place, sets
+// one. With the random key that is the default, requests within the dialogs of an
+// earlier run are not Routed. Nodes that share a key work side by side: an entry
+// that names another one is left for it.
 //
 // Calls that ring go on after a restart, if the key is the same: take a Snapshot of
 // each of Layer().Servers() before Close, and give them to Restore of the new Layer,

@@ -172,7 +172,7 @@ func (p *Proxy) Close() error {
 // returned.
 func (p *Proxy) know(ep *transport.Endpoint) *self {
 	p.known.Do(func() {
-		p.self = newSelf(ep, &p.tc, p.cfg.Domains)
+		p.self = newSelf(ep, &p.tc, p.cfg.Domains, &p.bonds)
 		p.none = ep.FlowToken(transport.Flow{})
 		p.key = newMarker(newBranchKey(p.tc.FlowKey, p.self))
 	})

@@ -54,7 +54,7 @@ func (e *edits) recordRoute(ctx context.Context, list []sip.Edit, req *sip.Reque
 		on = flow
 	}
 	bond := p.p.bonds.dialog(req.CallID(), req.From().Tag())
-	inward, outward = p.entry(inward, back, e.secure, bond), p.entry(outward, on, e.secure, bond)
+	inward, outward = p.recorded(inward, back, e.secure, bond), p.recorded(outward, on, e.secure, bond)
 	list = append(list, sip.Push(sip.RecordRoute{URI: inward}))
 	// Two of one flow stay two, so that who comes back by it is not taken for
 	// one that goes out.

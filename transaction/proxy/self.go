@@ -19,11 +19,13 @@ type self struct {
 	ports    []int
 	loopback bool // all its addresses are ours
 	token    int  // no token is shorter than this
+	veils    *key // of tokens in a Record-Route
+	shared   bool // the key of tokens: other nodes may have it, and earlier runs had it
 }
 
 // newSelf reads it from what is configured and from what is bound.
-func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string) *self {
-	s := &self{token: len(ep.FlowToken(transport.Flow{}))}
+func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string, veils *key) *self {
+	s := &self{veils: veils, token: len(ep.FlowToken(transport.Flow{})), shared: len(tc.FlowKey) > 0}
 	for _, d := range domains {
 		s.domains = append(s.domains, hostName(d))
 	}
@@ -159,7 +161,7 @@ func (s *self) entryOf(ep *transport.Endpoint, uri sip.URI, at netip.AddrPort) (
 		return notOurs, flow, false
 	}
 	if len(uri.User) >= s.token {
-		flow, err := ep.FlowOf(uri.User)
+		flow, err := s.flowOf(ep, uri)
 		if !errors.Is(err, transport.ErrToken) {
 			return made, flow, err != nil
 		}

@@ -38,10 +38,10 @@ func (s *Server) Local() bool { return s.local }
 // Routed reports whether the request came by a Route entry of our own making:
 // within a dialog that we are on the path of, or to a user agent that we are on
 // the Path of. Nobody else can make one. That of a dialog is good for requests with
-// its Call-ID and the tag of who began it; that of a Path for the Contact that was
-// registered, or for the flow to that client. Whoever was once sent one may use it
-// again so, for as long as the key of the tokens lasts: it opens the way, and says
-// nothing of who goes it.
+// its Call-ID and the tag of who began it, and as no Path; that of a Path for the
+// Contact that was registered, or for the flow to that client. Whoever was once sent
+// one may use it again so, for as long as the key of the tokens lasts: it opens the
+// way, and says nothing of who goes it.
 func (s *Server) Routed() bool { return s.route.isRouted(s.from) }
 
 // Serves reports whether a sip or sips URI is of a domain of ours, or names us by
