@@ -3,6 +3,8 @@ package transaction
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -49,14 +51,38 @@ type client struct {
 const maxNews = 64
 
 // newBranch returns a branch that nobody can guess, with what WithBranch asks
-// for. Its end tells isOurs that this layer has made it.
-func (l *Layer) newBranch(ctx context.Context) string {
-	random := strings.ToLower(rand.Text()[:branchRandom])
-	branch := cookie + random + l.mark(random)
-	if id, ok := ctx.Value(givenBranch{}).(string); ok {
-		branch += "." + id
+// for. The end of a random one tells isOurs that this layer has made it.
+func (l *Layer) newBranch(ctx context.Context, to *way) string {
+	id, _ := ctx.Value(givenBranch{}).(string)
+	if id != "" {
+		id = "." + id
 	}
-	return branch
+	if seed, ok := ctx.Value(branchSeed{}).(string); ok {
+		branch := cookie + seeded(seed, to) + id
+		if !l.hasBranch(branch) {
+			return branch
+		}
+	}
+	random := strings.ToLower(rand.Text()[:branchRandom])
+	return cookie + random + l.mark(random) + id
+}
+
+// seeded returns what WithBranchSeed has in place of something random.
+func seeded(seed string, to *way) string {
+	var room [128]byte
+	b := append(append(room[:0], seed...), '\n')
+	b = to.addr().AppendTo(append(append(b, to.transport()...), '\n'))
+	sum := sha256.Sum256(b)
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
+}
+
+// hasBranch reports whether there is a client transaction with a branch.
+func (l *Layer) hasBranch(branch string) bool {
+	id := branchID(branch)
+	t := l.table(id)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.clients.m[clientKey{id, false}] != nil
 }
 
 const branchRandom = 20 // characters of 5 bits each
@@ -75,7 +101,7 @@ func (l *Layer) isOurs(branch string) bool {
 
 // start sends a request to the next target of a way.
 func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit) (*client, error) {
-	branch, began := l.newBranch(ctx), time.Now()
+	branch, began := l.newBranch(ctx, to), time.Now()
 	flow, out, err := to.prepare(ctx, l.ep, forwarded(r), branch)
 	switch {
 	case err == nil && !l.overload.allow(flow.RemoteAddr(), r):

@@ -213,7 +213,7 @@ func TestMaxBytes(t *testing.T) {
 			t.Errorf("%d served and %d refused, want some of both", served, refused)
 		}
 		for full := false; !full; { // the first have timed out by now
-			alice.send(alice.with(l.newBranch(context.Background()), request(sip.MESSAGE, bobURI, sip.CallID(l.newBranch(context.Background())))))
+			alice.send(alice.with(l.newBranch(context.Background(), nil), request(sip.MESSAGE, bobURI, sip.CallID(l.newBranch(context.Background(), &way{})))))
 			full = alice.all(30*time.Millisecond) == "503 MESSAGE"
 		}
 		alice.send(cancelOf(invite))

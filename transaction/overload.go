@@ -173,7 +173,7 @@ func (o *overload) started(s *Server) {
 	if o == nil || o.Tolerance < 0 || s.machine == nil || s.queued {
 		return
 	}
-	arrived := s.arrived()
+	arrived := s.Arrived()
 	now := time.Now()
 	o.start(now, now.Sub(arrived))
 }

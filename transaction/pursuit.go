@@ -27,7 +27,7 @@ type pursuit struct {
 	further func(*sip.Response)
 
 	pokes     atomic.Int32 // more than 0: somebody is at it
-	cancelled atomic.Bool  // the context has ended
+	cancelled atomic.Bool  // the context has ended, or it was cancelled otherwise
 	left      atomic.Bool  // nobody wants to know more
 
 	// Of who is at it.
@@ -68,14 +68,22 @@ func (p *pursuit) start() {
 	p.work()
 }
 
+// cancel does what the end of the context does.
+func (p *pursuit) cancel() {
+	p.cancelled.Store(true)
+	p.poke()
+}
+
+// isGivenUp reports whether nothing more is to be tried.
+func (p *pursuit) isGivenUp() bool { return p.cancelled.Load() || p.ctx.Err() != nil }
+
 // heed begins or ends to wait for the end of the context.
 func (p *pursuit) heed(on bool) {
 	switch {
 	case on && p.ctx.Done() != nil:
 		p.stop = context.AfterFunc(p.ctx, func() { // its goroutine ends with the turn
 			defer p.fence()
-			p.cancelled.Store(true)
-			p.poke()
+			p.cancel()
 		})
 	case !on && p.stop != nil:
 		p.stop()
@@ -114,7 +122,7 @@ func (p *pursuit) launch() (*client, error) {
 			releaseFrom(p.ctx)
 			return c, nil
 		}
-		if p.way.next(); !p.way.more() || p.ctx.Err() != nil {
+		if p.way.next(); !p.way.more() || p.isGivenUp() {
 			return nil, fmt.Errorf("send %s to %s: %w", p.r.Method(), p.way, err)
 		}
 	}
@@ -221,7 +229,7 @@ func (p *pursuit) take(c *client) {
 			if wait, ok := retryAfter(resp); ok && (wait > 0 || !p.l.overload.heeds(resp)) {
 				p.way.failed(p.l.ep, wait)
 			}
-			if !p.way.isLast() && !p.yielded && p.ctx.Err() == nil {
+			if !p.way.isLast() && !p.yielded && !p.isGivenUp() {
 				p.leave(c)
 				p.relaunch()
 				return
@@ -252,7 +260,11 @@ func (p *pursuit) take(c *client) {
 		if c.method == sip.INVITE {
 			c.step(input{event: inCancel}, nil)
 		} else {
-			c.abandon(ended(p.ctx))
+			err := ended(p.ctx)
+			if err == nil {
+				err = context.Canceled
+			}
+			c.abandon(err)
 		}
 	}
 }
@@ -262,7 +274,7 @@ func (p *pursuit) take(c *client) {
 func (p *pursuit) goesOn(c *client, err error) bool {
 	// RFC 3263 section 4.3: a server that has answered at all is there, and has
 	// the request.
-	if p.ctx.Err() != nil || c.hasAnswered() || errors.Is(err, transport.ErrClosed) {
+	if p.isGivenUp() || c.hasAnswered() || errors.Is(err, transport.ErrClosed) {
 		return false
 	}
 	if c.reused && c.target.Addr.IsValid() && errors.Is(err, ErrTimeout) {

@@ -28,10 +28,10 @@ import (
 //
 // When ctx ends, an INVITE is cancelled: as soon as a provisional response
 // allows for it, a CANCEL goes out, and the loop goes on to the final response,
-// which may yet be a 2xx, or to ErrTimeout. Timers.C does the same to a peer that
-// has nothing new to say. Another request is abandoned. When
+// which may yet be a 2xx, or to ErrTimeout. Another request is abandoned. When
 // the loop is left early, the same happens with nobody to see it: a 2xx that
-// comes all the same goes to Config.Accepted.
+// comes all the same goes to Config.Accepted. So it is when Timers.C has run out on
+// a peer that has nothing new to say, and the loop has ended with ErrTimeout.
 //
 // A 2xx to an INVITE is not acknowledged here: that is up to the caller, also
 // for those that Config.Accepted is told of. An ACK has no transaction (RFC
@@ -139,7 +139,10 @@ func (q *queue) left() []heard {
 // must not block: one call at a time, but for a further 2xx, which may overlap. It
 // may be called before Start returns. It may Close the Layer. A panic in it is
 // logged, and ends nothing else.
-func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Response, error)) {
+//
+// cancel does what the end of ctx does, and may be called more than once. Who has
+// it needs no context of its own for each request.
+func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Response, error)) (cancel func()) {
 	tell := func(resp *sip.Response, err error) {
 		returned := false
 		defer func() {
@@ -158,6 +161,7 @@ func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Respon
 		further: func(resp *sip.Response) { tell(resp, nil) },
 	}
 	p.start()
+	return p.cancel
 }
 
 // Do sends a request and returns the final response, as Responses does.

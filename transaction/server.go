@@ -91,6 +91,14 @@ func (s *Server) Flow() transport.Flow {
 	return s.in.Flow
 }
 
+// Arrived returns when the request came: before it waited for its handler. One that
+// was restored has come with Restore.
+func (s *Server) Arrived() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return timeOf(s.in)
+}
+
 // cameBy notes that the request has come again. On a connection nobody sends it
 // twice but for one reason: that by which it came first is gone for the client,
 // which waits on the new one. It has to be the same client, as far as can be

@@ -57,6 +57,22 @@ func WithBranch(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, givenBranch{}, id)
 }
 
+type branchSeed struct{}
+
+// WithBranchSeed returns a context in which the branches of what Responses, Start
+// and Do send are made of seed and of the target, where they are random otherwise.
+// A server that has the request by an earlier run of the program takes it for a
+// retransmission, and so goes on with it (RFC 3261 section 17.2.3); with another
+// branch it would refuse it as merged (section 8.2.2.2). What WithBranch asks for
+// follows as ever.
+//
+// The seed is to be the same after a restart, nothing that others can guess, and
+// for this one request: best a keyed hash of all that tells it from others. Should
+// a transaction be there with the branch that it gives, the branch is random.
+func WithBranchSeed(ctx context.Context, seed string) context.Context {
+	return context.WithValue(ctx, branchSeed{}, seed)
+}
+
 // way is where a request goes: by a flow, or to one of several targets.
 type way struct {
 	flow     transport.Flow // zero: to the targets
@@ -129,6 +145,14 @@ func (w *way) target() resolve.Target {
 		return resolve.Target{}
 	}
 	return w.targets[0]
+}
+
+// transport returns the transport that is tried next.
+func (w *way) transport() string {
+	if len(w.targets) == 0 {
+		return w.flow.Transport()
+	}
+	return w.targets[0].Transport
 }
 
 // addr returns the address that is tried next.

@@ -29,25 +29,27 @@ func main() {
 	certFile := flag.String("cert", "", "PEM file with the certificate for tls and wss, read again on SIGHUP")
 	keyFile := flag.String("key", "", "PEM file with its key")
 	recurse := flag.Bool("recurse", false, "try the Contacts of a redirection here, and not at the caller")
+	md5 := flag.Bool("md5", false, "ask for passwords by MD5 alone, for phones that know nothing else")
 	flag.Parse()
-
 	sockets := &transport.Config{Listen: strings.Split(*listen, ","), Advertise: *advertise}
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt)
+	signal.Notify(signals, os.Interrupt, syscall.SIGHUP)
 	var cert *transport.Certificate
 	if *certFile != "" {
 		cert = must(transport.LoadCertificate(*certFile, *keyFile))
 		sockets.TLS = &tls.Config{GetCertificate: cert.GetCertificate}
-		signal.Notify(signals, syscall.SIGHUP)
 	}
 	passwords := map[string]string{}
 	for _, arg := range flag.Args() {
 		user, password, _ := strings.Cut(arg, ":")
 		passwords[user] = password
 	}
-	users := must(digest.NewServer(digest.ServerConfig{Realm: *domain, Password: digest.Passwords(passwords), Nonces: 10_000}))
-	location := registrar.New(&registrar.Config{Domains: []string{*domain}, Users: users})
-
+	config := digest.ServerConfig{Realm: *domain, Password: digest.Passwords(passwords), Nonces: 10_000}
+	if *md5 {
+		config.Algorithms = []digest.Algorithm{digest.MD5}
+	}
+	users := must(digest.NewServer(config))
+	location := must(registrar.New(&registrar.Config{Domains: []string{*domain}, Users: users}))
 	handle := func(tx *proxy.Server, req *sip.Request) {
 		switch {
 		case tx.Local() && req.Method() == sip.REGISTER:
@@ -62,10 +64,9 @@ func main() {
 			tx.Reply(sip.StatusForbidden)
 		}
 	}
-	p := must(proxy.Listen(sockets, &proxy.Config{Domains: []string{*domain}, RecordRoute: true, Recurse: *recurse, Handler: handle}))
-	defer p.Close()
+	defer must(proxy.Listen(sockets, &proxy.Config{Domains: []string{*domain}, RecordRoute: true, Recurse: *recurse, Handler: handle})).Close()
 	log.Print("serving ", *domain, " on ", *listen)
-	for <-signals == syscall.SIGHUP {
+	for <-signals == syscall.SIGHUP && cert != nil {
 		log.Print("certificate read again, error: ", cert.Reload())
 	}
 }

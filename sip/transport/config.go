@@ -148,7 +148,9 @@ type Config struct {
 	MaxUDP int
 
 	// FlowKey signs flow tokens, see FlowToken. With the same key, those of UDP
-	// flows stay good when a program starts again. nil means a random one.
+	// flows stay good when a program starts again, and nodes know those of each
+	// other, see ErrElsewhere. A proxy derives further keys from it. nil means a
+	// random one.
 	FlowKey []byte
 
 	Network Network      // nil: the operating system's

@@ -253,6 +253,39 @@ func TestContextEndsTheWaitingOnly(t *testing.T) {
 	})
 }
 
+// With a context that is over no connection is opened, but what can be sent at once
+// is sent: over UDP, and by a connection that is there.
+func TestContextThatIsOver(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		tcp := s.accept(s.alice, aliceAddr)
+		over, end := context.WithCancel(background)
+		end()
+		send := func(ctx context.Context, kind string) error {
+			_, _, err := e.SendRequest(ctx, outgoing(t), target(kind, aliceAddr), "z9hG4bK1")
+			return err
+		}
+		if err := send(over, "TCP"); !errors.Is(err, context.Canceled) {
+			t.Errorf("without a connection: %v, want Canceled", err)
+		}
+		s.wait(time.Minute)
+		if got := len(tcp.all()); got != 0 {
+			t.Errorf("%d connections, want none", got)
+		}
+		if err := send(background, "TCP"); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 { // it is no matter of chance
+			if err := send(over, "TCP"); err != nil {
+				t.Errorf("by a connection: %v", err)
+			}
+		}
+		if err := send(over, "UDP"); err != nil {
+			t.Errorf("over UDP: %v", err)
+		}
+	})
+}
+
 // A connection that the peer has closed is not used again.
 func TestClosedConnectionIsReplaced(t *testing.T) {
 	play(t, nil, func(s *scene) {

@@ -39,7 +39,7 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) bool {
 			tx.Respond(resp)
 		}
 		return false
-	case r.isBoundless() || !r.serves(from) || !r.allows(user, from):
+	case !r.serves(from) || !r.allows(user, from):
 		tx.Reply(sip.StatusForbidden)
 		return false
 	}

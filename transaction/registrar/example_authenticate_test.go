@@ -26,7 +26,10 @@ func ExampleRegistrar_Authenticate() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	location := registrar.New(&registrar.Config{Domains: []string{"192.0.2.10"}, Users: users})
+	location, err := registrar.New(&registrar.Config{Domains: []string{"192.0.2.10"}, Users: users})
+	if err != nil {
+		log.Fatal(err)
+	}
 	p, err := proxy.Listen(
 		&transport.Config{Listen: []string{"udp:192.0.2.10:5060"}, Network: n.Host("192.0.2.10")},
 		&proxy.Config{RecordRoute: true, Handler: func(tx *proxy.Server, req *sip.Request) {
