@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,14 @@ type Config struct {
 	//
 	// Requests with one Call-ID reach handlers in the order of their arrival:
 	// the next one starts when the one before has returned, or has sent
-	// something, be it a response or a request.
+	// something, be it a response or a request. The 100 that goes out by itself
+	// counts (Timers.Trying; 3.5 s for another request than an INVITE): a re-INVITE
+	// whose user takes time to decide does not keep the BYE waiting.
+	//
+	// A handler of a request that came by UDP may run on the goroutine that reads
+	// the socket. It is found out if it takes time, but what comes next waits for
+	// up to 30 ms until then. One that calls Context first, or Server.Waiting,
+	// keeps nobody waiting.
 	Handler func(tx *Server, req *sip.Request)
 
 	// Accepted is called for each further 2xx to an INVITE after the one that
@@ -100,6 +108,7 @@ type Layer struct {
 	tables
 	patrol patrol
 	inline bool // the patrol may run handlers on the goroutines of sockets
+	maxUDP int  // bytes of a request but for Config.ViaParams; a longer one goes by TCP
 
 	closed   atomic.Bool
 	draining atomic.Bool
@@ -155,6 +164,7 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 
 	l.overload = newOverload(l.cfg.Overload, l.timers.T1)
 	bound.ViaParams += l.overload.params()
+	l.maxUDP = cmp.Or(bound.MaxUDP, 1300) - len(bound.ViaParams)
 	bound.Handle = l.handle
 	bound.Closed = l.connClosed
 	ep, err := transport.Listen(&bound)
@@ -199,7 +209,8 @@ func (l *Layer) Timers() Timers { return l.timers }
 // until handlers, the transactions that someone waits for and what is Busy are
 // done, and the INVITEs that someone gave up have ended, and closes the Layer.
 // Requests within a dialog are still served. When ctx ends first the rest is cut off, and the
-// error wraps that of ctx.
+// error wraps that of ctx. What is told of responses (Start) is waited for, too: it
+// may call Close, but not Shutdown.
 func (l *Layer) Shutdown(ctx context.Context) error {
 	l.patrol.dismissAll() // one of them may be our caller
 	l.mu.Lock()
@@ -243,25 +254,25 @@ func (l *Layer) checkIdle() {
 // Close ends every transaction and the context of every handler at once, without
 // a word to the peers, and closes the sockets. Whoever waits for a response gets
 // transport.ErrClosed, and so does whoever gives one. Requests that still wait
-// for a handler are dropped. Close does not wait for handlers to return.
-func (l *Layer) Close() error {
+// for a handler are dropped. Close does not wait for handlers to return, nor for
+// other funcs of the program: any of them may call it.
+func (l *Layer) Close() (err error) {
 	l.patrol.dismissAll() // one of them may be our caller
 	l.closed.Store(true)  // nothing gets into the tables from here on
 	l.end(transport.ErrClosed)
-	for _, t := range l.tables.tables {
+	defer func() { err = l.ep.Close() }() // whatever becomes of those who are told
+	forEach(slices.Clone(l.tables.tables), func(t *table) {
 		t.mu.Lock()
 		clients := slices.Collect(maps.Values(t.clients.m))
 		servers := slices.Collect(maps.Values(t.servers.m))
 		t.mu.Unlock()
-		for _, c := range clients {
-			c.abandon(transport.ErrClosed)
-		}
+		defer t.alarms.stop()
 		for _, s := range servers {
 			s.step(input{event: inAbandon}, nil)
 		}
-		t.alarms.stop()
-	}
-	return l.ep.Close()
+		forEach(clients, func(c *client) { c.abandon(transport.ErrClosed) })
+	})
+	return nil
 }
 
 // Busy keeps Shutdown from closing the Layer until done is called. It is for

@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -222,5 +223,53 @@ func TestMaxBytes(t *testing.T) {
 		pass(time.Minute)
 		alice.send(alice.with("z9hG4bK-last", request(sip.MESSAGE, bobURI, sip.CallID("last"))))
 		alice.response("200 MESSAGE")
+	})
+}
+
+// A request that waits for the one before it may get its turn, and its handler
+// return, while the goroutine that has read it is not done with it yet. For the
+// race detector.
+func TestOrderBesideTheReader(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var running, served atomic.Int32
+		listen(t, n.Host(bobAddr), &Config{Handler: func(*Server, *sip.Request) {
+			if running.Add(1) > 1 {
+				t.Error("two handlers of one call run at once")
+			}
+			served.Add(1)
+			running.Add(-1)
+		}})
+		alice := alicePeer(t, n)
+		const requests = 2000
+		for i := range requests {
+			alice.send(alice.with(fmt.Sprint("z9hG4bK", i), request(sip.INFO, bobURI, sip.CSeq{Seq: uint32(i + 1), Method: sip.INFO})))
+			if i%4 == 3 {
+				pass(20 * time.Millisecond)
+			}
+		}
+		pass(time.Second)
+		if got := served.Load(); got != requests {
+			t.Errorf("%d of %d requests were served", got, requests)
+		}
+	})
+}
+
+// The 100 that goes out for a handler which says nothing lets the next request of
+// its call start: whoever decides about a re-INVITE for half a minute can be hung
+// up on.
+func TestTryingReleasesTheOrder(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.INVITE {
+				<-time.After(30 * time.Second)
+			}
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := alicePeer(t, n)
+		alice.send(alice.with("z9hG4bK1", request(sip.INVITE, bobURI)))
+		alice.send(alice.with("z9hG4bK2", request(sip.BYE, bobURI, sip.CSeq{Seq: 2, Method: sip.BYE})))
+		alice.response("100 INVITE")
+		alice.response("200 BYE")
+		alice.expectAll(time.Minute, "200 INVITE")
 	})
 }

@@ -185,7 +185,9 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	if refusal != 0 && key.method != sip.CANCEL {
 		l.overload.left(s)
 	}
-	s.released = refusal != 0 // it has no place in the order of handlers
+	if refusal != 0 {
+		s.released = true // it has no place in the order of handlers
+	}
 	t.mu.Unlock()
 	s.begin()
 	switch {
@@ -232,12 +234,11 @@ func (l *Layer) refuse(in *transport.Inbound, r *sip.Request, edits ...sip.Edit)
 
 // connClosed tells the client transactions on a connection that it is gone.
 func (l *Layer) connClosed(f transport.Flow, err error) {
+	var on []*client
 	for _, t := range l.tables.tables {
 		t.mu.Lock()
-		clients := slices.Collect(maps.Keys(t.byFlow[f]))
+		on = slices.AppendSeq(on, maps.Keys(t.byFlow[f]))
 		t.mu.Unlock()
-		for _, c := range clients {
-			c.failed(err)
-		}
 	}
+	forEach(on, func(c *client) { c.failed(err) })
 }

@@ -21,6 +21,7 @@ import (
 //	workers <- struct{}{}
 //	done()
 func (s *Server) Waiting() (done func()) {
+	s.l.patrol.dismiss(s)
 	o := s.l.overload
 	if o == nil || o.Tolerance < 0 || s.machine == nil {
 		return func() {}
