@@ -3,7 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"sync"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -25,7 +25,9 @@ type Server struct {
 	spiral  uint64 // that it is, for spirals; 0: it has not been here before
 	from    transport.Flow
 
-	forking atomic.Pointer[forking] // the last one
+	mu       sync.Mutex
+	forking  *forking // the last one
+	answered bool     // by the handler
 }
 
 // Local reports whether no Route is left and the Request-URI is of a domain of
@@ -156,15 +158,31 @@ func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
 }
 
 // Respond sends a response, as Respond of a transaction.Server does. What the
-// request is being forwarded to is cancelled by a final one.
+// request is being forwarded to is cancelled by a final one, and it is not forwarded
+// any more.
 func (s *Server) Respond(resp *sip.Response) error {
 	err := s.Server.Respond(resp)
 	if (err == nil || errors.Is(err, transaction.ErrTransport)) && resp.Status().Final() {
-		for f := s.forking.Load(); f != nil; f = f.prev {
+		s.mu.Lock()
+		s.answered = true
+		last := s.forking
+		s.mu.Unlock()
+		for f := last; f != nil; f = f.prev {
 			f.tell(news{branch: answered})
 		}
 	}
 	return err
+}
+
+// join adds a fork, and reports whether its answer is wanted.
+func (s *Server) join(f *forking) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.prev = s.forking; f.prev != nil {
+		f.number = f.prev.number + 1
+	}
+	s.forking = f
+	return !s.answered
 }
 
 // Reply makes a response to the request and sends it, as Respond does.
