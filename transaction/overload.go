@@ -16,8 +16,9 @@ import (
 // how long requests wait between their arrival and their handler, and refuses
 // with 503 what is too much: at 80 % of Tolerance what is new, above 100 % all but
 // what completes or ends a call. Before it comes to that it shares out what it can
-// take, and tells its clients that ask for it how much to send (RFC 7339, RFC
-// 7415). As a client it heeds what servers say.
+// take among the addresses that requests come from, whatever they are, and tells
+// its clients that ask for it how much to send (RFC 7339, RFC 7415). As a client it
+// heeds what servers say.
 type Overload struct {
 	// Tolerance is how long a request may wait. Zero means Timers.T1, 500 ms:
 	// one that waits longer is sent again over UDP, and is twice the work.
@@ -43,8 +44,9 @@ type Overload struct {
 	// Urgent says which requests go before others: they are refused or held back
 	// last. It must not block. nil means calls to urn:service:sos and its kinds,
 	// and what has a Resource-Priority above the lowest in the namespaces dsn,
-	// drsn, q735, ets, wps and esnet. Anybody can write that, so at twice the
-	// Tolerance it counts no more.
+	// drsn, q735, ets, wps and esnet. Anybody can write that, so such requests go
+	// before others of the same client, and at twice the Tolerance it counts no
+	// more.
 	Urgent func(*sip.Request) bool
 }
 
@@ -131,16 +133,17 @@ func (o *overload) judge(now time.Time, in *transport.Inbound, r *sip.Request, c
 // true of admit is true of it.
 func (o *overload) spares(in *transport.Inbound, r *sip.Request) bool {
 	now := timeOf(in)
-	return o.takesUrgent(now, false) && o.Urgent(r) && o.takesUrgent(now, true)
+	return o.takesUrgent(now, in, r, false) && o.Urgent(r) && o.takesUrgent(now, in, r, true)
 }
 
-// takesUrgent reports whether the delay allows for urgent requests, and counts one
-// that is taken.
-func (o *overload) takesUrgent(now time.Time, taken bool) bool {
+// takesUrgent reports whether an urgent request can be taken, and counts one that
+// is.
+func (o *overload) takesUrgent(now time.Time, in *transport.Inbound, r *sip.Request, taken bool) bool {
+	from, algo := in.Flow.RemoteAddr(), offeredBy(r.Via())
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.watch(now)
-	if !o.limiter.takes(urgent) {
+	if !o.limiter.takesUrgent(now, from, algo, taken) {
 		return false
 	}
 	if taken {

@@ -55,8 +55,12 @@ func (c *endings) take() map[string]int {
 // load sends so many requests a second for a while, each a call of its own, and
 // counts their ends under their names.
 func load(ctx context.Context, l *Layer, perSecond int, seconds int, c *endings, name string, edits ...sip.Edit) {
+	loadOf(ctx, sip.OPTIONS, l, perSecond, seconds, c, name, edits...)
+}
+
+func loadOf(ctx context.Context, method sip.Method, l *Layer, perSecond int, seconds int, c *endings, name string, edits ...sip.Edit) {
 	for i := range perSecond * seconds {
-		r := request(sip.OPTIONS, bobURI, append(edits, sip.CallID(fmt.Sprintf("%s-%p-%d-%d", name, l, time.Now().UnixNano(), i)))...)
+		r := request(method, bobURI, append(edits, sip.CallID(fmt.Sprintf("%s-%p-%d-%d", name, l, time.Now().UnixNano(), i)))...)
 		go func() { // ends with the transaction
 			resp, err := l.Do(ctx, r)
 			switch {
@@ -119,6 +123,42 @@ func TestOverload(t *testing.T) {
 			t.Error("the layer still watches")
 		}
 	})
+}
+
+// A slow server, 100 requests a second, of which alice wants half. Carol sends a
+// tenth more than it can do, all made up: what she writes into it, so that it goes
+// first, is worth nothing against alice.
+func TestOneSourceDoesNotStarveOthers(t *testing.T) {
+	tag := sip.To{URI: sip.URI{Scheme: "sip", Host: "h"}, Params: ";tag=x"}
+	for _, flood := range []struct {
+		name   string
+		method sip.Method
+		edits  []sip.Edit
+	}{
+		{"new work", sip.OPTIONS, nil},
+		{"with a To tag", sip.INFO, []sip.Edit{tag}},
+		{"with a Resource-Priority", sip.OPTIONS, []sip.Edit{sip.ResourcePriority{"ets.0"}}},
+		{"BYE", sip.BYE, []sip.Edit{tag}},
+	} {
+		t.Run(flood.name, func(t *testing.T) {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				listen(t, n.Host(bobAddr), &Config{Handler: worker(10 * time.Millisecond)})
+				alice := listen(t, n.Host(aliceAddr), nil)
+				carol := listen(t, n.Host(carolAddr), nil)
+				var c endings
+				var all sync.WaitGroup
+				all.Go(func() { loadOf(t.Context(), flood.method, carol, 110, 20, &c, "carol", flood.edits...) })
+				load(t.Context(), alice, 50, 10, &c, "alice")
+				c.take()
+				load(t.Context(), alice, 50, 10, &c, "alice")
+				all.Wait()
+				if got := c.take(); got["alice 200"] < 480 {
+					t.Errorf("%v: want the 500 of alice done", got)
+				}
+				pass(time.Minute)
+			})
+		})
+	}
 }
 
 // What the Vias of requests and responses say (RFC 7339 section 6).
