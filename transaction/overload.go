@@ -29,6 +29,9 @@ type Overload struct {
 	// loss or by rate, and has us do so: Responses, Do and Send then end with
 	// ErrOverload, or go to the next target (RFC 7339 section 5.1). A server that
 	// leaves two requests without an answer gets none for a while (section 5.9).
+	// One that wants nothing gets a request a second, and urgent ones; and it is
+	// believed when two of its answers agree that it takes part, and as long as
+	// others do not say that it does not: they may be made up by somebody behind it.
 	// It is for proxies and gateways, who send a lot to few. A phone sends too
 	// little to be held back, and each request gets longer by 27 bytes: so it is
 	// off by default.
@@ -283,22 +286,30 @@ func (o *overload) allow(server netip.AddrPort, r *sip.Request) bool {
 	if o == nil || !o.Offer || !o.targets.any.Load() || r.Method() == sip.ACK {
 		return true
 	}
-	return o.targets.allow(time.Now(), server, func() bool { return classOfRequest(r) != fresh || o.Urgent(r) })
+	return o.targets.allow(time.Now(), server, func(closed bool) bool {
+		return !closed && classOfRequest(r) != fresh || o.Urgent(r)
+	})
 }
 
-// learn takes what a server says in a response to a request that was sent by the
-// flow to. A response from elsewhere says nothing about that server (RFC 7339
-// section 5.4).
-func (o *overload) learn(in *transport.Inbound, to transport.Flow, resp *sip.Response) {
-	server := to.RemoteAddr()
-	if o == nil || !o.Offer || in.Flow.RemoteAddr() != server {
+// learn takes what a server says in a response to a request of ours. A response
+// from elsewhere says nothing about that server (RFC 7339 section 5.4).
+func (o *overload) learn(in *transport.Inbound, c *client, resp *sip.Response) {
+	if o == nil || !o.Offer {
+		return
+	}
+	c.mu.Lock()
+	server, over := c.flow.RemoteAddr(), c.over
+	c.mu.Unlock()
+	if in.Flow.RemoteAddr() != server {
 		return
 	}
 	now := timeOf(in)
 	o.targets.answered(now, server)
-	if oc, ok := resp.Via().OverloadControl(); ok {
-		o.targets.learn(now, server, oc)
+	oc, ok := resp.Via().OverloadControl()
+	if !ok {
+		oc = sip.OverloadControl{Offer: true} // nothing is said
 	}
+	o.targets.learn(now, server, oc, resp.Status().Final() && !over)
 }
 
 // heeds reports whether a 503 tells us how much to send: then the server is not to

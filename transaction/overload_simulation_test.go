@@ -148,7 +148,10 @@ func (s *simulation) respond(r arrival) {
 	}
 	oc := s.limiter.feedback(s.now, r.addr, r.client.algo)
 	oc.Seq = uint64(s.now.UnixMicro() / 10)
-	s.after(transit, func() { r.client.throttle.learn(s.now, oc) })
+	s.after(transit, func() {
+		r.client.throttle.judge(s.now, true)
+		r.client.throttle.learn(s.now, oc)
+	})
 }
 
 func many(n int, c simulated) (clients []*simulated) {

@@ -39,7 +39,7 @@ func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 	c := t.clients.m[key]
 	t.mu.Unlock()
 	if c != nil && c.method == method {
-		l.overload.learn(in, c.by(), resp)
+		l.overload.learn(in, c, resp)
 		c.response(resp)
 		return
 	}
