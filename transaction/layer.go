@@ -57,10 +57,11 @@ type Config struct {
 
 	// MaxHandlers is how many requests may be in the hands of handlers, without
 	// a final response, or wait for one; 0 means 10,000. A fifth of them is for
-	// requests within a dialog and ACKs alone. Past that new requests get 503
-	// with Retry-After, and leave nothing behind (RFC 3261 section 8.2.7). What
-	// is held (Server.Hold) when its handler has returned does not count here, but
-	// in MaxBytes.
+	// requests within a dialog and ACKs alone, of which one address may have no
+	// more than it leaves to others. Past that new requests get 503 with
+	// Retry-After, a random time each, and leave nothing behind (RFC 3261 section
+	// 8.2.7). What is held (Server.Hold) when its handler has returned does not
+	// count here, but in MaxBytes.
 	MaxHandlers int
 
 	// MaxBytes is how much memory server transactions may hold, in bytes, and
@@ -114,6 +115,7 @@ type Layer struct {
 	draining atomic.Bool
 	handlers atomic.Int64 // requests in the hands of handlers or waiting
 	open     atomic.Int64 // those of them without a final response
+	kept     kept         // those of them on the places for requests within a dialog
 	bytes    atomic.Int64 // what servers hold (size.go)
 	refused  atomic.Int64 // when a request was last refused without a transaction, in ns since 1970
 	calls    atomic.Int64 // Responses and Busy that have not ended, and INVITEs left to their CANCEL

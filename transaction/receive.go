@@ -39,7 +39,7 @@ func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 	c := t.clients.m[key]
 	t.mu.Unlock()
 	if c != nil && c.method == method {
-		l.overload.learn(in, c.by(), resp)
+		l.overload.learn(in, c, resp)
 		c.response(resp)
 		return
 	}
@@ -92,7 +92,7 @@ func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 		return
 	}
 	// Too many: the 2xx will come again, and so will its ACK.
-	if l.closed.Load() || l.isBusy(true) || l.isFull() {
+	if l.closed.Load() || l.isBusy(in, true) || l.isFull() {
 		return
 	}
 	s := &Server{l: l, in: in, req: r}
@@ -131,13 +131,13 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 		invite = t.servers.m[key.of(sip.INVITE)]
 		found = invite != nil || t.isCancelled(key)
 	}
-	if !found && (l.isFull() || l.isBusy(inDialog) || l.draining.Load() && !inDialog) {
+	if !found && (l.isFull() || l.isBusy(in, inDialog) || l.draining.Load() && !inDialog) {
 		t.mu.Unlock()
 		if key.method == sip.CANCEL {
 			l.ep.Respond(in, r.Reply(sip.StatusCallDoesNotExist))
 			return
 		}
-		l.refuse(in, r, sip.RetryAfter{Seconds: 5})
+		l.refuse(in, r, later())
 		return
 	}
 	if l.closed.Load() {
@@ -200,16 +200,6 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	if invite != nil {
 		invite.cancel()
 	}
-}
-
-// isBusy reports whether handlers have as many requests as they may. A fifth is
-// kept for requests within a dialog: those that end calls, above all.
-func (l *Layer) isBusy(inDialog bool) bool {
-	most := int64(l.cfg.MaxHandlers)
-	if !inDialog {
-		most -= most / 5
-	}
-	return l.open.Load() >= most
 }
 
 // isCancelled reports whether a CANCEL is for a request other than INVITE that is
