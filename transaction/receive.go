@@ -98,7 +98,7 @@ func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 	s := &Server{l: l, in: in, req: r}
 	s.hold()
 	if l.line(r.CallID()).join(s) {
-		l.serve(s)
+		l.serve(s, in)
 	}
 }
 
@@ -192,7 +192,7 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	s.begin()
 	switch {
 	case start:
-		l.serve(s)
+		l.serve(s, in)
 	case refusal != 0:
 		s.Reply(refusal, edits...)
 	}
