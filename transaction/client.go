@@ -101,21 +101,14 @@ func (l *Layer) isOurs(branch string) bool {
 
 // start sends a request to the next target of a way.
 func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit) (*client, error) {
-	branch, began := l.newBranch(ctx, to), time.Now()
-	flow, out, err := to.prepare(ctx, l.ep, forwarded(r), branch)
-	switch {
-	case err == nil && !l.overload.allow(flow.RemoteAddr(), r):
-		return nil, ErrOverload
-	case err == nil:
-	case ctx.Err() != nil:
-		return nil, ended(ctx)
-	default:
-		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
+	c, err := l.prepare(ctx, r, to, by, l.newBranch(ctx, to))
+	if err != nil {
+		return nil, err
 	}
-	c := newClient(l, r, out, flow, branch)
-	c.pursuit, c.further, c.target = by, by.further, to.target()
-	c.target.Transport = flow.Transport() // TCP for what was too long for UDP
-	c.reused = flow.Reliable() && flow.Opened().Before(began)
+	flow, out := c.flow, c.out
+	if !l.overload.allow(flow.RemoteAddr(), r) {
+		return nil, ErrOverload
+	}
 	if !l.add(c) {
 		return nil, transport.ErrClosed
 	}
@@ -130,6 +123,24 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit)
 		sent(flow, out)
 		returned = true
 	}
+	return c, nil
+}
+
+// prepare makes the transaction with a branch on the next target of a way, which
+// may take a connection. It is in no table yet.
+func (l *Layer) prepare(ctx context.Context, r *sip.Request, to *way, by *pursuit, branch string) (*client, error) {
+	began := time.Now()
+	flow, out, err := to.prepare(ctx, l.ep, forwarded(r), branch)
+	switch {
+	case by.isGivenUp(): // in the meantime: it is not sent
+		return nil, by.whyGivenUp()
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
+	}
+	c := newClient(l, r, out, flow, branch)
+	c.pursuit, c.further, c.target = by, by.further, to.target()
+	c.target.Transport = flow.Transport() // TCP for what was too long for UDP
+	c.reused = flow.Reliable() && flow.Opened().Before(began)
 	return c, nil
 }
 

@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,8 +44,9 @@ type pursuit struct {
 	unwound int             // how many turns have ended with a panic or their goroutine
 
 	mu      sync.Mutex
-	begun   *client // a new one
-	failure error   // there is none
+	begun   *client            // a new one
+	failure error              // there is none
+	giveUp  context.CancelFunc // ends the search for one; nil: there was none
 }
 
 // start begins a pursuit. It may block until the request is sent for the first
@@ -71,11 +73,27 @@ func (p *pursuit) start() {
 // cancel does what the end of the context does.
 func (p *pursuit) cancel() {
 	p.cancelled.Store(true)
+	p.stopTrying()
 	p.poke()
 }
 
 // isGivenUp reports whether nothing more is to be tried.
-func (p *pursuit) isGivenUp() bool { return p.cancelled.Load() || p.ctx.Err() != nil }
+func (p *pursuit) isGivenUp() bool {
+	return p.cancelled.Load() || p.left.Load() || p.ctx.Err() != nil
+}
+
+// whyGivenUp returns the error for that.
+func (p *pursuit) whyGivenUp() error { return cmp.Or(ended(p.ctx), context.Canceled) }
+
+// stopTrying has nobody wait for a connection to the next target any more.
+func (p *pursuit) stopTrying() {
+	p.mu.Lock()
+	giveUp := p.giveUp
+	p.mu.Unlock()
+	if giveUp != nil {
+		giveUp()
+	}
+}
 
 // heed begins or ends to wait for the end of the context.
 func (p *pursuit) heed(on bool) {
@@ -111,13 +129,13 @@ func (p *pursuit) begin() (*client, error) {
 		return nil, fmt.Errorf("send %s: %w", method, err)
 	}
 	p.way = way
-	return p.launch()
+	return p.launch(p.ctx)
 }
 
 // launch sends the request to the first target that takes it.
-func (p *pursuit) launch() (*client, error) {
+func (p *pursuit) launch(ctx context.Context) (*client, error) {
 	for {
-		c, err := p.l.start(p.ctx, p.r, p.way, p)
+		c, err := p.l.start(ctx, p.r, p.way, p)
 		if err == nil {
 			releaseFrom(p.ctx)
 			return c, nil
@@ -136,7 +154,15 @@ func (p *pursuit) relaunch() {
 		p.way.next()
 	}
 	p.c = nil
-	go func() { // ends when the request is sent again, or nothing is left to try
+	ctx, giveUp := context.WithCancel(p.ctx)
+	p.mu.Lock()
+	p.giveUp = giveUp
+	p.mu.Unlock()
+	if p.isGivenUp() { // before there was anything to stop
+		giveUp()
+	}
+	go func() { // ends when the request is sent again, nothing is left to try, or it is given up
+		defer giveUp()
 		var c *client
 		err := ErrTransport
 		defer func() {
@@ -146,7 +172,7 @@ func (p *pursuit) relaunch() {
 			p.poke()
 		}()
 		defer p.fence()
-		c, err = p.launch()
+		c, err = p.launch(ctx)
 	}()
 }
 
@@ -260,11 +286,7 @@ func (p *pursuit) take(c *client) {
 		if c.method == sip.INVITE {
 			c.step(input{event: inCancel}, nil)
 		} else {
-			err := ended(p.ctx)
-			if err == nil {
-				err = context.Canceled
-			}
-			c.abandon(err)
+			c.abandon(p.whyGivenUp())
 		}
 	}
 }
@@ -321,5 +343,6 @@ func (p *pursuit) end(err error) {
 // quit ends it for who does not want to know more.
 func (p *pursuit) quit() {
 	p.left.Store(true)
+	p.stopTrying()
 	p.poke()
 }
