@@ -41,7 +41,7 @@ type pursuit struct {
 	over    bool            // nothing more is told
 	stop    func() bool     // of what waits for the end of the context
 	counted bool            // in Layer.calls
-	unwound int             // how many turns have ended with a panic or their goroutine
+	unwound int             // how many turns in a row have come to nothing but a panic or the end of their goroutine
 
 	mu      sync.Mutex
 	begun   *client            // a new one
@@ -185,27 +185,31 @@ func (p *pursuit) poke() {
 
 // work sees to the pursuit until there is no news. A turn that does not return,
 // for a func of the program's has panicked or ended the goroutine, is over, and
-// what else there is is not lost with it.
+// what else there is is not lost with it: another goroutine sees to that.
 func (p *pursuit) work() {
 	returned := false
 	defer func() {
-		switch {
-		case returned:
-		case p.unwound < maxNews:
-			p.unwound++
-			p.work()
-		default: // it will not get better
-			p.pokes.Store(0)
+		if returned {
+			return
 		}
+		p.unwound++
+		go func() { // ends when there is no news
+			defer p.fence()
+			p.work()
+		}()
 	}()
 	for {
 		pokes := p.pokes.Load()
 		p.turn()
+		p.unwound = 0
 		if returned = p.pokes.CompareAndSwap(pokes, 0); returned {
 			return
 		}
 	}
 }
+
+// maxUnwound bounds the turns that come to nothing, for it will not get better.
+const maxUnwound = 64
 
 // fence is deferred around what a goroutine of its own does for a pursuit.
 func (p *pursuit) fence() {
@@ -231,7 +235,7 @@ func (p *pursuit) turn() {
 	case failure != nil:
 		p.end(failure)
 	case c == nil:
-	case p.left.Load():
+	case p.left.Load(), p.over, p.unwound > maxUnwound:
 		p.end(nil)
 	default:
 		p.take(c)
@@ -261,7 +265,7 @@ func (p *pursuit) take(c *client) {
 				return
 			}
 		}
-		p.yielded, p.unseen = true, p.unseen[1:]
+		p.yielded, p.unseen, p.unwound = true, p.unseen[1:], 0
 		if resp.Status().Final() {
 			p.heed(false) // the context may end with this
 		}
