@@ -257,7 +257,8 @@ func (l *Layer) checkIdle() {
 // a word to the peers, and closes the sockets. Whoever waits for a response gets
 // transport.ErrClosed, and so does whoever gives one. Requests that still wait
 // for a handler are dropped. Close does not wait for handlers to return, nor for
-// other funcs of the program: any of them may call it.
+// other funcs of the program: any of them may call it, but for those that
+// Endpoint.Close names.
 func (l *Layer) Close() (err error) {
 	l.patrol.dismissAll() // one of them may be our caller
 	l.closed.Store(true)  // nothing gets into the tables from here on
