@@ -6,9 +6,9 @@
 // question where it is to go, and that is what Config.Handler is for. It answers
 // as any handler of package transaction does, or forwards: Relay sends a request
 // along its Route or to its Request-URI, Forward to any number of targets, in
-// parallel and in series, and answers with the best of their responses. Fork does
-// the same and leaves the answer to the handler, which may try something else
-// instead.
+// parallel and in series, and answers with the best of their responses. Fork and
+// ForkThen do the same and leave the answer to the handler, which may try something
+// else instead.
 //
 //	p, err := proxy.Listen(
 //		&transport.Config{Listen: []string{"udp::5060", "tcp::5060"}},
