@@ -149,6 +149,10 @@ func (s *Server) Refuse(err error, edits ...sip.Edit) error {
 // request that is no INVITE. ErrTransport comes with what the network said; the
 // response counts as given.
 //
+// Over UDP the refusal of an INVITE is sent again until its ACK comes if a
+// provisional response went before it. Otherwise the client goes on to ask, and
+// gets it again then.
+//
 // What RFC 4320 forbids is not sent, without an error: a 100 to a request that
 // is no INVITE before its time, and a 408 to one. A nil resp does nothing but
 // return an error.

@@ -256,8 +256,9 @@ func readMachine(r *snapshot.Reader, now time.Time, m machine, last *sip.Respons
 
 	// What each state has, and for how long at most.
 	var lasts, resends time.Duration // 0: no such timer
+	mayRest := false                 // it may have none to send again
 	ok := true
-	_, invite := m.(*inviteServer)
+	machine, invite := m.(*inviteServer)
 	switch {
 	case invite && b.state == stateProceeding:
 		ok = isProvisional(last) == *flag
@@ -268,7 +269,10 @@ func readMachine(r *snapshot.Reader, now time.Time, m machine, last *sip.Respons
 		ok = isRefusal(last)
 		lasts = t.H
 		if !b.reliable {
-			resends = max(t.T1, t.T2)
+			resends, mayRest = max(t.T1, t.T2), true
+		}
+		if ok {
+			machine.challenge = isChallenge(int(last.Status()))
 		}
 	case invite && b.state == stateConfirmed:
 		ok = isRefusal(last) && !b.reliable
@@ -287,15 +291,16 @@ func readMachine(r *snapshot.Reader, now time.Time, m machine, last *sip.Respons
 	default:
 		ok = false
 	}
-	read := func(at *time.Time, limit time.Duration) {
-		if has := r.Bool(); has != (limit > 0) {
-			ok = false
-		} else if has {
+	read := func(at *time.Time, limit time.Duration, mayRest bool) {
+		switch has := r.Bool(); {
+		case has && limit > 0:
 			*at = now.Add(r.Duration(limit))
+		case has, limit > 0 && !mayRest:
+			ok = false
 		}
 	}
-	read(&b.deadline, lasts)
-	read(&b.resend, resends)
+	read(&b.deadline, lasts, false)
+	read(&b.resend, resends, mayRest)
 	b.interval = r.Duration(max(t.T1, t.T2))
 	if lasts > 0 && resends > 0 {
 		b.interval = max(b.interval, min(t.T1, t.T2)) // nothing would stop a timer of nothing
