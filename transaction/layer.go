@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -82,6 +83,14 @@ type Config struct {
 	// if Restore has closed the Layer without one. nil restores nothing.
 	Restore func(l *Layer) error
 
+	// Frozen is called once when the Layer is closed or has shut down: nothing
+	// comes in any more or goes out, and nobody has been told yet. Who sends or
+	// responds then waits until it returns. It is for a layer above that keeps
+	// state of its own for Snapshots, to note what that is at this moment, at
+	// which Servers and Snapshot stop, too. It must be quick, and call nothing
+	// else here. nil notes nothing.
+	Frozen func()
+
 	// Logger is for what no caller can be told; nil means that of the
 	// transport.
 	Logger *slog.Logger
@@ -109,8 +118,12 @@ type Layer struct {
 	refused  atomic.Int64 // when a request was last refused without a transaction, in ns since 1970
 	calls    atomic.Int64 // Responses and Busy that have not ended, and INVITEs left to their CANCEL
 
-	mu   sync.Mutex
-	idle chan struct{} // closed when draining and nothing is under way
+	freezing sync.Once
+	frozenAt time.Time // set before the first server is frozen
+
+	mu     sync.Mutex
+	idle   chan struct{} // closed when draining and nothing is under way
+	frozen []*Server     // what there was when the Layer was closed
 }
 
 // ErrCancelled is the cause of a server transaction's context that a CANCEL
@@ -244,24 +257,74 @@ func (l *Layer) checkIdle() {
 // a word to the peers, and closes the sockets. Whoever waits for a response gets
 // transport.ErrClosed, and so does whoever gives one. Requests that still wait
 // for a handler are dropped. Close does not wait for handlers to return.
+//
+// Server transactions stay as they are at this moment, for Servers and Snapshot:
+// what a handler does later changes nothing of them.
 func (l *Layer) Close() error {
 	l.patrol.dismissAll() // one of them may be our caller
-	l.closed.Store(true)  // nothing gets into the tables from here on
-	l.end(transport.ErrClosed)
+	l.freezing.Do(func() {
+		defer l.end(transport.ErrClosed)
+		l.freeze()
+		if l.cfg.Frozen != nil {
+			l.cfg.Frozen()
+		}
+	})
 	for _, t := range l.tables.tables {
 		t.mu.Lock()
 		clients := slices.Collect(maps.Values(t.clients.m))
-		servers := slices.Collect(maps.Values(t.servers.m))
 		t.mu.Unlock()
 		for _, c := range clients {
 			c.abandon(transport.ErrClosed)
 		}
-		for _, s := range servers {
-			s.step(input{event: inAbandon}, nil)
-		}
-		t.alarms.stop()
 	}
 	return l.ep.Close()
+}
+
+// freeze has no server change or send any more, and sets those that there are
+// aside.
+func (l *Layer) freeze() {
+	l.frozenAt = time.Now()
+	l.closed.Store(true) // nothing gets into the tables from here on
+	all := []*Server{}   // not nil: it says that it was set
+	for _, t := range l.tables.tables {
+		t.alarms.stop()
+		t.mu.Lock()
+		servers := slices.Collect(maps.Values(t.servers.m))
+		t.mu.Unlock()
+		for _, s := range servers {
+			if s.freeze() {
+				all = append(all, s)
+			}
+		}
+	}
+	l.mu.Lock()
+	l.frozen = all
+	l.mu.Unlock()
+	for _, s := range all {
+		s.forget()
+	}
+}
+
+// freeze keeps a transaction as it is, unless it is over.
+func (s *Server) freeze() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done {
+		return false
+	}
+	s.frozen = true
+	s.t.alarms.reset(&s.alarm, time.Time{})
+	if s.last != nil {
+		s.l.bytes.Add(-int64(sizeOf(s.last)))
+	}
+	return true
+}
+
+// awaitEnd keeps whoever would be the first to hear that the Layer is closed until
+// all are told, and returns what they are.
+func (l *Layer) awaitEnd() error {
+	<-l.ctx.Done()
+	return transport.ErrClosed
 }
 
 // Busy keeps Shutdown from closing the Layer until done is called. It is for

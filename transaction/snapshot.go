@@ -36,13 +36,26 @@ const (
 )
 
 // Servers yields the server transactions that there are when it is called, in no
-// order: for who takes a Snapshot of each before Close.
+// order. When the Layer is closed they are those that there were at that moment:
+// the peers have heard of nothing that a Snapshot of each does not know, and
+// whatever comes later, comes to who restores them.
+//
+//	layer.Close()
+//	for tx := range layer.Servers() {
+//		data, err := tx.Snapshot()
+//		...
+//	}
 func (l *Layer) Servers() iter.Seq[*Server] {
 	var all []*Server
 	for _, t := range l.tables.tables {
 		t.mu.Lock()
 		all = slices.AppendSeq(all, maps.Values(t.servers.m))
 		t.mu.Unlock()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.frozen != nil {
+		all = l.frozen
 	}
 	return slices.Values(all)
 }
@@ -52,7 +65,8 @@ func (l *Layer) Servers() iter.Seq[*Server] {
 // that retransmissions get, the state with what is left of its timers, and where
 // the request came from: nothing secret but what is in those messages, some of
 // which have credentials. Time that passes before Restore does not count. The
-// transaction goes on here all the same, until Close ends it without a word.
+// transaction goes on here all the same, until Close ends it without a word; then
+// it is what was there at that moment.
 //
 // ErrCompleted means that the transaction is over. The ACK of a 2xx is none.
 func (s *Server) Snapshot() ([]byte, error) {
@@ -78,7 +92,11 @@ func (s *Server) Snapshot() ([]byte, error) {
 	}
 	w.Bool(s.cancelled)
 	w.Bool(s.first)
-	writeMachine(&w, time.Now(), s.machine)
+	now := time.Now()
+	if s.frozen {
+		now = s.l.frozenAt
+	}
+	writeMachine(&w, now, s.machine)
 	return w.Seal(snapshotKind, snapshotVersion), nil
 }
 

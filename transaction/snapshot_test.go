@@ -19,15 +19,15 @@ import (
 // snapshots closes a layer without a word, with a snapshot of all that it had.
 func snapshots(t testing.TB, l *Layer) (kept [][]byte) {
 	t.Helper()
+	if err := l.Close(); err != nil {
+		t.Errorf("Close() = %v", err)
+	}
 	for s := range l.Servers() {
 		data, err := s.Snapshot()
 		if err != nil {
 			t.Errorf("Snapshot of %s: %v", s.ID(), err)
 		}
 		kept = append(kept, data)
-	}
-	if err := l.Close(); err != nil {
-		t.Errorf("Close() = %v", err)
 	}
 	return kept
 }
