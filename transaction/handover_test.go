@@ -58,8 +58,9 @@ func handover(t *testing.T, n *siptest.Network, seed uint64) {
 		bob := listen(t, n.Host(bobAddr), &Config{Handler: handle})
 		for range 30 {
 			<-time.After(time.Duration(rand.IntN(1000)) * time.Millisecond)
+			bob.Close()
+			<-time.After(time.Duration(rand.IntN(100)) * time.Millisecond) // to write takes its time
 			kept := snapshots(t, bob)
-			<-time.After(time.Duration(rand.IntN(100)) * time.Millisecond)
 			bob = listen(t, n.Host(bobAddr), &Config{Handler: handle, Restore: restoring(kept, nil)})
 		}
 	}()
