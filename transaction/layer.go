@@ -39,10 +39,10 @@ type Config struct {
 	Accepted func(invite *sip.Request, resp *sip.Response)
 
 	// Stateless is asked about each message that belongs to no transaction,
-	// before one is begun for it: a new request, the ACK of a 2xx, a response
-	// to what was sent without a transaction. If it returns true it has taken the message, and
-	// nothing is kept of it here. It is called from the goroutine that reads the
-	// socket: it must not block. nil takes none.
+	// before one is begun for it: a new request, the ACK of a 2xx, a response to
+	// what was sent without a transaction. If it returns true it has taken the
+	// message, and nothing is kept of it here. It is called from the goroutine that
+	// reads the socket: it must not block. nil takes none.
 	Stateless func(in *transport.Inbound) bool
 
 	// Timers are the timers of RFC 3261 table 4; zero means the RFC's values.
@@ -51,9 +51,9 @@ type Config struct {
 	// MaxHandlers is how many requests may be in the hands of handlers, without
 	// a final response, or wait for one; 0 means 10,000. A fifth of them is for
 	// requests within a dialog and ACKs alone. Past that new requests get 503
-	// with Retry-After, and leave nothing behind (RFC 3261 section 8.2.7). What
-	// is held (Server.Hold) when its handler has returned does not count here, but
-	// in MaxBytes.
+	// with a Retry-After of 1 to 10 s, each another, and leave nothing behind (RFC
+	// 3261 section 8.2.7). What is held (Server.Hold) when its handler has returned
+	// does not count here, but in MaxBytes.
 	MaxHandlers int
 
 	// MaxBytes is how much memory server transactions may hold, in bytes, and
@@ -211,8 +211,8 @@ func (l *Layer) Timers() Timers { return l.timers }
 // Shutdown stops to take new requests, which get 503 with Retry-After, waits
 // until handlers, the transactions that someone waits for and what is Busy are
 // done, and the INVITEs that someone gave up have ended, and closes the Layer.
-// Requests within a dialog are still served. When ctx ends first the rest is cut off, and the
-// error wraps that of ctx.
+// Requests within a dialog are still served. When ctx ends first the rest is cut
+// off, and the error wraps that of ctx.
 func (l *Layer) Shutdown(ctx context.Context) error {
 	l.patrol.dismissAll() // one of them may be our caller
 	l.mu.Lock()

@@ -224,3 +224,33 @@ func TestMaxBytes(t *testing.T) {
 		alice.response("200 MESSAGE")
 	})
 }
+
+// Those who are refused because there is no room are told to come back at different
+// times, in one to ten seconds.
+func TestRefusedComeBackOneByOne(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		listen(t, n.Host(bobAddr), &Config{MaxHandlers: 1, Handler: func(tx *Server, req *sip.Request) {
+			<-time.After(time.Second)
+			tx.Reply(480)
+		}})
+		alice := alicePeer(t, n)
+		told := map[uint32]int{}
+		for i := range 40 {
+			id := fmt.Sprint(i)
+			alice.send(alice.with("z9hG4bK"+id, request(sip.MESSAGE, bobURI, sip.CallID(id))))
+			if i == 0 {
+				continue // it has the only place, for a second: 39 take 20 ms each
+			}
+			after, err := sip.Get[sip.RetryAfter](alice.response("503 MESSAGE"))
+			if err != nil || after.Seconds < 1 || after.Seconds > 10 {
+				t.Fatalf("Retry-After = %v, %v, want 1 to 10 s", after.Seconds, err)
+			}
+			told[after.Seconds]++
+		}
+		for s, many := range told {
+			if many > 20 {
+				t.Errorf("%d of 39 are told to come back in %d s, want them spread", many, s)
+			}
+		}
+	})
+}

@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -144,7 +145,8 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 			l.ep.Respond(in, r.Reply(sip.StatusCallDoesNotExist))
 			return
 		}
-		l.refuse(in, r, sip.RetryAfter{Seconds: 5})
+		// Not all of them are to come back in the same second.
+		l.refuse(in, r, sip.RetryAfter{Seconds: 1 + rand.Uint32N(10)})
 		return
 	}
 	if key.method != sip.CANCEL && !l.overload.admit(in, r) {
