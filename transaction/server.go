@@ -331,7 +331,7 @@ func (s *Server) conclude() {
 		return
 	}
 	s.mu.Lock()
-	open, cancelled := s.machine != nil && !s.final && !s.done, s.cancelled
+	open, cancelled := s.machine != nil && !s.final && !s.done && !s.frozen, s.cancelled
 	s.mu.Unlock()
 	if open {
 		status := sip.StatusServerInternalError
