@@ -24,6 +24,7 @@ type browser struct {
 	host string
 	auth *digest.Client
 	seq  uint32
+	gruu string // that it was registered with, "" if it was not
 }
 
 // newBrowser connects to a server as alice. host is the name that stands for
@@ -150,8 +151,12 @@ func (b *browser) newRequest(method sip.Method, uri, to string, edits ...sip.Edi
 // register registers as RFC 7118 section 8.1 has it, and returns the response.
 func (b *browser) register() *sip.Response {
 	b.t.Helper()
-	return b.do(b.newRequest(sip.REGISTER, "sip:example.com", "<sip:alice@example.com>", sip.Expires(600),
+	resp := b.do(b.newRequest(sip.REGISTER, "sip:example.com", "<sip:alice@example.com>", sip.Expires(600),
 		sip.Field{Name: "Contact", Value: "<sip:alice@" + b.host + `;transport=ws>;reg-id=1;+sip.instance="<urn:uuid:f81-7dec-14a06cf1>"`}))
+	if contact, err := sip.Get[sip.Contact](resp); err == nil {
+		b.gruu, _ = contact.Params.Get("pub-gruu")
+	}
+	return resp
 }
 
 // A browser registers over WSS with an address that nobody could send to. The
@@ -165,13 +170,17 @@ func TestBrowserRegisters(t *testing.T) {
 			t.Fatalf("got\n%s\nwant 200", resp)
 		}
 		for _, test := range []struct{ name, want string }{
-			{"Contact", "<sip:alice@" + host + `;transport=ws>;reg-id=1;+sip.instance="<urn:uuid:f81-7dec-14a06cf1>";expires=600`},
 			{"Require", "outbound"},
 			{"Flow-Timer", "120"},
 		} {
 			if got, _ := resp.Value(test.name); got != test.want {
 				t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 			}
+		}
+		contact, err := sip.Get[sip.Contact](resp)
+		if instance := "urn:uuid:f81-7dec-14a06cf1"; err != nil || contact.URI.Host != host || contact.RegID() != 1 ||
+			!strings.Contains(contact.Instance(), instance) || !strings.Contains(string(contact.Params), `pub-gruu="sip:alice@example.com;gr=`+instance) {
+			t.Errorf("Contact: got %v, %v, want the one of the browser, with a GRUU", contact, err)
 		}
 		if n := strings.Count(resp.String(), ".invalid;transport=ws>"); n != 1 {
 			t.Errorf("%d bindings in\n%s\nwant one: the instance and its flow are the same", n, resp)
@@ -210,14 +219,15 @@ func TestBrowserCalls(t *testing.T) {
 		t.Fatalf("got\n%s\nwant 200", resp)
 	}
 	// The browser calls, the phone hangs up: F1 to F11.
-	ok := alice.do(alice.newRequest(sip.INVITE, "sip:bob@example.com", "<sip:bob@example.com>", alice.contact(), session))
+	contact := sip.Field{Name: "Contact", Value: "<sip:alice@" + alice.host + ";transport=ws;ob>"}
+	ok := alice.do(alice.newRequest(sip.INVITE, "sip:bob@example.com", "<sip:bob@example.com>", contact, session))
 	if ok.Status() != sip.StatusOK {
 		t.Fatalf("got\n%s\nwant 200", ok)
 	}
 	routes := routeSet(t, ok)
 	slices.Reverse(routes)
 	ack := alice.within(ok, routes, sip.ACK, ok.From(), ok.To(), sip.CSeq{Seq: ok.CSeq().Seq, Method: sip.ACK})
-	if got := routes[0].URI.String(); !strings.HasSuffix(got, "@"+s.wss+";transport=ws;lr") {
+	if got := routes[0].URI.String(); !strings.Contains(got, "@"+s.wss+";transport=ws;lr") {
 		t.Errorf("the first Route is %s, want the WebSocket of the proxy with a token", got)
 	}
 	alice.send(ack)
@@ -230,8 +240,9 @@ func TestBrowserCalls(t *testing.T) {
 		t.Errorf("the phone hangs up: %v", err)
 	}
 
-	// The phone calls, and the browser connects anew. Then the browser hangs up,
-	// and the next time the phone does.
+	// The phone calls, and the page is loaded again: the browser connects anew, and
+	// its GRUU leads there. Then the browser hangs up, and the next time the phone
+	// does.
 	for _, browserHangsUp := range []bool{true, false} {
 		answered := make(chan error, 1)
 		var call *ua.Call
@@ -247,7 +258,7 @@ func TestBrowserCalls(t *testing.T) {
 		if got := invite.Via().Transport; got != "WSS" {
 			t.Errorf("the Via is for %s, want WSS", got)
 		}
-		ok := invite.Reply(sip.StatusOK, alice.contact(), session)
+		ok := invite.Reply(sip.StatusOK, sip.Field{Name: "Contact", Value: "<" + alice.gruu + ">"}, session)
 		alice.write(ok)
 		if err := <-answered; err != nil {
 			t.Fatal(err)
@@ -267,14 +278,19 @@ func TestBrowserCalls(t *testing.T) {
 			continue
 		}
 		go func() { ended <- call.Hangup(ctx) }() // ends with the 200, or ctx
-		alice.write(alice.request(sip.BYE).Reply(sip.StatusOK))
+		bye := alice.request(sip.BYE)
+		if got, want := bye.URI().String(), "sip:alice@df7jal23ls0d.invalid;transport=ws"; got != want {
+			t.Errorf("BYE %s, want %s", got, want)
+		}
+		alice.write(bye.Reply(sip.StatusOK))
 		if err := <-ended; err != nil {
 			t.Errorf("the phone hangs up: %v", err)
 		}
 	}
 
 	// The flow of the first call is gone, and nobody has its Contact.
-	lost := alice.within(ok, []sip.Route{routes[1], routes[0]}, sip.BYE, sip.From(ok.To()), sip.To(ok.From()), sip.CSeq{Seq: 9, Method: sip.BYE})
+	lost := alice.within(ok, []sip.Route{routes[1], routes[0]}, sip.BYE, sip.From(ok.To()), sip.To(ok.From()), sip.CSeq{Seq: 9, Method: sip.BYE}).
+		WithURI(bye.URI())
 	if got := alice.do(lost).Status(); got != sip.StatusFlowFailed {
 		t.Errorf("a request for a flow that is gone got %d, want 430", got)
 	}
@@ -326,11 +342,6 @@ func TestRegistrarAndOutbound(t *testing.T) {
 // session is an offer and an answer.
 var session = sip.Body{Type: "application/sdp",
 	Content: "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"}
-
-// contact is the Contact of calls (RFC 5626 section 4.3).
-func (b *browser) contact() sip.Edit {
-	return sip.Field{Name: "Contact", Value: "<sip:alice@" + b.host + ";transport=ws;ob>"}
-}
 
 // within makes a request within a dialog with the peer that sent m.
 func (b *browser) within(m sip.Message, routes []sip.Route, method sip.Method, edits ...sip.Edit) *sip.Request {

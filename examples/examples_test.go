@@ -290,7 +290,7 @@ func TestProxyRefuses(t *testing.T) {
 		{sip.INVITE, "sip:alice@example.com", []sip.Edit{from("sip:alice@EXAMPLE.COM.")}, sip.StatusProxyAuthRequired},
 		{sip.REGISTER, "sip:example.com", nil, sip.StatusUnauthorized},
 		{sip.OPTIONS, "sip:alice@example.com", []sip.Edit{sip.ProxyRequire{"foo"}}, sip.StatusBadExtension},
-		{sip.OPTIONS, "sip:alice@example.com", []sip.Edit{sip.MaxForwards(0)}, sip.StatusTooManyHops},
+		{sip.MESSAGE, "sip:alice@example.com", []sip.Edit{sip.MaxForwards(0)}, sip.StatusTooManyHops},
 	} {
 		uri := to(test.uri, "").URI
 		req := sip.NewRequest(test.method, uri, route, sip.MaxForwards(70), from("sip:stranger@there.example"),

@@ -40,9 +40,9 @@
 //
 // With makes a changed copy. It keeps each byte that it was not told to change,
 // what it does not know included. Every typed value is an edit that sets its
-// header field; List, Push, Add, Pop, Del, Body and ReasonPhrase are the others.
-// Reply makes a response, Refuse one for a request that cannot be read, and
-// NewRequest a request, with edits too.
+// header field; List, Push, Add, Pop, Del, Body, RequestURI and
+// ReasonPhrase are the others. Reply makes a response, Refuse one for a request
+// that cannot be read, and NewRequest a request, with edits too.
 //
 //	fwd := req.With(sip.MaxForwards(req.MaxForwards()-1), sip.Pop("Route"), sip.Push(via))
 //	ok := req.Reply(sip.StatusOK, contact, sip.Body{Type: "application/sdp", Content: answer})

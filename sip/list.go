@@ -63,7 +63,7 @@ func (w *rewriter) applyList(op editOp, l several) {
 			return
 		}
 		switch e.(type) {
-		case nil, ReasonPhrase, *ReasonPhrase, popEdit, delEdit, several, placedEdit:
+		case nil, ReasonPhrase, *ReasonPhrase, RequestURI, *RequestURI, popEdit, delEdit, several, placedEdit:
 			w.err = fail(StatusBadRequest, "header section", 0, "expected a list of values of a header field")
 			return
 		}

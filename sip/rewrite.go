@@ -208,6 +208,8 @@ func (w *rewriter) apply(e Edit) {
 			}
 		}
 		return
+	case RequestURI:
+		return // it is checked with the start line
 	case asBody:
 		if lookupHeader(e.HeaderName()) == idContentType {
 			w.setBody(h.asBody(), e)

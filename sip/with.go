@@ -5,7 +5,7 @@ package sip
 // ones are removed, and if there was none it is added at the end, before a last
 // Content-Type and Content-Length. So of two
 // values of one header field in a call the last one stays; List sets several.
-// Push, Pop, Add, Del, Body and ReasonPhrase make the other edits.
+// Push, Pop, Add, Del, Body, RequestURI and ReasonPhrase make the other edits.
 //
 // A header field type of another package needs these two methods to be an
 // edit. AppendValue appends the value without name and line end.
@@ -62,6 +62,20 @@ func (ReasonPhrase) HeaderName() string { return "" }
 // AppendValue appends the phrase.
 func (r ReasonPhrase) AppendValue(b []byte) []byte { return append(b, r...) }
 
+// RequestURI replaces the Request-URI by the URI without what may not stand there,
+// as NewRequest has it (RFC 3261 section 16.6 step 2). It is an edit of requests
+// and changes nothing in a response.
+type RequestURI URI
+
+// HeaderName returns "": a Request-URI stands in no header field.
+func (RequestURI) HeaderName() string { return "" }
+
+// AppendValue appends the URI.
+func (u RequestURI) AppendValue(b []byte) []byte {
+	uri := inRequestLine(URI(u))
+	return uri.appendTo(b)
+}
+
 type editOp uint8
 
 const (
@@ -101,7 +115,10 @@ func unwrapped(e Edit) (editOp, Edit) {
 	for x, ok := e.(placedEdit); ok; x, ok = e.(placedEdit) {
 		op, e = x.edit()
 	}
-	if p, ok := e.(*ReasonPhrase); ok {
+	switch p := e.(type) {
+	case *ReasonPhrase:
+		e = *p
+	case *RequestURI:
 		e = *p
 	}
 	return op, e
@@ -129,8 +146,15 @@ func (e delEdit) AppendValue(b []byte) []byte { return b }
 // Whether the request came out well is asked with Err, as for With.
 func NewRequest(method Method, uri URI, edits ...Edit) *Request {
 	r := new(Request)
+	for _, e := range edits {
+		if _, e = unwrapped(e); e != nil {
+			if u, ok := e.(RequestURI); ok {
+				uri = URI(u)
+			}
+		}
+	}
 	uri = inRequestLine(uri)
-	start := requestLine(method, uri)
+	start := string(appendRequestLine(make([]byte, 0, 128), method, uri))
 	if err := r.setStart(start, method, uri); err != nil {
 		return failedRequest(err)
 	}
@@ -153,11 +177,10 @@ func failedRequest(err *SyntaxError) *Request {
 	return r
 }
 
-func requestLine(method Method, uri URI) string {
-	b := append(make([]byte, 0, 128), method...)
-	b = append(b, ' ')
+func appendRequestLine(b []byte, method Method, uri URI) []byte {
+	b = append(append(b, method...), ' ')
 	b = uri.appendTo(b)
-	return string(append(b, " SIP/2.0"...))
+	return append(b, " SIP/2.0"...)
 }
 
 // setStart takes a request line that was made of a method and a URI, if that is
@@ -201,10 +224,17 @@ func (r *Request) With(edits ...Edit) *Request {
 	}
 	w := newRewriter(&r.message)
 	w.keepAll()
-	out, err := rewrite[Request](w, r.text[:r.head-2], edits)
-	if err == nil {
+	start, uri := w.requestLine(r, edits)
+	out, err := rewrite[Request](w, start, edits)
+	switch {
+	case err != nil:
+	case uri == nil:
 		out.methodEnd, out.uriEnd, out.uri = r.methodEnd, r.uriEnd, r.uri
 		err = out.checkMethod()
+	default:
+		if err = out.setStart(out.text[:out.head-2], r.Method(), *uri); err == nil {
+			err = out.checkMethod()
+		}
 	}
 	if err != nil {
 		return r.failed(err)
@@ -212,25 +242,25 @@ func (r *Request) With(edits ...Edit) *Request {
 	return out
 }
 
-// WithURI returns a copy of the request with another Request-URI: the URI
-// without what may not stand there, as NewRequest has it (RFC 3261 section 16.6
-// step 2).
-func (r *Request) WithURI(uri URI) *Request {
-	if r.failure() != nil {
-		return r
+// WithURI returns a copy of the request with another Request-URI: With of a
+// RequestURI.
+func (r *Request) WithURI(uri URI) *Request { return r.With(RequestURI(uri)) }
+
+// requestLine returns the start line, and the URI in it if one of the edits sets
+// it.
+func (w *rewriter) requestLine(r *Request, edits []Edit) (start string, uri *URI) {
+	start = r.text[:r.head-2]
+	for _, e := range edits {
+		if _, e = unwrapped(e); e == nil {
+			continue
+		}
+		if u, ok := e.(RequestURI); ok {
+			set := inRequestLine(URI(u))
+			w.start, uri = appendRequestLine(w.start[:0], r.Method(), set), &set
+			start = view(w.start)
+		}
 	}
-	out := new(Request)
-	uri = inRequestLine(uri)
-	start := requestLine(r.Method(), uri)
-	if err := out.setStart(start, r.Method(), uri); err != nil {
-		return r.failed(err)
-	}
-	w := newRewriter(&r.message)
-	w.keepAll()
-	if err := w.run(&out.message, start, nil); err != nil {
-		return r.failed(err)
-	}
-	return out
+	return start, uri
 }
 
 // failed returns a copy with an error. The index is shared, for it never

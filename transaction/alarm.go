@@ -133,10 +133,7 @@ func (q *alarms) ring() {
 		q.schedule(q.queue[0].due)
 	}
 	q.mu.Unlock()
-	for i, r := range rung {
-		r.ring()
-		rung[i] = nil // not to keep it alive
-	}
+	forEach(rung, ringer.ring)
 	if cap(rung) > 1000 {
 		return // that of a burst
 	}

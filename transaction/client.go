@@ -3,6 +3,8 @@ package transaction
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -49,14 +51,38 @@ type client struct {
 const maxNews = 64
 
 // newBranch returns a branch that nobody can guess, with what WithBranch asks
-// for. Its end tells isOurs that this layer has made it.
-func (l *Layer) newBranch(ctx context.Context) string {
-	random := strings.ToLower(rand.Text()[:branchRandom])
-	branch := cookie + random + l.mark(random)
-	if id, ok := ctx.Value(givenBranch{}).(string); ok {
-		branch += "." + id
+// for. The end of a random one tells isOurs that this layer has made it.
+func (l *Layer) newBranch(ctx context.Context, to *way) string {
+	id, _ := ctx.Value(givenBranch{}).(string)
+	if id != "" {
+		id = "." + id
 	}
-	return branch
+	if seed, ok := ctx.Value(branchSeed{}).(string); ok {
+		branch := cookie + seeded(seed, to) + id
+		if !l.hasBranch(branch) {
+			return branch
+		}
+	}
+	random := strings.ToLower(rand.Text()[:branchRandom])
+	return cookie + random + l.mark(random) + id
+}
+
+// seeded returns what WithBranchSeed has in place of something random.
+func seeded(seed string, to *way) string {
+	var room [128]byte
+	b := append(append(room[:0], seed...), '\n')
+	b = to.addr().AppendTo(append(append(b, to.transport()...), '\n'))
+	sum := sha256.Sum256(b)
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
+}
+
+// hasBranch reports whether there is a client transaction with a branch.
+func (l *Layer) hasBranch(branch string) bool {
+	id := branchID(branch)
+	t := l.table(id)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.clients.m[clientKey{id, false}] != nil
 }
 
 const branchRandom = 20 // characters of 5 bits each
@@ -75,7 +101,7 @@ func (l *Layer) isOurs(branch string) bool {
 
 // start sends a request to the next target of a way.
 func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit) (*client, error) {
-	branch, began := l.newBranch(ctx), time.Now()
+	branch, began := l.newBranch(ctx, to), time.Now()
 	flow, out, err := to.prepare(ctx, l.ep, forwarded(r), branch)
 	switch {
 	case err == nil && !l.overload.allow(flow.RemoteAddr(), r):
@@ -166,34 +192,48 @@ func (c *client) forget() {
 }
 
 // ring steps the machine by time.
-func (c *client) ring() { c.step(input{event: inTimer}, nil) }
+func (c *client) ring() {
+	defer c.l.fence(c.key.branch)
+	c.step(input{event: inTimer}, nil)
+}
 
 // step runs the machine and does what it says. resp is the response that came
-// with inResponse.
+// with inResponse. Whatever becomes of the send, and of the funcs of the program
+// that are told, everybody else is told as well.
 func (c *client) step(in input, resp *sip.Response) {
-	var terminated, further, ended bool
-	var pursuit *pursuit
-	func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		pursuit = c.pursuit
-		terminated, further = c.advance(in, resp)
-		// A final response, an error or the end of the transaction.
-		if ended = c.left && (terminated || further || resp != nil && resp.Status().Final()); ended {
-			c.left = false
-		}
-	}()
-	if terminated {
+	var of outcome
+	defer func() { c.tell(of, resp) }()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out, err := c.machine.step(time.Now(), in), errUnwound
+	defer func() { of = c.note(out, resp, err) }()
+	err = c.send(out.send, resp)
+}
+
+// errUnwound is what a send has failed with that did not return.
+var errUnwound = errors.New("panic while sending")
+
+// outcome is what a step has led to.
+type outcome struct {
+	terminated bool // the transaction is over
+	further    bool // the response is a 2xx after the one that ended the wait
+	ended      bool // an INVITE that nobody waits for is done with
+	pursuit    *pursuit
+}
+
+// tell tells all whom it concerns. c.mu is not held.
+func (c *client) tell(of outcome, resp *sip.Response) {
+	if of.pursuit != nil {
+		defer of.pursuit.poke()
+	}
+	if of.terminated {
 		c.forget()
 	}
-	if ended {
+	if of.ended {
 		c.l.finish()
 	}
-	if further {
+	if of.further {
 		c.l.accepted(c, resp)
-	}
-	if pursuit != nil {
-		pursuit.poke()
 	}
 }
 
@@ -207,12 +247,9 @@ func (l *Layer) accepted(c *client, resp *sip.Response) {
 	}
 }
 
-// advance is step with c.mu held. It reports whether the transaction is over,
-// and whether resp is a 2xx after the response that ended the wait.
-func (c *client) advance(in input, resp *sip.Response) (terminated, further bool) {
-	out := c.machine.step(time.Now(), in)
-	var err error
-	switch out.send {
+// send puts on the wire what the machine says. c.mu is held.
+func (c *client) send(what sendKind, resp *sip.Response) (err error) {
+	switch what {
 	case sendRequest:
 		err = c.l.ep.Send(c.flow, c.out)
 		c.unsent = err != nil
@@ -224,6 +261,11 @@ func (c *client) advance(in input, resp *sip.Response) (terminated, further bool
 	case sendCancel:
 		c.l.cancel(c)
 	}
+	return err
+}
+
+// note notes what a step has led to. err is what came of the send. c.mu is held.
+func (c *client) note(out output, resp *sip.Response, err error) (of outcome) {
 	if err != nil {
 		c.cause = err
 		after := c.machine.step(time.Now(), input{event: inTransportError})
@@ -232,17 +274,20 @@ func (c *client) advance(in input, resp *sip.Response) (terminated, further bool
 			out.err = after.err
 		}
 	}
+	final := resp != nil && resp.Status().Final()
 	c.answered = c.answered || resp != nil
 	if out.deliver && resp != nil {
-		status := resp.Status()
-		switch {
+		switch status := resp.Status(); {
 		case c.over:
-			further = c.method == sip.INVITE && status.Success()
+			of.further = c.method == sip.INVITE && status.Success()
 		case status == sip.StatusTrying:
-		case status.Final() || len(c.news) < maxNews:
+		case final || len(c.news) < maxNews:
 			c.news = append(c.news, resp)
-			c.over = status.Final()
+			c.over = final
 		}
+	}
+	if out.terminated && out.err == nil {
+		out.err = ErrTransport // for whoever still waits
 	}
 	if out.err != nil && !c.over {
 		c.over, c.err = true, out.err
@@ -250,7 +295,7 @@ func (c *client) advance(in input, resp *sip.Response) (terminated, further bool
 			c.err = fmt.Errorf("%w: %w", out.err, c.cause)
 		}
 	}
-	if c.over && resp != nil && resp.Status().Final() {
+	if c.over && final {
 		c.out = nil // nothing is sent any more but the ACK, which is there
 		if c.method != sip.INVITE {
 			c.further = nil
@@ -260,7 +305,12 @@ func (c *client) advance(in input, resp *sip.Response) (terminated, further bool
 		}
 	}
 	c.t.alarms.reset(&c.alarm, out.next)
-	return out.terminated, further
+	of.terminated, of.pursuit = out.terminated, c.pursuit
+	// A final response, an error or the end of the transaction.
+	if of.ended = c.left && (of.terminated || of.further || final); of.ended {
+		c.left = false
+	}
+	return of
 }
 
 // response takes a response from the network.
@@ -292,6 +342,7 @@ func (c *client) failed(cause error) {
 // resend sends the request again on a new connection. Without one, a server that
 // has answered may yet connect to where we listen (RFC 3261 section 18.2.2).
 func (c *client) resend(out *sip.Request, target resolve.Target) {
+	defer c.l.fence(c.key.branch)
 	flow, err := c.l.ep.Reconnect(c.l.ctx, out, target)
 	waits := false
 	if err == nil {

@@ -79,8 +79,10 @@ func (t *inviteClient) proceeding(now time.Time, in input) output {
 	case inTimer:
 		switch {
 		case !due(now, t.deadline):
-		case !t.cancelled: // timer C (RFC 3261 section 16.8)
-			return output{send: t.cancelNow(now)}
+		case !t.cancelled:
+			// Timer C (RFC 3261 section 16.8). Nobody waits for what comes of the
+			// CANCEL: it may be nothing, and only a 2xx would count.
+			return output{send: t.cancelNow(now), err: ErrTimeout}
 		default:
 			// The server may be of RFC 2543 and never answer a cancelled
 			// INVITE (RFC 3261 section 9.1).

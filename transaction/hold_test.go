@@ -62,6 +62,33 @@ func TestHold(t *testing.T) {
 	})
 }
 
+// Who holds a request when its handler has returned is too late, and disturbs
+// nobody: the context has ended, and what it counts in is counted once.
+func TestHoldTooLate(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		kept := make(chan *Server, 1)
+		l := listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, _ *sip.Request) {
+			kept <- tx
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := alicePeer(t, n)
+		alice.send(alice.with("z9hG4bK1", request(sip.OPTIONS, bobURI)))
+		alice.response("200 OPTIONS")
+		tx := <-kept
+		pass(time.Second)
+		for range 3 {
+			ctx, release := tx.Hold()
+			if pass(time.Millisecond); ctx.Err() == nil {
+				t.Error("the context of who is too late goes on")
+			}
+			release()
+		}
+		if n := tallyOf(l); n.handlers != 0 || n.open != 0 {
+			t.Errorf("%d held and %d for handlers, want 0 and 0", n.handlers, n.open)
+		}
+	})
+}
+
 // Start tells of responses by a func: of provisional ones, the final one and each
 // further 2xx, and of the error where there is no final one. A panic in it is
 // that of one response.

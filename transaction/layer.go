@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,14 @@ type Config struct {
 	//
 	// Requests with one Call-ID reach handlers in the order of their arrival:
 	// the next one starts when the one before has returned, or has sent
-	// something, be it a response or a request.
+	// something, be it a response or a request. The 100 that goes out by itself
+	// counts (Timers.Trying; 3.5 s for another request than an INVITE): a re-INVITE
+	// whose user takes time to decide does not keep the BYE waiting.
+	//
+	// A handler of a request that came by UDP may run on the goroutine that reads
+	// the socket. It is found out if it takes time, but what comes next waits for
+	// up to 30 ms until then. One that calls Context first, or Server.Waiting,
+	// keeps nobody waiting.
 	Handler func(tx *Server, req *sip.Request)
 
 	// Accepted is called for each further 2xx to an INVITE after the one that
@@ -50,10 +58,11 @@ type Config struct {
 
 	// MaxHandlers is how many requests may be in the hands of handlers, without
 	// a final response, or wait for one; 0 means 10,000. A fifth of them is for
-	// requests within a dialog and ACKs alone. Past that new requests get 503
-	// with a Retry-After of 1 to 10 s, each another, and leave nothing behind (RFC
-	// 3261 section 8.2.7). What is held (Server.Hold) when its handler has returned
-	// does not count here, but in MaxBytes.
+	// requests within a dialog and ACKs alone, of which one address may have no
+	// more than it leaves to others. Past that new requests get 503 with
+	// Retry-After, a random time each, and leave nothing behind (RFC 3261 section
+	// 8.2.7). What is held (Server.Hold) when its handler has returned does not
+	// count here, but in MaxBytes.
 	MaxHandlers int
 
 	// MaxBytes is how much memory server transactions may hold, in bytes, and
@@ -109,11 +118,13 @@ type Layer struct {
 	tables
 	patrol patrol
 	inline bool // the patrol may run handlers on the goroutines of sockets
+	maxUDP int  // bytes of a request but for Config.ViaParams; a longer one goes by TCP
 
 	closed   atomic.Bool
 	draining atomic.Bool
 	handlers atomic.Int64 // requests in the hands of handlers or waiting
 	open     atomic.Int64 // those of them without a final response
+	kept     kept         // those of them on the places for requests within a dialog
 	bytes    atomic.Int64 // what servers hold (size.go)
 	refused  atomic.Int64 // when a request was last refused without a transaction, in ns since 1970
 	calls    atomic.Int64 // Responses and Busy that have not ended, and INVITEs left to their CANCEL
@@ -168,6 +179,7 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 
 	l.overload = newOverload(l.cfg.Overload, l.timers.T1)
 	bound.ViaParams += l.overload.params()
+	l.maxUDP = cmp.Or(bound.MaxUDP, 1300) - len(bound.ViaParams)
 	bound.Handle = l.handle
 	bound.Closed = l.connClosed
 	ep, err := transport.Listen(&bound)
@@ -212,7 +224,8 @@ func (l *Layer) Timers() Timers { return l.timers }
 // until handlers, the transactions that someone waits for and what is Busy are
 // done, and the INVITEs that someone gave up have ended, and closes the Layer.
 // Requests within a dialog are still served. When ctx ends first the rest is cut
-// off, and the error wraps that of ctx.
+// off, and the error wraps that of ctx. What is told of responses (Start) is waited
+// for, too: it may call Close, but not Shutdown.
 func (l *Layer) Shutdown(ctx context.Context) error {
 	l.patrol.dismissAll() // one of them may be our caller
 	l.mu.Lock()
@@ -256,12 +269,14 @@ func (l *Layer) checkIdle() {
 // Close ends every transaction and the context of every handler at once, without
 // a word to the peers, and closes the sockets. Whoever waits for a response gets
 // transport.ErrClosed, and so does whoever gives one. Requests that still wait
-// for a handler are dropped. Close does not wait for handlers to return.
+// for a handler are dropped. Close does not wait for handlers to return, nor for
+// other funcs of the program: any of them but Config.Frozen may call it.
 //
 // Server transactions stay as they are at this moment, for Servers and Snapshot:
 // what a handler does later changes nothing of them.
-func (l *Layer) Close() error {
-	l.patrol.dismissAll() // one of them may be our caller
+func (l *Layer) Close() (err error) {
+	l.patrol.dismissAll()                 // one of them may be our caller
+	defer func() { err = l.ep.Close() }() // whatever becomes of those who are told
 	l.freezing.Do(func() {
 		defer l.end(transport.ErrClosed)
 		l.freeze()
@@ -269,15 +284,13 @@ func (l *Layer) Close() error {
 			l.cfg.Frozen()
 		}
 	})
-	for _, t := range l.tables.tables {
+	forEach(slices.Clone(l.tables.tables), func(t *table) {
 		t.mu.Lock()
 		clients := slices.Collect(maps.Values(t.clients.m))
 		t.mu.Unlock()
-		for _, c := range clients {
-			c.abandon(transport.ErrClosed)
-		}
-	}
-	return l.ep.Close()
+		forEach(clients, func(c *client) { c.abandon(transport.ErrClosed) })
+	})
+	return nil
 }
 
 // freeze has no server change or send any more, and sets those that there are

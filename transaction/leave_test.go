@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -84,6 +85,50 @@ func TestLoopLeftAndAccepted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// onAnswer is a context that is asked when it need not be watched any more: when the
+// final response is on its way to the loop. That goes on when the loop is left.
+type onAnswer struct {
+	context.Context
+	coming, left chan struct{}
+}
+
+func (c onAnswer) Value(any) any { return nil }
+
+func (c onAnswer) AfterFunc(func()) (stop func() bool) {
+	return func() bool {
+		close(c.coming)
+		<-c.left
+		return true
+	}
+}
+
+// The loop is left on the 180 while the 200 is on its way to it: Accepted is told
+// of it.
+func TestLoopLeftAsAnswerComes(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		bob := bobPeer(t, n)
+		alice := listen(t, n.Host(aliceAddr), &Config{Accepted: func(_ *sip.Request, resp *sip.Response) { j.note("%d", int(resp.Status())) }})
+		parent, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ctx := onAnswer{parent, make(chan struct{}), make(chan struct{})}
+		go func() {
+			invite := bob.request(sip.INVITE)
+			bob.send(reply(invite, 180, "b"))
+			pass(10 * time.Millisecond)
+			bob.send(reply(invite, 200, "b"))
+		}()
+		for range alice.Responses(ctx, request(sip.INVITE, bobURI)) {
+			<-ctx.coming
+			break
+		}
+		close(ctx.left)
+		pass(time.Second)
+		j.check(t, "200")
+		bob.expectAll(time.Minute, "")
+	})
 }
 
 // A loop left on its final response has nothing to cancel.

@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,7 +213,7 @@ func TestMaxBytes(t *testing.T) {
 			t.Errorf("%d served and %d refused, want some of both", served, refused)
 		}
 		for full := false; !full; { // the first have timed out by now
-			alice.send(alice.with(l.newBranch(context.Background()), request(sip.MESSAGE, bobURI, sip.CallID(l.newBranch(context.Background())))))
+			alice.send(alice.with(l.newBranch(context.Background(), nil), request(sip.MESSAGE, bobURI, sip.CallID(l.newBranch(context.Background(), &way{})))))
 			full = alice.all(30*time.Millisecond) == "503 MESSAGE"
 		}
 		alice.send(cancelOf(invite))
@@ -225,32 +226,50 @@ func TestMaxBytes(t *testing.T) {
 	})
 }
 
-// Those who are refused because there is no room are told to come back at different
-// times, in one to ten seconds.
-func TestRefusedComeBackOneByOne(t *testing.T) {
+// A request that waits for the one before it may get its turn, and its handler
+// return, while the goroutine that has read it is not done with it yet. For the
+// race detector.
+func TestOrderBesideTheReader(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
-		listen(t, n.Host(bobAddr), &Config{MaxHandlers: 1, Handler: func(tx *Server, req *sip.Request) {
-			<-time.After(time.Second)
-			tx.Reply(480)
+		var running, served atomic.Int32
+		listen(t, n.Host(bobAddr), &Config{Handler: func(*Server, *sip.Request) {
+			if running.Add(1) > 1 {
+				t.Error("two handlers of one call run at once")
+			}
+			served.Add(1)
+			running.Add(-1)
 		}})
 		alice := alicePeer(t, n)
-		told := map[uint32]int{}
-		for i := range 40 {
-			id := fmt.Sprint(i)
-			alice.send(alice.with("z9hG4bK"+id, request(sip.MESSAGE, bobURI, sip.CallID(id))))
-			if i == 0 {
-				continue // it has the only place, for a second: 39 take 20 ms each
-			}
-			after, err := sip.Get[sip.RetryAfter](alice.response("503 MESSAGE"))
-			if err != nil || after.Seconds < 1 || after.Seconds > 10 {
-				t.Fatalf("Retry-After = %v, %v, want 1 to 10 s", after.Seconds, err)
-			}
-			told[after.Seconds]++
-		}
-		for s, many := range told {
-			if many > 20 {
-				t.Errorf("%d of 39 are told to come back in %d s, want them spread", many, s)
+		const requests = 2000
+		for i := range requests {
+			alice.send(alice.with(fmt.Sprint("z9hG4bK", i), request(sip.INFO, bobURI, sip.CSeq{Seq: uint32(i + 1), Method: sip.INFO})))
+			if i%4 == 3 {
+				pass(20 * time.Millisecond)
 			}
 		}
+		pass(time.Second)
+		if got := served.Load(); got != requests {
+			t.Errorf("%d of %d requests were served", got, requests)
+		}
+	})
+}
+
+// The 100 that goes out for a handler which says nothing lets the next request of
+// its call start: whoever decides about a re-INVITE for half a minute can be hung
+// up on.
+func TestTryingReleasesTheOrder(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.INVITE {
+				<-time.After(30 * time.Second)
+			}
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := alicePeer(t, n)
+		alice.send(alice.with("z9hG4bK1", request(sip.INVITE, bobURI)))
+		alice.send(alice.with("z9hG4bK2", request(sip.BYE, bobURI, sip.CSeq{Seq: 2, Method: sip.BYE})))
+		alice.response("100 INVITE")
+		alice.response("200 BYE")
+		alice.expectAll(time.Minute, "200 INVITE")
 	})
 }

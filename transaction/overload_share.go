@@ -49,29 +49,6 @@ func offeredBy(via sip.Via) algo {
 	return found
 }
 
-// neighbour is a client that sends to us, known by the address it sends from.
-type neighbour struct {
-	arrived int     // requests in this interval
-	wanted  float64 // those that it had for us, as it is thought
-	seen    int     // intervals
-	idle    int     // those of them without a request, the last ones
-	demand  float64 // how many a second it would send, smoothed
-	refuse  float64 // the part of them that is too much
-	share   float64 // how many a second it may send
-
-	// What it was told last, and has heard of when it sends the next request.
-	toldRefuse float64
-	toldShare  float64 // 0: nothing
-
-	// dither is added to its share before that is cut to a whole number, so that
-	// many with little each get what there is, and not all one more or one less.
-	dither float64
-
-	// How many may come at once, whatever it has been told. A token a request.
-	tokens float64
-	filled time.Time
-}
-
 // sourceOf returns what a neighbour is known by: its address, for a machine has as
 // many ports as it likes, and by IPv6 as many addresses within a /64.
 func sourceOf(from netip.AddrPort) netip.Prefix {
@@ -90,9 +67,9 @@ const maxNeighbours = 1024
 
 // limiter shares out what congestion says can be taken: each neighbour may have
 // as much as any other, and what one does not want is for the others. None gets
-// less, as far as its demand is known, than if requests were refused at random, lest many that send
-// little each leave nothing to one that sends for many. It is told of what arrives
-// only while there is something to watch.
+// less, as far as its demand is known, than if requests were refused at random, lest
+// many that send little each leave nothing to one that sends for many. It is told
+// of what arrives only while there is something to watch.
 //
 // A source that comes for the first time may be forged, and another one the next
 // time. It is a newcomer until it comes again after the time in which it could
@@ -140,49 +117,41 @@ func (l *limiter) neighbour(now time.Time, from netip.AddrPort) *neighbour {
 func (l *limiter) admit(now time.Time, from netip.AddrPort, a algo, class class) bool {
 	l.advance(now)
 	n := l.neighbour(now, from)
-	isNew := n == nil
-	if isNew {
+	if n == nil {
 		n = &l.pool
 	}
 	n.arrived++
 	n.wanted += 1 / (1 - n.toldRefuse)
-	if !l.takes(class) {
-		return false
-	}
-	if !l.limiting {
-		return true
-	}
-	switch {
-	case isNew:
-		return n.spend(now, l.share) || class != fresh
-	case a != noAlgo:
-		// It holds back by itself; what comes beyond that, from one that does not
-		// heed it, is refused.
-		return n.spend(now, slack*n.share) || class != fresh
-	case class == fresh:
-		// As much work for one that does not take part as for one that does
-		// (RFC 7339 section 5.10.2).
-		return l.rand() >= n.refuse
-	}
-	return true
+	return l.grants(now, n, a, class, true)
 }
 
-const (
-	slack     = 1.2 // a share is not counted to the request
-	minTokens = 10  // a burst, twice what a client's bucket lets through at once
-)
-
-// spend takes a token, if there is one.
-func (n *neighbour) spend(now time.Time, rate float64) bool {
-	if since := now.Sub(n.filled).Seconds(); since > 0 {
-		n.tokens = min(n.tokens+since*rate, max(minTokens, rate/4))
-		n.filled = now
+// takesUrgent reports whether a request that admit has refused is to be taken if it
+// is urgent. It is paid for if it is taken.
+func (l *limiter) takesUrgent(now time.Time, from netip.AddrPort, a algo, taken bool) bool {
+	n := l.neighbours.get(sourceOf(from))
+	if n == nil {
+		n = &l.pool
 	}
-	ok := n.tokens >= 1
-	if ok {
+	return l.grants(now, n, a, urgent, taken)
+}
+
+// grants reports whether the delay allows for a request of a class, and, while
+// requests are held back, the share of its neighbour, which pays if it is taken.
+// What a request says of itself anybody can write: so every class is paid for, and
+// goes before others of the same neighbour alone.
+func (l *limiter) grants(now time.Time, n *neighbour, a algo, class class, taken bool) bool {
+	switch {
+	case !l.takes(class):
+		return false
+	case !l.limiting:
+		return true
+	case !n.affords(now, n.allowance(a), class):
+		return false
+	}
+	if taken {
 		n.tokens--
 	}
-	return ok
+	return true
 }
 
 // feedback returns what to tell a client (RFC 7339 section 5.2), but for Seq.
@@ -192,18 +161,18 @@ func (l *limiter) feedback(now time.Time, to netip.AddrPort, a algo) sip.Overloa
 	if n == nil {
 		n = &neighbour{refuse: l.refuse, share: l.share, dither: l.rand()} // a newcomer
 	}
-	n.toldRefuse, n.toldShare = 0, 0
+	n.told, n.toldRefuse, n.toldShare = noAlgo, 0, 0
 	oc := sip.OverloadControl{Algo: a.String()}
 	if !l.limiting {
 		return oc // section 5.7
 	}
 	oc.Validity = ocValidity
+	n.told, n.toldShare = a, n.share
 	switch a {
 	case lossAlgo:
 		n.toldRefuse = math.Round(100*n.refuse) / 100
 		oc.OC = uint32(math.Round(100 * n.refuse))
 	case rateAlgo:
-		n.toldShare = n.share
 		oc.OC = uint32(min(max(1, n.share+n.dither), math.MaxUint32))
 	}
 	return oc
@@ -225,48 +194,28 @@ func (l *limiter) advance(now time.Time) {
 		return
 	}
 	for addr, n := range l.neighbours.all {
-		n.count(took)
+		n.roll(took)
 		if n.idle > 20 && n.demand < 0.1 {
 			l.neighbours.remove(addr)
 		}
 	}
-	l.pool.count(took)
+	l.pool.roll(took)
 	l.settle(l.limiting && l.allot())
 }
-
-// demandWindow is what the demand is smoothed over.
-const demandWindow = 1.0 // seconds
-
-// count takes the requests of an interval into the demand. The fewer there are
-// the longer it takes to know.
-func (n *neighbour) count(took time.Duration) {
-	rate := n.wanted / took.Seconds()
-	n.seen++
-	n.idle++
-	if n.arrived > 0 {
-		n.idle = 0
-	}
-	window := min(max(demandWindow, 10/n.demand), 10*demandWindow)
-	n.demand += (rate - n.demand) * min(1, max(took.Seconds()/window, 1/float64(n.seen)))
-	n.arrived, n.wanted = 0, 0
-}
-
-// isHungry reports whether a neighbour sends as much as it was told: it would
-// send more.
-func (n *neighbour) isHungry() bool { return n.toldShare > 0 && n.demand >= 0.8*n.toldShare }
 
 // allot shares the target out, and reports whether somebody gets less than it
 // wants.
 func (l *limiter) allot() (held bool) {
 	total := l.pool.demand
 	for _, n := range l.neighbours.all {
-		total += n.demand
+		total += n.known()
 	}
 	l.refuse = 0
 	if total > 0 {
 		l.refuse = min(max(0, 1-l.target/total), maxRefuse)
 	}
 	l.share = l.level()
+	l.pool.share = l.share
 	for _, n := range l.neighbours.all {
 		n.share = max(l.share, l.least(n))
 		n.refuse = 0
@@ -281,9 +230,8 @@ func (l *limiter) allot() (held bool) {
 // least returns what a neighbour would get if requests were refused at random. What
 // it asks for beyond half of all that can be taken does not count: that is a flood,
 // and would get most. It is what is known of demands that counts: one that is told a
-// rate shows no more of its demand than that, and one that says that it drops
-// requests is believed.
-func (l *limiter) least(n *neighbour) float64 { return (1 - l.refuse) * min(n.demand, l.target/2) }
+// rate shows no more of its demand than that, and has what it had before.
+func (l *limiter) least(n *neighbour) float64 { return (1 - l.refuse) * min(n.known(), l.target/2) }
 
 // level returns the share of a neighbour that is to have no more than others.
 // Those that get their least instead leave less to the others, so that further ones

@@ -19,9 +19,10 @@ type patrol struct {
 	mu      sync.Mutex
 	running []*Server     // one for each socket at most
 	passed  bool          // a handler has run since the last round
-	strikes int           // for slow handlers of late
 	busy    time.Duration // that they took since then, with the reading
 	last    time.Time     // that round
+	lost    time.Duration // to slow handlers, as it stood
+	counted time.Time     // at this time
 	pause   time.Duration // how long off was set for last
 	timer   *time.Timer   // for the next round
 	armed   bool
@@ -33,11 +34,12 @@ const (
 	round = 20 * time.Millisecond
 
 	// slow is more than a handler takes that does not wait. A busy machine makes
-	// one of them slow now and then, so it takes two in a row or so: a strike
-	// counts until eight handlers were quick.
-	slow       = time.Millisecond
-	strike     = 8
-	maxStrikes = 2*strike - 1
+	// one of them slow now and then, so slow ones may have one part in slowParts of
+	// the time: twice of what was lost so with both processors taken by others.
+	// What they take beyond that is lost, and maxLost is too much.
+	slow      = time.Millisecond
+	slowParts = 50
+	maxLost   = round
 
 	// A pause is doubled each time that trouble comes back within its length.
 	minPause = time.Second
@@ -83,17 +85,18 @@ func (p *patrol) leave(s *Server) {
 	p.running = slices.Delete(p.running, i, i+1)
 	p.busy += took
 	if took < slow {
-		p.strikes = max(0, p.strikes-1)
 		return
 	}
-	if p.strikes += strike; p.strikes >= maxStrikes {
+	p.lost = max(0, p.lost-now.Sub(p.counted)/slowParts) + took
+	p.counted = now
+	if p.lost >= maxLost {
+		p.lost = maxLost // which a rest of a second makes up for
 		p.rest(now)
 	}
 }
 
 // rest gives handlers goroutines of their own for a while. p.mu is held.
 func (p *patrol) rest(now time.Time) {
-	p.strikes = 0
 	p.pause = min(max(2*p.pause, minPause), maxPause)
 	if off := time.Unix(0, p.off.Load()); now.Sub(off) > p.pause {
 		p.pause = minPause

@@ -1,13 +1,30 @@
 package transaction
 
 import (
+	"context"
 	"runtime"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 )
+
+// deafURI is that of a host which is not on the network.
+const deafURI = "sip:carol@192.0.2.9"
+
+// dials makes a handler's wait of what has to wait for a connection.
+func dials(send func(context.Context, *Layer)) func(*Server) {
+	return func(tx *Server) {
+		ctx, release := tx.Hold()
+		defer release()
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		send(ctx, tx.Layer())
+	}
+}
 
 // A handler that waits, for whatever, does not keep the socket from being read
 // on: not at all if it asks for its context, and for the time that the patrol
@@ -20,10 +37,26 @@ func TestHandlersThatWait(t *testing.T) {
 		most time.Duration
 	}{
 		{"for the context", func(tx *Server) { <-tx.Context().Done() }, 0},
+		{"for a worker", func(tx *Server) {
+			defer tx.Waiting()()
+			<-time.After(10 * time.Second)
+		}, 0},
+		{"for a connection to send by", dials(func(ctx context.Context, l *Layer) {
+			l.Send(ctx, request(sip.MESSAGE, deafURI+";transport=tcp"))
+		}), 0},
+		{"for a connection to name in a Contact", dials(func(ctx context.Context, l *Layer) {
+			l.Contact(ctx, request(sip.MESSAGE, deafURI+";transport=tls"))
+		}), 0},
+		{"for a connection that a long request goes by", dials(func(ctx context.Context, l *Layer) {
+			for n := 700; ctx.Err() == nil; n++ { // the first that is too long for UDP
+				l.Send(ctx, request(sip.MESSAGE, deafURI, sip.Body{Type: "text/plain", Content: strings.Repeat("x", n)}))
+			}
+		}), 0},
 		{"for something else", func(*Server) { <-time.After(10 * time.Second) }, 2 * round},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			story(t, func(t *testing.T, n *siptest.Network) {
+				n.Host("192.0.2.9").Down()
 				l := listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
 					if req.Method() == sip.INVITE {
 						test.wait(tx)
@@ -79,4 +112,60 @@ func TestHandlersThatEndIt(t *testing.T) {
 			t.Errorf("Close = %v", err)
 		}
 	})
+}
+
+// Handlers that are slow now and then, and too often, get goroutines of their own:
+// the others do not wait for them but for some hundredths of a second from time to
+// time, in which the layer finds that they are slow still.
+func TestHandlersThatAreSlowTooOften(t *testing.T) {
+	late, asked := slowHandlers(t, 10*time.Millisecond)
+	if most := asked / 50; late == 0 || late > most {
+		t.Errorf("%d of %d quick requests waited, want some, and at most %d", late, asked, most)
+	}
+}
+
+// What is slow seldom, as all is on a busy machine, changes nothing.
+func TestHandlersThatAreSlowOnce(t *testing.T) {
+	late, asked := slowHandlers(t, 500*time.Millisecond)
+	if least := asked / 100; late < least {
+		t.Errorf("%d of %d quick requests waited, want at least %d: handlers had goroutines of their own", late, asked, least)
+	}
+}
+
+// slowHandlers asks a layer with a handler that takes no time, one thousand times
+// a second for ten seconds, and every now and then one that takes 9 ms. It returns
+// how many of the quick requests waited.
+func slowHandlers(t *testing.T, every time.Duration) (late, asked int) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var mu sync.Mutex
+		sent := map[string]time.Time{}
+		l := listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.MESSAGE {
+				<-time.After(9 * time.Millisecond)
+			} else {
+				mu.Lock()
+				if time.Since(sent[req.CallID()]) > 11*time.Millisecond {
+					late++
+				}
+				mu.Unlock()
+			}
+			tx.Reply(sip.StatusOK)
+		}})
+		l.inline = true
+		alice := alicePeer(t, n)
+		for at := time.Duration(0); at < 10*time.Second; at += time.Millisecond {
+			method := sip.OPTIONS
+			if at%every == 0 {
+				method = sip.MESSAGE
+			} else {
+				asked++
+			}
+			mu.Lock()
+			sent[at.String()] = time.Now()
+			mu.Unlock()
+			alice.send(alice.with("z9hG4bK"+at.String(), request(method, bobURI, sip.CallID(at.String()))))
+			<-time.After(time.Millisecond)
+		}
+	})
+	return late, asked
 }

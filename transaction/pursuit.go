@@ -27,18 +27,20 @@ type pursuit struct {
 	further func(*sip.Response)
 
 	pokes     atomic.Int32 // more than 0: somebody is at it
-	cancelled atomic.Bool  // the context has ended
+	cancelled atomic.Bool  // the context has ended, or it was cancelled otherwise
 	left      atomic.Bool  // nobody wants to know more
 
 	// Of who is at it.
 	way     *way
-	c       *client     // nil: none yet, or a new one is being begun
-	again   bool        // c is on a new connection to the same target
-	yielded bool        // a response has been told of
-	told    bool        // c knows that it is given up
-	over    bool        // nothing more is told
-	stop    func() bool // of what waits for the end of the context
-	counted bool        // in Layer.calls
+	c       *client         // nil: none yet, or a new one is being begun
+	unseen  []*sip.Response // of c, that were not told of yet
+	again   bool            // c is on a new connection to the same target
+	yielded bool            // a response has been told of
+	told    bool            // c knows that it is given up
+	over    bool            // nothing more is told
+	stop    func() bool     // of what waits for the end of the context
+	counted bool            // in Layer.calls
+	unwound int             // how many turns have ended with a panic or their goroutine
 
 	mu      sync.Mutex
 	begun   *client // a new one
@@ -59,20 +61,29 @@ func (p *pursuit) start() {
 	c, err := p.begin()
 	begun = true
 	if p.c = c; err != nil {
-		p.end(nil, err)
+		p.end(err)
 	} else {
 		p.heed(true)
 	}
 	p.work()
 }
 
+// cancel does what the end of the context does.
+func (p *pursuit) cancel() {
+	p.cancelled.Store(true)
+	p.poke()
+}
+
+// isGivenUp reports whether nothing more is to be tried.
+func (p *pursuit) isGivenUp() bool { return p.cancelled.Load() || p.ctx.Err() != nil }
+
 // heed begins or ends to wait for the end of the context.
 func (p *pursuit) heed(on bool) {
 	switch {
 	case on && p.ctx.Done() != nil:
 		p.stop = context.AfterFunc(p.ctx, func() { // its goroutine ends with the turn
-			p.cancelled.Store(true)
-			p.poke()
+			defer p.fence()
+			p.cancel()
 		})
 	case !on && p.stop != nil:
 		p.stop()
@@ -111,7 +122,7 @@ func (p *pursuit) launch() (*client, error) {
 			releaseFrom(p.ctx)
 			return c, nil
 		}
-		if p.way.next(); !p.way.more() || p.ctx.Err() != nil {
+		if p.way.next(); !p.way.more() || p.isGivenUp() {
 			return nil, fmt.Errorf("send %s to %s: %w", p.r.Method(), p.way, err)
 		}
 	}
@@ -129,14 +140,12 @@ func (p *pursuit) relaunch() {
 		var c *client
 		err := ErrTransport
 		defer func() {
-			if v := recover(); v != nil { // of a function of the program's, such as a trace
-				p.l.cfg.Logger.Error("panic with a request", "panic", v, "request", p.r.String(), "stack", string(debug.Stack()))
-			}
 			p.mu.Lock()
 			p.begun, p.failure = c, err
 			p.mu.Unlock()
 			p.poke()
 		}()
+		defer p.fence()
 		c, err = p.launch()
 	}()
 }
@@ -148,14 +157,34 @@ func (p *pursuit) poke() {
 	}
 }
 
-// work sees to the pursuit until there is no news.
+// work sees to the pursuit until there is no news. A turn that does not return,
+// for a func of the program's has panicked or ended the goroutine, is over, and
+// what else there is is not lost with it.
 func (p *pursuit) work() {
+	returned := false
+	defer func() {
+		switch {
+		case returned:
+		case p.unwound < maxNews:
+			p.unwound++
+			p.work()
+		default: // it will not get better
+			p.pokes.Store(0)
+		}
+	}()
 	for {
 		pokes := p.pokes.Load()
 		p.turn()
-		if p.pokes.CompareAndSwap(pokes, 0) {
+		if returned = p.pokes.CompareAndSwap(pokes, 0); returned {
 			return
 		}
+	}
+}
+
+// fence is deferred around what a goroutine of its own does for a pursuit.
+func (p *pursuit) fence() {
+	if v := recover(); v != nil { // of a func of the program's, such as a trace
+		p.l.cfg.Logger.Error("panic with a request", "panic", v, "request", p.r.String(), "stack", string(debug.Stack()))
 	}
 }
 
@@ -172,12 +201,12 @@ func (p *pursuit) turn() {
 	switch {
 	case p.over && begun == nil:
 	case failure != nil && p.left.Load():
-		p.end(nil, nil)
+		p.end(nil)
 	case failure != nil:
-		p.end(nil, failure)
+		p.end(failure)
 	case c == nil:
 	case p.left.Load():
-		p.end(nil, nil)
+		p.end(nil)
 	default:
 		p.take(c)
 	}
@@ -186,48 +215,56 @@ func (p *pursuit) turn() {
 // take takes what there is to a client transaction.
 func (p *pursuit) take(c *client) {
 	c.mu.Lock()
-	unseen := c.news
+	if len(p.unseen) == 0 {
+		p.unseen = c.news
+	} else { // a turn has ended before it has told of all
+		p.unseen = append(p.unseen, c.news...)
+	}
 	c.news = nil
 	err, over := c.err, c.over
 	c.mu.Unlock()
-	for len(unseen) > 0 {
-		resp := unseen[0]
+	for len(p.unseen) > 0 {
+		resp := p.unseen[0]
 		if resp.Status() == sip.StatusServiceUnavailable {
 			if wait, ok := retryAfter(resp); ok && (wait > 0 || !p.l.overload.heeds(resp)) {
 				p.way.failed(p.l.ep, wait)
 			}
-			if !p.way.isLast() && !p.yielded && p.ctx.Err() == nil {
-				c.leave(unseen)
+			if !p.way.isLast() && !p.yielded && !p.isGivenUp() {
+				p.leave(c)
 				p.relaunch()
 				return
 			}
 		}
-		p.yielded, unseen = true, unseen[1:]
+		p.yielded, p.unseen = true, p.unseen[1:]
 		if resp.Status().Final() {
 			p.heed(false) // the context may end with this
 		}
 		if !p.each(resp, nil) {
-			p.end(unseen, nil)
+			p.end(nil)
 			return
 		}
 	}
 	switch {
 	case err != nil && p.goesOn(c, err):
-		c.leave(nil)
+		p.leave(c)
 		p.relaunch()
 	case err != nil:
 		if p.ctx.Err() != nil && !errors.Is(err, p.ctx.Err()) {
 			err = fmt.Errorf("%w: %w", ended(p.ctx), err)
 		}
-		p.end(nil, fmt.Errorf("%s to %s: %w", c.method, c.by().RemoteAddr(), err))
+		p.end(fmt.Errorf("%s to %s: %w", c.method, c.by().RemoteAddr(), err))
 	case over:
-		p.end(nil, nil)
+		p.end(nil)
 	case p.cancelled.Load() && !p.told:
 		p.told = true
 		if c.method == sip.INVITE {
 			c.step(input{event: inCancel}, nil)
 		} else {
-			c.abandon(ended(p.ctx))
+			err := ended(p.ctx)
+			if err == nil {
+				err = context.Canceled
+			}
+			c.abandon(err)
 		}
 	}
 }
@@ -237,7 +274,7 @@ func (p *pursuit) take(c *client) {
 func (p *pursuit) goesOn(c *client, err error) bool {
 	// RFC 3263 section 4.3: a server that has answered at all is there, and has
 	// the request.
-	if p.ctx.Err() != nil || c.hasAnswered() || errors.Is(err, transport.ErrClosed) {
+	if p.isGivenUp() || c.hasAnswered() || errors.Is(err, transport.ErrClosed) {
 		return false
 	}
 	if c.reused && c.target.Addr.IsValid() && errors.Is(err, ErrTimeout) {
@@ -252,21 +289,33 @@ func (p *pursuit) goesOn(c *client, err error) bool {
 	return !last && (stale || !p.way.isLast())
 }
 
+// leave leaves a client transaction with what was not told of.
+func (p *pursuit) leave(c *client) {
+	unseen := p.unseen
+	p.unseen = nil
+	c.leave(unseen)
+}
+
 // end tells of an error, if there is one, and nothing more after that.
-func (p *pursuit) end(unseen []*sip.Response, err error) {
+func (p *pursuit) end(err error) {
 	p.heed(false)
-	if err != nil && !p.over {
+	told := p.over
+	p.over = true
+	defer func() {
+		if p.counted {
+			p.counted = false
+			p.l.finish()
+		}
+	}()
+	defer func() {
+		if c := p.c; c != nil {
+			p.c = nil
+			p.leave(c)
+		}
+	}()
+	if err != nil && !told {
 		p.each(nil, err)
 	}
-	if p.c != nil {
-		p.c.leave(unseen)
-		p.c = nil
-	}
-	if p.counted {
-		p.counted = false
-		p.l.finish()
-	}
-	p.over = true
 }
 
 // quit ends it for who does not want to know more.

@@ -2,7 +2,6 @@ package transaction
 
 import (
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -43,7 +42,7 @@ func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 	c := t.clients.m[key]
 	t.mu.Unlock()
 	if c != nil && c.method == method {
-		l.overload.learn(in, c.by(), resp)
+		l.overload.learn(in, c, resp)
 		c.response(resp)
 		return
 	}
@@ -96,7 +95,7 @@ func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 		return
 	}
 	// Too many: the 2xx will come again, and so will its ACK.
-	if l.closed.Load() || l.isBusy(true) || l.isFull() {
+	if l.closed.Load() || l.isBusy(in, true) || l.isFull() {
 		return
 	}
 	s := &Server{l: l, in: in, req: r}
@@ -139,14 +138,13 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 		invite = t.servers.m[key.of(sip.INVITE)]
 		found = invite != nil || t.isCancelled(key)
 	}
-	if !found && (l.isFull() || l.isBusy(inDialog) || l.draining.Load() && !inDialog) {
+	if !found && (l.isFull() || l.isBusy(in, inDialog) || l.draining.Load() && !inDialog) {
 		t.mu.Unlock()
 		if key.method == sip.CANCEL {
 			l.ep.Respond(in, r.Reply(sip.StatusCallDoesNotExist))
 			return
 		}
-		// Not all of them are to come back in the same second.
-		l.refuse(in, r, sip.RetryAfter{Seconds: 1 + rand.Uint32N(10)})
+		l.refuse(in, r, later())
 		return
 	}
 	if key.method != sip.CANCEL && !l.overload.admit(in, r) {
@@ -190,7 +188,9 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	if refusal != 0 && key.method != sip.CANCEL {
 		l.overload.left(s)
 	}
-	s.released = refusal != 0 // it has no place in the order of handlers
+	if refusal != 0 {
+		s.released = true // it has no place in the order of handlers
+	}
 	t.mu.Unlock()
 	if refusal == 0 {
 		s.begin(nil)
@@ -205,16 +205,6 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 		return
 	}
 	invite.cancel(func() { s.begin(final) })
-}
-
-// isBusy reports whether handlers have as many requests as they may. A fifth is
-// kept for requests within a dialog: those that end calls, above all.
-func (l *Layer) isBusy(inDialog bool) bool {
-	most := int64(l.cfg.MaxHandlers)
-	if !inDialog {
-		most -= most / 5
-	}
-	return l.open.Load() >= most
 }
 
 // isCancelled reports whether a CANCEL is for a request other than INVITE that is
@@ -239,12 +229,11 @@ func (l *Layer) refuse(in *transport.Inbound, r *sip.Request, edits ...sip.Edit)
 
 // connClosed tells the client transactions on a connection that it is gone.
 func (l *Layer) connClosed(f transport.Flow, err error) {
+	var on []*client
 	for _, t := range l.tables.tables {
 		t.mu.Lock()
-		clients := slices.Collect(maps.Keys(t.byFlow[f]))
+		on = slices.AppendSeq(on, maps.Keys(t.byFlow[f]))
 		t.mu.Unlock()
-		for _, c := range clients {
-			c.failed(err)
-		}
 	}
+	forEach(on, func(c *client) { c.failed(err) })
 }

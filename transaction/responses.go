@@ -28,10 +28,10 @@ import (
 //
 // When ctx ends, an INVITE is cancelled: as soon as a provisional response
 // allows for it, a CANCEL goes out, and the loop goes on to the final response,
-// which may yet be a 2xx, or to ErrTimeout. Timers.C does the same to a peer that
-// has nothing new to say. Another request is abandoned. When
+// which may yet be a 2xx, or to ErrTimeout. Another request is abandoned. When
 // the loop is left early, the same happens with nobody to see it: a 2xx that
-// comes all the same goes to Config.Accepted.
+// comes all the same goes to Config.Accepted. So it is when Timers.C has run out on
+// a peer that has nothing new to say, and the loop has ended with ErrTimeout.
 //
 // A 2xx to an INVITE is not acknowledged here: that is up to the caller, also
 // for those that Config.Accepted is told of. An ACK has no transaction (RFC
@@ -41,15 +41,19 @@ func (l *Layer) Responses(ctx context.Context, r *sip.Request) iter.Seq2[*sip.Re
 	return func(yield func(*sip.Response, error) bool) {
 		defer releaseFrom(ctx)
 		q := queue{wake: make(chan struct{}, 1)}
-		p := &pursuit{l: l, ctx: ctx, r: r, each: q.put}
+		p := &pursuit{l: l, ctx: ctx, r: r, each: func(resp *sip.Response, err error) bool {
+			e := heard{resp, err}
+			more := q.put(e)
+			if !more {
+				l.unheard(r, e)
+			}
+			return more
+		}}
 		p.start()
 		defer func() { // however the loop is left, a panic included
 			p.quit()
 			for _, e := range q.left() {
-				// Nobody waits any more, but a 2xx wants its ACK all the same.
-				if e.resp != nil && e.resp.Status().Success() && r.Method() == sip.INVITE && l.cfg.Accepted != nil {
-					l.cfg.Accepted(r, e.resp)
-				}
+				l.unheard(r, e)
 			}
 		}()
 		for {
@@ -61,11 +65,20 @@ func (l *Layer) Responses(ctx context.Context, r *sip.Request) iter.Seq2[*sip.Re
 	}
 }
 
+// unheard takes what comes to an INVITE whose loop is left. A 2xx wants its ACK
+// all the same.
+func (l *Layer) unheard(r *sip.Request, e heard) {
+	if e.resp != nil && e.resp.Status().Success() && r.Method() == sip.INVITE && l.cfg.Accepted != nil {
+		l.cfg.Accepted(r, e.resp)
+	}
+}
+
 // A queue is what a loop over Responses has yet to be told.
 type queue struct {
-	wake chan struct{}
-	mu   sync.Mutex
-	list []heard
+	wake   chan struct{}
+	mu     sync.Mutex
+	list   []heard
+	closed bool // the loop was left
 }
 
 // heard is a response, or the error in place of one.
@@ -74,13 +87,17 @@ type heard struct {
 	err  error
 }
 
-// put adds to the queue. Provisional responses that nobody reads are bounded.
-func (q *queue) put(resp *sip.Response, err error) (more bool) {
+// put adds to the queue, and reports whether somebody reads it. Provisional
+// responses that nobody has read yet are bounded.
+func (q *queue) put(e heard) (more bool) {
 	q.mu.Lock()
-	if err != nil || resp.Status().Final() || len(q.list) < maxNews {
-		q.list = append(q.list, heard{resp, err})
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
 	}
-	q.mu.Unlock()
+	if e.err != nil || e.resp.Status().Final() || len(q.list) < maxNews {
+		q.list = append(q.list, e)
+	}
 	select {
 	case q.wake <- struct{}{}:
 	default: // it has been told already
@@ -103,12 +120,12 @@ func (q *queue) take() heard {
 	}
 }
 
-// left takes all.
+// left closes the queue and returns what is in it.
 func (q *queue) left() []heard {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	list := q.list
-	q.list = nil
+	q.list, q.closed = nil, true
 	return list
 }
 
@@ -120,22 +137,31 @@ func (q *queue) left() []heard {
 //
 // each is called from where a response was read or a timer has run out, so it
 // must not block: one call at a time, but for a further 2xx, which may overlap. It
-// may be called before Start returns. A panic in it is logged, and ends nothing
-// else.
-func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Response, error)) {
+// may be called before Start returns. It may Close the Layer. A panic in it is
+// logged, and ends nothing else.
+//
+// cancel does what the end of ctx does, and may be called more than once. Who has
+// it needs no context of its own for each request.
+func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Response, error)) (cancel func()) {
 	tell := func(resp *sip.Response, err error) {
+		returned := false
 		defer func() {
-			if p := recover(); p != nil {
+			switch p := recover(); {
+			case p != nil:
 				l.cfg.Logger.Error("panic with a response", "panic", p, "request", r.String(), "stack", string(debug.Stack()))
+			case !returned:
+				l.cfg.Logger.Error("goroutine ended with a response", "request", r.String())
 			}
 		}()
 		each(resp, err)
+		returned = true
 	}
 	p := &pursuit{l: l, ctx: ctx, r: r,
 		each:    func(resp *sip.Response, err error) bool { tell(resp, err); return true },
 		further: func(resp *sip.Response) { tell(resp, nil) },
 	}
 	p.start()
+	return p.cancel
 }
 
 // Do sends a request and returns the final response, as Responses does.

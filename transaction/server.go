@@ -25,7 +25,7 @@ type Server struct {
 
 	t        *table       // where it is; nil for an ACK
 	own      int32        // what it holds without the response, in bytes
-	held     atomic.Int32 // by others than its handler
+	held     atomic.Int32 // by others than its handler; less than 0: it is over
 	answered atomic.Bool  // it has its final response, or its handler has returned
 	first    bool         // of those that are merged (RFC 3261 section 8.2.2.2)
 	joined   bool         // it is for a handler
@@ -90,6 +90,14 @@ func (s *Server) Flow() transport.Flow {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.in.Flow
+}
+
+// Arrived returns when the request came: before it waited for its handler. One that
+// was restored has come with Restore.
+func (s *Server) Arrived() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return timeOf(s.in)
 }
 
 // cameBy notes that the request has come again. On a connection nobody sends it
@@ -260,7 +268,10 @@ func (s *Server) advance(in input, resp *sip.Response) output {
 }
 
 // ring steps the machine by time.
-func (s *Server) ring() { s.step(input{event: inTimer}, nil) }
+func (s *Server) ring() {
+	defer s.l.fence(s.key.branch)
+	s.step(input{event: inTimer}, nil)
+}
 
 // forget takes a terminated transaction out of the tables.
 func (s *Server) forget() {
@@ -311,10 +322,15 @@ func (s *Server) serve(handler func(tx *Server, req *sip.Request)) {
 // it, without a goroutine that waits for that. It is to be called before the
 // handler returns. ctx is the Context, for that somebody. release says that this
 // is done; what is unanswered then is treated as if a handler had returned. It
-// may be called more than once.
+// may be called more than once. When the handler has returned and nobody else
+// holds the request it is too late: ctx has ended, and release does nothing.
 func (s *Server) Hold() (ctx context.Context, release func()) {
-	s.held.Add(1)
-	return s.context(), sync.OnceFunc(s.conclude)
+	for held := s.held.Load(); held >= 0; held = s.held.Load() {
+		if s.held.CompareAndSwap(held, held+1) {
+			return s.context(), sync.OnceFunc(s.conclude)
+		}
+	}
+	return s.context(), func() {}
 }
 
 // conclude ends what the handler, and whoever has held the request, have left

@@ -21,12 +21,13 @@ import (
 //	workers <- struct{}{}
 //	done()
 func (s *Server) Waiting() (done func()) {
+	s.l.patrol.dismiss(s)
 	o := s.l.overload
 	if o == nil || o.Tolerance < 0 || s.machine == nil {
 		return func() {}
 	}
 	now := time.Now()
-	began := s.arrived()
+	began := s.Arrived()
 	if s.queued {
 		began = now // what it waited for its own call is no sign of overload
 		o.waiting.Add(1)
@@ -98,13 +99,6 @@ func (o *overload) concluded(s *Server) {
 			w.done()
 		}
 	}
-}
-
-// arrived returns when the request came.
-func (s *Server) arrived() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return timeOf(s.in)
 }
 
 // timeOf returns when a message was read: now, if whoever made it does not say.

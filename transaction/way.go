@@ -57,11 +57,28 @@ func WithBranch(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, givenBranch{}, id)
 }
 
+type branchSeed struct{}
+
+// WithBranchSeed returns a context in which the branches of what Responses, Start
+// and Do send are made of seed and of the target, where they are random otherwise.
+// A server that has the request by an earlier run of the program takes it for a
+// retransmission, and so goes on with it (RFC 3261 section 17.2.3); with another
+// branch it would refuse it as merged (section 8.2.2.2). What WithBranch asks for
+// follows as ever.
+//
+// The seed is to be the same after a restart, nothing that others can guess, and
+// for this one request: best a keyed hash of all that tells it from others. Should
+// a transaction be there with the branch that it gives, the branch is random.
+func WithBranchSeed(ctx context.Context, seed string) context.Context {
+	return context.WithValue(ctx, branchSeed{}, seed)
+}
+
 // way is where a request goes: by a flow, or to one of several targets.
 type way struct {
 	flow     transport.Flow // zero: to the targets
 	targets  []resolve.Target
 	raced    int // so many of the targets have been tried for a connection
+	maxUDP   int // in bytes; a longer request may go by TCP
 	finished bool
 }
 
@@ -100,7 +117,7 @@ func (l *Layer) way(ctx context.Context, r *sip.Request, find find) (*way, error
 		dismissFrom(ctx) // the name may have to be asked for
 	}
 	targets, err := find(l.ep.Resolver(), ctx, uri)
-	return &way{targets: targets[:min(len(targets), maxTries)]}, err
+	return &way{targets: targets[:min(len(targets), maxTries)], maxUDP: l.maxUDP}, err
 }
 
 // isToken reports whether s is a token (RFC 3261 section 25.1).
@@ -128,6 +145,14 @@ func (w *way) target() resolve.Target {
 		return resolve.Target{}
 	}
 	return w.targets[0]
+}
+
+// transport returns the transport that is tried next.
+func (w *way) transport() string {
+	if len(w.targets) == 0 {
+		return w.flow.Transport()
+	}
+	return w.targets[0].Transport
 }
 
 // addr returns the address that is tried next.
@@ -165,9 +190,7 @@ func (w *way) prepare(ctx context.Context, ep *transport.Endpoint, r *sip.Reques
 		out, err := ep.PrepareOn(ctx, r, w.flow, branch)
 		return w.flow, out, err
 	}
-	if w.targets[0].Transport != "UDP" {
-		dismissFrom(ctx) // a connection may have to be made
-	}
+	w.dialsFrom(ctx, len(r.String())+len(branch))
 	if err := w.race(ctx, ep); err != nil {
 		return transport.Flow{}, nil, err
 	}
@@ -176,6 +199,16 @@ func (w *way) prepare(ctx context.Context, ep *transport.Endpoint, r *sip.Reques
 		w.failed(ep, 0)
 	}
 	return flow, out, err
+}
+
+// dialsFrom has another goroutine read on, where a handler's context is ctx, if a
+// connection may have to be made: for a request of that many bytes, its branch
+// included, it may be instead of UDP (RFC 3261 section 18.1.1).
+func (w *way) dialsFrom(ctx context.Context, size int) {
+	const via = len("Via: SIP/2.0/UDP []:65535;branch=;rport\r\n") + len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
+	if w.targets[0].Transport != "UDP" || size+via > w.maxUDP {
+		dismissFrom(ctx)
+	}
 }
 
 // Contact returns the URI, without a user, at which requests for us arrive from
@@ -191,6 +224,7 @@ func (l *Layer) Contact(ctx context.Context, r *sip.Request) (sip.URI, error) {
 		return l.ep.ContactOn(ctx, w.flow)
 	}
 	for ; ; w.next() {
+		w.dialsFrom(ctx, 0)
 		var uri sip.URI
 		if err = w.race(ctx, l.ep); err == nil {
 			uri, err = l.ep.Contact(ctx, w.targets[0])
@@ -258,6 +292,7 @@ func (w *way) race(ctx context.Context, ep *transport.Endpoint) error {
 // send sends a request without a transaction.
 func (w *way) send(ctx context.Context, ep *transport.Endpoint, r *sip.Request, branch string) (transport.Flow, *sip.Request, error) {
 	if len(w.targets) > 0 {
+		w.dialsFrom(ctx, len(r.String())+len(branch))
 		if err := w.race(ctx, ep); err != nil {
 			return transport.Flow{}, nil, err
 		}

@@ -1,23 +1,12 @@
-// Proxy is a registrar and a record-routing stateful proxy for one domain: for
-// phones, for clients behind NATs and for browsers. Its users are named on the
-// command line. They register, and call, with a password; strangers can call
-// them.
+// Proxy is a registrar and a record-routing proxy for one domain: for phones, for
+// clients behind NATs and for browsers. Strangers can call its users; these
+// register, and call anybody, with the passwords of the command line.
 //
-//	go run ./examples/proxy -domain example.com alice:secret bob:secret
-//
-// It dials nobody. A call to a user goes by the flow that the latest REGISTER
-// came by, and a request within a call by the flow of the other side: with the
-// connection of a client ends its registration.
-//
-// TLS and secure WebSocket take a certificate for the name that clients use,
-// which is read again on SIGHUP:
-//
-//	go run ./examples/proxy -listen udp::5060,tcp::5060,tls::5061,wss::443 \
+//	go run ./examples/proxy -listen udp::5060,tcp::5060,tls::5061,wss::443 -domain example.com \
 //		-advertise sip.example.com -cert sip.pem -key sip.key alice:secret bob:secret
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"flag"
 	"log"
@@ -25,86 +14,66 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 
+	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
 	"github.com/goparley/parley/sip/transport"
-	"github.com/goparley/parley/transaction"
+	"github.com/goparley/parley/transaction/proxy"
+	"github.com/goparley/parley/transaction/registrar"
 )
 
 func main() {
 	domain := flag.String("domain", "example.com", "the domain that is served")
 	listen := flag.String("listen", "udp:127.0.0.1:5060,tcp:127.0.0.1:5060", "sockets, of udp, tcp, tls, ws and wss")
 	advertise := flag.String("advertise", "", "host name by which clients reach us; none means our address")
-	certFile := flag.String("cert", "", "PEM file with the certificate for tls and wss")
+	certFile := flag.String("cert", "", "PEM file with the certificate for tls and wss, read again on SIGHUP")
 	keyFile := flag.String("key", "", "PEM file with its key")
+	recurse := flag.Bool("recurse", false, "try the Contacts of a redirection here, and not at the caller")
+	md5 := flag.Bool("md5", false, "ask for passwords by MD5 alone, for phones that know nothing else")
 	flag.Parse()
+	sockets := &transport.Config{Listen: strings.Split(*listen, ","), Advertise: *advertise}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGHUP)
+	var cert *transport.Certificate
+	if *certFile != "" {
+		cert = must(transport.LoadCertificate(*certFile, *keyFile))
+		sockets.TLS = &tls.Config{GetCertificate: cert.GetCertificate}
+	}
 	passwords := map[string]string{}
 	for _, arg := range flag.Args() {
 		user, password, _ := strings.Cut(arg, ":")
 		passwords[user] = password
 	}
-	cfg := &transport.Config{Listen: strings.Split(*listen, ","), Advertise: *advertise}
-	var cert *transport.Certificate
-	if *certFile != "" {
-		var err error
-		if cert, err = transport.LoadCertificate(*certFile, *keyFile); err != nil {
-			log.Fatal(err)
-		}
-		cfg.TLS = &tls.Config{GetCertificate: cert.GetCertificate}
+	config := digest.ServerConfig{Realm: *domain, Password: digest.Passwords(passwords), Nonces: 10_000}
+	if *md5 {
+		config.Algorithms = []digest.Algorithm{digest.MD5}
 	}
-	if err := run(*domain, passwords, cfg, cert); err != nil {
-		log.Fatal(err)
+	users := must(digest.NewServer(config))
+	location := must(registrar.New(&registrar.Config{Domains: []string{*domain}, Users: users}))
+	handle := func(tx *proxy.Server, req *sip.Request) {
+		switch {
+		case tx.Local() && req.Method() == sip.REGISTER:
+			location.Register(tx.Server, req)
+		case !location.Authenticate(tx, req):
+			// It said to be from a user of ours, and was answered with 407 or 403.
+		case tx.Local():
+			location.Forward(tx, req)
+		case tx.Routed(), tx.Serves(req.From().URI): // within a call, or from our users to others
+			tx.Relay(req)
+		default: // no relay for strangers
+			tx.Reply(sip.StatusForbidden)
+		}
+	}
+	defer must(proxy.Listen(sockets, &proxy.Config{Domains: []string{*domain}, RecordRoute: true, Recurse: *recurse, Handler: handle})).Close()
+	log.Print("serving ", *domain, " on ", *listen)
+	for <-signals == syscall.SIGHUP && cert != nil {
+		log.Print("certificate read again, error: ", cert.Reload())
 	}
 }
 
-func run(domain string, passwords map[string]string, cfg *transport.Config, cert *transport.Certificate) error {
-	p := &proxy{domain: domain, bindings: map[string][]binding{}}
-	users := digest.ServerConfig{
-		Realm: domain,
-		Password: func(_ context.Context, user string) (string, error) {
-			if password, ok := passwords[user]; ok {
-				return password, nil
-			}
-			return "", digest.ErrUnknownUser
-		},
-	}
-	var err error
-	if p.registrar, err = digest.NewServer(users); err != nil {
-		return err
-	}
-	users.Proxy = true // 407 in place of 401
-	if p.guard, err = digest.NewServer(users); err != nil {
-		return err
-	}
-	layer, err := transaction.Listen(cfg, &transaction.Config{
-		Handler:  p.handle,
-		Accepted: p.accepted,
-		Merged:   true,
-		Timers:   transaction.Timers{C: 200 * time.Second}, // who rings for longer without a word is given up
-	})
+func must[T any](v T, err error) T {
 	if err != nil {
-		return err
+		log.Fatal(err)
 	}
-	defer layer.Close()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	renewed := make(chan os.Signal, 1)
-	signal.Notify(renewed, syscall.SIGHUP)
-	log.Print("serving ", domain, " on ", strings.Join(cfg.Listen, ", "))
-	for {
-		select {
-		case <-renewed:
-			if cert == nil {
-				continue
-			}
-			if err := cert.Reload(); err != nil {
-				log.Print("still with the old certificate: ", err)
-				continue
-			}
-			log.Print("certificate read again")
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	return v
 }

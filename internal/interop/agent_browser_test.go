@@ -17,7 +17,7 @@ import (
 // other: the browser is busy, and the agent has no media for browsers.
 func TestBrowserAndExample(t *testing.T) {
 	interop.Need(t)
-	server := interop.StartExample(t, "bob", "dave")
+	server := interop.StartExample(t, nil, "bob", "dave")
 	keys := newKeyLog(t)
 	browserKeys := filepath.Join(t.TempDir(), "keys")
 	capture := interop.StartCapture(t)

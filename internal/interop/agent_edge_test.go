@@ -18,7 +18,7 @@ import (
 func TestEdgeRefuses(t *testing.T) {
 	interop.Need(t)
 	registrar := interop.StartKamailio(t, nil)
-	edge := interop.StartEdge(t, registrar, nil)
+	edge := interop.StartEdge(t, registrar.Addr, nil)
 	capturing(t, func(t *testing.T) {
 		cable := &interop.Cable{Network: &system{}}
 		texts := make(chan string, 1)

@@ -31,7 +31,7 @@ func TestFlows(t *testing.T) {
 	interop.Need(t)
 	authority := siptest.NewAuthority()
 	registrar := interop.StartKamailio(t, &interop.KamailioOptions{Authority: authority})
-	edge := interop.StartEdge(t, registrar, &interop.KamailioOptions{Authority: authority})
+	edge := interop.StartEdge(t, registrar.Addr, &interop.KamailioOptions{Authority: authority})
 	keys := newKeyLog(t)
 	capture := interop.StartCapture(t)
 	t.Run("ways", func(t *testing.T) {

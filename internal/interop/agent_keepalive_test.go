@@ -60,7 +60,7 @@ func TestKeepAlives(t *testing.T) {
 	interop.Need(t)
 	const timer = 4 * time.Second
 	hurried := interop.StartKamailio(t, &interop.KamailioOptions{FlowTimer: timer})
-	edge := interop.StartEdge(t, hurried, nil)
+	edge := interop.StartEdge(t, hurried.Addr, nil)
 	calm := interop.StartKamailio(t, nil)
 	keys := newKeyLog(t)
 	capture := interop.StartCapture(t)

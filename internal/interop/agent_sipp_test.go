@@ -85,7 +85,7 @@ func TestWeCallSIPp(t *testing.T) {
 	}
 	capturing(t, func(t *testing.T) {
 		for script, play := range map[string]func(t *testing.T, alice *ua.Agent, target string, acks <-chan struct{}){
-			"uas_busy": func(t *testing.T, alice *ua.Agent, target string, _ <-chan struct{}) {
+			"uas_refuse": func(t *testing.T, alice *ua.Agent, target string, _ <-chan struct{}) {
 				_, err := alice.Invite(t.Context(), target, nil)
 				wantError(t, err, sip.StatusBusyHere)
 			},

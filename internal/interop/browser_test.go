@@ -15,7 +15,7 @@ func TestBrowserRegistersWithKamailio(t *testing.T) {
 	interop.Need(t)
 	capture := interop.StartCapture(t)
 	registrar := interop.StartKamailio(t, nil)
-	edge := interop.StartEdge(t, registrar, nil)
+	edge := interop.StartEdge(t, registrar.Addr, nil)
 	keys := filepath.Join(t.TempDir(), "keys")
 	t.Run("browsers", func(t *testing.T) {
 		for user, via := range map[string]struct{ transport, host string }{

@@ -22,7 +22,7 @@ func TestSIPpScriptsByHand(t *testing.T) {
 		called bool // SIPp calls, the hand is called
 		hand   func(h *hand)
 	}{
-		{script: "uas_busy", hand: func(h *hand) {
+		{script: "uas_refuse", hand: func(h *hand) {
 			h.send("INVITE", 1, "invite")
 			h.expect("486", "1 INVITE")
 			h.send("ACK", 1, "invite")

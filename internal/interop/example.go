@@ -20,10 +20,16 @@ type Example struct {
 	port int
 }
 
+// ExampleOptions are the options of StartExample. Nil will do.
+type ExampleOptions struct {
+	Recurse bool // try the Contacts of a redirection
+	MD5     bool // ask for passwords by MD5 alone
+}
+
 // StartExample starts the server for the domain sip.test and these users, each
 // with the password that Kamailio has for them. It speaks UDP, TCP, TLS, WS and
 // WSS on 127.0.0.1 and ::1.
-func StartExample(t testing.TB, users ...string) *Example {
+func StartExample(t testing.TB, opts *ExampleOptions, users ...string) *Example {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "proxy")
@@ -43,6 +49,9 @@ func StartExample(t testing.TB, users ...string) *Example {
 	args := []string{
 		"-domain", "sip.test", "-listen", strings.Join(listen, ","),
 		"-cert", filepath.Join(dir, "cert.pem"), "-key", filepath.Join(dir, "key.pem"),
+	}
+	if opts != nil {
+		args = append(args, fmt.Sprintf("-recurse=%v", opts.Recurse), fmt.Sprintf("-md5=%v", opts.MD5))
 	}
 	for _, user := range users {
 		args = append(args, fmt.Sprintf("%s:%spw", user, user))

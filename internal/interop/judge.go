@@ -46,7 +46,8 @@ func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
 		opts = &JudgeOptions{}
 	}
 	tshark := program(t, "tshark", "tshark")
-	args := []string{"-r", path, "-T", "fields", "-E", "separator=|", "-E", "aggregator=" + aggregator,
+	// What looks like SIP is taken for it, whatever else a port may be known for.
+	args := []string{"-r", path, "-o", "udp.try_heuristic_first:TRUE", "-T", "fields", "-E", "separator=|", "-E", "aggregator=" + aggregator,
 		"-e", "frame.number", "-e", "frame.protocols", "-e", "_ws.expert.group", "-e", "_ws.expert.severity",
 		"-e", "_ws.expert.message", "-e", "tcp.payload", "-e", "websocket.opcode", "-e", "_ws.col.Info"}
 	decode := func(addrs []string, as ...string) {

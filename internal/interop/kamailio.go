@@ -72,15 +72,15 @@ func StartKamailio(t testing.TB, opts *KamailioOptions) *Kamailio {
 }
 
 // StartEdge starts an edge proxy (RFC 5626 section 5): what it gets from its
-// clients goes to the registrar, with a Path and a flow token for a REGISTER,
+// clients goes to the address of a registrar, with a Path and a flow token for a REGISTER,
 // and what comes back with the token goes out on the flow of that REGISTER or
 // is answered with 430.
-func StartEdge(t testing.TB, registrar *Kamailio, opts *KamailioOptions) *Kamailio {
+func StartEdge(t testing.TB, registrar string, opts *KamailioOptions) *Kamailio {
 	t.Helper()
 	if opts == nil {
 		opts = &KamailioOptions{}
 	}
-	return startKamailio(t, "kamailio-edge", opts, "REGISTRAR", "sip:"+registrar.Addr)
+	return startKamailio(t, "kamailio-edge", opts, "REGISTRAR", "sip:"+registrar)
 }
 
 func startKamailio(t testing.TB, name string, opts *KamailioOptions, values ...string) *Kamailio {

@@ -33,7 +33,7 @@ func TestSIPpCallsThroughKamailio(t *testing.T) {
 func TestKamailioAnswers(t *testing.T) {
 	interop.Need(t)
 	registrar := interop.StartKamailio(t, nil)
-	edge := interop.StartEdge(t, registrar, nil)
+	edge := interop.StartEdge(t, registrar.Addr, nil)
 	for name, k := range map[string]*interop.Kamailio{"registrar": registrar, "edge": edge} {
 		for _, host := range []string{"127.0.0.1", "::1"} {
 			for _, transport := range []string{"udp", "tcp", "tls"} {

@@ -16,10 +16,11 @@ import (
 )
 
 // Ports lie below the range from which the kernel picks ports for outgoing
-// connections, so that nothing takes them between the check and the use.
+// connections, so that nothing takes them between the check and the use, and below
+// those that tshark takes for MRCP.
 const (
 	firstPort = 20000
-	lastPort  = 32000
+	lastPort  = 30000
 )
 
 // given are the ports that this process has given away. The lock is also held

@@ -14,16 +14,22 @@ import (
 type SIPpOptions struct {
 	Target    string        // "127.0.0.1:port" or "[::1]:port" to call; empty for the scenarios that are called
 	User      string        // user part of the URI to call; empty: "parley"
-	Host      string        // its address; empty: 127.0.0.1
+	Domain    string        // host, or host and port, of that URI; empty: the target's
+	Host      string        // its own address; empty: 127.0.0.1
+	Port      int           // and its own port, over UDP and TCP; zero: a free one
 	Transport string        // "udp", "tcp" or "tls"; empty: UDP
 	PerCall   bool          // a socket, or connection, for each call and not one for all
 	Calls     int           // how many, until it ends; zero: 1
 	Rate      int           // calls started per second; zero: 20
-	Hold      time.Duration // how long a call of the uac scenario stays up
+	Hold      time.Duration // how long a call of the uac scenario stays up, and how long uas, uas_cancel and uas_refuse say nothing
 	Echo      bool          // send RTP back to where it came from
 	Raw       bool          // show retransmissions to the scenario, and send none: what a lost-message scenario needs
 	Timeout   time.Duration // after which it ends and has failed; zero: 60 seconds
 	Args      []string      // more arguments of SIPp
+
+	Answer string // what uas_refuse says: status and phrase, and header fields on further lines; empty: "486 Busy Here"
+	Want   string // the status that uac_refused wants; empty: "486"
+	Text   string // an extended regular expression for that response, and for the one that uac_info wants; empty: any
 
 	TLS *TunnelOptions // of its end of TLS, which it cannot do itself
 	In  *Namespace     // where it runs, not over TLS; nil: where the test does
@@ -54,7 +60,10 @@ func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
 	}
 	path := program(t, "sipp", "sip-tester")
 	dir := t.TempDir()
-	port, media := Port(t), Port(t)
+	port, media := opts.Port, Port(t)
+	if port == 0 {
+		port = Port(t)
+	}
 	host, network := opts.Host, opts.Transport
 	if host == "" {
 		host = "127.0.0.1"
@@ -83,6 +92,16 @@ func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
 			said = append(said, "[local_port]", front)
 		}
 	}
+	if opts.Domain != "" {
+		said = append(said, "[remote_ip]:[remote_port]", opts.Domain)
+	}
+	or := func(s, def string) string {
+		if s == "" {
+			return def
+		}
+		return s
+	}
+	said = append(said, "ANSWER", or(opts.Answer, "486 Busy Here"), "WANT", or(opts.Want, "486"), "TEXT", or(opts.Text, "SIP"))
 	script := filepath.Join(dir, "scenario.xml")
 	config(t, "sipp/"+scenario+".xml", script, said...)
 	sockets := map[string]string{"udp": "u", "tcp": "t"}[network] + "1"
@@ -93,7 +112,7 @@ func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
 	args := []string{
 		"-sf", script, "-i", host, "-p", strconv.Itoa(port), "-t", sockets,
 		"-mi", host, "-mp", strconv.Itoa(media),
-		"-m", strconv.Itoa(max(opts.Calls, 1)),
+		"-m", strconv.Itoa(max(opts.Calls, 1)), "-d", strconv.Itoa(int(opts.Hold.Milliseconds())),
 		"-timeout", strconv.Itoa(int(s.timeout.Seconds())), "-timeout_error",
 		"-nostdin", "-max_socket", "1000", // its default may be more than it is allowed
 		"-trace_stat", "-stf", s.stats, "-fd", "1",
@@ -115,7 +134,7 @@ func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
 		if rate == 0 {
 			rate = 20
 		}
-		args = append(args, "-s", user, "-r", strconv.Itoa(rate), "-d", strconv.Itoa(int(opts.Hold.Milliseconds())), target)
+		args = append(args, "-s", user, "-r", strconv.Itoa(rate), target)
 	}
 	// The cleanup registered first runs last, when the process has ended.
 	t.Cleanup(func() {

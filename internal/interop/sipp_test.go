@@ -25,6 +25,9 @@ func TestSIPpScripts(t *testing.T) {
 		{caller: "uac", callee: "uas", calls: 5, transport: "tls"},
 		{caller: "uac", callee: "uas", calls: 5, transport: "tls", perCall: true, host: "::1"},
 		{caller: "uac_cancel", callee: "uas_cancel"},
+		{caller: "uac_refused", callee: "uas_refuse"},
+		{caller: "uac_info", callee: "uas_info", calls: 5},
+		{caller: "uac_info", callee: "uas_info", calls: 5, transport: "tcp"},
 		{caller: "uac_late_ack", callee: "uas", rawCaller: true},
 	} {
 		t.Run(fmt.Sprintf("%s-%s %s %s per call %t", pair.caller, pair.callee, pair.transport, pair.host, pair.perCall), func(t *testing.T) {

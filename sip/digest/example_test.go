@@ -21,13 +21,8 @@ const register = "REGISTER sip:example.com SIP/2.0\r\n" +
 
 func Example() {
 	registrar, err := digest.NewServer(digest.ServerConfig{
-		Realm: "example.com",
-		Password: func(_ context.Context, user string) (string, error) {
-			if user != "alice" {
-				return "", digest.ErrUnknownUser
-			}
-			return "secret", nil
-		},
+		Realm:    "example.com",
+		Password: digest.Passwords(map[string]string{"alice": "secret"}),
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -70,6 +65,43 @@ func Example() {
 	// phone: 200 OK
 	// registrar: this is alice
 	// phone: 200 OK
+}
+
+// A registrar is the proxy of its users, too: whoever calls is asked with 407 for
+// the password that a REGISTER is asked for with 401.
+func ExampleServer_ForProxy() {
+	registrar, err := digest.NewServer(digest.ServerConfig{
+		Realm:    "example.com",
+		Password: digest.Passwords(map[string]string{"alice": "secret"}),
+		Nonces:   10_000,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	proxy := registrar.ForProxy()
+
+	msg, err := sip.Parse(register)
+	if err != nil {
+		log.Fatal(err)
+	}
+	req := msg.(*sip.Request)
+	phone := digest.NewClient(digest.Credentials{Username: "alice", Password: "secret"})
+	for _, server := range []*digest.Server{registrar, proxy} {
+		_, err := server.Verify(context.Background(), req)
+		resp := server.Reply(req, err)
+		fmt.Println(resp.Status())
+		answer, err := phone.Authorize(req, resp)
+		if err != nil {
+			log.Fatal(err)
+		}
+		user, err := server.Verify(context.Background(), answer)
+		fmt.Println(user, err)
+	}
+	// Output:
+	// 401 Unauthorized
+	// alice <nil>
+	// 407 Proxy Authentication Required
+	// alice <nil>
 }
 
 func ExampleClient_Authorize() {

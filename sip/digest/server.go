@@ -20,7 +20,7 @@ type ServerConfig struct {
 
 	// Password returns the password of a user, or ErrUnknownUser. Any other
 	// error is a failure of the server and comes out of Verify. With the
-	// password "" nobody gets in.
+	// password "" nobody gets in. Passwords makes one from a map.
 	Password func(ctx context.Context, user string) (string, error)
 
 	// Key is asked instead of Password where passwords are not kept. It
@@ -112,6 +112,26 @@ func NewServer(config ServerConfig) (*Server, error) {
 		s.replays = &replays{seen: recent[counts]{limit: config.Nonces}}
 	}
 	return s, nil
+}
+
+// Passwords returns a ServerConfig.Password for users whose passwords are in a
+// map, which must not be changed any more. Others are unknown.
+func Passwords(users map[string]string) func(ctx context.Context, user string) (string, error) {
+	return func(_ context.Context, user string) (string, error) {
+		if password, ok := users[user]; ok {
+			return password, nil
+		}
+		return "", ErrUnknownUser
+	}
+}
+
+// ForProxy returns a Server of the same realm for a proxy, as ServerConfig.Proxy
+// makes one: for a program that is registrar and proxy to the same users. The two
+// know each other's nonces, and what either has seen is a replay to both.
+func (s *Server) ForProxy() *Server {
+	proxy := *s
+	proxy.config.Proxy = true
+	return &proxy
 }
 
 // Challenge returns the edits that put challenges for this realm into a 401 or

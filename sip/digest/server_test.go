@@ -337,6 +337,36 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// A registrar and its proxy ask for the same passwords, each in its own header
+// field; what was shown to one is a replay to the other.
+func TestForProxy(t *testing.T) {
+	users, err := NewServer(ServerConfig{Realm: "sip.test", Nonces: 10, Password: Passwords(map[string]string{"alice": "alicepw", "nobody": ""})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := users.ForProxy()
+	c := NewClient(alice())
+	req := invite(t, "call", "")
+	for s, want := range map[*Server]sip.Status{users: sip.StatusUnauthorized, proxy: sip.StatusProxyAuthRequired} {
+		if got := s.Reply(req, ErrNoCredentials).Status(); got != want {
+			t.Errorf("Reply() = %v, want %v", got, want)
+		}
+		for _, user := range []string{"nobody", "mallory"} {
+			wantUser(t, s, login(t, s, NewClient(Credentials{Username: user}), req), "", ErrRefused)
+		}
+	}
+	shown := login(t, users, c, req)
+	wantUser(t, proxy, shown, "", ErrNoCredentials)
+	credentials, err := sip.Get[sip.Authorization](shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := req.With(sip.ProxyAuthorization(credentials))
+	wantUser(t, users, shown, "alice", nil)
+	wantUser(t, proxy, copied, "", ErrStale)
+	wantUser(t, proxy, login(t, proxy, c, req), "alice", nil)
+}
+
 // Counts may come out of order within 64, and each once.
 func TestCounts(t *testing.T) {
 	now := time.Now()

@@ -70,7 +70,7 @@ func (s *search) append(targets []Target, p place, six, four []netip.Addr, most 
 			}
 		}
 	}
-	if len(four) > 0 && len(six) > 0 && s.c.reaches(s.ctx, six, p.port) {
+	if len(four) > 0 && len(six) > 0 && s.reaches(six, p.port) {
 		both := min(len(four), len(six))
 		for i := range both {
 			add(six[i : i+1])
@@ -81,6 +81,13 @@ func (s *search) append(targets []Target, p place, six, four []netip.Addr, most 
 	add(four)
 	add(six)
 	return targets
+}
+
+// reaches reports whether there is a route to IPv6 addresses.
+func (s *search) reaches(addrs []netip.Addr, port uint16) bool {
+	there, err := s.c.reaches(s.ctx, addrs, port)
+	s.cut = s.cut || err != nil
+	return there
 }
 
 func sorted(addrs []netip.Addr) []netip.Addr {

@@ -119,27 +119,29 @@ const routeFor = 10 * time.Second
 // holds for all of them, so it takes an address of the Internet to find out:
 // with others, which every machine has a route to, or none, whoever has a domain
 // would decide for everybody. Without one IPv6 keeps its place.
-func (c *Client) reaches(ctx context.Context, addrs []netip.Addr, port uint16) bool {
+//
+// The error is the end of ctx, before it was found out.
+func (c *Client) reaches(ctx context.Context, addrs []netip.Addr, port uint16) (bool, error) {
 	i := slices.IndexFunc(addrs, func(a netip.Addr) bool { return a.As16()[0]>>5 == 1 }) // 2000::/3, all that is allotted (RFC 4291 section 2.4)
 	if i < 0 {
-		return true
+		return true, nil
 	}
 	now := time.Now()
 	c.mu.Lock()
 	r := c.route
 	c.mu.Unlock()
 	if now.Before(r.until) {
-		return r.there
+		return r.there, nil
 	}
 	conn, err := c.dialer.DialContext(ctx, "udp", netip.AddrPortFrom(addrs[i], port).String())
 	if err == nil {
 		conn.Close()
 	} else if ctx.Err() != nil {
-		return true // the caller has gone; that says nothing
+		return true, ctx.Err() // the caller has gone; that says nothing
 	}
 	r = route{there: err == nil, until: now.Add(routeFor)}
 	c.mu.Lock()
 	c.route = r
 	c.mu.Unlock()
-	return r.there
+	return r.there, nil
 }

@@ -26,6 +26,7 @@ type search struct {
 	ctx       context.Context // that of the caller, which a search does not outlive
 	host      string          // what the URI calls all that is found
 	stateless bool            // the same list every time
+	cut       bool            // by the end of ctx: what was found may not be all
 
 	bounded context.Context // ends after searchFor; nil until something is waited for
 	spare   context.Context // ends after patience; nil until something can be done without
@@ -68,7 +69,9 @@ func (s *search) begin() {
 // for this search is in time for the next one.
 func (s *search) wait(p pending, enough bool) (Answer, error) {
 	if p.isThere() {
-		return p.answer()
+		answer, err := p.answer()
+		s.cut = s.cut || err != nil && s.ctx.Err() != nil
+		return answer, err
 	}
 	if enough && !s.stateless {
 		if p.flight.late.Load() {
@@ -91,6 +94,7 @@ func (s *search) wait(p pending, enough bool) (Answer, error) {
 		}
 	}
 	if err := s.ctx.Err(); err != nil {
+		s.cut = true
 		p.leave()
 		return Answer{}, err
 	}

@@ -1,12 +1,15 @@
 package resolve_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/siptest"
 )
 
@@ -63,6 +66,50 @@ func TestSection44Stateless(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			if got, err := s.client.StatelessTargets(s.t.Context(), uri); fmt.Sprint(got) != fmt.Sprint(first) {
 				t.Errorf("%v, %v, want what it was: %v", got, err, first)
+			}
+		}
+	})
+}
+
+// A context that is over asks nobody. What is known is a list if nothing is
+// missing: one with half of it would have retransmissions go elsewhere.
+func TestSection44KnownOnly(t *testing.T) {
+	const zone = `
+_sip._tcp.example.com 300 SRV 0 1 5062 a.example.com
+_sip._tcp.example.com 300 SRV 0 1 5062 b.example.com
+a.example.com 300 A 192.0.2.1
+a.example.com 2 AAAA 2001:db8::1
+b.example.com 300 A 192.0.2.2
+b.example.com 300 AAAA 2001:db8::2`
+	story(t, zone, "UDP TCP", func(s *scene) {
+		over, end := context.WithCancel(s.t.Context())
+		end()
+		for _, uri := range []sip.URI{
+			{Scheme: "sip", Host: "example.com"},
+			{Scheme: "sip", Host: "example.com", Params: ";transport=tcp"},
+			{Scheme: "sip", Host: "a.example.com", Port: 5060},
+		} {
+			known := func(when string) []resolve.Target {
+				targets, err := s.client.StatelessTargets(over, uri)
+				if len(targets) == 0 && !errors.Is(err, context.Canceled) {
+					t.Errorf("%s, %s: %v, want the end of the context", uri, when, err)
+				}
+				return targets
+			}
+			time.Sleep(time.Hour) // what the last one has found is forgotten
+			if got := known("nothing known"); got != nil {
+				t.Errorf("%s, nothing known: %v", uri, got)
+			}
+			want, err := s.client.StatelessTargets(s.t.Context(), uri)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := known("all known"); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s, all known: %v, want %v", uri, got, want)
+			}
+			time.Sleep(3 * time.Second)
+			if got := known("an address missing"); got != nil {
+				t.Errorf("%s, an address missing: %v", uri, got)
 			}
 		}
 	})

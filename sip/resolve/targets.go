@@ -35,7 +35,8 @@ func (c *Client) Targets(ctx context.Context, uri sip.URI) ([]Target, error) {
 // records by priority, weight and name, addresses of each family by number. So
 // retransmissions take the way of what they repeat, which RFC 3263 section 4.4
 // asks of stateless proxies. Errors are those of Targets. It waits for all there
-// is.
+// is. With a context that is over it asks nobody: it returns what is known, if
+// that is all of it.
 func (c *Client) StatelessTargets(ctx context.Context, uri sip.URI) ([]Target, error) {
 	return c.search(ctx, uri, true)
 }
@@ -44,6 +45,9 @@ func (c *Client) search(ctx context.Context, uri sip.URI, stateless bool) ([]Tar
 	s := search{c: c, ctx: ctx, stateless: stateless}
 	defer s.end()
 	targets, err := s.forRequest(uri)
+	if s.cut {
+		err = ctx.Err()
+	}
 	if err != nil {
 		uri.User, uri.Password, uri.Headers = "", "", "" // nobody's business who reads a log
 		return nil, fmt.Errorf("resolve %s: %w", uri, err)
@@ -108,7 +112,7 @@ func (s *search) byDomain(secure bool) ([]Target, error) {
 		return nil, ErrTransport
 	}
 	answer, err := s.wait(s.ask("", s.host, TypeNAPTR), false)
-	if s.ctx.Err() != nil {
+	if err != nil && s.ctx.Err() != nil {
 		return nil, s.ctx.Err()
 	}
 	if err == nil {

@@ -96,6 +96,8 @@ type Config struct {
 	// Inbound.Detach first.
 	// Inbound.Endpoint is what it answers by. If it is nil the messages wait for
 	// Receive. A panic in it is logged with the message, and ends nothing else.
+	// Close does not wait for it, and nothing is handed over when Close has
+	// returned.
 	Handle func(*Inbound)
 
 	// Closed is called when a connection that carried messages is gone, with
@@ -145,7 +147,9 @@ type Config struct {
 	MaxUDP int
 
 	// FlowKey signs flow tokens, see FlowToken. With the same key, those of UDP
-	// flows stay good when a program starts again. nil means a random one.
+	// flows stay good when a program starts again, and nodes know those of each
+	// other, see ErrElsewhere. A proxy derives further keys from it. nil means a
+	// random one.
 	FlowKey []byte
 
 	Network Network      // nil: the operating system's

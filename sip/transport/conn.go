@@ -37,7 +37,8 @@ var errPanic = errors.New("transport: panic while reading")
 // each in a frame of its own on a WebSocket.
 type wire interface {
 	// receive hands what comes to the conn's message, malformed and pinged
-	// until the connection ends, and returns what ended it.
+	// until the connection ends, and returns what ended it. It is called again
+	// if one of them has ended the goroutine.
 	receive(c *conn) error
 	// transmit writes messages.
 	transmit(c *conn, texts []string) error
@@ -71,6 +72,8 @@ type conn struct {
 	identities []string
 
 	part int // bytes that the message takes which is coming in; the reading goroutine's
+
+	shift shift
 
 	keys []connKey // where Endpoint.conns has it; Endpoint.mu guards it
 
@@ -136,8 +139,18 @@ func (c *conn) read() { c.over(c.receive()) }
 
 func (c *conn) receive() (err error) {
 	err = errPanic
-	defer c.fence()
+	defer c.received(&err)
 	return c.wire.receive(c)
+}
+
+// received is deferred around receive. If Handle has ended the goroutine, err is
+// what it was before, and another one reads on.
+func (c *conn) received(err *error) {
+	if p := recover(); p != nil {
+		c.e.panicked(p, c.flow(), "")
+	} else if *err == errPanic {
+		go c.read() // ends as this one would have
+	}
 }
 
 // fence is deferred around what is done with the connection.
@@ -149,6 +162,7 @@ func (c *conn) fence() {
 
 // over forgets a connection that nothing more is read from.
 func (c *conn) over(err error) {
+	defer c.e.clockOut(&c.shift)
 	defer c.fence()
 	c.holdPart(0)
 	switch {
@@ -166,6 +180,7 @@ func (c *conn) over(err error) {
 	}
 	c.fail(err)
 	if c.e.cfg.Closed != nil && c.carried.Load() {
+		c.shift.leave()
 		c.e.cfg.Closed(c.flow(), c.reason())
 	}
 }
@@ -189,6 +204,7 @@ func (c *conn) message(m sip.Message, err error) {
 		c.e.malformed(c.flow(), syntax.Text(), err)
 		return
 	}
+	defer c.shift.back()
 	defer c.e.fence(c.flow(), m)
 	c.carried.Store(true)
 	c.brief.Store(false)

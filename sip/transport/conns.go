@@ -91,7 +91,8 @@ func (e *Endpoint) startConn(c *conn) bool {
 	c.id = e.lastConn
 	e.live[c] = struct{}{}
 	e.byID[c.id] = c
-	e.tasks.Go(c.read) // ends when the connection is closed, by either side
+	e.clockIn(&c.shift)
+	go c.read() // ends when the connection is closed, by either side
 	return true
 }
 

@@ -2,8 +2,10 @@ package transport
 
 import (
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Whoever detaches a message may keep its goroutine: the socket is read by
@@ -42,5 +44,38 @@ func TestDetach(t *testing.T) {
 		}
 		close(release)
 		<-left
+	})
+}
+
+// A call of Handle that ends its goroutine ends nothing else on a connection
+// either: what stands behind the message there is read on.
+func TestHandleEndsItsGoroutine(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		var e *inbox
+		e = s.listen(&Config{Listen: []string{"tcp:" + bobAddr, "ws:192.0.2.2:80"}, Handle: func(in *Inbound) {
+			defer ok(&e)(in)
+			runtime.Goexit()
+		}})
+		phone := s.dial(s.alice, bobAddr)
+		phone.send(message(options, tcpVia) + message(options, tcpVia) + message(options, tcpVia)[:50])
+		s.wait(time.Second)
+		if text := phone.receive(); strings.Count(text, "SIP/2.0 200 ") != 2 {
+			t.Errorf("two requests are answered with %q", text)
+		}
+		phone.send(message(options, tcpVia)[50:])
+		if text := phone.receive(); !strings.HasPrefix(text, "SIP/2.0 200 ") {
+			t.Errorf("the last request is answered with %q", text)
+		}
+		browser := s.listen(&Config{Listen: []string{}, Network: s.alice})
+		for range 2 {
+			if _, _, err := browser.SendRequest(background, outgoing(t), aliceAt("WS", "192.0.2.2:80"), "z9hG4bK1"); err != nil {
+				t.Fatal(err)
+			}
+			s.wait(time.Second)
+			s.one(browser)
+		}
+		if err := e.Close(); err != nil {
+			t.Errorf("Close = %v", err)
+		}
 	})
 }

@@ -21,7 +21,8 @@ const (
 
 // connect returns a connection to a target: the one that is there, the one that
 // another goroutine is opening, or a new one. New ones for responses count
-// against Config.MaxConns, as it is peers that cause them.
+// against Config.MaxConns, as it is peers that cause them. With a context that is
+// over none is opened, nor waited for.
 func (e *Endpoint) connect(ctx context.Context, to resolve.Target, why purpose) (*conn, error) {
 	key := keyOf(to)
 	e.mu.Lock()
@@ -31,6 +32,9 @@ func (e *Endpoint) connect(ctx context.Context, to resolve.Target, why purpose) 
 	}
 	entry := e.conns[key]
 	switch {
+	case entry == nil && ctx.Err() != nil:
+		e.mu.Unlock()
+		return nil, fmt.Errorf("transport: connect to %s: %w", to, ctx.Err())
 	case entry == nil && why == forResponse && isWebSocket(to.Transport):
 		e.mu.Unlock()
 		// Who has come by WebSocket, such as a browser, does not listen.
@@ -48,6 +52,9 @@ func (e *Endpoint) connect(ctx context.Context, to resolve.Target, why purpose) 
 		}
 	}
 	e.mu.Unlock()
+	if entry.isReady() { // whatever ctx says
+		return entry.conn, entry.err
+	}
 	select {
 	case <-entry.ready:
 		return entry.conn, entry.err

@@ -55,7 +55,7 @@ type Endpoint struct {
 	ctx      context.Context // ended by Close
 	end      context.CancelFunc
 	count    counters
-	tasks    sync.WaitGroup // the goroutines of sockets and connections
+	tasks    sync.WaitGroup // the goroutines of sockets and connections, but for those of shifts that are over
 	resolver *resolve.Client
 	rate     *buckets   // of datagrams, by who seems to have sent them
 	pacer    *buckets   // of messages on connections, by who has
@@ -70,6 +70,7 @@ type Endpoint struct {
 	mu       sync.Mutex
 	leaving  bool // Shutdown or Close has begun
 	closed   bool
+	shifts   map[*shift]struct{} // of the goroutines that read
 	conns    map[connKey]*connEntry
 	live     map[*conn]struct{} // every connection, also those not in conns
 	lastConn uint64
@@ -91,6 +92,7 @@ func Listen(cfg *Config) (*Endpoint, error) {
 		conns:    map[connKey]*connEntry{},
 		live:     map[*conn]struct{}{},
 		byID:     map[uint64]*conn{},
+		shifts:   map[*shift]struct{}{},
 		routes:   map[netip.Addr]route{},
 		hosts:    map[string]struct{}{},
 		stun:     map[stunKey]*stunQuery{},
@@ -117,8 +119,10 @@ func Listen(cfg *Config) (*Endpoint, error) {
 	e.resolver = resolve.New(&resolve.Config{Resolver: e.cfg.Resolver, Logger: e.cfg.Logger, Dialer: e.cfg.Network, Transports: e.transports()})
 	e.configuredHosts()
 	for _, s := range e.udp {
-		e.tasks.Add(1)
 		r := &udpReader{s: s, buf: make([]byte, 65536)}
+		e.mu.Lock()
+		e.clockIn(&r.shift)
+		e.mu.Unlock()
 		go r.read() // ends when Close closes the socket
 	}
 	for _, l := range e.listeners {
@@ -195,18 +199,21 @@ func (e *Endpoint) Shutdown(ctx context.Context) error {
 	return errors.Join(cut, e.Close())
 }
 
-// Close closes every socket and connection and waits until nothing more is
-// handed over, so neither it nor Shutdown is to be called from Config.Handle,
-// Config.Closed or KeepAlive.Dead.
+// Close closes every socket and connection, and waits until nobody reads from
+// them: nothing more is handed over. It does not wait for a call of Config.Handle
+// or Config.Closed that is under way, so it may be called from there. It is not to
+// be called from KeepAlive.Dead, and neither is Shutdown.
 func (e *Endpoint) Close() error {
 	e.mu.Lock()
 	if e.closed {
+		e.dismiss()
 		e.mu.Unlock()
 		e.tasks.Wait()
 		return nil
 	}
 	e.leaving, e.closed = true, true
 	e.end()
+	e.dismiss()
 	var live []*conn
 	for c := range e.live {
 		live = append(live, c)

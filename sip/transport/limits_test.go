@@ -104,7 +104,7 @@ func TestConnsLimit(t *testing.T) {
 func take(e *Endpoint, nc net.Conn) {
 	if sock := e.enter(nc); sock != nil {
 		c := newConn(e, viaTCP, sock)
-		c.wire = &stream{sock}
+		c.wire = &stream{nc: sock}
 		e.takeConn(c)
 	}
 }

@@ -36,7 +36,7 @@ func (l *streamListener) serve() {
 		sock := nc.(*socket)
 		if l.kind == viaTCP {
 			c := newConn(l.e, l.kind, sock)
-			c.wire = &stream{sock}
+			c.wire = &stream{nc: sock}
 			l.e.takeConn(c)
 			continue
 		}
@@ -63,7 +63,7 @@ func (l *streamListener) handshake(sock *socket) {
 		return
 	}
 	c := newConn(l.e, l.kind, sock)
-	c.wire = &stream{secure}
+	c.wire = &stream{nc: secure}
 	c.identities = clientIdentities(secure.ConnectionState(), sock.serverConfig(l.e.cfg.TLS))
 	taken = true
 	l.e.takeConn(c)

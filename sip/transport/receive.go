@@ -57,7 +57,7 @@ func (e *Endpoint) handStamped(in *Inbound, raw []byte) {
 	} else {
 		e.count.received.Add(1)
 	}
-	e.cfg.Handle(in)
+	e.handle(in)
 }
 
 // hand hands a parsed message over. raw is how it came, nil if that is the text
@@ -87,7 +87,19 @@ func (e *Endpoint) hand(in *Inbound, raw []byte) {
 			return
 		}
 	}
-	e.cfg.Handle(in)
+	e.handle(in)
+}
+
+// handle gives a message to the program, but not once Close has begun.
+func (e *Endpoint) handle(in *Inbound) {
+	if in.reader != nil {
+		in.reader.shift.leave()
+	} else if c, ok := in.Flow.via.(*conn); ok {
+		c.shift.leave()
+	}
+	if e.ctx.Err() == nil {
+		e.cfg.Handle(in)
+	}
 }
 
 // pace holds back what comes by a connection from a source that has sent more

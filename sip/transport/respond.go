@@ -109,7 +109,8 @@ func (e *Endpoint) respondTo(to resolve.Target, resp *sip.Response) error {
 
 // Forward sends a response that is not ours to where its topmost Via says, as a
 // proxy does that keeps no transaction for it (RFC 3261 section 16.11). It
-// leaves by the socket that a request there would take. A connection that its
+// leaves by the socket that a request there would take; a context that is over
+// says what it says to Prepare. A connection that its
 // peer made over TLS or WSS is not found by an address: a proxy without state
 // that has such peers keeps their flows in tokens. A maddr is obeyed as Respond
 // does.

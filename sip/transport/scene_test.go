@@ -103,7 +103,9 @@ func (s *scene) listen(cfg *Config) *inbox {
 			*to = append(*to, m)
 		}
 	}
-	c.Trace = &Trace{Sent: keep(&in.sent), Received: keep(&in.received), Malformed: keep(&in.malformed)}
+	if c.Trace == nil {
+		c.Trace = &Trace{Sent: keep(&in.sent), Received: keep(&in.received), Malformed: keep(&in.malformed)}
+	}
 	c.Logger = s.logger
 	e, err := Listen(&c)
 	if err != nil {

@@ -43,6 +43,9 @@ func (e *Endpoint) SendRequest(ctx context.Context, r *sip.Request, to resolve.T
 // A request of more than Config.MaxUDP bytes for a UDP target goes by TCP, and
 // by UDP after all if TCP is refused (RFC 3261 section 18.1.1).
 //
+// With a context that is over nothing is opened, nor waited for: a request that
+// can be sent at once is prepared all the same.
+//
 // What the network says comes as a *net.OpError: refused, no route.
 func (e *Endpoint) Prepare(ctx context.Context, r *sip.Request, to resolve.Target, branch string) (Flow, *sip.Request, error) {
 	flow, out, err := e.prepare(ctx, r, to, branch)
@@ -107,13 +110,38 @@ func (e *Endpoint) PrepareOn(ctx context.Context, r *sip.Request, f Flow, branch
 		return nil, ErrNoFlow
 	case r.Err() != nil:
 		return nil, r.Err()
-	case r.URI().Scheme == "sips" && !f.Secure():
-		return nil, ErrInsecure
 	}
 	return e.withVia(ctx, r, f, branch)
 }
 
-// withVia puts our Via on a request (RFC 3261 section 18.1.1).
+type givenEdits struct{}
+
+// WithEdits returns a context in which Prepare, PrepareOn and SendRequest, and all
+// that sends requests by them, make these edits to a request, in the same copy as
+// the Via. edits is called with the flow that the request is going to take, for
+// each try anew: so a Contact or a Record-Route can say by ContactOn where we are
+// reached by that very flow. Its error is that of the try. Those of ctx are made
+// before.
+func WithEdits(ctx context.Context, edits func(context.Context, Flow) ([]sip.Edit, error)) context.Context {
+	if edits == nil {
+		return ctx
+	}
+	before, ok := ctx.Value(givenEdits{}).(func(context.Context, Flow) ([]sip.Edit, error))
+	if !ok {
+		return context.WithValue(ctx, givenEdits{}, edits)
+	}
+	return context.WithValue(ctx, givenEdits{}, func(ctx context.Context, flow Flow) ([]sip.Edit, error) {
+		first, err := before(ctx, flow)
+		if err != nil {
+			return nil, err
+		}
+		more, err := edits(ctx, flow)
+		return append(first[:len(first):len(first)], more...), err
+	})
+}
+
+// withVia makes the edits of WithEdits, and puts our Via on a request (RFC 3261
+// section 18.1.1).
 func (e *Endpoint) withVia(ctx context.Context, r *sip.Request, flow Flow, branch string) (*sip.Request, error) {
 	host, port, err := e.sentByOn(ctx, flow)
 	if err != nil {
@@ -136,11 +164,25 @@ func (e *Endpoint) withVia(ctx context.Context, r *sip.Request, flow Flow, branc
 	if e.offersAlias(flow) {
 		via.Params = via.Params.With("alias", "")
 	}
-	out := r.With(sip.Push(via))
+	edits := []sip.Edit{sip.Push(via)}
+	if given, ok := ctx.Value(givenEdits{}).(func(context.Context, Flow) ([]sip.Edit, error)); ok {
+		more, err := given(ctx, flow)
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, more...)
+	}
+	out := r.With(edits...)
 	if flow.Reliable() {
 		out = framed(out).(*sip.Request)
 	}
-	return out, out.Err()
+	if err := out.Err(); err != nil {
+		return nil, err
+	}
+	if out.URI().Scheme == "sips" && !flow.Secure() {
+		return nil, ErrInsecure
+	}
+	return out, nil
 }
 
 // offersAlias reports whether a peer may use a connection of ours for its own

@@ -253,6 +253,39 @@ func TestContextEndsTheWaitingOnly(t *testing.T) {
 	})
 }
 
+// With a context that is over no connection is opened, but what can be sent at once
+// is sent: over UDP, and by a connection that is there.
+func TestContextThatIsOver(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		tcp := s.accept(s.alice, aliceAddr)
+		over, end := context.WithCancel(background)
+		end()
+		send := func(ctx context.Context, kind string) error {
+			_, _, err := e.SendRequest(ctx, outgoing(t), target(kind, aliceAddr), "z9hG4bK1")
+			return err
+		}
+		if err := send(over, "TCP"); !errors.Is(err, context.Canceled) {
+			t.Errorf("without a connection: %v, want Canceled", err)
+		}
+		s.wait(time.Minute)
+		if got := len(tcp.all()); got != 0 {
+			t.Errorf("%d connections, want none", got)
+		}
+		if err := send(background, "TCP"); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 { // it is no matter of chance
+			if err := send(over, "TCP"); err != nil {
+				t.Errorf("by a connection: %v", err)
+			}
+		}
+		if err := send(over, "UDP"); err != nil {
+			t.Errorf("over UDP: %v", err)
+		}
+	})
+}
+
 // A connection that the peer has closed is not used again.
 func TestClosedConnectionIsReplaced(t *testing.T) {
 	play(t, nil, func(s *scene) {
@@ -309,5 +342,31 @@ func TestSendMulticastZone(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.contains(out.String(), "Via: SIP/2.0/UDP [2001:db8::2]:5060;branch=z9hG4bK1;rport;maddr=[ff02::1]\r\n")
+	})
+}
+
+// Edits are made for the flow that a request takes, those of an outer context first.
+func TestWithEdits(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		add := func(ctx context.Context, name string, err error) context.Context {
+			return WithEdits(ctx, func(_ context.Context, f Flow) ([]sip.Edit, error) {
+				return []sip.Edit{sip.Field{Name: name, Value: f.Transport()}}, err
+			})
+		}
+		ctx := WithEdits(add(add(WithEdits(background, nil), "X-Outer", nil), "X-Inner", nil), nil)
+		_, out, err := e.Prepare(ctx, outgoing(t), target("UDP", aliceAddr), "z9hG4bK1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"X-Outer", "X-Inner"} {
+			if got, _ := out.Value(name); got != "UDP" {
+				t.Errorf("%s is %q, want UDP", name, got)
+			}
+		}
+		failed := errors.New("no such place")
+		if _, _, err := e.Prepare(add(ctx, "X", failed), outgoing(t), target("UDP", aliceAddr), "z9hG4bK1"); !errors.Is(err, failed) {
+			t.Errorf("edits that fail: %v, want %v", err, failed)
+		}
 	})
 }

@@ -13,15 +13,17 @@ import (
 // stream is the wire of TCP and TLS: messages follow each other, and
 // Content-Length tells where one ends (RFC 3261 section 18.3).
 type stream struct {
-	nc net.Conn // the conn's socket, or TLS over it
+	nc     net.Conn    // the conn's socket, or TLS over it
+	reader *sip.Reader // nil: nothing was read yet
 }
 
 func (s *stream) receive(c *conn) error {
-	var reader *sip.Reader
-	reader = sip.NewReader(s.nc, &sip.ReaderConfig{Pong: func() { c.line(reader.Buffered() > 0) }})
-	c.sock.attach(c, func() int { return reader.Buffered() })
+	if s.reader == nil {
+		s.reader = sip.NewReader(s.nc, &sip.ReaderConfig{Pong: func() { c.line(s.reader.Buffered() > 0) }})
+		c.sock.attach(c, s.reader.Buffered)
+	}
 	for {
-		m, err := reader.ReadMessage()
+		m, err := s.reader.ReadMessage()
 		if err = took(c, m, err); err != nil {
 			return err
 		}

@@ -9,12 +9,18 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
 )
 
 // ErrToken says that a flow token is not one of ours (RFC 5626 section 5.3.1:
 // answer it with 403).
 var ErrToken = errors.New("transport: flow token is not ours")
+
+// ErrElsewhere says that a flow token is signed with our key and that another
+// Endpoint has made it, as far as can be told: that of another node with the same
+// Config.FlowKey, or of an earlier run of the program. It is an ErrNoFlow.
+var ErrElsewhere = fmt.Errorf("%w: another endpoint has made its token", ErrNoFlow)
 
 // tokenKey is what flow tokens are signed with, and connections are numbered by
 // in them.
@@ -85,7 +91,9 @@ func (e *Endpoint) FlowToken(f Flow) string {
 
 // FlowOf returns the flow that a token stands for. ErrToken means that it is no
 // token of ours, ErrNoFlow that its connection is gone: requests that come with
-// them are to be answered with 403 and 430 (RFC 5626 section 5.3.1).
+// them are to be answered with 403 and 430 (RFC 5626 section 5.3.1). Where nodes
+// share a Config.FlowKey an ErrNoFlow that is ErrElsewhere may have a flow there;
+// for a flow of UDP it means that no socket of ours has its local address.
 func (e *Endpoint) FlowOf(token string) (Flow, error) {
 	if len(token) > 128 {
 		return Flow{}, ErrToken
@@ -113,8 +121,9 @@ func (e *Endpoint) FlowOf(token string) (Flow, error) {
 		if c := e.byID[binary.BigEndian.Uint64(rest[8:])]; c != nil {
 			return c.flow(), nil
 		}
+		return Flow{}, ErrNoFlow
 	}
-	return Flow{}, ErrNoFlow
+	return Flow{}, ErrElsewhere
 }
 
 // udpFlow returns the flow between two addresses, the zero Flow if there is no

@@ -78,8 +78,8 @@ func TestFlowTokenUDP(t *testing.T) {
 		// The socket is not there any more.
 		cfg.Listen = []string{"udp:192.0.2.2:5060"}
 		moved := s.listen(&cfg)
-		if _, err := moved.FlowOf(tokens[1]); !errors.Is(err, ErrNoFlow) {
-			t.Errorf("FlowOf = %v, want ErrNoFlow for a socket that is gone", err)
+		if _, err := moved.FlowOf(tokens[1]); !errors.Is(err, ErrNoFlow) || !errors.Is(err, ErrElsewhere) {
+			t.Errorf("FlowOf = %v, want ErrNoFlow and ErrElsewhere for a socket that is gone", err)
 		}
 		// And with no key of its own a program knows none of another run.
 		moved.Close()
@@ -119,8 +119,8 @@ func TestFlowTokenOfAConnection(t *testing.T) {
 
 				phone.Close()
 				synctest.Wait()
-				if flow, err := e.FlowOf(token); !errors.Is(err, ErrNoFlow) {
-					t.Errorf("FlowOf = %v, %v, want ErrNoFlow for a connection that is gone", flow, err)
+				if flow, err := e.FlowOf(token); !errors.Is(err, ErrNoFlow) || errors.Is(err, ErrElsewhere) {
+					t.Errorf("FlowOf = %v, %v, want ErrNoFlow alone for a connection that is gone", flow, err)
 				}
 				e.Close()
 				again := s.listen(&cfg)
@@ -129,8 +129,8 @@ func TestFlowTokenOfAConnection(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.one(again)
-				if flow, err := again.FlowOf(token); !errors.Is(err, ErrNoFlow) {
-					t.Errorf("after a restart, FlowOf = %v, %v, want ErrNoFlow", flow, err)
+				if flow, err := again.FlowOf(token); !errors.Is(err, ErrNoFlow) || !errors.Is(err, ErrElsewhere) {
+					t.Errorf("after a restart, FlowOf = %v, %v, want ErrNoFlow and ErrElsewhere", flow, err)
 				}
 			})
 		})
@@ -235,6 +235,9 @@ func TestFlowTokenOfAnotherEndpoint(t *testing.T) {
 			if token := e.FlowToken(theirs); token != "" {
 				got, err := e.FlowOf(token)
 				t.Errorf("another's flow %v has a token that leads to %v, %v", theirs, got, err)
+			}
+			if _, err := e.FlowOf(other.FlowToken(theirs)); !errors.Is(err, ErrElsewhere) {
+				t.Errorf("another's token of %v: %v, want ErrElsewhere", theirs, err)
 			}
 			token := e.FlowToken(flow)
 			clear(key)

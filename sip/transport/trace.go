@@ -11,7 +11,7 @@ import (
 // Trace is told of every message that passes an Endpoint. Any of its functions
 // may be nil. They are called from the goroutine that sends or receives, so
 // they must be quick, must not call back into the Endpoint, and are called from
-// several goroutines at once.
+// several goroutines at once. A panic in one is logged, and harms nothing.
 type Trace struct {
 	// Received is called for each message that arrived whole and well-formed.
 	Received func(TraceMessage)
@@ -82,20 +82,26 @@ func (e *Endpoint) traceReceived(in *Inbound, raw []byte) {
 		if raw != nil {
 			text = string(raw)
 		}
-		e.cfg.Trace.Received(e.traced(in.Flow, in.Time, in.Message, text, nil))
+		e.tell(e.cfg.Trace.Received, in.Flow, e.traced(in.Flow, in.Time, in.Message, text, nil))
 	}
 }
 
 func (e *Endpoint) traceSending(f Flow, m sip.Message) {
 	if t := e.cfg.Trace; t != nil && t.Sent != nil {
-		t.Sent(e.traced(f, time.Now(), m, m.String(), nil))
+		e.tell(t.Sent, f, e.traced(f, time.Now(), m, m.String(), nil))
 	}
 }
 
 func (e *Endpoint) traceMalformed(f Flow, text string, err error) {
 	if t := e.cfg.Trace; t != nil && t.Malformed != nil {
-		t.Malformed(e.traced(f, time.Now(), nil, text, err))
+		e.tell(t.Malformed, f, e.traced(f, time.Now(), nil, text, err))
 	}
+}
+
+// tell calls a function of a Trace. A panic in it does not harm the message.
+func (e *Endpoint) tell(traced func(TraceMessage), f Flow, m TraceMessage) {
+	defer e.fence(f, m.Message)
+	traced(m)
 }
 
 func (e *Endpoint) traced(f Flow, at time.Time, m sip.Message, text string, err error) TraceMessage {

@@ -57,3 +57,28 @@ func TestTraceOfWhatIsNotSent(t *testing.T) {
 		s.stats(e, Stats{Received: 1})
 	})
 }
+
+// A panic in a trace is logged, and harms neither the message nor who sends it.
+func TestPanicInTrace(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		boom := func(TraceMessage) { panic("a bug in a trace") }
+		var e *inbox
+		e = s.listen(&Config{Handle: func(in *Inbound) { ok(&e)(in) }, Trace: &Trace{Received: boom, Sent: boom, Malformed: boom}})
+		alice, phone := s.peerSocket(s.alice, aliceAddr), s.dial(s.alice, bobAddr)
+		alice.send(message(options), bobAddr)
+		if text, _ := alice.receive(); !strings.HasPrefix(text, "SIP/2.0 200 ") {
+			t.Errorf("a request by UDP is answered with %q", text)
+		}
+		phone.send(message(options, tcpVia))
+		if text := phone.receive(); !strings.HasPrefix(text, "SIP/2.0 200 ") {
+			t.Errorf("a request by TCP is answered with %q", text)
+		}
+		alice.send("OPTIONS sip:b SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1\r\n\r\n", bobAddr)
+		if text, _ := alice.receive(); !strings.HasPrefix(text, "SIP/2.0 400 ") {
+			t.Errorf("half a request is answered with %q", text)
+		}
+		if got, want := strings.Count(s.log.String(), "a bug in a trace"), 6; got != want {
+			t.Errorf("%d panics were logged, want %d", got, want)
+		}
+	})
+}

@@ -17,6 +17,7 @@ type udpReader struct {
 	s       *udpSocket
 	buf     []byte
 	stamped []byte // room for a datagram that is stamped
+	shift   shift
 }
 
 // turn is who has the reader of a message: 0 while Handle has it.
@@ -32,6 +33,7 @@ const (
 // nothing for a message that came by a connection, and once Handle has returned.
 func (in *Inbound) Detach() {
 	if in.reader != nil && in.turn.CompareAndSwap(0, turnDetached) {
+		in.reader.shift.back()
 		go in.reader.read() // ends when the socket is closed, or with the next Detach
 	}
 }
@@ -44,7 +46,7 @@ func (r *udpReader) read() {
 	defer func() {
 		switch {
 		case closed:
-			s.e.tasks.Done()
+			s.e.clockOut(&r.shift)
 		case mine: // Handle has ended the goroutine
 			go r.read() // ends as this one would have
 		}
@@ -92,7 +94,11 @@ func (r *udpReader) read() {
 func (r *udpReader) datagram(raw []byte, f Flow, now time.Time, mine *bool) {
 	s := r.s
 	in := &Inbound{Flow: f, Time: now, reader: r}
-	defer func() { *mine = in.turn.CompareAndSwap(0, turnReturned) }()
+	defer func() {
+		if *mine = in.turn.CompareAndSwap(0, turnReturned); *mine {
+			r.shift.back()
+		}
+	}()
 	defer r.fence(in, raw)
 	if text, ok := appendStamped(r.stamped[:0], raw, f.remote); ok {
 		r.stamped = text[:0]

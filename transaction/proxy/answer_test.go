@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -242,21 +243,39 @@ func TestRecursionOfNumbers(t *testing.T) {
 }
 
 // Whoever answers may not aim the answer: the Vias of the request are what it
-// goes by.
+// goes by, and not the topmost one alone.
 func TestViasOfResponse(t *testing.T) {
-	play(t, func(s *scene) {
-		s.proxy(proxyAddr, example(to(at("sip:bob@"+bobAddr)...)))
-		alice, bob, victim := s.wire(aliceAddr), s.wire(bobAddr), s.wire(carolAddr)
-		alice.send(request(sip.MESSAGE, aor, sip.Push(sip.Via{Transport: "UDP", Host: aliceAddr, Params: ";branch=z9hG4bK1;rport"})))
-		req := bob.request(sip.MESSAGE)
-		text := strings.ReplaceAll(req.Reply(200).String(), "received="+aliceAddr, "received="+carolAddr)
-		bob.conn.WriteTo([]byte(text), bob.to)
-		resp := alice.response(200)
-		if got := resp.Via(); got.Received().String() != aliceAddr {
-			s.Errorf("Via = %v", got)
-		}
-		if m := victim.next(); m != nil {
-			s.Errorf("the victim got %v", m)
-		}
-	})
+	const below = "Via: SIP/2.0/UDP edge.example;branch=z9hG4bK0\r\n"
+	for _, test := range []struct{ name, old, new string }{
+		{"as they were", "", ""},
+		{"another address", "received=" + aliceAddr, "received=" + carolAddr},
+		{"another host further on", "edge.example", carolAddr},
+		{"one less", below, ""},
+		{"one more", below, below + "Via: SIP/2.0/UDP " + carolAddr + ";branch=z9hG4bK2\r\n"},
+		{"in one line", "\r\nVia: SIP/2.0/UDP edge.example", ", SIP/2.0/UDP edge.example"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				s.proxy(proxyAddr, example(to(at("sip:bob@"+bobAddr)...)))
+				alice, bob, victim := s.wire(aliceAddr), s.wire(bobAddr), s.wire(carolAddr)
+				alice.send(request(sip.MESSAGE, aor, sip.Push(sip.Via{Transport: "UDP", Host: "edge.example", Params: ";branch=z9hG4bK0"}),
+					sip.Push(sip.Via{Transport: "UDP", Host: aliceAddr, Params: ";branch=z9hG4bK1;rport"})))
+				text := bob.request(sip.MESSAGE).Reply(200).String()
+				if !strings.Contains(text, test.old) {
+					s.Fatalf("no %q in\n%s", test.old, text)
+				}
+				bob.conn.WriteTo([]byte(strings.Replace(text, test.old, test.new, 1)), bob.to)
+				got := ""
+				for via := range sip.All[sip.Via](alice.response(200)) {
+					got += fmt.Sprintf("%s %s ", via.Host, via.Received())
+				}
+				if want := aliceAddr + " " + aliceAddr + " edge.example invalid IP "; got != want {
+					s.Errorf("Vias %q, want %q", got, want)
+				}
+				if m := victim.next(); m != nil {
+					s.Errorf("the victim got %v", m)
+				}
+			})
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -112,6 +113,79 @@ func TestPathWithFlowOfAnotherContact(t *testing.T) {
 		bob.Close()
 		pass(1)
 		s.expect(home, request(sip.MESSAGE, "sip:bob@10.0.0.1", path, sip.CallID("4")), "430")
+	})
+}
+
+// An entry that leads to a client by its flow leads there within its dialog alone:
+// not without its bond, not with that of another dialog, and not behind the entry
+// of one.
+func TestRecordRouteWithFlowOfAnotherDialog(t *testing.T) {
+	play(t, func(s *scene) {
+		var path sip.Route
+		s.proxy(proxyAddr, &Config{Domains: []string{"example.com"}, RecordRoute: true, Handler: func(tx *Server, req *sip.Request) {
+			switch {
+			case req.Method() == sip.REGISTER:
+				path = sip.Route{URI: uri("sip:" + tx.Layer().Endpoint().FlowToken(tx.Flow()) + "@" + proxyAddr + ";lr")}
+				tx.Reply(sip.StatusOK)
+			case tx.Routed():
+				tx.Relay(req)
+			case req.URI().User == "carol":
+				tx.Forward(req, at("sip:carol@"+carolAddr)...)
+			case tx.Local():
+				tx.Forward(req, Target{URI: uri("sip:bob@10.0.0.1"), Route: []sip.Route{path}})
+			default:
+				tx.Reply(sip.StatusForbidden)
+			}
+		}})
+		bob := s.client(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+			s.note("bob %s", req.Method())
+			tx.Reply(sip.StatusOK, sip.Contact{URI: uri("sip:bob@10.0.0.1")})
+		})
+		s.expect(bob, request(sip.REGISTER, "sip:"+proxyAddr+";transport=tcp"), "200")
+		s.phone("carol", carolAddr, 200)
+		mallory := s.ua(aliceAddr, nil)
+		ok := s.expect(mallory, request(sip.INVITE, aor, by(proxyAddr)), "200")
+		other := s.expect(mallory, request(sip.INVITE, "sip:carol@example.com", by(proxyAddr), sip.CallID("2")), "200")
+		set := routeSet(ok)
+		slices.Reverse(set)
+		var way sip.Route
+		for _, r := range set {
+			if isVeiled(r.URI.User) {
+				way = r
+			}
+		}
+		bare, named, swapped := way, way, way
+		bare.URI.Params = way.URI.Params.Without(bondParam)
+		named.URI.User = way.URI.User[1:]
+		carols := routeSet(other)[0]
+		bond, _ := carols.URI.Param(bondParam)
+		swapped.URI.Params = way.URI.Params.With(bondParam, bond)
+		seq := uint32(10)
+		for _, test := range []struct {
+			name string
+			set  []sip.Route
+			edit sip.Edit // beside
+			want string
+		}{
+			{"of no dialog", []sip.Route{way}, sip.CallID("3"), "403"},
+			{"without its bond", []sip.Route{bare}, sip.CallID("3"), "403"},
+			{"as if it were a Path", []sip.Route{named}, sip.CallID("3"), "403"},
+			{"with the bond of another dialog", []sip.Route{swapped}, other.To(), "403"},
+			{"in its dialog", set, ok.To(), "200"},
+		} {
+			seq++
+			req := request(sip.MESSAGE, "sip:bob@10.0.0.1", sip.CallID("2"), sip.CSeq{Seq: seq, Method: sip.MESSAGE}, test.edit, sip.List(test.set...))
+			if test.want == "200" {
+				req = req.With(sip.CallID("call-1"))
+			}
+			if got, _ := collect(s.Context(), mallory, req); got != test.want {
+				s.Errorf("%s: responses %q, want %q", test.name, got, test.want)
+			}
+		}
+		// Behind the entry of another dialog it is one that leads nowhere.
+		req := request(sip.MESSAGE, "sip:carol@"+carolAddr, sip.CallID("2"), sip.CSeq{Seq: 30, Method: sip.MESSAGE}, other.To(), sip.List(carols, way))
+		s.expect(mallory, req, "200")
+		s.noted("bob INVITE", "carol INVITE", "bob MESSAGE", "carol MESSAGE")
 	})
 }
 

@@ -94,8 +94,8 @@ func TestThreeProxies(t *testing.T) {
 }
 
 // routeSet returns the route set of who is called.
-func routeSet(invite *sip.Request) (set []sip.Route) {
-	for rr := range sip.All[sip.RecordRoute](invite) {
+func routeSet(m sip.Message) (set []sip.Route) {
+	for rr := range sip.All[sip.RecordRoute](m) {
 		set = append(set, sip.Route(rr))
 	}
 	return set
@@ -132,7 +132,7 @@ func TestRecordRouteBetweenTransports(t *testing.T) {
 		}
 		for i, want := range []string{"sip:" + proxyAddr + ":5060;lr", "sip:" + proxyAddr + ":5060;transport=tcp;lr"} {
 			u := set[i].URI
-			flow, err := p.Layer().Endpoint().FlowOf(u.User)
+			flow, err := p.self.flowOf(p.Layer().Endpoint(), u)
 			if err != nil || flow.IsZero() != (i == 0) {
 				s.Errorf("value %d: flow %v, %v", i, flow, err)
 			}

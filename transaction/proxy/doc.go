@@ -32,14 +32,28 @@
 // and has no answer. What a proxy knows of a dialog it writes into its
 // Record-Route, signed, so that it keeps nothing beyond the transactions. The key
 // is transport.Config.FlowKey: a program that is to know its dialogs again when it
-// has been started anew, or that shares them with another node, sets one. With
-// the random key that is the default, requests within the dialogs of an earlier
-// run are not Routed.
+// has been started anew, or that shares them with a node that takes its place, sets
+// one. With the random key that is the default, requests within the dialogs of an
+// earlier run are not Routed. Nodes that share a key work side by side: an entry
+// that names another one is left for it.
+//
+// Calls that ring go on after a restart, if the key is the same: take a Snapshot of
+// each of Layer().Servers() before Close, and give them to Restore of the new Layer,
+// with nil for a handler, in the Restore of Config.Transaction. The handler is asked
+// again, and what it forwards to where it did so before has the branch that it had:
+// to whoever has it that is a retransmission. With another key it is another request
+// to them, which they refuse with 482, and so the call ends. A search in series
+// begins again with its first target. What rings without a snapshot, after a crash,
+// rings on until the callee gives up, unless the caller sends its INVITE again.
+//
+// Users may point at each other: a loop gets 482, and a request that comes back
+// otherwise has a bounded number of branches in all, five for each of
+// Config.MaxBreadth.
 //
 // The package follows RFC 3261 section 16, RFC 3327 (Path), RFC 4320 (no 408 to
 // what is no INVITE), RFC 5393 (loops, Max-Breadth), RFC 5626 sections 5 and 7
 // (flows), RFC 5627 section 6 (GRUU), RFC 5658 (Record-Route between transports)
 // and RFC 6026 sections 7.3 and 8 (2xx). It does not find users, which is for
-// package registrar or the handler, ask for passwords, which package digest does
-// in two lines of a handler, or change bodies.
+// package registrar or the handler, ask for passwords, which Authenticate of a
+// Registrar does, or change bodies.
 package proxy

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -156,8 +157,8 @@ func TestOutgoingByItsFlow(t *testing.T) {
 	})
 }
 
-// Within a dialog whose flow is gone: with ob it is the only way, and without it
-// the Contact may do (RFC 5626 section 5.3.1).
+// Within a dialog whose flow is gone: with ob in the Path or the Contact it is the
+// only way, and without it the Contact may do (RFC 5626 sections 4.3 and 5.3.1).
 func TestFlowGoneWithinDialog(t *testing.T) {
 	play(t, func(s *scene) {
 		var token string
@@ -175,9 +176,9 @@ func TestFlowGoneWithinDialog(t *testing.T) {
 		pass(time.Second)
 		s.phone("bob", bobAddr, 200) // he is back, and listens
 		alice := s.ua(aliceAddr, nil)
-		for ob, want := range map[string]string{"": "200", ";ob": "430"} {
-			s.expect(alice, request(sip.MESSAGE, "sip:bob@"+bobAddr, by(proxyAddr), sip.CallID("x"+ob[min(1, len(ob)):]),
-				sip.List(sip.Route{URI: uri("sip:" + proxyAddr + ";lr")}, sip.Route{URI: uri("sip:" + token + "@" + proxyAddr + ";lr" + ob)})), want)
+		for i, c := range []struct{ path, contact, want string }{{"", "", "200"}, {";ob", "", "430"}, {"", ";ob", "430"}} {
+			s.expect(alice, request(sip.MESSAGE, "sip:bob@"+bobAddr+c.contact, by(proxyAddr), sip.CallID(strconv.Itoa(i)),
+				sip.List(sip.Route{URI: uri("sip:" + proxyAddr + ";lr")}, sip.Route{URI: uri("sip:" + token + "@" + proxyAddr + ";lr" + c.path)})), c.want)
 		}
 	})
 }

@@ -17,11 +17,14 @@ import (
 // transactions that it is about. It has no goroutine: whoever has news of a branch
 // tells it, and thereby takes it on, or leaves that to who is at it already.
 type forking struct {
-	s     *Server
-	ctx   context.Context // of the server transaction
-	req   *sip.Request
-	relay bool
-	done  func(best *sip.Response) // all branches have ended; nil: nothing is left to answer
+	s      *Server
+	ctx    context.Context // of the server transaction
+	values context.Context // that, without its end
+	req    *sip.Request
+	relay  bool
+	done   func(best *sip.Response) // all branches have ended; nil: nothing is left to answer
+	prev   *forking                 // of the same request; nil: none
+	number int                      // of those of the request
 
 	mu   sync.Mutex
 	news []news // yet to be taken
@@ -30,17 +33,21 @@ type forking struct {
 	// Of who takes the news.
 	targets []Target
 	core    responseContext
-	finals  []*sip.Response      // by branch; nil: none, or made by us
-	cancels []context.CancelFunc // by branch; nil: none of its own
-	ready   []int                // branches to be begun
-	open    int                  // branches that have begun and not ended
-	added   int                  // targets that a redirection has added
+	finals  []*sip.Response // by branch; nil: none, or made by us
+	cancels []func()        // by branch; nil: it has not begun
+	ready   []int           // branches to be begun
+	open    int             // branches that have begun and not ended
+	added   int             // targets that a redirection has added
+	ends    []time.Time     // by branch, those of Target.Wait; nil: there is none
+	clock   *time.Timer     // ends all branches; nil: nothing to wait for yet
+	stop    func() bool     // of what waits for the end of ctx; nil: nothing does
+	slow    func()          // begins the branch that the handler waits for; nil: there is none
 
 	// Room for the usual request, which has one branch.
 	one struct {
 		branch [1]branch
 		final  [1]*sip.Response
-		cancel [1]context.CancelFunc
+		cancel [1]func()
 		news   [1]news
 	}
 }
@@ -48,11 +55,18 @@ type forking struct {
 // news is what a branch has to say: a response, or the status that stands for
 // none.
 type news struct {
-	branch int
+	branch int // or what concerns all of them
 	resp   *sip.Response
 	status sip.Status
 	origin origin
 }
+
+// What concerns all branches.
+const (
+	cancelled = -1 - iota // the context has ended
+	expired               // the time has
+	answered              // the handler has answered the request itself
+)
 
 // fork begins to forward a request. done is told the response that it is to be
 // answered with, maybe before fork returns.
@@ -69,7 +83,7 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 		done(s.reply(sip.StatusTemporarilyUnavailable))
 		return
 	}
-	f := &forking{s: s, ctx: ctx, req: req, relay: relay, done: done, targets: targets, busy: true}
+	f := &forking{s: s, ctx: ctx, values: context.WithoutCancel(ctx), req: req, relay: relay, done: done, targets: targets, busy: true}
 	f.news = f.one.news[:0]
 	f.core = responseContext{invite: req.Method() == sip.INVITE, breadth: s.breadth}
 	if len(targets) == 1 {
@@ -77,14 +91,22 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 	} else {
 		f.core.branches = make([]branch, len(targets))
 		f.finals = make([]*sip.Response, len(targets))
-		f.cancels = make([]context.CancelFunc, len(targets))
+		f.cancels = make([]func(), len(targets))
 		for i, turn := range turnsOf(targets) {
 			f.core.branches[i] = branch{turn: turn, instance: targets[i].Instance}
 		}
 	}
+	if !s.join(f) {
+		done(nil)
+		return
+	}
+	f.bound()
 	f.do(f.core.begin(), nil)
-	f.start(true)
-	f.work()
+	f.work(true)
+	if f.slow != nil {
+		f.slow()
+		f.slow = nil
+	}
 }
 
 // reply makes a response to the request as it came in.
@@ -107,7 +129,7 @@ func turnsOf(targets []Target) []int {
 	return turns
 }
 
-// tell takes news of a branch.
+// tell takes news.
 func (f *forking) tell(n news) {
 	f.mu.Lock()
 	f.news = append(f.news, n)
@@ -115,13 +137,20 @@ func (f *forking) tell(n news) {
 	f.busy = true
 	f.mu.Unlock()
 	if !busy {
-		f.work()
+		f.work(false)
 	}
 }
 
-// work takes all news there is, and what comes meanwhile.
-func (f *forking) work() {
+// work begins what is ready and takes all news there is, and what comes meanwhile.
+// The handler may be kept waiting.
+func (f *forking) work(handler bool) {
 	for {
+		f.start(handler)
+		if f.done != nil && f.open == 0 {
+			f.unbind()
+			f.done(f.best())
+			f.let()
+		}
 		f.mu.Lock()
 		if len(f.news) == 0 {
 			f.busy = false
@@ -129,109 +158,110 @@ func (f *forking) work() {
 			return
 		}
 		n := f.news[0]
+		f.news[0] = news{} // not to keep it alive
 		if f.news = f.news[1:]; len(f.news) == 0 {
 			f.news = f.one.news[:0]
 		}
 		f.mu.Unlock()
-		if f.done == nil || f.core.branches[n.branch].state != open {
-			continue // a branch that has ended has no more to say
+		switch {
+		case n.branch < 0 || f.core.branches[n.branch].state == open:
+			if f.done != nil {
+				f.take(n)
+			}
+		case f.core.invite && n.status.Success():
+			// A further one, or that of a branch that was given up (RFC 3261
+			// section 16.7 step 5). There is no more that such a branch has to say.
+			f.do(f.core.late(), n.resp)
 		}
-		f.take(n)
-		f.start(false)
-		if f.open == 0 {
-			f.done(f.best())
-			f.let()
-		}
+		handler = false
 	}
 }
 
 // let lets go of what is of no use any more: a further 2xx may come for half a
 // minute, and has the rest of it stay.
 func (f *forking) let() {
-	f.done, f.req, f.targets, f.finals, f.cancels = nil, nil, nil, nil, nil
-	f.one.final, f.one.cancel, f.one.news = [1]*sip.Response{}, [1]context.CancelFunc{}, [1]news{}
+	f.done, f.req, f.targets, f.finals, f.cancels, f.ends = nil, nil, nil, nil, nil, nil
+	f.clock, f.stop = nil, nil
+	f.one.final, f.one.cancel = [1]*sip.Response{}, [1]func(){}
 }
 
-// start begins the branches that are ready. The handler begins a single one
-// itself; anybody else must not wait for names to be looked up and connections to
-// be made.
+// start begins the branches that are ready. Where names have to be looked up and
+// connections to be made, the handler waits for a single one, so that what comes
+// next of the same call does not overtake it, and nobody waits for others.
 func (f *forking) start(handler bool) {
 	ready := f.ready
 	f.ready = nil
 	for _, i := range ready {
-		ctx := f.ctx
-		switch wait := f.targets[i].Wait; {
-		case wait > 0:
-			ctx, f.cancels[i] = context.WithTimeout(f.ctx, wait)
-		case len(f.targets) > 1:
-			ctx, f.cancels[i] = context.WithCancel(f.ctx)
-		}
 		f.open++
-		target, breadth := f.targets[i], f.core.branches[i].breadth
-		if handler && len(ready) == 1 {
-			f.try(ctx, i, target, breadth)
-		} else {
-			go f.try(ctx, i, target, breadth) // ends when the request is on its way
+		if f.s.spiral != 0 && !f.s.p.spirals.take(f.s.spiral, time.Now()) {
+			f.tell(news{branch: i, status: sip.StatusLoopDetected, origin: unreached})
+			continue
+		}
+		if f.ctx.Err() != nil { // it was cancelled before it began
+			f.tell(news{branch: i, status: sip.StatusServiceUnavailable, origin: unreached})
+			continue
+		}
+		target, breadth := &f.targets[i], f.core.branches[i].breadth
+		out, err := f.s.prepare(f.ctx, f.req, target, breadth, f.relay)
+		if err != nil {
+			f.tell(news{branch: i, status: statusOf(err, out.flow), origin: unreached})
+			continue
+		}
+		out.seed = f.s.seed(f.number, target)
+		switch {
+		case out.quick && f.isInTime():
+			f.cancels[i] = f.try(f.values, i, out)
+			f.await(i)
+		case handler && len(ready) == 1:
+			ctx := f.within(i)
+			f.await(i)
+			f.slow = func() { f.try(ctx, i, out) }
+		default:
+			ctx := f.within(i)
+			f.await(i)
+			go f.try(ctx, i, out) // ends when the request is on its way
 		}
 	}
 }
 
-// try begins one branch.
-func (f *forking) try(ctx context.Context, i int, target Target, breadth int) {
-	s, layer := f.s, f.s.Layer()
-	defer func() { // of a function of the program's, such as a trace
+// try begins one branch, and returns what cancels it.
+func (f *forking) try(ctx context.Context, i int, out outgoing) (cancel func()) {
+	s, flow := f.s, out.flow
+	defer func() { // of a function of the program's, such as one that asks DNS
 		if p := recover(); p != nil {
-			s.p.log.Error("panic in a branch", "panic", p, "request", f.req.String(), "stack", string(debug.Stack()))
+			s.p.log.Error("panic in a branch", "panic", p, "request", out.req.String(), "stack", string(debug.Stack()))
 			f.tell(news{branch: i, status: sip.StatusServerInternalError, origin: unreached})
 		}
 	}()
-	out, err := s.prepare(ctx, f.req, &target, breadth, f.relay)
-	if err != nil {
-		f.tell(news{branch: i, status: statusOf(err, out.flow), origin: unreached})
-		return
-	}
-	flow, over := out.flow, false
-	last, limit := time.Now(), layer.Timers().C
-	layer.Start(out.context(ctx, string(s.mark[:])), out.req, func(resp *sip.Response, err error) {
-		if over { // a further 2xx (RFC 3261 section 16.7 step 5)
-			s.pass(resp)
-			return
-		}
+	return s.Layer().Start(out.context(ctx, string(s.mark[:])), out.req, func(resp *sip.Response, err error) {
 		n := news{branch: i, resp: resp}
 		switch {
-		case err != nil:
+		case err == nil:
+			n.status = resp.Status()
+		case errors.Is(err, transaction.ErrOverload):
+			n.status, n.origin = statusOf(err, flow), heldBack
+		default:
 			n.status, n.origin = statusOf(err, flow), unreached
-			if errors.Is(err, transaction.ErrOverload) {
-				n.origin = heldBack
-			}
-			if f.waited(ctx) {
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				n.status = sip.StatusRequestTimeout
 			}
-		case resp.Status() == sip.StatusRequestTerminated && (f.waited(ctx) || ctx.Err() == nil && limit > 0 && time.Since(last) >= limit):
-			// Of the CANCEL that timer C has sent (RFC 3261 section 16.8), or the
-			// end of Target.Wait.
-			n.resp, n.status, n.origin = nil, sip.StatusRequestTimeout, unreached
-		default:
-			n.status = resp.Status()
 		}
-		last = time.Now()
-		over = n.status.Final()
 		f.tell(n)
 	})
 }
 
-// waited reports whether a branch with this context was given up because its
-// target has taken too long.
-func (f *forking) waited(ctx context.Context) bool {
-	return errors.Is(ctx.Err(), context.DeadlineExceeded) && f.ctx.Err() == nil
-}
-
-// take takes what a branch says.
+// take takes what a branch says, or what concerns all.
 func (f *forking) take(n news) {
-	if f.ctx.Err() != nil && !f.core.cancelled {
-		f.do(f.core.cancel(), nil)
+	if f.ctx.Err() != nil || n.branch == answered {
+		f.cancel()
 	}
-	if !n.status.Final() {
+	switch {
+	case n.branch == expired:
+		f.expire()
+		return
+	case n.branch < 0:
+		return
+	case !n.status.Final():
 		f.do(f.core.provisional(n.branch), n.resp)
 		return
 	}
@@ -261,34 +291,64 @@ func (f *forking) do(out step, resp *sip.Response) {
 	f.ready = append(f.ready, out.start...)
 }
 
-// pass passes a response on.
+// pass passes a response on. A 2xx to an INVITE that has its answer goes without the
+// transaction (RFC 3261 section 16.7 step 5): its client is to know that somebody
+// has picked up.
 func (s *Server) pass(resp *sip.Response) {
 	up := s.back(resp)
 	if up == nil {
 		return
 	}
-	if err := s.Respond(up); err != nil {
+	err := s.Server.Respond(up)
+	if errors.Is(err, transaction.ErrCompleted) && resp.Status().Success() && resp.CSeq().Method == sip.INVITE {
+		s.p.returnBeside(s.Layer().Endpoint(), up)
+		return
+	}
+	if err != nil {
 		s.p.log.Debug("response not forwarded", "error", err, "call-id", resp.CallID())
 	}
 }
 
 // back returns a response as it goes to the client: without our Via (RFC 3261
 // section 16.7 step 3). The others are as they were in the request, for it is by
-// them that it finds its way, and whoever answered could have aimed it at
-// anybody. It is nil if the response was for us alone.
+// them that it finds its way, here and further on, and whoever answered could have
+// aimed it at anybody. It is nil if the response was for us alone.
 func (s *Server) back(resp *sip.Response) *sip.Response {
 	up := resp.With(sip.Pop("Via"))
-	switch via := up.Via(); {
-	case via == s.Request().Via():
-		return up
-	case via.Host == "":
+	if _, ok := up.Value("Via"); !ok {
 		return nil
 	}
-	edits := []sip.Edit{sip.Del("Via")}
+	var room [8]sip.Field
+	vias := room[:0]
 	for f := range s.Request().Fields() {
-		if equalFold(f.Name, "Via") || equalFold(f.Name, "v") {
-			edits = slices.Insert(edits, 1, sip.Push(f))
+		if isVia(f) {
+			vias = append(vias, f)
 		}
 	}
+	if hasVias(up, vias) {
+		return up
+	}
+	edits := []sip.Edit{sip.Del("Via")}
+	for _, f := range slices.Backward(vias) {
+		edits = append(edits, sip.Push(f))
+	}
 	return resp.With(edits...)
+}
+
+func isVia(f sip.Field) bool { return equalFold(f.Name, "Via") || equalFold(f.Name, "v") }
+
+// hasVias reports whether the Vias of a response are written like these. One that
+// writes them in another way, as in a single line, may mean the same.
+func hasVias(resp *sip.Response, vias []sip.Field) bool {
+	n := 0
+	for f := range resp.Fields() {
+		if !isVia(f) {
+			continue
+		}
+		if n == len(vias) || f.Value != vias[n].Value {
+			return false
+		}
+		n++
+	}
+	return n == len(vias)
 }

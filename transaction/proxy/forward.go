@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/goparley/parley/sip"
@@ -11,12 +12,25 @@ import (
 	"github.com/goparley/parley/transaction"
 )
 
-// outgoing is a request as it is to be sent, but for its Via, and the way that it
-// takes (RFC 3261 section 16.6).
+// outgoing is a request that is to be sent, and the way that it takes (RFC 3261
+// section 16.6).
 type outgoing struct {
-	req  *sip.Request
-	flow transport.Flow // zero: by the Route or the Request-URI
-	hop  sip.URI        // a strict router, which stands in the Request-URI; zero: none
+	req   *sip.Request
+	edits *edits         // to be made yet; nil: none
+	flow  transport.Flow // zero: by the Route or the Request-URI
+	hop   sip.URI        // where these lead to when the edits are made; zero: where they lead to
+	seed  string         // of its branch, see seed.go
+	quick bool           // to send it needs to wait for nobody
+}
+
+// edits are made in one copy with the Via, when it is known by which flow the
+// request goes.
+type edits struct {
+	list    []sip.Edit
+	room    [4]sip.Edit // for list
+	records *passage    // what a Record-Route is to say; nil: there is none
+	secure  bool        // it has sips URIs
+	byFlow  bool        // it names the flow
 }
 
 // What keeps a request from being forwarded to a target.
@@ -24,12 +38,16 @@ var (
 	errTooManyHops = sip.StatusTooManyHops
 	errFlowGone    = sip.StatusFlowFailed // RFC 5626 section 5.3.1
 	errScheme      = sip.StatusUnsupportedURIScheme
+	errRoute       = sip.StatusBadRequest             // a 416 would be about the Request-URI
 	errDowngrade   = sip.StatusTemporarilyUnavailable // sips: never without TLS
 )
 
 // context returns the context that has a request sent on its way.
 func (o *outgoing) context(ctx context.Context, branch string) context.Context {
-	ctx = transaction.WithBranch(ctx, branch)
+	ctx = o.edited(transaction.WithBranch(ctx, branch))
+	if o.seed != "" {
+		ctx = transaction.WithBranchSeed(ctx, o.seed)
+	}
 	switch {
 	case !o.flow.IsZero():
 		ctx = transaction.WithFlow(ctx, o.flow)
@@ -37,6 +55,20 @@ func (o *outgoing) context(ctx context.Context, branch string) context.Context {
 		ctx = transaction.WithNextHop(ctx, o.hop)
 	}
 	return ctx
+}
+
+// edited returns a context in which the edits are made.
+func (o *outgoing) edited(ctx context.Context) context.Context {
+	if o.edits == nil {
+		return ctx
+	}
+	req, e := o.req, o.edits
+	return transport.WithEdits(ctx, func(ctx context.Context, flow transport.Flow) ([]sip.Edit, error) {
+		if e.records == nil {
+			return e.list, nil
+		}
+		return e.recordRoute(ctx, slices.Clip(e.list), req, flow)
+	})
 }
 
 // ackBranch returns the branch of an ACK that has no transaction.
@@ -64,13 +96,13 @@ func (s *Server) prepare(ctx context.Context, req *sip.Request, t *Target, bread
 // The Via is put on when it is sent, and timer C belongs to the transaction.
 func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (outgoing, error) {
 	out := outgoing{req: req}
-	var room [8]sip.Edit
-	edits := room[:0]
+	var room [6]sip.Edit
+	list := room[:0]
 	if !p.counted {
 		if req.MaxForwards() == 0 {
 			return out, errTooManyHops
 		}
-		edits = append(edits, maxForwards(req), sip.MaxBreadth(p.breadth))
+		list = append(list, maxForwards(req), sip.MaxBreadth(p.breadth))
 	}
 	way, err := p.way(req, t)
 	if err != nil {
@@ -82,36 +114,56 @@ func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (out
 		}
 		way.uri, way.changed = uri, true
 	}
-	if next := way.next(); next != nil && !next.Params.Has("lr") {
+	next := way.next()
+	if next != nil && routable(*next) != nil {
+		return out, errRoute
+	}
+	switch {
+	case next != nil && !next.Params.Has("lr"):
 		// Step 6: a strict router wants itself in the Request-URI, and what
 		// stood there at the end of the Route. Its own entry is the next hop.
 		out.hop = *next
 		way.values = append(way.values[1:len(way.values):len(way.values)], sip.Route{URI: way.uri})
 		way.uri, way.changed, way.rewritten = out.hop, true, true
-	} else if next == nil {
-		out.flow = way.flow
-		if err := routable(way.uri); err != nil && out.flow.IsZero() {
+	case next != nil && way.rewritten:
+		out.hop = *next
+	case next == nil:
+		if out.flow = way.flow; !out.flow.IsZero() {
+			break
+		}
+		if err := routable(way.uri); err != nil {
 			return out, err
 		}
+		if way.changed || way.rewritten {
+			out.hop = way.uri
+		}
+	}
+	if way.uri.Scheme == "sips" && out.hop.Scheme != "" {
+		out.hop.Scheme = "sips" // and so on every hop (step 7)
 	}
 	if way.rewritten {
-		edits = append(edits, sip.List(way.values...))
+		list = append(list, sip.List(way.values...))
 	}
-	if edits, err = p.recordRoute(ctx, edits, req, &way, &out); err != nil {
-		return out, err
+	if way.changed {
+		list = append(list, sip.RequestURI(way.uri))
 	}
 	if req.Method() == sip.REGISTER && p.p.cfg.Path {
-		if edits, err = p.path(ctx, edits, req); err != nil {
+		if list, err = p.path(ctx, list, req); err != nil {
 			return out, err
 		}
 	}
-	if way.changed {
-		out.req = out.req.WithURI(way.uri)
+	records, secure := p.recordsRoute(req, &way)
+	out.quick = p.isQuick(req, &out, &way, records)
+	if len(list) == 0 && !records {
+		return out, nil
 	}
-	if len(edits) > 0 {
-		out.req = out.req.With(edits...)
+	out.edits = &edits{secure: secure, byFlow: !out.flow.IsZero()}
+	out.edits.list = append(out.edits.room[:0], list...)
+	if records {
+		by := *p
+		out.edits.records = &by
 	}
-	return out, out.req.Err()
+	return out, nil
 }
 
 // maxForwards is step 3: one less, and 70 where there was none.
@@ -131,7 +183,7 @@ func checkTarget(received, uri sip.URI) error {
 	return nil
 }
 
-// routable: without a Route, only a sip or sips URI says where to go.
+// routable: only a sip or sips URI says where to go.
 func routable(uri sip.URI) error {
 	if uri.Scheme != "sip" && uri.Scheme != "sips" {
 		return errScheme
@@ -195,9 +247,10 @@ func (p *passage) way(req *sip.Request, t *Target) (way, error) {
 }
 
 // take takes the flow that our last Route entry names. That of a client with
-// outbound is the only way to it; another client may listen as well.
+// outbound is the only way to it, as the entry or the Contact says that the client
+// has given (RFC 5626 section 4.3); another client may listen as well.
 func (w *way) take(to side) error {
-	if to.gone && to.ob {
+	if to.gone && (to.ob || w.uri.Params.Has("ob")) {
 		return errFlowGone
 	}
 	w.flow, w.ob = to.flow, to.ob

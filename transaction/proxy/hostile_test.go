@@ -237,11 +237,12 @@ func FuzzRoute(f *testing.F) {
 		f.Fatal(err)
 	}
 	defer ep.Close()
-	s := newSelf(ep, &transport.Config{}, []string{"example.com"})
-	token := ep.FlowToken(transport.Flow{})
 	k := newKey()
+	s := newSelf(ep, &transport.Config{}, []string{"example.com"}, &k)
+	token := ep.FlowToken(transport.Flow{})
 	f.Add(aor, "<sip:192.0.2.3;lr>")
 	f.Add("sip:"+token+"@h;lr", "<sip:"+token+"@h;lr;ob>, <sip:bob@b.example;maddr=1>")
+	f.Add(aor, "<sip:."+token+"@192.0.2.3;lr;bond=1>, <sip:"+k.veil(token, "1")+"@192.0.2.3;lr;bond=1>, <sip:.@192.0.2.3;lr>")
 	f.Add("sip:192.0.2.3;lr", "<sips:[::ffff:192.0.2.3]:5060;lr>,<tel:+1;lr>")
 	f.Fuzz(func(t *testing.T, uri, value string) {
 		m, err := sip.Parse("INVITE " + uri + " SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nRoute: " + value +

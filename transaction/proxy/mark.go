@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goparley/parley/sip"
@@ -15,6 +18,19 @@ type key [32]byte
 
 func newKey() (k key) {
 	rand.Read(k[:])
+	return k
+}
+
+// newBranchKey returns the key of what stands in branches. With a key of the
+// program's, it lasts as long as that, for who we are: nodes that have the same key
+// and send to each other are not to take the marks of the others for their own.
+func newBranchKey(flowKey []byte, s *self) (k key) {
+	if len(flowKey) == 0 {
+		return newKey()
+	}
+	h := hmac.New(sha256.New, flowKey)
+	fmt.Fprintf(h, "branch %q %d", slices.Sorted(slices.Values(s.names)), slices.Sorted(slices.Values(s.ports)))
+	h.Sum(k[:0])
 	return k
 }
 
@@ -44,8 +60,24 @@ func sum(dst, b []byte, n int) []byte {
 	return hex.AppendEncode(dst, h[:n])
 }
 
-// A mark is the second part of a branch, in hexadecimal digits.
-type mark [16]byte
+// A mark is the second part of a branch, in hexadecimal digits: a few by which we
+// know all of ours, and those of the request.
+type mark [ownDigits + 16]byte
+
+const ownDigits = 4
+
+// marker makes marks.
+type marker struct {
+	key
+	own [ownDigits]byte // what ours begin with
+}
+
+func newMarker(k key) (m marker) {
+	var room [64]byte
+	m.key = k
+	sum(m.own[:0], append(k.hash(room[:0]), 'm'), ownDigits/2)
+	return m
+}
 
 // mark returns what decides on the way of a request (RFC 5393 section 4.2.1). A
 // request that comes by with its own mark in a Via goes in a circle; one that has
@@ -56,7 +88,7 @@ type mark [16]byte
 // method, the tag of the To, Proxy-Require and Proxy-Authorization are not the
 // same in a request, its CANCEL and the ACK of its refusal, which are to have its
 // branch where there is no transaction to see to that.
-func (k *key) mark(req *sip.Request) (m mark) {
+func (k *marker) mark(req *sip.Request) (m mark) {
 	var room [512]byte
 	b := k.hash(room[:0])
 	b = field(b, requestURI(req))
@@ -70,24 +102,30 @@ func (k *key) mark(req *sip.Request) (m mark) {
 	b = field(b, req.CallID())
 	b = field(b, req.From().Tag())
 	b = binary.BigEndian.AppendUint32(b, req.CSeq().Seq)
-	sum(m[:0], b, len(m)/2)
+	sum(append(m[:0], k.own[:]...), b, (len(m)-ownDigits)/2)
 	return m
 }
 
-// isLooping reports whether a Via has a mark. It is looked for in all of them,
-// whatever their sent-by: nobody else could have written it.
-func isLooping(req *sip.Request, m mark) bool {
+// find looks for marks of ours in the Vias of a request, whatever their sent-by:
+// nobody else could have written its own, m, by which it loops. One that has
+// another spirals. Anybody can copy what those have in common, and have his own
+// requests counted.
+func (k *marker) find(req *sip.Request, m mark) (loops, spirals bool) {
 	for via, err := range sip.All[sip.Via](req) {
-		if err == nil && hasMark(via.Branch(), m) {
-			return true
+		if err != nil {
+			continue
 		}
+		branch := via.Branch()
+		at := len(branch) - len(m)
+		if at <= 0 || branch[at-1] != '.' {
+			continue
+		}
+		if branch[at:] == string(m[:]) {
+			return true, true
+		}
+		spirals = spirals || branch[at:at+ownDigits] == string(k.own[:])
 	}
-	return false
-}
-
-func hasMark(branch string, m mark) bool {
-	at := len(branch) - len(m)
-	return at > 0 && branch[at-1] == '.' && branch[at:] == string(m[:])
+	return false, spirals
 }
 
 // requestURI returns the Request-URI as it is written.

@@ -19,7 +19,8 @@ type Config struct {
 	// both. By then the request is valid (RFC 3261 section 16.3), and our own
 	// entries are off its Route (section 16.4). It runs in a goroutine of its
 	// own, in the order and within the bounds that transaction.Config.Handler
-	// tells of, and the branches of the request end with it. nil relays what is
+	// tells of. What it forwards goes on when it has returned, until there is an
+	// answer: a final one of its own cancels all branches. nil relays what is
 	// within a dialog that we are on the path of, and refuses the rest with 403.
 	Handler func(tx *Server, req *sip.Request)
 
@@ -49,7 +50,9 @@ type Config struct {
 
 	// MaxBreadth is how many branches a request may have at once, here and
 	// further on together (RFC 5393 section 5.3.3); 0 means 60. A request that
-	// allows for fewer, by its Max-Breadth, has fewer.
+	// allows for fewer, by its Max-Breadth, has fewer. One that comes back to us,
+	// changed on its way so that it is no loop, begins five times as many branches
+	// in all, and one more each second; what is too much counts as 482.
 	MaxBreadth int
 
 	// Stateless says which requests are forwarded without a transaction, and
@@ -64,7 +67,9 @@ type Config struct {
 	// transaction all the same, for somebody has to send again what is lost
 	// (section 16.1), and Stateless is asked once more for it, on the goroutine
 	// of the handler. From a connection to a name that DNS has to be asked for,
-	// too, unless it comes with a transport.
+	// too, unless it comes with a transport. And so are requests that have to wait
+	// for DNS or a connection while 512 others do, or 64 for the same host or from
+	// the same source: then limits are those of transactions.
 	Stateless func(req *sip.Request, in Arrival) (to Target, ok bool)
 
 	// Transaction holds timers, limits and the Logger. Timer C is 200 seconds if
@@ -75,25 +80,27 @@ type Config struct {
 
 // Proxy is a proxy core on a transaction layer.
 type Proxy struct {
-	cfg    Config
-	tc     transport.Config
-	log    *slog.Logger
-	layer  *transaction.Layer
-	ending atomic.Bool // by Shutdown
-	key    key         // of branches
-	bonds  key         // of what ties our Route entries to requests
-	posted posted
+	cfg     Config
+	tc      transport.Config
+	log     *slog.Logger
+	layer   *transaction.Layer
+	ending  atomic.Bool // by Shutdown
+	bonds   key         // of what ties our Route entries to requests
+	posted  posted
+	spirals spirals
 
 	known sync.Once
 	self  *self
 	none  string // the token of no flow
+	key   marker // of branches
 }
 
 // Listen binds the sockets and runs a Proxy on them. cfg may be nil. FlowKey of
-// the transport's config is what our Route entries are signed with: unless it is
-// set, a Proxy does not know those of an earlier run of the program.
+// the transport's config is what our Route entries are signed with, and what
+// branches are made of: unless it is set, a Proxy does not know those of an earlier
+// run of the program, and does not go on with its requests.
 func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
-	p := &Proxy{key: newKey()}
+	p := &Proxy{}
 	if tc != nil {
 		p.tc = *tc
 	}
@@ -129,6 +136,7 @@ func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 		lc.Stateless = p.stateless
 	}
 	p.posted.init()
+	p.spirals.init(p.cfg.MaxBreadth)
 	layer, err := transaction.Listen(tc, &lc)
 	if err != nil {
 		p.posted.end()
@@ -164,8 +172,9 @@ func (p *Proxy) Close() error {
 // returned.
 func (p *Proxy) know(ep *transport.Endpoint) *self {
 	p.known.Do(func() {
-		p.self = newSelf(ep, &p.tc, p.cfg.Domains)
+		p.self = newSelf(ep, &p.tc, p.cfg.Domains, &p.bonds)
 		p.none = ep.FlowToken(transport.Flow{})
+		p.key = newMarker(newBranchKey(p.tc.FlowKey, p.self))
 	})
 	return p.self
 }

@@ -19,62 +19,49 @@ func formsDialog(method sip.Method) bool {
 	return true
 }
 
-// recordRoute is step 4 of RFC 3261 section 16.6. There are two entries, of the
-// side that the request comes from and, on top, of the one that it goes to (RFC
-// 5658 section 5), unless both would be the same.
-func (p *passage) recordRoute(ctx context.Context, edits []sip.Edit, req *sip.Request, w *way, out *outgoing) ([]sip.Edit, error) {
+// recordsRoute reports whether a request gets a Record-Route (RFC 3261 section 16.6
+// step 4), and whether that is one of sips URIs.
+func (p *passage) recordsRoute(req *sip.Request, w *way) (records, secure bool) {
 	if !formsDialog(req.Method()) {
-		return edits, nil
+		return false, false
 	}
-	secure := w.uri.Scheme == "sips" || w.next() != nil && w.next().Scheme == "sips"
-	if !p.p.cfg.RecordRoute {
-		begins := req.To().Tag() == ""
-		if !begins || secure == p.from.Secure() && !w.ob && !(hasOutbound(req) && isFirstHop(req)) {
-			return edits, nil
-		}
+	secure = w.uri.Scheme == "sips" || w.next() != nil && w.next().Scheme == "sips"
+	if p.p.cfg.RecordRoute {
+		return true, secure
 	}
+	begins := req.To().Tag() == ""
+	return begins && (secure != p.from.Secure() || w.ob || hasOutbound(req) && isFirstHop(req)), secure
+}
+
+// recordRoute adds the Record-Route of a request that takes this flow. There are
+// two entries, of the side that the request comes from and, on top, of the one that
+// it goes to (RFC 5658 section 5), unless both would be the same.
+func (e *edits) recordRoute(ctx context.Context, list []sip.Edit, req *sip.Request, flow transport.Flow) ([]sip.Edit, error) {
+	p := e.records
 	inward, err := p.ep.ContactOn(ctx, p.from)
 	if err != nil {
 		return nil, err
 	}
-	var outward sip.URI
-	if out.flow.IsZero() {
-		outward, err = p.contact(ctx, w, out)
-	} else {
-		outward, err = p.ep.ContactOn(ctx, out.flow)
-	}
+	outward, err := p.ep.ContactOn(ctx, flow)
 	if err != nil {
 		return nil, err
 	}
-	back := transport.Flow{}
+	back, on := transport.Flow{}, transport.Flow{}
 	if isFirstHop(req) && needsFlow(req, p.from) {
 		back = p.from
 	}
+	if e.byFlow {
+		on = flow
+	}
 	bond := p.p.bonds.dialog(req.CallID(), req.From().Tag())
-	in, on := p.entry(inward, back, secure, bond), p.entry(outward, out.flow, secure, bond)
-	edits = append(edits, sip.Push(sip.RecordRoute{URI: in}))
+	inward, outward = p.recorded(inward, back, e.secure, bond), p.recorded(outward, on, e.secure, bond)
+	list = append(list, sip.Push(sip.RecordRoute{URI: inward}))
 	// Two of one flow stay two, so that who comes back by it is not taken for
 	// one that goes out.
-	if !back.IsZero() || in != on {
-		edits = append(edits, sip.Push(sip.RecordRoute{URI: on}))
+	if !back.IsZero() || inward != outward {
+		list = append(list, sip.Push(sip.RecordRoute{URI: outward}))
 	}
-	return edits, nil
-}
-
-// contact returns where a peer reaches us that is not reached by a flow.
-func (p *passage) contact(ctx context.Context, w *way, out *outgoing) (sip.URI, error) {
-	hop := w.uri
-	if next := w.next(); next != nil && out.hop.Scheme == "" {
-		hop = *next
-	}
-	if w.uri.Scheme == "sips" {
-		hop.Scheme = "sips"
-	}
-	targets, err := p.ep.Resolver().Targets(ctx, hop)
-	if err != nil {
-		return sip.URI{}, err
-	}
-	return p.ep.Contact(ctx, targets[0])
+	return list, nil
 }
 
 // entry returns a URI that is ours, with a flow or without, and a bond or none.

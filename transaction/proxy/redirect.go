@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"slices"
+	"time"
 
 	"github.com/goparley/parley/sip"
 )
@@ -28,7 +29,7 @@ func (f *forking) redirect(n news) (*sip.Response, *further) {
 		if err != nil {
 			continue
 		}
-		t := Target{URI: contact.URI, Q: contact.Q()}
+		t := Target{URI: contact.URI, Q: contact.Q(), Wait: f.left(n.branch)}
 		if !f.mayTry(t) || slices.ContainsFunc(added, t.same) || f.added+len(added) == maxRedirects {
 			left = append(left, contact)
 			continue
@@ -64,7 +65,7 @@ func (f *forking) redirectTel(n news) (*sip.Response, *further) {
 	}
 	uri := old.URI.SIP(old.Route[0].URI.Host)
 	uri.Scheme = f.req.URI().Scheme
-	t := Target{URI: uri, Route: old.Route}
+	t := Target{URI: uri, Route: old.Route, Wait: f.left(n.branch)}
 	if !f.mayTry(t) || f.added == maxRedirects {
 		return n.resp, nil
 	}
@@ -77,7 +78,9 @@ func (f *forking) add(targets []Target) {
 	f.added += len(targets)
 	f.targets = append(slices.Clip(f.targets), targets...)
 	f.finals = append(f.finals, make([]*sip.Response, len(targets))...)
-	for range targets {
-		f.cancels = append(f.cancels, nil)
+	f.cancels = append(f.cancels, make([]func(), len(targets))...)
+	if f.ends != nil {
+		f.ends = append(f.ends, make([]time.Time, len(targets))...)
 	}
+	f.setClock()
 }

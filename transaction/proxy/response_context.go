@@ -119,6 +119,22 @@ func (c *responseContext) cancel() step {
 	return out
 }
 
+// expire takes the end of the time in which an answer is of use.
+func (c *responseContext) expire() step {
+	var out step
+	c.closed = true
+	c.stop(&out)
+	return out
+}
+
+// late takes a 2xx to an INVITE of a branch that has ended.
+func (c *responseContext) late() step {
+	out := step{forward: true}
+	c.sent, c.closed = true, true
+	c.stop(&out)
+	return out
+}
+
 // add appends branches that begin in a turn and in others right after it.
 func (c *responseContext) add(turn int, turns []int) {
 	last := 0

@@ -24,6 +24,7 @@ var update = flag.Bool("update", false, "rewrite the expected output in testdata
 //	> a 302 to d 1:e           a redirection, of which nothing is left to the client
 //	> a 302 to d and others    one of which something is left
 //	> cancel                   the client gives up
+//	> expire                   an answer is of use for no longer
 //	  start a(30) b(30)        what is to be done
 //
 // and go test -update writes the lines of the last kind anew.
@@ -92,6 +93,8 @@ func (p *player) do(words []string) error {
 		p.show(p.core.begin(), -1)
 	case "cancel":
 		p.show(p.core.cancel(), -1)
+	case "expire":
+		p.show(p.core.expire(), -1)
 	default:
 		i := p.index(words[0])
 		status, err := strconv.Atoi(words[1])

@@ -22,7 +22,7 @@ type route struct {
 	side side // that the request goes to: what the last of ours says
 
 	bound  bool // one of ours was made for this dialog, or for a registration of this Request-URI
-	forged bool // the next one has a token of a Path that we have not made
+	forged bool // the next one has a token of a Path that we have not made so
 }
 
 // A side is where a request goes from here, by an entry of ours.
@@ -52,8 +52,9 @@ func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip
 		r.values = append(r.values, value)
 	}
 	// A strict router has put our entry into the Request-URI, and what stood
-	// there at the end of the Route. A user that is no token is somebody.
-	if e, _, _ := s.entryOf(ep, r.uri, at); e == made || e == named && r.uri.User == "" {
+	// there at the end of the Route. A user that is no token is somebody, and what
+	// is not loose is a domain, as of a REGISTER: we write neither.
+	if e, _, _ := s.entryOf(ep, r.uri, at); e == made || e == named && r.uri.User == "" && r.uri.Params.Has("lr") {
 		last := len(r.values) - 1
 		first := sip.Route{URI: r.uri}
 		r.strict, r.uri = true, r.values[last].URI
@@ -68,6 +69,17 @@ func (r *route) read(s *self, ep *transport.Endpoint, req *sip.Request, at netip
 func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 	for _, value := range r.values[r.ours:] {
 		e, flow, gone := s.entryOf(ep, value.URI, at)
+		if e == made && s.shared && r.isElsewhere(s, value.URI, flow, at) {
+			e = notOurs
+		}
+		if e == made && isVeiled(value.URI.User) {
+			switch { // a Record-Route
+			case r.req == nil:
+				e = forged // for a Path
+			case !r.bonds.isBound(value.URI, r.req, r.uri):
+				flow, gone = transport.Flow{}, false
+			}
+		}
 		if e == notOurs || e == forged {
 			r.forged = e == forged
 			return
@@ -78,6 +90,20 @@ func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 			r.bound = r.bonds.isBound(value.URI, r.req, r.uri)
 		}
 	}
+}
+
+// isElsewhere reports whether the next entry, whose token is signed with our key, is
+// of another node that has the key, too: it names somebody else, and no connection
+// of ours. What a client has sent here by its first entry is for us, whatever name
+// we have to the client, and so is what has the host of an entry before that is.
+func (r *route) isElsewhere(s *self, uri sip.URI, flow transport.Flow, at netip.AddrPort) bool {
+	switch {
+	case flow.Reliable() || s.is(uri, at):
+		return false
+	case r.ours > 0:
+		return hostName(uri.Host) != hostName(r.values[r.ours-1].URI.Host)
+	}
+	return r.req == nil
 }
 
 // onward returns the side that a request goes to which came by this flow. A user

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,10 @@ func TestRoute(t *testing.T) {
 		{"ours", bob, me, bob, "", bobAddr},
 		{"ours with port and transport", bob, "sip:192.0.2.3:5060;transport=tcp;lr", bob, "", bobAddr},
 		{"ours by domain", bob, "sip:Example.com.;lr", bob, "", bobAddr},
+		{"ours without lr", bob, "sip:192.0.2.3", bob, "", bobAddr},
+		{"ours by domain without lr", bob, "sip:example.com sip:192.0.2.12;lr", bob, "sip:192.0.2.12;lr", carolAddr},
+		{"ours behind ours, without lr", bob, me + " sip:192.0.2.3:5060", bob, "", bobAddr},
+		{"a domain of ours as Request-URI", "sip:example.com", me + " sip:192.0.2.12;lr", "sip:example.com", "sip:192.0.2.12;lr", carolAddr},
 		{"two of ours", bob, "sip:TOKEN@192.0.2.3;lr " + me, bob, "", bobAddr},
 		{"ours by token, at a name that is gone", bob, "sip:TOKEN@old.example;lr", bob, "", bobAddr},
 		{"another's", "sip:bob@b.example", "sip:192.0.2.12;lr", "sip:bob@b.example", "sip:192.0.2.12;lr", carolAddr},
@@ -42,6 +47,7 @@ func TestRoute(t *testing.T) {
 		{"and others behind us", "sip:TOKEN@192.0.2.3;lr", "sip:192.0.2.12;lr " + bob, bob, "sip:192.0.2.12;lr", carolAddr},
 		{"with both of our entries", "sip:TOKEN@192.0.2.3;lr", "sip:TOKEN@192.0.2.3;lr " + bob, bob, "", bobAddr},
 		{"without a token", me, bob, bob, "", bobAddr},
+		{"with a token of somebody else's making", "sip:old@192.0.2.3;lr", "sip:192.0.2.12;lr sip:carol@192.0.2.3", "sip:old@192.0.2.3;lr", "sip:192.0.2.12;lr sip:carol@192.0.2.3", carolAddr},
 
 		{"a strict router behind us", "sip:alice@a.example", me + " sip:192.0.2.12", "sip:192.0.2.12", "sip:alice@a.example", carolAddr},
 		{"and others behind it", "sip:alice@a.example", me + " sip:192.0.2.12 sip:p.example;lr", "sip:192.0.2.12", "sip:p.example;lr sip:alice@a.example", carolAddr},
@@ -84,6 +90,47 @@ func TestRoute(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A Route value that is no way to anywhere is the fault of the client, and nothing
+// that a proxy could look up, be it with a transaction or without.
+func TestRouteOfAnotherScheme(t *testing.T) {
+	for _, value := range []string{"tel:+1", "http://foo/", "cid:a", "urn:service:sos;lr"} {
+		for _, stateless := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, stateless %v", value, stateless), func(t *testing.T) {
+				play(t, func(s *scene) {
+					s.proxy(proxyAddr, &Config{Handler: relay,
+						Stateless: func(*sip.Request, Arrival) (Target, bool) { return Target{}, stateless }})
+					alice, bob := s.wire(aliceAddr), s.wire(bobAddr)
+					alice.send(request(sip.OPTIONS, "sip:bob@"+bobAddr, sip.Route{URI: uri(value)}))
+					alice.response(sip.StatusBadRequest)
+					if got := bob.next(); got != nil {
+						s.Errorf("bob got %v", got)
+					}
+				})
+			})
+		}
+	}
+}
+
+// An entry of an earlier run of the program comes in the Request-URI, from a strict
+// router: it cannot be told from a user of ours. Whom the request is for is at the
+// end of the Route, is us too, and must not be taken off as that.
+func TestStrictRouterWithEntryOfEarlierRun(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, example(func(tx *Server, req *sip.Request) {
+			if tx.Local() && req.URI().User == "bob" {
+				tx.Forward(req, at("sip:bob@"+bobAddr)...)
+				return
+			}
+			tx.Relay(req)
+		}))
+		alice, bob := s.wire(aliceAddr), s.wire(bobAddr)
+		alice.send(request(sip.MESSAGE, "sip:earlier@192.0.2.3;lr", sip.Route{URI: uri("sip:bob@192.0.2.3")}))
+		if got := bob.request(sip.MESSAGE); routes(got) != "" {
+			s.Errorf("Route = %q, want none", routes(got))
+		}
+	})
 }
 
 // sentByProxy returns the first request of a method that the proxy sent.
@@ -208,7 +255,7 @@ func TestLoopOfOne(t *testing.T) {
 // The mark is of the request as it came, whatever its method, and of nobody
 // else's making.
 func TestMark(t *testing.T) {
-	k, other := newKey(), newKey()
+	k, other := newMarker(newKey()), newMarker(newKey())
 	first := request(sip.INVITE, aor, by("192.0.2.9"))
 	same := request(sip.CANCEL, aor, by("192.0.2.9"), sip.MaxForwards(3), sip.To{URI: uri(aor), Params: ";tag=2"}, sip.Push(sip.Via{Transport: "UDP", Host: "h"}))
 	if k.mark(first) != k.mark(same) {

@@ -19,11 +19,13 @@ type self struct {
 	ports    []int
 	loopback bool // all its addresses are ours
 	token    int  // no token is shorter than this
+	veils    *key // of tokens in a Record-Route
+	shared   bool // the key of tokens: other nodes may have it, and earlier runs had it
 }
 
 // newSelf reads it from what is configured and from what is bound.
-func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string) *self {
-	s := &self{token: len(ep.FlowToken(transport.Flow{}))}
+func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string, veils *key) *self {
+	s := &self{veils: veils, token: len(ep.FlowToken(transport.Flow{})), shared: len(tc.FlowKey) > 0}
 	for _, d := range domains {
 		s.domains = append(s.domains, hostName(d))
 	}
@@ -148,23 +150,24 @@ const (
 )
 
 // entryOf reads a Route value: it is ours if its user is a token of our making,
-// or if it is loose and us (RFC 3261 section 16.4). A user that is no token may be
-// one of an earlier run of the program, or what an IMS core puts there; only with
-// ob, which stands in a Path, is it a token that somebody has tampered with (RFC
-// 5626 section 5.3.1). flow is what the token stands for, and gone says that there
-// is no such flow any more.
+// or if it is us (RFC 3261 section 16.4). A user that is no token may be one of an
+// earlier run of the program, or what an IMS core puts there; only with ob, which
+// stands in a Path, is it a token that somebody has tampered with (RFC 5626 section
+// 5.3.1). In an entry without lr it is somebody: a strict router has moved the
+// Request-URI there, and with the entry the callee would be lost. flow is what the
+// token stands for, and gone says that there is no such flow any more.
 func (s *self) entryOf(ep *transport.Endpoint, uri sip.URI, at netip.AddrPort) (e entry, flow transport.Flow, gone bool) {
 	if uri.Scheme != "sip" && uri.Scheme != "sips" {
 		return notOurs, flow, false
 	}
 	if len(uri.User) >= s.token {
-		flow, err := ep.FlowOf(uri.User)
+		flow, err := s.flowOf(ep, uri)
 		if !errors.Is(err, transport.ErrToken) {
 			return made, flow, err != nil
 		}
 	}
 	switch {
-	case !uri.Params.Has("lr") || !s.is(uri, at):
+	case !s.is(uri, at), uri.User != "" && !uri.Params.Has("lr"):
 		return notOurs, flow, false
 	case uri.User != "" && uri.Params.Has("ob"):
 		return forged, flow, false

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"sync"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -20,7 +22,12 @@ type Server struct {
 	local   bool
 	mark    mark
 	breadth int
+	spiral  uint64 // that it is, for spirals; 0: it has not been here before
 	from    transport.Flow
+
+	mu       sync.Mutex
+	forking  *forking // the last one
+	answered bool     // by the handler
 }
 
 // Local reports whether no Route is left and the Request-URI is of a domain of
@@ -33,11 +40,18 @@ func (s *Server) Local() bool { return s.local }
 // Routed reports whether the request came by a Route entry of our own making:
 // within a dialog that we are on the path of, or to a user agent that we are on
 // the Path of. Nobody else can make one. That of a dialog is good for requests with
-// its Call-ID and the tag of who began it; that of a Path for the Contact that was
-// registered, or for the flow to that client. Whoever was once sent one may use it
-// again so, for as long as the key of the tokens lasts: it opens the way, and says
-// nothing of who goes it.
+// its Call-ID and the tag of who began it, and as no Path; that of a Path for the
+// Contact that was registered, or for the flow to that client. Whoever was once sent
+// one may use it again so, for as long as the key of the tokens lasts: it opens the
+// way, and says nothing of who goes it.
 func (s *Server) Routed() bool { return s.route.isRouted(s.from) }
+
+// Serves reports whether a sip or sips URI is of a domain of ours, or names us by
+// an address or by the advertised name. Whoever says so in the From of a request
+// is to prove it: with a password, unless it is Routed within a dialog.
+func (s *Server) Serves(uri sip.URI) bool {
+	return s.p.know(s.Layer().Endpoint()).is(uri, s.from.LocalAddr())
+}
 
 // admit checks a request and sets what is known of it.
 func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow, req *sip.Request) *refusal {
@@ -47,8 +61,12 @@ func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow,
 		return &refusal{err: err}
 	}
 	s.mark = s.p.key.mark(req)
-	if r := validate(req, &s.route, s.p.cfg.Supported, s.mark); r != nil {
+	loops, spirals := s.p.key.find(req, s.mark)
+	if r := validate(req, &s.route, s.p.cfg.Supported, loops); r != nil {
 		return r
+	}
+	if spirals {
+		s.spiral = s.p.spirals.of(req)
 	}
 	if s.breadth, err = breadthOf(req, s.p.cfg.MaxBreadth); err != nil {
 		return &refusal{err: err}
@@ -107,7 +125,8 @@ func (s *Server) Relay(req *sip.Request) {
 // a target that can be used the answer is 480: a target whose URI is not sips is
 // none for a request to a sips URI.
 //
-// The ACK of a 2xx goes to the first target alone.
+// The ACK of a 2xx goes to the first target alone. Forward returns at once, as Relay
+// does.
 func (s *Server) Forward(req *sip.Request, targets ...Target) {
 	s.forward(req, targets, false)
 }
@@ -132,10 +151,49 @@ func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
 		}
 		// What the handler has answered meanwhile, or the end of the layer, is
 		// no fault; what else there is has nobody to be told but the log.
-		if err := s.Respond(best); err != nil && ctx.Err() == nil {
+		if err := s.Server.Respond(best); err != nil && ctx.Err() == nil {
 			s.p.log.Debug("response not forwarded", "error", err, "call-id", s.req.CallID())
 		}
 	})
+}
+
+// Respond sends a response, as Respond of a transaction.Server does. What the
+// request is being forwarded to is cancelled by a final one, and it is not forwarded
+// any more.
+func (s *Server) Respond(resp *sip.Response) error {
+	err := s.Server.Respond(resp)
+	if (err == nil || errors.Is(err, transaction.ErrTransport)) && resp.Status().Final() {
+		s.mu.Lock()
+		s.answered = true
+		last := s.forking
+		s.mu.Unlock()
+		for f := last; f != nil; f = f.prev {
+			f.tell(news{branch: answered})
+		}
+	}
+	return err
+}
+
+// join adds a fork, and reports whether its answer is wanted.
+func (s *Server) join(f *forking) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.prev = s.forking; f.prev != nil {
+		f.number = f.prev.number + 1
+	}
+	s.forking = f
+	return !s.answered
+}
+
+// Reply makes a response to the request and sends it, as Respond does.
+func (s *Server) Reply(status sip.Status, edits ...sip.Edit) error {
+	return s.Respond(s.reply(status, edits...))
+}
+
+// Refuse makes the response for an error that reading the request gave, as Refuse
+// of a sip.Request does, and sends it, as Respond does.
+func (s *Server) Refuse(err error, edits ...sip.Edit) error {
+	return s.Respond(s.Request().Refuse(err, edits...))
 }
 
 // acknowledge forwards the ACK of a 2xx (RFC 3261 section 16.6), which belongs to

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"strings"
 
 	"github.com/goparley/parley/sip"
@@ -47,12 +48,7 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 		return false // see between
 	}
 	branch := p.key.statelessBranch(req.Via(), req, m)
-	if hop.quick {
-		p.send(p.posted.ctx, in, &pass, out, &target, branch)
-	} else {
-		p.sendBeside(in, pass, out, target, branch)
-	}
-	return true
+	return p.send(p.posted.over, in, &pass, out, &target, branch) || p.sendBeside(in, pass, out, target, hop.host, branch)
 }
 
 // isWithin reports whether a request belongs to what has begun before.
@@ -62,7 +58,7 @@ func isWithin(req *sip.Request) bool {
 
 // between returns the target of a request that Stateless wants to forward, and
 // that has a transaction because it goes from UDP to a connection or the other way
-// (RFC 3261 section 16.1).
+// (RFC 3261 section 16.1), or because too many wait already.
 func (p *Proxy) between(s *Server) (to Target, ok bool) {
 	if p.cfg.Stateless == nil || s.req.MaxForwards() == 0 {
 		return to, false
@@ -78,7 +74,8 @@ func (p *passage) ready(own *route, req *sip.Request) (out *sip.Request, m mark,
 		return nil, m, false
 	}
 	m = p.p.key.mark(req)
-	if validate(req, own, p.p.cfg.Supported, m) != nil || req.MaxForwards() == 0 {
+	loops, _ := p.p.key.find(req, m) // with one target, it is no storm
+	if validate(req, own, p.p.cfg.Supported, loops) != nil || req.MaxForwards() == 0 {
 		return nil, m, false
 	}
 	breadth, err := breadthOf(req, p.p.cfg.MaxBreadth)
@@ -94,33 +91,51 @@ func (p *passage) ready(own *route, req *sip.Request) (out *sip.Request, m mark,
 	return out, m, out.Err() == nil
 }
 
-// sendBeside sends what has to wait for DNS or a connection beside the socket.
-// One message more than may wait is lost, as messages are that are sent without
-// state.
-func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request, t Target, branch string) {
-	p.posted.do(func(ctx context.Context) { p.send(ctx, in, &pass, req, &t, branch) })
+// sendBeside sends what has to wait for DNS or a connection beside the socket, and
+// reports whether there is a place for it. One that comes again meanwhile is sent
+// once.
+func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request, t Target, host, branch string) bool {
+	to := &p.posted.requests
+	if req.Method() == sip.CANCEL {
+		to = &p.posted.cancels
+	}
+	w := waiter{id: branch + string(req.Method()), hop: host, source: sourceOf(in.Flow.RemoteAddr().Addr())}
+	return p.post(to, w, req, func(ctx context.Context) { p.send(ctx, in, &pass, req, &t, branch) })
 }
 
-// send sends a request on, to the first of the places that take it.
-func (p *Proxy) send(ctx context.Context, in *transport.Inbound, pass *passage, req *sip.Request, t *Target, branch string) {
+// send sends a request on, to the first of the places that take it. It reports
+// whether that is done, for better or worse: if not, it would have to wait, and
+// ctx is over.
+func (p *Proxy) send(ctx context.Context, in *transport.Inbound, pass *passage, req *sip.Request, t *Target, branch string) bool {
 	out, err := pass.prepare(ctx, req, t)
 	if err == nil {
 		err = deliver(ctx, pass.ep, &out, branch)
 	}
 	if err == nil {
-		return
+		return true
+	}
+	if hadToWait(ctx, err) {
+		return false
 	}
 	if status := statusOf(err, out.flow); req.Method() != sip.ACK && status < 500 {
 		// What is wrong with the request is told as a server without state does
 		// (RFC 3261 section 8.2.7); it is the same each time.
 		pass.ep.Respond(in, in.Message.(*sip.Request).Reply(status))
-		return
+		return true
 	}
 	p.log.Debug("request not forwarded", "error", err, "call-id", req.CallID())
+	return true
+}
+
+// hadToWait reports whether it is the end of a context that has kept something from
+// being sent.
+func hadToWait(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, ctx.Err())
 }
 
 // deliver sends what has been prepared.
 func deliver(ctx context.Context, ep *transport.Endpoint, out *outgoing, branch string) error {
+	ctx = out.edited(ctx)
 	if !out.flow.IsZero() {
 		req, err := ep.PrepareOn(ctx, out.req, out.flow, branch)
 		if err == nil {
@@ -128,20 +143,24 @@ func deliver(ctx context.Context, ep *transport.Endpoint, out *outgoing, branch 
 		}
 		return err
 	}
-	hop := out.req.URI()
-	scheme := hop.Scheme
-	if out.hop.Scheme == "" {
+	hop := out.hop
+	if hop.Scheme == "" {
+		hop = out.req.URI()
+		secure := hop.Scheme == "sips"
 		if route, err := sip.Get[sip.Route](out.req); err == nil {
 			hop = route.URI
 		}
-	}
-	if scheme == "sips" { // and so on every hop (RFC 3261 section 16.6 step 7)
-		hop.Scheme = scheme
+		if secure {
+			hop.Scheme = "sips"
+		}
 	}
 	targets, err := ep.Resolver().StatelessTargets(ctx, hop)
 	for _, to := range targets {
 		if _, _, err = ep.SendRequest(ctx, out.req, to, branch); err == nil {
 			return nil
+		}
+		if hadToWait(ctx, err) {
+			break // and is to be tried before the others
 		}
 	}
 	return err
@@ -150,8 +169,9 @@ func deliver(ctx context.Context, ep *transport.Endpoint, out *outgoing, branch 
 // statelessBranch returns the branch of what is forwarded without a transaction.
 // It is the same for every retransmission, and for the CANCEL and the ACK of a
 // refusal: a hash of the branch that the request came with (RFC 3261 section
-// 16.11) and of whose it is, or for a peer of RFC 2543 of what else tells its
-// requests apart. The Request-URI, which the section names too, is not in a
+// 16.11), of whose it is and of where its response goes, which whoever answers
+// could change; or for a peer of RFC 2543 also of what else tells its requests
+// apart. The Request-URI, which the section names too, is not in a
 // response, which is to be found to be one of ours by this; nor is the tag of the
 // To, which the ACK of a refusal has and its INVITE has not.
 //
@@ -174,6 +194,10 @@ func (k *key) stateless(dst []byte, via sip.Via, m sip.Message) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(via.Port))
 	branch := via.Branch()
 	b = lower(field(b, branch), len(branch))
+	from := via.Received().As16() // of zeros: none
+	b = append(b, from[:]...)
+	maddr, _ := via.Params.Get("maddr")
+	b = lower(field(b, maddr), len(maddr))
 	if len(branch) <= len(cookie) || !equalFold(branch[:len(cookie)], cookie) {
 		b = field(b, m.From().Tag())
 		b = field(b, m.CallID())
@@ -187,6 +211,7 @@ func (k *key) stateless(dst []byte, via sip.Via, m sip.Message) []byte {
 // transaction: to one that has our branch for the Via below. Other responses that
 // nobody waits for go nowhere (RFC 6026 section 7.3).
 func (p *Proxy) returned(in *transport.Inbound, resp *sip.Response) bool {
+	p.know(in.Endpoint())
 	branch, _, _ := strings.Cut(resp.Via().Branch(), ".")
 	if len(branch) != len(cookie)+hashSize {
 		return false
@@ -197,45 +222,33 @@ func (p *Proxy) returned(in *transport.Inbound, resp *sip.Response) bool {
 	if via.Host == "" || branch[len(cookie):] != string(p.key.stateless(room[:0], via, resp)) {
 		return false
 	}
-	forward := func(ctx context.Context) {
-		if err := in.Endpoint().Forward(ctx, up); err != nil {
-			p.log.Debug("response not forwarded", "error", err, "call-id", resp.CallID())
-		}
-	}
-	if via.Received().IsValid() && equalFold(via.Transport, "UDP") {
-		forward(p.posted.ctx)
-	} else {
-		p.posted.do(forward)
-	}
+	p.returnBeside(in.Endpoint(), up)
 	return true
 }
 
-// posted bounds the goroutines of what is sent without a transaction and may have
+// returnBeside sends a response to where its Via says, beside the socket if it has
 // to wait.
-type posted struct {
-	ctx  context.Context
-	end  context.CancelFunc
-	room chan struct{}
-}
-
-// maxPosted is how many messages without a transaction may wait for DNS or a
-// connection.
-const maxPosted = 256
-
-func (p *posted) init() {
-	p.ctx, p.end = context.WithCancel(context.Background())
-	p.room = make(chan struct{}, maxPosted)
-}
-
-// do runs f beside the socket, unless too many do.
-func (p *posted) do(f func(context.Context)) {
-	select {
-	case p.room <- struct{}{}:
-	default:
-		return
+func (p *Proxy) returnBeside(ep *transport.Endpoint, up *sip.Response) {
+	forward := func(ctx context.Context) (done bool) {
+		err := ep.Forward(ctx, up)
+		if err != nil && !hadToWait(ctx, err) {
+			p.log.Debug("response not forwarded", "error", err, "call-id", up.CallID())
+		}
+		return !hadToWait(ctx, err)
 	}
-	go func() { // ends when the message is sent, or with the Proxy
-		defer func() { <-p.room }()
-		f(p.ctx)
-	}()
+	via := up.Via()
+	host := hostName(via.Host)
+	if at := via.Received(); at.IsValid() {
+		if equalFold(via.Transport, "UDP") {
+			forward(p.posted.ctx)
+			return
+		}
+		host = at.String()
+	}
+	// The source does not count: it has the responses to everybody, and it is not
+	// its fault if one of them is gone.
+	w := waiter{hop: host}
+	if !forward(p.posted.over) && !p.post(&p.posted.responses, w, up, func(ctx context.Context) { forward(ctx) }) {
+		p.log.Debug("response lost: too many wait", "to", host, "call-id", up.CallID())
+	}
 }

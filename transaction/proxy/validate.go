@@ -15,11 +15,11 @@ type refusal struct {
 
 // validate checks a request by RFC 3261 section 16.3, in its order. The first of
 // the checks, of the syntax, has been made by whoever parsed it; what else we
-// read is checked here. m is what the request has in our Vias if it loops.
+// read is checked here.
 //
 // An OPTIONS may end here: the handler may answer one that may go no further
 // (section 11), and it is refused when it is to be forwarded.
-func validate(req *sip.Request, r *route, supported []string, m mark) *refusal {
+func validate(req *sip.Request, r *route, supported []string, loops bool) *refusal {
 	// Which scheme it is matters to who reads the Request-URI. One with a Route
 	// left goes by that, such as an emergency call to a URN (RFC 5031 section 6).
 	switch r.uri.Scheme {
@@ -32,7 +32,7 @@ func validate(req *sip.Request, r *route, supported []string, m mark) *refusal {
 	if req.MaxForwards() == 0 && req.Method() != sip.OPTIONS {
 		return &refusal{status: sip.StatusTooManyHops}
 	}
-	if isLooping(req, m) {
+	if loops {
 		return &refusal{status: sip.StatusLoopDetected}
 	}
 	var unknown sip.Unsupported

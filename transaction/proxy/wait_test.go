@@ -66,3 +66,74 @@ func TestNoAnswerAtAll(t *testing.T) {
 		}
 	})
 }
+
+// A phone that is dead, or dies while it rings, does not answer the CANCEL either:
+// what comes next begins when the time is over.
+func TestNoAnswerOfTheDead(t *testing.T) {
+	for _, rings := range []bool{false, true} {
+		play(t, func(s *scene) {
+			targets := at("sip:bob@"+bobAddr, "sip:carol@"+carolAddr)
+			targets[0].Q, targets[0].Wait = 1, 5*time.Second
+			s.proxy(proxyAddr, example(to(targets...)))
+			alice, bob, carol := s.wire(aliceAddr), s.wire(bobAddr), s.wire(carolAddr)
+			alice.send(request(sip.INVITE, aor))
+			invite := bob.request(sip.INVITE)
+			if rings {
+				bob.send(invite.Reply(sip.StatusRinging))
+			}
+			pass(4900 * time.Millisecond)
+			carol.request(sip.INVITE)
+			if took := time.Since(s.start).Round(time.Second / 10); took != 5*time.Second {
+				s.Errorf("ringing %v: carol's INVITE came after %v, want 5s", rings, took)
+			}
+		})
+	}
+}
+
+// Bob's phone has given up on him when he picks up: the call is his, and the
+// mailbox is cancelled.
+func TestAnswerAfterTheWait(t *testing.T) {
+	play(t, func(s *scene) {
+		targets := at("sip:bob@"+bobAddr, "sip:mailbox@"+carolAddr)
+		targets[0].Q, targets[0].Wait = 1, 5*time.Second
+		s.proxy(proxyAddr, example(to(targets...)))
+		s.phone("mailbox", carolAddr, 180)
+		alice, bob := s.wire(aliceAddr), s.wire(bobAddr)
+		alice.send(request(sip.INVITE, aor))
+		invite := bob.request(sip.INVITE)
+		bob.send(invite.Reply(sip.StatusRinging))
+		alice.response(sip.StatusRinging)
+		pass(4900 * time.Millisecond)
+		bob.request(sip.CANCEL)
+		alice.response(sip.StatusRinging) // of the mailbox
+		bob.send(invite.Reply(sip.StatusOK))
+		alice.response(sip.StatusOK)
+		pass(time.Second)
+		s.notedAll("mailbox INVITE", "mailbox cancelled")
+	})
+}
+
+// A phone redirects to another one, which has the rest of the time and no more.
+func TestNoAnswerOfTheRedirected(t *testing.T) {
+	play(t, func(s *scene) {
+		targets := at("sip:bob@"+bobAddr, "sip:mailbox@"+carolAddr)
+		targets[0].Q, targets[0].Wait = 1, 20*time.Second
+		cfg := example(to(targets...))
+		cfg.Recurse = true
+		s.proxy(proxyAddr, cfg)
+		s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+			if req.URI().User == "bob" {
+				<-time.After(3 * time.Second)
+				tx.Reply(sip.StatusMovedTemporarily, sip.Contact{URI: uri("sip:bob2@" + bobAddr)})
+				return
+			}
+			tx.Reply(sip.StatusRinging)
+			<-tx.Context().Done()
+		})
+		s.phone("mailbox", carolAddr, 200)
+		s.expect(s.ua(aliceAddr, nil), request(sip.INVITE, aor, by(proxyAddr)), "180 200")
+		if took := time.Since(s.start).Round(time.Second); took != 20*time.Second {
+			s.Errorf("the mailbox answered after %v, want 20s", took)
+		}
+	})
+}

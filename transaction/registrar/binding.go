@@ -42,14 +42,17 @@ func instanceKey(urn string) string {
 	return urn
 }
 
-// is reports whether a Contact of a REGISTER is about this binding. The URI does
-// not count where there is a flow (RFC 5626 section 6).
+// is reports whether a Contact of a REGISTER is about this binding. The URI does not
+// count for a Contact with a flow. For one without it counts alone, also where the
+// binding has a flow (RFC 5626 section 6): a client that has given up outbound
+// refreshes what it had and removes it. But two user agents behind NATs may well have
+// one URI.
 func (b *Binding) is(w *wanted) bool {
 	switch {
-	case b.outbound != w.outbound:
+	case w.outbound:
+		return b.outbound && b.Contact.RegID() == w.contact.RegID() && b.instance() == w.instance
+	case b.outbound && w.instance != "" && w.instance != b.instance():
 		return false
-	case b.outbound:
-		return b.Contact.RegID() == w.contact.RegID() && b.instance() == w.instance
 	}
 	return sameContact(b.Contact.URI, w.contact.URI)
 }
@@ -102,8 +105,9 @@ func update(have []Binding, a *asked, now time.Time, epoch uint64, most int) ([]
 		if w.instance != "" && w.expires > 0 {
 			b.epoch = renew(kept, added, w, a.callID, epoch)
 		}
-		same := func(b Binding) bool { return b.is(w) }
-		kept, added = slices.DeleteFunc(kept, same), slices.DeleteFunc(added, same)
+		kept = slices.DeleteFunc(kept, func(b Binding) bool { return b.is(w) })
+		// Who adds a flow may remove what it had without one in the same REGISTER.
+		added = slices.DeleteFunc(added, func(b Binding) bool { return b.outbound == w.outbound && b.is(w) })
 		if w.expires > 0 {
 			added = append(added, b)
 		}

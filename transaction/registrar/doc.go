@@ -13,26 +13,21 @@
 //		Nonces:   100_000, // each Authorization is good for once
 //	})
 //	...
-//	location := registrar.New(&registrar.Config{Domains: []string{"example.com"}, Users: users})
+//	location, err := registrar.New(&registrar.Config{Domains: []string{"example.com"}, Users: users})
+//	...
 //	p, err := proxy.Listen(sockets, &proxy.Config{
 //		Domains: []string{"example.com"},
 //		Handler: func(tx *proxy.Server, req *sip.Request) {
 //			switch {
 //			case tx.Local() && req.Method() == sip.REGISTER:
 //				location.Register(tx.Server, req)
+//			case !location.Authenticate(tx, req):
+//				// Somebody who says to be one of our users has been asked for the password.
 //			case tx.Local():
-//				targets, err := location.Lookup(tx.Context(), req.URI())
-//				switch {
-//				case errors.Is(err, registrar.ErrNotFound):
-//					tx.Reply(sip.StatusNotFound)
-//				case err != nil:
-//					tx.Reply(sip.StatusServerInternalError)
-//				default:
-//					tx.Forward(req, targets...)
-//				}
-//			case tx.Routed(): // within a dialog, or by the Path of a binding
+//				location.Forward(tx, req)
+//			case tx.Routed(), tx.Serves(req.From().URI): // within a dialog, or from a user of ours
 //				tx.Relay(req)
-//			default:
+//			default: // no relay for strangers
 //				tx.Reply(sip.StatusForbidden)
 //			}
 //		},
@@ -40,10 +35,13 @@
 //
 // A client that is connected here, or behind a NAT, or that uses outbound, is
 // reached by the flow that its REGISTER came by. That flow is an entry in front
-// of the Path of its binding, with a token that this node alone can read: other
-// nodes send there as to any proxy, and this one knows its own. Nodes that share
-// a Store must not share transport.Config.FlowKey, by which they tell their
-// tokens from those of the others.
+// of the Path of its binding, with a token, and with the name of this node: other
+// nodes send there as to any proxy, and this one knows its own. So each node that
+// shares a Store is to have an address or a name of its own, by which the others
+// reach it; see Config.Node. Whether they share transport.Config.FlowKey as well,
+// to know the dialogs of each other, is of no account.
+//
+// A Store may outlive the program. See Config.Store for what has to last with it.
 //
 // The package follows RFC 3261 section 10.3, RFC 3327 section 5.3, RFC 3608
 // section 6.3, RFC 5626 sections 6 and 7, RFC 5627 sections 5 and 6.1 and RFC

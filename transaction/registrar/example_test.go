@@ -22,7 +22,10 @@ import (
 // memory, to have something that runs here.
 func ExampleRegistrar() {
 	n := siptest.NewNetwork(nil)
-	location := registrar.New(&registrar.Config{Domains: []string{"192.0.2.10"}})
+	location, err := registrar.New(&registrar.Config{Domains: []string{"192.0.2.10"}})
+	if err != nil {
+		log.Fatal(err)
+	}
 	server, err := transaction.Listen(
 		&transport.Config{Listen: []string{"udp:192.0.2.10:5060"}, Network: n.Host("192.0.2.10")},
 		&transaction.Config{Handler: func(tx *transaction.Server, req *sip.Request) {
@@ -67,10 +70,16 @@ func ExampleRegistrar() {
 // Somebody else who has the Store sees who comes and goes.
 func ExampleRegistrar_Watch() {
 	store := registrar.NewMemory(nil)
-	location := registrar.New(&registrar.Config{Store: store, Domains: []string{"192.0.2.10"}})
+	location, err := registrar.New(&registrar.Config{Store: store, Domains: []string{"192.0.2.10"}})
+	if err != nil {
+		log.Fatal(err)
+	}
 	phone, stop := connect(location)
 	defer stop()
-	elsewhere := registrar.New(&registrar.Config{Store: store, Domains: []string{"192.0.2.10"}})
+	elsewhere, err := registrar.New(&registrar.Config{Store: store, Domains: []string{"192.0.2.10"}})
+	if err != nil {
+		log.Fatal(err)
+	}
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -107,11 +116,11 @@ type row struct {
 }
 
 // Get is SELECT value, version FROM bindings WHERE key = $1 AND ends > now().
-func (t *table) Get(_ context.Context, key string) ([]byte, uint64, error) {
+func (t *table) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.live(key)
-	return r.value, r.version, nil
+	return r.value, r.version, ctx.Err()
 }
 
 func (t *table) live(key string) row {
@@ -123,10 +132,12 @@ func (t *table) live(key string) row {
 
 // CompareAndSet is an UPDATE, INSERT or DELETE of the row with that version, and
 // ErrConflict where it was none.
-func (t *table) CompareAndSet(_ context.Context, key string, revision uint64, value []byte, ttl time.Duration) error {
+func (t *table) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte, ttl time.Duration) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case t.live(key).version != revision:
 		return registrar.ErrConflict
 	case value == nil:
@@ -160,10 +171,13 @@ func (t *table) Watch(ctx context.Context, key string) iter.Seq2[[]byte, error] 
 // A Store is three methods. This one is a table, with what SQL would be in its
 // comments; package storetest tells whether it is one.
 func ExampleStore() {
-	location := registrar.New(&registrar.Config{
+	location, err := registrar.New(&registrar.Config{
 		Store:   &table{rows: map[string]row{}},
 		Domains: []string{"192.0.2.10"},
 	})
+	if err != nil {
+		log.Fatal(err)
+	}
 	phone, stop := connect(location)
 	defer stop()
 	ok, err := phone.Do(context.Background(), register())

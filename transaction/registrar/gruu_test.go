@@ -126,7 +126,7 @@ func TestContactThatLoops(t *testing.T) {
 		s.phone.register(200, contact("<mailto:alice@example.com>"))
 		s.phone.to = "sip:bob@example.com"
 		s.phone.register(200, contact("<"+temp+">")) // of another user: a forward
-		s.expectTargets(s.phone.to, temp)
+		s.expectTargets(s.phone.to, "sip:alice@192.0.2.1")
 	})
 }
 

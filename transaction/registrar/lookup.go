@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction/proxy"
 )
 
@@ -32,12 +31,20 @@ var ErrNotFound = errors.New("registrar: no such user")
 // Other nodes do not know of that. They send the request here, get 430, and try
 // the next flow.
 //
+// A Contact that is an address-of-record of ours, as of a user who is forwarded to
+// a colleague, stands for the targets of that user, with the q of the Contact
+// before theirs: no request comes back to us for it. Eight users are asked for one
+// URI and none of them twice, and there are 100 targets at the most. A Contact with
+// a reg-id is a flow and never a user.
+//
 // A tel URI leads to the user of Domains, the first eight, who is bound with its
 // number for a name, without visual separators; a local number to that of its
 // phone-context. Where nobody is, the error is ErrNotFound, unless Config.Exists
 // knows of such a user.
 //
-// A Store that does not answer is waited for until ctx ends, and 32 s at most.
+// A Store that does not answer is waited for until ctx ends, and 32 s at most. A
+// handler that calls Lookup, and not Forward, tells overload control of that itself
+// (transaction.Server.Waiting).
 //
 // A sips URI has the targets that were registered with sips alone. To a sip URI
 // these are targets, too, as sip and by TLS (RFC 5630 section 5.3).
@@ -50,13 +57,52 @@ func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, er
 	if uri.Scheme == "tel" {
 		return r.lookupTel(ctx, uri)
 	}
-	which, err := r.whose(uri)
+	x := search{r: r, ctx: ctx, scheme: uri.Scheme}
+	found, err := x.find(uri)
+	if err == nil {
+		err = x.add(found, 1, 1, false)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", uri, err)
 	}
-	all, _, err := r.load(ctx, which.key, time.Now())
+	return x.result(), nil
+}
+
+// Forward forwards a request to where Lookup finds the user of its Request-URI, as
+// Forward of its Server does. Without a target the answer is 480, 404 for
+// ErrNotFound, and 500 where the Store failed. Time that the Store takes counts as
+// it does in Register.
+func (r *Registrar) Forward(tx *proxy.Server, req *sip.Request) {
+	done := r.waiting(tx.Server)
+	targets, err := r.Lookup(tx.Context(), req.URI())
+	done()
+	switch {
+	case err == nil:
+		tx.Forward(req, targets...)
+	case errors.Is(err, ErrNotFound):
+		tx.Reply(sip.StatusNotFound)
+	case tx.Context().Err() != nil: // cancelled, which the layer answers
+	default:
+		r.cfg.Logger.Error("user not looked up", "error", err, "call-id", req.CallID())
+		tx.Reply(sip.StatusServerInternalError)
+	}
+}
+
+// patience is how long Lookup waits for a Store: 64*T1, after which whoever has
+// asked has given up (RFC 3261 section 17.1.2.2).
+const patience = 32 * time.Second
+
+// find returns the bindings that a URI stands for, those that are to be tried first
+// first. The error may be ErrNotFound.
+func (x *search) find(uri sip.URI) ([]Binding, error) {
+	which, err := x.r.whose(uri)
 	if err != nil {
-		return nil, fmt.Errorf("look up %s: %w", uri, err)
+		return nil, err
+	}
+	x.users = append(x.users, which.key)
+	all, _, err := x.r.load(x.ctx, which.key, time.Now())
+	if err != nil {
+		return nil, err
 	}
 	found := all[:0]
 	for _, b := range all {
@@ -66,10 +112,10 @@ func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, er
 	}
 	if len(found) == 0 {
 		if which.epoch != 0 {
-			return nil, fmt.Errorf("look up %s: %w", uri, ErrNotFound)
+			return nil, ErrNotFound
 		}
 		if len(all) == 0 {
-			return nil, r.exists(ctx, which.key)
+			return nil, x.r.exists(x.ctx, which.key)
 		}
 	}
 	if len(found) > 1 {
@@ -77,18 +123,8 @@ func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, er
 			return cmp.Or(cmp.Compare(b.Contact.Q(), a.Contact.Q()), b.Updated.Compare(a.Updated))
 		})
 	}
-	var targets []proxy.Target
-	for i := range found {
-		if t, ok := target(&found[i], uri.Scheme); ok && !r.lost(&found[i]) {
-			targets = append(targets, t)
-		}
-	}
-	return targets, nil
+	return found, nil
 }
-
-// patience is how long Lookup waits for a Store: 64*T1, after which whoever has
-// asked has given up (RFC 3261 section 17.1.2.2).
-const patience = 32 * time.Second
 
 // target returns what a binding is for a request to a sip or a sips URI.
 func target(b *Binding, scheme string) (proxy.Target, bool) {
@@ -147,13 +183,13 @@ func (r *Registrar) exists(ctx context.Context, key string) error {
 		return nil
 	}
 	ok, err := r.cfg.Exists(ctx, aorURI(key, "sip"))
-	if err == nil && !ok {
-		err = ErrNotFound
+	switch {
+	case err != nil:
+		return fmt.Errorf("ask whether %s exists: %w", key, err)
+	case !ok:
+		return ErrNotFound
 	}
-	if err != nil {
-		err = fmt.Errorf("look up %s: %w", key, err)
-	}
-	return err
+	return nil
 }
 
 // Bindings returns the bindings of an address-of-record. The error is ErrNotFound
@@ -207,6 +243,3 @@ func (r *Registrar) load(ctx context.Context, key string, now time.Time) ([]Bind
 	list, err := decode(value, now)
 	return list, revision, err
 }
-
-// isGone reports whether an error says that a flow was ours and is no more.
-func isGone(err error) bool { return errors.Is(err, transport.ErrNoFlow) }

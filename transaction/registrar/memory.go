@@ -15,7 +15,8 @@ type MemoryConfig struct {
 }
 
 // Memory is a Store in the memory of the process. What is past its time is
-// removed by one timer for all; there is no goroutine.
+// removed by one timer for all; there is no goroutine. It ends with the process,
+// unless it is written with WriteTo and read by the next one with ReadFrom.
 type Memory struct {
 	maxKeys, maxBytes int
 
@@ -52,7 +53,10 @@ func NewMemory(cfg *MemoryConfig) *Memory {
 }
 
 // Get returns a value and its revision. The value is the slice that was stored.
-func (m *Memory) Get(_ context.Context, key string) ([]byte, uint64, error) {
+func (m *Memory) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
+	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	v := m.live(key)
@@ -74,7 +78,10 @@ func (m *Memory) live(key string) *value {
 
 // CompareAndSet stores or removes a value. Without room for it the error is
 // ErrFull.
-func (m *Memory) CompareAndSet(_ context.Context, key string, revision uint64, bytes []byte, ttl time.Duration) error {
+func (m *Memory) CompareAndSet(ctx context.Context, key string, revision uint64, bytes []byte, ttl time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := m.live(key)
@@ -133,7 +140,11 @@ func (m *Memory) Watch(ctx context.Context, key string) iter.Seq2[[]byte, error]
 			}
 		}()
 		for last, first := uint64(0), true; ; first = false {
-			bytes, revision, _ := m.Get(ctx, key)
+			bytes, revision, err := m.Get(ctx, key)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
 			if (first || revision != last) && !yield(bytes, nil) {
 				return
 			}

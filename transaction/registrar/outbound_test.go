@@ -133,12 +133,38 @@ func TestFlowsOfOneInstance(t *testing.T) {
 			t.Errorf("the flow that is left: %v, %v", flow, err)
 		}
 		// To another node the binding is one that may be good, for all it knows.
-		expectTargets(t, New(&Config{Store: s.location.store}), aliceAOR, "sip:alice@192.0.2.1;transport=tcp", "sip:alice@192.0.2.1;transport=tcp")
+		expectTargets(t, must(New(&Config{Store: s.location.store})), aliceAOR, "sip:alice@192.0.2.1;transport=tcp", "sip:alice@192.0.2.1;transport=tcp")
 		// The next REGISTER clears it away.
 		first.register(200, contact(flowOne), knows("outbound"))
-		if b, _ := New(&Config{Store: s.location.store}).Bindings(t.Context(), uri(t, aliceAOR)); len(b) != 1 {
+		if b, _ := must(New(&Config{Store: s.location.store})).Bindings(t.Context(), uri(t, aliceAOR)); len(b) != 1 {
 			t.Errorf("%d bindings are kept, want 1", len(b))
 		}
+	})
+}
+
+// RFC 5626 section 6: a Contact without reg-id is about all bindings with its URI,
+// those with a flow included, but not about those of another user agent.
+func TestFlowAndNoFlow(t *testing.T) {
+	const plain = "<sip:alice@192.0.2.1;transport=tcp>"
+	story(t, nil, func(t *testing.T, s *scene) {
+		s.phone.byTCP().register(200, contact(flowOne), knows("outbound"))
+		s.phone.register(200, contact(flowTwo), knows("outbound"))
+		expectContacts(t, s.phone.register(200, contact(plain)), plain+";expires=3600")
+		s.expectTargets(aliceAOR, "sip:alice@192.0.2.1;transport=tcp")
+
+		// Back to outbound: what there was without a flow is removed with it.
+		expectContacts(t, s.phone.register(200, contact(flowOne, plain+";expires=0"), knows("outbound")), flowOne+";expires=3600")
+		expectContacts(t, s.phone.register(200, contact(plain+";"+instanceTwo)), flowOne+";expires=3599", plain+";"+instanceTwo+";expires=3600")
+		s.phone.register(200, contact(plain+";"+instanceTwo+";expires=0"))
+		expectContacts(t, s.phone.register(200, contact(plain+";"+instanceOne)), plain+";"+instanceOne+";expires=3600")
+		s.phone.register(200, contact(flowOne), knows("outbound"))
+		s.phone.register(200, contact(plain+";expires=0"))
+		s.expectTargets(aliceAOR)
+
+		// Of the order of REGISTERs it is told as of any other binding.
+		s.phone.register(200, contact(flowOne), knows("outbound"))
+		s.phone.seq -= 2
+		s.phone.register(500, contact(plain+";expires=0"))
 	})
 }
 
@@ -217,7 +243,7 @@ func TestNode(t *testing.T) {
 // Other nodes reach a browser's node by a socket that is for servers.
 func TestNodeOfABrowser(t *testing.T) {
 	story(t, nil, func(t *testing.T, s *scene) {
-		location := New(nil)
+		location := must(New(nil))
 		host := s.n.Host("192.0.2.11")
 		l, err := transaction.Listen(&transport.Config{Listen: []string{"ws:192.0.2.11:80", "udp:192.0.2.11:5062"}, Network: host, Logger: quiet},
 			&transaction.Config{Handler: func(tx *transaction.Server, req *sip.Request) { location.Register(tx, req) }, Logger: quiet})

@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -101,7 +102,8 @@ func (r *Registrar) meet(ep *transport.Endpoint) {
 
 // lost reports whether a binding is by a flow of this node that is gone, and has
 // outbound, so that the client makes another one (RFC 5626 section 7). The flows
-// of other nodes are known to them alone.
+// of other nodes are known to them alone, and those of an earlier run of the
+// program are taken for such: to try one gets 430.
 func (r *Registrar) lost(b *Binding) bool {
 	if !b.outbound || len(b.Path) == 0 || b.Path[0].URI.User == "" {
 		return false
@@ -110,14 +112,15 @@ func (r *Registrar) lost(b *Binding) bool {
 	if known == nil {
 		return false
 	}
-	for _, ep := range *known {
-		if _, err := ep.FlowOf(b.Path[0].URI.User); err == nil {
+	gone := false
+	for _, ep := range *known { // which may have one key
+		_, err := ep.FlowOf(b.Path[0].URI.User)
+		if err == nil {
 			return false
-		} else if isGone(err) {
-			return true
 		}
+		gone = gone || errors.Is(err, transport.ErrNoFlow) && !errors.Is(err, transport.ErrElsewhere)
 	}
-	return false
+	return gone
 }
 
 // flowOf is the flow of a server transaction and the Endpoint that it is of.

@@ -83,7 +83,7 @@ func TestSIPSContact(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := &phone{t: t, uri: c.target, to: aliceAOR, callID: "1"}
-			_, err := New(nil).read(p.request(c.contacts, c.edits...), false)
+			_, err := must(New(nil)).read(p.request(c.contacts, c.edits...), false)
 			var syntax *sip.SyntaxError
 			if c.status == 200 && err != nil || c.status == 400 && !errors.As(err, &syntax) {
 				t.Errorf("read() = %v, want %v", err, c.status)
@@ -95,7 +95,7 @@ func TestSIPSContact(t *testing.T) {
 // RFC 5630 section 5.3: a sips URI leads to what was registered with sips alone, a
 // sip URI to that as well, as sip and by TLS. One replaces the other.
 func TestSIPSTargets(t *testing.T) {
-	location := New(nil)
+	location := must(New(nil))
 	seq := uint32(0)
 	register := func(contacts ...string) {
 		t.Helper()

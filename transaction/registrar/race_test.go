@@ -22,7 +22,7 @@ func TestManyWriters(t *testing.T) {
 		var lost atomic.Int32
 		present := make([]bool, writers)
 		for i := range writers {
-			node := New(&Config{Store: store, MaxBindings: 2 * writers})
+			node := must(New(&Config{Store: store, MaxBindings: 2 * writers}))
 			wg.Go(func() {
 				for round := range rounds {
 					a := &asked{key: "alice@example.com", callID: fmt.Sprint(i), seq: uint32(round + 1)}
@@ -40,7 +40,7 @@ func TestManyWriters(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		all, err := New(&Config{Store: store}).Bindings(t.Context(), uri(t, aliceAOR))
+		all, err := must(New(&Config{Store: store})).Bindings(t.Context(), uri(t, aliceAOR))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestManyWriters(t *testing.T) {
 // Watch tells of what any node has changed.
 func TestWatch(t *testing.T) {
 	story(t, nil, func(t *testing.T, s *scene) {
-		other := New(&Config{Store: s.location.store})
+		other := must(New(&Config{Store: s.location.store}))
 		var got []int
 		var done sync.WaitGroup
 		done.Go(func() { // ends when it has seen enough

@@ -23,6 +23,12 @@ import (
 type Config struct {
 	// Store keeps the bindings; nil means NewMemory(nil). The clocks of nodes
 	// that share one are to agree to the second.
+	//
+	// Bindings name flows. With a Store that outlives the program, or a Memory that
+	// is written down, set transport.Config.FlowKey to one that lasts as long: with a random one, a
+	// client behind a NAT is not reached after a restart until it registers again.
+	// With it, flows of UDP stay good; connections end with the program. GRUUKey is
+	// to last as well, or temporary GRUUs end.
 	Store Store
 
 	// Domains are the hosts of the addresses-of-record that are served, and of
@@ -31,9 +37,9 @@ type Config struct {
 	// required, for else alice were alice of every host there is.
 	Domains []string
 
-	// Users asks for passwords. nil means that whoever asks may register, as in a
-	// test or on a closed network. Without Domains every REGISTER gets 500, which
-	// New logs.
+	// Users asks for passwords, with 401 whoever registers, and with 407 whoever
+	// calls (Authenticate). nil means that whoever asks may register, as in a
+	// test or on a closed network. Domains are required with it.
 	//
 	// Set digest.ServerConfig.Nonces. Where it is 0, whoever overhears a REGISTER
 	// can copy its Authorization into one with another Contact, until the nonce
@@ -43,9 +49,9 @@ type Config struct {
 	Users *digest.Server
 
 	// ThirdParty says whether an authenticated user may register for an
-	// address-of-record that is not that user's own; nil means never. A user's
-	// own is the one with the same name: alice is for alice at each of Domains,
-	// and alice@example.com for that one alone. Others get 403.
+	// address-of-record that is not that user's own, and call as it; nil means
+	// never. A user's own is the one with the same name: alice is for alice at
+	// each of Domains, and alice@example.com for that one alone. Others get 403.
 	ThirdParty func(user string, aor sip.URI) bool
 
 	// Exists says whether there is such an address-of-record in a domain of ours.
@@ -59,13 +65,13 @@ type Config struct {
 	// more than MaxExpires gets MaxExpires, and one that does not say gets
 	// DefaultExpires, up to MaxExpires.
 	//
-	// 0 means 60 s, an hour, and an hour, or MinExpires where that is more. A
-	// MinExpires above one of the others is lowered to it: what a client was
-	// given it may ask for again.
+	// 0 means 60 s, or one of the others where that is less; an hour, or MinExpires
+	// where that is more; and the same. A MinExpires above one of the others is an
+	// error of New: what a client was given it may ask for again.
 	MinExpires, MaxExpires, DefaultExpires time.Duration
 
 	// MaxBindings is how many bindings an address-of-record has; 0 means 10, and
-	// 100 is the most. A REGISTER with more Contacts than that gets 403. Where a
+	// 100 is the most that New takes. A REGISTER with more Contacts than that gets 403. Where a
 	// new binding would be one too many, the one that was not refreshed for the
 	// longest time gives way.
 	MaxBindings int
@@ -78,9 +84,11 @@ type Config struct {
 	// support it, which otherwise get 420, as RFC 3327 section 5.3 recommends.
 	AnyPath bool
 
-	// Node is how those who share the Store reach this node: host, port and
-	// transport of the URI count. The zero URI means the socket that the client
-	// has used, as the client would name it.
+	// Node is how those who share the Store reach this node, and no other one:
+	// host, port and transport of the URI count. The zero URI means the socket
+	// that the client has used, as the client would name it, which will not do
+	// where nodes have one name for clients (transport.Config.Advertise). The host
+	// is to be one that this node listens on or that it is called.
 	Node sip.URI
 
 	// FlowTimer is within what time a client with outbound, connected to us, is
@@ -89,7 +97,7 @@ type Config struct {
 	FlowTimer time.Duration
 
 	// GRUUKey is what temporary GRUUs are enciphered with. Nodes that share a
-	// Store must share it. nil means a random one.
+	// Store must share it, and so do runs of the program. nil means a random one.
 	GRUUKey []byte
 
 	// Logger is for failures of the Store; nil means slog.Default.
@@ -101,6 +109,7 @@ type Config struct {
 type Registrar struct {
 	cfg       Config
 	store     Store
+	callers   *digest.Server  // Users, as a proxy asks them
 	waits     bool            // for a Store or an Exists that may take their time
 	domains   map[string]bool // nil: any
 	route     []sip.ServiceRoute
@@ -111,14 +120,21 @@ type Registrar struct {
 }
 
 // New returns a Registrar. cfg may be nil, for one in memory that asks for no
-// passwords. It logs an error for Users without Domains.
-func New(cfg *Config) *Registrar {
+// passwords. The error is for options that contradict each other, or that no
+// Registrar could keep to.
+func New(cfg *Config) (*Registrar, error) {
 	r := new(Registrar)
 	if cfg != nil {
 		r.cfg = *cfg
 	}
+	if err := r.cfg.check(); err != nil {
+		return nil, err
+	}
 	if r.store = r.cfg.Store; r.store == nil {
 		r.store = NewMemory(nil)
+	}
+	if r.cfg.Users != nil {
+		r.callers = r.cfg.Users.ForProxy()
 	}
 	_, here := r.store.(*Memory)
 	r.waits = !here || r.cfg.Exists != nil
@@ -126,19 +142,13 @@ func New(cfg *Config) *Registrar {
 	r.cfg.MaxExpires = atLeastSecond(r.cfg.MaxExpires, max(time.Hour, r.cfg.MinExpires))
 	r.cfg.DefaultExpires = atLeastSecond(r.cfg.DefaultExpires, max(time.Hour, r.cfg.MinExpires))
 	r.cfg.MinExpires = min(r.cfg.MinExpires, r.cfg.MaxExpires, r.cfg.DefaultExpires)
-	if r.cfg.MaxBindings <= 0 {
-		r.cfg.MaxBindings = 10
-	}
-	r.cfg.MaxBindings = min(r.cfg.MaxBindings, 100)
+	r.cfg.MaxBindings = cmp.Or(r.cfg.MaxBindings, 10)
 	r.cfg.Logger = cmp.Or(r.cfg.Logger, slog.Default())
 	if r.cfg.Domains != nil {
 		r.domains = map[string]bool{}
 		for _, host := range r.cfg.Domains {
 			r.domains[hostKey(sip.URI{Host: host})] = true
 		}
-	}
-	if r.isBoundless() {
-		r.cfg.Logger.Error("registrar: Users without Domains; every REGISTER is refused")
 	}
 	for _, uri := range r.cfg.ServiceRoute {
 		if !uri.Params.Has("lr") { // which RFC 3608 section 6.3 requires
@@ -147,15 +157,36 @@ func New(cfg *Config) *Registrar {
 		r.route = append(r.route, sip.ServiceRoute{URI: uri})
 	}
 	r.gruus = newGRUUs(r.cfg.GRUUKey)
-	return r
+	return r, nil
 }
 
-// isBoundless reports whether a password is good for every host there is: one
-// user could fill the Store, under the names of whatever hosts.
-func (r *Registrar) isBoundless() bool { return r.cfg.Users != nil && r.cfg.Domains == nil }
+// mostBindings bounds Config.MaxBindings: each 200 has them all.
+const mostBindings = 100
+
+// check returns what is wrong with the options.
+func (cfg *Config) check() error {
+	for _, host := range cfg.Domains {
+		if uri, err := sip.ParseURI("sip:" + host); err != nil || uri != (sip.URI{Scheme: "sip", Host: host}) {
+			return fmt.Errorf("registrar: %q of Domains is no host", host)
+		}
+	}
+	switch least := cfg.MinExpires; {
+	case cfg.Users != nil && len(cfg.Domains) == 0:
+		return errors.New("registrar: Users without Domains: a password would be good for alice of every host there is")
+	case least < 0 || cfg.MaxExpires < 0 || cfg.DefaultExpires < 0:
+		return errors.New("registrar: a time to expire is negative")
+	case cfg.MaxExpires > 0 && least > cfg.MaxExpires:
+		return fmt.Errorf("registrar: MinExpires %v is more than MaxExpires %v", least, cfg.MaxExpires)
+	case cfg.DefaultExpires > 0 && least > cfg.DefaultExpires:
+		return fmt.Errorf("registrar: MinExpires %v is more than DefaultExpires %v", least, cfg.DefaultExpires)
+	case cfg.MaxBindings < 0 || cfg.MaxBindings > mostBindings:
+		return fmt.Errorf("registrar: MaxBindings is %d, and may be up to %d", cfg.MaxBindings, mostBindings)
+	}
+	return nil
+}
 
 func atLeastSecond(d, standard time.Duration) time.Duration {
-	if d <= 0 {
+	if d == 0 {
 		return standard
 	}
 	return max(d.Round(time.Second), time.Second)
@@ -168,11 +199,16 @@ func atLeastSecond(d, standard time.Duration) time.Duration {
 // proxy forwards, and gets 404 here. A REGISTER that is not newer than what it
 // wants to change, as its CSeq tells, gets 500, and so does one that the Store
 // failed, with a Retry-After; a Store that has not answered after 64*T1 has failed.
-// There are no more statuses than those of the section, 401, 403 for a Contact
+// There are no more statuses of its own than those of the section, 401, 403 for a Contact
 // that leads back to its user or to a second user of our domains, 420, 439 of RFC
 // 5626, and what the fields of Config tell of. 400 is for an instance of more than
 // 200 bytes, too, and 513 for more than 4096 bytes of one binding or 24 KiB of all,
 // or with GRUUs 48 KiB, and for a REGISTER whose 200 would have more than 60 KiB.
+//
+// The time that a Store other than a Memory takes, and Exists, is time that the
+// request waits (transaction.Server.Waiting): where it gets long for many, overload
+// control refuses some with 503. A Store that takes its time when it has nothing else
+// to do needs a transaction.Overload.Tolerance of more than twice that time.
 func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 	ok, err := r.register(tx, req)
 	var status *refusal
@@ -210,6 +246,7 @@ var supported = []string{sip.OptionPath, sip.OptionOutbound, sip.OptionGRUU}
 func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Response, error) {
 	ctx, cancel := context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
 	defer cancel()
+	defer r.waiting(tx)()
 	if req.Method() != sip.REGISTER {
 		return nil, refuse(sip.StatusMethodNotAllowed, sip.Allow{sip.REGISTER})
 	}
@@ -265,6 +302,15 @@ func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Res
 	return ok, nil
 }
 
+// waiting tells overload control that a request waits for a Store, or for Exists, if
+// they may take their time, until done.
+func (r *Registrar) waiting(tx *transaction.Server) (done func()) {
+	if !r.waits {
+		return func() {}
+	}
+	return tx.Waiting()
+}
+
 // flowTimer says within what time a keepalive is to come.
 func (r *Registrar) flowTimer(flow transport.Flow) sip.FlowTimer {
 	switch {
@@ -283,9 +329,6 @@ func (d *denial) Error() string { return d.err.Error() }
 
 // admit takes the steps 1 to 5 of RFC 3261 section 10.3, in their order.
 func (r *Registrar) admit(ctx context.Context, req *sip.Request) error {
-	if r.isBoundless() { // which New has logged
-		return refuse(sip.StatusServerInternalError, sip.ReasonPhrase("No Domains Are Configured"))
-	}
 	target, aor := req.URI(), req.To().URI
 	if target.Scheme != "sip" && target.Scheme != "sips" {
 		return refuse(sip.StatusUnsupportedURIScheme)
@@ -309,7 +352,7 @@ func (r *Registrar) admit(ctx context.Context, req *sip.Request) error {
 		if err != nil {
 			return &denial{err}
 		}
-		if !isOwn(user, aor) && (r.cfg.ThirdParty == nil || !r.cfg.ThirdParty(user, aor)) {
+		if !r.allows(user, aor) {
 			return refuse(sip.StatusForbidden)
 		}
 	}

@@ -57,10 +57,18 @@ func newScene(t testing.TB, n *siptest.Network, cfg *Config) *scene {
 	if cfg.Logger == nil {
 		cfg.Logger = quiet
 	}
-	s := &scene{TB: t, n: n, location: New(cfg)}
+	s := &scene{TB: t, n: n, location: must(New(cfg))}
 	s.server = listen(t, n.Host(registrarAddr), func(tx *transaction.Server, req *sip.Request) { s.location.Register(tx, req) })
 	s.phone = newPhone(t, n.Host(phoneAddr))
 	return s
+}
+
+// must is for what cannot fail.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -95,6 +103,7 @@ type phone struct {
 	layer  *transaction.Layer
 	uri    string // where REGISTERs go
 	to     string
+	user   string // whose password it has; "" means alice
 	callID string
 	seq    uint32
 }

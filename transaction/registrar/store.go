@@ -11,8 +11,8 @@ import (
 // etcd or a table in SQL can do: get, compare and set, forget after a while, and
 // tell of changes. It may be used by many goroutines.
 //
-// Get and CompareAndSet are to return when ctx ends, with an error: a handler waits
-// for them. The ctx of a Register ends after 64*T1, 32 s, that of a Lookup after 32 s,
+// Get and CompareAndSet are to return when ctx ends, with an error, and have one for
+// a ctx that has ended: a handler waits for them. The ctx of a Register ends after 64*T1, 32 s, that of a Lookup after 32 s,
 // or before, when the caller gives up.
 //
 // A key is a user and a host, "alice@example.com", of up to 512 printable ASCII

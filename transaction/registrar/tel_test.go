@@ -30,7 +30,7 @@ func TestLookupOfATelURI(t *testing.T) {
 		s.expectNone("tel:+1-201-555-0124")
 	})
 	story(t, nil, func(t *testing.T, s *scene) {
-		s.location = New(nil)
+		s.location = must(New(nil))
 		s.expectNone("tel:+1-201-555-0123") // no domain to look in
 	})
 }

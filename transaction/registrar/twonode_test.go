@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -164,7 +165,7 @@ type node struct {
 	seen []string // requests, and the Path of our own that they came by
 }
 
-func newNode(t *testing.T, n *siptest.Network, addr string) *node {
+func newNode(t *testing.T, n *siptest.Network, addr string, flowKey []byte) *node {
 	t.Helper()
 	host := n.Host(addr)
 	users, err := digest.NewServer(digest.ServerConfig{
@@ -174,11 +175,11 @@ func newNode(t *testing.T, n *siptest.Network, addr string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &node{location: New(&Config{
+	x := &node{location: must(New(&Config{
 		Domains: []string{"example.com"}, Store: remoteStore{host}, Users: users, GRUUKey: []byte("that they share, too"), Logger: quiet,
-	})}
+	}))}
 	x.Proxy, err = proxy.Listen(&transport.Config{
-		Listen: []string{"udp:" + addr + ":5060", "tcp:" + addr + ":5060"}, Network: host, Resolver: names{}, Logger: quiet,
+		Listen: []string{"udp:" + addr + ":5060", "tcp:" + addr + ":5060"}, Network: host, Resolver: names{}, Logger: quiet, FlowKey: flowKey,
 	}, &proxy.Config{Domains: []string{"example.com"}, RecordRoute: true, Handler: x.handle})
 	if err != nil {
 		t.Fatal(err)
@@ -267,15 +268,22 @@ func call(t *testing.T, from *ua.Agent, to string) {
 	}
 }
 
+// eachKey runs a story with nodes that have a FlowKey each, and with one for all,
+// by which they know the dialogs of each other.
+func eachKey(t *testing.T, f func(t *testing.T, flowKey []byte)) {
+	t.Run("keys of their own", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { f(t, nil) }) })
+	t.Run("one key", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { f(t, []byte("that the nodes share")) }) })
+}
+
 // Two nodes with one Store. Alice is connected to node A, from behind a NAT, and
 // Bob listens on UDP and has registered at node B. Each calls the other, by the
 // node that each knows: B sends what is for Alice to A, by the Path that A has
 // put into her binding, and A has her connection.
 func TestTwoNodes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	eachKey(t, func(t *testing.T, flowKey []byte) {
 		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
 		serveStore(t, n)
-		a, b := newNode(t, n, nodeA), newNode(t, n, nodeB)
+		a, b := newNode(t, n, nodeA, flowKey), newNode(t, n, nodeB, flowKey)
 		box := n.NAT("203.0.113.1", &siptest.NATConfig{Filtering: siptest.AddressAndPortDependent})
 		alice := agent(t, box.Host("10.0.0.2"), "alice", "sip:"+nodeA+";transport=tcp", "udp:10.0.0.2:5060")
 		bob := agent(t, n.Host("192.0.2.2"), "bob", "sip:"+nodeB, "udp:192.0.2.2:5060", "tcp:192.0.2.2:5060")
@@ -284,8 +292,12 @@ func TestTwoNodes(t *testing.T) {
 		if len(target.Route) != 1 || target.Route[0].URI.Host != nodeA {
 			t.Fatalf("Alice's Route is %v, want node A", target.Route)
 		}
-		if _, err := b.Layer().Endpoint().FlowOf(target.Route[0].URI.User); !errors.Is(err, transport.ErrToken) {
-			t.Errorf("node B reads the token of node A: %v", err)
+		want := transport.ErrToken
+		if flowKey != nil {
+			want = transport.ErrElsewhere
+		}
+		if _, err := b.Layer().Endpoint().FlowOf(target.Route[0].URI.User); !errors.Is(err, want) {
+			t.Errorf("the token of node A is %v to node B, want %v", err, want)
 		}
 		a.news()
 		b.news()
@@ -304,10 +316,10 @@ func TestTwoNodes(t *testing.T) {
 // knows at once. B finds out by trying, with 430 from A, and takes its own flow
 // (RFC 5626 section 7).
 func TestNextFlowAtAnotherNode(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	eachKey(t, func(t *testing.T, flowKey []byte) {
 		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
 		serveStore(t, n)
-		a, b := newNode(t, n, nodeA), newNode(t, n, nodeB)
+		a, b := newNode(t, n, nodeA, flowKey), newNode(t, n, nodeB, flowKey)
 		bob := agent(t, n.Host("192.0.2.2"), "bob", "sip:"+nodeB, "udp:192.0.2.2:5060")
 
 		// A phone with a flow to each node (RFC 5626 section 3.3).
@@ -357,7 +369,7 @@ func answerCalls(tx *transaction.Server, req *sip.Request) {
 // withPassword registers with the password that is asked for.
 func (p *phone) withPassword(contacts []string, edits ...sip.Edit) {
 	p.t.Helper()
-	client := digest.NewClient(digest.Credentials{Username: "alice", Password: "secret"})
+	client := digest.NewClient(digest.Credentials{Username: cmp.Or(p.user, "alice"), Password: "secret"})
 	challenge := p.register(401, contacts, edits...)
 	again, err := client.Authorize(p.request(contacts, edits...), challenge)
 	if err != nil {

@@ -28,7 +28,7 @@ func TestRegistrationStaysReachable(t *testing.T) {
 	t.Parallel()
 	nat := interop.StartNAT(t, 30*time.Second)
 	registrar := interop.StartKamailio(t, &interop.KamailioOptions{In: nat.Outside, Hosts: []string{nat.OutsideAddr}})
-	edge := interop.StartEdge(t, registrar, &interop.KamailioOptions{In: nat.Outside, Hosts: []string{nat.OutsideAddr}})
+	edge := interop.StartEdge(t, registrar.Addr, &interop.KamailioOptions{In: nat.Outside, Hosts: []string{nat.OutsideAddr}})
 	users := map[string]*interop.Kamailio{"alice": registrar, "bob": edge}
 	for user, server := range users {
 		agent := newAgent(t, nat, user, server.URI("udp", nat.OutsideAddr), nat.Inside)
@@ -80,7 +80,7 @@ func TestCallFromBehindNAT(t *testing.T) {
 	nat := interop.StartNAT(t, 30*time.Second)
 	outside := &interop.KamailioOptions{In: nat.Outside, Hosts: []string{nat.OutsideAddr}}
 	registrar := interop.StartKamailio(t, outside)
-	edge := interop.StartEdge(t, registrar, outside)
+	edge := interop.StartEdge(t, registrar.Addr, outside)
 	callee, err := ua.New("sip:callee@192.0.2.2", &ua.Config{
 		Listen: []string{"udp:" + nat.OutsideAddr + ":5060"}, Network: nat.Outside,
 		OnInvite: func(ctx context.Context, in *ua.Invitation) {
@@ -125,7 +125,7 @@ func TestFlowIsReplaced(t *testing.T) {
 	t.Parallel()
 	nat := interop.StartNAT(t, 30*time.Second)
 	registrar := interop.StartKamailio(t, &interop.KamailioOptions{In: nat.Outside, Hosts: []string{nat.OutsideAddr}})
-	edge := interop.StartEdge(t, registrar, &interop.KamailioOptions{In: nat.Outside, Hosts: []string{nat.OutsideAddr}})
+	edge := interop.StartEdge(t, registrar.Addr, &interop.KamailioOptions{In: nat.Outside, Hosts: []string{nat.OutsideAddr}})
 	cable := &interop.Cable{Network: nat.Inside}
 	agent := newAgent(t, nat, "alice", edge.URI("tcp", nat.OutsideAddr), cable)
 	if _, err := agent.Register(t.Context(), nil); err != nil {

@@ -15,6 +15,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,14 +33,22 @@ func Run(t *testing.T, store registrar.Store) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*within)
 	defer cancel()
+	runAll(ctx, t, store)
+}
+
+func runAll(ctx context.Context, t testing.TB, store registrar.Store) {
+	t.Helper()
 	x := &run{t, ctx, store, rand.Text() + "%25@store.example"}
 	x.compareAndSet()
+	x.atOnce()
+	x.keys()
+	x.ended()
 	x.forget()
 	x.watch()
 }
 
 type run struct {
-	*testing.T
+	testing.TB
 	ctx   context.Context
 	store registrar.Store
 	key   string
@@ -87,6 +98,86 @@ func (x *run) compareAndSet() {
 	}
 	x.set(two, first, time.Hour, registrar.ErrConflict)
 	x.set(x.get(first), nil, time.Hour, nil)
+}
+
+// Of those who change a value at once one does, and the others are told.
+func (x *run) atOnce() {
+	x.Helper()
+	const writers, rounds = 20, 10
+	revision, last := uint64(0), []byte(nil)
+	for round := range rounds {
+		errs := make([]error, writers)
+		begin := make(chan struct{})
+		var all sync.WaitGroup
+		for i := range writers {
+			all.Go(func() { // ends with its one change
+				<-begin
+				errs[i] = x.store.CompareAndSet(x.ctx, x.key, revision, fmt.Append(nil, round, " ", i), time.Hour)
+			})
+		}
+		close(begin)
+		all.Wait()
+		done := 0
+		for i, err := range errs {
+			switch {
+			case err == nil:
+				done, last = done+1, fmt.Append(nil, round, " ", i)
+			case !errors.Is(err, registrar.ErrConflict):
+				x.Fatalf("CompareAndSet, one of %d at once, = %v, want ErrConflict", writers, err)
+			}
+		}
+		if done != 1 {
+			x.Fatalf("CompareAndSet(revision %d) was done by %d of %d at once, want one: it is to compare and to set in one step", revision, done, writers)
+		}
+		revision = x.get(last)
+	}
+	x.set(revision, nil, 0, nil)
+}
+
+// Each key has a value of its own, however alike keys are.
+func (x *run) keys() {
+	x.Helper()
+	own := rand.Text()
+	long := func(end string) string {
+		const most = 512
+		return own + strings.Repeat("u", most-len(own)-len("@store.example")-len(end)) + "@store.example" + end
+	}
+	keys := []string{
+		own + "alice@store.example", own + "Alice@store.example", // a user has capitals
+		own + "a_b%25@store.example", own + "axb%25@store.example", own + "a*b?@store.example", own + "a[x]@store.example",
+		own + "-.!~'()&=+$,;/@[2001:db8::1]", own + "-.!~'()&=+$,;/@[2001:db8::2]",
+		own + "@store.example", own,
+		long("1"), long("2"),
+	}
+	defer func(key string) { x.key = key }(x.key)
+	for _, x.key = range keys {
+		if value, _, err := x.store.Get(x.ctx, x.key); value != nil || err != nil {
+			x.Fatalf("Get(%q) = %q, %v, want none: that value is of another key", x.key, value, err)
+		}
+		x.set(0, []byte(x.key), time.Hour, nil)
+	}
+	for _, x.key = range keys {
+		x.set(x.get([]byte(x.key)), nil, 0, nil)
+	}
+}
+
+// With a ctx that has ended there is an error, for a handler that waits to learn
+// of it.
+func (x *run) ended() {
+	x.Helper()
+	ctx, cancel := context.WithCancel(x.ctx)
+	cancel()
+	if value, revision, err := x.store.Get(ctx, x.key); err == nil {
+		x.Errorf("Get() = %q, revision %d, with a ctx that has ended, want an error", value, revision)
+	}
+	if err := x.store.CompareAndSet(ctx, x.key, 0, []byte("1"), time.Second); err == nil {
+		x.Error("CompareAndSet() with a ctx that has ended = nil, want an error")
+	}
+	if _, revision, err := x.store.Get(x.ctx, x.key); err != nil {
+		x.Errorf("Get() = %v", err)
+	} else if revision != 0 { // it may have been done all the same
+		x.set(revision, nil, 0, nil)
+	}
 }
 
 // A value is forgotten after its time, and not before.

@@ -1,0 +1,103 @@
+package interop_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/goparley/parley/internal/interop"
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction/proxy"
+)
+
+// Kamailio and a proxy of ours are on the path of SIPp's calls, in which each side
+// asks something of the other within the dialog.
+func TestKamailioAndProxy(t *testing.T) {
+	interop.Need(t)
+	const calls = 20
+	// One after the other: a Kamailio that starts takes the machine's time from
+	// calls, which then have retransmissions.
+	v := capturing(t, func(t *testing.T) {
+		// Kamailio stands at the edge of our example server, which challenges the
+		// REGISTER and finds the callee by its Path and outbound.
+		t.Run("at the edge of the example", func(t *testing.T) {
+			server := interop.StartExample(t, nil, "bob")
+			registrar := server.At("udp", "127.0.0.1")
+			edge := interop.StartEdge(t, registrar, nil)
+			bob := bobBehind(t, edge.Addr, calls)
+			// The edge is passed at both ends.
+			talkBothWays(t, bob, &interop.SIPpOptions{Target: edge.Addr, Domain: "sip.test", Calls: calls}, edge.Addr, registrar, edge.Addr)
+		})
+
+		// The other way round: ours is at the edge of Kamailio.
+		t.Run("behind an edge of ours", func(t *testing.T) {
+			registrar := interop.StartKamailio(t, nil)
+			next, err := sip.ParseURI("sip:" + registrar.Addr + ";lr")
+			if err != nil {
+				t.Fatal(err)
+			}
+			edge := newProxy(t, &proxy.Config{RecordRoute: true, Path: true, Handler: func(tx *proxy.Server, req *sip.Request) {
+				if tx.Routed() {
+					tx.Relay(req)
+				} else {
+					tx.Forward(req, proxy.Target{Route: []sip.Route{{URI: next}}})
+				}
+			}})
+			bob := bobBehind(t, edge, calls)
+			if got := registrar.Bindings(t, "bob"); len(got) != 1 || got[0].Path == "" || got[0].RegID != 1 {
+				t.Errorf("bindings of bob are %+v, want one with a Path and a reg-id", got)
+			}
+			talkBothWays(t, bob, &interop.SIPpOptions{Target: edge, Domain: "sip.test", Calls: calls}, edge, registrar.Addr, edge)
+		})
+
+		// Users of Kamailio's domain are called by way of a proxy of ours, over UDP
+		// and over TCP, for which there are two entries of ours (RFC 5658).
+		for _, transport := range []string{"udp", "tcp"} {
+			t.Run("behind a proxy, from "+transport, func(t *testing.T) {
+				registrar := interop.StartKamailio(t, nil)
+				front := newProxy(t, &proxy.Config{RecordRoute: true, Handler: func(tx *proxy.Server, req *sip.Request) { tx.Relay(req) }})
+				bob := interop.StartSIPp(t, "uas_info", &interop.SIPpOptions{Calls: calls})
+				if resp := interop.Register(t, "127.0.0.1:0", registrar.Addr, "bob", contact(bob, "")); resp.Status() != sip.StatusOK {
+					t.Fatalf("register: %v", resp.Status())
+				}
+				path := []string{registrar.Addr, front}
+				if transport == "tcp" {
+					path = append(path, front)
+				}
+				talkBothWays(t, bob, &interop.SIPpOptions{Target: front, Transport: transport, Domain: registrar.Addr, Calls: calls}, path...)
+			})
+		}
+	})
+	// INVITE, 180, 200 and ACK, two INFOs and a BYE with their 200s, over each hop.
+	// Over TCP two may be in one packet.
+	if want := (4 + 4 + 3 + 2) * 10 * calls; v.SIP < want {
+		t.Errorf("%d packets of SIP, want %d or more", v.SIP, want)
+	}
+}
+
+// bobBehind registers bob with outbound (RFC 5626) by way of an edge, and returns
+// his script, which is at the address that the REGISTER came from.
+func bobBehind(t *testing.T, edge string, calls int) *interop.SIPp {
+	t.Helper()
+	port := interop.Port(t)
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	resp := interop.Register(t, addr, edge, "bob",
+		"<sip:sipp@"+addr+`;ob>;reg-id=1;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"`)
+	if require, err := sip.Get[sip.Require](resp); resp.Status() != sip.StatusOK || err != nil || !slices.Contains(require, "outbound") {
+		t.Fatalf("registered without outbound:\n%s", resp)
+	}
+	return interop.StartSIPp(t, "uas_info", &interop.SIPpOptions{Port: port, Calls: calls})
+}
+
+// talkBothWays calls bob, and wants the Record-Route of the answer to have these
+// addresses, the nearest to him first.
+func talkBothWays(t *testing.T, bob *interop.SIPp, opts *interop.SIPpOptions, recordRoute ...string) {
+	t.Helper()
+	opts.User, opts.Text = "bob", "Record-Route:"
+	for _, addr := range recordRoute {
+		opts.Text += ".*" + addr + "[;>]"
+	}
+	caller := interop.StartSIPp(t, "uac_info", opts)
+	wantCalls(t, caller, opts.Calls)
+	wantCalls(t, bob, opts.Calls)
+}

@@ -1,0 +1,176 @@
+package registrar
+
+import (
+	"bufio"
+	"container/heap"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/goparley/parley/internal/snapshot"
+)
+
+// A Memory is written as snapshots, one of each value and one that says how many
+// there are, so that a file that was cut off is known by it.
+const (
+	savedValue = 'v'
+	savedEnd   = 'e'
+
+	savedVersion = 1
+	savedFrame   = 10       // bytes of a snapshot that say how long it is
+	maxSaved     = 16 << 20 // bytes of a value and its key
+)
+
+// WriteTo writes all values, for ReadFrom of a Memory of the next run: a program
+// that is started anew then knows where its users are. Values of before and after a
+// change that comes meanwhile are not mixed; to have the last ones, write when the
+// layer is closed. What is written has Contacts and Call-IDs, and no passwords.
+func (m *Memory) WriteTo(w io.Writer) (n int64, err error) {
+	m.mu.RLock()
+	now := time.Now()
+	all := make([]value, 0, len(m.values))
+	for _, v := range m.values {
+		if now.Before(v.end) {
+			all = append(all, *v)
+		}
+	}
+	m.mu.RUnlock()
+	to := bufio.NewWriter(w)
+	write := func(kind byte, values *snapshot.Writer) error {
+		k, err := to.Write(values.Seal(kind, savedVersion))
+		n += int64(k)
+		return err
+	}
+	for i := range all {
+		var values snapshot.Writer
+		values.Uint(uint64(all[i].end.UnixMilli()))
+		values.Text(all[i].key)
+		values.Text(string(all[i].bytes))
+		if err := write(savedValue, &values); err != nil {
+			return n, fmt.Errorf("write values: %w", err)
+		}
+	}
+	var end snapshot.Writer
+	end.Uint(uint64(len(all)))
+	if err = write(savedEnd, &end); err == nil {
+		err = to.Flush()
+	}
+	if err != nil {
+		return n, fmt.Errorf("write values: %w", err)
+	}
+	return n, nil
+}
+
+// ReadFrom reads what WriteTo has written, up to EOF, and adds the values whose
+// time is not over. A key that has a value keeps it. transaction.ErrSnapshot means
+// that it is nothing of the kind, or not all of it, transaction.ErrSnapshotVersion
+// that it is of another version of this library, and ErrFull that there is no room;
+// then nothing is added.
+func (m *Memory) ReadFrom(r io.Reader) (n int64, err error) {
+	from := bufio.NewReader(r)
+	var all []*value
+	for size := 0; ; {
+		data, err := readSaved(from)
+		n += int64(len(data))
+		if err != nil {
+			return n, fmt.Errorf("read values: %w", err)
+		}
+		if data[0] == savedEnd {
+			if err := readEnd(from, data, len(all)); err != nil {
+				return n, fmt.Errorf("read values: %w", err)
+			}
+			return n, m.addAll(all)
+		}
+		v, err := readValue(data)
+		if err != nil {
+			return n, fmt.Errorf("read values: %w", err)
+		}
+		if size += v.size(); size > m.maxBytes || len(all) >= m.maxKeys {
+			return n, fmt.Errorf("read values: %w", ErrFull)
+		}
+		all = append(all, v)
+	}
+}
+
+// readSaved reads one snapshot.
+func readSaved(from *bufio.Reader) ([]byte, error) {
+	head, err := from.Peek(savedFrame)
+	if err != nil {
+		return nil, ended(err)
+	}
+	size := uint64(binary.BigEndian.Uint32(head[2:]))
+	if size > maxSaved {
+		return nil, snapshot.ErrDamaged
+	}
+	data := make([]byte, savedFrame+size)
+	k, err := io.ReadFull(from, data)
+	return data[:k], ended(err)
+}
+
+// ended returns ErrDamaged for what ends before its end.
+func ended(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return snapshot.ErrDamaged
+	}
+	return err
+}
+
+// readValue reads the value of a snapshot.
+func readValue(data []byte) (*value, error) {
+	values, err := snapshot.Open(data, savedValue, savedVersion)
+	if err != nil {
+		return nil, err
+	}
+	v := &value{end: time.UnixMilli(int64(values.Uint(math.MaxInt64)))}
+	v.key = values.Text()
+	v.bytes = []byte(values.Text())
+	return v, values.Close()
+}
+
+// readEnd reads the snapshot that is the last one, of so many values.
+func readEnd(from *bufio.Reader, data []byte, count int) error {
+	values, err := snapshot.Open(data, savedEnd, savedVersion)
+	if err != nil {
+		return err
+	}
+	said := values.Uint(math.MaxInt64)
+	if err := values.Close(); err != nil {
+		return err
+	}
+	if _, err := from.ReadByte(); err == nil || said != uint64(count) {
+		return snapshot.ErrDamaged
+	} else if err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// addAll adds values, or none where they have no room.
+func (m *Memory) addAll(all []*value) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sweep(len(m.ends))
+	now := time.Now()
+	added, grows := map[string]*value{}, 0
+	for _, v := range all {
+		if m.values[v.key] == nil && added[v.key] == nil && now.Before(v.end) {
+			added[v.key] = v
+			grows += v.size()
+		}
+	}
+	if len(m.values)+len(added) > m.maxKeys || m.bytes+grows > m.maxBytes {
+		return fmt.Errorf("read values: %w", ErrFull)
+	}
+	for key, v := range added {
+		m.last++
+		v.revision = m.last
+		m.values[key] = v
+		heap.Push(&m.ends, v)
+		m.notify(key)
+	}
+	m.bytes += grows
+	m.arm()
+	return nil
+}
