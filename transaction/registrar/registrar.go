@@ -452,7 +452,7 @@ func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time, answer 
 func (r *Registrar) forwards(key string, bindings []Binding) int {
 	n := 0
 	for i := range bindings {
-		if r.leadsHere(bindings[i].Contact.URI, key) {
+		if r.leadsHere(bindings[i].Contact.URI, key, bindings[i].here) {
 			n++
 		}
 	}
