@@ -25,24 +25,24 @@ const (
 func (cfg *Config) check() error {
 	for _, host := range cfg.Domains {
 		if !isHost(host) {
-			return fmt.Errorf("%q of Domains is no host", host)
+			return fmt.Errorf("registrar: %q of Domains is no host", host)
 		}
 	}
 	switch least := cfg.MinExpires; {
 	case cfg.Users != nil && len(cfg.Domains) == 0:
-		return errors.New("Users without Domains: a password would be good for alice of every host there is")
+		return errors.New("registrar: Users without Domains: a password would be good for alice of every host there is")
 	case cfg.Domains != nil && len(cfg.Domains) == 0:
-		return errors.New("Domains are empty, and not nil: nobody would be served")
+		return errors.New("registrar: Domains are empty, and not nil: nobody would be served")
 	case least < 0 || cfg.MaxExpires < 0 || cfg.DefaultExpires < 0:
-		return errors.New("a time to expire is negative")
+		return errors.New("registrar: a time to expire is negative")
 	case max(least, cfg.MaxExpires, cfg.DefaultExpires, cfg.FlowTimer) > mostTime:
-		return errors.New("a time to expire, or FlowTimer, is more than 2^32-1 s")
+		return errors.New("registrar: a time to expire, or FlowTimer, is more than 2^32-1 s")
 	case cfg.MaxExpires > 0 && least > cfg.MaxExpires:
-		return fmt.Errorf("MinExpires %v is more than MaxExpires %v", least, cfg.MaxExpires)
+		return fmt.Errorf("registrar: MinExpires %v is more than MaxExpires %v", least, cfg.MaxExpires)
 	case cfg.DefaultExpires > 0 && least > cfg.DefaultExpires:
-		return fmt.Errorf("MinExpires %v is more than DefaultExpires %v", least, cfg.DefaultExpires)
+		return fmt.Errorf("registrar: MinExpires %v is more than DefaultExpires %v", least, cfg.DefaultExpires)
 	case cfg.MaxBindings < 0 || cfg.MaxBindings > mostBindings:
-		return fmt.Errorf("MaxBindings is %d, and may be up to %d", cfg.MaxBindings, mostBindings)
+		return fmt.Errorf("registrar: MaxBindings is %d, and may be up to %d", cfg.MaxBindings, mostBindings)
 	}
 	return nil
 }
@@ -58,13 +58,13 @@ func (cfg *Config) node() (sip.URI, error) {
 	secure := given.Scheme == "sips"
 	switch {
 	case given.Scheme != "" && given.Scheme != "sip" && !secure || given.Opaque != "":
-		return sip.URI{}, fmt.Errorf("Node %q is no sip URI", given)
+		return sip.URI{}, fmt.Errorf("registrar: Node %q is no sip URI", given)
 	case !isHost(given.Host):
-		return sip.URI{}, fmt.Errorf("%q of Node is no host", given.Host)
+		return sip.URI{}, fmt.Errorf("registrar: %q of Node is no host", given.Host)
 	case given.Port < 0 || given.Port > math.MaxUint16:
-		return sip.URI{}, fmt.Errorf("port %d of Node is no port", given.Port)
+		return sip.URI{}, fmt.Errorf("registrar: port %d of Node is no port", given.Port)
 	case !slices.Contains([]string{"", "udp", "tcp", "tls", "ws", "wss"}, kind) || secure && kind == "udp":
-		return sip.URI{}, fmt.Errorf("transport %q of Node is none for %s", kind, given.Scheme)
+		return sip.URI{}, fmt.Errorf("registrar: transport %q of Node is none for %s", kind, given.Scheme)
 	case secure && (kind == "" || kind == "tcp"):
 		kind = "tls"
 	}
@@ -87,7 +87,7 @@ func (cfg *Config) route() (route []sip.ServiceRoute, err error) {
 		switch {
 		case uri.Scheme != "sip" && uri.Scheme != "sips" || uri.Opaque != "" || !isHost(uri.Host) || uri.Headers != "",
 			err != nil, string(read.AppendValue(nil)) != text:
-			return nil, fmt.Errorf("%q of ServiceRoute is no URI of a proxy", text)
+			return nil, fmt.Errorf("registrar: %q of ServiceRoute is no URI of a proxy", text)
 		}
 		route = append(route, hop)
 	}

@@ -138,7 +138,7 @@ func New(cfg *Config) (*Registrar, error) {
 		r.route, err = r.cfg.route()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("registrar: %w", err)
+		return nil, err
 	}
 	if r.store = r.cfg.Store; r.store == nil {
 		r.store = NewMemory(nil)
