@@ -214,6 +214,17 @@ func TestCallThroughProxy(t *testing.T) {
 	proxy.interrupt()
 }
 
+// A mistake on the command line of the proxy ends it: a flag after the users is none.
+func TestProxyWithoutPasswords(t *testing.T) {
+	t.Parallel()
+	program := build(t, "proxy")
+	for _, arg := range []string{"bob", "bob:", ":secret", "-md5"} {
+		proxy := start(t, program, "-listen", "udp:127.0.0.1:0", "alice:wonder", arg)
+		proxy.says(fmt.Sprintf("%q is no user:password", arg))
+		proxy.fails()
+	}
+}
+
 // The one who was called hangs up, through the proxy.
 func TestCalleeHangsUpThroughProxy(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,5 @@
-// Proxy is a registrar and a record-routing proxy for one domain: for phones, for
-// clients behind NATs and for browsers. Strangers can call its users; these
-// register, and call anybody, with the passwords of the command line.
+// Proxy is a registrar and record-routing proxy of a domain, for phones, clients behind NATs and browsers.
+// Strangers can call its users; these register, and call anybody, with the passwords of the command line.
 //
 //	go run ./examples/proxy -listen udp::5060,tcp::5060,tls::5061,wss::443 -domain example.com \
 //		-advertise sip.example.com -cert sip.pem -key sip.key alice:secret bob:secret
@@ -44,7 +43,9 @@ func main() {
 	passwords := map[string]string{}
 	for _, arg := range flag.Args() {
 		user, password, _ := strings.Cut(arg, ":")
-		passwords[user] = password
+		if passwords[user] = password; user == "" || password == "" {
+			log.Fatalf("%q is no user:password", arg)
+		}
 	}
 	config := digest.ServerConfig{Realm: *domain, Password: digest.Passwords(passwords), Nonces: 10_000}
 	if *md5 {
