@@ -131,9 +131,10 @@ const (
 
 // loans are what a neighbour may have in advance for requests of a class, in
 // seconds of what it sends, or of what it may, whichever is less. So those of a
-// dearer class go first, and others when that is paid back. Who comes for the
-// first time, from a forged address say, has no credit.
-var loans = [...]float64{fresh: 0, ongoing: 0.1, urgent: 0.25, essential: 0.5}
+// dearer class go first, and others when that is paid back. What ends calls has more
+// than a stall of the machine brings at once. Who comes for the first time, from a
+// forged address say, has no credit.
+var loans = [...]float64{fresh: 0, ongoing: 0.1, urgent: 0.25, essential: 4}
 
 // affords reports whether there is a token for a request of a class.
 func (n *neighbour) affords(now time.Time, rate float64, class class) bool {

@@ -380,6 +380,31 @@ func TestStall(t *testing.T) {
 	}
 }
 
+// The machine stands still for two seconds under the calls of a trunk, of which the
+// server could take more: new calls may be refused, and not one is kept from ending.
+func TestStallOfATrunk(t *testing.T) {
+	ends, begins := &simulated{class: essential, offers: 350, trunk: true}, &simulated{offers: 350, trunk: true}
+	s := newSimulation(1000, ends, begins)
+	for range 20 {
+		s.second()
+	}
+	for range 3 {
+		s.capacity = 0
+		s.second()
+		s.second()
+		s.capacity = 1000
+		for range 10 {
+			s.second()
+		}
+	}
+	if lost := ends.sent - ends.served; lost > 5 { // those on their way
+		t.Errorf("%d of %d ends of calls were not served, want all", lost, ends.sent)
+	}
+	if part := float64(begins.served) / float64(begins.sent); part < 0.7 {
+		t.Errorf("%.0f %% of new calls were served, want 70 %% at least", 100*part)
+	}
+}
+
 // A trunk, with half of what the server can do, and somebody who is after it: with
 // a thousand ports of one machine, with forged sources that are new each time, and
 // with a thousand that come again, as those of many small clients do. They may offer

@@ -21,6 +21,9 @@ func (l *Layer) handle(in *transport.Inbound) {
 			return
 		}
 	}
+	if l.closed.Load() {
+		return
+	}
 	switch m := in.Message.(type) {
 	case *sip.Response:
 		l.response(in, m)
@@ -124,6 +127,10 @@ func isRefusalACK(r *sip.Request) bool {
 // begun takes the first request of a transaction. It is called with the lock of
 // its table held, and releases it.
 func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serverKey) {
+	if l.closed.Load() {
+		t.mu.Unlock()
+		return
+	}
 	inDialog := r.To().Tag() != ""
 	var invite *Server // that a CANCEL is for; nil for a CANCEL of anything else, and for what is none
 	found := false
@@ -138,10 +145,6 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 			return
 		}
 		l.refuse(in, r, later())
-		return
-	}
-	if l.closed.Load() {
-		t.mu.Unlock()
 		return
 	}
 	if key.method != sip.CANCEL && !l.overload.admit(in, r) {
@@ -189,17 +192,19 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 		s.released = true // it has no place in the order of handlers
 	}
 	t.mu.Unlock()
-	s.begin()
-	switch {
-	case start:
-		l.serve(s, in)
-	case refusal != 0:
-		s.Reply(refusal, edits...)
+	if refusal == 0 {
+		s.begin(nil)
+		if start {
+			l.serve(s, in)
+		}
+		return
 	}
-	// RFC 3261 section 9.2: a CANCEL is answered first.
-	if invite != nil {
-		invite.cancel()
+	final := r.Reply(refusal, edits...)
+	if invite == nil {
+		s.begin(final)
+		return
 	}
+	invite.cancel(func() { s.begin(final) })
 }
 
 // isCancelled reports whether a CANCEL is for a request other than INVITE that is

@@ -118,7 +118,7 @@ func (l *Layer) way(ctx context.Context, r *sip.Request, find find) (*way, error
 	}
 	targets, err := find(l.ep.Resolver(), ctx, uri)
 	if err != nil && l.closed.Load() {
-		err = transport.ErrClosed // which takes back what was asked
+		err = l.awaitEnd() // which takes back what was asked
 	}
 	return &way{targets: targets[:min(len(targets), maxTries)], maxUDP: l.maxUDP}, err
 }

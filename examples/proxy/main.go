@@ -1,6 +1,5 @@
-// Proxy is a registrar and a record-routing proxy for one domain: for phones, for
-// clients behind NATs and for browsers. Strangers can call its users; these
-// register, and call anybody, with the passwords of the command line.
+// Proxy is a registrar and record-routing proxy of a domain, for phones, clients behind NATs and browsers.
+// Strangers can call its users; these register, and call anybody, with the passwords of the command line.
 //
 //	go run ./examples/proxy -listen udp::5060,tcp::5060,tls::5061,wss::443 -domain example.com \
 //		-advertise sip.example.com -cert sip.pem -key sip.key alice:secret bob:secret
@@ -29,33 +28,35 @@ func main() {
 	certFile := flag.String("cert", "", "PEM file with the certificate for tls and wss, read again on SIGHUP")
 	keyFile := flag.String("key", "", "PEM file with its key")
 	recurse := flag.Bool("recurse", false, "try the Contacts of a redirection here, and not at the caller")
+	secret := flag.String("secret", "", "long random text: with the same one, calls go on after a restart; none means a new one")
 	md5 := flag.Bool("md5", false, "ask for passwords by MD5 alone, for phones that know nothing else")
 	flag.Parse()
-	sockets := &transport.Config{Listen: strings.Split(*listen, ","), Advertise: *advertise}
+	sockets := &transport.Config{Listen: strings.Split(*listen, ","), Advertise: *advertise, FlowKey: []byte(*secret)}
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGHUP)
-	var cert *transport.Certificate
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	reload := func() error { return os.ErrNotExist } // without -cert
 	if *certFile != "" {
-		cert = must(transport.LoadCertificate(*certFile, *keyFile))
+		cert := must(transport.LoadCertificate(*certFile, *keyFile))
 		sockets.TLS = &tls.Config{GetCertificate: cert.GetCertificate}
+		reload = cert.Reload
 	}
 	passwords := map[string]string{}
 	for _, arg := range flag.Args() {
 		user, password, _ := strings.Cut(arg, ":")
-		passwords[user] = password
+		if passwords[user] = password; user == "" || password == "" {
+			log.Fatalf("%q is no user:password", arg)
+		}
 	}
 	config := digest.ServerConfig{Realm: *domain, Password: digest.Passwords(passwords), Nonces: 10_000}
 	if *md5 {
 		config.Algorithms = []digest.Algorithm{digest.MD5}
 	}
-	users := must(digest.NewServer(config))
-	location := must(registrar.New(&registrar.Config{Domains: []string{*domain}, Users: users}))
+	location := must(registrar.New(&registrar.Config{Domains: []string{*domain}, Users: must(digest.NewServer(config))}))
 	handle := func(tx *proxy.Server, req *sip.Request) {
 		switch {
 		case tx.Local() && req.Method() == sip.REGISTER:
 			location.Register(tx.Server, req)
-		case !location.Authenticate(tx, req):
-			// It said to be from a user of ours, and was answered with 407 or 403.
+		case !location.Authenticate(tx, req): // answered with 407 or 403: it said to be from a user of ours
 		case tx.Local():
 			location.Forward(tx, req)
 		case tx.Routed(), tx.Serves(req.From().URI): // within a call, or from our users to others
@@ -66,8 +67,8 @@ func main() {
 	}
 	defer must(proxy.Listen(sockets, &proxy.Config{Domains: []string{*domain}, RecordRoute: true, Recurse: *recurse, Handler: handle})).Close()
 	log.Print("serving ", *domain, " on ", *listen)
-	for <-signals == syscall.SIGHUP && cert != nil {
-		log.Print("certificate read again, error: ", cert.Reload())
+	for <-signals == syscall.SIGHUP {
+		log.Print("certificate read again, error: ", reload())
 	}
 }
 

@@ -13,7 +13,10 @@ import (
 // it would open the way to everybody for whoever was once sent one.
 type bond [16]byte
 
-const bondParam = "bond"
+const (
+	bondParam = "bond"
+	maxBonds  = 8 // of one entry
+)
 
 // newBondKey returns the key of bonds: one that lasts as long as that of tokens.
 func newBondKey(flowKey []byte) (k key) {
@@ -36,28 +39,65 @@ func (k *key) dialog(callID, tag string) (b bond) {
 	return b
 }
 
-// contact returns the bond of a Path: to the Contact that was registered, which
-// is the Request-URI of what comes by it. The parameters of the two may differ.
+// contact returns the bond of a Path: to a Contact that was registered, which is
+// the Request-URI of what comes by it. The parameters of the two may differ, and
+// the escapes of the user (RFC 3261 section 19.1.4).
 func (k *key) contact(uri sip.URI) (b bond) {
 	var room [256]byte
-	text := field(field(k.hash(room[:0]), uri.User), hostName(uri.Host))
+	text := field(field(k.hash(room[:0]), uri.Username()), hostName(uri.Host))
 	sum(b[:0], append(text, 'p'), len(b)/2)
 	return b
+}
+
+// contacts returns the bonds of a Path one after another: to each Contact that a
+// REGISTER binds, for they all get that Path (RFC 3327 section 5.3). Of more than
+// maxBonds there are none, rather than of some: the Path opens no way then, but to
+// the flow that it may name.
+func (k *key) contacts(req *sip.Request) string {
+	var bonds []byte
+	for contact, err := range sip.All[sip.Contact](req) {
+		if err != nil || contact.URI.Host == "" {
+			continue
+		}
+		if expires, ok := contact.Expires(); ok && expires == 0 { // it goes
+			continue
+		}
+		b := k.contact(contact.URI)
+		if b.isIn(string(bonds)) { // another port or transport of the same
+			continue
+		}
+		if len(bonds) == maxBonds*len(b) {
+			return ""
+		}
+		bonds = append(bonds, b[:]...)
+	}
+	return string(bonds)
 }
 
 // isBound reports whether an entry is tied to a request whose Request-URI is to.
 // Without a tag in its To a request is within no dialog.
 func (k *key) isBound(entry sip.URI, req *sip.Request, to sip.URI) bool {
 	value, _ := entry.Param(bondParam)
-	if len(value) != len(bond{}) {
+	if value == "" {
 		return false
 	}
 	if tag := req.To().Tag(); tag != "" {
-		if k.dialog(req.CallID(), req.From().Tag()).is(value) || k.dialog(req.CallID(), tag).is(value) {
+		if k.dialog(req.CallID(), req.From().Tag()).isIn(value) || k.dialog(req.CallID(), tag).isIn(value) {
 			return true
 		}
 	}
-	return k.contact(to).is(value)
+	return k.contact(to).isIn(value)
 }
 
-func (b bond) is(value string) bool { return subtle.ConstantTimeCompare(b[:], []byte(value)) == 1 }
+// isIn reports whether a bond is one of an entry's.
+func (b bond) isIn(value string) bool {
+	if len(value) > maxBonds*len(b) {
+		return false
+	}
+	for ; len(value) >= len(b); value = value[len(b):] {
+		if subtle.ConstantTimeCompare(b[:], []byte(value[:len(b)])) == 1 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,95 @@ func TestPathOfAnotherContact(t *testing.T) {
 			s.Errorf("Path = %q, want one without a bond", last)
 		}
 	})
+}
+
+// A Path belongs to every Contact of its REGISTER (RFC 3327 section 5.3), and opens
+// the way to each. Where there are too many it opens none.
+func TestPathOfSeveralContacts(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, &Config{Path: true, Handler: func(tx *Server, req *sip.Request) {
+			if tx.Routed() || req.Method() == sip.REGISTER {
+				tx.Relay(req)
+				return
+			}
+			tx.Reply(sip.StatusForbidden)
+		}})
+		home := s.ua("192.0.2.9", func(tx *transaction.Server, req *sip.Request) { tx.Reply(sip.StatusOK) })
+		s.phone("desk", bobAddr, 200)
+		s.phone("hand", carolAddr, 200)
+		phone := s.phone("phone", aliceAddr, 200)
+		list := []sip.Contact{
+			{URI: uri("sip:b%6Fb@" + bobAddr)},
+			{URI: uri("sip:bob@" + bobAddr + ";transport=tcp")}, // the same bond
+			{URI: uri("tel:+12015550123")},                      // none
+			sip.Contact{URI: uri("sip:old@" + bobAddr)}.WithExpires(0),
+			{URI: uri("sip:bob@" + carolAddr)},
+		}
+		for _, test := range []struct {
+			more int // Contacts beside these, which have other users
+			to   string
+			want string
+		}{
+			{0, "sip:bob@" + bobAddr, "200"},
+			{0, "sip:bob@" + carolAddr, "200"},
+			{0, "sip:%62ob@" + carolAddr, "200"},
+			{0, "sip:bob@192.0.2.13", "403"},
+			{0, "sip:eve@" + carolAddr, "403"},
+			{0, "sip:old@" + bobAddr, "403"},
+			{maxBonds - 2, "sip:bob@" + carolAddr, "200"},
+			{maxBonds - 1, "sip:bob@" + bobAddr, "403"},
+			{maxBonds - 1, "sip:bob@" + carolAddr, "403"},
+		} {
+			all := list
+			for i := range test.more {
+				all = append(all[:len(all):len(all)], sip.Contact{URI: uri(fmt.Sprintf("sip:%d@%s", i, aliceAddr))})
+			}
+			id := sip.CallID(fmt.Sprint(test.more, test.to))
+			s.expect(phone, request(sip.REGISTER, "sip:192.0.2.9", by(proxyAddr), sip.List(all...), id), "200")
+			path, err := sip.Get[sip.Path](s.sent("192.0.2.9", "REGISTER"))
+			if err != nil {
+				s.Fatal(err)
+			}
+			if got, _ := collect(s.Context(), home, request(sip.MESSAGE, test.to, sip.Route(path), id)); got != test.want {
+				s.Errorf("with %d more Contacts, to %s: responses %q, want %q", test.more, test.to, got, test.want)
+			}
+		}
+	})
+}
+
+// A Contact is the same in each of its spellings (RFC 3261 section 19.1.4).
+func TestBondOfContact(t *testing.T) {
+	k := newKey()
+	for _, test := range []struct {
+		a, b string
+		same bool
+	}{
+		{"sip:al%69ce@h", "sip:alice@h", true},
+		{"sip:alice@H.", "sips:alice@h:5070;x=1", true},
+		{"sip:a@[::1]", "sip:a@[0:0::1]", true},
+		{"sip:Alice@h", "sip:alice@h", false},
+		{"sip:alice@h", "sip:h", false},
+		{"sip:alice%40h@x", "sip:alice@hx", false},
+	} {
+		if got := k.contact(uri(test.a)) == k.contact(uri(test.b)); got != test.same {
+			t.Errorf("the bonds of %s and %s are the same: %v, want %v", test.a, test.b, got, test.same)
+		}
+	}
+}
+
+// An entry has as many bonds as we write, and all of them whole.
+func TestBondIsIn(t *testing.T) {
+	k := newKey()
+	b, c := k.dialog("1", "2"), k.dialog("3", "4")
+	one, other := string(b[:]), string(c[:])
+	for value, want := range map[string]bool{
+		one: true, other + one: true, strings.Repeat(other, maxBonds-1) + one: true,
+		"": false, other: false, one[:15]: false, "x" + one: false, strings.Repeat(other, maxBonds) + one: false,
+	} {
+		if got := b.isIn(value); got != want {
+			t.Errorf("the bond %s is in %q: %v, want %v", one, value, got, want)
+		}
+	}
 }
 
 // A Path with a flow leads to the client behind it, whatever the Contact is called,

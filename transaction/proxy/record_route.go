@@ -64,8 +64,8 @@ func (e *edits) recordRoute(ctx context.Context, list []sip.Edit, req *sip.Reque
 	return list, nil
 }
 
-// entry returns a URI that is ours, with a flow or without, and a bond or none.
-func (p *passage) entry(uri sip.URI, flow transport.Flow, secure bool, b bond) sip.URI {
+// entry returns a URI that is ours, with a flow or without, and bonds or none.
+func (p *passage) entry(uri sip.URI, flow transport.Flow, secure bool, bonds string) sip.URI {
 	uri.User = p.p.none
 	if !flow.IsZero() {
 		uri.User = p.ep.FlowToken(flow)
@@ -78,10 +78,10 @@ func (p *passage) entry(uri sip.URI, flow transport.Flow, secure bool, b bond) s
 			uri.Params = uri.Params.Without("transport")
 		}
 	}
-	if b == (bond{}) {
+	if bonds == "" {
 		uri.Params += ";lr" // a contact has none
 	} else {
-		uri.Params += ";lr;" + bondParam + "=" + sip.Params(b[:])
+		uri.Params += ";lr;" + bondParam + "=" + sip.Params(bonds)
 	}
 	return uri
 }
@@ -101,11 +101,7 @@ func (p *passage) path(ctx context.Context, edits []sip.Edit, req *sip.Request) 
 			flow = p.from
 		}
 	}
-	var to bond
-	if contact, err := sip.Get[sip.Contact](req); err == nil && contact.URI.Host != "" {
-		to = p.p.bonds.contact(contact.URI)
-	}
-	uri = p.entry(uri, flow, req.URI().Scheme == "sips", to)
+	uri = p.entry(uri, flow, req.URI().Scheme == "sips", p.p.bonds.contacts(req))
 	if ob {
 		uri.Params = uri.Params.With("ob", "")
 	}

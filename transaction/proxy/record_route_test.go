@@ -45,7 +45,7 @@ func TestEntryOfSIPS(t *testing.T) {
 		{"sip:h:5061;transport=tls", true, "sips:T@h:5061;lr;bond=0123456789abcdef"},
 		{"sip:h;transport=ws", true, "sips:T@h;transport=ws;lr;bond=0123456789abcdef"},
 	} {
-		if got := p.entry(uri(test.uri), transport.Flow{}, test.secure, bond([]byte("0123456789abcdef"))).String(); got != test.want {
+		if got := p.entry(uri(test.uri), transport.Flow{}, test.secure, "0123456789abcdef").String(); got != test.want {
 			t.Errorf("entry of %s, secure %v = %s, want %s", test.uri, test.secure, got, test.want)
 		}
 	}

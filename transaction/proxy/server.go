@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"sync"
 
 	"github.com/goparley/parley/sip"
@@ -133,13 +134,33 @@ func (s *Server) Forward(req *sip.Request, targets ...Target) {
 
 // Fork forwards a request as Forward does, but waits for all branches to end, and
 // returns the best response in place of sending it, so that something else may be
-// tried before tx.Respond(best). It
-// is nil if nothing is left to answer: a 2xx has been passed on, or the request
-// is an ACK. A request that was cancelled has a response, too, of 487.
+// tried before tx.Respond(best). It is nil if nothing is left to answer: a 2xx has
+// been passed on, the handler has answered, or the request is an ACK. A request that
+// was cancelled has a response, too, of 487.
+//
+// While a call rings its handler waits, and is one of those that
+// transaction.Config.MaxHandlers bounds. A server with many calls uses ForkThen.
 func (s *Server) Fork(req *sip.Request, targets ...Target) *sip.Response {
 	answer := make(chan *sip.Response, 1)
 	s.fork(s.Context(), req, targets, false, func(best *sip.Response) { answer <- best })
 	return <-answer
+}
+
+// ForkThen is Fork without waiting: it returns at once, as Forward does, and then is
+// called with what Fork would return. It goes on from there, by Respond, Forward or
+// another ForkThen. It is called from where the last response was read or a timer
+// has run out, so it must not block.
+func (s *Server) ForkThen(req *sip.Request, then func(best *sip.Response), targets ...Target) {
+	ctx, release := s.Hold()
+	s.fork(ctx, req, targets, false, func(best *sip.Response) {
+		defer release()
+		defer func() {
+			if p := recover(); p != nil {
+				s.p.log.Error("panic after a fork", "panic", p, "request", req.String(), "stack", string(debug.Stack()))
+			}
+		}()
+		then(best)
+	})
 }
 
 func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {

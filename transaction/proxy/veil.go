@@ -64,9 +64,10 @@ func (s *self) flowOf(ep *transport.Endpoint, entry sip.URI) (transport.Flow, er
 
 // recorded returns an entry for a Record-Route.
 func (p *passage) recorded(uri sip.URI, flow transport.Flow, secure bool, b bond) sip.URI {
-	uri = p.entry(uri, flow, secure, b)
+	bond := string(b[:])
+	uri = p.entry(uri, flow, secure, bond)
 	if !flow.IsZero() {
-		uri.User = p.p.bonds.veil(uri.User, string(b[:]))
+		uri.User = p.p.bonds.veil(uri.User, bond)
 	}
 	return uri
 }

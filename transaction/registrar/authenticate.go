@@ -16,15 +16,21 @@ import (
 // A user of ours has an address in Config.Domains. Who names another one that
 // Serves of the Server tells of, such as an address of its sockets, is asked for
 // the password as well, and refused. Config.ThirdParty may let a user call as
-// another one. Within a dialog that began here nobody is asked, for the Route that
-// was given out then says that somebody was; and nobody at all without
-// Config.Users.
+// another one. Without Config.Users nobody is asked at all.
+//
+// Nobody is asked either for what is Routed, such as within a dialog, unless it is
+// to an address-of-record of ours: Local, and to no GRUU. That does not say who it
+// is from. A stranger who has called a user of ours once was sent the Route of that
+// dialog, too, and may send requests with its Call-ID and tag, and any From, to
+// wherever else a Request-URI leads: a proxy that keeps no dialogs has nothing to
+// hold them against. A user agent that has no such dialog answers 481 (RFC 3261
+// section 12.2.2).
 //
 // Authenticate is for what comes to a proxy. Register does so itself, with 401.
 func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) bool {
 	from := req.From().URI
 	ours := r.domains != nil && r.serves(from) || tx.Serves(from)
-	if r.callers == nil || tx.Routed() || !ours {
+	if r.callers == nil || !ours || tx.Routed() && !(tx.Local() && !r.isGRUU(req.URI())) {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
@@ -44,6 +50,14 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) bool {
 		return false
 	}
 	return true
+}
+
+// isGRUU reports whether a Request-URI is a GRUU of ours, which user agents have for
+// a Contact (RFC 5627 section 4.4). An address-of-record is none: a request to it is
+// for anybody who is there, whatever dialog it says to be of.
+func (r *Registrar) isGRUU(uri sip.URI) bool {
+	w, err := r.whose(uri)
+	return err == nil && (w.instance != "" || w.epoch != 0)
 }
 
 // allows reports whether a user may act for an address-of-record.

@@ -160,6 +160,47 @@ func TestAuthenticateDialog(t *testing.T) {
 	})
 }
 
+// A stranger who has called Bob was sent the Route of that dialog. It lets nobody
+// reach a user of ours as another one: with the Call-ID and the tag of the call, and
+// a To tag that is made up, who says to be Alice is asked. As who he is, he goes on.
+func TestAuthenticateByTheRouteOfAnother(t *testing.T) {
+	cfg := &Config{Users: secrets(t), Domains: []string{"example.com"}}
+	callers(t, cfg, func(t *testing.T, client, _ *transaction.Layer, _ chan *sip.Request) {
+		ok, err := client.Do(t.Context(), from(t, sip.INVITE, "sip:stranger@example.org"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		route, err := sip.Get[sip.RecordRoute](ok)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range []struct {
+			who, to string
+			want    sip.Status
+		}{
+			{aliceAOR, "sip:bob@example.com", 407},
+			{aliceAOR, "sip:bob@EXAMPLE.COM.:5060;user=phone", 407},
+			{aliceAOR, "sip:bob@" + proxyAddr, 407},
+			{aliceAOR, "sip:bob@" + proxyAddr + ";gr=urn:uuid:1", 407}, // which is no domain of ours
+			{aliceAOR, "tel:+12015550123;gr=1", 407},
+			{aliceAOR, "sip:bob@example.com;gr", 407}, // which we have not made
+			{aliceAOR, "sip:bob@example.com;gr=urn:uuid:1", 200},
+			{aliceAOR, "sip:bob@" + phoneAddr, 200},
+			{"sip:stranger@example.org", "sip:bob@example.com", 200},
+		} {
+			req := from(t, sip.MESSAGE, c.who).With(sip.Route(route), sip.To{URI: uri(t, c.to), Params: ";tag=made-up"},
+				sip.CSeq{Seq: uint32(2 + i), Method: sip.MESSAGE}).WithURI(uri(t, c.to))
+			resp, err := client.Do(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := resp.Status(); got != c.want {
+				t.Errorf("%s to %s: got %v, want %v", c.who, c.to, got, c.want)
+			}
+		}
+	})
+}
+
 // Without Users nobody is asked.
 func TestAuthenticateWithoutUsers(t *testing.T) {
 	callers(t, &Config{Domains: []string{"example.com"}}, func(t *testing.T, client, _ *transaction.Layer, _ chan *sip.Request) {
