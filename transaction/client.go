@@ -53,18 +53,28 @@ const maxNews = 64
 // newBranch returns a branch that nobody can guess, with what WithBranch asks
 // for. The end of a random one tells isOurs that this layer has made it.
 func (l *Layer) newBranch(ctx context.Context, to *way) string {
-	id, _ := ctx.Value(givenBranch{}).(string)
-	if id != "" {
-		id = "." + id
-	}
 	if seed, ok := ctx.Value(branchSeed{}).(string); ok {
-		branch := cookie + seeded(seed, to) + id
+		branch := cookie + seeded(seed, to) + branchEnd(ctx)
 		if !l.hasBranch(branch) {
 			return branch
 		}
 	}
+	return l.randomBranch(ctx)
+}
+
+// randomBranch is newBranch whatever WithBranchSeed asks for.
+func (l *Layer) randomBranch(ctx context.Context) string {
 	random := strings.ToLower(rand.Text()[:branchRandom])
-	return cookie + random + l.mark(random) + id
+	return cookie + random + l.mark(random) + branchEnd(ctx)
+}
+
+// branchEnd returns what WithBranch has at the end.
+func branchEnd(ctx context.Context) string {
+	id, _ := ctx.Value(givenBranch{}).(string)
+	if id != "" {
+		id = "." + id
+	}
+	return id
 }
 
 // seeded returns what WithBranchSeed has in place of something random.
@@ -101,23 +111,22 @@ func (l *Layer) isOurs(branch string) bool {
 
 // start sends a request to the next target of a way.
 func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit) (*client, error) {
-	branch, began := l.newBranch(ctx, to), time.Now()
-	flow, out, err := to.prepare(ctx, l.ep, forwarded(r), branch)
-	switch {
-	case err == nil && !l.overload.allow(flow.RemoteAddr(), r):
-		return nil, ErrOverload
-	case err == nil:
-	case ctx.Err() != nil:
-		return nil, ended(ctx)
-	default:
-		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
+	c, err := l.prepare(ctx, r, to, by, l.newBranch(ctx, to))
+	if err != nil {
+		return nil, err
 	}
-	c := newClient(l, r, out, flow, branch)
-	c.pursuit, c.further, c.target = by, by.further, to.target()
-	c.target.Transport = flow.Transport() // TCP for what was too long for UDP
-	c.reused = flow.Reliable() && flow.Opened().Before(began)
-	if !l.add(c) {
-		return nil, transport.ErrClosed
+	flow, out := c.flow, c.out
+	if !l.overload.allow(flow.RemoteAddr(), r) {
+		return nil, ErrOverload
+	}
+	if err = l.add(c); errors.Is(err, errTaken) {
+		// Another request with the same WithBranchSeed was faster.
+		if c, err = l.prepare(ctx, r, to, by, l.randomBranch(ctx)); err == nil {
+			flow, out, err = c.flow, c.out, l.add(c)
+		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	c.step(input{event: inStart}, nil)
 	if sent, ok := ctx.Value(onSent{}).(func(transport.Flow, *sip.Request)); ok {
@@ -130,6 +139,24 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit)
 		sent(flow, out)
 		returned = true
 	}
+	return c, nil
+}
+
+// prepare makes the transaction with a branch on the next target of a way, which
+// may take a connection. It is in no table yet.
+func (l *Layer) prepare(ctx context.Context, r *sip.Request, to *way, by *pursuit, branch string) (*client, error) {
+	began := time.Now()
+	flow, out, err := to.prepare(ctx, l.ep, forwarded(r), branch)
+	switch {
+	case by.isGivenUp(): // in the meantime: it is not sent
+		return nil, by.whyGivenUp()
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
+	}
+	c := newClient(l, r, out, flow, branch)
+	c.pursuit, c.further, c.target = by, by.further, to.target()
+	c.target.Transport = flow.Transport() // TCP for what was too long for UDP
+	c.reused = flow.Reliable() && flow.Opened().Before(began)
 	return c, nil
 }
 
@@ -148,16 +175,22 @@ func newClient(l *Layer, original, out *sip.Request, flow transport.Flow, branch
 	return c
 }
 
+// errTaken says that there is a client transaction with that branch.
+var errTaken = errors.New("transaction: branch in use")
+
 // add puts a client into its table, so that a response finds it.
-func (l *Layer) add(c *client) bool {
+func (l *Layer) add(c *client) error {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	if l.closed.Load() {
-		return false
+	switch {
+	case l.closed.Load():
+		return transport.ErrClosed
+	case c.t.clients.m[c.key] != nil:
+		return errTaken
 	}
 	c.t.clients.set(c.key, c)
 	c.joinFlow()
-	return true
+	return nil
 }
 
 // joinFlow has the end of a client's connection told to it. c.t.mu is held.
@@ -187,7 +220,9 @@ func (c *client) leaveFlow() {
 func (c *client) forget() {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	c.t.clients.remove(c.key)
+	if c.t.clients.m[c.key] == c {
+		c.t.clients.remove(c.key)
+	}
 	c.leaveFlow()
 }
 
@@ -457,7 +492,7 @@ func (c *client) leave(unseen []*sip.Response) {
 func (l *Layer) cancel(invite *client) {
 	c := newClient(l, nil, cancelOf(invite.out), invite.flow, invite.out.Via().Branch())
 	c.over = true
-	if l.add(c) {
+	if l.add(c) == nil {
 		c.step(input{event: inStart}, nil)
 	}
 }

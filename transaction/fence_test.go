@@ -146,3 +146,35 @@ func TestGoexitStrandsNobody(t *testing.T) {
 		})
 	}
 }
+
+// So it is where it ends its goroutine with each of a great many responses: it is
+// told of all, and the request ends.
+func TestGoexitWithEachOfMany(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		const ringing = 200
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, _ *sip.Request) {
+			for range ringing {
+				tx.Reply(sip.StatusRinging)
+				pass(100 * time.Millisecond)
+			}
+			tx.Reply(sip.StatusBusyHere)
+		}})
+		alice := listen(t, n.Host(aliceAddr), nil)
+		var told atomic.Int32
+		go alice.Start(t.Context(), request(sip.INVITE, bobURI), func(*sip.Response, error) {
+			told.Add(1)
+			runtime.Goexit()
+		})
+		pass(time.Millisecond)
+		start := time.Now()
+		if err := alice.Shutdown(t.Context()); err != nil {
+			t.Errorf("Shutdown = %v", err)
+		}
+		if took, most := time.Since(start), (ringing+1)*100*time.Millisecond; took > most {
+			t.Errorf("Shutdown took %v, want %v at most: to the final response", took, most)
+		}
+		if got := int(told.Load()); got != ringing+1 {
+			t.Errorf("told of %d responses, want %d", got, ringing+1)
+		}
+	})
+}

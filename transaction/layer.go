@@ -270,7 +270,8 @@ func (l *Layer) checkIdle() {
 // a word to the peers, and closes the sockets. Whoever waits for a response gets
 // transport.ErrClosed, and so does whoever gives one. Requests that still wait
 // for a handler are dropped. Close does not wait for handlers to return, nor for
-// other funcs of the program: any of them but Config.Frozen may call it.
+// other funcs of the program: any of them may call it, but for Config.Frozen and
+// those that Endpoint.Close names.
 //
 // Server transactions stay as they are at this moment, for Servers and Snapshot:
 // what a handler does later changes nothing of them.

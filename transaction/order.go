@@ -3,6 +3,8 @@ package transaction
 import (
 	"context"
 	"hash/maphash"
+
+	"github.com/goparley/parley/sip/transport"
 )
 
 // The order of handlers: requests of one call (one Call-ID) get to them one
@@ -78,10 +80,11 @@ func (l *Layer) release(s *Server) {
 	go next.run() // ends when the handler returns
 }
 
-// serve runs the handler of a request on this goroutine, that of the socket, or
-// on one of its own.
-func (l *Layer) serve(s *Server) {
-	if !l.inline || s.in.Flow.Reliable() || !l.patrol.allows(s.in.Time) {
+// serve runs the handler of a request, which came as in, on this goroutine, that of
+// the socket, or on one of its own. A copy of the request may be at work beside it
+// (cameBy).
+func (l *Layer) serve(s *Server, in *transport.Inbound) {
+	if !l.inline || in.Flow.Reliable() || !l.patrol.allows(in.Time) {
 		go s.run() // ends when the handler returns
 		return
 	}

@@ -60,6 +60,7 @@ func (k *kept) allows(in *transport.Inbound, left int64) bool {
 	return k.counts[sourceOf(in.Flow.RemoteAddr())] < left
 }
 
+// add notes a request that is new: s.mu is held, or nobody else knows of s.
 func (k *kept) add(s *Server) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,11 +41,12 @@ type pursuit struct {
 	over    bool            // nothing more is told
 	stop    func() bool     // of what waits for the end of the context
 	counted bool            // in Layer.calls
-	unwound int             // how many turns have ended with a panic or their goroutine
+	unwound int             // how many turns in a row have come to nothing but a panic or the end of their goroutine
 
 	mu      sync.Mutex
-	begun   *client // a new one
-	failure error   // there is none
+	begun   *client            // a new one
+	failure error              // there is none
+	giveUp  context.CancelFunc // ends the search for one; nil: there was none
 }
 
 // start begins a pursuit. It may block until the request is sent for the first
@@ -71,11 +73,27 @@ func (p *pursuit) start() {
 // cancel does what the end of the context does.
 func (p *pursuit) cancel() {
 	p.cancelled.Store(true)
+	p.stopTrying()
 	p.poke()
 }
 
 // isGivenUp reports whether nothing more is to be tried.
-func (p *pursuit) isGivenUp() bool { return p.cancelled.Load() || p.ctx.Err() != nil }
+func (p *pursuit) isGivenUp() bool {
+	return p.cancelled.Load() || p.left.Load() || p.ctx.Err() != nil
+}
+
+// whyGivenUp returns the error for that.
+func (p *pursuit) whyGivenUp() error { return cmp.Or(ended(p.ctx), context.Canceled) }
+
+// stopTrying has nobody wait for a connection to the next target any more.
+func (p *pursuit) stopTrying() {
+	p.mu.Lock()
+	giveUp := p.giveUp
+	p.mu.Unlock()
+	if giveUp != nil {
+		giveUp()
+	}
+}
 
 // heed begins or ends to wait for the end of the context.
 func (p *pursuit) heed(on bool) {
@@ -111,13 +129,13 @@ func (p *pursuit) begin() (*client, error) {
 		return nil, fmt.Errorf("send %s: %w", method, err)
 	}
 	p.way = way
-	return p.launch()
+	return p.launch(p.ctx)
 }
 
 // launch sends the request to the first target that takes it.
-func (p *pursuit) launch() (*client, error) {
+func (p *pursuit) launch(ctx context.Context) (*client, error) {
 	for {
-		c, err := p.l.start(p.ctx, p.r, p.way, p)
+		c, err := p.l.start(ctx, p.r, p.way, p)
 		if err == nil {
 			releaseFrom(p.ctx)
 			return c, nil
@@ -136,7 +154,15 @@ func (p *pursuit) relaunch() {
 		p.way.next()
 	}
 	p.c = nil
-	go func() { // ends when the request is sent again, or nothing is left to try
+	ctx, giveUp := context.WithCancel(p.ctx)
+	p.mu.Lock()
+	p.giveUp = giveUp
+	p.mu.Unlock()
+	if p.isGivenUp() { // before there was anything to stop
+		giveUp()
+	}
+	go func() { // ends when the request is sent again, nothing is left to try, or it is given up
+		defer giveUp()
 		var c *client
 		err := ErrTransport
 		defer func() {
@@ -146,7 +172,7 @@ func (p *pursuit) relaunch() {
 			p.poke()
 		}()
 		defer p.fence()
-		c, err = p.launch()
+		c, err = p.launch(ctx)
 	}()
 }
 
@@ -159,27 +185,31 @@ func (p *pursuit) poke() {
 
 // work sees to the pursuit until there is no news. A turn that does not return,
 // for a func of the program's has panicked or ended the goroutine, is over, and
-// what else there is is not lost with it.
+// what else there is is not lost with it: another goroutine sees to that.
 func (p *pursuit) work() {
 	returned := false
 	defer func() {
-		switch {
-		case returned:
-		case p.unwound < maxNews:
-			p.unwound++
-			p.work()
-		default: // it will not get better
-			p.pokes.Store(0)
+		if returned {
+			return
 		}
+		p.unwound++
+		go func() { // ends when there is no news
+			defer p.fence()
+			p.work()
+		}()
 	}()
 	for {
 		pokes := p.pokes.Load()
 		p.turn()
+		p.unwound = 0
 		if returned = p.pokes.CompareAndSwap(pokes, 0); returned {
 			return
 		}
 	}
 }
+
+// maxUnwound bounds the turns that come to nothing, for it will not get better.
+const maxUnwound = 64
 
 // fence is deferred around what a goroutine of its own does for a pursuit.
 func (p *pursuit) fence() {
@@ -205,7 +235,7 @@ func (p *pursuit) turn() {
 	case failure != nil:
 		p.end(failure)
 	case c == nil:
-	case p.left.Load():
+	case p.left.Load(), p.over, p.unwound > maxUnwound:
 		p.end(nil)
 	default:
 		p.take(c)
@@ -235,7 +265,7 @@ func (p *pursuit) take(c *client) {
 				return
 			}
 		}
-		p.yielded, p.unseen = true, p.unseen[1:]
+		p.yielded, p.unseen, p.unwound = true, p.unseen[1:], 0
 		if resp.Status().Final() {
 			p.heed(false) // the context may end with this
 		}
@@ -260,11 +290,7 @@ func (p *pursuit) take(c *client) {
 		if c.method == sip.INVITE {
 			c.step(input{event: inCancel}, nil)
 		} else {
-			err := ended(p.ctx)
-			if err == nil {
-				err = context.Canceled
-			}
-			c.abandon(err)
+			c.abandon(p.whyGivenUp())
 		}
 	}
 }
@@ -321,5 +347,6 @@ func (p *pursuit) end(err error) {
 // quit ends it for who does not want to know more.
 func (p *pursuit) quit() {
 	p.left.Store(true)
+	p.stopTrying()
 	p.poke()
 }

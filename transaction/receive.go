@@ -101,7 +101,7 @@ func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 	s := &Server{l: l, in: in, req: r}
 	s.hold()
 	if l.line(r.CallID()).join(s) {
-		l.serve(s)
+		l.serve(s, in)
 	}
 }
 
@@ -195,7 +195,7 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 	if refusal == 0 {
 		s.begin(nil)
 		if start {
-			l.serve(s)
+			l.serve(s, in)
 		}
 		return
 	}

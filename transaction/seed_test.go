@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,6 +47,48 @@ func TestWithBranchSeed(t *testing.T) {
 		alice = listen(t, n.Host(aliceAddr), nil)
 		if again := branch(alice, "1", bobURI); again != first {
 			t.Errorf("after a restart the branch is %s, want %s", again, first)
+		}
+	})
+}
+
+// Two requests at once with one seed, though it was to be for one of them: neither
+// takes the other's branch, and each has its response.
+func TestWithBranchSeedAtOnce(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := bobPeer(t, n)
+		alice := listen(t, n.Host(aliceAddr), nil)
+		do := func(ctx context.Context, id string, done chan<- string) {
+			resp, err := alice.Do(ctx, request(sip.OPTIONS, bobURI, sip.CallID(id)))
+			if err != nil {
+				t.Errorf("%s: %v", id, err)
+				done <- ""
+				return
+			}
+			done <- resp.CallID()
+		}
+		seeded := WithBranchSeed(t.Context(), "1")
+		first, second := make(chan string, 1), make(chan string, 1)
+		var requests []*sip.Request
+		edits := 0
+		go do(transport.WithEdits(seeded, func(context.Context, transport.Flow) ([]sip.Edit, error) {
+			if edits++; edits == 1 { // the branch is chosen, and not yet taken
+				go do(seeded, "second", second)
+				requests = append(requests, bob.request(sip.OPTIONS))
+			}
+			return nil, nil
+		}), "first", first)
+		pass(100 * time.Millisecond)
+		requests = append(requests, bob.request(sip.OPTIONS))
+		if got := branches(requests...); got != "1 2" {
+			t.Errorf("branches %s, want two", got)
+		}
+		for _, r := range requests {
+			bob.send(reply(r, sip.StatusOK, "b"))
+		}
+		for want, done := range map[string]chan string{"first": first, "second": second} {
+			if got := <-done; got != want {
+				t.Errorf("%s: response to %q", want, got)
+			}
 		}
 	})
 }

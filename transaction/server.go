@@ -19,7 +19,7 @@ import (
 // answer.
 type Server struct {
 	l   *Layer
-	in  *transport.Inbound
+	in  *transport.Inbound // under mu for others than begun, unless it came by UDP and so stays
 	req *sip.Request
 	key serverKey
 

@@ -117,6 +117,9 @@ func (l *Layer) way(ctx context.Context, r *sip.Request, find find) (*way, error
 		dismissFrom(ctx) // the name may have to be asked for
 	}
 	targets, err := find(l.ep.Resolver(), ctx, uri)
+	if err != nil && l.closed.Load() {
+		err = l.awaitEnd() // which takes back what was asked
+	}
 	return &way{targets: targets[:min(len(targets), maxTries)], maxUDP: l.maxUDP}, err
 }
 

@@ -109,13 +109,17 @@ func (p pending) leave() {
 	}
 }
 
-// close calls off all flights, and lets no others begin.
+// close calls off all flights, and lets no others begin. Who waits does so no more,
+// whether or not the Resolver heeds the end of its context.
 func (c *cache) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	for _, f := range c.flights {
+	for k, f := range c.flights {
+		delete(c.flights, k)
 		f.cancel()
+		f.result = &result{err: net.ErrClosed}
+		close(f.done)
 	}
 }
 
@@ -124,9 +128,10 @@ func (c *cache) fly(ctx context.Context, f *flight) {
 	answer, err, asked := c.lookup(ctx, f)
 	answer, err = tidy(f.key.t, answer, err)
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.turns.leave(f)
-	if c.closed && err != nil {
-		err = net.ErrClosed
+	if c.closed {
+		return // who waited has been told
 	}
 	f.result = &result{*answer, err}
 	if c.flights[f.key] == f {
@@ -135,7 +140,6 @@ func (c *cache) fly(ctx context.Context, f *flight) {
 			c.keep(f)
 		}
 	}
-	c.mu.Unlock()
 	close(f.done)
 }
 

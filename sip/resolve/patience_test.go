@@ -211,6 +211,42 @@ func TestClose(t *testing.T) {
 	})
 }
 
+// A Resolver that does not heed the end of its context holds up nobody after Close.
+func TestCloseWithDeafResolver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := make(deaf)
+		c := resolve.New(&resolve.Config{Resolver: r})
+		failed, start := make(chan error, 2), time.Now()
+		for range cap(failed) {
+			go func() { // ends with Close
+				_, err := c.Targets(t.Context(), sip.URI{Scheme: "sip", Host: "example.org"})
+				failed <- err
+			}()
+		}
+		synctest.Wait()
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		for range cap(failed) {
+			if err := <-failed; !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%v for who was waiting, want ErrClosed", err)
+			}
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("it took %v, want no time", took)
+		}
+		close(r)
+	})
+}
+
+// deaf is a Resolver that answers when it is closed, and not before.
+type deaf chan struct{}
+
+func (d deaf) Lookup(context.Context, string, resolve.Type) (*resolve.Answer, error) {
+	<-d
+	return &resolve.Answer{Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, nil
+}
+
 // onlyFour is a Resolver that answers questions for IPv4, and no others.
 type onlyFour struct{}
 

@@ -101,7 +101,8 @@ type Config struct {
 	Handle func(*Inbound)
 
 	// Closed is called when a connection that carried messages is gone, with
-	// what ended it. It may be nil.
+	// what ended it. Close does not wait for it, and so may have returned when it is
+	// told of the last ones. It may be nil.
 	Closed func(Flow, error)
 
 	// Idle is how long a connection without traffic is kept; 0 means 10

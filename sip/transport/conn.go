@@ -180,7 +180,7 @@ func (c *conn) over(err error) {
 	}
 	c.fail(err)
 	if c.e.cfg.Closed != nil && c.carried.Load() {
-		c.shift.leave()
+		c.e.depart(&c.shift)
 		c.e.cfg.Closed(c.flow(), c.reason())
 	}
 }

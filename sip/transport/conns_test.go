@@ -197,6 +197,7 @@ func TestCloseWithSendsInFlight(t *testing.T) {
 				t.Errorf("SendRequest = %v, want ErrClosed", err)
 			}
 		}
+		synctest.Wait()
 		if len(reasons) != 1 || !errors.Is(reasons[0], ErrClosed) {
 			t.Errorf("Closed was called with %v, want ErrClosed", reasons)
 		}

@@ -42,5 +42,14 @@ func (e *Endpoint) dismiss() {
 // leave says that the goroutine goes to the program.
 func (s *shift) leave() { s.CompareAndSwap(shiftOn, shiftAway) }
 
+// depart is leave of one who has nothing to come back for. Once Close has begun
+// nobody waits for that one either: Close sees to those that have left before.
+func (e *Endpoint) depart(s *shift) {
+	s.leave()
+	if e.ctx.Err() != nil && s.CompareAndSwap(shiftAway, shiftOver) {
+		e.tasks.Done()
+	}
+}
+
 // back says that it has come back, or that another one reads on.
 func (s *shift) back() { s.CompareAndSwap(shiftAway, shiftOn) }

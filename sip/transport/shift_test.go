@@ -108,3 +108,30 @@ func TestCloseWaitsForReaders(t *testing.T) {
 		}
 	})
 }
+
+// A program holds a lock while it closes, and takes the same one when it is told of
+// the end of a connection.
+func TestCloseWithLockOfClosed(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		lock := make(chan struct{}, 1)
+		var closed atomic.Int32
+		e := s.listen(&Config{Closed: func(Flow, error) {
+			lock <- struct{}{}
+			closed.Add(1)
+			<-lock
+		}})
+		for range 2 {
+			s.dial(s.alice, bobAddr).send(message(options, tcpVia))
+		}
+		s.wait(time.Second)
+		lock <- struct{}{}
+		if err := e.Close(); err != nil {
+			t.Errorf("Close = %v", err)
+		}
+		<-lock
+		s.wait(time.Second)
+		if got := closed.Load(); got != 2 {
+			t.Errorf("Closed was called %d times, want twice", got)
+		}
+	})
+}
