@@ -48,17 +48,17 @@ func main() {
 	if *md5 {
 		config.Algorithms = []digest.Algorithm{digest.MD5}
 	}
-	users := must(digest.NewServer(config))
-	location := must(registrar.New(&registrar.Config{Domains: []string{*domain}, Users: users}))
+	location := must(registrar.New(&registrar.Config{Domains: []string{*domain}, Users: must(digest.NewServer(config))}))
 	handle := func(tx *proxy.Server, req *sip.Request) {
-		switch {
-		case tx.Local() && req.Method() == sip.REGISTER:
+		if tx.Local() && req.Method() == sip.REGISTER {
 			location.Register(tx.Server, req)
-		case !location.Authenticate(tx, req):
-			// It said to be from a user of ours, and was answered with 407 or 403.
+			return
+		}
+		switch req = location.Authenticate(tx, req); {
+		case req == nil: // it said to be from a user of ours, and was answered with 407 or 403
 		case tx.Local():
 			location.Forward(tx, req)
-		case tx.Routed(), tx.Serves(req.From().URI): // within a call, or from our users to others
+		case tx.Routed(), tx.Serves(req.From().URI): // from our users, or within a call: from who was ever in it, to anywhere
 			tx.Relay(req)
 		default: // no relay for strangers
 			tx.Reply(sip.StatusForbidden)
