@@ -28,6 +28,7 @@ type state struct {
 	localSeq  uint32
 	remoteSeq uint32
 	remoteSet bool // remoteSeq says something
+	restored  bool // and the request with that number may come once more
 }
 
 // unusable says of a header field that requests cannot be sent by it, as sip
@@ -182,11 +183,12 @@ func refreshesTarget(method sip.Method) bool {
 }
 
 // inOrder takes the sequence number of a request of the peer. A lower one than
-// before is out of order (section 12.2.2).
+// before is out of order (section 12.2.2), and the same is a request that was
+// served already, but for one that nobody had answered before a restart.
 func (d *state) inOrder(seq uint32) bool {
-	if d.remoteSet && seq <= d.remoteSeq {
+	if d.remoteSet && (seq < d.remoteSeq || seq == d.remoteSeq && !d.restored) {
 		return false
 	}
-	d.remoteSeq, d.remoteSet = seq, true
+	d.remoteSeq, d.remoteSet, d.restored = seq, true, false
 	return true
 }

@@ -48,13 +48,13 @@ func ExampleLayer_Restore() {
 	<-answered
 
 	// What a program does when it is told to stop ...
+	bob.Close()
 	var store [][]byte
 	for s := range bob.Sessions() {
 		if data, err := s.Snapshot(); err == nil {
 			store = append(store, data)
 		}
 	}
-	bob.Close()
 
 	// ... and when it is started again.
 	over := make(chan error, 1)

@@ -210,10 +210,14 @@ func (in *Invitation) refuse(resp *sip.Response) error {
 	}
 	in.s.mu.Lock()
 	first := in.finish()
+	if first {
+		in.s.refusing = in
+	}
 	in.s.mu.Unlock()
 	if !first {
 		return transaction.ErrCompleted
 	}
+	defer in.refused()
 	reason := ErrEnded
 	if in.ctx.Err() != nil {
 		resp, reason = in.req.Reply(sip.StatusRequestTerminated), context.Cause(in.ctx)
@@ -223,6 +227,15 @@ func (in *Invitation) refuse(resp *sip.Response) error {
 		in.s.terminate(reason)
 	}
 	return err
+}
+
+// refused says that the refusal was given, or will not be.
+func (in *Invitation) refused() {
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	if in.s.refusing == in {
+		in.s.refusing = nil
+	}
 }
 
 // awaited is the wait for the ACK of a 2xx of ours.
@@ -268,12 +281,15 @@ func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
 		return nil, transaction.ErrCompleted
 	}
 	gone := s.over || in.ctx.Err() != nil
-	if !gone {
+	if gone {
+		s.refusing = in
+	} else {
 		s.began, s.await = true, await
 		s.d.refresh(in.req)
 	}
 	s.mu.Unlock()
 	if gone {
+		defer in.refused()
 		err := context.Cause(in.ctx)
 		if err == nil {
 			err = s.Err()

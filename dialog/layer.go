@@ -58,7 +58,8 @@ type Config struct {
 	Restore func(l *Layer) error
 
 	// Transaction is the configuration of the layer below. Its Handler and
-	// Accepted are set by the Layer, and its Stateless is asked after it.
+	// Accepted are set by the Layer, its Stateless is asked after it, and its
+	// Frozen called.
 	Transaction transaction.Config
 }
 
@@ -76,6 +77,7 @@ type Layer struct {
 	closed   bool
 	sessions map[ID]*Session // calls, early ones of the peer's, and those whose BYE is unanswered
 	answers  map[inviteKey]*answers
+	frozen   []*Session     // what there was when the Layer was closed
 	tasks    sync.WaitGroup // goroutines that end calls nobody wants
 }
 
@@ -95,6 +97,7 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 	below.Accepted = l.accepted
 	below.Stateless = l.stray
 	below.Restore = l.begin
+	below.Frozen = l.freeze
 	if _, err := transaction.Listen(tc, &below); err != nil {
 		if l.tl != nil { // what was restored is to end
 			l.Close()
@@ -123,7 +126,8 @@ func (l *Layer) begin(tl *transaction.Layer) error {
 func (l *Layer) Transactions() *transaction.Layer { return l.tl }
 
 // Close cuts off every call and transaction and closes the sockets. Peers are
-// not told; who wants them to be says Bye before.
+// not told; who wants them to be says Bye before. What calls there were stays as
+// it was at this moment, for Sessions and Snapshot.
 func (l *Layer) Close() error {
 	err := l.tl.Close()
 	l.mu.Lock()

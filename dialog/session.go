@@ -47,7 +47,9 @@ type Session struct {
 	inviting bool        // an INVITE of ours is not answered yet
 	asked    uint32      // the number of that
 	pending  *Invitation // an INVITE of the peer is not answered yet
+	refusing *Invitation // its refusal is being given
 	await    *awaited    // a 2xx of ours has no ACK yet
+	frozen   *moment     // what it was when the Layer was closed
 	bye      *goodbye    // of ours; nil: there is none
 }
 
@@ -86,6 +88,10 @@ func (s *Session) stop(err error) bool { return s.stopWith(err, nil) }
 func (s *Session) stopWith(err error, bye *goodbye) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.stopLocked(err, bye)
+}
+
+func (s *Session) stopLocked(err error, bye *goodbye) bool {
 	if s.over {
 		return false
 	}
@@ -282,6 +288,9 @@ func (s *Session) request(tx *transaction.Server, req *sip.Request) {
 		return
 	}
 	inOrder, over := s.d.inOrder(seq), s.over
+	// It ends the call before it is answered, for what is noted of the call when
+	// the Layer is closed may not be that it goes on.
+	ends := inOrder && method == sip.BYE && s.stopLocked(ErrBye, nil)
 	s.mu.Unlock()
 	switch {
 	case !inOrder:
@@ -289,7 +298,7 @@ func (s *Session) request(tx *transaction.Server, req *sip.Request) {
 	case method == sip.BYE:
 		// Also if it crosses a BYE of ours (RFC 5407 section 3.2.1).
 		tx.Reply(sip.StatusOK)
-		s.ended()
+		s.ended(ends)
 	case over:
 		tx.Reply(sip.StatusCallDoesNotExist)
 	case method == sip.INVITE:
@@ -301,9 +310,9 @@ func (s *Session) request(tx *transaction.Server, req *sip.Request) {
 	}
 }
 
-// ended is called when the peer has said BYE. Then no ACK is waited for.
-func (s *Session) ended() {
-	first := s.stop(ErrBye)
+// ended is called when the peer has said BYE. Then no ACK is waited for. first says
+// that this has ended the call.
+func (s *Session) ended(first bool) {
 	s.mu.Lock()
 	if s.await != nil {
 		s.endWait(nil)

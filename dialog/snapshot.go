@@ -29,12 +29,54 @@ const (
 	snapshotVersion = 1
 )
 
-// Sessions yields the calls that there are when it is called, in no order: for
-// who takes a Snapshot of each before Close.
+// Sessions yields the calls that there are when it is called, in no order. When
+// the Layer is closed they are those that there were at that moment, of which each
+// has a Snapshot: close, then write.
+//
+// A request that no call had taken by then is one of Servers of the transaction
+// layer, which have what belongs to calls, too. So a program that writes both, and
+// restores first the calls and then the transactions that are not there yet
+// (ErrExists), loses neither.
 func (l *Layer) Sessions() iter.Seq[*Session] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.frozen != nil {
+		return slices.Values(l.frozen)
+	}
 	return slices.Values(slices.Collect(maps.Values(l.sessions)))
+}
+
+// freeze sets the calls aside as they are. It is called when nothing comes in or
+// goes out any more, and before anybody is told of it: what programs make of that
+// is no part of the call.
+func (l *Layer) freeze() {
+	all := []*Session{} // not nil: it says that it was set
+	for s := range l.Sessions() {
+		if s.freeze() {
+			all = append(all, s)
+		}
+	}
+	l.mu.Lock()
+	l.frozen = all
+	l.mu.Unlock()
+	if l.cfg.Transaction.Frozen != nil {
+		l.cfg.Transaction.Frozen()
+	}
+}
+
+// freeze notes the call as it is, unless it is over.
+func (s *Session) freeze() bool {
+	unlock, acked := s.lockWithLeg()
+	defer unlock()
+	pending := s.pending
+	if pending == nil {
+		// Its refusal waits, and will not go out any more. Should it have gone out
+		// at the last moment, whoever answers again gets ErrCompleted.
+		pending = s.refusing
+	}
+	m, err := s.at(time.Now(), acked, pending)
+	s.frozen = m
+	return err == nil
 }
 
 // Snapshot returns all that a Layer needs to go on with the call: after a restart
@@ -42,24 +84,37 @@ func (l *Layer) Sessions() iter.Seq[*Session] {
 // next ACK needs, and for an INVITE of the peer that is not answered or not
 // acknowledged yet a Snapshot of its transaction: nothing secret but what is in
 // messages, as credentials are. The call goes on here all the same, until Close
-// cuts it off without a word.
+// cuts it off without a word; then it is what was there at that moment.
 //
 // The error is that of Err for a call that is over, ErrEnded for one that is
 // being refused.
 func (s *Session) Snapshot() ([]byte, error) {
+	unlock, acked := s.lockWithLeg()
+	defer unlock()
+	m, err := s.frozen, error(nil)
+	if m == nil {
+		m, err = s.at(time.Now(), acked, s.pending)
+	}
+	if err == nil {
+		var data []byte
+		if data, err = m.write(); err == nil {
+			return data, nil
+		}
+	}
+	return nil, fmt.Errorf("snapshot of a call: %w", err)
+}
+
+// lockWithLeg takes the lock of the Session, with what is kept of the answer to
+// its last INVITE, which is under that of the Layer.
+func (s *Session) lockWithLeg() (unlock func(), acked keptLeg) {
 	for {
 		s.mu.Lock()
 		seq := s.invite.seq
 		s.mu.Unlock()
-		acked := s.l.legOf(s.keyOf(seq), s.d.id.RemoteTag)
+		acked = s.l.legOf(s.keyOf(seq), s.d.id.RemoteTag)
 		s.mu.Lock()
 		if s.invite.seq == seq { // else it answers for another INVITE
-			defer s.mu.Unlock()
-			data, err := s.snapshot(acked)
-			if err != nil {
-				return nil, fmt.Errorf("snapshot of a call: %w", err)
-			}
-			return data, nil
+			return s.mu.Unlock, acked
 		}
 		s.mu.Unlock()
 	}
@@ -83,75 +138,103 @@ func (l *Layer) legOf(key inviteKey, tag string) (kept keptLeg) {
 	return kept
 }
 
-// snapshot does it with s.mu held.
-func (s *Session) snapshot(acked keptLeg) ([]byte, error) {
+// moment is what a call is at one time.
+type moment struct {
+	now     time.Time
+	d       state
+	contact sip.Contact
+	made    bool
+	began   bool
+
+	// Our last INVITE, and its ACK. What is on its way will be lost, or what comes
+	// back.
+	lost    lostInvite
+	invite  acked
+	unacked bool
+	acked   keptLeg
+
+	// The INVITE of the peer that is to be answered or acknowledged, nil for none.
+	in      *Invitation
+	ringing *sip.Response
+	answer  *sip.Response
+	until   time.Time
+}
+
+// at returns the call as it is, with an INVITE that is not answered. It is called
+// with s.mu held.
+func (s *Session) at(now time.Time, acked keptLeg, pending *Invitation) (*moment, error) {
 	switch {
 	case s.over:
 		return nil, s.err
-	case !s.began && s.pending == nil:
+	case !s.began && pending == nil:
 		return nil, ErrEnded
 	}
-	var w snapshot.Writer
-	now := time.Now()
-	w.Text(s.d.id.CallID)
-	w.Text(s.d.local.String())
-	w.Text(s.d.remote.String())
-	w.Text(s.d.target.String())
-	writeRoutes(&w, s.d.routes)
-	w.Uint(uint64(s.d.localSeq))
-	w.Bool(s.d.remoteSet)
-	w.Uint(uint64(s.d.remoteSeq))
-	w.Text(string(s.contact.AppendValue(nil)))
-	w.Bool(s.made)
-	w.Bool(s.began)
-
-	// Our last INVITE and its ACK. What is on its way will be lost, or what comes
-	// back.
-	lost := s.lost
+	m := &moment{now: now, d: s.d, contact: s.contact, made: s.made, began: s.began,
+		lost: s.lost, invite: s.invite, unacked: s.unacked, acked: acked}
 	switch {
 	case s.inviting:
-		lost = lostInvite{true, s.asked}
+		m.lost = lostInvite{true, s.asked}
 	case acked.known && acked.ack == nil && !s.unacked:
-		lost = lostInvite{true, s.invite.seq}
+		m.lost = lostInvite{true, s.invite.seq}
 	}
-	w.Bool(lost.is)
-	w.Uint(uint64(lost.seq))
-	w.Uint(uint64(s.invite.seq))
-	w.Bool(s.unacked)
-	if s.unacked {
-		w.Uint(uint64(len(s.invite.credentials)))
-		for _, f := range s.invite.credentials {
+	m.acked.known = acked.known && (acked.ack != nil || s.unacked)
+	if m.in = pending; m.in != nil {
+		m.ringing = m.in.ringing
+	}
+	if s.await != nil {
+		m.in, m.ringing, m.answer, m.until = s.await.in, nil, s.await.resp, s.await.until
+	}
+	return m, nil
+}
+
+// write writes it down.
+func (m *moment) write() ([]byte, error) {
+	var w snapshot.Writer
+	w.Text(m.d.id.CallID)
+	w.Text(m.d.local.String())
+	w.Text(m.d.remote.String())
+	w.Text(m.d.target.String())
+	writeRoutes(&w, m.d.routes)
+	w.Uint(uint64(m.d.localSeq))
+	w.Bool(m.d.remoteSet)
+	w.Uint(uint64(m.d.remoteSeq))
+	w.Text(string(m.contact.AppendValue(nil)))
+	w.Bool(m.made)
+	w.Bool(m.began)
+
+	w.Bool(m.lost.is)
+	w.Uint(uint64(m.lost.seq))
+	w.Uint(uint64(m.invite.seq))
+	w.Bool(m.unacked)
+	if m.unacked {
+		w.Uint(uint64(len(m.invite.credentials)))
+		for _, f := range m.invite.credentials {
 			w.Text(f.Name)
 			w.Text(f.Value)
 		}
-		w.Text(s.invite.target.String())
-		writeRoutes(&w, s.invite.routes)
+		w.Text(m.invite.target.String())
+		writeRoutes(&w, m.invite.routes)
 	}
-	acked.known = acked.known && (acked.ack != nil || s.unacked)
-	w.Bool(acked.known)
-	if acked.known {
-		w.Duration(acked.until.Sub(now))
-		w.Bool(acked.strict)
-		writeMessage(&w, acked.ack)
+	w.Bool(m.acked.known)
+	if m.acked.known {
+		w.Duration(m.acked.until.Sub(m.now))
+		w.Bool(m.acked.strict)
+		writeMessage(&w, m.acked.ack)
 	}
 
-	in, answer, until := s.pending, (*sip.Response)(nil), time.Time{}
-	if s.await != nil {
-		in, answer, until = s.await.in, s.await.resp, s.await.until
-	}
-	w.Bool(in != nil)
-	if in != nil {
-		tx, err := in.tx.Snapshot()
+	w.Bool(m.in != nil)
+	if m.in != nil {
+		tx, err := m.in.tx.Snapshot()
 		if err != nil {
 			return nil, err
 		}
 		w.Text(string(tx))
-		w.Bool(in.re)
-		w.Bool(!in.expires.IsZero())
-		w.Duration(in.expires.Sub(now))
-		writeMessage(&w, in.ringing)
-		writeMessage(&w, answer)
-		w.Duration(until.Sub(now))
+		w.Bool(m.in.re)
+		w.Bool(!m.in.expires.IsZero())
+		w.Duration(m.in.expires.Sub(m.now))
+		writeMessage(&w, m.ringing)
+		writeMessage(&w, m.answer)
+		w.Duration(m.until.Sub(m.now))
 	}
 	return w.Seal(snapshotKind, snapshotVersion), nil
 }
@@ -214,6 +297,7 @@ func (l *Layer) read(data []byte) (*kept, error) {
 	d.localSeq = uint32(r.Uint(1<<32 - 1))
 	d.remoteSet = r.Bool()
 	d.remoteSeq = uint32(r.Uint(1<<32 - 1))
+	d.restored = true
 	if d.id.CallID == "" || d.id.LocalTag == "" {
 		r.Fail()
 	}

@@ -54,7 +54,11 @@ func samples(t testing.TB, l *Layer) (list [][]byte) {
 			ack := s.d.request(sip.ACK, 1, sip.Push(sip.Via{Transport: "UDP", Host: "192.0.2.2", Params: ";branch=z9hG4bK1"}))
 			known.known, known.ack = true, ack
 		}
-		data, err := s.snapshot(known)
+		at, err := s.at(time.Now(), known, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := at.write()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,6 +198,6 @@ func FuzzRestore(f *testing.F) {
 				t.Errorf("the snapshot is\n%q, %v, was\n%q", second, err, first)
 			}
 		}
-		s.ended()
+		s.ended(s.stop(ErrBye))
 	})
 }

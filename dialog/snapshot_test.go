@@ -17,6 +17,7 @@ import (
 // keep closes a Layer without a word, with a snapshot of each of its calls.
 func keep(t testing.TB, l *dialog.Layer) (kept [][]byte) {
 	t.Helper()
+	l.Close()
 	for s := range l.Sessions() {
 		data, err := s.Snapshot()
 		if err != nil {
@@ -24,7 +25,6 @@ func keep(t testing.TB, l *dialog.Layer) (kept [][]byte) {
 		}
 		kept = append(kept, data)
 	}
-	l.Close()
 	return kept
 }
 
@@ -316,8 +316,9 @@ func TestRestartOfACall(t *testing.T) {
 	}
 }
 
-// What is not restored is not known: 481, as before. A number that the run before
-// has seen is out of order.
+// What is not restored is not known: 481, as before. A number below those that the
+// run before has seen is out of order; the last one of them may not have been
+// answered, and is taken once.
 func TestRestartKnowsItsCallsAlone(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
 		bob := newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, nil)})
@@ -340,8 +341,12 @@ func TestRestartKnowsItsCallsAlone(t *testing.T) {
 		again(t, n, bobAddr, kept, nil)
 		p.send(bobAddr, p.within(other, sip.BYE, 2))
 		p.expect("481 BYE 2")
-		p.send(bobAddr, p.within(resp, sip.BYE, 7))
-		p.expect("500 BYE 7")
+		p.send(bobAddr, p.within(resp, sip.BYE, 6))
+		p.expect("500 BYE 6")
+		p.send(bobAddr, p.within(resp, sip.OPTIONS, 7))
+		p.expect("405 OPTIONS 7")
+		p.send(bobAddr, p.within(resp, sip.OPTIONS, 7))
+		p.expect("500 OPTIONS 7")
 		p.send(bobAddr, p.within(resp, sip.BYE, 8))
 		p.expect("200 BYE 8")
 	})

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -213,6 +214,17 @@ func TestCallThroughProxy(t *testing.T) {
 	proxy.interrupt()
 }
 
+// A mistake on the command line of the proxy ends it: a flag after the users is none.
+func TestProxyWithoutPasswords(t *testing.T) {
+	t.Parallel()
+	program := build(t, "proxy")
+	for _, arg := range []string{"bob", "bob:", ":secret", "-md5"} {
+		proxy := start(t, program, "-listen", "udp:127.0.0.1:0", "alice:wonder", arg)
+		proxy.says(fmt.Sprintf("%q is no user:password", arg))
+		proxy.fails()
+	}
+}
+
 // The one who was called hangs up, through the proxy.
 func TestCalleeHangsUpThroughProxy(t *testing.T) {
 	t.Parallel()
@@ -252,6 +264,75 @@ func TestCalleeHangsUpThroughProxy(t *testing.T) {
 	<-call.Done()
 	if err := call.Err(); !errors.Is(err, ua.ErrHungUp) {
 		t.Errorf("Alice's call ended with %v, want ErrHungUp", err)
+	}
+	proxy.interrupt()
+}
+
+// The proxy is started anew within a call of a stranger, as a service manager does
+// that: with the same secret it knows the call, whoever hangs up. To read again a
+// certificate that it does not have does not end it.
+func TestProxyRestarts(t *testing.T) {
+	t.Parallel()
+	address, program := freePort(t), build(t, "proxy")
+	serve := func() *process {
+		proxy := start(t, program, "-listen", "udp:"+address, "-secret", "one for both runs", "bob:builder")
+		proxy.says("serving")
+		return proxy
+	}
+	proxy := serve()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	agent := func(aor string, onInvite func(context.Context, *ua.Invitation)) *ua.Agent {
+		a, err := ua.New(aor, &ua.Config{Password: "builder", Proxy: "sip:" + address, Listen: []string{"udp:127.0.0.1:0"}, OnInvite: onInvite})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { a.Close() })
+		return a
+	}
+	answered := make(chan *ua.Call, 1)
+	bob := agent("sip:bob@example.com", func(ctx context.Context, in *ua.Invitation) {
+		call, err := in.Answer(ctx, media.NewAudio(nil))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		answered <- call
+		<-call.Done()
+	})
+	if _, err := bob.Register(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	stranger := agent("sip:stranger@there.example", nil)
+	for _, who := range []string{"the one who was called", "the one who called"} {
+		theirs, err := stranger.Invite(ctx, "sip:bob@example.com", &ua.InviteOptions{Streams: []ua.Stream{media.NewAudio(nil)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours := <-answered
+		proxy.cmd.Process.Signal(syscall.SIGHUP)
+		proxy.says("certificate read again")
+		proxy.cmd.Process.Signal(syscall.SIGTERM)
+		proxy.ends()
+		proxy = serve()
+		one, other := ours, theirs
+		if who == "the one who called" {
+			one, other = theirs, ours
+		}
+		if err := one.Hangup(ctx); err != nil {
+			t.Errorf("%s hangs up: %v", who, err)
+		}
+		select {
+		case <-other.Done():
+		case <-ctx.Done():
+			t.Fatalf("%s hangs up, and the call goes on", who)
+		}
+		if err := other.Err(); !errors.Is(err, ua.ErrHungUp) {
+			t.Errorf("%s hangs up, and the call ended with %v, want ErrHungUp", who, err)
+		}
+		if _, err := bob.Register(ctx, nil); err != nil { // who was there is not written down
+			t.Fatal(err)
+		}
 	}
 	proxy.interrupt()
 }

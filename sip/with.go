@@ -146,6 +146,13 @@ func (e delEdit) AppendValue(b []byte) []byte { return b }
 // Whether the request came out well is asked with Err, as for With.
 func NewRequest(method Method, uri URI, edits ...Edit) *Request {
 	r := new(Request)
+	for _, e := range edits {
+		if _, e = unwrapped(e); e != nil {
+			if u, ok := e.(RequestURI); ok {
+				uri = URI(u)
+			}
+		}
+	}
 	uri = inRequestLine(uri)
 	start := string(appendRequestLine(make([]byte, 0, 128), method, uri))
 	if err := r.setStart(start, method, uri); err != nil {

@@ -326,3 +326,27 @@ func TestFieldIsAList(t *testing.T) {
 		}
 	}
 }
+
+// The Request-URI is an edit like others: the last one stays, and one that cannot be
+// written is refused. To a response it does nothing.
+func TestRequestURIIsSet(t *testing.T) {
+	req := mustParse(t, string(readMessage(t, "invite.sip"))).(*Request)
+	a, b := URI{Scheme: "sip", User: "a", Host: "a.example"}, URI{Scheme: "sip", User: "b", Host: "b.example", Headers: "subject=x"}
+	bare := b
+	bare.Headers = ""
+	out := req.With(MaxForwards(7), RequestURI(a), RequestURI(b))
+	if out.Err() != nil || out.URI() != bare || out.MaxForwards() != 7 || out.Body() != req.Body() || out.Method() != req.Method() {
+		t.Errorf("With a Request-URI: %v, %v", out, out.Err())
+	}
+	if made := NewRequest(OPTIONS, a, RequestURI(b)); made.Err() != nil || made.URI() != bare {
+		t.Errorf("NewRequest with a Request-URI: %v, %v", made, made.Err())
+	}
+	bad := RequestURI{Scheme: "sip", Host: "a\r\nVia: b"}
+	if out := req.With(MaxForwards(7), bad); out.Err() == nil || out.String() != req.String() {
+		t.Errorf("With a line end in the Request-URI: %v, %v", out, out.Err())
+	}
+	resp := req.Reply(StatusOK)
+	if out := resp.With(RequestURI(a)); out.Err() != nil || out.String() != resp.String() {
+		t.Errorf("a response With a Request-URI: %v, %v", out, out.Err())
+	}
+}

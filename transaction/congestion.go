@@ -163,7 +163,8 @@ const (
 	notable = 16
 )
 
-// takes reports whether the delay allows for a request of a class.
+// takes reports whether the delay allows for a request of a class. What is essential
+// its neighbour's share alone bounds.
 func (c *congestion) takes(class class) bool {
 	switch load := c.load(); class {
 	case essential:

@@ -42,13 +42,13 @@ func ExampleLayer_Restore() {
 		}
 
 		// What a program does when it is told to stop ...
+		bob.Close()
 		var store [][]byte
 		for tx := range bob.Servers() {
 			if data, err := tx.Snapshot(); err == nil {
 				store = append(store, data)
 			}
 		}
-		bob.Close()
 
 		// ... and when it is started again.
 		bob = listen("192.0.2.2", &transaction.Config{Restore: func(layer *transaction.Layer) error {

@@ -162,8 +162,10 @@ func TestHostileRequests(t *testing.T) {
 		// RFC 3261 section 17.2.1: it ends the retransmissions, and goes no further.
 		{"ACK of a refusal", 486, ack(ownBranch), "", "INVITE"},
 		// It is no ACK of this transaction, whatever else it has in common.
-		{"ACK of a refusal by another branch", 486, ack(otherBranch),
-			strings.Repeat("486 INVITE, ", 9) + "486 INVITE", "INVITE, ACK"},
+		{"ACK of a refusal by another branch", 486, func(p *peer, invite *sip.Request, resp *sip.Response) {
+			ack(otherBranch)(p, invite, resp)
+			p.send(invite)
+		}, "486 INVITE", "INVITE, ACK"},
 		// Section 13.2.2.4, and RFC 6026 section 6 for those that take the branch
 		// of the INVITE.
 		{"ACK of a 2xx", 200, ack(otherBranch), "", "INVITE, ACK"},

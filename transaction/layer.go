@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -46,10 +47,10 @@ type Config struct {
 	Accepted func(invite *sip.Request, resp *sip.Response)
 
 	// Stateless is asked about each message that belongs to no transaction,
-	// before one is begun for it: a new request, the ACK of a 2xx, a response
-	// to what was sent without a transaction. If it returns true it has taken the message, and
-	// nothing is kept of it here. It is called from the goroutine that reads the
-	// socket: it must not block. nil takes none.
+	// before one is begun for it: a new request, the ACK of a 2xx, a response to
+	// what was sent without a transaction. If it returns true it has taken the
+	// message, and nothing is kept of it here. It is called from the goroutine that
+	// reads the socket: it must not block. nil takes none.
 	Stateless func(in *transport.Inbound) bool
 
 	// Timers are the timers of RFC 3261 table 4; zero means the RFC's values.
@@ -57,10 +58,11 @@ type Config struct {
 
 	// MaxHandlers is how many requests may be in the hands of handlers, without
 	// a final response, or wait for one; 0 means 10,000. A fifth of them is for
-	// requests within a dialog and ACKs alone. Past that new requests get 503
-	// with Retry-After, and leave nothing behind (RFC 3261 section 8.2.7). What
-	// is held (Server.Hold) when its handler has returned does not count here, but
-	// in MaxBytes.
+	// requests within a dialog and ACKs alone, of which one address may have no
+	// more than it leaves to others. Past that new requests get 503 with
+	// Retry-After, a random time each, and leave nothing behind (RFC 3261 section
+	// 8.2.7). What is held (Server.Hold) when its handler has returned does not
+	// count here, but in MaxBytes.
 	MaxHandlers int
 
 	// MaxBytes is how much memory server transactions may hold, in bytes, and
@@ -90,6 +92,14 @@ type Config struct {
 	// if Restore has closed the Layer without one. nil restores nothing.
 	Restore func(l *Layer) error
 
+	// Frozen is called once when the Layer is closed or has shut down: nothing
+	// comes in any more or goes out, and nobody has been told yet. Who sends or
+	// responds then waits until it returns. It is for a layer above that keeps
+	// state of its own for Snapshots, to note what that is at this moment, at
+	// which Servers and Snapshot stop, too. It must be quick, and call nothing
+	// else here. nil notes nothing.
+	Frozen func()
+
 	// Logger is for what no caller can be told; nil means that of the
 	// transport.
 	Logger *slog.Logger
@@ -114,12 +124,17 @@ type Layer struct {
 	draining atomic.Bool
 	handlers atomic.Int64 // requests in the hands of handlers or waiting
 	open     atomic.Int64 // those of them without a final response
+	kept     kept         // those of them on the places for requests within a dialog
 	bytes    atomic.Int64 // what servers hold (size.go)
 	refused  atomic.Int64 // when a request was last refused without a transaction, in ns since 1970
 	calls    atomic.Int64 // Responses and Busy that have not ended, and INVITEs left to their CANCEL
 
-	mu   sync.Mutex
-	idle chan struct{} // closed when draining and nothing is under way
+	freezing sync.Once
+	frozenAt time.Time // set before the first server is frozen
+
+	mu     sync.Mutex
+	idle   chan struct{} // closed when draining and nothing is under way
+	frozen []*Server     // what there was when the Layer was closed
 }
 
 // ErrCancelled is the cause of a server transaction's context that a CANCEL
@@ -208,9 +223,9 @@ func (l *Layer) Timers() Timers { return l.timers }
 // Shutdown stops to take new requests, which get 503 with Retry-After, waits
 // until handlers, the transactions that someone waits for and what is Busy are
 // done, and the INVITEs that someone gave up have ended, and closes the Layer.
-// Requests within a dialog are still served. When ctx ends first the rest is cut off, and the
-// error wraps that of ctx. What is told of responses (Start) is waited for, too: it
-// may call Close, but not Shutdown.
+// Requests within a dialog are still served. When ctx ends first the rest is cut
+// off, and the error wraps that of ctx. What is told of responses (Start) is waited
+// for, too: it may call Close, but not Shutdown.
 func (l *Layer) Shutdown(ctx context.Context) error {
 	l.patrol.dismissAll() // one of them may be our caller
 	l.mu.Lock()
@@ -255,24 +270,74 @@ func (l *Layer) checkIdle() {
 // a word to the peers, and closes the sockets. Whoever waits for a response gets
 // transport.ErrClosed, and so does whoever gives one. Requests that still wait
 // for a handler are dropped. Close does not wait for handlers to return, nor for
-// other funcs of the program: any of them may call it.
+// other funcs of the program: any of them but Config.Frozen may call it.
+//
+// Server transactions stay as they are at this moment, for Servers and Snapshot:
+// what a handler does later changes nothing of them.
 func (l *Layer) Close() (err error) {
-	l.patrol.dismissAll() // one of them may be our caller
-	l.closed.Store(true)  // nothing gets into the tables from here on
-	l.end(transport.ErrClosed)
+	l.patrol.dismissAll()                 // one of them may be our caller
 	defer func() { err = l.ep.Close() }() // whatever becomes of those who are told
+	l.freezing.Do(func() {
+		defer l.end(transport.ErrClosed)
+		l.freeze()
+		if l.cfg.Frozen != nil {
+			l.cfg.Frozen()
+		}
+	})
 	forEach(slices.Clone(l.tables.tables), func(t *table) {
 		t.mu.Lock()
 		clients := slices.Collect(maps.Values(t.clients.m))
-		servers := slices.Collect(maps.Values(t.servers.m))
 		t.mu.Unlock()
-		defer t.alarms.stop()
-		for _, s := range servers {
-			s.step(input{event: inAbandon}, nil)
-		}
 		forEach(clients, func(c *client) { c.abandon(transport.ErrClosed) })
 	})
 	return nil
+}
+
+// freeze has no server change or send any more, and sets those that there are
+// aside.
+func (l *Layer) freeze() {
+	l.frozenAt = time.Now()
+	l.closed.Store(true) // nothing gets into the tables from here on
+	all := []*Server{}   // not nil: it says that it was set
+	for _, t := range l.tables.tables {
+		t.alarms.stop()
+		t.mu.Lock()
+		servers := slices.Collect(maps.Values(t.servers.m))
+		t.mu.Unlock()
+		for _, s := range servers {
+			if s.freeze() {
+				all = append(all, s)
+			}
+		}
+	}
+	l.mu.Lock()
+	l.frozen = all
+	l.mu.Unlock()
+	for _, s := range all {
+		s.forget()
+	}
+}
+
+// freeze keeps a transaction as it is, unless it is over.
+func (s *Server) freeze() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done {
+		return false
+	}
+	s.frozen = true
+	s.t.alarms.reset(&s.alarm, time.Time{})
+	if s.last != nil {
+		s.l.bytes.Add(-int64(sizeOf(s.last)))
+	}
+	return true
+}
+
+// awaitEnd keeps whoever would be the first to hear that the Layer is closed until
+// all are told, and returns what they are.
+func (l *Layer) awaitEnd() error {
+	<-l.ctx.Done()
+	return transport.ErrClosed
 }
 
 // Busy keeps Shutdown from closing the Layer until done is called. It is for

@@ -36,7 +36,7 @@ func FuzzMachines(f *testing.F) {
 	})
 }
 
-var statuses = []int{-1, 0, 99, 100, 101, 180, 183, 199, 200, 202, 299, 300, 302, 401, 408, 486, 487, 500, 503, 603, 699, 700, 1 << 30}
+var statuses = []int{-1, 0, 99, 100, 101, 180, 183, 199, 200, 202, 299, 300, 302, 401, 407, 408, 486, 487, 500, 503, 603, 699, 700, 1 << 30}
 
 // playAnything plays data on the machine that its first byte chooses. It
 // checks every step, that an early timer is harmless, and that in the end the

@@ -23,7 +23,12 @@ func alone(t testing.TB, cfg *Config) (*Layer, transport.Flow) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() {
+		l.Close()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.frozen = nil // whose memory the next one would see going
+	})
 	to := resolve.Target{Transport: "UDP", Addr: netip.MustParseAddrPort(aliceAddr + ":5060")}
 	flow, _, err := l.Endpoint().Prepare(t.Context(), request(sip.INVITE, bobURI), to, l.newBranch(context.Background(), nil))
 	if err != nil {

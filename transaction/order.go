@@ -40,7 +40,7 @@ func (l *Layer) forgetFirst(s *Server) {
 func (n *line) join(s *Server) (start bool) {
 	s.joined = true
 	s.l.handlers.Add(1)
-	s.l.open.Add(1)
+	s.l.opened(s)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	id := s.req.CallID()
@@ -76,14 +76,6 @@ func (l *Layer) release(s *Server) {
 	n.waiting.set(id, waiting[1:])
 	next.started = true
 	go next.run() // ends when the handler returns
-}
-
-// answered counts a request out that has its final response, or is done with.
-// Its handler may go on, as that of a call does until the call is over.
-func (l *Layer) answered(s *Server) {
-	if s.joined && !s.answered.Swap(true) {
-		l.open.Add(-1)
-	}
 }
 
 // serve runs the handler of a request on this goroutine, that of the socket, or

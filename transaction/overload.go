@@ -16,8 +16,9 @@ import (
 // how long requests wait between their arrival and their handler, and refuses
 // with 503 what is too much: at 80 % of Tolerance what is new, above 100 % all but
 // what completes or ends a call. Before it comes to that it shares out what it can
-// take, and tells its clients that ask for it how much to send (RFC 7339, RFC
-// 7415). As a client it heeds what servers say.
+// take among the addresses that requests come from, whatever they are, and tells
+// its clients that ask for it how much to send (RFC 7339, RFC 7415). As a client it
+// heeds what servers say.
 type Overload struct {
 	// Tolerance is how long a request may wait. Zero means Timers.T1, 500 ms:
 	// one that waits longer is sent again over UDP, and is twice the work.
@@ -28,6 +29,9 @@ type Overload struct {
 	// loss or by rate, and has us do so: Responses, Do and Send then end with
 	// ErrOverload, or go to the next target (RFC 7339 section 5.1). A server that
 	// leaves two requests without an answer gets none for a while (section 5.9).
+	// One that wants nothing gets a request a second, and urgent ones; and it is
+	// believed when two of its answers agree that it takes part, and as long as
+	// others do not say that it does not: they may be made up by somebody behind it.
 	// It is for proxies and gateways, who send a lot to few. A phone sends too
 	// little to be held back, and each request gets longer by 27 bytes: so it is
 	// off by default.
@@ -43,8 +47,9 @@ type Overload struct {
 	// Urgent says which requests go before others: they are refused or held back
 	// last. It must not block. nil means calls to urn:service:sos and its kinds,
 	// and what has a Resource-Priority above the lowest in the namespaces dsn,
-	// drsn, q735, ets, wps and esnet. Anybody can write that, so at twice the
-	// Tolerance it counts no more.
+	// drsn, q735, ets, wps and esnet. Anybody can write that, so such requests go
+	// before others of the same client, and at twice the Tolerance it counts no
+	// more.
 	Urgent func(*sip.Request) bool
 }
 
@@ -131,16 +136,17 @@ func (o *overload) judge(now time.Time, in *transport.Inbound, r *sip.Request, c
 // true of admit is true of it.
 func (o *overload) spares(in *transport.Inbound, r *sip.Request) bool {
 	now := timeOf(in)
-	return o.takesUrgent(now, false) && o.Urgent(r) && o.takesUrgent(now, true)
+	return o.takesUrgent(now, in, r, false) && o.Urgent(r) && o.takesUrgent(now, in, r, true)
 }
 
-// takesUrgent reports whether the delay allows for urgent requests, and counts one
-// that is taken.
-func (o *overload) takesUrgent(now time.Time, taken bool) bool {
+// takesUrgent reports whether an urgent request can be taken, and counts one that
+// is.
+func (o *overload) takesUrgent(now time.Time, in *transport.Inbound, r *sip.Request, taken bool) bool {
+	from, algo := in.Flow.RemoteAddr(), offeredBy(r.Via())
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.watch(now)
-	if !o.limiter.takes(urgent) {
+	if !o.limiter.takesUrgent(now, from, algo, taken) {
 		return false
 	}
 	if taken {
@@ -280,22 +286,30 @@ func (o *overload) allow(server netip.AddrPort, r *sip.Request) bool {
 	if o == nil || !o.Offer || !o.targets.any.Load() || r.Method() == sip.ACK {
 		return true
 	}
-	return o.targets.allow(time.Now(), server, func() bool { return classOfRequest(r) != fresh || o.Urgent(r) })
+	return o.targets.allow(time.Now(), server, func(closed bool) bool {
+		return !closed && classOfRequest(r) != fresh || o.Urgent(r)
+	})
 }
 
-// learn takes what a server says in a response to a request that was sent by the
-// flow to. A response from elsewhere says nothing about that server (RFC 7339
-// section 5.4).
-func (o *overload) learn(in *transport.Inbound, to transport.Flow, resp *sip.Response) {
-	server := to.RemoteAddr()
-	if o == nil || !o.Offer || in.Flow.RemoteAddr() != server {
+// learn takes what a server says in a response to a request of ours. A response
+// from elsewhere says nothing about that server (RFC 7339 section 5.4).
+func (o *overload) learn(in *transport.Inbound, c *client, resp *sip.Response) {
+	if o == nil || !o.Offer {
+		return
+	}
+	c.mu.Lock()
+	server, over := c.flow.RemoteAddr(), c.over
+	c.mu.Unlock()
+	if in.Flow.RemoteAddr() != server {
 		return
 	}
 	now := timeOf(in)
 	o.targets.answered(now, server)
-	if oc, ok := resp.Via().OverloadControl(); ok {
-		o.targets.learn(now, server, oc)
+	oc, ok := resp.Via().OverloadControl()
+	if !ok {
+		oc = sip.OverloadControl{Offer: true} // nothing is said
 	}
+	o.targets.learn(now, server, oc, resp.Status().Final() && !over)
 }
 
 // heeds reports whether a 503 tells us how much to send: then the server is not to

@@ -19,6 +19,7 @@ func BenchmarkOverload(b *testing.B) {
 	in := &transport.Inbound{Message: plain, Time: time.Now()}
 	server := netip.MustParseAddrPort("192.0.2.2:5060")
 	resp := plain.Reply(sip.StatusOK)
+	sent := new(client)
 	for _, c := range []struct {
 		name string
 		f    func()
@@ -27,7 +28,7 @@ func BenchmarkOverload(b *testing.B) {
 		{"quiet/stamp", func() { o.stamp(in, plain, resp) }},
 		{"quiet/stamp offered", func() { o.stamp(in, offering, resp) }},
 		{"quiet/allow", func() { o.allow(server, plain) }},
-		{"quiet/learn", func() { o.learn(in, transport.Flow{}, resp) }},
+		{"quiet/learn", func() { o.learn(in, sent, resp) }},
 		{"quiet/forwarded", func() { forwarded(plain) }},
 		{"watching/admit and start", func() {
 			o.mu.Lock()
@@ -52,12 +53,13 @@ func TestAllocationsOfOverload(t *testing.T) {
 	r := invites(1)[0]
 	in := &transport.Inbound{Message: r, Time: time.Now()}
 	resp := r.Reply(sip.StatusOK)
+	sent := new(client)
 	got := testing.AllocsPerRun(100, func() {
 		o.admit(in, r)
 		o.start(in.Time, 0)
 		o.stamp(in, r, resp)
 		o.allow(netip.AddrPort{}, r)
-		o.learn(in, transport.Flow{}, resp)
+		o.learn(in, sent, resp)
 		forwarded(r)
 	})
 	if got != 0 {

@@ -33,7 +33,8 @@ type neighbour struct {
 	// many with little each get what there is, and not all one more or one less.
 	dither float64
 
-	// How many may come at once, whatever it has been told. A token a request.
+	// How many may come at once, whatever it has been told. A token a request;
+	// fewer than none if it has had a loan.
 	tokens float64
 	filled time.Time
 }
@@ -112,11 +113,34 @@ func (n *neighbour) known() float64 {
 	return min(n.demand, n.most)
 }
 
-// allowance returns how many requests a second are taken from a neighbour that is
-// to hold back by itself.
-func (n *neighbour) allowance() float64 {
-	if n.isDeaf() {
+// allowance returns how many requests a second are taken from a neighbour, which
+// may take part in overload control. Then it holds back by itself, and what comes
+// beyond that, from one that does not heed it, is refused. From one that does not
+// take part as much work is taken (RFC 7339 section 5.10.2).
+func (n *neighbour) allowance(a algo) float64 {
+	if a == noAlgo || n.isDeaf() {
 		return n.share
 	}
 	return slack * n.share
+}
+
+const (
+	slack     = 1.2 // a share is not counted to the request
+	minTokens = 10  // a burst, twice what a client's bucket lets through at once
+)
+
+// loans are what a neighbour may have in advance for requests of a class, in
+// seconds of what it sends, or of what it may, whichever is less. So those of a
+// dearer class go first, and others when that is paid back. What ends calls has more
+// than a stall of the machine brings at once. Who comes for the first time, from a
+// forged address say, has no credit.
+var loans = [...]float64{fresh: 0, ongoing: 0.1, urgent: 0.25, essential: 4}
+
+// affords reports whether there is a token for a request of a class.
+func (n *neighbour) affords(now time.Time, rate float64, class class) bool {
+	if since := now.Sub(n.filled).Seconds(); since > 0 {
+		n.tokens = min(n.tokens+since*rate, max(minTokens, rate/4))
+		n.filled = now
+	}
+	return n.tokens+loans[class]*min(rate, n.came) >= 1
 }

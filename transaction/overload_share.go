@@ -68,8 +68,8 @@ const maxNeighbours = 1024
 // limiter shares out what congestion says can be taken: each neighbour may have
 // as much as any other, and what one does not want is for the others. None gets
 // less, as far as its demand is known, than if requests were refused at random, lest
-// many that send little each leave nothing to one that sends for many. It is told of what arrives
-// only while there is something to watch.
+// many that send little each leave nothing to one that sends for many. It is told
+// of what arrives only while there is something to watch.
 //
 // A source that comes for the first time may be forged, and another one the next
 // time. It is a newcomer until it comes again after the time in which it could
@@ -117,49 +117,41 @@ func (l *limiter) neighbour(now time.Time, from netip.AddrPort) *neighbour {
 func (l *limiter) admit(now time.Time, from netip.AddrPort, a algo, class class) bool {
 	l.advance(now)
 	n := l.neighbour(now, from)
-	isNew := n == nil
-	if isNew {
+	if n == nil {
 		n = &l.pool
 	}
 	n.arrived++
 	n.wanted += 1 / (1 - n.toldRefuse)
-	if !l.takes(class) {
-		return false
-	}
-	if !l.limiting {
-		return true
-	}
-	switch {
-	case isNew:
-		return n.spend(now, l.share) || class != fresh
-	case a != noAlgo:
-		// It holds back by itself; what comes beyond that, from one that does not
-		// heed it, is refused.
-		return n.spend(now, n.allowance()) || class != fresh
-	case class == fresh:
-		// As much work for one that does not take part as for one that does
-		// (RFC 7339 section 5.10.2).
-		return l.rand() >= n.refuse
-	}
-	return true
+	return l.grants(now, n, a, class, true)
 }
 
-const (
-	slack     = 1.2 // a share is not counted to the request
-	minTokens = 10  // a burst, twice what a client's bucket lets through at once
-)
-
-// spend takes a token, if there is one.
-func (n *neighbour) spend(now time.Time, rate float64) bool {
-	if since := now.Sub(n.filled).Seconds(); since > 0 {
-		n.tokens = min(n.tokens+since*rate, max(minTokens, rate/4))
-		n.filled = now
+// takesUrgent reports whether a request that admit has refused is to be taken if it
+// is urgent. It is paid for if it is taken.
+func (l *limiter) takesUrgent(now time.Time, from netip.AddrPort, a algo, taken bool) bool {
+	n := l.neighbours.get(sourceOf(from))
+	if n == nil {
+		n = &l.pool
 	}
-	ok := n.tokens >= 1
-	if ok {
+	return l.grants(now, n, a, urgent, taken)
+}
+
+// grants reports whether the delay allows for a request of a class, and, while
+// requests are held back, the share of its neighbour, which pays if it is taken.
+// What a request says of itself anybody can write: so every class is paid for, and
+// goes before others of the same neighbour alone.
+func (l *limiter) grants(now time.Time, n *neighbour, a algo, class class, taken bool) bool {
+	switch {
+	case !l.takes(class):
+		return false
+	case !l.limiting:
+		return true
+	case !n.affords(now, n.allowance(a), class):
+		return false
+	}
+	if taken {
 		n.tokens--
 	}
-	return ok
+	return true
 }
 
 // feedback returns what to tell a client (RFC 7339 section 5.2), but for Seq.
@@ -223,6 +215,7 @@ func (l *limiter) allot() (held bool) {
 		l.refuse = min(max(0, 1-l.target/total), maxRefuse)
 	}
 	l.share = l.level()
+	l.pool.share = l.share
 	for _, n := range l.neighbours.all {
 		n.share = max(l.share, l.least(n))
 		n.refuse = 0

@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -30,9 +31,11 @@ type simulation struct {
 type simulated struct {
 	algo     algo
 	offers   float64
-	reckless bool // it offers control, and does not heed it
-	ports    bool // each request from another port of one machine
-	forged   int  // the sources that it writes into its requests, in turn; 0: its own
+	class    class // of all that it sends
+	reckless bool  // it offers control, and does not heed it
+	trunk    bool  // all that say so are one
+	ports    bool  // each request from another port of one machine
+	forged   int   // the sources that it writes into its requests, in turn; 0: its own
 	sent     int
 	spared   float64
 	throttle throttle
@@ -88,6 +91,8 @@ func (s *simulation) step() {
 			addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), 5060)
 			c.sent++
 			switch {
+			case c.trunk:
+				addr = netip.MustParseAddrPort("198.51.100.1:5060")
 			case c.ports:
 				addr = netip.AddrPortFrom(addr.Addr(), uint16(1024+c.sent%1000))
 			case c.forged > 0:
@@ -122,11 +127,8 @@ func (s *simulation) step() {
 }
 
 func (s *simulation) arrive(r arrival) {
-	class := fresh
-	if r.spared {
-		class = urgent
-	}
-	if !s.limiter.admit(s.now, r.addr, r.client.algo, class) {
+	algo := r.client.algo
+	if !s.limiter.admit(s.now, r.addr, algo, r.client.class) && !(r.spared && s.limiter.takesUrgent(s.now, r.addr, algo, true)) {
 		s.refused++
 		if r.spared {
 			r.client.lost++
@@ -146,7 +148,10 @@ func (s *simulation) respond(r arrival) {
 	}
 	oc := s.limiter.feedback(s.now, r.addr, r.client.algo)
 	oc.Seq = uint64(s.now.UnixMicro() / 10)
-	s.after(transit, func() { r.client.throttle.learn(s.now, oc) })
+	s.after(transit, func() {
+		r.client.throttle.judge(s.now, true)
+		r.client.throttle.learn(s.now, oc)
+	})
 }
 
 func many(n int, c simulated) (clients []*simulated) {
@@ -225,24 +230,83 @@ func TestControlledClientsAreNotRefused(t *testing.T) {
 	}
 }
 
-// One that sends a hundred times as much as the others takes nothing from them.
+// One that sends a hundred times as much as the others takes nothing from them, nor
+// one that sends by itself a tenth more than can be done. What it sends may be new
+// work, or say that it is dear: anybody can write a To tag, BYE, or a
+// Resource-Priority. It may say that it holds back, and not do it.
 func TestAFloodTakesNothingFromOthers(t *testing.T) {
+	kinds := map[string]simulated{
+		"new work":                         {class: fresh},
+		"INFO with a To tag":               {class: ongoing},
+		"OPTIONS with a Resource-Priority": {class: fresh, spared: 1},
+		"BYE with a To tag":                {class: essential},
+	}
+	for name, flood := range kinds {
+		for _, flood.offers = range []float64{8000, 1100} {
+			for _, flood.algo = range []algo{noAlgo, rateAlgo} {
+				for _, modestAlgo := range []algo{noAlgo, lossAlgo, rateAlgo} {
+					name := fmt.Sprintf("%.0f/s of %s, with %q, the others with %q", flood.offers, name, flood.algo, modestAlgo)
+					flood := flood
+					flood.reckless = true
+					modest := many(9, simulated{algo: modestAlgo, offers: 80})
+					s := newSimulation(1000, append(modest, &flood)...)
+					for range 5 {
+						s.second()
+					}
+					for _, c := range modest {
+						c.served = 0
+					}
+					for range 10 {
+						s.second()
+						if s.slowest > 2*s.limiter.tolerance {
+							t.Errorf("%s: a request waited for %v", name, s.slowest)
+						}
+					}
+					for i, c := range modest {
+						if c.served < 700 {
+							t.Errorf("%s: client %d has %d of its 800 requests served", name, i, c.served)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// A trunk sends all that there is, in calls and new ones, twice what can be done.
+// What ends calls is served, and what is in calls; the new ones have to wait for
+// those.
+func TestATrunkKeepsItsCalls(t *testing.T) {
 	for _, algo := range []algo{noAlgo, lossAlgo, rateAlgo} {
-		modest := many(9, simulated{algo: algo, offers: 80})
-		s := newSimulation(1000, append(modest, &simulated{offers: 8000})...)
+		trunk := [...]*simulated{
+			essential: {class: essential, offers: 200},
+			ongoing:   {class: ongoing, offers: 400},
+			fresh:     {class: fresh, offers: 1400},
+			urgent:    {spared: 1, offers: 10},
+		}
+		s := newSimulation(1000, trunk[:]...)
+		for _, c := range trunk {
+			c.algo, c.trunk = algo, true
+			c.reckless = true // what it holds back is not what is measured
+		}
 		for range 5 {
 			s.second()
 		}
-		for _, c := range modest {
-			c.served = 0
+		for _, c := range trunk {
+			c.sent, c.served = 0, 0
 		}
-		for range 10 {
+		for range 20 {
 			s.second()
 		}
-		for i, c := range modest {
-			if c.served < 700 {
-				t.Errorf("%q: client %d has %d of its 800 requests served", algo, i, c.served)
+		for class, c := range trunk {
+			part := float64(c.served) / float64(c.sent)
+			t.Logf("%q: class %d: %d of %d served", algo, class, c.served, c.sent)
+			if want := 0.98; class != int(fresh) && part < want {
+				t.Errorf("%q: of class %d %.0f %% were served, want %.0f %% at least", algo, class, 100*part, 100*want)
 			}
+		}
+		if got := float64(trunk[fresh].served) / 20; got < 250 {
+			t.Errorf("%q: %.0f new requests a second were served, want 390 or so", algo, got)
 		}
 	}
 }
@@ -316,6 +380,31 @@ func TestStall(t *testing.T) {
 	}
 }
 
+// The machine stands still for two seconds under the calls of a trunk, of which the
+// server could take more: new calls may be refused, and not one is kept from ending.
+func TestStallOfATrunk(t *testing.T) {
+	ends, begins := &simulated{class: essential, offers: 350, trunk: true}, &simulated{offers: 350, trunk: true}
+	s := newSimulation(1000, ends, begins)
+	for range 20 {
+		s.second()
+	}
+	for range 3 {
+		s.capacity = 0
+		s.second()
+		s.second()
+		s.capacity = 1000
+		for range 10 {
+			s.second()
+		}
+	}
+	if lost := ends.sent - ends.served; lost > 5 { // those on their way
+		t.Errorf("%d of %d ends of calls were not served, want all", lost, ends.sent)
+	}
+	if part := float64(begins.served) / float64(begins.sent); part < 0.7 {
+		t.Errorf("%.0f %% of new calls were served, want 70 %% at least", 100*part)
+	}
+}
+
 // A trunk, with half of what the server can do, and somebody who is after it: with
 // a thousand ports of one machine, with forged sources that are new each time, and
 // with a thousand that come again, as those of many small clients do. They may offer
@@ -329,9 +418,9 @@ func TestATrunkIsServed(t *testing.T) {
 		want    float64 // of 500
 	}{
 		{"many ports", simulated{offers: 1500, ports: true}, 450},
-		{"forged", simulated{offers: 3000, forged: 1 << 24}, 450},
+		{"forged BYEs", simulated{offers: 3000, forged: 1 << 24, class: essential}, 450},
 		{"forged and again", simulated{offers: 1500, forged: 1000}, 240},
-		{"forged, again, and fewer", simulated{offers: 1500, forged: 300}, 240},
+		{"forged BYEs, again, and fewer", simulated{offers: 1500, forged: 300, class: essential}, 240},
 		{"forged, again, and more", simulated{offers: 3000, forged: 1000}, 130},
 	} {
 		for _, offered := range []algo{noAlgo, lossAlgo, rateAlgo} {

@@ -22,29 +22,36 @@ type targets struct {
 	throttles recent[netip.AddrPort, throttle]
 }
 
-// learn takes what a server says.
-func (t *targets) learn(now time.Time, server netip.AddrPort, oc sip.OverloadControl) {
-	if oc.Offer || oc.Validity <= 0 && !t.any.Load() {
+// learn takes what a server says in a response, and whether that is the final one
+// to its request.
+func (t *targets) learn(now time.Time, server netip.AddrPort, oc sip.OverloadControl, final bool) {
+	news := !oc.Offer && oc.Validity > 0
+	if !news && !t.any.Load() {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	th := t.throttles.get(server)
-	if th == nil && oc.Validity <= 0 {
+	if th == nil && !news {
 		return
 	}
 	th = t.entry(th, server)
+	if final {
+		th.judge(now, !oc.Offer)
+	}
 	th.learn(now, oc)
 	t.tidy(now, server, th)
 }
 
-// allow reports whether a request may be sent to a server now.
-func (t *targets) allow(now time.Time, server netip.AddrPort, spared func() bool) bool {
+// allow reports whether a request may be sent to a server now. spared says whether
+// it is to go before others, with a server that is closed or only wants less.
+func (t *targets) allow(now time.Time, server netip.AddrPort, spared func(closed bool) bool) bool {
 	if !t.any.Load() {
 		return true
 	}
 	// The user is asked without the lock.
-	is := t.holdsBack(now, server) && spared()
+	active, closed := t.state(now, server)
+	is := active && spared(closed)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	th := t.throttles.get(server)
@@ -56,13 +63,13 @@ func (t *targets) allow(now time.Time, server netip.AddrPort, spared func() bool
 	return ok
 }
 
-// holdsBack reports whether a server has requests held back, so that it matters
-// which.
-func (t *targets) holdsBack(now time.Time, server netip.AddrPort) bool {
+// state reports whether a server has requests held back, so that it matters which,
+// and whether it wants none.
+func (t *targets) state(now time.Time, server netip.AddrPort) (active, closed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	th := t.throttles.get(server)
-	return th != nil && th.active(now)
+	return th != nil && th.active(now), th != nil && th.isClosed()
 }
 
 // failed says that a request to a server came to nothing, answered that one was

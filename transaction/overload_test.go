@@ -55,8 +55,12 @@ func (c *endings) take() map[string]int {
 // load sends so many requests a second for a while, each a call of its own, and
 // counts their ends under their names.
 func load(ctx context.Context, l *Layer, perSecond int, seconds int, c *endings, name string, edits ...sip.Edit) {
+	loadOf(ctx, sip.OPTIONS, l, perSecond, seconds, c, name, edits...)
+}
+
+func loadOf(ctx context.Context, method sip.Method, l *Layer, perSecond int, seconds int, c *endings, name string, edits ...sip.Edit) {
 	for i := range perSecond * seconds {
-		r := request(sip.OPTIONS, bobURI, append(edits, sip.CallID(fmt.Sprintf("%s-%p-%d-%d", name, l, time.Now().UnixNano(), i)))...)
+		r := request(method, bobURI, append(edits, sip.CallID(fmt.Sprintf("%s-%p-%d-%d", name, l, time.Now().UnixNano(), i)))...)
 		go func() { // ends with the transaction
 			resp, err := l.Do(ctx, r)
 			switch {
@@ -119,6 +123,42 @@ func TestOverload(t *testing.T) {
 			t.Error("the layer still watches")
 		}
 	})
+}
+
+// A slow server, 100 requests a second, of which alice wants half. Carol sends a
+// tenth more than it can do, all made up: what she writes into it, so that it goes
+// first, is worth nothing against alice.
+func TestOneSourceDoesNotStarveOthers(t *testing.T) {
+	tag := sip.To{URI: sip.URI{Scheme: "sip", Host: "h"}, Params: ";tag=x"}
+	for _, flood := range []struct {
+		name   string
+		method sip.Method
+		edits  []sip.Edit
+	}{
+		{"new work", sip.OPTIONS, nil},
+		{"with a To tag", sip.INFO, []sip.Edit{tag}},
+		{"with a Resource-Priority", sip.OPTIONS, []sip.Edit{sip.ResourcePriority{"ets.0"}}},
+		{"BYE", sip.BYE, []sip.Edit{tag}},
+	} {
+		t.Run(flood.name, func(t *testing.T) {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				listen(t, n.Host(bobAddr), &Config{Handler: worker(10 * time.Millisecond)})
+				alice := listen(t, n.Host(aliceAddr), nil)
+				carol := listen(t, n.Host(carolAddr), nil)
+				var c endings
+				var all sync.WaitGroup
+				all.Go(func() { loadOf(t.Context(), flood.method, carol, 110, 20, &c, "carol", flood.edits...) })
+				load(t.Context(), alice, 50, 10, &c, "alice")
+				c.take()
+				load(t.Context(), alice, 50, 10, &c, "alice")
+				all.Wait()
+				if got := c.take(); got["alice 200"] < 480 {
+					t.Errorf("%v: want the 500 of alice done", got)
+				}
+				pass(time.Minute)
+			})
+		})
+	}
 }
 
 // What the Vias of requests and responses say (RFC 7339 section 6).
@@ -189,20 +229,24 @@ func TestOverloadHopByHop(t *testing.T) {
 	})
 }
 
-// A server that says so is sent nothing, which costs no time: the next one gets
-// it, or there is an error. An answer from elsewhere says nothing about it.
+// A server that says so, twice, is sent nothing, which costs no time: the next one
+// gets it, or there is an error. An answer from elsewhere says nothing about it.
 func TestHeldBack(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
 		alice := listen(t, n.Host(aliceAddr), &Config{Overload: &Overload{Offer: true}})
 		bob := bobPeer(t, n)
+		seq := uint64(5)
 		ask := func() { // bob says that he wants nothing for two seconds
 			r := bob.request(sip.OPTIONS)
 			resp := r.Reply(sip.StatusOK)
+			seq++
 			bob.send(resp.With(replaced(resp.Via().WithOverloadControl(
-				sip.OverloadControl{OC: 100, Algo: "loss", Validity: 2 * time.Second, Seq: 5}))...))
+				sip.OverloadControl{OC: 100, Algo: "loss", Validity: 2 * time.Second, Seq: seq}))...))
 		}
-		go ask()
-		expect(t, alice, request(sip.OPTIONS, bobURI), "200")
+		for range 2 {
+			go ask()
+			expect(t, alice, request(sip.OPTIONS, bobURI), "200")
+		}
 		start := time.Now()
 		got, err := collect(t.Context(), alice, request(sip.OPTIONS, bobURI))
 		if got != "error" || !errors.Is(err, ErrOverload) || time.Since(start) != 0 {
@@ -231,6 +275,89 @@ func TestHeldBack(t *testing.T) {
 		go ask()
 		expect(t, alice, request(sip.OPTIONS, bobURI), "200")
 	})
+}
+
+// A gateway that knows nothing of overload control passes on our Via as it gets it
+// from behind. Mallory, whom alice's users call now and then, writes into it that
+// nothing is to be sent: in one answer, in each of a hundred provisional ones, and
+// in those to many calls at once. Bob, behind the same gateway, is called all the
+// same, and calls for help get through in any case.
+func TestSomebodyBehindAGateway(t *testing.T) {
+	for _, control := range []sip.OverloadControl{
+		{OC: 0, Algo: "rate", Validity: time.Minute, Seq: 1e16},
+		{OC: 100, Algo: "loss", Validity: time.Minute, Seq: 1e16},
+	} {
+		story(t, func(t *testing.T, n *siptest.Network) {
+			gateway := bobPeer(t, n)
+			forged := func(r *sip.Request, status sip.Status) sip.Message {
+				resp := r.Reply(status)
+				return resp.With(replaced(resp.Via().WithOverloadControl(control))...)
+			}
+			go func() { // ends with the socket
+				var ringing []*sip.Request
+				for {
+					m := gateway.within(time.Hour)
+					r, ok := m.(*sip.Request)
+					switch {
+					case m == nil:
+						return
+					case !ok:
+					case r.URI().User == "bob":
+						gateway.send(r.Reply(sip.StatusOK))
+					case r.Method() == sip.OPTIONS:
+						gateway.send(forged(r, sip.StatusOK))
+					case r.Method() == sip.INVITE:
+						for range 100 {
+							gateway.send(forged(r, sip.StatusRinging))
+						}
+						if ringing = append(ringing, r); len(ringing) == 5 {
+							for _, r := range ringing {
+								gateway.send(forged(r, sip.StatusBusyHere))
+							}
+							ringing = nil
+						}
+					}
+				}
+			}()
+			alice := listen(t, n.Host(aliceAddr), &Config{Overload: &Overload{Offer: true}})
+			var c endings
+			call := func(name, uri string, edits ...sip.Edit) {
+				method := sip.OPTIONS
+				if name == "calls" {
+					method = sip.INVITE
+				}
+				resp, err := alice.Do(t.Context(), request(method, uri, append(edits, sip.CallID(fmt.Sprint(name, time.Now().UnixNano())))...))
+				switch {
+				case err != nil:
+					c.add(name + " " + err.Error())
+				default:
+					c.add(fmt.Sprint(name, " ", int(resp.Status())))
+				}
+			}
+			for i := range 600 {
+				if i%5 == 0 {
+					go call("mallory", "sip:mallory@"+bobAddr)
+				}
+				if i%60 == 30 {
+					for range 5 {
+						go call("calls", "sip:mallory@"+bobAddr)
+						pass(time.Millisecond)
+					}
+				}
+				if i%100 == 31 {
+					go call("help", "sip:bob@"+bobAddr, sip.ResourcePriority{"esnet.0"})
+				}
+				call("bob", "sip:bob@"+bobAddr)
+				pass(500 * time.Millisecond)
+			}
+			got := c.take()
+			t.Logf("%+v: %v", control, got)
+			if got["bob 200"] < 580 || got["help 200"] != 6 {
+				t.Errorf("%v: want nearly all 600 to bob answered, and the 6 for help", got)
+			}
+			pass(time.Minute)
+		})
+	}
 }
 
 // Refused clients are told to wait only if the program wants it, a random time

@@ -13,6 +13,8 @@ type throttle struct {
 	control sip.OverloadControl // what the server said last; Offer: nothing
 	until   time.Time           // when that ends
 	heard   time.Time           // when it was said
+	credit  int                 // how far it is believed
+	judged  time.Time           // when it last gained some
 	rand    func() float64      // in [0, 1)
 
 	// For "loss": the part of requests that may be held back, and the count of
@@ -49,6 +51,30 @@ const (
 	mixPeriod = 5 * time.Second // section 7.2, note
 )
 
+// A server that does not know of overload control repeats our Via as it gets it
+// from behind, where somebody may have written what he likes into it. But it leaves
+// those of others as they were. So each request that is answered gives credit or
+// takes some, and it takes two that agree to be believed.
+const (
+	believed  = 2
+	maxCredit = 8
+	minCredit = -16
+	untouched = 4 // what a response costs that says nothing
+
+	// creditTime is how long that is remembered after the last word.
+	creditTime = 10 * time.Minute
+)
+
+// judge takes that the final response to a request says something, or that the
+// parameters came back in it as they were.
+func (t *throttle) judge(now time.Time, said bool) {
+	if said {
+		t.credit, t.judged = min(t.credit+1, maxCredit), now
+	} else {
+		t.credit = max(t.credit-untouched, minCredit)
+	}
+}
+
 // learn takes what a server says in a response.
 func (t *throttle) learn(now time.Time, oc sip.OverloadControl) {
 	switch {
@@ -65,17 +91,14 @@ func (t *throttle) learn(now time.Time, oc sip.OverloadControl) {
 	}
 	was := t.active(now)
 	algo := t.control.Algo
-	if was && algo == "rate" {
-		t.fill -= now.Sub(t.filled).Seconds() * float64(t.control.OC)
-		t.fill, t.filled = max(0, t.fill), now
-	}
+	t.fill, t.filled = max(0, t.filling(now)), now
 	t.control, t.heard = oc, now
 	t.until = now.Add(min(max(0, oc.Validity), maxValidity))
 	if !was || algo != oc.Algo {
 		// TAU0 is TAU1: who is held back has sent too much already. It is off by
 		// a random part of an interval, so that many clients do not send all at
 		// once (RFC 7415 section 3.5.3).
-		t.fill, t.filled = plainTolerance+t.rand()-0.5, now
+		t.fill = plainTolerance + t.rand()
 		t.plainPart, t.plain, t.total, t.counted = 1, 0, 0, now // until the mix is known
 	}
 }
@@ -89,7 +112,16 @@ func (t *throttle) knows(now time.Time) bool {
 }
 
 // active reports whether the server has requests held back.
-func (t *throttle) active(now time.Time) bool { return now.Before(t.until) }
+func (t *throttle) active(now time.Time) bool { return t.credit >= believed && now.Before(t.until) }
+
+// isClosed reports whether the server wants nothing at all, while it has requests
+// held back.
+func (t *throttle) isClosed() bool {
+	if t.control.Algo == "rate" {
+		return t.control.OC == 0
+	}
+	return t.control.OC >= 100
+}
 
 // follows reports whether what has the sequence number next was said after what
 // has the number last (RFC 7339 section 5.4), or after a server began to count
@@ -113,7 +145,7 @@ func (t *throttle) allow(now time.Time, spared bool) bool {
 	if !t.active(now) {
 		return true
 	}
-	if t.control.Algo == "rate" {
+	if t.control.Algo == "rate" || t.isClosed() {
 		return t.leak(now, spared)
 	}
 	return t.draw(now, spared)
@@ -143,16 +175,15 @@ const (
 	sparedTolerance = 10
 )
 
-// leak is the default algorithm of RFC 7415 sections 3.5.2 and 3.5.3.
+// leak is the default algorithm of RFC 7415 sections 3.5.2 and 3.5.3. A server that
+// wants nothing gets one a second all the same, and a few more that are spared: from
+// one that is never asked it would not be heard that it has not said that itself.
 func (t *throttle) leak(now time.Time, spared bool) bool {
-	if t.control.OC == 0 {
-		return false // section 3.5.1: not one
-	}
 	tolerance := float64(plainTolerance)
 	if spared {
 		tolerance = sparedTolerance
 	}
-	fill := t.fill - now.Sub(t.filled).Seconds()*float64(t.control.OC)
+	fill := t.filling(now)
 	if fill > tolerance {
 		return false
 	}
@@ -161,6 +192,15 @@ func (t *throttle) leak(now time.Time, spared bool) bool {
 	}
 	t.fill, t.filled = fill+1, now
 	return true
+}
+
+// filling returns how full the bucket is now.
+func (t *throttle) filling(now time.Time) float64 {
+	rate := 1.0
+	if t.control.Algo == "rate" {
+		rate = max(1, float64(t.control.OC))
+	}
+	return t.fill - now.Sub(t.filled).Seconds()*rate
 }
 
 const (
@@ -187,4 +227,6 @@ func (t *throttle) failed(now time.Time) {
 func (t *throttle) answered() { t.failures, t.hold = 0, 0 }
 
 // isIdle reports whether there is nothing to remember.
-func (t *throttle) isIdle(now time.Time) bool { return t.failures == 0 && !t.knows(now) }
+func (t *throttle) isIdle(now time.Time) bool {
+	return t.failures == 0 && !t.knows(now) && now.Sub(t.judged) >= creditTime
+}

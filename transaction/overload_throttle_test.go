@@ -9,11 +9,12 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
-// told is a throttle that has learned what the Via parameters say, in order, a
-// second apart from the first.
+// told is a throttle that believes its server, and has learned what the Via
+// parameters say, in order, a second apart from the first.
 func told(t *testing.T, now *time.Time, params ...string) *throttle {
 	t.Helper()
 	th := newThrottle(rand.New(rand.NewPCG(1, 2)).Float64)
+	th.credit = maxCredit
 	for i, p := range params {
 		if i > 0 {
 			*now = now.Add(time.Second)
@@ -89,7 +90,7 @@ func TestWhatAServerSays(t *testing.T) {
 func TestValidityIsBounded(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	th := told(t, &now, `;oc=100;oc-algo="loss";oc-validity=4294967295;oc-seq=1.0`)
-	if th.allow(now.Add(maxValidity-time.Second), false) || !th.allow(now.Add(maxValidity), false) {
+	if !th.active(now.Add(maxValidity-time.Second)) || th.active(now.Add(maxValidity)) {
 		t.Errorf("a validity of 49 days ends before or after %v", maxValidity)
 	}
 }
@@ -103,6 +104,7 @@ func TestLossByPriority(t *testing.T) {
 	} {
 		now := time.Unix(1e9, 0)
 		th := newThrottle(rand.New(rand.NewPCG(1, 2)).Float64)
+		th.credit = maxCredit
 		var plain, spared int
 		for i := range 20000 { // the first half shows the mix
 			if i%1000 == 0 {
@@ -163,6 +165,70 @@ func TestRateIsRaised(t *testing.T) {
 	}
 }
 
+// A server that wants nothing gets a request a second, and what is urgent beside
+// that: it is heard from all the same.
+func TestAClosedServerIsAsked(t *testing.T) {
+	for _, params := range []string{`;oc=0;oc-algo="rate"`, `;oc=100;oc-algo="loss"`} {
+		now := time.Unix(1e9, 0)
+		th := told(t, &now, params+`;oc-validity=60000;oc-seq=1.0`)
+		if th.allow(now, false) {
+			t.Errorf("%s: a request is sent at once", params)
+		}
+		plain, urgent := 0, 0
+		for i := range 20 * 100 {
+			now = now.Add(10 * time.Millisecond)
+			if i%500 == 0 && th.allow(now, true) {
+				urgent++
+			}
+			if th.allow(now, false) {
+				plain++
+			}
+		}
+		if urgent != 4 || plain < 15 || plain > 20 {
+			t.Errorf("%s: in 20 s %d of 4 urgent requests are sent, and %d others; want 4 and 16 or so", params, urgent, plain)
+		}
+	}
+}
+
+// What is said among answers that say nothing comes from somebody behind the
+// server, who is not believed. It takes two that agree, and the others end it.
+func TestWhoIsBelieved(t *testing.T) {
+	for _, c := range []struct {
+		answers string // s: it says to send nothing; u: the parameters are untouched
+		want    bool
+	}{
+		{"s", false},
+		{"ss", true},
+		{"us", false}, // of the first nothing is remembered, as with most servers
+		{"uss", true},
+		{"sus", false},
+		{"suss", false},
+		{"ssu", false},
+		{"ssussss", true},
+		{"ssssssssssss", true},
+		{"ssssssssu", true}, // one that is made by something else on that server
+		{"ssssssssuu", false},
+		{"ssssssssususuussss", false},
+		{"suuuuuuuuuuuuuuuuuussssssssss", false},
+		{"suuuuuuuuuuuuuuuuuussssssssssssssssss", true}, // it has learned it
+	} {
+		o := newOverload(&Overload{Offer: true}, time.Second)
+		server := netip.MustParseAddrPort("192.0.2.1:5060")
+		now := time.Unix(1e9, 0)
+		for i, a := range c.answers {
+			now = now.Add(100 * time.Millisecond)
+			oc := sip.OverloadControl{OC: 100, Algo: "loss", Validity: time.Minute, Seq: uint64(i + 1)}
+			if a == 'u' {
+				oc = sip.OverloadControl{Offer: true}
+			}
+			o.targets.learn(now, server, oc, true)
+		}
+		if got, _ := o.targets.state(now, server); got != c.want {
+			t.Errorf("%s: it has requests held back: %v, want %v", c.answers, got, c.want)
+		}
+	}
+}
+
 // A server that leaves requests without an answer is left alone, but for one now
 // and then that finds out (RFC 7339 section 5.9).
 func TestSilentServer(t *testing.T) {
@@ -206,18 +272,18 @@ func TestThrottlesAreForgotten(t *testing.T) {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), uint16(i))
 	}
 	for i := range 5000 {
-		o.targets.learn(now, server(i), control)
+		o.targets.learn(now, server(i), control, true)
 	}
 	if n := o.targets.throttles.len(); n != maxThrottles {
 		t.Errorf("%d servers are remembered, want %d", n, maxThrottles)
 	}
-	now = now.Add(time.Minute)
+	now = now.Add(creditTime)
 	for i := range 5000 {
-		if !o.targets.allow(now, server(i), func() bool { return false }) {
+		if !o.targets.allow(now, server(i), func(bool) bool { return false }) {
 			t.Fatalf("server %d is held back from after the end", i)
 		}
 	}
 	if n := o.targets.throttles.len(); n != 0 || o.targets.any.Load() {
-		t.Errorf("%d servers are remembered after a minute", n)
+		t.Errorf("%d servers are remembered after that", n)
 	}
 }

@@ -97,7 +97,9 @@ func TestUrgentIsAskedWithoutLocksOfServers(t *testing.T) {
 		o.targets.mu.Unlock()
 		return true
 	}}, 500*time.Millisecond)
-	o.targets.learn(time.Now(), server, sip.OverloadControl{OC: 50, Algo: "loss", Validity: time.Minute, Seq: 1})
+	for seq := range uint64(2) {
+		o.targets.learn(time.Now(), server, sip.OverloadControl{OC: 50, Algo: "loss", Validity: time.Minute, Seq: seq + 1}, true)
+	}
 	o.allow(server, request(sip.OPTIONS, bobURI))
 	if asked != 1 {
 		t.Errorf("asked %d times, want once", asked)

@@ -101,7 +101,7 @@ func (p *pursuit) begin() (*client, error) {
 		return nil, errors.New("transaction: an ACK has no transaction and gets no response: use Send")
 	}
 	if p.counted = p.l.begin(); !p.counted {
-		return nil, fmt.Errorf("send %s: %w", method, transport.ErrClosed)
+		return nil, fmt.Errorf("send %s: %w", method, p.l.awaitEnd())
 	}
 	way, err := p.l.way(p.ctx, p.r, (*resolve.Client).Targets)
 	if p.ctx.Err() != nil {

@@ -21,6 +21,9 @@ func (l *Layer) handle(in *transport.Inbound) {
 			return
 		}
 	}
+	if l.closed.Load() {
+		return
+	}
 	switch m := in.Message.(type) {
 	case *sip.Response:
 		l.response(in, m)
@@ -39,7 +42,7 @@ func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 	c := t.clients.m[key]
 	t.mu.Unlock()
 	if c != nil && c.method == method {
-		l.overload.learn(in, c.by(), resp)
+		l.overload.learn(in, c, resp)
 		c.response(resp)
 		return
 	}
@@ -92,7 +95,7 @@ func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 		return
 	}
 	// Too many: the 2xx will come again, and so will its ACK.
-	if l.closed.Load() || l.isBusy(true) || l.isFull() {
+	if l.closed.Load() || l.isBusy(in, true) || l.isFull() {
 		return
 	}
 	s := &Server{l: l, in: in, req: r}
@@ -124,6 +127,10 @@ func isRefusalACK(r *sip.Request) bool {
 // begun takes the first request of a transaction. It is called with the lock of
 // its table held, and releases it.
 func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serverKey) {
+	if l.closed.Load() {
+		t.mu.Unlock()
+		return
+	}
 	inDialog := r.To().Tag() != ""
 	var invite *Server // that a CANCEL is for; nil for a CANCEL of anything else, and for what is none
 	found := false
@@ -131,17 +138,13 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 		invite = t.servers.m[key.of(sip.INVITE)]
 		found = invite != nil || t.isCancelled(key)
 	}
-	if !found && (l.isFull() || l.isBusy(inDialog) || l.draining.Load() && !inDialog) {
+	if !found && (l.isFull() || l.isBusy(in, inDialog) || l.draining.Load() && !inDialog) {
 		t.mu.Unlock()
 		if key.method == sip.CANCEL {
 			l.ep.Respond(in, r.Reply(sip.StatusCallDoesNotExist))
 			return
 		}
-		l.refuse(in, r, sip.RetryAfter{Seconds: 5})
-		return
-	}
-	if l.closed.Load() {
-		t.mu.Unlock()
+		l.refuse(in, r, later())
 		return
 	}
 	if key.method != sip.CANCEL && !l.overload.admit(in, r) {
@@ -189,27 +192,19 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 		s.released = true // it has no place in the order of handlers
 	}
 	t.mu.Unlock()
-	s.begin()
-	switch {
-	case start:
-		l.serve(s)
-	case refusal != 0:
-		s.Reply(refusal, edits...)
+	if refusal == 0 {
+		s.begin(nil)
+		if start {
+			l.serve(s)
+		}
+		return
 	}
-	// RFC 3261 section 9.2: a CANCEL is answered first.
-	if invite != nil {
-		invite.cancel()
+	final := r.Reply(refusal, edits...)
+	if invite == nil {
+		s.begin(final)
+		return
 	}
-}
-
-// isBusy reports whether handlers have as many requests as they may. A fifth is
-// kept for requests within a dialog: those that end calls, above all.
-func (l *Layer) isBusy(inDialog bool) bool {
-	most := int64(l.cfg.MaxHandlers)
-	if !inDialog {
-		most -= most / 5
-	}
-	return l.open.Load() >= most
+	invite.cancel(func() { s.begin(final) })
 }
 
 // isCancelled reports whether a CANCEL is for a request other than INVITE that is

@@ -124,9 +124,11 @@ func TestOldCall(t *testing.T) {
 // 3261 section 17.2.3). With another it is none of this transaction, which goes
 // on to repeat its response.
 func TestOldACKIsMatchedByTag(t *testing.T) {
-	old(t, answering486, func(t *testing.T, alice *peer, j *journal, via sip.Edit) {
+	rings := func(*journal) func(*Server, *sip.Request) { return answer(180, 486) }
+	old(t, rings, func(t *testing.T, alice *peer, j *journal, via sip.Edit) {
 		invite := request(sip.INVITE, bobURI, via)
 		alice.send(invite)
+		alice.response("180 INVITE")
 		busy := alice.response("486 INVITE")
 		alice.send(ackFor(invite, reply(invite, 486, "of-another-fork")))
 		alice.expectAll(time.Second, "486 INVITE") // after 500 ms

@@ -40,6 +40,7 @@ type Server struct {
 	final     bool
 	cancelled bool
 	done      bool // terminated
+	frozen    bool // the Layer is closed
 	returned  bool // the handler has, and nobody holds it
 	wasHeld   bool // Hold was called
 
@@ -167,6 +168,10 @@ func (s *Server) Refuse(err error, edits ...sip.Edit) error {
 // request that is no INVITE. ErrTransport comes with what the network said; the
 // response counts as given.
 //
+// Over UDP the refusal of an INVITE is sent again until its ACK comes if a
+// provisional response went before it. Otherwise the client goes on to ask, and
+// gets it again then.
+//
 // What RFC 4320 forbids is not sent, without an error: a 100 to a request that
 // is no INVITE before its time, and a 408 to one. A nil resp does nothing but
 // return an error.
@@ -180,9 +185,6 @@ func (s *Server) Respond(resp *sip.Response) error {
 	if s.machine == nil {
 		return fmt.Errorf("respond to %s: %w", s.req.Method(), ErrCompleted)
 	}
-	if s.l.closed.Load() { // without a word to the peers, whatever the handler still has to say
-		return fmt.Errorf("respond %d to %s: %w", resp.Status(), s.req.Method(), transport.ErrClosed)
-	}
 	out := s.step(input{event: inRespond, status: int(resp.Status())}, resp)
 	switch {
 	case out.err == nil, errors.Is(out.err, ErrTransport):
@@ -190,8 +192,8 @@ func (s *Server) Respond(resp *sip.Response) error {
 		if resp.Status().Final() {
 			s.l.answered(s)
 		}
-	case s.l.closed.Load():
-		out.err = transport.ErrClosed
+	case errors.Is(out.err, transport.ErrClosed):
+		s.l.awaitEnd()
 	}
 	if out.err != nil {
 		return fmt.Errorf("respond %d to %s: %w", resp.Status(), s.req.Method(), out.err)
@@ -199,11 +201,20 @@ func (s *Server) Respond(resp *sip.Response) error {
 	return nil
 }
 
-// begin takes the transaction to its first state. It is called with s.mu held,
-// and releases it.
-func (s *Server) begin() {
-	defer s.mu.Unlock()
-	s.advance(input{event: inStart}, nil)
+// begin takes the transaction to its first state, and gives the final response, if
+// there is one already. It is called with s.mu held, and releases it.
+func (s *Server) begin(final *sip.Response) {
+	out := func() output {
+		defer s.mu.Unlock()
+		out := s.advance(input{event: inStart}, nil)
+		if final != nil {
+			out = s.advance(input{event: inRespond, status: int(final.Status())}, final)
+		}
+		return out
+	}()
+	if out.terminated {
+		s.forget()
+	}
 }
 
 // step runs the machine and does what it says. resp is the response given with
@@ -226,6 +237,9 @@ func (s *Server) step(in input, resp *sip.Response) output {
 // advance is step with s.mu held: responses go out in the order in which they
 // were given.
 func (s *Server) advance(in input, resp *sip.Response) output {
+	if s.frozen {
+		return output{err: transport.ErrClosed}
+	}
 	out := s.machine.step(time.Now(), in)
 	if in.event == inRespond && out.err == nil && resp.Status().Final() {
 		s.final = true
@@ -286,10 +300,13 @@ func (s *Server) forget() {
 	}
 }
 
-// cancel ends the context of an INVITE that has no final response yet.
-func (s *Server) cancel() {
+// cancel has a CANCEL answered, and then ends the context of an INVITE that has no
+// final response yet (RFC 3261 section 9.2). Nothing comes between the two: should
+// the Layer be closed, no CANCEL was answered that has not cancelled.
+func (s *Server) cancel(answer func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	answer()
 	if s.final || s.cancelled {
 		return
 	}
@@ -343,7 +360,7 @@ func (s *Server) conclude() {
 		return
 	}
 	s.mu.Lock()
-	open, cancelled := s.machine != nil && !s.final && !s.done, s.cancelled
+	open, cancelled := s.machine != nil && !s.final && !s.done && !s.frozen, s.cancelled
 	s.mu.Unlock()
 	if open {
 		status := sip.StatusServerInternalError

@@ -6,9 +6,16 @@ import "time"
 // figure 7, as amended by RFC 6026 section 7.1. A transport error is reported
 // and changes no state, so that retransmissions of the INVITE stay absorbed.
 // Proceeding lasts until the user gives a final response.
+//
+// A refusal is sent again by timer G only after a provisional response: before
+// that the client asks again by itself, until it has heard something, and whoever
+// has not asked at all, but whose address stands in the INVITE of somebody else,
+// gets no more packets than were sent. A challenge is held back even more (RFC
+// 3261 section 26.3.2.4).
 type inviteServer struct {
 	base
-	responded bool // in Proceeding: there is a provisional response to send again
+	responded bool // a provisional response was sent; in Proceeding it is sent again
+	challenge bool // the final one is 401 or 407
 }
 
 func newInviteServer(timers *Timers, reliable bool) inviteServer {
@@ -51,12 +58,10 @@ func (t *inviteServer) initial(now time.Time, in input) output {
 func (t *inviteServer) proceeding(now time.Time, in input) output {
 	switch in.event {
 	case inRequest:
+		// Before the 100 (Trying) is due there is nothing to send again.
 		if t.responded {
 			return output{send: sendResponse}
 		}
-		// The client retransmits before the 100 (Trying) is due: this is what
-		// a 100 is there to quench (RFC 3261 section 17.2.1).
-		return output{send: t.trying()}
 	case inRespond:
 		return t.respond(now, in.status)
 	case inTimer:
@@ -86,7 +91,10 @@ func (t *inviteServer) respond(now time.Time, status int) output {
 		t.enter(stateAccepted, now.Add(t.timers.L)) // timer L
 	default:
 		t.enter(stateCompleted, now.Add(t.timers.H)) // timer H
-		t.resendAfter(now, t.timers.T1)              // timer G
+		t.challenge = isChallenge(status)
+		if t.responded {
+			t.resendAfter(now, t.timers.T1) // timer G
+		}
 	}
 	return output{send: sendResponse}
 }
@@ -105,6 +113,9 @@ func (t *inviteServer) completed(now time.Time, in input) output {
 		}
 		if due(now, t.resend) { // timer G
 			t.resendAfter(now, min(2*t.interval, t.timers.T2))
+			if since := t.timers.H - t.deadline.Sub(now); t.challenge && since >= 3*t.timers.T1 {
+				t.resend = time.Time{} // the third and last
+			}
 			return output{send: sendResponse}
 		}
 	case inTransportError:
@@ -147,3 +158,6 @@ func (t *inviteServer) accepted(now time.Time, in input) output {
 	}
 	return output{}
 }
+
+// isChallenge reports whether a status asks for credentials.
+func isChallenge(status int) bool { return status == 401 || status == 407 }

@@ -111,16 +111,18 @@ func TestACKOfRefusalLost(t *testing.T) {
 		var j journal
 		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
 			j.note("%s", req.Method())
+			tx.Reply(180)
 			tx.Reply(486)
 		}})
 		alice := listen(t, n.Host(aliceAddr), nil)
 		lose(n, "ACK")
 		start := time.Now()
-		expect(t, alice, request(sip.INVITE, bobURI), "486")
+		expect(t, alice, request(sip.INVITE, bobURI), "180 486")
 		pass(time.Minute)
 		j.check(t, "INVITE")
 		ladder(t, n, start, `
 			   0s > INVITE
+			 10ms < 180 INVITE
 			 10ms < 486 INVITE
 			 20ms > ACK x
 			510ms < 486 INVITE
@@ -352,5 +354,29 @@ func TestContextEndsWithHandler(t *testing.T) {
 		if tx.Context().Err() == nil {
 			t.Error("a context asked for after the handler has not ended")
 		}
+	})
+}
+
+// A refusal is lost, and none before it told the client to wait: it asks again,
+// and gets the same (RFC 3261 section 17.1.1.2). The handler is not asked again.
+func TestRefusalLost(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			j.note("%s", req.Method())
+			tx.Reply(407)
+		}})
+		alice := listen(t, n.Host(aliceAddr), nil)
+		lose(n, "407 INVITE")
+		start := time.Now()
+		expect(t, alice, request(sip.INVITE, bobURI), "407")
+		pass(time.Minute)
+		j.check(t, "INVITE")
+		ladder(t, n, start, `
+			   0s > INVITE
+			 10ms < 407 INVITE x
+			500ms > INVITE
+			510ms < 407 INVITE
+			520ms > ACK`)
 	})
 }

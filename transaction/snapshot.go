@@ -36,13 +36,26 @@ const (
 )
 
 // Servers yields the server transactions that there are when it is called, in no
-// order: for who takes a Snapshot of each before Close.
+// order. When the Layer is closed they are those that there were at that moment:
+// the peers have heard of nothing that a Snapshot of each does not know, and
+// whatever comes later, comes to who restores them.
+//
+//	layer.Close()
+//	for tx := range layer.Servers() {
+//		data, err := tx.Snapshot()
+//		...
+//	}
 func (l *Layer) Servers() iter.Seq[*Server] {
 	var all []*Server
 	for _, t := range l.tables.tables {
 		t.mu.Lock()
 		all = slices.AppendSeq(all, maps.Values(t.servers.m))
 		t.mu.Unlock()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.frozen != nil {
+		all = l.frozen
 	}
 	return slices.Values(all)
 }
@@ -52,7 +65,8 @@ func (l *Layer) Servers() iter.Seq[*Server] {
 // that retransmissions get, the state with what is left of its timers, and where
 // the request came from: nothing secret but what is in those messages, some of
 // which have credentials. Time that passes before Restore does not count. The
-// transaction goes on here all the same, until Close ends it without a word.
+// transaction goes on here all the same, until Close ends it without a word; then
+// it is what was there at that moment.
 //
 // ErrCompleted means that the transaction is over. The ACK of a 2xx is none.
 func (s *Server) Snapshot() ([]byte, error) {
@@ -79,7 +93,11 @@ func (s *Server) Snapshot() ([]byte, error) {
 	w.Bool(s.cancelled)
 	w.Bool(s.first)
 	w.Bool(s.resumed || s.wasHeld || isProvisional(s.last) && s.last.Status() > sip.StatusTrying)
-	writeMachine(&w, time.Now(), s.machine)
+	now := time.Now()
+	if s.frozen {
+		now = s.l.frozenAt
+	}
+	writeMachine(&w, now, s.machine)
 	return w.Seal(snapshotKind, snapshotVersion), nil
 }
 
@@ -258,8 +276,9 @@ func readMachine(r *snapshot.Reader, now time.Time, m machine, last *sip.Respons
 
 	// What each state has, and for how long at most.
 	var lasts, resends time.Duration // 0: no such timer
+	mayRest := false                 // it may have none to send again
 	ok := true
-	_, invite := m.(*inviteServer)
+	machine, invite := m.(*inviteServer)
 	switch {
 	case invite && b.state == stateProceeding:
 		ok = isProvisional(last) == *flag
@@ -270,7 +289,10 @@ func readMachine(r *snapshot.Reader, now time.Time, m machine, last *sip.Respons
 		ok = isRefusal(last)
 		lasts = t.H
 		if !b.reliable {
-			resends = max(t.T1, t.T2)
+			resends, mayRest = max(t.T1, t.T2), true
+		}
+		if ok {
+			machine.challenge = isChallenge(int(last.Status()))
 		}
 	case invite && b.state == stateConfirmed:
 		ok = isRefusal(last) && !b.reliable
@@ -289,15 +311,16 @@ func readMachine(r *snapshot.Reader, now time.Time, m machine, last *sip.Respons
 	default:
 		ok = false
 	}
-	read := func(at *time.Time, limit time.Duration) {
-		if has := r.Bool(); has != (limit > 0) {
-			ok = false
-		} else if has {
+	read := func(at *time.Time, limit time.Duration, mayRest bool) {
+		switch has := r.Bool(); {
+		case has && limit > 0:
 			*at = now.Add(r.Duration(limit))
+		case has, limit > 0 && !mayRest:
+			ok = false
 		}
 	}
-	read(&b.deadline, lasts)
-	read(&b.resend, resends)
+	read(&b.deadline, lasts, false)
+	read(&b.resend, resends, mayRest)
 	b.interval = r.Duration(max(t.T1, t.T2))
 	if lasts > 0 && resends > 0 {
 		b.interval = max(b.interval, min(t.T1, t.T2)) // nothing would stop a timer of nothing

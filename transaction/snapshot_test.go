@@ -19,15 +19,15 @@ import (
 // snapshots closes a layer without a word, with a snapshot of all that it had.
 func snapshots(t testing.TB, l *Layer) (kept [][]byte) {
 	t.Helper()
+	if err := l.Close(); err != nil {
+		t.Errorf("Close() = %v", err)
+	}
 	for s := range l.Servers() {
 		data, err := s.Snapshot()
 		if err != nil {
 			t.Errorf("Snapshot of %s: %v", s.ID(), err)
 		}
 		kept = append(kept, data)
-	}
-	if err := l.Close(); err != nil {
-		t.Errorf("Close() = %v", err)
 	}
 	return kept
 }
@@ -99,10 +99,12 @@ func TestRestartInEachState(t *testing.T) {
 	}{
 		{"INVITE, no response", sip.INVITE, wait(0), time.Second, "100 INVITE", false, "100 INVITE", "486 INVITE"},
 		{"INVITE, ringing", sip.INVITE, wait(180), time.Second, "180 INVITE", false, "180 INVITE", "486 INVITE"},
-		{"INVITE, refused", sip.INVITE, answer(486), time.Second, "486 INVITE, 486 INVITE", false, "486 INVITE",
+		{"INVITE, refused at once", sip.INVITE, answer(403), time.Second, "403 INVITE", false, "403 INVITE", ""},
+		{"INVITE, challenged after a 1xx", sip.INVITE, answer(100, 407), time.Second, "100 INVITE, 407 INVITE, 407 INVITE", false, "407 INVITE", "407 INVITE"},
+		{"INVITE, refused", sip.INVITE, answer(180, 486), time.Second, "180 INVITE, 486 INVITE, 486 INVITE", false, "486 INVITE",
 			// timer G has come to 1 s, of which half a second was left
 			strings.TrimSuffix(strings.Repeat("486 INVITE, ", 9), ", ")},
-		{"INVITE, refused and acknowledged", sip.INVITE, answer(486), time.Second, "486 INVITE, 486 INVITE", true, "", ""},
+		{"INVITE, refused and acknowledged", sip.INVITE, answer(180, 486), time.Second, "180 INVITE, 486 INVITE, 486 INVITE", true, "", ""},
 		{"INVITE, accepted", sip.INVITE, answer(200), time.Second, "200 INVITE", false, "", ""},
 		{"OPTIONS, no response", sip.OPTIONS, wait(0), time.Second, "", false, "", "100 OPTIONS, 486 OPTIONS"},
 		{"OPTIONS, trying", sip.OPTIONS, wait(0), 5 * time.Second, "100 OPTIONS", false, "100 OPTIONS", "486 OPTIONS"},

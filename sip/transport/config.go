@@ -123,11 +123,10 @@ type Config struct {
 
 	// MaxRate is how many messages a second are taken from one such source,
 	// and how many at once after a second of silence, by UDP and by connections
-	// each; 0 means 20,000, less
-	// than 0 any number. STUN and pings count too. What UDP brings beyond that
-	// is dropped without an answer; a connection is read more slowly. Memory
-	// for this is the same for any number of sources, so two of them may be
-	// counted as one.
+	// each; 0 means 20,000, less than 0 any number. STUN and pings count too. What
+	// UDP brings beyond that is dropped without an answer; a connection is read
+	// more slowly. Memory for this is the same for any number of sources, so two
+	// of them may be counted as one.
 	MaxRate int
 
 	// MaxBytes is how many bytes may wait on all connections together, peers'

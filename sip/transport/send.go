@@ -120,9 +120,24 @@ type givenEdits struct{}
 // that sends requests by them, make these edits to a request, in the same copy as
 // the Via. edits is called with the flow that the request is going to take, for
 // each try anew: so a Contact or a Record-Route can say by ContactOn where we are
-// reached by that very flow. Its error is that of the try.
+// reached by that very flow. Its error is that of the try. Those of ctx are made
+// before.
 func WithEdits(ctx context.Context, edits func(context.Context, Flow) ([]sip.Edit, error)) context.Context {
-	return context.WithValue(ctx, givenEdits{}, edits)
+	if edits == nil {
+		return ctx
+	}
+	before, ok := ctx.Value(givenEdits{}).(func(context.Context, Flow) ([]sip.Edit, error))
+	if !ok {
+		return context.WithValue(ctx, givenEdits{}, edits)
+	}
+	return context.WithValue(ctx, givenEdits{}, func(ctx context.Context, flow Flow) ([]sip.Edit, error) {
+		first, err := before(ctx, flow)
+		if err != nil {
+			return nil, err
+		}
+		more, err := edits(ctx, flow)
+		return append(first[:len(first):len(first)], more...), err
+	})
 }
 
 // withVia makes the edits of WithEdits, and puts our Via on a request (RFC 3261

@@ -344,3 +344,29 @@ func TestSendMulticastZone(t *testing.T) {
 		s.contains(out.String(), "Via: SIP/2.0/UDP [2001:db8::2]:5060;branch=z9hG4bK1;rport;maddr=[ff02::1]\r\n")
 	})
 }
+
+// Edits are made for the flow that a request takes, those of an outer context first.
+func TestWithEdits(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		e := s.listen(nil)
+		add := func(ctx context.Context, name string, err error) context.Context {
+			return WithEdits(ctx, func(_ context.Context, f Flow) ([]sip.Edit, error) {
+				return []sip.Edit{sip.Field{Name: name, Value: f.Transport()}}, err
+			})
+		}
+		ctx := WithEdits(add(add(WithEdits(background, nil), "X-Outer", nil), "X-Inner", nil), nil)
+		_, out, err := e.Prepare(ctx, outgoing(t), target("UDP", aliceAddr), "z9hG4bK1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"X-Outer", "X-Inner"} {
+			if got, _ := out.Value(name); got != "UDP" {
+				t.Errorf("%s is %q, want UDP", name, got)
+			}
+		}
+		failed := errors.New("no such place")
+		if _, _, err := e.Prepare(add(ctx, "X", failed), outgoing(t), target("UDP", aliceAddr), "z9hG4bK1"); !errors.Is(err, failed) {
+			t.Errorf("edits that fail: %v, want %v", err, failed)
+		}
+	})
+}

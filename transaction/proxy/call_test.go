@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -253,5 +254,61 @@ func TestUntouched(t *testing.T) {
 				s.Errorf("forwarded as %q, want %q in it", got, line)
 			}
 		}
+	})
+}
+
+// Calls that ring without a handler do not use up its places: a thousand of them, and
+// the next one is served. When all have refused, what the func says is done: another
+// target is tried, or none.
+func TestForkThen(t *testing.T) {
+	play(t, func(s *scene) {
+		cfg := example(func(tx *Server, req *sip.Request) {
+			tx.ForkThen(req, func(best *sip.Response) {
+				tx.ForkThen(req, func(best *sip.Response) {
+					if best != nil {
+						tx.Respond(best)
+					}
+				}, at("sip:carol@"+carolAddr)...)
+			}, at("sip:bob@"+bobAddr)...)
+		})
+		cfg.Transaction = &transaction.Config{MaxHandlers: 10}
+		s.proxy(proxyAddr, cfg)
+		release := make(chan struct{})
+		s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+			tx.Reply(sip.StatusRinging)
+			<-release
+			tx.Reply(sip.StatusBusyHere)
+		})
+		s.ua(carolAddr, func(tx *transaction.Server, req *sip.Request) { tx.Reply(sip.StatusNotFound) })
+		alice := s.ua(aliceAddr, nil)
+		const calls = 1000
+		answers := make(chan string, calls)
+		for i := range calls {
+			go func() { // ends with the call
+				got, _ := collect(s.Context(), alice, request(sip.INVITE, aor, by(proxyAddr), sip.CallID(fmt.Sprint(i))))
+				answers <- got
+			}()
+			pass(time.Millisecond)
+		}
+		pass(20 * time.Second)
+		close(release)
+		for range calls {
+			if got := <-answers; got != "180 404" {
+				s.Fatalf("responses %q, want %q", got, "180 404")
+			}
+		}
+	})
+}
+
+// A panic in the func costs the one request.
+func TestForkThenPanics(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, example(func(tx *Server, req *sip.Request) {
+			tx.ForkThen(req, func(*sip.Response) { panic("oops") }, at("sip:bob@"+bobAddr)...)
+		}))
+		s.phone("bob", bobAddr, 486)
+		alice := s.ua(aliceAddr, nil)
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "500")
+		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr), sip.CallID("2")), "500")
 	})
 }

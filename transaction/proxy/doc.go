@@ -6,9 +6,9 @@
 // question where it is to go, and that is what Config.Handler is for. It answers
 // as any handler of package transaction does, or forwards: Relay sends a request
 // along its Route or to its Request-URI, Forward to any number of targets, in
-// parallel and in series, and answers with the best of their responses. Fork does
-// the same and leaves the answer to the handler, which may try something else
-// instead.
+// parallel and in series, and answers with the best of their responses. Fork and
+// ForkThen do the same and leave the answer to the handler, which may try something
+// else instead.
 //
 //	p, err := proxy.Listen(
 //		&transport.Config{Listen: []string{"udp::5060", "tcp::5060"}},
@@ -45,9 +45,8 @@
 // before), and what it forwards to where it did so before has the branch that it had:
 // to whoever has it that is a retransmission. With another key it is another request
 // to them, which they refuse with 482, and so the call ends. A search in series
-// begins again with its first target, and who has declined by then, in a parallel
-// one, too, is rung once more: its transaction is over, and which branches have ended
-// is not written down. What rings without a snapshot, after a crash, rings on until
+// begins again with its first target. Who has declined by then is rung once more, in
+// a parallel search, too: that is not written down. What rings without a snapshot, after a crash, rings on until
 // the callee gives up, unless the caller sends its INVITE again.
 //
 // Users may point at each other: a loop gets 482, and a request that comes back

@@ -14,7 +14,7 @@ import (
 
 // A proxy of example.com with one user, who has a phone and a mailbox: when nobody
 // picks up the phone, the mailbox does.
-func ExampleServer_Fork() {
+func ExampleServer_ForkThen() {
 	network := siptest.NewNetwork(nil)
 	phone := proxy.Target{URI: sip.URI{Scheme: "sip", User: "bob", Host: "192.0.2.11"}}
 	mailbox := proxy.Target{URI: sip.URI{Scheme: "sip", User: "bob", Host: "192.0.2.12"}}
@@ -31,12 +31,15 @@ func ExampleServer_Fork() {
 				case !tx.Local(): // no relay for strangers
 					tx.Reply(sip.StatusForbidden)
 				default:
-					best := tx.Fork(req, phone)
-					if best == nil || best.Status() != sip.StatusTemporarilyUnavailable {
-						tx.Respond(best)
-						return
-					}
-					tx.Forward(req, mailbox)
+					tx.ForkThen(req, func(best *sip.Response) {
+						switch {
+						case best == nil: // there is an answer
+						case best.Status() == sip.StatusTemporarilyUnavailable:
+							tx.Forward(req, mailbox)
+						default:
+							tx.Respond(best)
+						}
+					}, phone)
 				}
 			},
 		})

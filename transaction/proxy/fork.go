@@ -41,6 +41,7 @@ type forking struct {
 	ends    []time.Time     // by branch, those of Target.Wait; nil: there is none
 	clock   *time.Timer     // ends all branches; nil: nothing to wait for yet
 	stop    func() bool     // of what waits for the end of ctx; nil: nothing does
+	slow    func()          // begins the branch that the handler waits for; nil: there is none
 
 	// Room for the usual request, which has one branch.
 	one struct {
@@ -83,10 +84,6 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 		return
 	}
 	f := &forking{s: s, ctx: ctx, values: context.WithoutCancel(ctx), req: req, relay: relay, done: done, targets: targets, busy: true}
-	f.prev = s.forking.Swap(f)
-	if f.prev != nil {
-		f.number = f.prev.number + 1
-	}
 	f.news = f.one.news[:0]
 	f.core = responseContext{invite: req.Method() == sip.INVITE, breadth: s.breadth}
 	if len(targets) == 1 {
@@ -99,9 +96,17 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 			f.core.branches[i] = branch{turn: turn, instance: targets[i].Instance}
 		}
 	}
+	if !s.join(f) {
+		done(nil)
+		return
+	}
 	f.bound()
 	f.do(f.core.begin(), nil)
 	f.work(true)
+	if f.slow != nil {
+		f.slow()
+		f.slow = nil
+	}
 }
 
 // reply makes a response to the request as it came in.
@@ -180,9 +185,9 @@ func (f *forking) let() {
 	f.one.final, f.one.cancel = [1]*sip.Response{}, [1]func(){}
 }
 
-// start begins the branches that are ready. The handler begins a single one
-// itself; anybody else must not wait for names to be looked up and connections to
-// be made.
+// start begins the branches that are ready. Where names have to be looked up and
+// connections to be made, the handler waits for a single one, so that what comes
+// next of the same call does not overtake it, and nobody waits for others.
 func (f *forking) start(handler bool) {
 	ready := f.ready
 	f.ready = nil
@@ -204,13 +209,13 @@ func (f *forking) start(handler bool) {
 		}
 		out.seed = f.s.seed(f.number, target)
 		switch {
-		case out.isQuick() && f.isInTime():
+		case out.quick && f.isInTime():
 			f.cancels[i] = f.try(f.values, i, out)
 			f.await(i)
 		case handler && len(ready) == 1:
 			ctx := f.within(i)
 			f.await(i)
-			f.try(ctx, i, out)
+			f.slow = func() { f.try(ctx, i, out) }
 		default:
 			ctx := f.within(i)
 			f.await(i)

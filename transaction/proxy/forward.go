@@ -20,6 +20,7 @@ type outgoing struct {
 	flow  transport.Flow // zero: by the Route or the Request-URI
 	hop   sip.URI        // where these lead to when the edits are made; zero: where they lead to
 	seed  string         // of its branch, see seed.go
+	quick bool           // to send it needs to wait for nobody
 }
 
 // edits are made in one copy with the Via, when it is known by which flow the
@@ -30,21 +31,6 @@ type edits struct {
 	records *passage    // what a Record-Route is to say; nil: there is none
 	secure  bool        // it has sips URIs
 	byFlow  bool        // it names the flow
-}
-
-// isQuick reports whether to send it needs to wait for nobody.
-func (o *outgoing) isQuick() bool {
-	if !isShort(o.req) || !o.flow.IsZero() {
-		return isShort(o.req)
-	}
-	hop := o.hop
-	if hop.Scheme == "" {
-		hop = o.req.URI()
-		if route, err := sip.Get[sip.Route](o.req); err == nil {
-			hop = route.URI
-		}
-	}
-	return isQuick(hop)
 }
 
 // What keeps a request from being forwarded to a target.
@@ -167,6 +153,7 @@ func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (out
 		}
 	}
 	records, secure := p.recordsRoute(req, &way)
+	out.quick = p.isQuick(req, &out, &way, records)
 	if len(list) == 0 && !records {
 		return out, nil
 	}

@@ -3,7 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"runtime/debug"
+	"sync"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -25,7 +26,9 @@ type Server struct {
 	spiral  uint64 // that it is, for spirals; 0: it has not been here before
 	from    transport.Flow
 
-	forking atomic.Pointer[forking] // the last one
+	mu       sync.Mutex
+	forking  *forking // the last one
+	answered bool     // by the handler
 }
 
 // Local reports whether no Route is left and the Request-URI is of a domain of
@@ -136,13 +139,33 @@ func (s *Server) Forward(req *sip.Request, targets ...Target) {
 
 // Fork forwards a request as Forward does, but waits for all branches to end, and
 // returns the best response in place of sending it, so that something else may be
-// tried before tx.Respond(best). It
-// is nil if nothing is left to answer: a 2xx has been passed on, or the request
-// is an ACK. A request that was cancelled has a response, too, of 487.
+// tried before tx.Respond(best). It is nil if nothing is left to answer: a 2xx has
+// been passed on, the handler has answered, or the request is an ACK. A request that
+// was cancelled has a response, too, of 487.
+//
+// While a call rings its handler waits, and is one of those that
+// transaction.Config.MaxHandlers bounds. A server with many calls uses ForkThen.
 func (s *Server) Fork(req *sip.Request, targets ...Target) *sip.Response {
 	answer := make(chan *sip.Response, 1)
 	s.fork(s.Context(), req, targets, false, func(best *sip.Response) { answer <- best })
 	return <-answer
+}
+
+// ForkThen is Fork without waiting: it returns at once, as Forward does, and then is
+// called with what Fork would return. It goes on from there, by Respond, Forward or
+// another ForkThen. It is called from where the last response was read or a timer
+// has run out, so it must not block.
+func (s *Server) ForkThen(req *sip.Request, then func(best *sip.Response), targets ...Target) {
+	ctx, release := s.Hold()
+	s.fork(ctx, req, targets, false, func(best *sip.Response) {
+		defer release()
+		defer func() {
+			if p := recover(); p != nil {
+				s.p.log.Error("panic after a fork", "panic", p, "request", req.String(), "stack", string(debug.Stack()))
+			}
+		}()
+		then(best)
+	})
 }
 
 func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
@@ -161,15 +184,31 @@ func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
 }
 
 // Respond sends a response, as Respond of a transaction.Server does. What the
-// request is being forwarded to is cancelled by a final one.
+// request is being forwarded to is cancelled by a final one, and it is not forwarded
+// any more.
 func (s *Server) Respond(resp *sip.Response) error {
 	err := s.Server.Respond(resp)
 	if (err == nil || errors.Is(err, transaction.ErrTransport)) && resp.Status().Final() {
-		for f := s.forking.Load(); f != nil; f = f.prev {
+		s.mu.Lock()
+		s.answered = true
+		last := s.forking
+		s.mu.Unlock()
+		for f := last; f != nil; f = f.prev {
 			f.tell(news{branch: answered})
 		}
 	}
 	return err
+}
+
+// join adds a fork, and reports whether its answer is wanted.
+func (s *Server) join(f *forking) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.prev = s.forking; f.prev != nil {
+		f.number = f.prev.number + 1
+	}
+	s.forking = f
+	return !s.answered
 }
 
 // Reply makes a response to the request and sends it, as Respond does.

@@ -49,10 +49,6 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 		return false // see between
 	}
 	branch := p.key.statelessBranch(req.Via(), req, m)
-	if hop.quick {
-		p.send(p.posted.ctx, in, &pass, out, &target, branch)
-		return true
-	}
 	return p.send(p.posted.over, in, &pass, out, &target, branch) || p.sendBeside(in, pass, out, target, hop.host, branch)
 }
 

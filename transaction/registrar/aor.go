@@ -73,13 +73,14 @@ func hostKey(uri sip.URI) string {
 // of one of our domains. A port leads elsewhere if the domain is an address, as
 // where phones and registrar are on one machine, and no socket of ours has it. A
 // name has the ports that whoever gave it out has mapped to ours, which we cannot
-// know.
-func (r *Registrar) leadsHere(uri sip.URI, of string) bool {
+// know. ours says that the port was one of ours when it was registered, maybe at
+// another node, or in an earlier run, whose sockets we do not know.
+func (r *Registrar) leadsHere(uri sip.URI, of string, ours bool) bool {
 	host := hostKey(uri)
 	if r.domains != nil && !r.domains[host] || r.domains == nil && host != hostKey(aorURI(of, "sip")) {
 		return false
 	}
-	return uri.Port == 0 || !uri.Addr().IsValid() && host != "localhost" || r.hasPort(uri.Port)
+	return ours || uri.Port == 0 || !uri.Addr().IsValid() && host != "localhost" || r.hasPort(uri.Port)
 }
 
 // hasPort reports whether a socket of ours has a port.

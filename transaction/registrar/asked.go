@@ -32,6 +32,7 @@ type wanted struct {
 	expires  time.Duration
 	instance string // as it is compared; "" for none
 	outbound bool   // it is known by its instance and reg-id
+	here     bool   // it leads to us
 }
 
 // A refusal is a status that a REGISTER is answered with.
@@ -180,10 +181,10 @@ func (r *Registrar) checkContact(a *asked, w *wanted) error {
 			return refuse(sip.StatusForbidden, sip.ReasonPhrase("Contact Is A GRUU Of The Address Of Record"))
 		}
 	}
-	if !r.leadsHere(uri, a.key) {
+	if !r.leadsHere(uri, a.key, false) {
 		return nil
 	}
-	a.forwards = true
+	a.forwards, w.here = true, true
 	// A public GRUU has the key of its address-of-record, too.
 	if key, ok := aorKey(uri); ok && key == a.key {
 		return refuse(sip.StatusForbidden, sip.ReasonPhrase("Contact Is The Address Of Record"))

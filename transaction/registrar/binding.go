@@ -26,6 +26,7 @@ type Binding struct {
 	Updated time.Time // when it was made or refreshed
 
 	outbound bool   // known by instance and reg-id, not by its URI (RFC 5626 section 6)
+	here     bool   // led to us when it was registered
 	epoch    uint64 // names the temporary GRUUs of its instance that are valid
 }
 
@@ -100,7 +101,7 @@ func update(have []Binding, a *asked, now time.Time, epoch uint64, most int) ([]
 		}
 		b := Binding{
 			Contact: w.contact, Path: a.path, CallID: a.callID, CSeq: a.seq,
-			Updated: now, Expires: now.Add(w.expires), outbound: w.outbound,
+			Updated: now, Expires: now.Add(w.expires), outbound: w.outbound, here: w.here,
 		}
 		if w.instance != "" && w.expires > 0 {
 			b.epoch = renew(kept, added, w, a.callID, epoch)

@@ -77,7 +77,8 @@ func (m *Memory) live(key string) *value {
 }
 
 // CompareAndSet stores or removes a value. Without room for it the error is
-// ErrFull.
+// ErrFull, also for one that has more than 16 MiB with its key, which WriteTo could
+// not write.
 func (m *Memory) CompareAndSet(ctx context.Context, key string, revision uint64, bytes []byte, ttl time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -93,6 +94,8 @@ func (m *Memory) CompareAndSet(ctx context.Context, key string, revision uint64,
 			m.remove(v)
 		}
 		return nil
+	case len(key)+len(bytes) > maxSaved-savedRoom:
+		return ErrFull
 	}
 	m.sweep(sweepAtOnce)
 	keys, held, grows := len(m.values), m.bytes, len(bytes)

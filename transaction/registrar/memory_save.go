@@ -21,6 +21,7 @@ const (
 	savedVersion = 1
 	savedFrame   = 10       // bytes of a snapshot that say how long it is
 	maxSaved     = 16 << 20 // bytes of a value and its key
+	savedRoom    = 64       // bytes of these that say when it ends and how long they are
 )
 
 // WriteTo writes all values, for ReadFrom of a Memory of the next run: a program
@@ -70,15 +71,16 @@ func (m *Memory) WriteTo(w io.Writer) (n int64, err error) {
 // then nothing is added.
 func (m *Memory) ReadFrom(r io.Reader) (n int64, err error) {
 	from := bufio.NewReader(r)
-	var all []*value
-	for size := 0; ; {
+	now := time.Now()
+	all, count, size := map[string]*value{}, 0, 0 // those to add, all there are, and bytes
+	for {
 		data, err := readSaved(from)
 		n += int64(len(data))
 		if err != nil {
 			return n, fmt.Errorf("read values: %w", err)
 		}
 		if data[0] == savedEnd {
-			if err := readEnd(from, data, len(all)); err != nil {
+			if err := readEnd(from, data, count); err != nil {
 				return n, fmt.Errorf("read values: %w", err)
 			}
 			return n, m.addAll(all)
@@ -87,11 +89,21 @@ func (m *Memory) ReadFrom(r io.Reader) (n int64, err error) {
 		if err != nil {
 			return n, fmt.Errorf("read values: %w", err)
 		}
+		if count++; all[v.key] != nil || !now.Before(v.end) || m.has(v.key) {
+			continue // which takes no room
+		}
 		if size += v.size(); size > m.maxBytes || len(all) >= m.maxKeys {
 			return n, fmt.Errorf("read values: %w", ErrFull)
 		}
-		all = append(all, v)
+		all[v.key] = v
 	}
+}
+
+// has reports whether a key has a value.
+func (m *Memory) has(key string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.live(key) != nil
 }
 
 // readSaved reads one snapshot.
@@ -148,22 +160,23 @@ func readEnd(from *bufio.Reader, data []byte, count int) error {
 }
 
 // addAll adds values, or none where they have no room.
-func (m *Memory) addAll(all []*value) error {
+func (m *Memory) addAll(all map[string]*value) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sweep(len(m.ends))
 	now := time.Now()
-	added, grows := map[string]*value{}, 0
-	for _, v := range all {
-		if m.values[v.key] == nil && added[v.key] == nil && now.Before(v.end) {
-			added[v.key] = v
-			grows += v.size()
+	grows := 0
+	for key, v := range all {
+		if m.values[key] != nil || !now.Before(v.end) { // by now
+			delete(all, key)
+			continue
 		}
+		grows += v.size()
 	}
-	if len(m.values)+len(added) > m.maxKeys || m.bytes+grows > m.maxBytes {
+	if len(m.values)+len(all) > m.maxKeys || m.bytes+grows > m.maxBytes {
 		return fmt.Errorf("read values: %w", ErrFull)
 	}
-	for key, v := range added {
+	for key, v := range all {
 		m.last++
 		v.revision = m.last
 		m.values[key] = v

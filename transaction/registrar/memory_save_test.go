@@ -122,6 +122,49 @@ func TestMemorySavedBadly(t *testing.T) {
 	}
 }
 
+// What is over, what the next run has by then and what comes twice takes no room.
+func TestMemorySavedFits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(nil)
+		for i := range 5 {
+			mustSet(t, m, fmt.Sprint("over", i), 0, "value", time.Minute)
+		}
+		mustSet(t, m, "known", 0, "value", time.Hour)
+		mustSet(t, m, "new", 0, "value", time.Hour)
+		file := saved(t, m)
+		time.Sleep(2 * time.Minute)
+		for _, cfg := range []MemoryConfig{{MaxKeys: 2}, {MaxBytes: 2 * (256 + len("known") + len("value"))}} {
+			next := NewMemory(&cfg)
+			mustSet(t, next, "known", 0, "newer", time.Hour)
+			if _, err := next.ReadFrom(bytes.NewReader(file)); err != nil {
+				t.Errorf("ReadFrom() = %v with %+v, want two values", err, cfg)
+			}
+			for key, want := range map[string]string{"known": "newer", "new": "value"} {
+				if value, _, _ := next.Get(t.Context(), key); string(value) != want {
+					t.Errorf("Get(%s) = %q, want %q", key, value, want)
+				}
+			}
+		}
+	})
+}
+
+// The longest value that there may be is written and read; a longer one is refused
+// when it is set.
+func TestMemorySavedLong(t *testing.T) {
+	m := NewMemory(nil)
+	long := make([]byte, maxSaved-savedRoom-len("a")+1)
+	if err := m.CompareAndSet(t.Context(), "a", 0, long, time.Hour); !errors.Is(err, ErrFull) {
+		t.Errorf("CompareAndSet() of %d bytes = %v, want %v", len(long), err, ErrFull)
+	}
+	if err := m.CompareAndSet(t.Context(), "a", 0, long[1:], 290*365*24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	next := NewMemory(nil)
+	if _, err := next.ReadFrom(bytes.NewReader(saved(t, m))); err != nil {
+		t.Errorf("ReadFrom() = %v", err)
+	}
+}
+
 // FuzzMemorySaved reads any file: no more comes of it than it has bytes.
 func FuzzMemorySaved(f *testing.F) {
 	m := NewMemory(nil)

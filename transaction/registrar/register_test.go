@@ -503,7 +503,4 @@ func TestWithoutConfig(t *testing.T) {
 		s.phone.to = "sip:alice@example.net"
 		s.phone.register(404, contact(numbered(1)))
 	})
-	story(t, &Config{Domains: []string{}}, func(t *testing.T, s *scene) {
-		s.phone.register(404, contact(numbered(1))) // no domain is ours
-	})
 }

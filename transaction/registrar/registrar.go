@@ -31,7 +31,8 @@ type Config struct {
 	// Domains are the hosts of the addresses-of-record that are served, and of
 	// the Request-URIs of REGISTERs for them. nil means any host, the same one
 	// in both, and is for a test or a closed network: with Users they are
-	// required, for else alice were alice of every host there is.
+	// required, for else alice were alice of every host there is. An empty list that
+	// is not nil would serve nobody, and is an error of New.
 	Domains []string
 
 	// Users asks for passwords, with 401 whoever registers, and with 407 whoever
@@ -60,7 +61,8 @@ type Config struct {
 	// whole seconds. A REGISTER that asks for less than MinExpires, and for less
 	// than an hour, gets 423 (RFC 3261 section 10.3 step 7). One that asks for
 	// more than MaxExpires gets MaxExpires, and one that does not say gets
-	// DefaultExpires, up to MaxExpires.
+	// DefaultExpires, up to MaxExpires. None may be more than 2^32-1 s, which is all
+	// that an Expires can say.
 	//
 	// 0 means 60 s, or one of the others where that is less; an hour, or MinExpires
 	// where that is more; and the same. A MinExpires above one of the others is an
@@ -82,7 +84,8 @@ type Config struct {
 	AnyPath bool
 
 	// Node is how those who share the Store reach this node, and no other one:
-	// host, port and transport of the URI count. The zero URI means the socket
+	// host, port and transport of the URI count, and of sips that it means TLS; the
+	// rest of it does not. The zero URI means the socket
 	// that the client has used, as the client would name it, which will not do
 	// where nodes have one name for clients (transport.Config.Advertise). The host
 	// is to be one that this node listens on or that it is called.
@@ -125,7 +128,14 @@ func New(cfg *Config) (*Registrar, error) {
 	if cfg != nil {
 		r.cfg = *cfg
 	}
-	if err := r.cfg.check(); err != nil {
+	err := r.cfg.check()
+	if err == nil {
+		r.cfg.Node, err = r.cfg.node()
+	}
+	if err == nil {
+		r.route, err = r.cfg.route()
+	}
+	if err != nil {
 		return nil, err
 	}
 	if r.store = r.cfg.Store; r.store == nil {
@@ -148,46 +158,8 @@ func New(cfg *Config) (*Registrar, error) {
 			r.domains[hostKey(sip.URI{Host: host})] = true
 		}
 	}
-	for _, uri := range r.cfg.ServiceRoute {
-		if !uri.Params.Has("lr") { // which RFC 3608 section 6.3 requires
-			uri.Params = uri.Params.With("lr", "")
-		}
-		r.route = append(r.route, sip.ServiceRoute{URI: uri})
-	}
 	r.gruus = newGRUUs(r.cfg.GRUUKey)
 	return r, nil
-}
-
-// mostBindings bounds Config.MaxBindings: each 200 has them all.
-const mostBindings = 100
-
-// check returns what is wrong with the options.
-func (cfg *Config) check() error {
-	for _, host := range cfg.Domains {
-		if uri, err := sip.ParseURI("sip:" + host); err != nil || uri != (sip.URI{Scheme: "sip", Host: host}) {
-			return fmt.Errorf("registrar: %q of Domains is no host", host)
-		}
-	}
-	switch least := cfg.MinExpires; {
-	case cfg.Users != nil && len(cfg.Domains) == 0:
-		return errors.New("registrar: Users without Domains: a password would be good for alice of every host there is")
-	case least < 0 || cfg.MaxExpires < 0 || cfg.DefaultExpires < 0:
-		return errors.New("registrar: a time to expire is negative")
-	case cfg.MaxExpires > 0 && least > cfg.MaxExpires:
-		return fmt.Errorf("registrar: MinExpires %v is more than MaxExpires %v", least, cfg.MaxExpires)
-	case cfg.DefaultExpires > 0 && least > cfg.DefaultExpires:
-		return fmt.Errorf("registrar: MinExpires %v is more than DefaultExpires %v", least, cfg.DefaultExpires)
-	case cfg.MaxBindings < 0 || cfg.MaxBindings > mostBindings:
-		return fmt.Errorf("registrar: MaxBindings is %d, and may be up to %d", cfg.MaxBindings, mostBindings)
-	}
-	return nil
-}
-
-func atLeastSecond(d, standard time.Duration) time.Duration {
-	if d == 0 {
-		return standard
-	}
-	return max(d.Round(time.Second), time.Second)
 }
 
 // Register answers a REGISTER, by the steps of RFC 3261 section 10.3. All that it
@@ -420,6 +392,9 @@ func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time, answer 
 			return refuse(sip.StatusForbidden, sip.ReasonPhrase("More Than One Contact In Our Domains"))
 		}
 		value := encode(bindings)
+		if _, err := decode(value, now); err != nil { // nobody could read or change it
+			return err
+		}
 		if len(value) > maxValue || len(value)+gruuRoom(a.key, bindings) > maxListed {
 			return refuse(sip.StatusMessageTooLarge)
 		}
@@ -450,7 +425,7 @@ func (r *Registrar) commit(ctx context.Context, a *asked, now time.Time, answer 
 func (r *Registrar) forwards(key string, bindings []Binding) int {
 	n := 0
 	for i := range bindings {
-		if r.leadsHere(bindings[i].Contact.URI, key) {
+		if r.leadsHere(bindings[i].Contact.URI, key, bindings[i].here) {
 			n++
 		}
 	}

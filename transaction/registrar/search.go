@@ -62,7 +62,7 @@ func (x *search) add(bindings []Binding, top, width float64, secure bool) error 
 // isColleague reports whether a binding is to a user of ours: no client has the
 // address of a domain for its own, but for one that is known by its flow.
 func (r *Registrar) isColleague(b *Binding, key string) bool {
-	return !b.outbound && !b.Contact.URI.Params.Has("maddr") && r.leadsHere(b.Contact.URI, key)
+	return !b.outbound && !b.Contact.URI.Params.Has("maddr") && r.leadsHere(b.Contact.URI, key, b.here)
 }
 
 // qStep is less than what two values of q differ by, of three decimals (RFC 3261

@@ -88,6 +88,27 @@ func TestForwardsInACircle(t *testing.T) {
 	})
 }
 
+// Where the domain is an address, a Contact with a port of ours is a colleague also to
+// the next run, and to other nodes, which know of no socket with that port. With
+// another port it is a phone on our machine, and stays so.
+func TestColleagueAtAnAddress(t *testing.T) {
+	store := NewMemory(nil)
+	cfg := &Config{Store: store, Domains: []string{registrarAddr}, Logger: quiet}
+	story(t, cfg, func(t *testing.T, s *scene) {
+		s.phone.uri = "sip:" + registrarAddr
+		put := func(user string, contacts ...string) {
+			t.Helper()
+			s.phone.to, s.phone.callID = "sip:"+user+"@"+registrarAddr, user
+			s.phone.register(200, contacts, through(t, registrarAddr))
+		}
+		put("bob", "<sip:bob@192.0.2.77>")
+		put("alice", "<sip:bob@192.0.2.10:5060>;q=0.5", "<sip:alice@192.0.2.10:5062>;q=0.7")
+		want := []string{"sip:alice@192.0.2.10:5062", "sip:bob@192.0.2.77"}
+		expectTargets(t, s.location, "sip:alice@192.0.2.10", want...)
+		expectTargets(t, must(New(cfg)), "sip:alice@192.0.2.10", want...)
+	})
+}
+
 // However many phones each of them has, the targets have an end.
 func TestTooManyTargets(t *testing.T) {
 	story(t, &Config{MaxBindings: 100}, func(t *testing.T, s *scene) {

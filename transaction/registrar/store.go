@@ -32,7 +32,8 @@ type Store interface {
 	// the key still has that revision; 0 is for a key without a value. If it has
 	// another one the error is, or wraps, ErrConflict, and nothing is changed.
 	// The new revision is one that the key has not had before, not even before
-	// it was removed. After ttl, which is at least a millisecond, the value is to
+	// it was removed or forgotten: whoever has read it then is to get ErrConflict.
+	// After ttl, which is at least a millisecond and may be years, the value is to
 	// be forgotten, sooner or later and never before. The ttl is of no account
 	// where value is nil.
 	CompareAndSet(ctx context.Context, key string, revision uint64, value []byte, ttl time.Duration) error

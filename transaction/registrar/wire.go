@@ -18,7 +18,10 @@ const wireVersion = 1
 // since 1970, the epoch of its GRUUs, the CSeq, and as texts with their lengths
 // the Call-ID, the Contact and the Path. Numbers are varints.
 
-const flagOutbound = 1
+const (
+	flagOutbound = 1
+	flagHere     = 2
+)
 
 // encode writes the bindings of a user. It returns nil for none.
 func encode(bindings []Binding) []byte {
@@ -33,6 +36,9 @@ func encode(bindings []Binding) []byte {
 		flags := uint64(0)
 		if x.outbound {
 			flags |= flagOutbound
+		}
+		if x.here {
+			flags |= flagHere
 		}
 		b = binary.AppendUvarint(b, flags)
 		b = binary.AppendVarint(b, x.Expires.UnixMilli())
@@ -77,7 +83,8 @@ func decode(value []byte, now time.Time) ([]Binding, error) {
 	var list []Binding
 	for i := 0; i < int(n) && !r.bad; i++ {
 		var x Binding
-		x.outbound = r.number(math.MaxUint64)&flagOutbound != 0
+		flags := r.number(math.MaxUint64)
+		x.outbound, x.here = flags&flagOutbound != 0, flags&flagHere != 0
 		x.Expires, x.Updated = r.time(), r.time()
 		x.epoch = r.number(math.MaxUint64)
 		x.CSeq = uint32(r.number(math.MaxUint32))

@@ -19,7 +19,7 @@ func sample(t testing.TB) []Binding {
 	return []Binding{
 		{Contact: c, Path: []sip.Route{{URI: uri(t, "sip:t@a.example;lr;ob"), Params: ";x=1"}, {URI: uri(t, "sip:b.example;lr")}},
 			CallID: "1@a", CSeq: 1<<31 - 1, Updated: at, Expires: at.Add(time.Hour), outbound: true, epoch: 1<<64 - 1},
-		{Contact: sip.Contact{URI: uri(t, "sip:alice@[2001:db8::1]")}, CallID: "2", Updated: at, Expires: at.Add(time.Minute)},
+		{Contact: sip.Contact{URI: uri(t, "sip:alice@[2001:db8::1]")}, CallID: "2", Updated: at, Expires: at.Add(time.Minute), here: true},
 	}
 }
 
