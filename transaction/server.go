@@ -30,6 +30,7 @@ type Server struct {
 	first    bool         // of those that are merged (RFC 3261 section 8.2.2.2)
 	joined   bool         // it is for a handler
 	queued   bool         // it waited for the one before it in its call
+	resumed  bool         // it was restored, and had been taken on before
 
 	// Under the lock of its line.
 	started  bool // its handler was called
@@ -41,6 +42,7 @@ type Server struct {
 	done      bool // terminated
 	frozen    bool // the Layer is closed
 	returned  bool // the handler has, and nobody holds it
+	wasHeld   bool // Hold was called
 
 	mu      sync.Mutex
 	machine machine       // nil for an ACK
@@ -75,6 +77,14 @@ func (s *Server) init(l *Layer, t *table, in *transport.Inbound, r *sip.Request,
 
 // Layer returns the layer that the transaction belongs to.
 func (s *Server) Layer() *Layer { return s.l }
+
+// Resumed reports whether Restore has brought the transaction back, and somebody had
+// taken on its request by the time of the Snapshot: it was held (Hold), as what a
+// proxy forwards is, or had a provisional response other than 100. Whatever is asked
+// of a request before that, such as a password, was asked already. One that had only
+// been waiting for its handler, or for what the handler had to find out first, is
+// not Resumed.
+func (s *Server) Resumed() bool { return s.resumed }
 
 // Request returns the request.
 func (s *Server) Request() *sip.Request { return s.req }
@@ -327,6 +337,9 @@ func (s *Server) serve(handler func(tx *Server, req *sip.Request)) {
 func (s *Server) Hold() (ctx context.Context, release func()) {
 	for held := s.held.Load(); held >= 0; held = s.held.Load() {
 		if s.held.CompareAndSwap(held, held+1) {
+			s.mu.Lock()
+			s.wasHeld = true
+			s.mu.Unlock()
 			return s.context(), sync.OnceFunc(s.conclude)
 		}
 	}

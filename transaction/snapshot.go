@@ -92,6 +92,7 @@ func (s *Server) Snapshot() ([]byte, error) {
 	}
 	w.Bool(s.cancelled)
 	w.Bool(s.first)
+	w.Bool(s.resumed || s.wasHeld || isProvisional(s.last) && s.last.Status() > sip.StatusTrying)
 	now := time.Now()
 	if s.frozen {
 		now = s.l.frozenAt
@@ -182,6 +183,7 @@ func (l *Layer) readServer(data []byte) (s *Server, last *sip.Response, merge bo
 	}
 	cancelled := r.Bool()
 	merge = r.Bool()
+	resumed := r.Bool()
 	if req == nil || req.Method() == sip.ACK || cancelled && req.Method() != sip.INVITE {
 		return nil, nil, false, ErrSnapshot
 	}
@@ -193,7 +195,7 @@ func (l *Layer) readServer(data []byte) (s *Server, last *sip.Response, merge bo
 	key := serverKeyOf(req)
 	s = newServer(l, l.table(key.branch), in, req, key)
 	s.final = readMachine(r, time.Now(), s.machine, last)
-	s.cancelled = cancelled
+	s.cancelled, s.resumed = cancelled, resumed
 	return s, last, merge, r.Close()
 }
 

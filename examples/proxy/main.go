@@ -37,8 +37,7 @@ func main() {
 	reload := func() error { return os.ErrNotExist } // without -cert
 	if *certFile != "" {
 		cert := must(transport.LoadCertificate(*certFile, *keyFile))
-		sockets.TLS = &tls.Config{GetCertificate: cert.GetCertificate}
-		reload = cert.Reload
+		sockets.TLS, reload = &tls.Config{GetCertificate: cert.GetCertificate}, cert.Reload
 	}
 	passwords := map[string]string{}
 	for _, arg := range flag.Args() {
@@ -53,15 +52,15 @@ func main() {
 	}
 	location := must(registrar.New(&registrar.Config{Domains: []string{*domain}, Users: must(digest.NewServer(config))}))
 	handle := func(tx *proxy.Server, req *sip.Request) {
-		switch {
-		case tx.Local() && req.Method() == sip.REGISTER:
+		if tx.Local() && req.Method() == sip.REGISTER {
 			location.Register(tx.Server, req)
-		case !location.Authenticate(tx, req): // answered with 407 or 403: it said to be from a user of ours
-		case tx.Local():
+		} else if req = location.Authenticate(tx, req); req == nil {
+			return // it said to be from a user of ours, and was answered with 407 or 403
+		} else if tx.Local() {
 			location.Forward(tx, req)
-		case tx.Routed(), tx.Serves(req.From().URI): // within a call, or from our users to others
+		} else if tx.Routed() || tx.Serves(req.From().URI) { // within a call, by who was ever in it, to anywhere; or from our users
 			tx.Relay(req)
-		default: // no relay for strangers
+		} else { // no relay for strangers
 			tx.Reply(sip.StatusForbidden)
 		}
 	}

@@ -178,6 +178,41 @@ func (s *Server) Reply(req *sip.Request, err error) *sip.Response {
 	return req.Reply(sip.StatusServerInternalError)
 }
 
+// Consume returns a request without the credentials for this realm: for a proxy that
+// sends it on, to whom they say nothing and who should not have them. Those of other
+// realms are for others on the path, and stay (RFC 3261 section 22.3).
+func (s *Server) Consume(req *sip.Request) *sip.Request {
+	if s.config.Proxy {
+		return consume[sip.ProxyAuthorization](s, req)
+	}
+	return consume[sip.Authorization](s, req)
+}
+
+func consume[H interface {
+	sip.Edit
+	~struct {
+		Scheme string
+		Params sip.AuthParams
+	}
+	ParseValue(string) (H, error)
+}](s *Server, req *sip.Request) *sip.Request {
+	var none H
+	edits := []sip.Edit{sip.Del(none.HeaderName())}
+	found := false
+	for h, err := range sip.All[H](req) {
+		text := sip.Challenge(h)
+		if realm, _ := text.Params.Get("realm"); err == nil && realm == s.config.Realm && strings.EqualFold(text.Scheme, scheme) {
+			found = true
+		} else if err == nil { // what cannot be read is of no use to anybody
+			edits = append(edits, sip.Add(h))
+		}
+	}
+	if !found {
+		return req
+	}
+	return req.With(edits...)
+}
+
 // field returns the name of the header field with credentials for the server.
 func (s *Server) field() string {
 	if s.config.Proxy {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -445,6 +446,46 @@ func TestBadRequestNamesTheField(t *testing.T) {
 		resp := s.Reply(register(t, "reg"), ErrWrongURI)
 		if got, want := resp.ReasonPhrase(), name+" For Another Request-URI"; got != want {
 			t.Errorf("Reply(ErrWrongURI) = %q, want %q", got, want)
+		}
+	}
+}
+
+// A proxy takes the credentials of its realm, whosever they are and however many, and
+// leaves those for others on the path (RFC 3261 section 22.3).
+func TestConsume(t *testing.T) {
+	s, err := NewServer(ServerConfig{Realm: "example.com", Proxy: true, Password: Passwords(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const ours, other = `Digest username="a", realm="example.com", response="1"`, `Digest username="a", realm="example.net", response="1"`
+	req := invite(t, "1", "")
+	for _, test := range []struct {
+		name         string
+		fields, want []string
+	}{
+		{"none", nil, nil},
+		{"ours", []string{ours}, nil},
+		{"of another realm", []string{other}, []string{other}},
+		{"both", []string{ours, other, "digest REALM=\"example.com\""}, []string{other}},
+		{"of another scheme", []string{`Bearer realm="example.com"`, ours}, []string{`Bearer realm="example.com"`}},
+	} {
+		req := req
+		for _, value := range test.fields {
+			req = req.With(sip.Add(sip.Field{Name: "Proxy-Authorization", Value: value}), sip.Authorization{Scheme: "Digest", Params: `realm="example.com"`})
+		}
+		var got []string
+		on := s.Consume(req)
+		for h, err := range sip.All[sip.ProxyAuthorization](on) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(h.AppendValue(nil)))
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: left are %q, want %q", test.name, got, test.want)
+		}
+		if _, has := on.Value("Authorization"); has != (len(test.fields) > 0) {
+			t.Errorf("%s: has Authorization: %v, want what it had", test.name, has)
 		}
 	}
 }

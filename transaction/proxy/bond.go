@@ -4,7 +4,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
+	"slices"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/sip"
 )
 
@@ -44,7 +46,7 @@ func (k *key) dialog(callID, tag string) (b bond) {
 // the escapes of the user (RFC 3261 section 19.1.4).
 func (k *key) contact(uri sip.URI) (b bond) {
 	var room [256]byte
-	text := field(field(k.hash(room[:0]), uri.Username()), hostName(uri.Host))
+	text := field(field(k.hash(room[:0]), uri.Username()), hostname.Canonical(uri.Host))
 	sum(b[:0], append(text, 'p'), len(b)/2)
 	return b
 }
@@ -52,14 +54,19 @@ func (k *key) contact(uri sip.URI) (b bond) {
 // contacts returns the bonds of a Path one after another: to each Contact that a
 // REGISTER binds, for they all get that Path (RFC 3327 section 5.3). Of more than
 // maxBonds there are none, rather than of some: the Path opens no way then, but to
-// the flow that it may name.
-func (k *key) contacts(req *sip.Request) string {
+// the flow that it may name. A Contact of a domain of ours has none either: what is
+// for it is for us to find, by whatever Route it comes, and a user who registers as
+// another one elsewhere is to have no way to that.
+func (k *key) contacts(req *sip.Request, domains []string) string {
 	var bonds []byte
 	for contact, err := range sip.All[sip.Contact](req) {
 		if err != nil || contact.URI.Host == "" {
 			continue
 		}
 		if expires, ok := contact.Expires(); ok && expires == 0 { // it goes
+			continue
+		}
+		if slices.Contains(domains, hostname.Canonical(contact.URI.Host)) {
 			continue
 		}
 		b := k.contact(contact.URI)

@@ -79,6 +79,34 @@ func TestPathOfAnotherContact(t *testing.T) {
 	})
 }
 
+// Who registers elsewhere with a user of ours for a Contact has no way to that user:
+// a call to one of our domains is not Routed by such a Path. The Contacts beside it are.
+func TestPathOfAContactInOurDomains(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, &Config{Domains: []string{"example.com"}, Path: true, Handler: func(tx *Server, req *sip.Request) {
+			if tx.Routed() || req.Method() == sip.REGISTER {
+				tx.Relay(req)
+				return
+			}
+			tx.Reply(sip.StatusForbidden)
+		}})
+		home := s.ua("192.0.2.9", func(tx *transaction.Server, req *sip.Request) { tx.Reply(sip.StatusOK) })
+		s.phone("phone", aliceAddr, 200)
+		mallory := s.phone("mallory", carolAddr, 200)
+		for i, user := range []string{"sip:bob@example.com", "sips:bob@EXAMPLE.com.", "sip:bob@example.com:9999"} {
+			id := sip.CallID(fmt.Sprint(i))
+			s.expect(mallory, request(sip.REGISTER, "sip:192.0.2.9", by(proxyAddr), id,
+				sip.List(sip.Contact{URI: uri(user)}, sip.Contact{URI: uri("sip:alice@" + aliceAddr)})), "200")
+			path, err := sip.Get[sip.Path](s.sent("192.0.2.9", "REGISTER"))
+			if err != nil {
+				s.Fatal(err)
+			}
+			s.expect(home, request(sip.MESSAGE, "sip:bob@example.com", sip.Route(path), id), "403")
+			s.expect(home, request(sip.MESSAGE, "sip:alice@"+aliceAddr, sip.Route(path), id, sip.CSeq{Seq: 2, Method: sip.MESSAGE}), "200")
+		}
+	})
+}
+
 // A Path belongs to every Contact of its REGISTER (RFC 3327 section 5.3), and opens
 // the way to each. Where there are too many it opens none.
 func TestPathOfSeveralContacts(t *testing.T) {

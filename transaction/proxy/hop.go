@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -36,7 +37,7 @@ func (p *passage) hop(req *sip.Request, t *Target) hop {
 	if !ok {
 		host = uri.Host
 	}
-	host = hostName(host)
+	host = hostname.Canonical(host)
 	if secure || uri.Scheme != "sip" {
 		return hop{reliable: true, host: host}
 	}

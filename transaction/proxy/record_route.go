@@ -101,7 +101,7 @@ func (p *passage) path(ctx context.Context, edits []sip.Edit, req *sip.Request) 
 			flow = p.from
 		}
 	}
-	uri = p.entry(uri, flow, req.URI().Scheme == "sips", p.p.bonds.contacts(req))
+	uri = p.entry(uri, flow, req.URI().Scheme == "sips", p.p.bonds.contacts(req, p.p.know(p.ep).domains))
 	if ob {
 		uri.Params = uri.Params.With("ob", "")
 	}

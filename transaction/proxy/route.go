@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -101,7 +102,7 @@ func (r *route) isElsewhere(s *self, uri sip.URI, flow transport.Flow, at netip.
 	case flow.Reliable() || s.is(uri, at):
 		return false
 	case r.ours > 0:
-		return hostName(uri.Host) != hostName(r.values[r.ours-1].URI.Host)
+		return hostname.Canonical(uri.Host) != hostname.Canonical(r.values[r.ours-1].URI.Host)
 	}
 	return r.req == nil
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -27,10 +28,10 @@ type self struct {
 func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string, veils *key) *self {
 	s := &self{veils: veils, token: len(ep.FlowToken(transport.Flow{})), shared: len(tc.FlowKey) > 0}
 	for _, d := range domains {
-		s.domains = append(s.domains, hostName(d))
+		s.domains = append(s.domains, hostname.Canonical(d))
 	}
 	if tc.Advertise != "" {
-		s.names = append(s.names, hostName(tc.Advertise))
+		s.names = append(s.names, hostname.Canonical(tc.Advertise))
 	}
 	wildcard := false
 	for _, kind := range []string{"udp", "tcp", "tls", "ws", "wss"} {
@@ -78,22 +79,6 @@ func (s *self) add(addr netip.Addr, port int) {
 	}
 }
 
-// hostName returns a host as it is compared: in lower case, without brackets and
-// without a dot at its end.
-func hostName(host string) string {
-	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
-	for i := range len(host) {
-		if c := host[i]; c >= 'A' && c <= 'Z' || c == ':' {
-			host = strings.ToLower(host)
-			if addr, err := netip.ParseAddr(host); err == nil {
-				host = addr.Unmap().String() // addresses of IPv6 have many spellings
-			}
-			break
-		}
-	}
-	return host
-}
-
 // is reports whether a sip or sips URI means us: a domain of ours, or a name or
 // an address of our sockets, with no port or with one of ours. at is the address
 // that the request came to, which is ours too.
@@ -105,7 +90,7 @@ func (s *self) is(uri sip.URI, at netip.AddrPort) bool {
 }
 
 func (s *self) isHost(host string, at netip.AddrPort) bool {
-	host = hostName(host)
+	host = hostname.Canonical(host)
 	if slices.Contains(s.domains, host) || slices.Contains(s.names, host) {
 		return true
 	}

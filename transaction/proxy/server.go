@@ -44,14 +44,19 @@ func (s *Server) Local() bool { return s.local }
 // its Call-ID and the tag of who began it, and as no Path; that of a Path for the
 // Contact that was registered, or for the flow to that client. Whoever was once sent
 // one may use it again so, for as long as the key of the tokens lasts: it opens the
-// way, and says nothing of who goes it.
+// way, and says nothing of who goes it. A party of a dialog, a stranger who rang
+// one of our users once, may send by it anything with that Call-ID and tag to
+// anywhere, as by every proxy that keeps no state of dialogs. Who that says to be
+// is for Authenticate of a registrar.Registrar to ask.
 func (s *Server) Routed() bool { return s.route.isRouted(s.from) }
 
 // Serves reports whether a sip or sips URI is of a domain of ours, or names us by
-// an address or by the advertised name. Whoever says so in the From of a request
-// is to prove it: with a password, unless it is Routed within a dialog.
+// an address or by the advertised name. It is for the From of a request, which says
+// who somebody is and not where to send, so that the hosts alone are compared: with
+// another port it is the same user. Whoever says to be one is to prove it, as
+// Authenticate of a registrar.Registrar has it.
 func (s *Server) Serves(uri sip.URI) bool {
-	return s.p.know(s.Layer().Endpoint()).is(uri, s.from.LocalAddr())
+	return uri.Host != "" && s.p.know(s.Layer().Endpoint()).isHost(uri.Host, s.from.LocalAddr())
 }
 
 // admit checks a request and sets what is known of it.

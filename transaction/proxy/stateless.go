@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -237,7 +238,7 @@ func (p *Proxy) returnBeside(ep *transport.Endpoint, up *sip.Response) {
 		return !hadToWait(ctx, err)
 	}
 	via := up.Via()
-	host := hostName(via.Host)
+	host := hostname.Canonical(via.Host)
 	if at := via.Received(); at.IsValid() {
 		if equalFold(via.Transport, "UDP") {
 			forward(p.posted.ctx)

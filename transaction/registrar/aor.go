@@ -1,9 +1,9 @@
 package registrar
 
 import (
-	"net/netip"
 	"strings"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/sip"
 )
 
@@ -59,15 +59,14 @@ func aorURI(key, scheme string) sip.URI {
 	return sip.URI{Scheme: scheme, User: user, Host: host}
 }
 
-// hostKey returns the host as it is compared: in lower case, without a dot at its
-// end, and an IPv6 address in one spelling.
+// hostKey returns the host as it is compared (hostname.Canonical), and as it stands in
+// a URI.
 func hostKey(uri sip.URI) string {
-	if strings.HasPrefix(uri.Host, "[") {
-		if addr := uri.Addr(); addr != (netip.Addr{}) {
-			return "[" + addr.String() + "]"
-		}
+	host := hostname.Canonical(uri.Host)
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
 	}
-	return strings.ToLower(strings.TrimSuffix(uri.Host, "."))
+	return host
 }
 
 // leadsHere reports whether a request to a Contact of a user comes back to us: it is

@@ -2,39 +2,64 @@ package registrar
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/transaction/proxy"
 )
 
-// Authenticate reports whether a request may go on: it is from the user of ours
-// that its From names, or does not say to be from one. If not it has been
-// answered: with 407 and a challenge of Config.Users, or with 403 where the password
-// is that of another user (RFC 3261 section 22.3). An ACK, which has no answer, is
-// to be dropped.
+// Authenticate returns the request to go on with, if it is from the user of ours
+// that its From names, or does not say to be from one: req without the credentials
+// of our realm, which are for us and nobody further on (RFC 3261 section 22.3). If
+// not it is nil, and the request has been answered: with 407 and a challenge of
+// Config.Users, with 403 where the password is that of another user, or with 500
+// where the Store failed. An ACK, which has no answer, is to be dropped. Without
+// Config.Users nobody is asked at all, and the request is req.
 //
-// A user of ours has an address in Config.Domains. Who names another one that
-// Serves of the Server tells of, such as an address of its sockets, is asked for
-// the password as well, and refused. Config.ThirdParty may let a user call as
-// another one. Without Config.Users nobody is asked at all.
+// A user of ours has an address in Config.Domains: as sip or sips, with any port,
+// and as im or pres (RFC 3860, RFC 3859). A tel URI is of ours if Lookup knows
+// its number: somebody has registered with it, or Config.Exists knows of such a user.
+// Who names another host that Serves of the Server tells of, such as an address of
+// its sockets, is asked for the password as well, and refused. Config.ThirdParty may
+// let a user call as another one.
 //
-// Nobody is asked either for what is Routed, such as within a dialog, unless it is
-// to an address-of-record of ours: Local, and to no GRUU. That does not say who it
-// is from. A stranger who has called a user of ours once was sent the Route of that
-// dialog, too, and may send requests with its Call-ID and tag, and any From, to
-// wherever else a Request-URI leads: a proxy that keeps no dialogs has nothing to
-// hold them against. A user agent that has no such dialog answers 481 (RFC 3261
-// section 12.2.2).
+// That a request is Routed does not say who it is from. A stranger who has called a
+// user of ours once was sent the Route of that dialog, too. So within a dialog users
+// are asked as anywhere else, as RFC 3261 section 22.3 lets a proxy, but for what
+// cannot begin anything: ACK, BYE, CANCEL, PRACK, UPDATE, INFO and NOTIFY, with a
+// tag in the To, Routed, and to a Contact: not Local, or to a GRUU. What remains is
+// that a party of a dialog may send these in the name of a user, and anything as a
+// stranger, with the Call-ID and tag of that dialog to wherever a Request-URI leads:
+// a proxy that keeps no dialogs has nothing to hold them against. A user agent that
+// has no such dialog answers 481 (RFC 3261 section 12.2.2).
 //
-// Authenticate is for what comes to a proxy. Register does so itself, with 401.
-func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) bool {
-	from := req.From().URI
-	ours := r.domains != nil && r.serves(from) || tx.Serves(from)
-	if r.callers == nil || !ours || tx.Routed() && !(tx.Local() && !r.isGRUU(req.URI())) {
-		return true
+// Nobody is asked for what is Resumed: a call that rings goes on after a restart.
+//
+// Authenticate is for what comes to a proxy from clients and strangers. Register asks
+// itself, with 401. What a gateway brings in the name of users, or another node that
+// has asked them already and consumed what they said, a handler has to know by where
+// it comes from (Flow of the Server), and is not to give to Authenticate.
+func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) *sip.Request {
+	if r.callers == nil {
+		return req
+	}
+	if tx.Resumed() || r.beginsNothing(tx, req) {
+		return r.callers.Consume(req)
 	}
 	ctx, cancel := context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
 	defer cancel()
+	as, ours, err := r.claimed(ctx, tx, req.From().URI)
+	if err != nil {
+		if tx.Context().Err() == nil {
+			r.cfg.Logger.Error("caller not authenticated", "error", err, "call-id", req.CallID())
+		}
+		tx.Reply(sip.StatusServerInternalError)
+		return nil
+	}
+	if !ours {
+		return r.callers.Consume(req)
+	}
 	user, err := r.callers.Verify(ctx, req)
 	switch {
 	case err != nil:
@@ -44,12 +69,64 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) bool {
 			}
 			tx.Respond(resp)
 		}
-		return false
-	case !r.serves(from) || !r.allows(user, from):
+		return nil
+	case !slices.ContainsFunc(as, func(aor sip.URI) bool { return r.allows(user, aor) }):
 		tx.Reply(sip.StatusForbidden)
-		return false
+		return nil
 	}
-	return true
+	return r.callers.Consume(req)
+}
+
+// beginsNothing reports whether a request is within a dialog that goes by us, and of
+// a method that a user agent takes within one alone.
+func (r *Registrar) beginsNothing(tx *proxy.Server, req *sip.Request) bool {
+	switch req.Method() {
+	case sip.ACK, sip.BYE, sip.CANCEL, sip.PRACK, sip.UPDATE, sip.INFO, sip.NOTIFY:
+		return tx.Routed() && req.To().Tag() != "" && (!tx.Local() || r.isGRUU(req.URI()))
+	}
+	return false
+}
+
+// claimed returns whether a From says that it is a user of ours, and which
+// addresses-of-record that may be: none if it is but one of our hosts.
+func (r *Registrar) claimed(ctx context.Context, tx *proxy.Server, from sip.URI) (as []sip.URI, ours bool, err error) {
+	switch from.Scheme {
+	case "sip", "sips":
+	case "tel":
+		defer r.waiting(tx.Server)()
+		for _, aor := range r.telUsers(from) {
+			known, err := r.isKnown(ctx, aor)
+			if err != nil {
+				return nil, false, fmt.Errorf("look up %s: %w", from, err)
+			}
+			if known {
+				as = append(as, aor)
+			}
+		}
+		return as, len(as) > 0, nil
+	case "im", "pres":
+		// Their mailbox may be quoted as that of no sip URI is (RFC 3860 section 3):
+		// one that cannot be read may name anybody.
+		if from, err = sip.ParseURI("sip:" + from.Opaque); err != nil {
+			return nil, true, nil
+		}
+	default:
+		return nil, false, nil
+	}
+	if r.serves(from) {
+		return []sip.URI{from}, true, nil
+	}
+	return nil, tx.Serves(from), nil
+}
+
+// isKnown reports whether somebody has registered for an address-of-record, or
+// Config.Exists knows of it.
+func (r *Registrar) isKnown(ctx context.Context, aor sip.URI) (bool, error) {
+	bindings, err := r.Bindings(ctx, aor)
+	if len(bindings) > 0 || err != nil || r.cfg.Exists == nil {
+		return len(bindings) > 0, err
+	}
+	return r.cfg.Exists(ctx, aor)
 }
 
 // isGRUU reports whether a Request-URI is a GRUU of ours, which user agents have for

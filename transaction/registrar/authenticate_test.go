@@ -1,6 +1,8 @@
 package registrar
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +18,8 @@ import (
 const proxyAddr = "192.0.2.20"
 
 // callers runs f with a proxy that has requests authenticated and sends those to
-// its domains to a phone, which takes everything, and with a client elsewhere.
+// its domains to a phone, which takes everything, and with a client elsewhere. The
+// proxy is called sip.example.net, too, and puts itself on the Path of REGISTERs.
 func callers(t *testing.T, cfg *Config, f func(t *testing.T, client, phone *transaction.Layer, arrived chan *sip.Request)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -24,10 +27,10 @@ func callers(t *testing.T, cfg *Config, f func(t *testing.T, client, phone *tran
 		cfg.Logger = quiet
 		location := must(New(cfg))
 		p, err := proxy.Listen(
-			&transport.Config{Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Logger: quiet},
-			&proxy.Config{Domains: []string{"example.com"}, RecordRoute: true, Handler: func(tx *proxy.Server, req *sip.Request) {
-				switch {
-				case !location.Authenticate(tx, req):
+			&transport.Config{Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Advertise: "sip.example.net", Logger: quiet},
+			&proxy.Config{Domains: []string{"example.com"}, RecordRoute: true, Path: true, Handler: func(tx *proxy.Server, req *sip.Request) {
+				switch req = location.Authenticate(tx, req); {
+				case req == nil:
 				case tx.Local():
 					tx.Forward(req, proxy.Target{URI: uri(t, "sip:bob@"+phoneAddr)})
 				default:
@@ -38,7 +41,7 @@ func callers(t *testing.T, cfg *Config, f func(t *testing.T, client, phone *tran
 			t.Fatal(err)
 		}
 		defer p.Close()
-		arrived := make(chan *sip.Request, 10)
+		arrived := make(chan *sip.Request, 100)
 		take := func(tx *transaction.Server, req *sip.Request) {
 			arrived <- req
 			if req.Method() != sip.ACK {
@@ -60,7 +63,13 @@ func from(t testing.TB, method sip.Method, who string) *sip.Request {
 // RFC 3261 section 22.3: who calls as a user of ours has that user's password.
 func TestAuthenticate(t *testing.T) {
 	third := func(user string, aor sip.URI) bool { return user == "admin" && aor.User != "root" }
-	cfg := &Config{Users: secrets(t), ThirdParty: third, Domains: []string{"example.com", "example.net"}}
+	exists := func(_ context.Context, aor sip.URI) (bool, error) {
+		if aor.User == "+0" {
+			return false, errors.New("no database")
+		}
+		return aor.User == "+12015550123" || aor.User == "5550123", nil
+	}
+	cfg := &Config{Users: secrets(t), ThirdParty: third, Exists: exists, Domains: []string{"example.com", "example.net"}}
 	callers(t, cfg, func(t *testing.T, client, _ *transaction.Layer, _ chan *sip.Request) {
 		for _, c := range []struct {
 			who, user, password string
@@ -84,6 +93,29 @@ func TestAuthenticate(t *testing.T) {
 			{"sip:carol@example.net", "carol@example.com", "secret", 403},
 			{"sip:alice@" + proxyAddr, "", "", 407}, // which is no domain
 			{"sip:alice@" + proxyAddr, "alice", "secret", 403},
+			// Others read a user and a host, whatever else there is.
+			{"sip:alice@example.com..", "alice", "secret", 200},
+			{"sip:alice@example.com:9999;transport=tls", "alice", "secret", 200},
+			{"sip:alice@" + proxyAddr + ":9999", "", "", 407},
+			{"sips:alice@" + proxyAddr, "", "", 407},
+			{"sip:alice@[::ffff:" + proxyAddr + "]:9999", "", "", 407},
+			{"sip:alice@[:::FFFF:" + proxyAddr + "]", "", "", 407},
+			{"sip:alice@sip.example.net:9999", "", "", 407},
+			{"sip:alice@SIP.example.net..", "alice", "secret", 403},
+			{"im:alice@example.com", "", "", 407},
+			{"IM:alice@example.com", "alice", "secret", 200},
+			{"im:bob@example.com", "alice", "secret", 403},
+			{"im:alice%40example.com", "alice", "secret", 403}, // which we cannot read
+			{"pres:alice@EXAMPLE.com?x=y", "", "", 407},
+			{"pres:alice@example.org", "", "", 200},
+			{"xmpp:alice@example.org", "", "", 200},
+			{"tel:+1-201-555-0123", "", "", 407}, // see Exists
+			{"tel:+12015550123", "alice", "secret", 403},
+			{"tel:+12015550123", "admin", "secret", 200},
+			{"tel:5550123;phone-context=example.net", "", "", 407},
+			{"tel:5550123;phone-context=example.org", "", "", 200},
+			{"tel:+12015550199", "", "", 200},
+			{"tel:+0", "", "", 500},
 		} {
 			req := from(t, sip.MESSAGE, c.who)
 			resp, err := client.Do(t.Context(), req)
@@ -160,42 +192,157 @@ func TestAuthenticateDialog(t *testing.T) {
 	})
 }
 
-// A stranger who has called Bob was sent the Route of that dialog. It lets nobody
-// reach a user of ours as another one: with the Call-ID and the tag of the call, and
-// a To tag that is made up, who says to be Alice is asked. As who he is, he goes on.
+// A stranger who has called Bob was sent the Route of that dialog. With its Call-ID
+// and tag, and a To tag that is made up, he is no user of ours by that: who says to be
+// Alice is asked, whatever the method and wherever it goes, but for what cannot
+// begin anything. As who he is, he goes on.
 func TestAuthenticateByTheRouteOfAnother(t *testing.T) {
+	const bob, contact, abroad = "sip:bob@example.com", "sip:bob@" + phoneAddr, "sip:x@192.0.2.30"
+	inDialog := []sip.Method{sip.BYE, sip.PRACK, sip.UPDATE, sip.INFO, sip.NOTIFY}
+	anywhere := []sip.Method{sip.INVITE, sip.MESSAGE, sip.REFER, sip.SUBSCRIBE, sip.PUBLISH, sip.OPTIONS, "NEW"}
 	cfg := &Config{Users: secrets(t), Domains: []string{"example.com"}}
-	callers(t, cfg, func(t *testing.T, client, _ *transaction.Layer, _ chan *sip.Request) {
+	callers(t, cfg, func(t *testing.T, client, _ *transaction.Layer, arrived chan *sip.Request) {
 		ok, err := client.Do(t.Context(), from(t, sip.INVITE, "sip:stranger@example.org"))
 		if err != nil {
 			t.Fatal(err)
+		}
+		<-arrived
+		route, err := sip.Get[sip.RecordRoute](ok)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seq := uint32(1)
+		for _, c := range []struct {
+			who, to, tag string
+			methods      []sip.Method
+			want         sip.Status
+		}{
+			{aliceAOR, bob, "made-up", anywhere, 407},
+			{aliceAOR, contact, "made-up", anywhere, 407},
+			{aliceAOR, abroad, "made-up", anywhere, 407},
+			{aliceAOR, bob + ";gr=urn:uuid:1", "made-up", anywhere, 407},
+			{aliceAOR, contact, "made-up", inDialog, 200},
+			{aliceAOR, abroad, "made-up", inDialog, 200},
+			{aliceAOR, bob + ";gr=urn:uuid:1", "made-up", inDialog, 200},
+			{aliceAOR, contact, "", inDialog, 407},
+			{aliceAOR, bob, "made-up", inDialog, 407},
+			{aliceAOR, "sip:bob@EXAMPLE.COM.:5060;user=phone", "made-up", inDialog, 407},
+			{aliceAOR, "sip:bob@" + proxyAddr, "made-up", inDialog, 407},
+			{aliceAOR, "sip:bob@" + proxyAddr + ";gr=urn:uuid:1", "made-up", inDialog, 407}, // which is no domain of ours
+			{aliceAOR, "tel:+12015550123;gr=1", "made-up", inDialog, 407},
+			{aliceAOR, bob + ";gr", "made-up", inDialog, 407}, // which we have not made
+			{"sip:stranger@example.org", bob, "made-up", append(anywhere, inDialog...), 200},
+		} {
+			for _, method := range c.methods {
+				to := sip.To{URI: uri(t, c.to)}
+				if c.tag != "" {
+					to.Params = to.Params.With("tag", c.tag)
+				}
+				seq++
+				req := from(t, method, c.who).With(sip.Route(route), to, sip.CSeq{Seq: seq, Method: method}).WithURI(to.URI)
+				resp, err := client.Do(t.Context(), req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := resp.Status(); got != c.want {
+					t.Errorf("%s from %s to %s, tag %q: got %v, want %v", method, c.who, c.to, c.tag, got, c.want)
+				}
+				for len(arrived) > 0 {
+					<-arrived
+				}
+			}
+		}
+	})
+}
+
+// Alice has registered at another domain by way of us, and has a Path that opens the
+// way to her phone. It is Routed who calls there by it, and asked all the same who
+// says to be Carol: a new call has no To tag, whatever its Route.
+func TestAuthenticateByAPath(t *testing.T) {
+	cfg := &Config{Users: secrets(t), Domains: []string{"example.com"}}
+	callers(t, cfg, func(t *testing.T, client, phone *transaction.Layer, arrived chan *sip.Request) {
+		there := uri(t, "sip:alice@192.0.2.30") // where client is the registrar
+		resp, err := phone.Do(t.Context(), sip.NewRequest(sip.REGISTER, uri(t, "sip:192.0.2.30"), sip.MaxForwards(70),
+			sip.Route{URI: uri(t, "sip:"+proxyAddr+";lr")}, sip.From{URI: there, Params: ";tag=1"}, sip.To{URI: there},
+			sip.CallID("elsewhere"), sip.CSeq{Seq: 1, Method: sip.REGISTER}, sip.Contact{URI: uri(t, "sip:alice@"+phoneAddr)}))
+		if err != nil || resp.Status() != sip.StatusOK {
+			t.Fatalf("REGISTER got %v, %v, want 200", resp, err)
+		}
+		path, err := sip.Get[sip.Path](<-arrived)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range []struct {
+			method sip.Method
+			who    string
+			want   sip.Status
+		}{
+			{sip.INVITE, "sip:carol@example.com", 407},
+			{sip.NOTIFY, "sip:carol@example.com", 407}, // of no subscription
+			{sip.INVITE, "sip:stranger@example.org", 200},
+		} {
+			req := from(t, c.method, c.who).With(sip.Route(path), sip.CSeq{Seq: uint32(1 + i), Method: c.method}).WithURI(uri(t, "sip:alice@"+phoneAddr))
+			resp, err := client.Do(t.Context(), req)
+			if err != nil || resp.Status() != c.want {
+				t.Errorf("%s from %s: got %v, %v, want %v", c.method, c.who, resp, err, c.want)
+			}
+		}
+	})
+}
+
+// What Alice says to prove who she is, she says to us. The phone that she calls gets
+// nothing of it, in the call neither, and what she says to others on the way.
+func TestAuthenticateConsumes(t *testing.T) {
+	cfg := &Config{Users: secrets(t), Domains: []string{"example.com"}}
+	callers(t, cfg, func(t *testing.T, client, _ *transaction.Layer, arrived chan *sip.Request) {
+		const other = `Digest username="alice", realm="example.net", nonce="1", uri="sip:bob@example.com", response="1"`
+		invite := from(t, sip.INVITE, aliceAOR)
+		resp, err := client.Do(t.Context(), invite)
+		if err != nil {
+			t.Fatal(err)
+		}
+		invite, err = digest.NewClient(digest.Credentials{Username: "alice", Password: "secret"}).Authorize(invite, resp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		invite = invite.With(sip.CSeq{Seq: 2, Method: sip.INVITE}, sip.Add(sip.Field{Name: "Proxy-Authorization", Value: other}))
+		ok, err := client.Do(t.Context(), invite)
+		if err != nil || ok.Status() != sip.StatusOK {
+			t.Fatalf("INVITE got %v, %v, want 200", ok, err)
 		}
 		route, err := sip.Get[sip.RecordRoute](ok)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, c := range []struct {
-			who, to string
-			want    sip.Status
-		}{
-			{aliceAOR, "sip:bob@example.com", 407},
-			{aliceAOR, "sip:bob@EXAMPLE.COM.:5060;user=phone", 407},
-			{aliceAOR, "sip:bob@" + proxyAddr, 407},
-			{aliceAOR, "sip:bob@" + proxyAddr + ";gr=urn:uuid:1", 407}, // which is no domain of ours
-			{aliceAOR, "tel:+12015550123;gr=1", 407},
-			{aliceAOR, "sip:bob@example.com;gr", 407}, // which we have not made
-			{aliceAOR, "sip:bob@example.com;gr=urn:uuid:1", 200},
-			{aliceAOR, "sip:bob@" + phoneAddr, 200},
-			{"sip:stranger@example.org", "sip:bob@example.com", 200},
-		} {
-			req := from(t, sip.MESSAGE, c.who).With(sip.Route(route), sip.To{URI: uri(t, c.to), Params: ";tag=made-up"},
-				sip.CSeq{Seq: uint32(2 + i), Method: sip.MESSAGE}).WithURI(uri(t, c.to))
-			resp, err := client.Do(t.Context(), req)
+		var both []sip.Edit
+		for h, err := range sip.All[sip.ProxyAuthorization](invite) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := resp.Status(); got != c.want {
-				t.Errorf("%s to %s: got %v, want %v", c.who, c.to, got, c.want)
+			both = append(both, sip.Add(h))
+		}
+		if len(both) != 2 {
+			t.Fatalf("the INVITE has %d credentials, want 2", len(both))
+		}
+		ack := sip.NewRequest(sip.ACK, uri(t, "sip:bob@"+phoneAddr), append(both, sip.MaxForwards(70), sip.Route(route),
+			sip.From(ok.From()), sip.To(ok.To()), sip.CallID(ok.CallID()), sip.CSeq{Seq: 2, Method: sip.ACK})...)
+		if _, _, err := client.Send(t.Context(), ack); err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range []sip.Method{sip.INVITE, sip.ACK} {
+			req := <-arrived
+			if req.Method() != method {
+				t.Errorf("the phone got %s, want %s", req.Method(), method)
+			}
+			var got []string
+			for h, err := range sip.All[sip.ProxyAuthorization](req) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, string(h.AppendValue(nil)))
+			}
+			if len(got) != 1 || got[0] != other {
+				t.Errorf("%s with the credentials %q, want %q alone", method, got, other)
 			}
 		}
 	})

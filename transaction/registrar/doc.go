@@ -18,11 +18,12 @@
 //	p, err := proxy.Listen(sockets, &proxy.Config{
 //		Domains: []string{"example.com"},
 //		Handler: func(tx *proxy.Server, req *sip.Request) {
-//			switch {
-//			case tx.Local() && req.Method() == sip.REGISTER:
+//			if tx.Local() && req.Method() == sip.REGISTER {
 //				location.Register(tx.Server, req)
-//			case !location.Authenticate(tx, req):
-//				// Somebody who says to be one of our users has been asked for the password.
+//				return
+//			}
+//			switch req = location.Authenticate(tx, req); {
+//			case req == nil: // who says to be one of our users has been asked for the password
 //			case tx.Local():
 //				location.Forward(tx, req)
 //			case tx.Routed(), tx.Serves(req.From().URI): // within a dialog, or from a user of ours
@@ -41,7 +42,24 @@
 // reach it; see Config.Node. Whether they share transport.Config.FlowKey as well,
 // to know the dialogs of each other, is of no account.
 //
-// A Store may outlive the program. See Config.Store for what has to last with it.
+// A Store may outlive the program, and with it should three keys, which are random
+// unless they are set, and which nodes that share users are to share:
+//
+//   - transport.Config.FlowKey signs what bindings and dialogs say of flows. With
+//     another one a client behind a NAT is not reached until it registers again, and
+//     dialogs and calls that ring are not known again (package proxy). Flows of UDP
+//     stay good with it; connections end with the program.
+//   - Config.GRUUKey enciphers temporary GRUUs, which end with it.
+//   - Secret of digest.ServerConfig signs nonces. With another one whoever has one is
+//     asked once more, by 401 or 407.
+//
+// A call that rings, and goes on after the restart, needs no more than the first of
+// them: Authenticate asks for no password again.
+//
+// Where several nodes are one domain, a request that one has asked for a password, and
+// sends on to the node that has the flow of the callee, comes there without: the
+// handler of each has to know the others by where their requests come from, and to
+// leave out Authenticate for them.
 //
 // The package follows RFC 3261 section 10.3, RFC 3327 section 5.3, RFC 3608
 // section 6.3, RFC 5626 sections 6 and 7, RFC 5627 sections 5 and 6.1 and RFC

@@ -33,11 +33,12 @@ func ExampleRegistrar_Authenticate() {
 	p, err := proxy.Listen(
 		&transport.Config{Listen: []string{"udp:192.0.2.10:5060"}, Network: n.Host("192.0.2.10")},
 		&proxy.Config{RecordRoute: true, Handler: func(tx *proxy.Server, req *sip.Request) {
-			switch {
-			case tx.Local() && req.Method() == sip.REGISTER:
+			if tx.Local() && req.Method() == sip.REGISTER {
 				location.Register(tx.Server, req)
-			case !location.Authenticate(tx, req):
-				// It has been answered.
+				return
+			}
+			switch req = location.Authenticate(tx, req); {
+			case req == nil: // it has been answered
 			case tx.Local():
 				location.Forward(tx, req)
 			case tx.Routed(), tx.Serves(req.From().URI):

@@ -24,11 +24,8 @@ type Config struct {
 	// Store keeps the bindings; nil means NewMemory(nil). The clocks of nodes
 	// that share one are to agree to the second.
 	//
-	// Bindings name flows. With a Store that outlives the program, or a Memory that
-	// is written down, set transport.Config.FlowKey to one that lasts as long: with a random one, a
-	// client behind a NAT is not reached after a restart until it registers again.
-	// With it, flows of UDP stay good; connections end with the program. GRUUKey is
-	// to last as well, or temporary GRUUs end.
+	// With a Store that outlives the program, or a Memory that is written down, set
+	// the keys that the package doc names.
 	Store Store
 
 	// Domains are the hosts of the addresses-of-record that are served, and of
@@ -100,7 +97,8 @@ type Config struct {
 	FlowTimer time.Duration
 
 	// GRUUKey is what temporary GRUUs are enciphered with. Nodes that share a
-	// Store must share it, and so do runs of the program. nil means a random one.
+	// Store must share it, and so do runs of the program; the package doc has it
+	// with the other keys. nil means a random one.
 	GRUUKey []byte
 
 	// Logger is for failures of the Store; nil means slog.Default.

@@ -86,13 +86,16 @@ func listen(t testing.TB, host *siptest.Host, handler func(*transaction.Server, 
 	return l
 }
 
-// names knows that example.com is the registrar.
+// names knows that example.com is the registrar, and sip.example.net a proxy.
 type names struct{}
 
 func (names) Lookup(_ context.Context, name string, t resolve.Type) (*resolve.Answer, error) {
 	a := &resolve.Answer{TTL: time.Minute}
 	if t == resolve.TypeA && name == "example.com" {
 		a.Addrs = []netip.Addr{netip.MustParseAddr(registrarAddr)}
+	}
+	if t == resolve.TypeA && name == "sip.example.net" {
+		a.Addrs = []netip.Addr{netip.MustParseAddr(proxyAddr)}
 	}
 	return a, nil
 }

@@ -206,10 +206,12 @@ func TestCallToAColleagueWithPasswords(t *testing.T) {
 		p, err := proxy.Listen(&transport.Config{
 			Listen: []string{"udp:" + nodeA + ":5060"}, Network: n.Host(nodeA), Resolver: names{}, Logger: quiet,
 		}, &proxy.Config{Domains: []string{"example.com"}, RecordRoute: true, Handler: func(tx *proxy.Server, req *sip.Request) {
-			switch {
-			case tx.Local() && req.Method() == sip.REGISTER:
+			if tx.Local() && req.Method() == sip.REGISTER {
 				location.Register(tx.Server, req)
-			case !location.Authenticate(tx, req):
+				return
+			}
+			switch req = location.Authenticate(tx, req); {
+			case req == nil:
 			case tx.Local():
 				seen++
 				location.Forward(tx, req)

@@ -1,0 +1,36 @@
+// Package hostname has the one way in which the servers of this module compare
+// hosts.
+package hostname
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// Canonical returns a host as it is compared: in lower case, without dots at its
+// end, and an address of IPv6 without brackets and zone, as that of IPv4 if it
+// stands for one. Two texts that a resolver or a reader takes for the same host are
+// the same then.
+func Canonical(host string) string {
+	host = strings.TrimRight(strings.Trim(host, "[]"), ".")
+	for i := range len(host) {
+		if c := host[i]; c >= 'A' && c <= 'Z' || c == ':' {
+			host = strings.ToLower(host)
+			if addr, ok := parseIPv6(host); ok {
+				host = addr.Unmap().WithZone("").String() // which has many spellings
+			}
+			break
+		}
+	}
+	return host
+}
+
+// parseIPv6 reads an address, with the third colon, too, that RFC 5118 section 4.10
+// tells of.
+func parseIPv6(host string) (netip.Addr, bool) {
+	if strings.IndexByte(host, ':') < 0 {
+		return netip.Addr{}, false
+	}
+	addr, err := netip.ParseAddr(strings.Replace(host, ":::", "::", 1))
+	return addr, err == nil
+}

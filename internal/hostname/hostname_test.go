@@ -1,0 +1,23 @@
+package hostname
+
+import "testing"
+
+// All spellings of a host have one canonical form.
+func TestCanonical(t *testing.T) {
+	for want, spellings := range map[string][]string{
+		"example.com": {"example.com", "EXAMPLE.com", "example.com.", "Example.COM.."},
+		"192.0.2.20":  {"192.0.2.20", "192.0.2.20.", "[::ffff:192.0.2.20]", "::FFFF:c000:214", "[:::ffff:192.0.2.20]"},
+		"2001:db8::1": {"[2001:db8::1]", "2001:DB8:0:0::1", "[2001:db8:::1]", "[2001:db8::1%25eth0]"},
+		"a:b":         {"A:b"},
+		"":            {"", "[]", "."},
+	} {
+		for _, host := range spellings {
+			if got := Canonical(host); got != want {
+				t.Errorf("Canonical(%q) = %q, want %q", host, got, want)
+			}
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { Canonical("sip.example.com.") }); n != 0 {
+		t.Errorf("Canonical of a name takes %v allocations, want none", n)
+	}
+}
