@@ -89,6 +89,10 @@ func (s *self) is(uri sip.URI, at netip.AddrPort) bool {
 	return s.isHost(uri.Host, at) && s.isPort(uri, at)
 }
 
+func (s *self) isDomain(host string) bool {
+	return slices.Contains(s.domains, hostname.Canonical(host))
+}
+
 func (s *self) isHost(host string, at netip.AddrPort) bool {
 	host = hostname.Canonical(host)
 	if slices.Contains(s.domains, host) || slices.Contains(s.names, host) {

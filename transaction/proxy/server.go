@@ -50,13 +50,21 @@ func (s *Server) Local() bool { return s.local }
 // is for Authenticate of a registrar.Registrar to ask.
 func (s *Server) Routed() bool { return s.route.isRouted(s.from) }
 
-// Serves reports whether a sip or sips URI is of a domain of ours, or names us by
-// an address or by the advertised name. It is for the From of a request, which says
-// who somebody is and not where to send, so that the hosts alone are compared: with
-// another port it is the same user. Whoever says to be one is to prove it, as
-// Authenticate of a registrar.Registrar has it.
+// Serves reports whether a sip or sips URI is of a domain of ours, or names us by the
+// advertised name or by an address and a port. It is for the From of a request,
+// which says who somebody is and not where to send: with another port a name is that
+// of the same user, while an address with another port is somebody else on this
+// machine. Whoever says to be one of ours is to prove it, as Authenticate of a
+// registrar.Registrar has it.
 func (s *Server) Serves(uri sip.URI) bool {
-	return uri.Host != "" && s.p.know(s.Layer().Endpoint()).isHost(uri.Host, s.from.LocalAddr())
+	known, at := s.p.know(s.Layer().Endpoint()), s.from.LocalAddr()
+	switch {
+	case uri.Host == "" || !known.isHost(uri.Host, at):
+		return false
+	case uri.Addr().IsValid() && !known.isDomain(uri.Host):
+		return known.isPort(uri, at)
+	}
+	return true
 }
 
 // admit checks a request and sets what is known of it.

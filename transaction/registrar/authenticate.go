@@ -20,8 +20,8 @@ import (
 // A user of ours has an address in Config.Domains: as sip or sips, with any port,
 // and as im or pres (RFC 3860, RFC 3859). A tel URI is of ours if Lookup knows
 // its number: somebody has registered with it, or Config.Exists knows of such a user.
-// Who names another host that Serves of the Server tells of, such as an address of
-// its sockets, is asked for the password as well, and refused. Config.ThirdParty may
+// Who names another host that Serves of the Server tells of, such as an address and
+// port of its sockets, is asked for the password as well, and refused. Config.ThirdParty may
 // let a user call as another one.
 //
 // That a request is Routed does not say who it is from. A stranger who has called a
