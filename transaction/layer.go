@@ -1,7 +1,6 @@
 package transaction
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,7 +117,6 @@ type Layer struct {
 	tables
 	patrol patrol
 	inline bool // the patrol may run handlers on the goroutines of sockets
-	maxUDP int  // bytes of a request but for Config.ViaParams; a longer one goes by TCP
 
 	closed   atomic.Bool
 	draining atomic.Bool
@@ -179,7 +177,6 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 
 	l.overload = newOverload(l.cfg.Overload, l.timers.T1)
 	bound.ViaParams += l.overload.params()
-	l.maxUDP = cmp.Or(bound.MaxUDP, 1300) - len(bound.ViaParams)
 	bound.Handle = l.handle
 	bound.Closed = l.connClosed
 	ep, err := transport.Listen(&bound)

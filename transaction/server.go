@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/goparley/parley/internal/stall"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -138,7 +139,7 @@ func (s *Server) context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil {
-		ctx := context.WithValue(s.l.ctx, serverContext{}, s)
+		ctx := context.WithValue(s.l.ctx, stall.Key{}, (*handler)(s))
 		s.ctx, s.end = context.WithCancelCause(ctx)
 		switch {
 		case s.cancelled:
