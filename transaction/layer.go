@@ -93,10 +93,10 @@ type Config struct {
 
 	// Frozen is called once when the Layer is closed or has shut down: nothing
 	// comes in any more or goes out, and nobody has been told yet. Who sends or
-	// responds then waits until it returns. It is for a layer above that keeps
-	// state of its own for Snapshots, to note what that is at this moment, at
-	// which Servers and Snapshot stop, too. It must be quick, and call nothing
-	// else here. nil notes nothing.
+	// responds then waits until it returns; what the Endpoint is given to send does
+	// not. It is for a layer above that keeps state of its own for Snapshots, to
+	// note what that is at this moment, at which Servers and Snapshot stop, too. It
+	// must be quick, and call nothing else here. nil notes nothing.
 	Frozen func()
 
 	// Logger is for what no caller can be told; nil means that of the
