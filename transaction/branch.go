@@ -14,10 +14,7 @@ import (
 // for. The end of a random one tells isOurs that this layer has made it.
 func (l *Layer) newBranch(ctx context.Context, to *way) string {
 	if seed, ok := ctx.Value(branchSeed{}).(string); ok {
-		branch := cookie + seeded(seed, to) + branchEnd(ctx)
-		if !l.hasBranch(branch) {
-			return branch
-		}
+		return cookie + seeded(seed, to) + branchEnd(ctx)
 	}
 	return l.randomBranch(ctx)
 }
@@ -44,15 +41,6 @@ func seeded(seed string, to *way) string {
 	b = to.addr().AppendTo(append(append(b, to.transport()...), '\n'))
 	sum := sha256.Sum256(b)
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
-}
-
-// hasBranch reports whether there is a client transaction with a branch.
-func (l *Layer) hasBranch(branch string) bool {
-	id := branchID(branch)
-	t := l.table(id)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.clients.m[clientKey{id, false}] != nil
 }
 
 const branchRandom = 20 // characters of 5 bits each

@@ -56,7 +56,7 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit)
 		return nil, ErrOverload
 	}
 	if err = l.add(c); errors.Is(err, errTaken) {
-		// Another request with the same WithBranchSeed was faster.
+		// Another transaction has this branch of WithBranchSeed.
 		if c, err = l.prepare(ctx, r, to, by, l.randomBranch(ctx)); err == nil {
 			flow, out, err = c.flow, c.out, l.add(c)
 		}
