@@ -30,7 +30,7 @@ var (
 
 const (
 	snapshotKind    = 't'
-	snapshotVersion = 1
+	snapshotVersion = 2
 
 	maxIdentities = 1000 // of a certificate, in a snapshot
 )
