@@ -170,8 +170,9 @@ func (s *Server) Refuse(err error, edits ...sip.Edit) error {
 // response counts as given.
 //
 // Over UDP the refusal of an INVITE is sent again until its ACK comes if a
-// provisional response went before it. Otherwise the client goes on to ask, and
-// gets it again then.
+// provisional response went before it, but 401 and 407 no more than twice (RFC
+// 3261 section 26.3.2.4). Otherwise the client goes on to ask, and gets it again
+// then.
 //
 // What RFC 4320 forbids is not sent, without an error: a 100 to a request that
 // is no INVITE before its time, and a 408 to one. A nil resp does nothing but
