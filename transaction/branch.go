@@ -50,8 +50,8 @@ func (l *Layer) mark(random string) string {
 	return strconv.FormatUint(maphash.String(l.seed, random)>>24, 36)
 }
 
-// isOurs reports whether a branch, by its branchID, is one that this layer has
-// made for a transaction, be it long over.
+// isOurs reports whether a branch, by its branchID, is a random one that this layer
+// has made for a transaction, be it long over.
 func (l *Layer) isOurs(branch string) bool {
 	own, _, _ := strings.Cut(branch, ".")
 	return len(own) > branchRandom && own[branchRandom:] == l.mark(own[:branchRandom])

@@ -47,9 +47,10 @@ type Config struct {
 
 	// Stateless is asked about each message that belongs to no transaction,
 	// before one is begun for it: a new request, the ACK of a 2xx, a response to
-	// what was sent without a transaction. If it returns true it has taken the
-	// message, and nothing is kept of it here. It is called from the goroutine that
-	// reads the socket: it must not block. nil takes none.
+	// what was sent without a transaction, and one that is too late for a
+	// transaction whose branch WithBranchSeed has given. If it returns true it has
+	// taken the message, and nothing is kept of it here. It is called from the
+	// goroutine that reads the socket: it must not block. nil takes none.
 	Stateless func(in *transport.Inbound) bool
 
 	// Timers are the timers of RFC 3261 table 4; zero means the RFC's values.

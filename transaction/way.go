@@ -69,7 +69,9 @@ type branchSeed struct{}
 //
 // The seed is to be the same after a restart, nothing that others can guess, and
 // for this one request: best a keyed hash of all that tells it from others. Should
-// a transaction be there with the branch that it gives, the branch is random.
+// a transaction be there with the branch that it gives, the branch is random. Such a
+// branch cannot be known again when its transaction is over: a response that comes
+// then goes to Config.Stateless, as for all that an earlier run has sent.
 func WithBranchSeed(ctx context.Context, seed string) context.Context {
 	return context.WithValue(ctx, branchSeed{}, seed)
 }
