@@ -41,7 +41,6 @@ func (l *Layer) forgetFirst(s *Server) {
 // join counts a request that is for a handler, and reports whether its handler
 // may start. If not, it waits for that of the one before it in the same call.
 func (n *line) join(s *Server) (start bool) {
-	s.joined = true
 	s.l.handlers.Add(1)
 	s.l.opened(s)
 	n.mu.Lock()

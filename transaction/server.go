@@ -24,14 +24,13 @@ type Server struct {
 	req *sip.Request
 	key serverKey
 
-	t        *table       // where it is; nil for an ACK
-	own      int32        // what it holds without the response, in bytes
-	held     atomic.Int32 // by others than its handler; less than 0: it is over
-	answered atomic.Bool  // it has its final response, or its handler has returned
-	first    bool         // of those that are merged (RFC 3261 section 8.2.2.2)
-	joined   bool         // it is for a handler
-	queued   bool         // it waited for the one before it in its call
-	resumed  bool         // it was restored, and had been taken on before
+	t       *table       // where it is; nil for an ACK
+	own     int32        // what it holds without the response, in bytes
+	held    atomic.Int32 // by others than its handler; less than 0: it is over
+	place   atomic.Int32 // of MaxHandlers, until it has its final response or its handler has returned
+	first   bool         // of those that are merged (RFC 3261 section 8.2.2.2)
+	queued  bool         // it waited for the one before it in its call
+	resumed bool         // it was restored, and had been taken on before
 
 	// Under the lock of its line.
 	started  bool // its handler was called
