@@ -127,9 +127,13 @@ func (l *Layer) way(ctx context.Context, r *sip.Request, find find) (*way, error
 
 // isToken reports whether s is a token (RFC 3261 section 25.1).
 func isToken(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-.!%*_+`'~", r))
-	}) < 0
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-.!%*_+`'~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // maxTries bounds the targets that are tried for one request. Over UDP each may
