@@ -35,6 +35,7 @@ type client struct {
 	flow     transport.Flow // the table's lock is held too when it changes
 	unsent   bool           // the connection did not take the request
 	resent   bool           // on a new connection, as it was
+	moving   bool           // to that connection, which is being made
 	answered bool           // anything has come, if only a 100
 	over     bool           // the one that waits has got all that it will get
 	ended    bool           // it has its final response, or is terminated
@@ -224,11 +225,18 @@ func (c *client) send(what sendKind, resp *sip.Response) (err error) {
 	case sendRequest:
 		err = c.l.ep.Send(c.flow, c.out)
 		c.unsent = err != nil
+		if c.key.cancel && errors.Is(err, transport.ErrNoFlow) && c.moves() {
+			err = nil // it goes out on another connection
+		}
 	case sendACK:
 		if c.ack == nil {
 			c.ack = ackTo(c.out, resp)
 		}
 		err = c.l.ep.Send(c.flow, c.ack)
+		if errors.Is(err, transport.ErrNoFlow) && c.target.Addr.IsValid() {
+			err = nil
+			go c.acknowledge(c.ack, c.target) // ends with the connection being there or not
+		}
 	case sendCancel:
 		c.l.cancel(c)
 	}
@@ -267,7 +275,8 @@ func (c *client) note(out output, resp *sip.Response, err error) (of outcome) {
 		}
 	}
 	if c.over && final {
-		c.out = nil // nothing is sent any more but the ACK, which is there
+		c.out = nil                 // nothing is sent any more but the ACK, which is there
+		c.target = resolve.Target{} // it has text of the request
 		if c.method != sip.INVITE {
 			c.further = nil
 		}
@@ -295,18 +304,30 @@ func (c *client) response(resp *sip.Response) {
 // and news to one that has not. That is done once, if the server has answered at
 // all, or if the connection may have been dead for long. An INVITE is not placed
 // a second time: its user may be about to give it up.
-func (c *client) failed(cause error) {
+func (c *client) failed(f transport.Flow, cause error) {
 	c.mu.Lock()
+	if f != c.flow || c.moving {
+		c.mu.Unlock()
+		return // it has left that connection
+	}
 	c.cause = cause
-	again := c.method != sip.INVITE && !c.resent && !c.over && c.target.Addr.IsValid() && (c.reused || c.answered)
-	c.resent = c.resent || again
-	out, target := c.out, c.target
-	c.mu.Unlock()
-	if again {
-		go c.resend(out, target) // ends with the connection being there or not
+	if c.moves() {
+		c.mu.Unlock()
 		return
 	}
+	c.mu.Unlock()
 	c.step(input{event: inTransportError}, nil)
+}
+
+// moves has the request sent again on a new connection, unless that is not to be
+// done. c.mu is held.
+func (c *client) moves() bool {
+	if c.method == sip.INVITE || c.resent || c.ended || !c.target.Addr.IsValid() || !c.reused && !c.answered {
+		return false
+	}
+	c.resent, c.moving = true, true
+	go c.resend(c.out, c.target) // ends with the connection being there or not
+	return true
 }
 
 // resend sends the request again on a new connection. Without one, a server that
@@ -337,7 +358,7 @@ func (c *client) move(flow transport.Flow) error {
 	there := c.t.clients.m[c.key] == c
 	if there {
 		c.leaveFlow()
-		c.flow = flow
+		c.flow, c.moving = flow, false
 		c.joinFlow()
 	}
 	c.t.mu.Unlock()
@@ -345,6 +366,16 @@ func (c *client) move(flow transport.Flow) error {
 		return nil // over in the meantime
 	}
 	return c.l.ep.Send(flow, c.out)
+}
+
+// acknowledge sends the ACK of a refusal that has come when the connection of its
+// INVITE was gone: to the same target (RFC 3261 section 17.1.1.3). To the server,
+// which goes by the branch, one connection is as good as another.
+func (c *client) acknowledge(ack *sip.Request, target resolve.Target) {
+	defer c.l.fence(c.key.branch)
+	if flow, err := c.l.ep.Reconnect(c.l.ctx, ack, target); err == nil {
+		c.l.ep.Send(flow, ack)
+	}
 }
 
 // by returns the flow that the transaction is on.
@@ -400,7 +431,7 @@ func (c *client) leave(unseen []*sip.Response) {
 	unseen = append(unseen, c.news...)
 	c.news = nil
 	c.pursuit = nil
-	if over { // it has text of the request
+	if ended { // it has text of the request
 		c.target = resolve.Target{}
 	}
 	c.mu.Unlock()
@@ -423,10 +454,11 @@ func (c *client) leave(unseen []*sip.Response) {
 }
 
 // cancel sends the CANCEL of an INVITE, as a transaction of its own that nobody
-// waits for (RFC 3261 section 9.1). It is called with the INVITE's lock held.
+// waits for (RFC 3261 section 9.1). If the connection of the INVITE is gone, it goes
+// to the same target by another. It is called with the INVITE's lock held.
 func (l *Layer) cancel(invite *client) {
 	c := newClient(l, nil, cancelOf(invite.out), invite.flow, invite.out.Via().Branch())
-	c.over = true
+	c.over, c.target, c.reused = true, invite.target, true
 	if l.add(c) == nil {
 		c.step(input{event: inStart}, nil)
 	}

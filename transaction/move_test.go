@@ -1,0 +1,81 @@
+package transaction
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
+)
+
+// ringing is a handler that rings until it is cancelled, and notes when.
+func ringing(j *journal) func(tx *Server, req *sip.Request) {
+	return func(tx *Server, req *sip.Request) {
+		start := time.Now()
+		tx.Reply(sip.StatusRinging)
+		select {
+		case <-tx.Context().Done():
+			j.note("cancelled after %v", time.Since(start).Round(time.Second))
+		case <-time.After(time.Hour):
+			j.note("rang for an hour")
+		}
+	}
+}
+
+// The connection of an INVITE ends while it rings, and then, or just before, the
+// caller gives up: the CANCEL goes by another connection, for the callee rings on
+// otherwise.
+func TestCancelAfterConnectionEnd(t *testing.T) {
+	for _, gives := range []time.Duration{time.Second - 5*time.Millisecond, time.Second, 3 * time.Second} {
+		story(t, func(t *testing.T, n *siptest.Network) {
+			var j journal
+			listen(t, n.Host(bobAddr), &Config{Handler: ringing(&j)})
+			alice := listen(t, n.Host(aliceAddr), nil)
+			time.AfterFunc(time.Second, n.Host(bobAddr).Reset)
+			got, err := collect(cancelledAfter(t, gives), alice, request(sip.INVITE, bobURI+";transport=tcp"))
+			if got != "180 487" || err != nil {
+				t.Errorf("given up after %v: responses %q, error %v, want 180 487", gives, got, err)
+			}
+			j.check(t, fmt.Sprintf("cancelled after %v", gives.Round(time.Second)))
+		})
+	}
+}
+
+// Nobody listens there any more: the CANCEL comes to nothing, and the wait ends.
+func TestCancelWithoutConnection(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		bob := listen(t, n.Host(bobAddr), &Config{Handler: ringing(&j)})
+		alice := listen(t, n.Host(aliceAddr), nil)
+		time.AfterFunc(time.Second, func() { bob.Close() })
+		start := time.Now()
+		got, err := collect(cancelledAfter(t, 3*time.Second), alice, request(sip.INVITE, bobURI+";transport=tcp"))
+		if got != "180 error" || !errors.Is(err, ErrTimeout) {
+			t.Errorf("responses %q, error %v, want 180 and %v", got, err, ErrTimeout)
+		}
+		if got, want := time.Since(start).Round(time.Second), 35*time.Second; got != want {
+			t.Errorf("over after %v, want %v", got, want)
+		}
+	})
+}
+
+// The callee refuses when the connection is gone, by a new one to where the caller
+// listens. The ACK takes another one to the callee.
+func TestRefusalAfterConnectionEnd(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			tx.Reply(sip.StatusRinging)
+			<-time.After(5 * time.Second)
+			tx.Reply(sip.StatusBusyHere)
+		}})
+		alice := listen(t, n.Host(aliceAddr), nil)
+		time.AfterFunc(time.Second, n.Host(bobAddr).Reset)
+		expect(t, alice, request(sip.INVITE, bobURI+";transport=tcp"), "180 486")
+		pass(time.Second)
+		if n := tallyOf(bob).servers; n != 0 {
+			t.Errorf("%d server transactions wait for an ACK", n)
+		}
+	})
+}
