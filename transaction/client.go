@@ -303,7 +303,9 @@ func (c *client) response(resp *sip.Response) {
 // branch and all, on a new connection: a retransmission to a server that has it,
 // and news to one that has not. That is done once, if the server has answered at
 // all, or if the connection may have been dead for long. An INVITE is not placed
-// a second time: its user may be about to give it up.
+// a second time: its user may be about to give it up. One that rings waits for who
+// may connect to where we listen (RFC 3261 section 18.2.2); where we do not, its
+// answer cannot come any more, and it is cancelled.
 func (c *client) failed(f transport.Flow, cause error) {
 	c.mu.Lock()
 	if f != c.flow || c.moving {
@@ -311,12 +313,19 @@ func (c *client) failed(f transport.Flow, cause error) {
 		return // it has left that connection
 	}
 	c.cause = cause
-	if c.moves() {
+	event := inTransportError
+	switch {
+	case c.moves():
 		c.mu.Unlock()
 		return
+	case c.method == sip.INVITE && c.answered && !c.ended && !c.l.ep.Addr(f.Transport()).IsValid():
+		event = inCancel
+		if !c.over {
+			c.over, c.err = true, fmt.Errorf("%w: %w", ErrTransport, cause)
+		}
 	}
 	c.mu.Unlock()
-	c.step(input{event: inTransportError}, nil)
+	c.step(input{event: event}, nil)
 }
 
 // moves has the request sent again on a new connection, unless that is not to be

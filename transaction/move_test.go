@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/sip/transport"
 )
 
 // ringing is a handler that rings until it is cancelled, and notes when.
@@ -77,5 +79,30 @@ func TestRefusalAfterConnectionEnd(t *testing.T) {
 		if n := tallyOf(bob).servers; n != 0 {
 			t.Errorf("%d server transactions wait for an ACK", n)
 		}
+	})
+}
+
+// A phone that does not listen on TCP loses the connection of its INVITE while it
+// rings. No answer can come any more: the loop ends, and the callee stops to ring.
+func TestNoAnswerAfterConnectionEnd(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		listen(t, n.Host(bobAddr), &Config{Handler: ringing(&j)})
+		alice, err := Listen(&transport.Config{Listen: []string{"udp:" + aliceAddr + ":5060"}, Network: n.Host(aliceAddr)}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer alice.Close()
+		time.AfterFunc(time.Second, n.Host(bobAddr).Reset)
+		start := time.Now()
+		got, err := collect(context.Background(), alice, request(sip.INVITE, bobURI+";transport=tcp"))
+		if got != "180 error" || !errors.Is(err, ErrTransport) {
+			t.Errorf("responses %q, error %v, want 180 and %v", got, err, ErrTransport)
+		}
+		if got := time.Since(start); got != time.Second {
+			t.Errorf("over after %v, want 1s", got)
+		}
+		nothingLeft(t, alice)
+		j.check(t, "cancelled after 1s")
 	})
 }
