@@ -130,7 +130,8 @@ func (l *Layer) add(c *client) error {
 	return nil
 }
 
-// joinFlow has the end of a client's connection told to it. c.t.mu is held.
+// joinFlow has the end of a client's connection told to it, and the connection kept
+// until then. c.t.mu is held.
 func (c *client) joinFlow() {
 	if !c.flow.Reliable() {
 		return
@@ -139,6 +140,7 @@ func (c *client) joinFlow() {
 	if on == nil {
 		on = map[*client]struct{}{}
 		c.t.byFlow[c.flow] = on
+		c.l.ep.Hold(c.flow)
 	}
 	on[c] = struct{}{}
 }
@@ -149,6 +151,7 @@ func (c *client) leaveFlow() {
 		delete(on, c)
 		if len(on) == 0 {
 			delete(c.t.byFlow, c.flow)
+			c.l.ep.Release(c.flow)
 		}
 	}
 }

@@ -106,3 +106,39 @@ func TestNoAnswerAfterConnectionEnd(t *testing.T) {
 		j.check(t, "cancelled after 1s")
 	})
 }
+
+// A call rings for longer than a connection without traffic is kept. The phone
+// cannot be connected to, but the connection is there for as long as either end
+// waits for the answer, and not for ever.
+func TestLongRinging(t *testing.T) {
+	for _, idle := range [][2]time.Duration{{0, time.Hour}, {time.Hour, 0}} {
+		story(t, func(t *testing.T, n *siptest.Network) {
+			bob, err := Listen(&transport.Config{Listen: []string{"tcp:" + bobAddr + ":5060"}, Network: n.Host(bobAddr), Idle: idle[1]},
+				&Config{Handler: func(tx *Server, req *sip.Request) {
+					if req.Method() != sip.ACK {
+						tx.Reply(sip.StatusRinging)
+						<-time.After(31 * time.Minute)
+						tx.Reply(sip.StatusOK)
+					}
+				}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer bob.Close()
+			alice, err := Listen(&transport.Config{Network: n.Host(aliceAddr), Idle: idle[0]}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer alice.Close()
+			var flow transport.Flow
+			ctx := WithSent(t.Context(), func(f transport.Flow, _ *sip.Request) { flow = f })
+			if got, err := collect(ctx, alice, request(sip.INVITE, bobURI+";transport=tcp")); got != "180 200" {
+				t.Errorf("responses %q, error %v, want 180 200", got, err)
+			}
+			pass(20 * time.Minute)
+			if flow.Err() == nil {
+				t.Error("the connection is there when all is over")
+			}
+		})
+	}
+}
