@@ -107,6 +107,26 @@ func TestNoAnswerAfterConnectionEnd(t *testing.T) {
 	})
 }
 
+// The answer to a request is lost with its connection. The client sends the request
+// again on another, and gets it there: the handler sees the request once.
+func TestAnswerLostWithConnection(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			j.note("%s", req.Method())
+			tx.Reply(sip.StatusOK)
+			if req.Method() == sip.MESSAGE {
+				n.Host(bobAddr).Reset()
+			}
+		}})
+		alice := listen(t, n.Host(aliceAddr), nil)
+		expect(t, alice, request(sip.OPTIONS, bobURI+";transport=tcp"), "200")
+		pass(time.Second)
+		expect(t, alice, request(sip.MESSAGE, bobURI+";transport=tcp"), "200")
+		j.check(t, "OPTIONS", "MESSAGE")
+	})
+}
+
 // A call rings for longer than a connection without traffic is kept. The phone
 // cannot be connected to, but the connection is there for as long as either end
 // waits for the answer, and not for ever.
