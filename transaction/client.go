@@ -24,7 +24,8 @@ type client struct {
 	target   resolve.Target      // that this is for; zero: a flow
 	reused   bool                // the connection was there before
 
-	t *table // where it is
+	t    *table // where it is
+	text int32  // what out takes, in bytes
 
 	mu       sync.Mutex
 	machine  machine
@@ -41,6 +42,7 @@ type client struct {
 	ended    bool           // it has its final response, or is terminated
 	left     bool           // an INVITE that nobody waits for, counted in Layer.calls until it has ended
 	cause    error          // what the transport said last
+	own      int32          // bytes that it is counted with
 }
 
 // maxNews bounds the provisional responses that wait to be read.
@@ -125,6 +127,7 @@ func (l *Layer) add(c *client) error {
 	case c.t.clients.m[c.key] != nil:
 		return errTaken
 	}
+	c.hold()
 	c.t.clients.set(c.key, c)
 	c.joinFlow()
 	return nil
@@ -287,6 +290,7 @@ func (c *client) note(out output, resp *sip.Response, err error) (of outcome) {
 			c.original = nil
 		}
 	}
+	c.recount(out.terminated)
 	c.t.alarms.reset(&c.alarm, out.next)
 	of.terminated, of.pursuit = out.terminated, c.pursuit
 	c.ended = c.ended || final || of.terminated
@@ -346,6 +350,8 @@ func (c *client) moves() bool {
 // has answered may yet connect to where we listen (RFC 3261 section 18.2.2).
 func (c *client) resend(out *sip.Request, target resolve.Target) {
 	defer c.l.fence(c.key.branch)
+	c.l.bytes.Add(stack)
+	defer c.l.bytes.Add(-stack)
 	flow, err := c.l.ep.Reconnect(c.l.ctx, out, target)
 	waits := false
 	if err == nil {
@@ -385,6 +391,8 @@ func (c *client) move(flow transport.Flow) error {
 // which goes by the branch, one connection is as good as another.
 func (c *client) acknowledge(ack *sip.Request, target resolve.Target) {
 	defer c.l.fence(c.key.branch)
+	c.l.bytes.Add(stack)
+	defer c.l.bytes.Add(-stack)
 	if flow, err := c.l.ep.Reconnect(c.l.ctx, ack, target); err == nil {
 		c.l.ep.Send(flow, ack)
 	}
