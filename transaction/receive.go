@@ -46,7 +46,7 @@ func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 		c.response(resp)
 		return
 	}
-	if !l.isOurs(key.branch) { // one that is too late goes nowhere (RFC 6026 section 7.3)
+	if !l.isOurs(key.branch) { // too late, it goes nowhere (RFC 6026 section 7.3)
 		l.isStateless(in)
 	}
 }

@@ -30,7 +30,7 @@ var (
 
 const (
 	snapshotKind    = 't'
-	snapshotVersion = 1
+	snapshotVersion = 2
 
 	maxIdentities = 1000 // of a certificate, in a snapshot
 )
@@ -229,9 +229,10 @@ func (l *Layer) admit(s *Server, last *sip.Response, merge bool) error {
 		l.isFirst(s) // should it not be, the other one stands for both
 	}
 	l.handlers.Add(1)
-	s.joined, s.started, s.released = true, true, true
+	s.started, s.released = true, true
 	s.queued = true // it has waited before, and not here
-	if s.answered.Store(s.final); !s.final {
+	if !s.final {
+		s.place.Store(anyPlace)
 		l.open.Add(1)
 	}
 	return nil
