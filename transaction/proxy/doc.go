@@ -38,8 +38,8 @@
 // earlier run are not Routed. Nodes that share a key work side by side: an entry
 // that names another one is left for it.
 //
-// Calls that ring go on after a restart, if the key is the same: take a Snapshot of
-// each of Layer().Servers() before Close, and give them to Restore of the new Layer,
+// Calls that ring go on after a restart, if the key is the same: Close, take a Snapshot
+// of each of Layer().Servers() then, and give them to Restore of the new Layer,
 // with nil for a handler, in the Restore of Config.Transaction. The handler is asked
 // again (Resumed of its Server says so, where the request was forwarded or rang
 // before), and what it forwards to where it did so before has the branch that it had:

@@ -50,12 +50,12 @@ func (r *restarting) start(store [][]byte) {
 
 // stop ends the proxy and returns what it was at.
 func (r *restarting) stop() (store [][]byte) {
+	r.p.Close()
 	for tx := range r.p.Layer().Servers() {
 		if data, err := tx.Snapshot(); err == nil {
 			store = append(store, data)
 		}
 	}
-	r.p.Close()
 	return store
 }
 
