@@ -38,13 +38,14 @@
 // earlier run are not Routed. Nodes that share a key work side by side: an entry
 // that names another one is left for it.
 //
-// Calls that ring go on after a restart, if the key is the same: Close, take a Snapshot
+// Calls that ring go on after a restart, if the key is the same and the node has the
+// addresses and ports that it had (Listen tells which): Close, take a Snapshot
 // of each of Layer().Servers() then, and give them to Restore of the new Layer,
 // with nil for a handler, in the Restore of Config.Transaction. The handler is asked
 // again (Resumed of its Server says so, where the request was forwarded or rang
 // before), and what it forwards to where it did so before has the branch that it had:
-// to whoever has it that is a retransmission. With another key it is another request
-// to them, which they refuse with 482, and so the call ends. A search in series
+// to whoever has it that is a retransmission. With another key or address it is another
+// request to them, which they refuse with 482, and so the call ends. A search in series
 // begins again with its first target. Who has declined by then is rung once more, in
 // a parallel search, too: that is not written down. What rings without a snapshot, after a crash, rings on until
 // the callee gives up, unless the caller sends its INVITE again.

@@ -29,7 +29,7 @@ func newBranchKey(flowKey []byte, s *self) (k key) {
 		return newKey()
 	}
 	h := hmac.New(sha256.New, flowKey)
-	fmt.Fprintf(h, "branch %q %d", slices.Sorted(slices.Values(s.names)), slices.Sorted(slices.Values(s.ports)))
+	fmt.Fprintf(h, "branch %q %d", slices.Sorted(slices.Values(s.lasting)), slices.Sorted(slices.Values(s.ports)))
 	h.Sum(k[:0])
 	return k
 }

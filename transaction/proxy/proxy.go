@@ -99,6 +99,11 @@ type Proxy struct {
 // the transport's config is what our Route entries are signed with, and what
 // branches are made of: unless it is set, a Proxy does not know those of an earlier
 // run of the program, and does not go on with its requests.
+//
+// Branches are those of one node, too, for others may have its FlowKey. So Listen,
+// Advertise and AdvertisePorts are to be the same in the next run, and where a socket
+// is bound to all addresses, those of IPv4 that the machine has when the Proxy begins;
+// without any, those of IPv6. Where these change, let Listen name an address.
 func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 	p := &Proxy{}
 	if tc != nil {
