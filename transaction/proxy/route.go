@@ -73,13 +73,14 @@ func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 		if e == made && s.shared && r.isElsewhere(s, value.URI, flow, at) {
 			e = notOurs
 		}
-		if e == made && isVeiled(value.URI.User) {
-			switch { // a Record-Route
-			case r.req == nil:
-				e = forged // for a Path
-			case !r.bonds.isBound(value.URI, r.req, r.uri):
-				flow, gone = transport.Flow{}, false
-			}
+		veiled := isVeiled(value.URI.User) // in a Record-Route
+		bound := e == made && r.req != nil && (veiled || !r.bound) && r.bonds.isBound(value.URI, r.req, r.uri)
+		switch {
+		case e != made || !veiled:
+		case r.req == nil:
+			e = forged // for a Path
+		case !bound:
+			flow, gone = transport.Flow{}, false
 		}
 		if e == notOurs || e == forged {
 			r.forged = e == forged
@@ -87,9 +88,7 @@ func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 		}
 		r.ours++
 		r.side = side{flow, value.URI.Params.Has("ob"), gone}
-		if e == made && r.req != nil && !r.bound {
-			r.bound = r.bonds.isBound(value.URI, r.req, r.uri)
-		}
+		r.bound = r.bound || bound
 	}
 }
 
