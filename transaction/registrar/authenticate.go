@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/transaction/proxy"
 )
 
@@ -47,18 +48,25 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) *sip.Reques
 	if tx.Resumed() || r.beginsNothing(tx, req) {
 		return r.callers.Consume(req)
 	}
-	ctx, cancel := context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
-	defer cancel()
-	as, ours, err := r.claimed(ctx, tx, req.From().URI)
-	if err != nil {
-		if tx.Context().Err() == nil {
-			r.cfg.Logger.Error("caller not authenticated", "error", err, "call-id", req.CallID())
-		}
-		tx.Reply(sip.StatusServerInternalError)
-		return nil
-	}
+	from := req.From().URI
+	as, ours := r.claimed(tx, from)
 	if !ours {
 		return r.callers.Consume(req)
+	}
+	ctx, cancel := whileAsked(tx.Server)
+	defer cancel()
+	if from.Scheme == "tel" {
+		var err error
+		if as, err = r.known(ctx, tx.Server, as); err != nil {
+			if tx.Context().Err() == nil {
+				r.cfg.Logger.Error("caller not authenticated", "error", fmt.Errorf("look up %s: %w", from, err), "call-id", req.CallID())
+			}
+			tx.Reply(sip.StatusServerInternalError)
+			return nil
+		}
+		if len(as) == 0 {
+			return r.callers.Consume(req)
+		}
 	}
 	user, err := r.callers.Verify(ctx, req)
 	switch {
@@ -88,35 +96,43 @@ func (r *Registrar) beginsNothing(tx *proxy.Server, req *sip.Request) bool {
 }
 
 // claimed returns whether a From says that it is a user of ours, and which
-// addresses-of-record that may be: none if it is but one of our hosts.
-func (r *Registrar) claimed(ctx context.Context, tx *proxy.Server, from sip.URI) (as []sip.URI, ours bool, err error) {
+// addresses-of-record that may be: none if it is but one of our hosts. Those of a
+// number are ours if they are known.
+func (r *Registrar) claimed(tx *proxy.Server, from sip.URI) (as []sip.URI, ours bool) {
 	switch from.Scheme {
 	case "sip", "sips":
 	case "tel":
-		defer r.waiting(tx.Server)()
-		for _, aor := range r.telUsers(from) {
-			known, err := r.isKnown(ctx, aor)
-			if err != nil {
-				return nil, false, fmt.Errorf("look up %s: %w", from, err)
-			}
-			if known {
-				as = append(as, aor)
-			}
-		}
-		return as, len(as) > 0, nil
+		as = r.telUsers(from)
+		return as, len(as) > 0
 	case "im", "pres":
 		// Their mailbox may be quoted as that of no sip URI is (RFC 3860 section 3):
 		// one that cannot be read may name anybody.
+		var err error
 		if from, err = sip.ParseURI("sip:" + from.Opaque); err != nil {
-			return nil, true, nil
+			return nil, true
 		}
 	default:
-		return nil, false, nil
+		return nil, false
 	}
 	if r.serves(from) {
-		return []sip.URI{from}, true, nil
+		return []sip.URI{from}, true
 	}
-	return nil, tx.Serves(from), nil
+	return nil, tx.Serves(from)
+}
+
+// known returns those of some addresses-of-record that are known.
+func (r *Registrar) known(ctx context.Context, tx *transaction.Server, all []sip.URI) (known []sip.URI, err error) {
+	defer r.waiting(tx)()
+	for _, aor := range all {
+		is, err := r.isKnown(ctx, aor)
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			known = append(known, aor)
+		}
+	}
+	return known, nil
 }
 
 // isKnown reports whether somebody has registered for an address-of-record, or

@@ -74,7 +74,11 @@ func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, er
 // it does in Register.
 func (r *Registrar) Forward(tx *proxy.Server, req *sip.Request) {
 	done := r.waiting(tx.Server)
-	targets, err := r.Lookup(tx.Context(), req.URI())
+	ctx := context.Background()
+	if r.waits {
+		ctx = tx.Context()
+	}
+	targets, err := r.Lookup(ctx, req.URI())
 	done()
 	switch {
 	case err == nil:

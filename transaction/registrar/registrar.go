@@ -214,7 +214,7 @@ var supported = []string{sip.OptionPath, sip.OptionOutbound, sip.OptionGRUU}
 
 // register does what a REGISTER asks for, and returns the 200.
 func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Response, error) {
-	ctx, cancel := context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
+	ctx, cancel := whileAsked(tx)
 	defer cancel()
 	defer r.waiting(tx)()
 	if req.Method() != sip.REGISTER {
@@ -270,6 +270,13 @@ func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Res
 		return nil, fmt.Errorf("register %s: %w", a.key, err)
 	}
 	return ok, nil
+}
+
+// whileAsked returns a context that ends when whoever has sent a request has cancelled
+// it or given up (RFC 3261 section 17.1.2.2). It has a UDP socket read on by another
+// goroutine, so it is for who is about to wait.
+func whileAsked(tx *transaction.Server) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
 }
 
 // waiting tells overload control that a request waits for a Store, or for Exists, if
