@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -139,6 +140,9 @@ func (r *Registrar) known(ctx context.Context, tx *transaction.Server, all []sip
 // Config.Exists knows of it.
 func (r *Registrar) isKnown(ctx context.Context, aor sip.URI) (bool, error) {
 	bindings, err := r.Bindings(ctx, aor)
+	if errors.Is(err, ErrNotFound) { // nobody could be called so
+		return false, nil
+	}
 	if len(bindings) > 0 || err != nil || r.cfg.Exists == nil {
 		return len(bindings) > 0, err
 	}

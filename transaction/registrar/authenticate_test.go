@@ -3,6 +3,7 @@ package registrar
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,6 +119,7 @@ func TestAuthenticate(t *testing.T) {
 			{"tel:5550123;phone-context=example.org", "", "", 200},
 			{"tel:+12015550199", "", "", 200},
 			{"tel:+0", "", "", 500},
+			{"tel:+" + strings.Repeat("1", 600), "", "", 200}, // which nobody has
 		} {
 			req := from(t, sip.MESSAGE, c.who)
 			resp, err := client.Do(t.Context(), req)
