@@ -17,11 +17,11 @@ import (
 type Config struct {
 	// Handler decides on each new request: it answers, or forwards, or does
 	// both. By then the request is valid (RFC 3261 section 16.3), and our own
-	// entries are off its Route (section 16.4). It runs in a goroutine of its
-	// own, in the order and within the bounds that transaction.Config.Handler
-	// tells of. What it forwards goes on when it has returned, until there is an
-	// answer: a final one of its own cancels all branches. nil relays what is
-	// within a dialog that we are on the path of, and refuses the rest with 403.
+	// entries are off its Route (section 16.4). Where it runs, in which order and
+	// within which bounds, tells transaction.Config.Handler. What it forwards goes
+	// on when it has returned, until there is an answer: a final one of its own
+	// cancels all branches. nil relays what is within a dialog that we are on the
+	// path of, and refuses the rest with 403.
 	Handler func(tx *Server, req *sip.Request)
 
 	// Domains are the domains whose users are ours to find. The addresses of our

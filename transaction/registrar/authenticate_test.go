@@ -139,8 +139,8 @@ func TestAuthenticate(t *testing.T) {
 	})
 }
 
-// Within a dialog nobody is asked: a stranger calls, and our user hangs up. The
-// ACK of an INVITE that nobody answered for goes nowhere.
+// Nobody is asked for what begins nothing within a dialog: a stranger calls, and our
+// user hangs up. The ACK of an INVITE that nobody answered for goes nowhere.
 func TestAuthenticateDialog(t *testing.T) {
 	cfg := &Config{Users: secrets(t), Domains: []string{"example.com"}}
 	callers(t, cfg, func(t *testing.T, client, phone *transaction.Layer, arrived chan *sip.Request) {
