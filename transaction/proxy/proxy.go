@@ -109,7 +109,7 @@ func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 	if tc != nil {
 		p.tc = *tc
 	}
-	p.bonds = newBondKey(p.tc.FlowKey)
+	p.bonds = deriveKey(p.tc.FlowKey, bondParam)
 	if cfg != nil {
 		p.cfg = *cfg
 	}
@@ -179,7 +179,7 @@ func (p *Proxy) know(ep *transport.Endpoint) *self {
 	p.known.Do(func() {
 		p.self = newSelf(ep, &p.tc, p.cfg.Domains, &p.bonds)
 		p.none = ep.FlowToken(transport.Flow{})
-		p.key = newMarker(newBranchKey(p.tc.FlowKey, p.self))
+		p.key = newMarker(deriveKey(p.tc.FlowKey, p.self.branches()))
 	})
 	return p.self
 }

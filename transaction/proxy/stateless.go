@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/goparley/parley/internal/hostname"
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -104,7 +105,7 @@ func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request
 	if req.Method() == sip.CANCEL {
 		to = &p.posted.cancels
 	}
-	w := waiter{id: branch + string(req.Method()), hop: way.host(), source: sourceOf(in.Flow.RemoteAddr().Addr())}
+	w := waiter{id: branch + string(req.Method()), hop: way.host(), source: source.Of(in.Flow.RemoteAddr())}
 	return p.post(to, w, req, func(ctx context.Context) { p.send(ctx, in, &pass, req, way, branch) })
 }
 

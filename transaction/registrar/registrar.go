@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
 	"github.com/goparley/parley/sip/transport"
@@ -225,7 +226,7 @@ func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Res
 	}
 	ep, flow := flowOf(tx)
 	r.meet(ep)
-	first := isFirstHop(req)
+	first := source.IsClient(req)
 	a, err := r.read(req, first)
 	if err != nil {
 		return nil, err
