@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -52,7 +53,7 @@ func (e *edge) handle(tx *Server, req *sip.Request) {
 	mine := e.self
 	mine.User = ep.FlowToken(tx.Flow())
 	switch {
-	case req.Method() == sip.REGISTER && contact.RegID() > 0 && isFirstHop(req): // section 5.1
+	case req.Method() == sip.REGISTER && contact.RegID() > 0 && source.IsClient(req): // section 5.1
 		mine.Params = mine.Params.With("ob", "")
 		out = out.With(sip.Push(sip.Path{URI: mine}))
 	case contact.URI.Params.Has("ob") && formsDialog(req): // section 5.3.2
@@ -67,12 +68,6 @@ func (e *edge) handle(tx *Server, req *sip.Request) {
 // formsDialog reports whether the 2xx to a request sets up a dialog.
 func formsDialog(r *sip.Request) bool {
 	return r.To().Tag() == "" && (r.Method() == sip.INVITE || r.Method() == sip.SUBSCRIBE)
-}
-
-// isFirstHop reports whether a request comes from its client itself.
-func isFirstHop(r *sip.Request) bool {
-	_, err := sip.Get[sip.Via](r.With(sip.Pop("Via")))
-	return errors.Is(err, sip.ErrMissing)
 }
 
 // relay is what proxies of all kinds do.

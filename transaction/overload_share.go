@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/sip"
 )
 
@@ -49,17 +50,8 @@ func offeredBy(via sip.Via) algo {
 	return found
 }
 
-// sourceOf returns what a neighbour is known by: its address, for a machine has as
-// many ports as it likes, and by IPv6 as many addresses within a /64.
-func sourceOf(from netip.AddrPort) netip.Prefix {
-	addr := from.Addr().Unmap()
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	source, _ := addr.Prefix(bits)
-	return source
-}
+// sourceOf returns what a neighbour is known by.
+func sourceOf(from netip.AddrPort) netip.Prefix { return source.Of(from) }
 
 // maxNeighbours bounds the table of those that are told apart, and that of
 // newcomers.

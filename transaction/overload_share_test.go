@@ -85,25 +85,3 @@ func TestNeighboursAreBounded(t *testing.T) {
 		t.Errorf("limiting %v, target %v, share %v", l.limiting, l.target, l.share)
 	}
 }
-
-// What a neighbour is known by.
-func TestSources(t *testing.T) {
-	for _, c := range []struct{ a, b string }{
-		{"192.0.2.1:5060", "192.0.2.1:40000"},
-		{"192.0.2.1:5060", "[::ffff:192.0.2.1]:5060"},
-		{"[2001:db8::1]:5060", "[2001:db8::ffff:2]:6000"},
-		{"[fe80::1%eth0]:5060", "[fe80::2%eth0]:5060"},
-	} {
-		if a, b := sourceOf(netip.MustParseAddrPort(c.a)), sourceOf(netip.MustParseAddrPort(c.b)); a != b || !a.IsValid() {
-			t.Errorf("%s is %v and %s is %v, want one source", c.a, a, c.b, b)
-		}
-	}
-	for _, c := range []struct{ a, b string }{
-		{"192.0.2.1:5060", "192.0.2.2:5060"},
-		{"[2001:db8::1]:5060", "[2001:db8:0:1::1]:5060"},
-	} {
-		if a, b := sourceOf(netip.MustParseAddrPort(c.a)), sourceOf(netip.MustParseAddrPort(c.b)); a == b {
-			t.Errorf("%s and %s are %v, want two sources", c.a, c.b, a)
-		}
-	}
-}

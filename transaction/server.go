@@ -31,6 +31,7 @@ type Server struct {
 	first   bool         // of those that are merged (RFC 3261 section 8.2.2.2)
 	queued  bool         // it waited for the one before it in its call
 	resumed bool         // it was restored, and had been taken on before
+	tagged  bool         // it was restored, and has the tag of then: see tagOfThen
 
 	// Under the lock of its line.
 	started  bool // its handler was called
@@ -142,8 +143,7 @@ func (s *Server) context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil {
-		ctx := context.WithValue(s.l.ctx, stall.Key{}, (*handler)(s))
-		s.ctx, s.end = context.WithCancelCause(ctx)
+		s.setContext(s.l.ctx)
 		switch {
 		case s.cancelled:
 			s.end(ErrCancelled)
@@ -152,6 +152,10 @@ func (s *Server) context() context.Context {
 		}
 	}
 	return s.ctx
+}
+
+func (s *Server) setContext(parent context.Context) {
+	s.ctx, s.end = context.WithCancelCause(context.WithValue(parent, stall.Key{}, (*handler)(s)))
 }
 
 // Reply makes a response to the request and sends it.
@@ -180,6 +184,10 @@ func (s *Server) Refuse(err error, edits ...sip.Edit) error {
 // What RFC 4320 forbids is not sent, without an error: a 100 to a request that
 // is no INVITE before its time, and a 408 to one. A nil resp does nothing but
 // return an error.
+//
+// Reply of a sip.Request gives the To another tag in each run of the program. Of a
+// transaction that was restored it is replaced by the tag that it had before, for
+// the peer has one dialog with it (RFC 3261 sections 8.2.6.2 and 12.1.1).
 func (s *Server) Respond(resp *sip.Response) error {
 	if resp == nil || resp.String() == "" {
 		return fmt.Errorf("respond to %s: no response", s.req.Method())
@@ -189,6 +197,9 @@ func (s *Server) Respond(resp *sip.Response) error {
 	}
 	if s.machine == nil {
 		return fmt.Errorf("respond to %s: %w", s.req.Method(), ErrCompleted)
+	}
+	if s.tagged {
+		resp = s.withTagOfThen(resp)
 	}
 	out := s.step(input{event: inRespond, status: int(resp.Status())}, resp)
 	switch {

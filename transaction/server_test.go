@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -229,11 +230,17 @@ func TestTrying(t *testing.T) {
 }
 
 // The ACK of a 2xx should have a branch of its own. Some peers give it that of
-// the INVITE: the handler gets it all the same.
+// the INVITE: the handler gets it all the same, also when somebody else was refused
+// for want of places just before.
 func TestACKWithBranchOfInvite(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
 		var j journal
-		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+		listen(t, n.Host(bobAddr), &Config{MaxHandlers: 5, Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.OPTIONS {
+				time.Sleep(time.Second)
+				tx.Reply(sip.StatusOK)
+				return
+			}
 			j.note("%s", req.Method())
 			if req.Method() == sip.INVITE {
 				tx.Reply(sip.StatusOK)
@@ -244,8 +251,13 @@ func TestACKWithBranchOfInvite(t *testing.T) {
 		alice := alicePeer(t, n)
 		invite := alice.with("z9hG4bK1", request(sip.INVITE, bobURI))
 		alice.send(invite)
-		alice.send(ackFor(invite, alice.response("200 INVITE")))
-		alice.expectAll(time.Minute, "")
+		answer := alice.response("200 INVITE")
+		for id := range 5 {
+			alice.send(alice.with(fmt.Sprint("z9hG4bKother", id), request(sip.OPTIONS, bobURI, sip.CallID(fmt.Sprint(id)))))
+		}
+		alice.response("503 OPTIONS")
+		alice.send(ackFor(invite, answer))
+		alice.expectAll(time.Minute, strings.TrimSuffix(strings.Repeat("200 OPTIONS, ", 4), ", "))
 		j.check(t, "INVITE", "ACK")
 	})
 }

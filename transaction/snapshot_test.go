@@ -437,6 +437,7 @@ func sealed(kind string, message sip.Message) []byte {
 	w.Bool(false) // no response
 	w.Bool(false) // not cancelled
 	w.Bool(false) // not to be merged
+	w.Text("")    // no tag
 	w.Bool(false) // not taken on
 	return w.Seal(snapshotKind, snapshotVersion)
 }

@@ -55,7 +55,7 @@ func main() {
 		if tx.Local() && req.Method() == sip.REGISTER {
 			location.Register(tx.Server, req)
 		} else if req = location.Authenticate(tx, req); req == nil {
-			return // it said to be from a user of ours, and was answered with 407 or 403
+			return // it said to be from a user of ours, and was answered: with 407, 403, 400 or 500
 		} else if tx.Local() {
 			location.Forward(tx, req)
 		} else if tx.Routed() || tx.Serves(req.From().URI) { // within a call, by who was ever in it, to anywhere; or from our users

@@ -140,9 +140,10 @@ func TestRedirections(t *testing.T) {
 	})
 }
 
-// A binding may be another user of the same proxy: a request goes by it twice, and
-// is asked for twice (a spiral). Where that leads back to where it began, it is a
-// loop (RFC 3261 section 16.3).
+// A binding may lead back to the proxy: a request goes by it twice, and is asked for
+// twice (a spiral). Where that leads to where it began, it is a loop (RFC 3261 section
+// 16.3). With a maddr it does; without, the Registrar has the targets of that user in
+// place of it.
 func TestLoopAndSpiral(t *testing.T) {
 	interop.Need(t)
 	capturing(t, func(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package snapshot writes and reads what is kept of a transaction or a dialog
-// from one run of a program to the next.
+// Package snapshot writes and reads what is kept of a transaction, a dialog or a
+// registration from one run of a program to the next.
 //
 // A snapshot is a frame around a list of values without names:
 //
@@ -16,10 +16,12 @@
 package snapshot
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
 	"net/netip"
 	"time"
@@ -100,6 +102,29 @@ func Open(data []byte, kind, version byte) (*Reader, error) {
 		return nil, ErrDamaged
 	}
 	return &Reader{b: values}, nil
+}
+
+// Read reads the next snapshot of those that follow each other, for Open, whose values
+// have most bytes at most. What is longer is damaged, and so is what ends too early.
+func Read(r *bufio.Reader, most int) ([]byte, error) {
+	head, err := r.Peek(frame)
+	if err != nil {
+		return nil, early(err)
+	}
+	size := uint64(binary.BigEndian.Uint32(head[2:]))
+	if size > uint64(most) {
+		return nil, ErrDamaged
+	}
+	data := make([]byte, frame+size)
+	n, err := io.ReadFull(r, data)
+	return data[:n], early(err)
+}
+
+func early(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return ErrDamaged
+	}
+	return err
 }
 
 // Fail notes that a value makes no sense.

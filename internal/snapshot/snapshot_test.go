@@ -1,10 +1,13 @@
 package snapshot
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"math"
 	"net/netip"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -66,6 +69,30 @@ func TestDamage(t *testing.T) {
 	}
 	if _, err := Open(append(whole, 0), 'x', 1); !errors.Is(err, ErrDamaged) {
 		t.Errorf("Open with a byte more = %v, want %v", err, ErrDamaged)
+	}
+}
+
+// Snapshots that follow each other are read one by one.
+func TestRead(t *testing.T) {
+	whole := sealed()
+	size := len(whole) - frame
+	r := bufio.NewReader(iotest.OneByteReader(bytes.NewReader(append(whole, whole...))))
+	for range 2 {
+		if data, err := Read(r, size); err != nil || !bytes.Equal(data, whole) {
+			t.Errorf("Read() = %q, %v, want %q", data, err, whole)
+		}
+	}
+	for n := range whole {
+		if _, err := Read(bufio.NewReader(bytes.NewReader(whole[:n])), size); !errors.Is(err, ErrDamaged) {
+			t.Errorf("Read of the first %d bytes = %v, want %v", n, err, ErrDamaged)
+		}
+	}
+	if _, err := Read(bufio.NewReader(bytes.NewReader(whole)), size-1); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Read of too much = %v, want %v", err, ErrDamaged)
+	}
+	fault := errors.New("disk is broken")
+	if _, err := Read(bufio.NewReader(iotest.ErrReader(fault)), size); !errors.Is(err, fault) {
+		t.Errorf("Read() = %v, want %v", err, fault)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -180,37 +181,50 @@ func (s *Server) Reply(req *sip.Request, err error) *sip.Response {
 
 // Consume returns a request without the credentials for this realm: for a proxy that
 // sends it on, to whom they say nothing and who should not have them. Those of other
-// realms are for others on the path, and stay (RFC 3261 section 22.3).
+// realms are for others on the path, and stay (RFC 3261 section 22.3). What cannot be
+// read may be for this one, and goes.
 func (s *Server) Consume(req *sip.Request) *sip.Request {
-	if s.config.Proxy {
-		return consume[sip.ProxyAuthorization](s, req)
-	}
-	return consume[sip.Authorization](s, req)
-}
-
-func consume[H interface {
-	sip.Edit
-	~struct {
-		Scheme string
-		Params sip.AuthParams
-	}
-	ParseValue(string) (H, error)
-}](s *Server, req *sip.Request) *sip.Request {
-	var none H
-	edits := []sip.Edit{sip.Del(none.HeaderName())}
+	edits := []sip.Edit{sip.Del(s.field())}
 	found := false
-	for h, err := range sip.All[H](req) {
-		text := sip.Challenge(h)
-		if realm, _ := text.Params.Get("realm"); err == nil && realm == s.config.Realm && strings.EqualFold(text.Scheme, scheme) {
+	for c, err := range s.all(req) {
+		switch {
+		case err != nil || s.isOurs(c):
 			found = true
-		} else if err == nil { // what cannot be read is of no use to anybody
-			edits = append(edits, sip.Add(h))
+		case s.config.Proxy:
+			edits = append(edits, sip.Add(sip.ProxyAuthorization(c)))
+		default:
+			edits = append(edits, sip.Add(sip.Authorization(c)))
 		}
 	}
 	if !found {
 		return req
 	}
 	return req.With(edits...)
+}
+
+// all yields the credentials of a request, for whichever realm.
+func (s *Server) all(req *sip.Request) iter.Seq2[sip.Challenge, error] {
+	return func(yield func(sip.Challenge, error) bool) {
+		if s.config.Proxy {
+			for c, err := range sip.All[sip.ProxyAuthorization](req) {
+				if !yield(sip.Challenge(c), err) {
+					return
+				}
+			}
+			return
+		}
+		for c, err := range sip.All[sip.Authorization](req) {
+			if !yield(sip.Challenge(c), err) {
+				return
+			}
+		}
+	}
+}
+
+// isOurs reports whether credentials are for this realm.
+func (s *Server) isOurs(c sip.Challenge) bool {
+	realm, _ := c.Params.Get("realm")
+	return realm == s.config.Realm && strings.EqualFold(c.Scheme, scheme)
 }
 
 // field returns the name of the header field with credentials for the server.

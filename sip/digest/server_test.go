@@ -467,11 +467,13 @@ func TestConsume(t *testing.T) {
 		{"ours", []string{ours}, nil},
 		{"of another realm", []string{other}, []string{other}},
 		{"both", []string{ours, other, "digest REALM=\"example.com\""}, []string{other}},
+		{"unreadable", []string{`Digest realm="example.com`}, nil},
+		{"unreadable beside another's", []string{`Digest realm="example.com`, other}, []string{other}},
 		{"of another scheme", []string{`Bearer realm="example.com"`, ours}, []string{`Bearer realm="example.com"`}},
 	} {
 		req := req
 		for _, value := range test.fields {
-			req = req.With(sip.Add(sip.Field{Name: "Proxy-Authorization", Value: value}), sip.Authorization{Scheme: "Digest", Params: `realm="example.com"`})
+			req = withField(req, "Proxy-Authorization", value).(*sip.Request).With(sip.Authorization{Scheme: "Digest", Params: `realm="example.com"`})
 		}
 		var got []string
 		on := s.Consume(req)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -76,42 +75,19 @@ func (s *Server) Verify(ctx context.Context, req *sip.Request) (user string, err
 // credentials finds those for this realm. Others are for somebody else on the
 // path (RFC 3261 section 22.3).
 func (s *Server) credentials(req *sip.Request) (p sip.DigestCredentials, ok bool, err error) {
-	read := func(text sip.Challenge, bad error) bool {
-		if bad != nil {
+	for c, bad := range s.all(req) {
+		switch {
+		case bad != nil:
 			err = fmt.Errorf("%w: %w", ErrMalformed, bad)
-			return false
-		}
-		if !strings.EqualFold(text.Scheme, scheme) {
-			return false
-		}
-		if realm, _ := text.Params.Get("realm"); realm != s.config.Realm {
-			return false
-		}
-		if p, bad = readCredentials(text); bad != nil {
-			err = fmt.Errorf("%w: %w", ErrMalformed, bad)
-		}
-		ok = bad == nil
-		return true
-	}
-	if s.config.Proxy {
-		for h, bad := range sip.All[sip.ProxyAuthorization](req) {
-			if read(sip.Challenge(h), bad) {
-				break
+		case s.isOurs(c):
+			if p, bad = readCredentials(c); bad != nil {
+				return p, false, fmt.Errorf("%w: %w", ErrMalformed, bad)
 			}
-		}
-	} else {
-		for h, bad := range sip.All[sip.Authorization](req) {
-			if read(sip.Challenge(h), bad) {
-				break
-			}
+			// A phone that has no nonce yet may say who it is (RFC 8760 section 2.7).
+			return p, p.Nonce != "" || p.Response != "", nil
 		}
 	}
-	if ok {
-		err = nil
-		// A phone that has no nonce yet may say who it is (RFC 8760 section 2.7).
-		ok = p.Nonce != "" || p.Response != ""
-	}
-	return p, ok, err
+	return p, false, err
 }
 
 // check holds credentials against what was offered.

@@ -131,9 +131,12 @@ func work(tb testing.TB) func() {
 			tb.Fatal("the request was refused")
 		}
 		p.key.statelessBranch(req.Via(), req, m)
-		var target Target
-		pass.hop(out, &target)
-		if _, err := pass.prepare(context.Background(), out, &target); err != nil {
+		way, err := pass.way(out, &Target{})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		way.isReliable()
+		if _, err := pass.prepare(context.Background(), out, way); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/subtle"
 	"slices"
 
@@ -19,17 +17,6 @@ const (
 	bondParam = "bond"
 	maxBonds  = 8 // of one entry
 )
-
-// newBondKey returns the key of bonds: one that lasts as long as that of tokens.
-func newBondKey(flowKey []byte) (k key) {
-	if len(flowKey) == 0 {
-		return newKey()
-	}
-	h := hmac.New(sha256.New, flowKey)
-	h.Write([]byte(bondParam))
-	h.Sum(k[:0])
-	return k
-}
 
 // dialog returns the bond of the dialogs that a request makes: to its Call-ID, and
 // the tag of who has sent it, which stands in the From or the To of every request

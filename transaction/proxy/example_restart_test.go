@@ -71,13 +71,13 @@ func ExampleListen_restart() {
 			close(pickUp)
 		default:
 			// What a program does when it is told to stop, and when it starts.
+			p.Close()
 			var store [][]byte
 			for tx := range p.Layer().Servers() {
 				if data, err := tx.Snapshot(); err == nil {
 					store = append(store, data)
 				}
 			}
-			p.Close()
 			p = start(store)
 			defer p.Close()
 			restarted = true

@@ -18,7 +18,8 @@ type outgoing struct {
 	req   *sip.Request
 	edits *edits         // to be made yet; nil: none
 	flow  transport.Flow // zero: by the Route or the Request-URI
-	hop   sip.URI        // where these lead to when the edits are made; zero: where they lead to
+	hop   sip.URI        // where these lead to when the edits are made
+	given bool           // they do not, and the layer has to be told
 	seed  string         // of its branch, see seed.go
 	quick bool           // to send it needs to wait for nobody
 }
@@ -51,7 +52,7 @@ func (o *outgoing) context(ctx context.Context, branch string) context.Context {
 	switch {
 	case !o.flow.IsZero():
 		ctx = transaction.WithFlow(ctx, o.flow)
-	case o.hop.Scheme != "":
+	case o.given:
 		ctx = transaction.WithNextHop(ctx, o.hop)
 	}
 	return ctx
@@ -89,13 +90,17 @@ type passage struct {
 // prepare makes the request for one target.
 func (s *Server) prepare(ctx context.Context, req *sip.Request, t *Target, breadth int, relay bool) (outgoing, error) {
 	p := passage{p: s.p, ep: s.Layer().Endpoint(), from: s.from, onward: s.route.onward(s.from), breadth: breadth, relay: relay}
-	return p.prepare(ctx, req, t)
+	way, err := p.way(req, t)
+	if err != nil {
+		return outgoing{}, err
+	}
+	return p.prepare(ctx, req, way)
 }
 
-// prepare makes the request for one target: steps 1 to 7 and 9 of section 16.6.
+// prepare makes the request for one way: steps 1 to 7 and 9 of section 16.6.
 // The Via is put on when it is sent, and timer C belongs to the transaction.
-func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (outgoing, error) {
-	out := outgoing{req: req}
+func (p *passage) prepare(ctx context.Context, req *sip.Request, way way) (outgoing, error) {
+	out := outgoing{req: req, flow: way.flow, hop: way.hop()}
 	var room [6]sip.Edit
 	list := room[:0]
 	if !p.counted {
@@ -103,16 +108,6 @@ func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (out
 			return out, errTooManyHops
 		}
 		list = append(list, maxForwards(req), sip.MaxBreadth(p.breadth))
-	}
-	way, err := p.way(req, t)
-	if err != nil {
-		return out, err
-	}
-	if uri := t.URI; uri.Scheme != "" {
-		if err := checkTarget(req.URI(), uri); err != nil {
-			return out, err
-		}
-		way.uri, way.changed = uri, true
 	}
 	next := way.next()
 	if next != nil && routable(*next) != nil {
@@ -122,25 +117,14 @@ func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (out
 	case next != nil && !next.Params.Has("lr"):
 		// Step 6: a strict router wants itself in the Request-URI, and what
 		// stood there at the end of the Route. Its own entry is the next hop.
-		out.hop = *next
 		way.values = append(way.values[1:len(way.values):len(way.values)], sip.Route{URI: way.uri})
-		way.uri, way.changed, way.rewritten = out.hop, true, true
-	case next != nil && way.rewritten:
-		out.hop = *next
-	case next == nil:
-		if out.flow = way.flow; !out.flow.IsZero() {
-			break
-		}
+		way.uri, way.changed, way.rewritten = *next, true, true
+	case next == nil && way.flow.IsZero():
 		if err := routable(way.uri); err != nil {
 			return out, err
 		}
-		if way.changed || way.rewritten {
-			out.hop = way.uri
-		}
 	}
-	if way.uri.Scheme == "sips" && out.hop.Scheme != "" {
-		out.hop.Scheme = "sips" // and so on every hop (step 7)
-	}
+	out.given = way.changed || way.rewritten
 	if way.rewritten {
 		list = append(list, sip.List(way.values...))
 	}
@@ -148,6 +132,7 @@ func (p *passage) prepare(ctx context.Context, req *sip.Request, t *Target) (out
 		list = append(list, sip.RequestURI(way.uri))
 	}
 	if req.Method() == sip.REGISTER && p.p.cfg.Path {
+		var err error
 		if list, err = p.path(ctx, list, req); err != nil {
 			return out, err
 		}
@@ -210,9 +195,19 @@ func (w *way) next() *sip.URI {
 	return &w.values[0].URI
 }
 
-// way finds out where a request goes: by the Route that it has and that of the
-// target in front of it.
+// way finds out where a request goes for one target.
 func (p *passage) way(req *sip.Request, t *Target) (way, error) {
+	w, err := p.along(req, t.Route)
+	if err != nil || t.URI.Scheme == "" {
+		return w, err
+	}
+	w.uri, w.changed = t.URI, true
+	return w, checkTarget(req.URI(), t.URI)
+}
+
+// along finds out where a request goes by the Route that it has and that of a target
+// in front of it.
+func (p *passage) along(req *sip.Request, path []sip.Route) (way, error) {
 	w := way{uri: req.URI()}
 	if _, ok := req.Value("Route"); ok {
 		for value, err := range sip.All[sip.Route](req) {
@@ -222,7 +217,6 @@ func (p *passage) way(req *sip.Request, t *Target) (way, error) {
 			w.values = append(w.values, value)
 		}
 	}
-	path := t.Route
 	if len(w.values) > 0 && w.uri.Params.Has("gr") {
 		path = nil // the way to a GRUU is in the Route already (RFC 5627 section 6.1)
 	}

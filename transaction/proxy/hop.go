@@ -5,47 +5,47 @@ import (
 
 	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/transport"
 )
 
-// A hop is what can be said of where a request goes without asking DNS.
-type hop struct {
-	reliable bool // by a connection; if not, by UDP, or DNS decides
-	refused  bool // there is none
-
-	host string // its name or address
-}
-
-// hop says it.
-func (p *passage) hop(req *sip.Request, t *Target) hop {
-	w, err := p.way(req, t)
-	switch {
-	case err != nil:
-		return hop{refused: true}
-	case !w.flow.IsZero():
-		return hop{reliable: w.flow.Reliable(), host: w.flow.RemoteAddr().Addr().String()}
-	}
+// hop returns the URI that leads to the next hop: the first of the Route, or the
+// Request-URI. It is sips if that is, whatever the Route says (RFC 3261 section 16.6
+// step 7).
+func (w *way) hop() sip.URI {
 	uri := w.uri
-	if t.URI.Scheme != "" {
-		uri = t.URI
-	}
-	secure := uri.Scheme == "sips"
 	if next := w.next(); next != nil {
 		uri = *next
 	}
-	host, ok := uri.Param("maddr")
-	if !ok {
-		host = uri.Host
+	if w.uri.Scheme == "sips" {
+		uri.Scheme = "sips"
 	}
-	host = hostname.Canonical(host)
-	if secure || uri.Scheme != "sip" {
-		return hop{reliable: true, host: host}
+	return uri
+}
+
+// isReliable reports whether a request goes by a connection. If not, it goes by UDP,
+// or DNS decides.
+func (w *way) isReliable() bool {
+	if !w.flow.IsZero() {
+		return w.flow.Reliable()
 	}
+	return !byUDP(w.hop())
+}
+
+// byUDP reports whether a request may go to a URI by UDP.
+func byUDP(uri sip.URI) bool {
 	kind, named := uri.Param("transport")
-	if named && !equalFold(kind, "udp") {
-		return hop{reliable: true, host: host}
+	return uri.Scheme == "sip" && (!named || equalFold(kind, "udp"))
+}
+
+// host returns the name or the address of the next hop.
+func (w *way) host() string {
+	if !w.flow.IsZero() {
+		return w.flow.RemoteAddr().Addr().String()
 	}
-	return hop{host: host}
+	hop := w.hop()
+	if maddr, ok := hop.Param("maddr"); ok {
+		return hostname.Canonical(maddr)
+	}
+	return hostname.Canonical(hop.Host)
 }
 
 // isQuick reports whether to send a request needs to wait for nobody: it goes by a
@@ -54,16 +54,8 @@ func (p *passage) isQuick(req *sip.Request, out *outgoing, w *way, records bool)
 	if !out.flow.IsZero() {
 		return true
 	}
-	hop := out.hop
-	if hop.Scheme == "" {
-		hop = w.uri
-		if next := w.next(); next != nil {
-			hop = *next
-		}
-	}
-	kind, named := hop.Param("transport")
-	addr := hop.Addr()
-	if hop.Scheme != "sip" || w.uri.Scheme == "sips" || named && !equalFold(kind, "udp") || !addr.IsValid() || hop.Params.Has("maddr") {
+	addr := out.hop.Addr()
+	if !byUDP(out.hop) || !addr.IsValid() || out.hop.Params.Has("maddr") {
 		return false
 	}
 	host := len("255.255.255.255")
@@ -99,15 +91,3 @@ const (
 
 	maxFlowToken = 80 // of IPv6
 )
-
-// changes reports whether a request that came by this flow may be lost where it
-// could not before, or its response. To a name it may go by UDP.
-func (h hop) changes(from transport.Flow) bool {
-	if h.refused {
-		return false
-	}
-	if from.Reliable() {
-		return !h.reliable
-	}
-	return h.reliable
-}

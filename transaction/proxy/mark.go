@@ -21,17 +21,23 @@ func newKey() (k key) {
 	return k
 }
 
-// newBranchKey returns the key of what stands in branches. With a key of the
-// program's, it lasts as long as that, for who we are: nodes that have the same key
-// and send to each other are not to take the marks of the others for their own.
-func newBranchKey(flowKey []byte, s *self) (k key) {
+// deriveKey returns a key for one use. With a key of the program's, it lasts as long
+// as that.
+func deriveKey(flowKey []byte, use string) (k key) {
 	if len(flowKey) == 0 {
 		return newKey()
 	}
 	h := hmac.New(sha256.New, flowKey)
-	fmt.Fprintf(h, "branch %q %d", slices.Sorted(slices.Values(s.names)), slices.Sorted(slices.Values(s.ports)))
+	h.Write([]byte(use))
 	h.Sum(k[:0])
 	return k
+}
+
+// branches is the use of the key of what stands in branches. It says who we are: nodes
+// that have the same key and send to each other are not to take the marks of the others
+// for their own.
+func (s *self) branches() string {
+	return fmt.Sprintf("branch %q %d", slices.Sorted(slices.Values(s.lasting)), slices.Sorted(slices.Values(s.ports)))
 }
 
 // hash begins what sum ends. The room is for usual messages.

@@ -54,18 +54,6 @@ type waiter struct {
 	source netip.Prefix // that it comes from; not valid: it does not count
 }
 
-// sourceOf returns what sources are counted by: an address, or a network of IPv6,
-// which its owner may fill with addresses.
-func sourceOf(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, _ := addr.Prefix(bits)
-	return prefix
-}
-
 // enter takes a place, unless there is none. What waits already is there twice.
 func (p *places) enter(w waiter) (ok, twice bool) {
 	p.mu.Lock()

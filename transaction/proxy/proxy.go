@@ -17,11 +17,11 @@ import (
 type Config struct {
 	// Handler decides on each new request: it answers, or forwards, or does
 	// both. By then the request is valid (RFC 3261 section 16.3), and our own
-	// entries are off its Route (section 16.4). It runs in a goroutine of its
-	// own, in the order and within the bounds that transaction.Config.Handler
-	// tells of. What it forwards goes on when it has returned, until there is an
-	// answer: a final one of its own cancels all branches. nil relays what is
-	// within a dialog that we are on the path of, and refuses the rest with 403.
+	// entries are off its Route (section 16.4). Where it runs, in which order and
+	// within which bounds, tells transaction.Config.Handler. What it forwards goes
+	// on when it has returned, until there is an answer: a final one of its own
+	// cancels all branches. nil relays what is within a dialog that we are on the
+	// path of, and refuses the rest with 403.
 	Handler func(tx *Server, req *sip.Request)
 
 	// Domains are the domains whose users are ours to find. The addresses of our
@@ -99,12 +99,17 @@ type Proxy struct {
 // the transport's config is what our Route entries are signed with, and what
 // branches are made of: unless it is set, a Proxy does not know those of an earlier
 // run of the program, and does not go on with its requests.
+//
+// Branches are those of one node, too, for others may have its FlowKey. So Listen,
+// Advertise and AdvertisePorts are to be the same in the next run, and where a socket
+// is bound to all addresses, those of IPv4 that the machine has when the Proxy begins;
+// without any, those of IPv6. Where these change, let Listen name an address.
 func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 	p := &Proxy{}
 	if tc != nil {
 		p.tc = *tc
 	}
-	p.bonds = newBondKey(p.tc.FlowKey)
+	p.bonds = deriveKey(p.tc.FlowKey, bondParam)
 	if cfg != nil {
 		p.cfg = *cfg
 	}
@@ -174,7 +179,7 @@ func (p *Proxy) know(ep *transport.Endpoint) *self {
 	p.known.Do(func() {
 		p.self = newSelf(ep, &p.tc, p.cfg.Domains, &p.bonds)
 		p.none = ep.FlowToken(transport.Flow{})
-		p.key = newMarker(newBranchKey(p.tc.FlowKey, p.self))
+		p.key = newMarker(deriveKey(p.tc.FlowKey, p.self.branches()))
 	})
 	return p.self
 }

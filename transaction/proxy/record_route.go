@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -30,7 +31,7 @@ func (p *passage) recordsRoute(req *sip.Request, w *way) (records, secure bool) 
 		return true, secure
 	}
 	begins := req.To().Tag() == ""
-	return begins && (secure != p.from.Secure() || w.ob || hasOutbound(req) && isFirstHop(req)), secure
+	return begins && (secure != p.from.Secure() || w.ob || hasOutbound(req) && source.IsClient(req)), secure
 }
 
 // recordRoute adds the Record-Route of a request that takes this flow. There are
@@ -47,7 +48,7 @@ func (e *edits) recordRoute(ctx context.Context, list []sip.Edit, req *sip.Reque
 		return nil, err
 	}
 	back, on := transport.Flow{}, transport.Flow{}
-	if isFirstHop(req) && needsFlow(req, p.from) {
+	if source.IsClient(req) && needsFlow(req, p.from) {
 		back = p.from
 	}
 	if e.byFlow {
@@ -95,7 +96,7 @@ func (p *passage) path(ctx context.Context, edits []sip.Edit, req *sip.Request) 
 		return nil, err
 	}
 	flow, ob := transport.Flow{}, false
-	if isFirstHop(req) {
+	if source.IsClient(req) {
 		ob = hasRegID(req)
 		if ob || needsFlow(req, p.from) {
 			flow = p.from
@@ -106,18 +107,6 @@ func (p *passage) path(ctx context.Context, edits []sip.Edit, req *sip.Request) 
 		uri.Params = uri.Params.With("ob", "")
 	}
 	return append(edits, sip.Push(sip.Path{URI: uri})), nil
-}
-
-// isFirstHop reports whether a request comes from its user agent itself: it has
-// one Via.
-func isFirstHop(req *sip.Request) bool {
-	n := 0
-	for range sip.All[sip.Via](req) {
-		if n++; n > 1 {
-			return false
-		}
-	}
-	return true
 }
 
 // needsFlow reports whether a user agent may not be reached but by the flow that

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -50,12 +51,12 @@ func (r *restarting) start(store [][]byte) {
 
 // stop ends the proxy and returns what it was at.
 func (r *restarting) stop() (store [][]byte) {
+	r.p.Close()
 	for tx := range r.p.Layer().Servers() {
 		if data, err := tx.Snapshot(); err == nil {
 			store = append(store, data)
 		}
 	}
-	r.p.Close()
 	return store
 }
 
@@ -251,15 +252,12 @@ func TestSeed(t *testing.T) {
 // none of the node's.
 func TestBranchKey(t *testing.T) {
 	key := []byte("a key of all nodes")
-	one := newBranchKey(key, &self{names: []string{"192.0.2.3", "2001:db8::3"}, ports: []int{5060}})
-	if newBranchKey(key, &self{names: []string{"2001:db8::3", "192.0.2.3"}, ports: []int{5060}}) != one {
+	one := (&self{lasting: []string{"192.0.2.3", "192.0.2.9"}, ports: []int{5060}}).branches()
+	if (&self{lasting: []string{"192.0.2.9", "192.0.2.3"}, ports: []int{5060}}).branches() != one {
 		t.Error("the key depends on the order of addresses")
 	}
-	if newBranchKey(key, &self{names: []string{"192.0.2.4"}, ports: []int{5060}}) == one {
+	if (&self{lasting: []string{"192.0.2.4"}, ports: []int{5060}}).branches() == one {
 		t.Error("another node has the same key")
-	}
-	if random := newBranchKey(nil, &self{}); newBranchKey(nil, &self{}) == random {
-		t.Error("without a key of the program's it is not random")
 	}
 	play(t, func(s *scene) {
 		for host, next := range map[string][]Target{proxyAddr: at("sip:bob@example.com;maddr=192.0.2.4"), "192.0.2.4": at("sip:bob@" + bobAddr)} {
@@ -274,6 +272,36 @@ func TestBranchKey(t *testing.T) {
 		s.phone("bob", bobAddr, 200)
 		s.expect(s.ua(aliceAddr, nil), request(sip.MESSAGE, aor, by(proxyAddr)), "200")
 	})
+}
+
+// A node whose socket is bound to all addresses has the key that it had when some of
+// the machine have come or gone that say nothing of it; other machines have others.
+func TestBranchKeyOfWildcard(t *testing.T) {
+	of := func(prefixes ...string) string {
+		s := &self{ports: []int{5060}}
+		var addrs []net.Addr
+		for _, p := range prefixes {
+			ip, ipNet, err := net.ParseCIDR(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			addrs = append(addrs, &net.IPNet{IP: ip, Mask: ipNet.Mask})
+		}
+		if s.addInterfaces(addrs); len(s.names) != len(addrs) {
+			t.Errorf("of %q we are %q", prefixes, s.names)
+		}
+		return s.branches()
+	}
+	one := of("127.0.0.1/8", "192.0.2.3/24", "2001:db8::3/64")
+	if of("127.0.0.1/8", "::1/128", "fe80::1/64", "169.254.1.1/16", "192.0.2.3/24", "2001:db8::3/64", "2001:db8::5eed/64") != one {
+		t.Error("addresses that come and go change the key")
+	}
+	if of("127.0.0.1/8", "192.0.2.4/24", "2001:db8::3/64") == one {
+		t.Error("another machine has the same key")
+	}
+	if of("::1/128", "2001:db8::3/64") == of("::1/128", "2001:db8::4/64") {
+		t.Error("another machine of IPv6 alone has the same key")
+	}
 }
 
 // Without a transaction there is nothing to write down: the answer to what an

@@ -9,8 +9,8 @@ import (
 	"github.com/goparley/parley/sip/transport"
 )
 
-// A route is what the Route of a request, or of a target, says once the entries that are ours are
-// off its beginning (RFC 3261 section 16.4).
+// A route is what the Route of a request, or of a target, says once the entries
+// that are ours are off its beginning (RFC 3261 section 16.4).
 type route struct {
 	uri    sip.URI     // the Request-URI; of a request from a strict router, the last Route value
 	strict bool        // it is that
@@ -73,13 +73,14 @@ func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 		if e == made && s.shared && r.isElsewhere(s, value.URI, flow, at) {
 			e = notOurs
 		}
-		if e == made && isVeiled(value.URI.User) {
-			switch { // a Record-Route
-			case r.req == nil:
-				e = forged // for a Path
-			case !r.bonds.isBound(value.URI, r.req, r.uri):
-				flow, gone = transport.Flow{}, false
-			}
+		veiled := isVeiled(value.URI.User) // in a Record-Route
+		bound := e == made && r.req != nil && (veiled || !r.bound) && r.bonds.isBound(value.URI, r.req, r.uri)
+		switch {
+		case e != made || !veiled:
+		case r.req == nil:
+			e = forged // for a Path
+		case !bound:
+			flow, gone = transport.Flow{}, false
 		}
 		if e == notOurs || e == forged {
 			r.forged = e == forged
@@ -87,9 +88,7 @@ func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 		}
 		r.ours++
 		r.side = side{flow, value.URI.Params.Has("ob"), gone}
-		if e == made && r.req != nil && !r.bound {
-			r.bound = r.bonds.isBound(value.URI, r.req, r.uri)
-		}
+		r.bound = r.bound || bound
 	}
 }
 

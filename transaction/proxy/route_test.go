@@ -333,3 +333,25 @@ func TestMaxBreadth(t *testing.T) {
 		})
 	}
 }
+
+// The next hop of a request is its first Route or its Request-URI, with TLS if that
+// is sips, also where it goes to the end of the Route for a strict router.
+func TestNextHop(t *testing.T) {
+	for _, test := range []struct{ uri, route, want string }{
+		{"sip:bob@h", "", "sip:bob@h"},
+		{"sip:bob@h", "sip:r;lr", "sip:r;lr"},
+		{"sips:bob@h", "sip:r;lr", "sips:r;lr"},
+		{"sips:bob@h", "sip:r", "sips:r"},
+		{"sip:bob@h", "sips:r;lr", "sips:r;lr"},
+	} {
+		w := way{uri: uri(test.uri)}
+		if test.route != "" {
+			w.values = []sip.Route{{URI: uri(test.route)}}
+		}
+		p := passage{p: &Proxy{}, counted: true}
+		out, err := p.prepare(t.Context(), request(sip.OPTIONS, test.uri), w)
+		if got := out.hop.String(); err != nil || got != test.want {
+			t.Errorf("%s by %q goes to %s, %v, want %s", test.uri, test.route, got, err, test.want)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 type self struct {
 	domains  []string // in lower case
 	names    []string // those of our sockets: advertised, and addresses
+	lasting  []string // those that nobody else has and that a restart leaves us
 	ports    []int
 	loopback bool // all its addresses are ours
 	token    int  // no token is shorter than this
@@ -52,22 +53,41 @@ func newSelf(ep *transport.Endpoint, tc *transport.Config, domains []string, vei
 	for _, port := range tc.AdvertisePorts {
 		s.ports = append(s.ports, port)
 	}
+	s.lasting = slices.Clone(s.names)
 	if wildcard && tc.Network == nil {
-		s.addInterfaces()
+		addrs, _ := net.InterfaceAddrs()
+		s.addInterfaces(addrs)
 	}
 	return s
 }
 
 // addInterfaces adds the addresses that this machine has now. One that it gets
 // later is known when a request has come to it.
-func (s *self) addInterfaces() {
+//
+// What lasts of them has to tell us from other nodes, whose sockets may be bound to
+// all addresses as well, and is no more than that: not what every machine has, nor
+// the addresses of IPv6 that come and go (RFC 8981), unless there are no others.
+func (s *self) addInterfaces(addrs []net.Addr) {
 	s.loopback = true
-	addrs, _ := net.InterfaceAddrs()
+	var of4, of6 []string
 	for _, a := range addrs {
-		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
-			s.add(prefix.Addr(), 0)
+		prefix, err := netip.ParsePrefix(a.String())
+		if err != nil {
+			continue
+		}
+		s.add(prefix.Addr(), 0)
+		switch addr := prefix.Addr().Unmap(); {
+		case !addr.IsGlobalUnicast():
+		case addr.Is4():
+			of4 = append(of4, addr.String())
+		default:
+			of6 = append(of6, addr.String())
 		}
 	}
+	if len(of4) == 0 {
+		of4 = of6
+	}
+	s.lasting = append(s.lasting, of4...)
 }
 
 func (s *self) add(addr netip.Addr, port int) {

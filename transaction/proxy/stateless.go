@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/goparley/parley/internal/hostname"
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -44,12 +45,16 @@ func (p *Proxy) passed(in *transport.Inbound, req *sip.Request) bool {
 		return false
 	}
 	pass.relay, pass.onward = target.URI.Scheme == "", own.onward(in.Flow)
-	hop := pass.hop(out, &target)
-	if hop.changes(in.Flow) && req.Method() != sip.ACK {
-		return false // see between
+	way, err := pass.way(out, &target)
+	if err != nil {
+		p.unsent(in, out, transport.Flow{}, err)
+		return true
+	}
+	if way.isReliable() != in.Flow.Reliable() && req.Method() != sip.ACK {
+		return false // it may be lost where it could not before, or its response; see between
 	}
 	branch := p.key.statelessBranch(req.Via(), req, m)
-	return p.send(p.posted.over, in, &pass, out, &target, branch) || p.sendBeside(in, pass, out, target, hop.host, branch)
+	return p.send(p.posted.over, in, &pass, out, way, branch) || p.sendBeside(in, pass, out, way, branch)
 }
 
 // isWithin reports whether a request belongs to what has begun before.
@@ -95,20 +100,20 @@ func (p *passage) ready(own *route, req *sip.Request) (out *sip.Request, m mark,
 // sendBeside sends what has to wait for DNS or a connection beside the socket, and
 // reports whether there is a place for it. One that comes again meanwhile is sent
 // once.
-func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request, t Target, host, branch string) bool {
+func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request, way way, branch string) bool {
 	to := &p.posted.requests
 	if req.Method() == sip.CANCEL {
 		to = &p.posted.cancels
 	}
-	w := waiter{id: branch + string(req.Method()), hop: host, source: sourceOf(in.Flow.RemoteAddr().Addr())}
-	return p.post(to, w, req, func(ctx context.Context) { p.send(ctx, in, &pass, req, &t, branch) })
+	w := waiter{id: branch + string(req.Method()), hop: way.host(), source: source.Of(in.Flow.RemoteAddr())}
+	return p.post(to, w, req, func(ctx context.Context) { p.send(ctx, in, &pass, req, way, branch) })
 }
 
 // send sends a request on, to the first of the places that take it. It reports
 // whether that is done, for better or worse: if not, it would have to wait, and
 // ctx is over.
-func (p *Proxy) send(ctx context.Context, in *transport.Inbound, pass *passage, req *sip.Request, t *Target, branch string) bool {
-	out, err := pass.prepare(ctx, req, t)
+func (p *Proxy) send(ctx context.Context, in *transport.Inbound, pass *passage, req *sip.Request, way way, branch string) bool {
+	out, err := pass.prepare(ctx, req, way)
 	if err == nil {
 		err = deliver(ctx, pass.ep, &out, branch)
 	}
@@ -118,14 +123,18 @@ func (p *Proxy) send(ctx context.Context, in *transport.Inbound, pass *passage, 
 	if hadToWait(ctx, err) {
 		return false
 	}
-	if status := statusOf(err, out.flow); req.Method() != sip.ACK && status < 500 {
-		// What is wrong with the request is told as a server without state does
-		// (RFC 3261 section 8.2.7); it is the same each time.
-		pass.ep.Respond(in, in.Message.(*sip.Request).Reply(status))
-		return true
+	p.unsent(in, req, out.flow, err)
+	return true
+}
+
+// unsent ends a request that could not be sent. What is wrong with it is told as a
+// server without state does (RFC 3261 section 8.2.7); it is the same each time.
+func (p *Proxy) unsent(in *transport.Inbound, req *sip.Request, flow transport.Flow, err error) {
+	if status := statusOf(err, flow); req.Method() != sip.ACK && status < 500 {
+		in.Endpoint().Respond(in, in.Message.(*sip.Request).Reply(status))
+		return
 	}
 	p.log.Debug("request not forwarded", "error", err, "call-id", req.CallID())
-	return true
 }
 
 // hadToWait reports whether it is the end of a context that has kept something from
@@ -144,18 +153,7 @@ func deliver(ctx context.Context, ep *transport.Endpoint, out *outgoing, branch 
 		}
 		return err
 	}
-	hop := out.hop
-	if hop.Scheme == "" {
-		hop = out.req.URI()
-		secure := hop.Scheme == "sips"
-		if route, err := sip.Get[sip.Route](out.req); err == nil {
-			hop = route.URI
-		}
-		if secure {
-			hop.Scheme = "sips"
-		}
-	}
-	targets, err := ep.Resolver().StatelessTargets(ctx, hop)
+	targets, err := ep.Resolver().StatelessTargets(ctx, out.hop)
 	for _, to := range targets {
 		if _, _, err = ep.SendRequest(ctx, out.req, to, branch); err == nil {
 			return nil

@@ -2,20 +2,23 @@ package registrar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/transaction/proxy"
 )
 
-// Authenticate returns the request to go on with, if it is from the user of ours
-// that its From names, or does not say to be from one: req without the credentials
-// of our realm, which are for us and nobody further on (RFC 3261 section 22.3). If
-// not it is nil, and the request has been answered: with 407 and a challenge of
-// Config.Users, with 403 where the password is that of another user, or with 500
-// where the Store failed. An ACK, which has no answer, is to be dropped. Without
-// Config.Users nobody is asked at all, and the request is req.
+// Authenticate returns the request to go on with, if it is from the user of ours that
+// its From names, or does not say to be from one: req without the credentials of our
+// realm, which are for us and nobody further on (RFC 3261 section 22.3). If not it is
+// nil, and the request has been answered: with 407 and a challenge of Config.Users,
+// with 403 where the password is that of another user, with 400 for credentials that
+// are malformed, or with 500 where the Store or Users failed. An ACK, which has no
+// answer, is to be dropped. Without Config.Users nobody is asked at all, and the
+// request is req.
 //
 // A user of ours has an address in Config.Domains: as sip or sips, with any port,
 // and as im or pres (RFC 3860, RFC 3859). A tel URI is of ours if Lookup knows
@@ -47,18 +50,25 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) *sip.Reques
 	if tx.Resumed() || r.beginsNothing(tx, req) {
 		return r.callers.Consume(req)
 	}
-	ctx, cancel := context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
-	defer cancel()
-	as, ours, err := r.claimed(ctx, tx, req.From().URI)
-	if err != nil {
-		if tx.Context().Err() == nil {
-			r.cfg.Logger.Error("caller not authenticated", "error", err, "call-id", req.CallID())
-		}
-		tx.Reply(sip.StatusServerInternalError)
-		return nil
-	}
+	from := req.From().URI
+	as, ours := r.claimed(tx, from)
 	if !ours {
 		return r.callers.Consume(req)
+	}
+	ctx, cancel := whileAsked(tx.Server)
+	defer cancel()
+	if from.Scheme == "tel" {
+		var err error
+		if as, err = r.known(ctx, tx.Server, as); err != nil {
+			if tx.Context().Err() == nil {
+				r.cfg.Logger.Error("caller not authenticated", "error", fmt.Errorf("look up %s: %w", from, err), "call-id", req.CallID())
+			}
+			tx.Reply(sip.StatusServerInternalError)
+			return nil
+		}
+		if len(as) == 0 {
+			return r.callers.Consume(req)
+		}
 	}
 	user, err := r.callers.Verify(ctx, req)
 	switch {
@@ -88,41 +98,52 @@ func (r *Registrar) beginsNothing(tx *proxy.Server, req *sip.Request) bool {
 }
 
 // claimed returns whether a From says that it is a user of ours, and which
-// addresses-of-record that may be: none if it is but one of our hosts.
-func (r *Registrar) claimed(ctx context.Context, tx *proxy.Server, from sip.URI) (as []sip.URI, ours bool, err error) {
+// addresses-of-record that may be: none if it is but one of our hosts. Those of a
+// number are ours if they are known.
+func (r *Registrar) claimed(tx *proxy.Server, from sip.URI) (as []sip.URI, ours bool) {
 	switch from.Scheme {
 	case "sip", "sips":
 	case "tel":
-		defer r.waiting(tx.Server)()
-		for _, aor := range r.telUsers(from) {
-			known, err := r.isKnown(ctx, aor)
-			if err != nil {
-				return nil, false, fmt.Errorf("look up %s: %w", from, err)
-			}
-			if known {
-				as = append(as, aor)
-			}
-		}
-		return as, len(as) > 0, nil
+		as = r.telUsers(from)
+		return as, len(as) > 0
 	case "im", "pres":
 		// Their mailbox may be quoted as that of no sip URI is (RFC 3860 section 3):
 		// one that cannot be read may name anybody.
+		var err error
 		if from, err = sip.ParseURI("sip:" + from.Opaque); err != nil {
-			return nil, true, nil
+			return nil, true
 		}
 	default:
-		return nil, false, nil
+		return nil, false
 	}
 	if r.serves(from) {
-		return []sip.URI{from}, true, nil
+		return []sip.URI{from}, true
 	}
-	return nil, tx.Serves(from), nil
+	return nil, tx.Serves(from)
+}
+
+// known returns those of some addresses-of-record that are known.
+func (r *Registrar) known(ctx context.Context, tx *transaction.Server, all []sip.URI) (known []sip.URI, err error) {
+	defer r.waiting(tx)()
+	for _, aor := range all {
+		is, err := r.isKnown(ctx, aor)
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			known = append(known, aor)
+		}
+	}
+	return known, nil
 }
 
 // isKnown reports whether somebody has registered for an address-of-record, or
 // Config.Exists knows of it.
 func (r *Registrar) isKnown(ctx context.Context, aor sip.URI) (bool, error) {
 	bindings, err := r.Bindings(ctx, aor)
+	if errors.Is(err, ErrNotFound) { // nobody could be called so
+		return false, nil
+	}
 	if len(bindings) > 0 || err != nil || r.cfg.Exists == nil {
 		return len(bindings) > 0, err
 	}

@@ -3,6 +3,7 @@ package registrar
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,6 +119,7 @@ func TestAuthenticate(t *testing.T) {
 			{"tel:5550123;phone-context=example.org", "", "", 200},
 			{"tel:+12015550199", "", "", 200},
 			{"tel:+0", "", "", 500},
+			{"tel:+" + strings.Repeat("1", 600), "", "", 200}, // which nobody has
 		} {
 			req := from(t, sip.MESSAGE, c.who)
 			resp, err := client.Do(t.Context(), req)
@@ -137,8 +139,8 @@ func TestAuthenticate(t *testing.T) {
 	})
 }
 
-// Within a dialog nobody is asked: a stranger calls, and our user hangs up. The
-// ACK of an INVITE that nobody answered for goes nowhere.
+// Nobody is asked for what begins nothing within a dialog: a stranger calls, and our
+// user hangs up. The ACK of an INVITE that nobody answered for goes nowhere.
 func TestAuthenticateDialog(t *testing.T) {
 	cfg := &Config{Users: secrets(t), Domains: []string{"example.com"}}
 	callers(t, cfg, func(t *testing.T, client, phone *transaction.Layer, arrived chan *sip.Request) {

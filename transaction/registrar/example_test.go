@@ -1,6 +1,7 @@
 package registrar_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -98,6 +99,39 @@ func ExampleRegistrar_Watch() {
 	}
 	// Output:
 	// alice is nowhere
+	// alice is at sip:alice@192.0.2.1
+}
+
+// A program writes down where its users are before it ends, and its next run reads it.
+func ExampleMemory_WriteTo() {
+	store := registrar.NewMemory(nil)
+	location, err := registrar.New(&registrar.Config{Store: store, Domains: []string{"192.0.2.10"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	phone, stop := connect(location)
+	if _, err := phone.Do(context.Background(), register()); err != nil {
+		log.Fatal(err)
+	}
+	stop()
+	var file bytes.Buffer // in place of one
+	if _, err := store.WriteTo(&file); err != nil {
+		log.Fatal(err)
+	}
+
+	store = registrar.NewMemory(nil)
+	if _, err := store.ReadFrom(&file); err != nil {
+		log.Fatal(err)
+	}
+	if location, err = registrar.New(&registrar.Config{Store: store, Domains: []string{"192.0.2.10"}}); err != nil {
+		log.Fatal(err)
+	}
+	targets, err := location.Lookup(context.Background(), alice)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("alice is at", targets[0].URI)
+	// Output:
 	// alice is at sip:alice@192.0.2.1
 }
 

@@ -3,7 +3,6 @@ package registrar
 import (
 	"bufio"
 	"container/heap"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
@@ -19,7 +18,6 @@ const (
 	savedEnd   = 'e'
 
 	savedVersion = 1
-	savedFrame   = 10       // bytes of a snapshot that say how long it is
 	maxSaved     = 16 << 20 // bytes of a value and its key
 	savedRoom    = 64       // bytes of these that say when it ends and how long they are
 )
@@ -38,30 +36,36 @@ func (m *Memory) WriteTo(w io.Writer) (n int64, err error) {
 		}
 	}
 	m.mu.RUnlock()
-	to := bufio.NewWriter(w)
-	write := func(kind byte, values *snapshot.Writer) error {
-		k, err := to.Write(values.Seal(kind, savedVersion))
-		n += int64(k)
-		return err
-	}
+	written := &counter{to: w}
+	to := bufio.NewWriter(written)
 	for i := range all {
 		var values snapshot.Writer
 		values.Uint(uint64(all[i].end.UnixMilli()))
 		values.Text(all[i].key)
 		values.Text(string(all[i].bytes))
-		if err := write(savedValue, &values); err != nil {
-			return n, fmt.Errorf("write values: %w", err)
+		if _, err := to.Write(values.Seal(savedValue, savedVersion)); err != nil {
+			break // and that of Flush, too
 		}
 	}
 	var end snapshot.Writer
 	end.Uint(uint64(len(all)))
-	if err = write(savedEnd, &end); err == nil {
-		err = to.Flush()
+	to.Write(end.Seal(savedEnd, savedVersion))
+	if err := to.Flush(); err != nil {
+		return written.n, fmt.Errorf("write values: %w", err)
 	}
-	if err != nil {
-		return n, fmt.Errorf("write values: %w", err)
-	}
-	return n, nil
+	return written.n, nil
+}
+
+// A counter counts what is written.
+type counter struct {
+	to io.Writer
+	n  int64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.to.Write(b)
+	c.n += int64(n)
+	return n, err
 }
 
 // ReadFrom reads what WriteTo has written, up to EOF, and adds the values whose
@@ -74,7 +78,7 @@ func (m *Memory) ReadFrom(r io.Reader) (n int64, err error) {
 	now := time.Now()
 	all, count, size := map[string]*value{}, 0, 0 // those to add, all there are, and bytes
 	for {
-		data, err := readSaved(from)
+		data, err := snapshot.Read(from, maxSaved)
 		n += int64(len(data))
 		if err != nil {
 			return n, fmt.Errorf("read values: %w", err)
@@ -104,29 +108,6 @@ func (m *Memory) has(key string) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.live(key) != nil
-}
-
-// readSaved reads one snapshot.
-func readSaved(from *bufio.Reader) ([]byte, error) {
-	head, err := from.Peek(savedFrame)
-	if err != nil {
-		return nil, ended(err)
-	}
-	size := uint64(binary.BigEndian.Uint32(head[2:]))
-	if size > maxSaved {
-		return nil, snapshot.ErrDamaged
-	}
-	data := make([]byte, savedFrame+size)
-	k, err := io.ReadFull(from, data)
-	return data[:k], ended(err)
-}
-
-// ended returns ErrDamaged for what ends before its end.
-func ended(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return snapshot.ErrDamaged
-	}
-	return err
 }
 
 // readValue reads the value of a snapshot.

@@ -13,18 +13,6 @@ import (
 	"github.com/goparley/parley/transaction"
 )
 
-// isFirstHop reports whether a request came from its client itself, as its Vias
-// tell (RFC 5626 section 6).
-func isFirstHop(req *sip.Request) bool {
-	n := 0
-	for range sip.All[sip.Via](req) {
-		if n++; n > 1 {
-			return false
-		}
-	}
-	return true
-}
-
 // needsFlow reports whether a client that is connected to us is to be reached by
 // the flow that its request came by: a connection, which it may have made from
 // where nobody can connect to, or one through a NAT, which shows by an address

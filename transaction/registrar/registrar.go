@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
 	"github.com/goparley/parley/sip/transport"
@@ -69,10 +70,10 @@ type Config struct {
 	// error of New: what a client was given it may ask for again.
 	MinExpires, MaxExpires, DefaultExpires time.Duration
 
-	// MaxBindings is how many bindings an address-of-record has; 0 means 10, and
-	// 100 is the most that New takes. A REGISTER with more Contacts than that gets 403. Where a
-	// new binding would be one too many, the one that was not refreshed for the
-	// longest time gives way.
+	// MaxBindings is how many bindings an address-of-record has; 0 means 10, and 100
+	// is the most that New takes. A REGISTER with more Contacts than that gets 403.
+	// Where a new binding would be one too many, the one that was not refreshed for
+	// the longest time gives way.
 	MaxBindings int
 
 	// ServiceRoute is what clients send their requests through (RFC 3608), the
@@ -83,12 +84,12 @@ type Config struct {
 	// support it, which otherwise get 420, as RFC 3327 section 5.3 recommends.
 	AnyPath bool
 
-	// Node is how those who share the Store reach this node, and no other one:
-	// host, port and transport of the URI count, and of sips that it means TLS; the
-	// rest of it does not. The zero URI means the socket
-	// that the client has used, as the client would name it, which will not do
-	// where nodes have one name for clients (transport.Config.Advertise). The host
-	// is to be one that this node listens on or that it is called.
+	// Node is how those who share the Store reach this node, and no other one: host,
+	// port and transport of the URI count, and of sips that it means TLS; the rest of
+	// it does not. The zero URI means the socket that the client has used, as the
+	// client would name it, which will not do where nodes have one name for clients
+	// (transport.Config.Advertise). The host is to be one that this node listens on or
+	// that it is called.
 	Node sip.URI
 
 	// FlowTimer is within what time a client with outbound, connected to us, is
@@ -214,7 +215,7 @@ var supported = []string{sip.OptionPath, sip.OptionOutbound, sip.OptionGRUU}
 
 // register does what a REGISTER asks for, and returns the 200.
 func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Response, error) {
-	ctx, cancel := context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
+	ctx, cancel := whileAsked(tx)
 	defer cancel()
 	defer r.waiting(tx)()
 	if req.Method() != sip.REGISTER {
@@ -225,7 +226,7 @@ func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Res
 	}
 	ep, flow := flowOf(tx)
 	r.meet(ep)
-	first := isFirstHop(req)
+	first := source.IsClient(req)
 	a, err := r.read(req, first)
 	if err != nil {
 		return nil, err
@@ -270,6 +271,13 @@ func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Res
 		return nil, fmt.Errorf("register %s: %w", a.key, err)
 	}
 	return ok, nil
+}
+
+// whileAsked returns a context that ends when whoever has sent a request has cancelled
+// it or given up (RFC 3261 section 17.1.2.2). It has a UDP socket read on by another
+// goroutine, so it is for who is about to wait.
+func whileAsked(tx *transaction.Server) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(tx.Context(), 64*tx.Layer().Timers().T1)
 }
 
 // waiting tells overload control that a request waits for a Store, or for Exists, if

@@ -94,13 +94,13 @@ func TestRestartOfACallWithPassword(t *testing.T) {
 					done <- resp
 				}()
 				time.Sleep(3 * time.Second)
+				p.Close()
 				var kept [][]byte
 				for tx := range p.Layer().Servers() {
 					if data, err := tx.Snapshot(); err == nil {
 						kept = append(kept, data)
 					}
 				}
-				p.Close()
 				p = start(kept)
 				if resp := <-done; resp.Status() != test.want {
 					t.Errorf("the call ends with %v, want %v", resp.Status(), test.want)

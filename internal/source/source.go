@@ -1,0 +1,33 @@
+// Package source tells who has sent a request, in the one way in which the servers of
+// this module do.
+package source
+
+import (
+	"net/netip"
+
+	"github.com/goparley/parley/sip"
+)
+
+// Of returns what a sender is known by: its address, for a machine has as many ports
+// as it likes, and by IPv6 as many addresses within a /64.
+func Of(from netip.AddrPort) netip.Prefix {
+	addr := from.Addr().Unmap()
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	prefix, _ := addr.Prefix(bits)
+	return prefix
+}
+
+// IsClient reports whether that is the client of a request itself, which no proxy has
+// put a Via on (RFC 5626 sections 5.1 and 6).
+func IsClient(req *sip.Request) bool {
+	n := 0
+	for range sip.All[sip.Via](req) {
+		if n++; n > 1 {
+			return false
+		}
+	}
+	return true
+}
