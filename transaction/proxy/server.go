@@ -27,8 +27,10 @@ type Server struct {
 	from    transport.Flow
 
 	mu       sync.Mutex
-	forking  *forking // the last one
+	forking  *forking // of the forks that go on, the last one
+	forks    int      // how many there were
 	answered bool     // by the handler
+	over     bool     // it was cancelled, and a fork has said so
 }
 
 // Local reports whether no Route is left and the Request-URI is of a domain of
@@ -197,26 +199,65 @@ func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
 func (s *Server) Respond(resp *sip.Response) error {
 	err := s.Server.Respond(resp)
 	if (err == nil || errors.Is(err, transaction.ErrTransport)) && resp.Status().Final() {
-		s.mu.Lock()
-		s.answered = true
-		last := s.forking
-		s.mu.Unlock()
-		for f := last; f != nil; f = f.prev {
-			f.tell(news{branch: answered})
-		}
+		s.settle(nil)
 	}
 	return err
 }
 
-// join adds a fork, and reports whether its answer is wanted.
+// settle notes that the request has its answer: the forks of it are cancelled, but
+// for the one that this is from, and there are no further ones.
+func (s *Server) settle(from *forking) {
+	var room [4]*forking
+	forks := room[:0]
+	s.mu.Lock()
+	s.answered = true
+	for f := s.forking; f != nil; f = f.next {
+		if f != from {
+			forks = append(forks, f)
+		}
+	}
+	s.mu.Unlock()
+	tellAnswered(forks)
+}
+
+// tellAnswered tells forks, each whatever comes of the one before.
+func tellAnswered(forks []*forking) {
+	if len(forks) > 0 {
+		defer tellAnswered(forks[1:])
+		forks[0].tell(news{branch: answered})
+	}
+}
+
+// maxForks bounds the forks of one request: nobody waits for the end of so many, and
+// a handler that tries again and again whom nobody can reach is to come to one.
+const maxForks = 1000
+
+// join adds a fork, nil for one without a branch, and reports whether its answer is
+// wanted.
 func (s *Server) join(f *forking) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f.prev = s.forking; f.prev != nil {
-		f.number = f.prev.number + 1
+	if s.answered || s.over || s.forks == maxForks {
+		return false
 	}
-	s.forking = f
-	return !s.answered
+	if f != nil {
+		f.number, f.next, s.forking = s.forks, s.forking, f
+	}
+	s.forks++
+	return true
+}
+
+// leave takes out a fork that has ended.
+func (s *Server) leave(f *forking) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at := &s.forking; *at != nil; at = &(*at).next {
+		if *at == f {
+			*at, f.next = f.next, nil
+			break
+		}
+	}
+	s.over = s.over || f.ctx.Err() != nil
 }
 
 // Reply makes a response to the request and sends it, as Respond does.
