@@ -149,9 +149,11 @@ func (s *Server) Forward(req *sip.Request, targets ...Target) {
 
 // Fork forwards a request as Forward does, but waits for all branches to end, and
 // returns the best response in place of sending it, so that something else may be
-// tried before tx.Respond(best). It is nil if nothing is left to answer: a 2xx has
-// been passed on, the handler has answered, or the request is an ACK. A request that
-// was cancelled has a response, too, of 487.
+// tried before tx.Respond(best). It is nil if nothing is left to answer, and nothing
+// to be tried: a 2xx has been passed on, the request has its answer by the handler or
+// by another fork, it is an ACK, or it has had a thousand forks. A request that was
+// cancelled has a response, too, of 487, but once: a fork after that is nil, and who
+// has sent none by then needs to send none, as the transaction does.
 //
 // While a call rings its handler waits, and is one of those that
 // transaction.Config.MaxHandlers bounds. A server with many calls uses ForkThen.
@@ -162,19 +164,24 @@ func (s *Server) Fork(req *sip.Request, targets ...Target) *sip.Response {
 }
 
 // ForkThen is Fork without waiting: it returns at once, as Forward does, and then is
-// called with what Fork would return. It goes on from there, by Respond, Forward or
-// another ForkThen. It is called from where the last response was read or a timer
-// has run out, so it must not block.
+// called with what Fork would return, in a goroutine of its own and maybe before
+// ForkThen has returned. It goes on from there, by Respond, Forward or another
+// ForkThen. Nothing bounds these goroutines but how long they take, so that then is
+// not to wait for long.
 func (s *Server) ForkThen(req *sip.Request, then func(best *sip.Response), targets ...Target) {
 	ctx, release := s.Hold()
 	s.fork(ctx, req, targets, false, func(best *sip.Response) {
-		defer release()
-		defer func() {
-			if p := recover(); p != nil {
-				s.p.log.Error("panic after a fork", "panic", p, "request", req.String(), "stack", string(debug.Stack()))
-			}
+		// Not on the stack of ForkThen, which may be that of another then, nor of
+		// Respond: then may call either again, and wait for what their caller holds.
+		go func() { // ends with then
+			defer release()
+			defer func() {
+				if p := recover(); p != nil {
+					s.p.log.Error("panic after a fork", "panic", p, "request", req.String(), "stack", string(debug.Stack()))
+				}
+			}()
+			then(best)
 		}()
-		then(best)
 	})
 }
 
