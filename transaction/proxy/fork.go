@@ -31,18 +31,19 @@ type forking struct {
 	busy bool   // somebody takes them
 
 	// Of who takes the news.
-	targets []Target
-	core    responseContext
-	finals  []*sip.Response // by branch; nil: none, or made by us
-	cancels []func()        // by branch; nil: it has not begun
-	ready   []int           // branches to be begun
-	giveUp  []int           // branches to be cancelled, or that are over
-	open    int             // branches that have begun and not ended
-	added   int             // targets that a redirection has added
-	ends    []time.Time     // by branch, those of Target.Wait; nil: there is none
-	clock   *time.Timer     // ends all branches; nil: nothing to wait for yet
-	stop    func() bool     // of what waits for the end of ctx; nil: nothing does
-	slow    func()          // begins the branch that the handler waits for; nil: there is none
+	targets  []Target
+	core     responseContext
+	finals   []*sip.Response // by branch; nil: none, or made by us
+	cancels  []func()        // by branch; nil: it has not begun
+	ready    []int           // branches to be begun
+	giveUp   []int           // branches to be cancelled, or that are over
+	open     int             // branches that have begun and not ended
+	answered bool            // the request has its answer from elsewhere
+	added    int             // targets that a redirection has added
+	ends     []time.Time     // by branch, those of Target.Wait; nil: there is none
+	clock    *time.Timer     // ends all branches; nil: nothing to wait for yet
+	stop     func() bool     // of what waits for the end of ctx; nil: nothing does
+	slow     func()          // begins the branch that the handler waits for; nil: there is none
 
 	// Room for the usual request, which has one branch.
 	one struct {
@@ -67,7 +68,7 @@ type news struct {
 const (
 	cancelled = -1 - iota // the context has ended
 	expired               // the time has
-	answered              // the handler has answered the request itself
+	answered              // the request has its answer, by the handler or another fork
 )
 
 // fork begins to forward a request. done is told the response that it is to be
@@ -285,7 +286,10 @@ func (f *forking) try(ctx context.Context, i int, out outgoing) (cancel func()) 
 
 // take takes what a branch says, or what concerns all.
 func (f *forking) take(n news) {
-	if f.ctx.Err() != nil || n.branch == answered {
+	if n.branch == answered {
+		f.answered = true
+	}
+	if f.ctx.Err() != nil || f.answered {
 		f.cancel()
 	}
 	switch {
@@ -314,9 +318,13 @@ func (f *forking) take(n news) {
 func (f *forking) do(out step, resp *sip.Response) {
 	f.giveUp = append(f.giveUp, out.cancel...)
 	f.ready = append(f.ready, out.start...)
-	if out.forward {
-		f.s.pass(resp)
+	if !out.forward {
+		return
 	}
+	if resp.Status().Success() {
+		defer f.s.settle(f) // RFC 3261 section 16.7 step 10
+	}
+	f.s.pass(resp)
 }
 
 // stopBranches cancels what is to be cancelled, and has those that are over let go

@@ -29,7 +29,7 @@ type Server struct {
 	mu       sync.Mutex
 	forking  *forking // of the forks that go on, the last one
 	forks    int      // how many there were
-	answered bool     // by the handler
+	answered bool     // by the handler or a fork
 	over     bool     // it was cancelled, and a fork has said so
 }
 
@@ -137,7 +137,8 @@ func (s *Server) Relay(req *sip.Request) {
 
 // Forward forwards a request to targets and answers it with the best of their
 // responses (RFC 3261 sections 16.6 and 16.7). Provisional responses, and the
-// 2xx, are passed on as they come; all other branches are cancelled then. Without
+// 2xx, are passed on as they come; all other branches are cancelled by a 2xx, those of
+// other forks of the request by any final response that has been sent. Without
 // a target that can be used the answer is 480: a target whose URI is not sips is
 // none for a request to a sips URI.
 //
@@ -194,7 +195,7 @@ func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
 		}
 		// What the handler has answered meanwhile, or the end of the layer, is
 		// no fault; what else there is has nobody to be told but the log.
-		if err := s.Server.Respond(best); err != nil && ctx.Err() == nil {
+		if err := s.Respond(best); err != nil && ctx.Err() == nil {
 			s.p.log.Debug("response not forwarded", "error", err, "call-id", s.req.CallID())
 		}
 	})
