@@ -225,7 +225,8 @@ func (f *forking) start(handler bool) {
 			f.tell(news{branch: i, status: sip.StatusLoopDetected, origin: unreached})
 			continue
 		}
-		if f.ctx.Err() != nil { // it was cancelled before it began
+		isOver := f.ctx.Err() != nil // before it began
+		if isOver && !f.mayRing() {
 			f.tell(news{branch: i, status: sip.StatusServiceUnavailable, origin: unreached})
 			continue
 		}
@@ -237,6 +238,12 @@ func (f *forking) start(handler bool) {
 		}
 		out.seed = f.s.seed(f.number, target)
 		switch {
+		case isOver:
+			go func() { // ends when the request is on its way
+				if cancel := f.try(f.values, i, out); cancel != nil {
+					cancel()
+				}
+			}()
 		case out.quick && f.isInTime():
 			f.cancels[i] = f.try(f.values, i, out)
 			f.await(i)
@@ -250,6 +257,13 @@ func (f *forking) start(handler bool) {
 			go f.try(ctx, i, out) // ends when the request is on its way
 		}
 	}
+}
+
+// mayRing reports whether a branch of a request that is cancelled may have begun in an
+// earlier run all the same, and its CANCEL not have come. Then it is begun once more,
+// and cancelled.
+func (f *forking) mayRing() bool {
+	return f.s.Resumed() && len(f.s.p.tc.FlowKey) > 0 && errors.Is(context.Cause(f.ctx), transaction.ErrCancelled)
 }
 
 // try begins one branch, and returns what cancels it.
