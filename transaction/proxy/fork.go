@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
 
@@ -356,8 +357,8 @@ func (f *forking) stopBranches() {
 }
 
 // pass passes a response on. A 2xx to an INVITE that has its answer goes without the
-// transaction (RFC 3261 section 16.7 step 5): its client is to know that somebody
-// has picked up.
+// transaction (RFC 3261 section 16.7 step 5), but by the way of its responses: its
+// client is to know that somebody has picked up.
 func (s *Server) pass(resp *sip.Response) {
 	up := s.back(resp)
 	if up == nil {
@@ -365,8 +366,7 @@ func (s *Server) pass(resp *sip.Response) {
 	}
 	err := s.Server.Respond(up)
 	if errors.Is(err, transaction.ErrCompleted) && resp.Status().Success() && resp.CSeq().Method == sip.INVITE {
-		s.p.returnBeside(s.Layer().Endpoint(), up)
-		return
+		err = s.Layer().Endpoint().Respond(&transport.Inbound{Message: s.Request(), Flow: s.Flow()}, up)
 	}
 	if err != nil {
 		s.p.log.Debug("response not forwarded", "error", err, "call-id", resp.CallID())
