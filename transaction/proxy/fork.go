@@ -232,7 +232,7 @@ func (f *forking) start(handler bool) {
 			continue
 		}
 		target, breadth := &f.targets[i], f.core.branches[i].breadth
-		out, err := f.s.prepare(f.ctx, f.req, target, breadth, f.relay)
+		out, err := f.s.prepare(f.req, target, breadth, f.relay)
 		if err != nil {
 			f.tell(news{branch: i, status: statusOf(err, out.flow), origin: unreached})
 			continue

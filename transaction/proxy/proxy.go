@@ -37,8 +37,8 @@ type Config struct {
 	RecordRoute bool
 
 	// Path puts us on the Path of the REGISTERs that we forward (RFC 3327
-	// section 5.2), with the flow to a client that has no other way in (RFC 5626
-	// section 5.1).
+	// section 5.2), by the side that the registrar is on, and with the flow to a
+	// client that has no other way in (RFC 5626 section 5.1).
 	Path bool
 
 	// Recurse has the Contacts of a 3xx tried here instead of by the caller (RFC

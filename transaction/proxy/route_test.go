@@ -383,7 +383,7 @@ func TestNextHop(t *testing.T) {
 			w.values = []sip.Route{{URI: uri(test.route)}}
 		}
 		p := passage{p: &Proxy{}, counted: true}
-		out, err := p.prepare(t.Context(), request(sip.OPTIONS, test.uri), w)
+		out, err := p.prepare(request(sip.OPTIONS, test.uri), w)
 		if got := out.hop.String(); err != nil || got != test.want {
 			t.Errorf("%s by %q goes to %s, %v, want %s", test.uri, test.route, got, err, test.want)
 		}

@@ -282,7 +282,7 @@ func (s *Server) Refuse(err error, edits ...sip.Edit) error {
 // acknowledge forwards the ACK of a 2xx (RFC 3261 section 16.6), which belongs to
 // no transaction: should it be lost, the 2xx comes again, and so will it.
 func (s *Server) acknowledge(ctx context.Context, req *sip.Request, t *Target, relay bool) {
-	out, err := s.prepare(ctx, req, t, s.breadth, relay)
+	out, err := s.prepare(req, t, s.breadth, relay)
 	if err == nil {
 		_, _, err = s.Layer().Send(out.context(ctx, ackBranch(s.mark)), out.req)
 	}
