@@ -22,7 +22,7 @@
 //   - sip/siptest: a network in memory, for tests
 //
 // Most programs import ua and media. A proxy or a registrar is built on
-// transaction/proxy, another server on transaction, a call controller on dialog, a responder that keeps no state on
-// sip/transport, a parser or a test rig on sip. The programs in examples show
-// each.
+// transaction/proxy, another server on transaction, a call controller on dialog,
+// a responder that keeps no state on sip/transport, a parser or a test rig on
+// sip. The programs in examples show each.
 package parley

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,13 +44,7 @@ func StartBaresip(t testing.TB, opts *BaresipOptions) *Baresip {
 	if opts == nil {
 		opts = &BaresipOptions{}
 	}
-	or := func(s, def string) string {
-		if s == "" {
-			return def
-		}
-		return s
-	}
-	user := or(opts.User, "bob")
+	user := cmp.Or(opts.User, "bob")
 	path := program(t, "baresip", "baresip-core")
 	dir := t.TempDir()
 	sip, control, rtp := Port(t), Port(t), portBlock(t, 40)
@@ -66,7 +61,7 @@ func StartBaresip(t testing.TB, opts *BaresipOptions) *Baresip {
 		"DIR", dir)
 
 	b := &Baresip{Addr: loopback(sip), dir: dir}
-	host, answer, transport := "sip.test", "auto", or(opts.Transport, "udp")
+	host, answer, transport := "sip.test", "auto", cmp.Or(opts.Transport, "udp")
 	if opts.Manual {
 		answer = "manual"
 	}
@@ -76,7 +71,7 @@ func StartBaresip(t testing.TB, opts *BaresipOptions) *Baresip {
 		params += ";regint=0"
 	} else {
 		params += fmt.Sprintf(`;regint=600;auth_user=%s;auth_pass=%s;outbound="sip:%s;transport=%s"`,
-			user, or(opts.Password, user+"pw"), opts.Proxy, transport)
+			user, cmp.Or(opts.Password, user+"pw"), opts.Proxy, transport)
 	}
 	b.URI = "sip:" + user + "@" + host
 	b.who = b.URI

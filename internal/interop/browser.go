@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -34,14 +35,8 @@ type Browser struct {
 // Expect "connected" and "registered".
 func StartBrowser(t testing.TB, opts *BrowserOptions) *Browser {
 	t.Helper()
-	or := func(s, def string) string {
-		if s == "" {
-			return def
-		}
-		return s
-	}
-	user := or(opts.User, "dave")
-	b := &Browser{URI: "sip:" + user + "@" + or(opts.Domain, "sip.test"), commands: make(chan any, 16)}
+	user := cmp.Or(opts.User, "dave")
+	b := &Browser{URI: "sip:" + user + "@" + cmp.Or(opts.Domain, "sip.test"), commands: make(chan any, 16)}
 	b.who = b.URI
 
 	chromium := program(t, "chromium", "chromium")
@@ -62,7 +57,7 @@ func StartBrowser(t testing.TB, opts *BrowserOptions) *Browser {
 		b.page.Close()
 	})
 	b.command(t, map[string]string{
-		"do": "start", "server": opts.Server, "uri": b.URI, "user": user, "password": or(opts.Password, user+"pw"),
+		"do": "start", "server": opts.Server, "uri": b.URI, "user": user, "password": cmp.Or(opts.Password, user+"pw"),
 	})
 
 	args := []string{

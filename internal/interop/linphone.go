@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -39,16 +40,7 @@ func StartLinphone(t testing.TB, opts *LinphoneOptions) *Linphone {
 	t.Helper()
 	path := program(t, "linphonec", "linphone-cli")
 	dir := t.TempDir()
-	user, transport, tone := opts.User, opts.Transport, opts.Tone
-	if user == "" {
-		user = "carol"
-	}
-	if transport == "" {
-		transport = "udp"
-	}
-	if tone == 0 {
-		tone = 440
-	}
+	user, transport, tone := cmp.Or(opts.User, "carol"), cmp.Or(opts.Transport, "udp"), cmp.Or(opts.Tone, 440)
 	ports := map[string]int{"udp": 0, "tcp": 0}
 	ports[transport] = Port(t)
 	rc := filepath.Join(dir, "linphonerc")

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"cmp"
 	"encoding/csv"
 	"net"
 	"os"
@@ -64,13 +65,7 @@ func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
 	if port == 0 {
 		port = Port(t)
 	}
-	host, network := opts.Host, opts.Transport
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	if network == "" {
-		network = "udp"
-	}
+	host, network := cmp.Or(opts.Host, "127.0.0.1"), cmp.Or(opts.Transport, "udp")
 	s := &SIPp{Addr: net.JoinHostPort(host, strconv.Itoa(port)), stats: filepath.Join(dir, "stats.csv"), timeout: opts.Timeout}
 	if s.timeout == 0 {
 		s.timeout = time.Minute
@@ -95,13 +90,7 @@ func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
 	if opts.Domain != "" {
 		said = append(said, "[remote_ip]:[remote_port]", opts.Domain)
 	}
-	or := func(s, def string) string {
-		if s == "" {
-			return def
-		}
-		return s
-	}
-	said = append(said, "ANSWER", or(opts.Answer, "486 Busy Here"), "WANT", or(opts.Want, "486"), "TEXT", or(opts.Text, "SIP"))
+	said = append(said, "ANSWER", cmp.Or(opts.Answer, "486 Busy Here"), "WANT", cmp.Or(opts.Want, "486"), "TEXT", cmp.Or(opts.Text, "SIP"))
 	script := filepath.Join(dir, "scenario.xml")
 	config(t, "sipp/"+scenario+".xml", script, said...)
 	sockets := map[string]string{"udp": "u", "tcp": "t"}[network] + "1"
@@ -126,10 +115,7 @@ func StartSIPp(t testing.TB, scenario string, opts *SIPpOptions) *SIPp {
 		args = append(args, "-nr")
 	}
 	if opts.Target != "" {
-		user := opts.User
-		if user == "" {
-			user = "parley"
-		}
+		user := cmp.Or(opts.User, "parley")
 		rate := opts.Rate
 		if rate == 0 {
 			rate = 20

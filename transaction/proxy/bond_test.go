@@ -44,37 +44,50 @@ func TestRecordRouteOfAnotherDialog(t *testing.T) {
 	})
 }
 
+// atHome runs a proxy of these domains that is on the Path of what is registered at
+// another server, 192.0.2.9, and relays nothing but REGISTERs and what comes by a Path.
+// It returns that server.
+func (s *scene) atHome(domains ...string) *transaction.Layer {
+	s.Helper()
+	s.proxy(proxyAddr, &Config{Domains: domains, Path: true, Handler: func(tx *Server, req *sip.Request) {
+		if tx.Routed() || req.Method() == sip.REGISTER {
+			tx.Relay(req)
+			return
+		}
+		tx.Reply(sip.StatusForbidden)
+	}})
+	return s.ua("192.0.2.9", func(tx *transaction.Server, req *sip.Request) { tx.Reply(sip.StatusOK) })
+}
+
+// homePath registers Contacts there, and returns the Path that the server gets.
+func (s *scene) homePath(phone *transaction.Layer, edits ...sip.Edit) sip.Route {
+	s.Helper()
+	s.expect(phone, request(sip.REGISTER, "sip:192.0.2.9", append(edits, by(proxyAddr))...), "200")
+	path, err := sip.Get[sip.Path](s.sent("192.0.2.9", "REGISTER"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	return sip.Route(path)
+}
+
 // The Path of a client that is reached by its Contact opens the way to that
 // Contact. Its parameters may be others by then.
 func TestPathOfAnotherContact(t *testing.T) {
 	play(t, func(s *scene) {
-		s.proxy(proxyAddr, &Config{Path: true, Handler: func(tx *Server, req *sip.Request) {
-			if tx.Routed() || req.Method() == sip.REGISTER {
-				tx.Relay(req)
-				return
-			}
-			tx.Reply(sip.StatusForbidden)
-		}})
-		home := s.ua("192.0.2.9", func(tx *transaction.Server, req *sip.Request) { tx.Reply(sip.StatusOK) })
+		home := s.atHome()
 		phone := s.phone("phone", aliceAddr, 200)
 		s.phone("victim", carolAddr, 200)
-		s.expect(phone, request(sip.REGISTER, "sip:192.0.2.9", by(proxyAddr), sip.Contact{URI: uri("sip:alice@" + aliceAddr + ";x=1")}), "200")
-		path, err := sip.Get[sip.Path](s.sent("192.0.2.9", "REGISTER"))
-		if err != nil {
-			s.Fatal(err)
-		}
+		path := s.homePath(phone, sip.Contact{URI: uri("sip:alice@" + aliceAddr + ";x=1")})
 		for _, test := range []struct{ uri, want string }{
 			{"sip:alice@" + aliceAddr, "200"},
 			{"sip:alice@" + carolAddr, "403"},
 			{"sip:victim@" + aliceAddr, "403"},
 		} {
-			s.expect(home, request(sip.MESSAGE, test.uri, sip.Route(path), sip.CallID(test.uri)), test.want)
+			s.expect(home, request(sip.MESSAGE, test.uri, path, sip.CallID(test.uri)), test.want)
 		}
 		// A REGISTER that has no Contact gets a Path that opens no way.
-		s.expect(phone, request(sip.REGISTER, "sip:192.0.2.9", by(proxyAddr), sip.Del("Contact"), sip.CallID("query")), "200")
-		last, ok := s.sent("192.0.2.9", "REGISTER").Value("Path")
-		if !ok || strings.Contains(last, bondParam) {
-			s.Errorf("Path = %q, want one without a bond", last)
+		if path := s.homePath(phone, sip.Del("Contact"), sip.CallID("query")); path.URI.Params.Has(bondParam) {
+			s.Errorf("Path = %v, want one without a bond", path.URI)
 		}
 	})
 }
@@ -83,26 +96,14 @@ func TestPathOfAnotherContact(t *testing.T) {
 // a call to one of our domains is not Routed by such a Path. The Contacts beside it are.
 func TestPathOfAContactInOurDomains(t *testing.T) {
 	play(t, func(s *scene) {
-		s.proxy(proxyAddr, &Config{Domains: []string{"example.com"}, Path: true, Handler: func(tx *Server, req *sip.Request) {
-			if tx.Routed() || req.Method() == sip.REGISTER {
-				tx.Relay(req)
-				return
-			}
-			tx.Reply(sip.StatusForbidden)
-		}})
-		home := s.ua("192.0.2.9", func(tx *transaction.Server, req *sip.Request) { tx.Reply(sip.StatusOK) })
+		home := s.atHome("example.com")
 		s.phone("phone", aliceAddr, 200)
 		mallory := s.phone("mallory", carolAddr, 200)
 		for i, user := range []string{"sip:bob@example.com", "sips:bob@EXAMPLE.com.", "sip:bob@example.com:9999"} {
 			id := sip.CallID(fmt.Sprint(i))
-			s.expect(mallory, request(sip.REGISTER, "sip:192.0.2.9", by(proxyAddr), id,
-				sip.List(sip.Contact{URI: uri(user)}, sip.Contact{URI: uri("sip:alice@" + aliceAddr)})), "200")
-			path, err := sip.Get[sip.Path](s.sent("192.0.2.9", "REGISTER"))
-			if err != nil {
-				s.Fatal(err)
-			}
-			s.expect(home, request(sip.MESSAGE, "sip:bob@example.com", sip.Route(path), id), "403")
-			s.expect(home, request(sip.MESSAGE, "sip:alice@"+aliceAddr, sip.Route(path), id, sip.CSeq{Seq: 2, Method: sip.MESSAGE}), "200")
+			path := s.homePath(mallory, id, sip.List(sip.Contact{URI: uri(user)}, sip.Contact{URI: uri("sip:alice@" + aliceAddr)}))
+			s.expect(home, request(sip.MESSAGE, "sip:bob@example.com", path, id), "403")
+			s.expect(home, request(sip.MESSAGE, "sip:alice@"+aliceAddr, path, id, sip.CSeq{Seq: 2, Method: sip.MESSAGE}), "200")
 		}
 	})
 }
@@ -111,14 +112,7 @@ func TestPathOfAContactInOurDomains(t *testing.T) {
 // the way to each. Where there are too many it opens none.
 func TestPathOfSeveralContacts(t *testing.T) {
 	play(t, func(s *scene) {
-		s.proxy(proxyAddr, &Config{Path: true, Handler: func(tx *Server, req *sip.Request) {
-			if tx.Routed() || req.Method() == sip.REGISTER {
-				tx.Relay(req)
-				return
-			}
-			tx.Reply(sip.StatusForbidden)
-		}})
-		home := s.ua("192.0.2.9", func(tx *transaction.Server, req *sip.Request) { tx.Reply(sip.StatusOK) })
+		home := s.atHome()
 		s.phone("desk", bobAddr, 200)
 		s.phone("hand", carolAddr, 200)
 		phone := s.phone("phone", aliceAddr, 200)
@@ -149,12 +143,8 @@ func TestPathOfSeveralContacts(t *testing.T) {
 				all = append(all[:len(all):len(all)], sip.Contact{URI: uri(fmt.Sprintf("sip:%d@%s", i, aliceAddr))})
 			}
 			id := sip.CallID(fmt.Sprint(test.more, test.to))
-			s.expect(phone, request(sip.REGISTER, "sip:192.0.2.9", by(proxyAddr), sip.List(all...), id), "200")
-			path, err := sip.Get[sip.Path](s.sent("192.0.2.9", "REGISTER"))
-			if err != nil {
-				s.Fatal(err)
-			}
-			if got, _ := collect(s.Context(), home, request(sip.MESSAGE, test.to, sip.Route(path), id)); got != test.want {
+			path := s.homePath(phone, sip.List(all...), id)
+			if got, _ := collect(s.Context(), home, request(sip.MESSAGE, test.to, path, id)); got != test.want {
 				s.Errorf("with %d more Contacts, to %s: responses %q, want %q", test.more, test.to, got, test.want)
 			}
 		}
@@ -310,8 +300,8 @@ func TestRecordRouteWithFlowOfAnotherDialog(t *testing.T) {
 // The key of bonds lasts as long as that of tokens.
 func TestBondKey(t *testing.T) {
 	derive := func(flowKey string) key { return deriveKey([]byte(flowKey), bondParam) }
-	one := derive("key")
-	if one != derive("key") || one == derive("yek") || one == derive("") || derive("") == derive("") || one == (key{}) {
+	one, random := derive("key"), derive("")
+	if one != derive("key") || one == derive("yek") || one == random || random == derive("") || one == (key{}) {
 		t.Error("keys of bonds do not follow the FlowKey")
 	}
 	if one.dialog("1", "2") == one.contact(sip.URI{User: "1", Host: "2"}) {

@@ -28,27 +28,28 @@
 //		})
 //
 // A CANCEL needs no code: it ends the context of the server transaction, and with
-// it every branch. Nor does the ACK of a 2xx, which is a request as others are
-// and has no answer. What a proxy knows of a dialog it writes into its
-// Record-Route, signed, so that it keeps nothing beyond the transactions. The key
-// is transport.Config.FlowKey (package registrar tells of it and of the other keys that
-// last): a program that is to know its dialogs again when it
-// has been started anew, or that shares them with a node that takes its place, sets
-// one. With the random key that is the default, requests within the dialogs of an
-// earlier run are not Routed. Nodes that share a key work side by side: an entry
-// that names another one is left for it.
+// it every branch. Nor does the ACK of a 2xx, which is a request as others are and
+// has no answer. What a proxy knows of a dialog it writes into its Record-Route,
+// signed, so that it keeps nothing beyond the transactions. The key is
+// transport.Config.FlowKey (package registrar tells of it and of the other keys
+// that last): a program that is to know its dialogs again when it has been started
+// anew, or that shares them with a node that takes its place, sets one. With the
+// random key that is the default, requests within the dialogs of an earlier run are
+// not Routed. Nodes that share a key work side by side: an entry that names another
+// one is left for it.
 //
-// Calls that ring go on after a restart, if the key is the same and the node has the
-// addresses and ports that it had (Listen tells which): Close, take a Snapshot
+// Calls that ring go on after a restart, if the key is the same and the node has
+// the addresses and ports that it had (Listen tells which): Close, take a Snapshot
 // of each of Layer().Servers() then, and give them to Restore of the new Layer,
-// with nil for a handler, in the Restore of Config.Transaction. The handler is asked
-// again (Resumed of its Server says so, where the request was forwarded or rang
-// before), and what it forwards to where it did so before has the branch that it had:
-// to whoever has it that is a retransmission. With another key or address it is another
-// request to them, which they refuse with 482, and so the call ends. A search in series
-// begins again with its first target. Who has declined by then is rung once more, in
-// a parallel search, too: that is not written down. What rings without a snapshot, after a crash, rings on until
-// the callee gives up, unless the caller sends its INVITE again.
+// with nil for a handler, in the Restore of Config.Transaction. The handler is
+// asked again (Resumed of its Server says so, where the request was forwarded or
+// rang before), and what it forwards to where it did so before has the branch that
+// it had: to whoever has it that is a retransmission. With another key or address
+// it is another request to them, which they refuse with 482, and so the call ends.
+// A search in series begins again with its first target. Who has declined by then
+// is rung once more, in a parallel search, too: that is not written down. What
+// rings without a snapshot, after a crash, rings on until the callee gives up,
+// unless the caller sends its INVITE again.
 //
 // Users may point at each other: a loop gets 482, and a request that comes back
 // otherwise has a bounded number of branches in all, five for each of

@@ -12,6 +12,38 @@ import (
 	"github.com/goparley/parley/transaction/proxy"
 )
 
+// When nobody picks up the phone, the mailbox does: the handler waits for what the
+// phone says.
+func ExampleServer_Fork() {
+	network := siptest.NewNetwork(nil)
+	phone := proxy.Target{URI: sip.URI{Scheme: "sip", User: "bob", Host: "192.0.2.11"}}
+	mailbox := proxy.Target{URI: sip.URI{Scheme: "sip", User: "bob", Host: "192.0.2.12"}}
+
+	p, err := proxy.Listen(
+		&transport.Config{Listen: []string{"udp:192.0.2.3:5060"}, Network: network.Host("192.0.2.3")},
+		&proxy.Config{Handler: func(tx *proxy.Server, req *sip.Request) {
+			best := tx.Fork(req, phone)
+			if best != nil && best.Status() == sip.StatusTemporarilyUnavailable {
+				best = tx.Fork(req, mailbox)
+			}
+			if best != nil { // there is no answer yet
+				tx.Respond(best)
+			}
+		}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer p.Close()
+
+	answer(network, "192.0.2.11", sip.StatusRinging, sip.StatusTemporarilyUnavailable)
+	answer(network, "192.0.2.12", sip.StatusOK)
+	call(network)
+	// Output:
+	// 180 Ringing
+	// 200 OK
+}
+
 // A proxy of example.com with one user, who has a phone and a mailbox: when nobody
 // picks up the phone, the mailbox does.
 func ExampleServer_ForkThen() {
@@ -51,6 +83,27 @@ func ExampleServer_ForkThen() {
 
 	answer(network, "192.0.2.11", sip.StatusRinging, sip.StatusTemporarilyUnavailable)
 	answer(network, "192.0.2.12", sip.StatusOK)
+	call(network)
+	// Output:
+	// 180 Ringing
+	// 200 OK
+}
+
+// answer runs a user agent that answers an INVITE with these.
+func answer(network *siptest.Network, host string, statuses ...sip.Status) {
+	transaction.Listen(&transport.Config{Listen: []string{"udp:" + host + ":5060"}, Network: network.Host(host)},
+		&transaction.Config{Handler: func(tx *transaction.Server, req *sip.Request) {
+			for i, status := range statuses {
+				if i > 0 {
+					<-time.After(20 * time.Millisecond)
+				}
+				tx.Reply(status)
+			}
+		}})
+}
+
+// call has alice call bob, and prints what she hears.
+func call(network *siptest.Network) {
 	alice, err := transaction.Listen(&transport.Config{Listen: []string{"udp:192.0.2.1:5060"}, Network: network.Host("192.0.2.1")}, nil)
 	if err != nil {
 		fmt.Println(err)
@@ -68,20 +121,4 @@ func ExampleServer_ForkThen() {
 		}
 		fmt.Println(int(resp.Status()), resp.ReasonPhrase())
 	}
-	// Output:
-	// 180 Ringing
-	// 200 OK
-}
-
-// answer runs a user agent that answers an INVITE with these.
-func answer(network *siptest.Network, host string, statuses ...sip.Status) {
-	transaction.Listen(&transport.Config{Listen: []string{"udp:" + host + ":5060"}, Network: network.Host(host)},
-		&transaction.Config{Handler: func(tx *transaction.Server, req *sip.Request) {
-			for i, status := range statuses {
-				if i > 0 {
-					<-time.After(20 * time.Millisecond)
-				}
-				tx.Reply(status)
-			}
-		}})
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"testing"
-	"time"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/transaction"
@@ -61,33 +60,22 @@ func TestRestartWithinDialog(t *testing.T) {
 		{"a key of 16 bytes", "200", "routed true, Route \"\""},
 	} {
 		play(t, func(s *scene) {
-			start := func() *Proxy {
-				tc := on(s, s.net, proxyAddr)
-				tc.FlowKey = []byte(test.key)
-				p, err := Listen(tc, example(func(tx *Server, req *sip.Request) {
-					if req.Method() == sip.BYE {
-						route, _ := req.Value("Route")
-						s.note("routed %v, Route %q", tx.Routed(), route)
-					}
-					to(at("sip:bob@"+bobAddr)...)(tx, req)
-				}))
-				if err != nil {
-					s.Fatal(err)
+			r := s.restarting(test.key, example(func(tx *Server, req *sip.Request) {
+				if req.Method() == sip.BYE {
+					route, _ := req.Value("Route")
+					s.note("routed %v, Route %q", tx.Routed(), route)
 				}
-				return p
-			}
-			p := start()
+				to(at("sip:bob@"+bobAddr)...)(tx, req)
+			}))
 			s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
 				tx.Reply(sip.StatusOK, sip.Contact{URI: uri("sip:bob@" + bobAddr)})
 			})
 			alice := s.ua(aliceAddr, nil)
 			ok := s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "200")
-			p.Close()
-			p = start()
+			r.p.Close()
+			r.start(nil)
 			s.expect(alice, within(sip.BYE, 2, ok), test.want)
 			s.noted(test.noted)
-			pass(time.Minute)
-			p.Close()
 		})
 	}
 }
@@ -96,15 +84,12 @@ func TestRestartWithinDialog(t *testing.T) {
 // carries on after a restart, where a Contact is enough.
 func TestRestartOfRelay(t *testing.T) {
 	play(t, func(s *scene) {
-		p, err := Listen(on(s, s.net, proxyAddr), &Config{RecordRoute: true, Handler: relay})
-		if err != nil {
-			s.Fatal(err)
-		}
+		r := s.restarting("", &Config{RecordRoute: true, Handler: relay})
 		s.phone("bob", bobAddr, 200)
 		alice := s.ua(aliceAddr, nil)
 		ok := s.expect(alice, request(sip.INVITE, "sip:bob@"+bobAddr, by(proxyAddr)), "200")
-		p.Close()
-		s.proxy(proxyAddr, &Config{RecordRoute: true, Handler: relay})
+		r.p.Close()
+		r.start(nil)
 		s.expect(alice, within(sip.BYE, 2, ok), "200")
 		s.noted("bob INVITE", "bob BYE")
 	})

@@ -204,8 +204,9 @@ func TestPostedCancel(t *testing.T) {
 	})
 }
 
-// withDNS runs a proxy that asks a name server at 192.0.2.53.
-func (s *scene) withDNS(zone string, cfg *Config) (*Proxy, *siptest.DNS) {
+// withDNS runs a proxy with sockets of these kinds, UDP and TCP if there are none, that
+// asks a name server at 192.0.2.53.
+func (s *scene) withDNS(zone string, cfg *Config, kinds ...string) (*Proxy, *siptest.DNS) {
 	s.Helper()
 	dns, err := siptest.NewDNS(zone)
 	if err != nil {
@@ -214,7 +215,7 @@ func (s *scene) withDNS(zone string, cfg *Config) (*Proxy, *siptest.DNS) {
 	if err := dns.Listen(s.net.Host("192.0.2.53")); err != nil {
 		s.Fatal(err)
 	}
-	tc := on(s, s.net, proxyAddr)
+	tc := on(s, s.net, proxyAddr, kinds...)
 	tc.Resolver = &resolve.DNS{Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.53:53")}, Dialer: s.net.Host(proxyAddr)}
 	p, err := Listen(tc, cfg)
 	if err != nil {

@@ -1,13 +1,9 @@
 package proxy
 
 import (
-	"net/netip"
-	"strings"
 	"testing"
 
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/resolve"
-	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/sip/transport"
 )
 
@@ -77,27 +73,13 @@ _sip._tcp.dual.example. 300 IN SRV 1 0 5060 two.dual.example.
 one.dual.example. 300 IN A 192.0.2.77
 two.dual.example. 300 IN A 192.0.2.11
 `
-	for _, listen := range []string{"udp", "udp tcp"} {
+	for _, kinds := range [][]string{{"udp"}, {"udp", "tcp"}} {
 		for _, records := range []bool{false, true} {
 			play(t, func(s *scene) {
-				dns, err := siptest.NewDNS(zone)
-				if err != nil {
-					s.Fatal(err)
-				}
-				if err := dns.Listen(s.net.Host("192.0.2.53")); err != nil {
-					s.Fatal(err)
-				}
-				defer dns.Close()
 				s.net.Host("192.0.2.77") // refuses
-				tc := on(s, s.net, proxyAddr, strings.Fields(listen)...)
-				tc.Resolver = &resolve.DNS{Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.53:53")}, Dialer: s.net.Host(proxyAddr)}
-				p, err := Listen(tc, &Config{RecordRoute: records, Handler: func(tx *Server, req *sip.Request) {
+				s.withDNS(zone, &Config{RecordRoute: records, Handler: func(tx *Server, req *sip.Request) {
 					tx.Forward(req, at("sip:bob@dual.example;transport=tcp")...)
-				}})
-				if err != nil {
-					s.Fatal(err)
-				}
-				defer p.Close()
+				}}, kinds...)
 				s.phone("bob", bobAddr, 200)
 				s.expect(s.ua(aliceAddr, nil), request(sip.INVITE, aor, by(proxyAddr)), "200")
 			})

@@ -55,7 +55,7 @@ func TestRefusalIsNotReflectedTwice(t *testing.T) {
 					if _, err := victim.conn.WriteTo([]byte(invite), victim.to); err != nil {
 						t.Fatal(err)
 					}
-					got, size := victim.statuses(40 * time.Second / 2)
+					got, size := victim.statuses(20 * time.Second)
 					if got != want {
 						t.Errorf("the victim gets %q, %d bytes, want %q", got, size, want)
 					}

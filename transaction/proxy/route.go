@@ -9,8 +9,8 @@ import (
 	"github.com/goparley/parley/sip/transport"
 )
 
-// A route is what the Route of a request, or of a target, says once the entries that are ours are
-// off its beginning (RFC 3261 section 16.4).
+// A route is what the Route of a request, or of a target, says once the entries
+// that are ours are off its beginning (RFC 3261 section 16.4).
 type route struct {
 	uri    sip.URI     // the Request-URI; of a request from a strict router, the last Route value
 	strict bool        // it is that

@@ -18,7 +18,8 @@ func (s *Server) seed(fork int, t *Target) string {
 	}
 	var room [512]byte
 	req := s.Request()
-	via, branch := req.Via(), req.Via().Branch()
+	via := req.Via()
+	branch := via.Branch()
 	b := s.p.key.hash(room[:0])
 	b = lower(field(b, via.Host), len(via.Host))
 	b = binary.BigEndian.AppendUint32(b, uint32(via.Port))

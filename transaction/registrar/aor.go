@@ -70,11 +70,12 @@ func hostKey(uri sip.URI) string {
 }
 
 // leadsHere reports whether a request to a Contact of a user comes back to us: it is
-// of one of our domains. A port leads elsewhere if the domain is an address, as
-// where phones and registrar are on one machine, and no socket of ours has it. A
-// name has the ports that whoever gave it out has mapped to ours, which we cannot
-// know. ours says that the port was one of ours when it was registered, maybe at
-// another node, or in an earlier run, whose sockets we do not know.
+// of one of our domains. A port leads elsewhere if the domain is an address, as where
+// phones and registrar are on one machine, and no socket of ours has it. A name has
+// the ports that whoever gave it out has mapped to ours, which we cannot know;
+// "localhost" is no such name, but this machine. ours says that the port was one of
+// ours when it was registered, maybe at another node, or in an earlier run, whose
+// sockets we do not know.
 func (r *Registrar) leadsHere(uri sip.URI, of string, ours bool) bool {
 	host := hostKey(uri)
 	if r.domains != nil && !r.domains[host] || r.domains == nil && host != hostKey(aorURI(of, "sip")) {

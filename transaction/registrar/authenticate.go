@@ -11,13 +11,14 @@ import (
 	"github.com/goparley/parley/transaction/proxy"
 )
 
-// Authenticate returns the request to go on with, if it is from the user of ours
-// that its From names, or does not say to be from one: req without the credentials
-// of our realm, which are for us and nobody further on (RFC 3261 section 22.3). If
-// not it is nil, and the request has been answered: with 407 and a challenge of
-// Config.Users, with 403 where the password is that of another user, with 400 for
-// credentials that are malformed, or with 500 where the Store or Users failed. An ACK, which has no answer, is to be dropped. Without
-// Config.Users nobody is asked at all, and the request is req.
+// Authenticate returns the request to go on with, if it is from the user of ours that
+// its From names, or does not say to be from one: req without the credentials of our
+// realm, which are for us and nobody further on (RFC 3261 section 22.3). If not it is
+// nil, and the request has been answered: with 407 and a challenge of Config.Users,
+// with 403 where the password is that of another user, with 400 for credentials that
+// are malformed, or with 500 where the Store or Users failed. An ACK, which has no
+// answer, is to be dropped. Without Config.Users nobody is asked at all, and the
+// request is req.
 //
 // A user of ours has an address in Config.Domains: as sip or sips, with any port,
 // and as im or pres (RFC 3860, RFC 3859). A tel URI is of ours if Lookup knows

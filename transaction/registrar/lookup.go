@@ -60,7 +60,7 @@ func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, er
 	x := search{r: r, ctx: ctx, scheme: uri.Scheme}
 	found, err := x.find(uri)
 	if err == nil {
-		err = x.add(found, 1, 1, false)
+		err = x.add(found, first(), 0, false)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", uri, err)

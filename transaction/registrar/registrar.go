@@ -70,10 +70,10 @@ type Config struct {
 	// error of New: what a client was given it may ask for again.
 	MinExpires, MaxExpires, DefaultExpires time.Duration
 
-	// MaxBindings is how many bindings an address-of-record has; 0 means 10, and
-	// 100 is the most that New takes. A REGISTER with more Contacts than that gets 403. Where a
-	// new binding would be one too many, the one that was not refreshed for the
-	// longest time gives way.
+	// MaxBindings is how many bindings an address-of-record has; 0 means 10, and 100
+	// is the most that New takes. A REGISTER with more Contacts than that gets 403.
+	// Where a new binding would be one too many, the one that was not refreshed for
+	// the longest time gives way.
 	MaxBindings int
 
 	// ServiceRoute is what clients send their requests through (RFC 3608), the
@@ -84,12 +84,12 @@ type Config struct {
 	// support it, which otherwise get 420, as RFC 3327 section 5.3 recommends.
 	AnyPath bool
 
-	// Node is how those who share the Store reach this node, and no other one:
-	// host, port and transport of the URI count, and of sips that it means TLS; the
-	// rest of it does not. The zero URI means the socket
-	// that the client has used, as the client would name it, which will not do
-	// where nodes have one name for clients (transport.Config.Advertise). The host
-	// is to be one that this node listens on or that it is called.
+	// Node is how those who share the Store reach this node, and no other one: host,
+	// port and transport of the URI count, and of sips that it means TLS; the rest of
+	// it does not. The zero URI means the socket that the client has used, as the
+	// client would name it, which will not do where nodes have one name for clients
+	// (transport.Config.Advertise). The host is to be one that this node listens on or
+	// that it is called.
 	Node sip.URI
 
 	// FlowTimer is within what time a client with outbound, connected to us, is

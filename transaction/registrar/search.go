@@ -1,7 +1,6 @@
 package registrar
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -19,6 +18,7 @@ type search struct {
 	scheme  string   // of the URI
 	users   []string // that have been looked up, by their keys
 	targets []proxy.Target
+	ranks   []rank // of these
 }
 
 const (
@@ -29,9 +29,21 @@ const (
 	maxTargets = 100
 )
 
-// add adds the targets of one user. Those with a q of 1 have the preference top, the
-// others less by up to width. If the way here was secure, only what is secure counts.
-func (x *search) add(bindings []Binding, top, width float64, secure bool) error {
+// A rank is where a target comes: by the q of the Contact that leads there at each user
+// on the way, and 1 from there on. What there is of a colleague so comes before what has
+// a lower q than the Contact to that one.
+type rank [maxUsers]float64
+
+func first() (r rank) {
+	for i := range r {
+		r[i] = 1
+	}
+	return r
+}
+
+// add adds the targets of one user, who is so many users from the first. If the way
+// here was secure, only what is secure counts.
+func (x *search) add(bindings []Binding, at rank, from int, secure bool) error {
 	key := x.users[len(x.users)-1]
 	for i := range bindings {
 		b := &bindings[i]
@@ -39,11 +51,9 @@ func (x *search) add(bindings []Binding, top, width float64, secure bool) error 
 		if isSIPS := b.Contact.URI.Scheme == "sips"; !ok || secure && !isSIPS || x.r.lost(b) {
 			continue
 		}
-		if width < 1 {
-			t.Q = top - width*(1-t.Q)
-		}
+		at[from] = t.Q
 		if x.r.isColleague(b, key) {
-			there, err := x.colleague(b, t.Q, width)
+			there, err := x.colleague(b, at, from+1)
 			if err != nil {
 				return err
 			}
@@ -54,7 +64,7 @@ func (x *search) add(bindings []Binding, top, width float64, secure bool) error 
 		if len(x.targets) == maxTargets {
 			return nil
 		}
-		x.targets = append(x.targets, t)
+		x.targets, x.ranks = append(x.targets, t), append(x.ranks, at)
 	}
 	return nil
 }
@@ -65,14 +75,10 @@ func (r *Registrar) isColleague(b *Binding, key string) bool {
 	return !b.outbound && !b.Contact.URI.Params.Has("maddr") && r.leadsHere(b.Contact.URI, key, b.here)
 }
 
-// qStep is less than what two values of q differ by, of three decimals (RFC 3261
-// section 25.1): what there is of a colleague comes before what has a lower q.
-const qStep = 1.0 / 1024
-
 // colleague adds the targets of the user that a binding is to. It reports false
 // where that user is nowhere, and the Contact may be what some client calls itself
 // that is reached by a Path.
-func (x *search) colleague(b *Binding, top, width float64) (there bool, err error) {
+func (x *search) colleague(b *Binding, at rank, from int) (there bool, err error) {
 	uri := b.Contact.URI
 	which, err := x.r.whose(uri)
 	if err != nil || slices.Contains(x.users, which.key) || len(x.users) == maxUsers {
@@ -85,13 +91,34 @@ func (x *search) colleague(b *Binding, top, width float64) (there bool, err erro
 	case err != nil:
 		return true, err
 	}
-	return true, x.add(found, top, width*qStep, uri.Scheme == "sips")
+	return true, x.add(found, at, from, uri.Scheme == "sips")
 }
+
+// qStep is what the values of q differ by that are given to targets of different ranks
+// with the same q at the first user. All of them together are less than what two of
+// three decimals differ by (RFC 3261 section 25.1).
+const qStep = 0.001 / (maxTargets + 1)
 
 // result returns the targets, those with the highest q first.
 func (x *search) result() []proxy.Target {
-	if len(x.users) > 1 {
-		slices.SortStableFunc(x.targets, func(a, b proxy.Target) int { return cmp.Compare(b.Q, a.Q) })
+	if len(x.users) == 1 {
+		return x.targets
 	}
-	return x.targets
+	order := make([]int, len(x.targets))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return slices.Compare(x.ranks[b][:], x.ranks[a][:]) })
+	out, steps := make([]proxy.Target, len(order)), 0
+	for i, of := range order {
+		switch at := x.ranks[of]; {
+		case i == 0 || at[0] != x.ranks[order[i-1]][0]:
+			steps = 0
+		case at != x.ranks[order[i-1]]:
+			steps++
+		}
+		out[i] = x.targets[of]
+		out[i].Q = x.ranks[of][0] - float64(steps)*qStep
+	}
+	return out
 }

@@ -79,6 +79,16 @@ func TestForwardsInACircle(t *testing.T) {
 		s.expectTargets(aliceAOR, "sip:alice@192.0.2.1:6001", "sip:bob@192.0.2.1", "sip:carol@192.0.2.1")
 		s.expectTargets("sip:carol@example.com", "sip:alice@192.0.2.1:6001", "sip:bob@192.0.2.1", "sip:carol@192.0.2.1")
 
+		// However far it is to a user, her phones keep their order.
+		for i := range maxUsers - 1 {
+			s.user(fmt.Sprint("v", i), fmt.Sprintf("<sip:v%d@example.com>", i+1))
+		}
+		s.user(fmt.Sprint("v", maxUsers-1), "<sip:v@192.0.2.1:1>;q=0.5", "<sip:v@192.0.2.1:2>;q=1.0")
+		far := s.expectTargets("sip:v0@example.com", "sip:v@192.0.2.1:2", "sip:v@192.0.2.1:1")
+		if far[0].Q <= far[1].Q || far[1].Q <= 0.999 {
+			t.Errorf("q = %v and %v, want two that differ, above 0.999", far[0].Q, far[1].Q)
+		}
+
 		for i := range 20 {
 			s.user(fmt.Sprint("u", i), fmt.Sprintf("<sip:u%d@example.com>", i+1), fmt.Sprintf("<sip:u@192.0.2.1:%d>", 100+i))
 		}

@@ -11,9 +11,10 @@ import (
 // etcd or a table in SQL can do: get, compare and set, forget after a while, and
 // tell of changes. It may be used by many goroutines.
 //
-// Get and CompareAndSet are to return when ctx ends, with an error, and have one for
-// a ctx that has ended: a handler waits for them. The ctx of a Register ends after 64*T1, 32 s, that of a Lookup after 32 s,
-// or before, when the caller gives up.
+// Get and CompareAndSet are to return when ctx ends, with an error, and have one
+// for a ctx that has ended: a handler waits for them. The ctx of a Register ends
+// after 64*T1, 32 s, that of a Lookup after 32 s, or before, when the caller gives
+// up.
 //
 // A key is a user and a host, "alice@example.com", of up to 512 printable ASCII
 // characters. A value is some hundred bytes, and up to 24 KiB, which only this
