@@ -320,7 +320,7 @@ func TestForkThenPanics(t *testing.T) {
 func TestForkThenOnNoStack(t *testing.T) {
 	play(t, func(s *scene) {
 		var mu sync.Mutex
-		forks := 0
+		forks, ends := 0, 0
 		s.proxy(proxyAddr, example(func(tx *Server, req *sip.Request) {
 			fork := func(then func(best *sip.Response), targets ...Target) {
 				mu.Lock()
@@ -328,6 +328,7 @@ func TestForkThenOnNoStack(t *testing.T) {
 				forks++
 				tx.ForkThen(req, func(best *sip.Response) {
 					mu.Lock()
+					ends++
 					mu.Unlock()
 					then(best)
 				}, targets...)
@@ -357,8 +358,8 @@ func TestForkThenOnNoStack(t *testing.T) {
 		alice := s.wire(aliceAddr)
 		alice.send(request(sip.MESSAGE, "sips:bob@example.com"))
 		alice.response(sip.StatusServerInternalError)
-		if forks != maxForks+1 {
-			s.Errorf("%d forks, want %d and one that comes to nothing", forks, maxForks)
+		if forks != maxForks+1 || ends != forks {
+			s.Errorf("%d forks and %d ends, want %d of each, and one that comes to nothing", forks, ends, maxForks)
 		}
 		s.expect(s.ua(carolAddr, nil), request(sip.INVITE, aor, by(proxyAddr)), "180 486")
 		pass(time.Second)

@@ -136,15 +136,16 @@ func (p *passage) prepare(req *sip.Request, way way) (outgoing, error) {
 	}
 	records, secure := p.recordsRoute(req, &way)
 	out.quick = p.isQuick(req, &out, &way, records)
-	if req.Method() == sip.REGISTER && p.p.cfg.Path {
-		records, secure = true, req.URI().Scheme == "sips"
+	path := req.Method() == sip.REGISTER && p.p.cfg.Path
+	if path {
+		secure = req.URI().Scheme == "sips"
 	}
-	if len(list) == 0 && !records {
+	if len(list) == 0 && !records && !path {
 		return out, nil
 	}
 	out.edits = &edits{secure: secure, byFlow: !out.flow.IsZero()}
 	out.edits.list = append(out.edits.room[:0], list...)
-	if records {
+	if records || path {
 		by := *p
 		out.edits.entry = &by
 	}
