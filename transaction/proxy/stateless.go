@@ -113,7 +113,7 @@ func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request
 // whether that is done, for better or worse: if not, it would have to wait, and
 // ctx is over.
 func (p *Proxy) send(ctx context.Context, in *transport.Inbound, pass *passage, req *sip.Request, way way, branch string) bool {
-	out, err := pass.prepare(ctx, req, way)
+	out, err := pass.prepare(req, way)
 	if err == nil {
 		err = deliver(ctx, pass.ep, &out, branch)
 	}
