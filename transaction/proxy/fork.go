@@ -160,7 +160,7 @@ func (f *forking) work(handler bool) {
 			return
 		}
 		if v := recover(); v != nil {
-			f.s.p.log.Error("panic with a fork", "panic", v, "request", f.s.req.String(), "stack", string(debug.Stack()))
+			f.s.p.log.Error("panic with a fork", "panic", v, "request", f.s.Request().String(), "stack", string(debug.Stack()))
 		}
 		go f.work(false) // ends when there is no news
 	}()

@@ -198,14 +198,14 @@ func relayDialogs(tx *Server, req *sip.Request) {
 func (p *Proxy) handle(tx *transaction.Server, req *sip.Request) {
 	ep, flow := tx.Layer().Endpoint(), tx.Flow()
 	s := &Server{Server: tx, p: p}
-	refused := s.admit(p.know(ep), ep, flow, req)
+	out, refused := s.admit(p.know(ep), ep, flow, req)
 	switch {
 	case refused == nil:
-		if to, ok := p.between(s); ok {
-			s.forward(s.req, []Target{to}, to.URI.Scheme == "")
+		if to, ok := p.between(s, out); ok {
+			s.forward(out, []Target{to}, to.URI.Scheme == "")
 			return
 		}
-		p.cfg.Handler(s, s.req)
+		p.cfg.Handler(s, out)
 	case req.Method() == sip.ACK: // never answered
 	case refused.status == 0:
 		tx.Refuse(refused.err, refused.edits...)

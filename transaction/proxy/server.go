@@ -18,7 +18,6 @@ type Server struct {
 	*transaction.Server
 	p *Proxy
 
-	req     *sip.Request // as the handler gets it
 	route   route
 	local   bool
 	mark    mark
@@ -69,46 +68,46 @@ func (s *Server) Serves(uri sip.URI) bool {
 	return true
 }
 
-// admit checks a request and sets what is known of it.
-func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow, req *sip.Request) *refusal {
+// admit checks a request, sets what is known of it, and returns it as the handler gets
+// it. That is not kept: calls are many and long.
+func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow, req *sip.Request) (*sip.Request, *refusal) {
 	at := flow.LocalAddr()
 	err := s.route.read(known, ep, req, at, &s.p.bonds)
 	if err != nil {
-		return &refusal{err: err}
+		return nil, &refusal{err: err}
 	}
 	s.mark = s.p.key.mark(req)
 	loops, spirals := s.p.key.find(req, s.mark)
 	if r := validate(req, &s.route, s.p.cfg.Supported, loops); r != nil {
-		return r
+		return nil, r
 	}
 	if spirals {
 		s.spiral = s.p.spirals.of(req)
 	}
 	if s.breadth, err = breadthOf(req, s.p.cfg.MaxBreadth); err != nil {
-		return &refusal{err: err}
+		return nil, &refusal{err: err}
 	}
 	switch {
 	case s.breadth == 0: // RFC 5393 section 5.3.3
-		return &refusal{status: sip.StatusMaxBreadthExceeded}
+		return nil, &refusal{status: sip.StatusMaxBreadthExceeded}
 	case s.route.forged: // RFC 5626 section 5.3.1
-		return &refusal{status: sip.StatusForbidden}
+		return nil, &refusal{status: sip.StatusForbidden}
 	}
 	uri, changed := stripMaddr(known, s.route.uri, flow)
 	if changed || s.route.strict {
 		req = req.WithURI(uri)
 	}
-	s.req = req
 	var room [2]sip.Edit
 	if edits := s.route.edits(room[:0]); len(edits) > 0 {
-		s.req = req.With(edits...)
+		req = req.With(edits...)
 	}
-	if err := s.req.Err(); err != nil {
-		return refuse(err)
+	if err := req.Err(); err != nil {
+		return nil, refuse(err)
 	}
 	s.route.uri = uri
 	s.from = flow
 	s.local = s.route.isLocal(known, uri, flow)
-	return nil
+	return req, nil
 }
 
 // isLocal reports whether a Request-URI is ours to look up. One with a maddr
@@ -196,7 +195,7 @@ func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
 		// What the handler has answered meanwhile, or the end of the layer, is
 		// no fault; what else there is has nobody to be told but the log.
 		if err := s.Respond(best); err != nil && ctx.Err() == nil {
-			s.p.log.Debug("response not forwarded", "error", err, "call-id", s.req.CallID())
+			s.p.log.Debug("response not forwarded", "error", err, "call-id", s.Request().CallID())
 		}
 	})
 }

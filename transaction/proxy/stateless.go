@@ -65,11 +65,11 @@ func isWithin(req *sip.Request) bool {
 // between returns the target of a request that Stateless wants to forward, and
 // that has a transaction because it goes from UDP to a connection or the other way
 // (RFC 3261 section 16.1), or because too many wait already.
-func (p *Proxy) between(s *Server) (to Target, ok bool) {
-	if p.cfg.Stateless == nil || s.req.MaxForwards() == 0 {
+func (p *Proxy) between(s *Server, req *sip.Request) (to Target, ok bool) {
+	if p.cfg.Stateless == nil || req.MaxForwards() == 0 {
 		return to, false
 	}
-	return p.cfg.Stateless(s.req, Arrival{Local: s.Local(), Routed: s.Routed()})
+	return p.cfg.Stateless(req, Arrival{Local: s.Local(), Routed: s.Routed()})
 }
 
 // ready checks a request and makes it ready, with one copy, before the question
