@@ -24,7 +24,8 @@ type client struct {
 	target   resolve.Target      // that this is for; zero: a flow
 	reused   bool                // the connection was there before
 
-	t *table // where it is
+	t    *table // where it is
+	text int32  // what out takes, in bytes
 
 	mu       sync.Mutex
 	machine  machine
@@ -35,11 +36,13 @@ type client struct {
 	flow     transport.Flow // the table's lock is held too when it changes
 	unsent   bool           // the connection did not take the request
 	resent   bool           // on a new connection, as it was
+	moving   bool           // to that connection, which is being made
 	answered bool           // anything has come, if only a 100
 	over     bool           // the one that waits has got all that it will get
 	ended    bool           // it has its final response, or is terminated
 	left     bool           // an INVITE that nobody waits for, counted in Layer.calls until it has ended
 	cause    error          // what the transport said last
+	own      int32          // bytes that it is counted with
 }
 
 // maxNews bounds the provisional responses that wait to be read.
@@ -124,12 +127,14 @@ func (l *Layer) add(c *client) error {
 	case c.t.clients.m[c.key] != nil:
 		return errTaken
 	}
+	c.hold()
 	c.t.clients.set(c.key, c)
 	c.joinFlow()
 	return nil
 }
 
-// joinFlow has the end of a client's connection told to it. c.t.mu is held.
+// joinFlow has the end of a client's connection told to it, and the connection kept
+// until then. c.t.mu is held.
 func (c *client) joinFlow() {
 	if !c.flow.Reliable() {
 		return
@@ -138,6 +143,7 @@ func (c *client) joinFlow() {
 	if on == nil {
 		on = map[*client]struct{}{}
 		c.t.byFlow[c.flow] = on
+		c.l.ep.Hold(c.flow)
 	}
 	on[c] = struct{}{}
 }
@@ -148,6 +154,7 @@ func (c *client) leaveFlow() {
 		delete(on, c)
 		if len(on) == 0 {
 			delete(c.t.byFlow, c.flow)
+			c.l.ep.Release(c.flow)
 		}
 	}
 }
@@ -224,11 +231,18 @@ func (c *client) send(what sendKind, resp *sip.Response) (err error) {
 	case sendRequest:
 		err = c.l.ep.Send(c.flow, c.out)
 		c.unsent = err != nil
+		if c.key.cancel && errors.Is(err, transport.ErrNoFlow) && c.moves() {
+			err = nil // it goes out on another connection
+		}
 	case sendACK:
 		if c.ack == nil {
 			c.ack = ackTo(c.out, resp)
 		}
 		err = c.l.ep.Send(c.flow, c.ack)
+		if errors.Is(err, transport.ErrNoFlow) && c.target.Addr.IsValid() {
+			err = nil
+			go c.acknowledge(c.ack, c.target) // ends with the connection being there or not
+		}
 	case sendCancel:
 		c.l.cancel(c)
 	}
@@ -267,7 +281,8 @@ func (c *client) note(out output, resp *sip.Response, err error) (of outcome) {
 		}
 	}
 	if c.over && final {
-		c.out = nil // nothing is sent any more but the ACK, which is there
+		c.out = nil                 // nothing is sent any more but the ACK, which is there
+		c.target = resolve.Target{} // it has text of the request
 		if c.method != sip.INVITE {
 			c.further = nil
 		}
@@ -275,6 +290,7 @@ func (c *client) note(out output, resp *sip.Response, err error) (of outcome) {
 			c.original = nil
 		}
 	}
+	c.recount(out.terminated)
 	c.t.alarms.reset(&c.alarm, out.next)
 	of.terminated, of.pursuit = out.terminated, c.pursuit
 	c.ended = c.ended || final || of.terminated
@@ -294,25 +310,48 @@ func (c *client) response(resp *sip.Response) {
 // branch and all, on a new connection: a retransmission to a server that has it,
 // and news to one that has not. That is done once, if the server has answered at
 // all, or if the connection may have been dead for long. An INVITE is not placed
-// a second time: its user may be about to give it up.
-func (c *client) failed(cause error) {
+// a second time: its user may be about to give it up. One that rings waits for who
+// may connect to where we listen (RFC 3261 section 18.2.2); where we do not, its
+// answer cannot come any more, and it is cancelled.
+func (c *client) failed(f transport.Flow, cause error) {
 	c.mu.Lock()
-	c.cause = cause
-	again := c.method != sip.INVITE && !c.resent && !c.over && c.target.Addr.IsValid() && (c.reused || c.answered)
-	c.resent = c.resent || again
-	out, target := c.out, c.target
-	c.mu.Unlock()
-	if again {
-		go c.resend(out, target) // ends with the connection being there or not
-		return
+	if f != c.flow || c.moving {
+		c.mu.Unlock()
+		return // it has left that connection
 	}
-	c.step(input{event: inTransportError}, nil)
+	c.cause = cause
+	event := inTransportError
+	switch {
+	case c.moves():
+		c.mu.Unlock()
+		return
+	case c.method == sip.INVITE && c.answered && !c.ended && !c.l.ep.Addr(f.Transport()).IsValid():
+		event = inCancel
+		if !c.over {
+			c.over, c.err = true, fmt.Errorf("%w: %w", ErrTransport, cause)
+		}
+	}
+	c.mu.Unlock()
+	c.step(input{event: event}, nil)
+}
+
+// moves has the request sent again on a new connection, unless that is not to be
+// done. c.mu is held.
+func (c *client) moves() bool {
+	if c.method == sip.INVITE || c.resent || c.ended || !c.target.Addr.IsValid() || !c.reused && !c.answered {
+		return false
+	}
+	c.resent, c.moving = true, true
+	go c.resend(c.out, c.target) // ends with the connection being there or not
+	return true
 }
 
 // resend sends the request again on a new connection. Without one, a server that
 // has answered may yet connect to where we listen (RFC 3261 section 18.2.2).
 func (c *client) resend(out *sip.Request, target resolve.Target) {
 	defer c.l.fence(c.key.branch)
+	c.l.bytes.Add(stack)
+	defer c.l.bytes.Add(-stack)
 	flow, err := c.l.ep.Reconnect(c.l.ctx, out, target)
 	waits := false
 	if err == nil {
@@ -337,7 +376,7 @@ func (c *client) move(flow transport.Flow) error {
 	there := c.t.clients.m[c.key] == c
 	if there {
 		c.leaveFlow()
-		c.flow = flow
+		c.flow, c.moving = flow, false
 		c.joinFlow()
 	}
 	c.t.mu.Unlock()
@@ -345,6 +384,18 @@ func (c *client) move(flow transport.Flow) error {
 		return nil // over in the meantime
 	}
 	return c.l.ep.Send(flow, c.out)
+}
+
+// acknowledge sends the ACK of a refusal that has come when the connection of its
+// INVITE was gone: to the same target (RFC 3261 section 17.1.1.3). To the server,
+// which goes by the branch, one connection is as good as another.
+func (c *client) acknowledge(ack *sip.Request, target resolve.Target) {
+	defer c.l.fence(c.key.branch)
+	c.l.bytes.Add(stack)
+	defer c.l.bytes.Add(-stack)
+	if flow, err := c.l.ep.Reconnect(c.l.ctx, ack, target); err == nil {
+		c.l.ep.Send(flow, ack)
+	}
 }
 
 // by returns the flow that the transaction is on.
@@ -400,7 +451,7 @@ func (c *client) leave(unseen []*sip.Response) {
 	unseen = append(unseen, c.news...)
 	c.news = nil
 	c.pursuit = nil
-	if over { // it has text of the request
+	if ended { // it has text of the request
 		c.target = resolve.Target{}
 	}
 	c.mu.Unlock()
@@ -423,10 +474,11 @@ func (c *client) leave(unseen []*sip.Response) {
 }
 
 // cancel sends the CANCEL of an INVITE, as a transaction of its own that nobody
-// waits for (RFC 3261 section 9.1). It is called with the INVITE's lock held.
+// waits for (RFC 3261 section 9.1). If the connection of the INVITE is gone, it goes
+// to the same target by another. It is called with the INVITE's lock held.
 func (l *Layer) cancel(invite *client) {
 	c := newClient(l, nil, cancelOf(invite.out), invite.flow, invite.out.Via().Branch())
-	c.over = true
+	c.over, c.target, c.reused = true, invite.target, true
 	if l.add(c) == nil {
 		c.step(input{event: inStart}, nil)
 	}

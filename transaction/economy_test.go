@@ -129,16 +129,16 @@ func TestTimerEInProceeding(t *testing.T) {
 	})
 }
 
-// Timer J is zero over TCP: with its response a transaction is over, and what
-// comes with its branch is new. Over UDP it lasts 64*T1 (RFC 3261 section
-// 17.2.2).
+// Timer J lasts 64*T1 over UDP (RFC 3261 section 17.2.2), and T4 over TCP: what
+// comes with the branch of a transaction that is over is new.
 func TestTimerJ(t *testing.T) {
 	for _, tt := range []struct {
 		transport string
 		after     time.Duration
 		served    []string
 	}{
-		{"TCP", 0, []string{"OPTIONS", "OPTIONS"}},
+		{"TCP", 4900 * time.Millisecond, []string{"OPTIONS"}},
+		{"TCP", 5100 * time.Millisecond, []string{"OPTIONS", "OPTIONS"}},
 		{"UDP", 31500 * time.Millisecond, []string{"OPTIONS"}},
 		{"UDP", 33 * time.Second, []string{"OPTIONS", "OPTIONS"}},
 	} {

@@ -65,13 +65,16 @@ type Config struct {
 	// count here, but in MaxBytes.
 	MaxHandlers int
 
-	// MaxBytes is how much memory server transactions may hold, in bytes, and
-	// ACKs on their way through a handler; 0 means 1 GiB. What counts is an
-	// upper bound: 2 KB for each, its request, and the response that is kept
-	// for retransmissions, with their indexes. What handlers use beyond that
-	// does not. Transactions live for 32 s after a response over UDP, so this
-	// is what stops a flood. Past it new requests get 503 as above, and ACKs
-	// are dropped.
+	// MaxBytes is how much memory transactions may hold, in bytes, and ACKs on
+	// their way through a handler; 0 means 1 GiB. What counts is an upper
+	// bound. For a server it is 2 KB, its request, and the response that is kept
+	// for retransmissions, with their indexes; for a client 1.5 KB and its request
+	// twice, as it was given and as it went out, until it has its answer, and
+	// 12 KB for a goroutine while it waits for a name or a connection.
+	// What handlers use beyond that does not. Transactions live for 32 s after a
+	// response over UDP, so this is what stops a flood. Past it new requests get
+	// 503 as above, and ACKs are dropped; one's own requests are counted, but
+	// sent all the same.
 	MaxBytes int
 
 	// Overload has the options of overload control: what is refused when requests
@@ -124,7 +127,7 @@ type Layer struct {
 	handlers atomic.Int64 // requests in the hands of handlers or waiting
 	open     atomic.Int64 // those of them without a final response
 	kept     kept         // those of them on the places for requests within a dialog
-	bytes    atomic.Int64 // what servers hold (size.go)
+	bytes    atomic.Int64 // what transactions hold (size.go)
 	refused  atomic.Int64 // when a request was last refused without a transaction, in ns since 1970
 	calls    atomic.Int64 // Responses and Busy that have not ended, and INVITEs left to their CANCEL
 

@@ -121,6 +121,7 @@ func (p *pursuit) begin() (*client, error) {
 	if p.counted = p.l.begin(); !p.counted {
 		return nil, fmt.Errorf("send %s: %w", method, p.l.awaitEnd())
 	}
+	defer p.l.bytes.Add(-p.waits())
 	way, err := p.l.way(p.ctx, p.r, (*resolve.Client).Targets)
 	if p.ctx.Err() != nil {
 		err = ended(p.ctx) // what was given up before it began is not sent
@@ -172,6 +173,7 @@ func (p *pursuit) relaunch() {
 			p.poke()
 		}()
 		defer p.fence()
+		defer p.l.bytes.Add(-p.waits())
 		c, err = p.launch(ctx)
 	}()
 }

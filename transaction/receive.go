@@ -239,5 +239,5 @@ func (l *Layer) connClosed(f transport.Flow, err error) {
 		on = slices.AppendSeq(on, maps.Keys(t.byFlow[f]))
 		t.mu.Unlock()
 	}
-	forEach(on, func(c *client) { c.failed(err) })
+	forEach(on, func(c *client) { c.failed(f, err) })
 }

@@ -32,6 +32,9 @@ import (
 // the loop is left early, the same happens with nobody to see it: a 2xx that
 // comes all the same goes to Config.Accepted. So it is when Timers.C has run out on
 // a peer that has nothing new to say, and the loop has ended with ErrTimeout.
+// And so it is when the connection of an INVITE ends that has a provisional
+// response, where we do not listen on its transport: its answer cannot come any
+// more, and the loop ends with ErrTransport.
 //
 // A 2xx to an INVITE is not acknowledged here: that is up to the caller, also
 // for those that Config.Accepted is told of. An ACK has no transaction (RFC

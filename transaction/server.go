@@ -122,6 +122,10 @@ func (s *Server) cameBy(in *transport.Inbound, r *sip.Request) {
 	if is.Reliable() && is.Transport() == was.Transport() && is.Opened().After(was.Opened()) &&
 		is.RemoteAddr().Addr() == was.RemoteAddr().Addr() && slices.Equal(is.Identities(), was.Identities()) &&
 		mergeKeyOf(r) == mergeKeyOf(s.req) {
+		if !s.final {
+			s.l.ep.Hold(is)
+			s.l.ep.Release(was)
+		}
 		s.in = in
 	}
 }
@@ -218,6 +222,7 @@ func (s *Server) Respond(resp *sip.Response) error {
 func (s *Server) begin(final *sip.Response) {
 	out := func() output {
 		defer s.mu.Unlock()
+		s.l.ep.Hold(s.in.Flow) // for as long as it has no final response
 		out := s.advance(input{event: inStart}, nil)
 		if final != nil {
 			out = s.advance(input{event: inRespond, status: int(final.Status())}, final)
@@ -253,8 +258,9 @@ func (s *Server) advance(in input, resp *sip.Response) output {
 		return output{err: transport.ErrClosed}
 	}
 	out := s.machine.step(time.Now(), in)
-	if in.event == inRespond && out.err == nil && resp.Status().Final() {
+	if in.event == inRespond && out.err == nil && resp.Status().Final() && !s.final {
 		s.final = true
+		defer s.l.ep.Release(s.in.Flow)
 	}
 	var err error
 	switch out.send {

@@ -86,12 +86,19 @@ func (t *nonInviteServer) respond(now time.Time, status int) output {
 		// The client knows that its time is over: the request stays without
 		// an answer (RFC 4320 section 4.2), retransmissions too.
 		t.silent = true
-		t.linger(now, stateCompleted, t.timers.J) // timer J
+		t.complete(now)
 		return output{}
 	default:
-		t.linger(now, stateCompleted, t.timers.J) // timer J
+		t.complete(now)
 	}
 	return output{send: sendResponse}
+}
+
+// complete keeps the response for retransmissions of the request. Over a reliable
+// transport there are none (RFC 3261 section 17.2.2), but for one: who has lost the
+// connection before the response came sends the request again on another.
+func (t *nonInviteServer) complete(now time.Time) {
+	t.enter(stateCompleted, now.Add(t.timers.keptFor(t.reliable))) // timer J
 }
 
 func (t *nonInviteServer) completed(now time.Time, in input) output {

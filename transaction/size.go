@@ -6,14 +6,24 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
-// What servers hold, for Config.MaxBytes: an upper bound, for an attacker will
-// look for the messages that take more than they are counted for.
+// What transactions hold, for Config.MaxBytes: an upper bound, for an attacker will
+// look for the messages that take more than they are counted for. Those of a proxy's
+// clients are as many as there are places that a request is forwarded to.
 
 // structs is what a server takes beyond text and long indexes: itself and its
 // machine, the two messages, the timer and its places in the tables.
 const structs = 2048
 
-// isFull reports whether servers hold what they may.
+// What a client takes beyond text: itself, its machine and its place in the tables;
+// until it has its final response, its pursuit; and a goroutine in which a request
+// waits for a name or a connection.
+const (
+	clientStructs  = 1024
+	pursuitStructs = 512
+	stack          = 12 << 10
+)
+
+// isFull reports whether transactions hold what they may.
 func (l *Layer) isFull() bool { return l.bytes.Load() >= int64(l.cfg.MaxBytes) }
 
 // hold counts a server without its response.
@@ -42,6 +52,41 @@ func (s *Server) keep(resp *sip.Response) {
 	}
 	s.last = resp
 	s.l.bytes.Add(int64(more))
+}
+
+// waits counts a request of one's own that may have to wait before it is sent, and
+// returns what for: it is to be given back.
+func (p *pursuit) waits() (bytes int64) {
+	bytes = int64(stack + pursuitStructs + sizeOf(p.r))
+	p.l.bytes.Add(bytes)
+	return bytes
+}
+
+// hold counts a client that nobody else knows of yet.
+func (c *client) hold() {
+	c.text = int32(sizeOf(c.out))
+	c.recount(false)
+}
+
+// recount counts what a client has let go of. It is called with c.mu held.
+func (c *client) recount(terminated bool) {
+	var own int32
+	if !terminated {
+		own = clientStructs
+		if c.out != nil {
+			own += pursuitStructs + c.text
+		}
+		if c.original != nil {
+			own += c.text // it lacks our Via
+		}
+		if c.ack != nil {
+			own += int32(sizeOf(c.ack))
+		}
+	}
+	if own != c.own {
+		c.l.bytes.Add(int64(own - c.own))
+		c.own = own
+	}
 }
 
 // sizeOf returns how many bytes a message takes: its text, and an index of 8

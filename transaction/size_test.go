@@ -1,12 +1,16 @@
 package transaction
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/sip/transport"
 )
 
@@ -122,4 +126,85 @@ func TestDefaultLimits(t *testing.T) {
 	if got, want := l.cfg.MaxBytes, 1<<30; got != want {
 		t.Errorf("MaxBytes = %d, want %d", got, want)
 	}
+}
+
+// The same of requests of one's own: of a client that waits for an answer, of one
+// that has been refused, and while a request waits for a connection.
+func TestClientBytesAreAnUpperBound(t *testing.T) {
+	const n, nowhere = 300, "192.0.2.9"
+	const plain = "From: <sip:a@h>;tag=1\r\nCall-ID: NUMBER\r\n"
+	inAll := func() int {
+		bytes, _ := inUse()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return bytes + int(m.StackInuse)
+	}
+	for _, waits := range []bool{false, true} {
+		for name, body := range map[string]string{"small": "", "long body": strings.Repeat("x\n", 15000)} {
+			t.Run(fmt.Sprintf("%s, waits %v", name, waits), func(t *testing.T) {
+				network := siptest.NewNetwork(nil)
+				network.Cut(network.Host(bobAddr), network.Host(nowhere))
+				l, err := Listen(&transport.Config{Listen: []string{"udp:" + bobAddr + ":5060"}, Network: network.Host(bobAddr), MaxUDP: 65000}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.Close()
+				hop := sip.URI{Scheme: "sip", Host: nowhere}
+				if waits {
+					hop.Params = ";transport=tcp"
+				}
+				ctx := WithNextHop(t.Context(), hop)
+				before := inAll()
+				for _, r := range flood(t, n, "INVITE", "z9hG4bKNUMBER", plain, body) {
+					if waits {
+						go l.Start(ctx, r, func(*sip.Response, error) {}) // ends with the layer
+					} else {
+						l.Start(ctx, r, func(*sip.Response, error) {})
+					}
+				}
+				until(t, l, func(got tally) bool { return got.calls == n && (waits || got.clients == n) })
+				time.Sleep(50 * time.Millisecond) // for goroutines on their way
+				held, bytes := inAll()-before, tallyOf(l).bytes
+				t.Logf("%d bytes each, counted as %d", held/n, bytes/n)
+				if bytes < held || bytes > 4*held {
+					t.Errorf("%d bytes held by %d requests, and %d counted", held, n, bytes)
+				}
+			})
+		}
+	}
+}
+
+// A server sends so many requests to where nobody takes a connection that there is
+// no memory for more: new requests are refused until that is over, and its own are
+// sent all the same.
+func TestOwnRequestsTakeRoom(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		const nowhere = "192.0.2.9"
+		n.Cut(n.Host(bobAddr), n.Host(nowhere))
+		bob := listen(t, n.Host(bobAddr), &Config{MaxBytes: 1 << 20, Handler: answer(486)})
+		alice := listen(t, n.Host(aliceAddr), nil)
+		ask := func(want string) {
+			t.Helper()
+			if got, err := collect(t.Context(), alice, request(sip.OPTIONS, bobURI)); got != want {
+				t.Errorf("responses %q, error %v, want %q", got, err, want)
+			}
+		}
+		var failed atomic.Int32
+		for i := range 200 {
+			go bob.Start(t.Context(), request(sip.INVITE, "sip:carol@"+nowhere+";transport=tcp", sip.CallID(fmt.Sprint(i))),
+				func(_ *sip.Response, err error) {
+					if errors.Is(err, ErrTransport) {
+						failed.Add(1)
+					}
+				})
+		}
+		pass(time.Second)
+		ask("503")
+		expect(t, bob, request(sip.OPTIONS, "sip:alice@"+aliceAddr), "501")
+		pass(time.Minute)
+		if got := failed.Load(); got != 200 {
+			t.Errorf("%d requests have failed, want 200", got)
+		}
+		ask("200")
+	})
 }

@@ -344,8 +344,8 @@ func readMachine(r *snapshot.Reader, now time.Time, m machine, last *sip.Respons
 	case !invite && b.state == stateProceeding:
 		ok = isProvisional(last) && !*flag
 	case !invite && b.state == stateCompleted:
-		ok = !b.reliable && (*flag || last != nil && last.Status().Final())
-		lasts = t.J
+		ok = *flag || last != nil && last.Status().Final()
+		lasts = t.keptFor(b.reliable)
 	default:
 		ok = false
 	}

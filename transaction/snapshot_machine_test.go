@@ -169,7 +169,7 @@ func TestReadMachineRefuses(t *testing.T) {
 		{"Accepted with a refusal", true, false, busy, is(stateAccepted, true, 1, 0)},
 		{"no end to Accepted", true, false, nil, is(stateAccepted, true, 0, 0)},
 		{"other method in Confirmed", false, false, busy, is(stateConfirmed, false, 1, 0)},
-		{"other method in Completed on a connection", false, true, busy, is(stateCompleted, false, 1, 0)},
+		{"no end to Completed on a connection", false, true, busy, is(stateCompleted, false, 0, 0)},
 		{"Completed with no response", false, false, nil, is(stateCompleted, false, 1, 0)},
 		{"silent in Trying", false, false, nil, is(stateTrying, true, 0, 1)},
 	} {

@@ -11,8 +11,7 @@ import "time"
 // ring together.
 //
 // Timers A, E and G start at T1, timers I and K last T4. Over a reliable
-// transport A, E and G never run, and D, I, J and K are zero whatever is set
-// here.
+// transport A, E and G never run, and D, I and K are zero whatever is set here.
 type Timers struct {
 	// T1 is the estimate of the round-trip time. Zero means 500 ms. Less is
 	// not recommended outside closed networks (RFC 3261 section 17.1.1.2).
@@ -51,7 +50,9 @@ type Timers struct {
 	H time.Duration
 
 	// J is how long a non-INVITE server answers retransmissions of the
-	// request. Zero means 64*T1.
+	// request. Zero means 64*T1. Over a reliable transport, where RFC 3261 has
+	// it zero, it is T4 at most: a client whose connection has ended sends its
+	// request once more on another.
 	J time.Duration
 
 	// L is how long an INVITE server absorbs retransmissions of the INVITE
@@ -91,6 +92,14 @@ func (t Timers) withDefaults() Timers {
 		t.Trying = 200 * time.Millisecond
 	}
 	return t
+}
+
+// keptFor returns how long a non-INVITE server keeps its final response: timer J.
+func (t *Timers) keptFor(reliable bool) time.Duration {
+	if reliable {
+		return min(t.J, t.T4)
+	}
+	return t.J
 }
 
 // untilT2 returns the time it takes a client's timer E to be reset to T2,

@@ -105,8 +105,8 @@ type Config struct {
 	// told of the last ones. It may be nil.
 	Closed func(Flow, error)
 
-	// Idle is how long a connection without traffic is kept; 0 means 10
-	// minutes. A peer that connects has 10 seconds for the handshakes of TLS
+	// Idle is how long a connection without traffic is kept on which nothing is
+	// waited for (Hold); 0 means 10 minutes. A peer that connects has 10 seconds for the handshakes of TLS
 	// and WebSocket, 32 to complete its first message, and as long for each
 	// further one that it begins. A connection that was opened for a response,
 	// and carries nothing else, is kept for 32 seconds at most.

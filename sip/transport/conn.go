@@ -65,6 +65,7 @@ type conn struct {
 	used    atomic.Int64 // when something last passed, in nanoseconds from opened
 	half    time.Time    // when a CRLF came that may be the first half of a ping, zero: none; the reading goroutine's
 	carried atomic.Bool  // a message has passed
+	awaited atomic.Int32 // how many wait for something to come by it (Hold)
 	brief   atomic.Bool  // opened for what may not come to pass, and nothing else has passed
 
 	// identities are the SIP domains that the peer's certificate proves (RFC
@@ -258,6 +259,9 @@ func (c *conn) expiry(begun time.Time) (time.Time, string) {
 		idle = min(idle, messageTimeout)
 	}
 	at, why := c.opened.Add(time.Duration(c.used.Load())+idle), "idle"
+	if c.awaited.Load() > 0 {
+		at = time.Now().Add(idle)
+	}
 	if c.accepted && !c.carried.Load() {
 		if t := c.opened.Add(messageTimeout); t.Before(at) {
 			at, why = t, "no message"

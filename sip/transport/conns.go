@@ -181,6 +181,24 @@ func (e *Endpoint) Retire(f Flow) {
 	}
 }
 
+// Hold keeps the connection of a flow from being closed because it is idle
+// (Config.Idle), until Release is called as often: something is to come by it, or
+// to go, however long that takes, as the answer to a call that rings. For another
+// flow it does nothing.
+func (e *Endpoint) Hold(f Flow) {
+	if c, ok := f.via.(*conn); ok {
+		c.awaited.Add(1)
+	}
+}
+
+// Release undoes one Hold of the same flow. From the last one on the connection
+// may be idle.
+func (e *Endpoint) Release(f Flow) {
+	if c, ok := f.via.(*conn); ok && c.awaited.Add(-1) == 0 {
+		c.touch()
+	}
+}
+
 // unlist has a connection found no more. e.mu is held.
 func (e *Endpoint) unlist(c *conn) {
 	for _, key := range c.keys {

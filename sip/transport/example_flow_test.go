@@ -48,6 +48,42 @@ func ExampleWithEdits() {
 	// TCP true
 }
 
+// An answer that takes longer than a connection is kept: nobody could send it to a
+// client behind a NAT but by that connection.
+func ExampleEndpoint_Hold() {
+	server, err := transport.Listen(&transport.Config{
+		Listen: []string{"tcp:127.0.0.1:0"},
+		Idle:   20 * time.Millisecond,
+		Handle: func(in *transport.Inbound) {
+			ep := in.Endpoint()
+			ep.Hold(in.Flow)
+			time.AfterFunc(100*time.Millisecond, func() {
+				defer ep.Release(in.Flow)
+				ep.Respond(in, in.Message.(*sip.Request).Reply(sip.StatusOK))
+			})
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+	answers := make(chan sip.Message)
+	client, err := transport.Listen(&transport.Config{Handle: func(in *transport.Inbound) { answers <- in.Message }})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	to := resolve.Target{Transport: "TCP", Addr: server.Addr("tcp")}
+	if _, _, err := client.SendRequest(context.Background(), options(to.Addr), to, "z9hG4bK776asdhds"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println((<-answers).(*sip.Response).Status())
+	// Output: 200 OK
+}
+
 // SIP from browsers, in a program that has an HTTP server of its own.
 func ExampleEndpoint_WebSocketHandler() {
 	ep, err := transport.Listen(&transport.Config{

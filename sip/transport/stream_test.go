@@ -265,6 +265,38 @@ func TestIdle(t *testing.T) {
 	})
 }
 
+// A connection is not idle while something is waited for on it, however long that
+// takes, by whatever wire.
+func TestHold(t *testing.T) {
+	for _, via := range []string{tcpVia, wsVia} {
+		play(t, nil, func(s *scene) {
+			var closed []time.Duration
+			e := s.listen(&Config{Listen: []string{"tcp:" + bobAddr, "ws:" + bobWS}, Idle: 100 * time.Second, Closed: s.closings(&closed)})
+			if via == tcpVia {
+				s.dial(s.alice, bobAddr).send(message(options, via))
+			} else {
+				s.browse(s.alice, bobWS).write(frameText, message(options, via))
+			}
+			flow := s.one(e).Flow
+			e.Hold(flow)
+			e.Hold(flow)
+			s.wait(1010 * time.Second)
+			e.Release(flow)
+			s.wait(1010 * time.Second)
+			if err := flow.Err(); err != nil {
+				t.Errorf("a connection that is held has ended: %v", err)
+			}
+			e.Release(flow)
+			s.wait(time.Hour)
+			if len(closed) != 1 || closed[0] != 2120*time.Second {
+				t.Errorf("closed at %v, want 100 s after the last Release at 2020s", closed)
+			}
+			e.Hold(Flow{})
+			e.Release(Flow{})
+		})
+	}
+}
+
 // A peer that does not read costs a bounded backlog and its own connection.
 // Others are served meanwhile.
 func TestPeerThatDoesNotRead(t *testing.T) {
