@@ -26,6 +26,9 @@ func callers(t *testing.T, cfg *Config, f func(t *testing.T, client, phone *tran
 	synctest.Test(t, func(t *testing.T) {
 		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
 		cfg.Logger = quiet
+		if cfg.Users != nil {
+			cfg.Users = secrets(t) // of the time in here
+		}
 		location := must(New(cfg))
 		p, err := proxy.Listen(
 			&transport.Config{Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Advertise: "sip.example.net", Logger: quiet},

@@ -43,8 +43,8 @@ type Config struct {
 	// Set digest.ServerConfig.Nonces. Where it is 0, whoever overhears a REGISTER
 	// can copy its Authorization into one with another Contact, until the nonce
 	// is too old, for what is signed is the method and the Request-URI and
-	// neither To nor Contact. With Nonces each is good for once, at the node that
-	// it was used at; TLS alone keeps it from being overheard.
+	// neither To nor Contact. With Nonces each is good for once at each node, and
+	// for nothing after a restart; TLS alone keeps it from being overheard.
 	Users *digest.Server
 
 	// ThirdParty says whether an authenticated user may register for an
