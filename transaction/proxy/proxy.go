@@ -88,6 +88,7 @@ type Proxy struct {
 	bonds   key         // of what ties our Route entries to requests
 	posted  posted
 	spirals spirals
+	vouched vouched
 
 	known sync.Once
 	self  *self
