@@ -33,7 +33,7 @@ func callers(t *testing.T, cfg *Config, f func(t *testing.T, client, phone *tran
 		p, err := proxy.Listen(
 			&transport.Config{Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Advertise: "sip.example.net", Logger: quiet},
 			&proxy.Config{Domains: []string{"example.com"}, RecordRoute: true, Path: true, Handler: func(tx *proxy.Server, req *sip.Request) {
-				switch req = location.Authenticate(tx, req); {
+				switch req, _ := location.Authenticate(tx, req); {
 				case req == nil:
 				case tx.Local():
 					tx.Forward(req, proxy.Target{URI: uri(t, "sip:bob@"+phoneAddr)})
@@ -134,6 +134,9 @@ func TestAuthenticate(t *testing.T) {
 			}
 			if err != nil {
 				t.Fatal(err)
+			}
+			if again := header(resp, "Retry-After"); (resp.Status() == 500) != (again != "") {
+				t.Errorf("as %s: %v with Retry-After %q", c.who, resp.Status(), again)
 			}
 			if got := resp.Status(); got != c.want {
 				t.Errorf("as %s, with the password %s of %q: got %v, want %v", c.who, c.password, c.user, got, c.want)
@@ -353,6 +356,56 @@ func TestAuthenticateConsumes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Authenticate tells who it is that has proved it, by whichever address, and of a
+// stranger nothing. Without Users it believes what it is told.
+func TestAuthenticateTellsTheUser(t *testing.T) {
+	for _, c := range []struct {
+		who, user string
+		ask       bool
+		want      string
+	}{
+		{aliceAOR, "alice", true, "alice"},
+		{"tel:+12015550123", "alice", true, "alice"},
+		{"im:alice@example.com", "alice", true, "alice"},
+		{"sip:carol@example.com", "carol@example.com", true, "carol@example.com"},
+		{"sip:bob@example.com", "admin", true, "admin"},
+		{"sip:alice@example.org", "", true, ""},
+		{"sip:%61lice@example.com", "", false, "alice"},
+		{"sip:alice@example.org", "", false, ""},
+		{"sip:example.com", "", false, ""},
+		{"tel:+12015550123", "", false, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(nil)
+			cfg := &Config{Domains: []string{"example.com"}, Logger: quiet,
+				Exists:     func(_ context.Context, aor sip.URI) (bool, error) { return aor.User == "+12015550123", nil },
+				ThirdParty: func(user string, aor sip.URI) bool { return user == "admin" || aor.User == "+12015550123" }}
+			if c.ask {
+				cfg.Users = secrets(t)
+			}
+			location, got := must(New(cfg)), "nobody"
+			p := must(proxy.Listen(&transport.Config{Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Logger: quiet},
+				&proxy.Config{Domains: []string{"example.com"}, Handler: func(tx *proxy.Server, req *sip.Request) {
+					if req, user := location.Authenticate(tx, req); req != nil {
+						got = user
+						tx.Reply(sip.StatusOK)
+					}
+				}}))
+			defer p.Close()
+			client := listen(t, n.Host("192.0.2.30"), nil)
+			req := from(t, sip.MESSAGE, c.who)
+			resp, err := client.Do(t.Context(), req)
+			if err == nil && resp.Status() == sip.StatusProxyAuthRequired {
+				req = must(digest.NewClient(digest.Credentials{Username: c.user, Password: "secret"}).Authorize(req, resp))
+				resp, err = client.Do(t.Context(), req.With(sip.CSeq{Seq: 2, Method: sip.MESSAGE}))
+			}
+			if err != nil || resp.Status() != sip.StatusOK || got != c.want {
+				t.Errorf("%s as %q, asked %v: got %v, %v and the user %q, want 200 and %q", c.who, c.user, c.ask, resp, err, got, c.want)
+			}
+		})
+	}
 }
 
 // Without Users nobody is asked.

@@ -22,11 +22,12 @@
 //				location.Register(tx.Server, req)
 //				return
 //			}
-//			switch req = location.Authenticate(tx, req); {
+//			req, user := location.Authenticate(tx, req)
+//			switch {
 //			case req == nil: // who says to be one of our users has been asked for the password
 //			case tx.Local():
 //				location.Forward(tx, req)
-//			case tx.Routed(), tx.Serves(req.From().URI): // within a dialog, or from a user of ours
+//			case tx.Routed(), user != "": // within a dialog, or from a user of ours
 //				tx.Relay(req)
 //			default: // no relay for strangers
 //				tx.Reply(sip.StatusForbidden)

@@ -176,10 +176,10 @@ func New(cfg *Config) (*Registrar, error) {
 // 200 bytes, too, and 513 for more than 4096 bytes of one binding or 24 KiB of all,
 // or with GRUUs 48 KiB, and for a REGISTER whose 200 would have more than 60 KiB.
 //
-// The time that a Store other than a Memory takes, and Exists, is time that the
-// request waits (transaction.Server.Waiting): where it gets long for many, overload
-// control refuses some with 503. A Store that takes its time when it has nothing else
-// to do needs a transaction.Overload.Tolerance of more than twice that time.
+// The time that a Store other than a Memory takes, and Exists and Users, is time that
+// the request waits (transaction.Server.Waiting): where it gets long for many, overload
+// control refuses some with 503. One of these that takes its time when it has nothing
+// else to do needs a transaction.Overload.Tolerance of more than twice that time.
 func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 	ok, err := r.register(tx, req)
 	var status *refusal
@@ -193,21 +193,42 @@ func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 	case errors.As(err, &syntax):
 		tx.Refuse(err)
 	case errors.As(err, &denied):
-		resp := r.cfg.Users.Reply(req, denied.err)
-		if resp.Status() == sip.StatusServerInternalError {
-			r.cfg.Logger.Error("registration failed", "error", err, "call-id", req.CallID())
-		}
-		tx.Respond(resp)
+		r.deny(tx, r.cfg.Users, "registration failed", denied.err)
 	case errors.Is(err, errTooMany):
 		tx.Reply(sip.StatusForbidden, sip.ReasonPhrase("Too Many Contacts"))
 	case errors.Is(err, errOrder):
 		tx.Reply(sip.StatusServerInternalError, sip.ReasonPhrase("CSeq Is Not Higher"))
 	default:
-		if tx.Context().Err() == nil {
-			r.cfg.Logger.Error("registration failed", "error", err, "call-id", req.CallID())
-		}
-		tx.Reply(sip.StatusServerInternalError, sip.RetryAfter{Seconds: 5 + rand.Uint32N(10)})
+		r.fail(tx, "registration failed", err)
 	}
+}
+
+// A server is a transaction.Server or a proxy.Server.
+type server interface {
+	Context() context.Context
+	Request() *sip.Request
+	Respond(resp *sip.Response) error
+}
+
+// deny answers a request that Users has refused, or failed to decide on.
+func (r *Registrar) deny(tx server, users *digest.Server, what string, err error) {
+	switch resp := users.Reply(tx.Request(), err); {
+	case resp == nil: // to an ACK
+	case resp.Status() == sip.StatusServerInternalError:
+		r.fail(tx, what, err)
+	default:
+		tx.Respond(resp)
+	}
+}
+
+// fail answers a request that the Store or Users failed. One that was cancelled
+// meanwhile is no failure, and is answered by the layer.
+func (r *Registrar) fail(tx server, what string, err error) {
+	if tx.Context().Err() != nil {
+		return
+	}
+	r.cfg.Logger.Error(what, "error", err, "call-id", tx.Request().CallID())
+	tx.Respond(tx.Request().Reply(sip.StatusServerInternalError, sip.RetryAfter{Seconds: 5 + rand.Uint32N(10)}))
 }
 
 // supported are the options that a REGISTER may require.
@@ -217,7 +238,9 @@ var supported = []string{sip.OptionPath, sip.OptionOutbound, sip.OptionGRUU}
 func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Response, error) {
 	ctx, cancel := whileAsked(tx)
 	defer cancel()
-	defer r.waiting(tx)()
+	if r.waits || r.cfg.Users != nil {
+		defer tx.Waiting()()
+	}
 	if req.Method() != sip.REGISTER {
 		return nil, refuse(sip.StatusMethodNotAllowed, sip.Allow{sip.REGISTER})
 	}
