@@ -185,8 +185,9 @@ func (s *Server) Reply(req *sip.Request, err error) *sip.Response {
 // Consume returns a request without the credentials for this realm: for a proxy that
 // sends it on, to whom they say nothing and who should not have them. Those of other
 // realms are for others on the path, and stay (RFC 3261 section 22.3). What cannot be
-// read may be for this one, and goes.
-func (s *Server) Consume(req *sip.Request) *sip.Request {
+// read may be for this one, and goes. Other edits that the request needs are made with
+// that.
+func (s *Server) Consume(req *sip.Request, also ...sip.Edit) *sip.Request {
 	edits := []sip.Edit{sip.Del(s.field())}
 	found := false
 	for c, err := range s.all(req) {
@@ -199,10 +200,13 @@ func (s *Server) Consume(req *sip.Request) *sip.Request {
 			edits = append(edits, sip.Add(sip.Authorization(c)))
 		}
 	}
-	if !found {
-		return req
+	switch {
+	case found:
+		return req.With(append(edits, also...)...)
+	case len(also) > 0:
+		return req.With(also...)
 	}
-	return req.With(edits...)
+	return req
 }
 
 // all yields the credentials of a request, for whichever realm.

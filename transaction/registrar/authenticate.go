@@ -12,8 +12,10 @@ import (
 
 // Authenticate returns the request to go on with, and the user it is from: the one of
 // ours that its From names, who has given the password, or "" if it does not say to be
-// from one or was not asked. It is req without the credentials of our realm, which are
-// for us and nobody further on (RFC 3261 section 22.3). If it is not from who it says, the request is nil and has been
+// from one or was not asked. It is req without what is for us and nobody further on:
+// the credentials of our realm (RFC 3261 section 22.3), and P-Asserted-Identity and
+// Remote-Party-ID, which many phones show in place of the From, and nobody has checked
+// (RFC 3325 section 5). If it is not from who it says, the request is nil and has been
 // answered: with 407 and a challenge of Config.Users, with 403 where the password is
 // that of another user, with 400 for credentials that are malformed, or with 500 where
 // the Store or Users failed. An ACK, which has no answer, is to be dropped. Without
@@ -58,14 +60,14 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) (_ *sip.Req
 	case r.callers == nil:
 		return req, ""
 	case r.beginsNothing(tx, req):
-		return r.callers.Consume(req), ""
+		return r.pass(req), ""
 	}
 	as, ours := r.claimed(tx, from)
 	switch {
 	case !ours:
-		return r.callers.Consume(req), ""
+		return r.pass(req), ""
 	case tx.Resumed():
-		return r.callers.Consume(req), nameOf(as)
+		return r.pass(req), nameOf(as)
 	}
 	ctx, cancel := whileAsked(tx.Server)
 	defer cancel()
@@ -77,7 +79,7 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) (_ *sip.Req
 			return nil, ""
 		}
 		if len(as) == 0 {
-			return r.callers.Consume(req), ""
+			return r.pass(req), ""
 		}
 	}
 	user, err := r.callers.Verify(ctx, req)
@@ -89,7 +91,19 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) (_ *sip.Req
 		tx.Reply(sip.StatusForbidden)
 		return nil, ""
 	}
-	return r.callers.Consume(req), user
+	return r.pass(req), user
+}
+
+// pass returns a request as it goes on.
+func (r *Registrar) pass(req *sip.Request) *sip.Request {
+	var room [2]sip.Edit
+	edits := room[:0]
+	for _, name := range []string{"P-Asserted-Identity", "Remote-Party-ID"} {
+		if _, ok := req.Value(name); ok {
+			edits = append(edits, sip.Del(name))
+		}
+	}
+	return r.callers.Consume(req, edits...)
 }
 
 // nameOf returns the name of the user who is the first of some addresses-of-record.

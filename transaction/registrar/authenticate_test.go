@@ -301,12 +301,17 @@ func TestAuthenticateByAPath(t *testing.T) {
 }
 
 // What Alice says to prove who she is, she says to us. The phone that she calls gets
-// nothing of it, in the call neither, and what she says to others on the way.
+// nothing of it, in the call neither, and what she says to others on the way. Nor does
+// it get what she says to be the word of others on who she is.
 func TestAuthenticateConsumes(t *testing.T) {
 	cfg := &Config{Users: secrets(t), Domains: []string{"example.com"}}
 	callers(t, cfg, func(t *testing.T, client, _ *transaction.Layer, arrived chan *sip.Request) {
 		const other = `Digest username="alice", realm="example.net", nonce="1", uri="sip:bob@example.com", response="1"`
-		invite := from(t, sip.INVITE, aliceAOR)
+		asserted := []sip.Edit{
+			sip.Add(sip.Field{Name: "P-Asserted-Identity", Value: "<sip:root@example.com>"}), sip.Add(sip.Field{Name: "p-asserted-identity", Value: "<tel:+1>"}),
+			sip.Add(sip.Field{Name: "Remote-Party-ID", Value: "<sip:root@example.com>;party=calling"}),
+		}
+		invite := from(t, sip.INVITE, aliceAOR).With(asserted...)
 		resp, err := client.Do(t.Context(), invite)
 		if err != nil {
 			t.Fatal(err)
@@ -354,7 +359,16 @@ func TestAuthenticateConsumes(t *testing.T) {
 			if len(got) != 1 || got[0] != other {
 				t.Errorf("%s with the credentials %q, want %q alone", method, got, other)
 			}
+			expectHeader(t, req, "P-Asserted-Identity", "")
+			expectHeader(t, req, "Remote-Party-ID", "")
 		}
+		stranger := from(t, sip.MESSAGE, "sip:stranger@example.org").With(asserted...)
+		if resp, err := client.Do(t.Context(), stranger); err != nil || resp.Status() != sip.StatusOK {
+			t.Fatalf("MESSAGE got %v, %v, want 200", resp, err)
+		}
+		req := <-arrived
+		expectHeader(t, req, "P-Asserted-Identity", "")
+		expectHeader(t, req, "Remote-Party-ID", "")
 	})
 }
 
