@@ -33,10 +33,11 @@ import (
 // That a request is Routed does not say who it is from. A stranger who has called a
 // user of ours once was sent the Route of that dialog, too. So within a dialog users
 // are asked as anywhere else, as RFC 3261 section 22.3 lets a proxy, but for what is
-// with a tag in the To, Routed, and to a Contact (not Local, or to a GRUU), and cannot
-// begin anything: ACK, BYE, CANCEL, PRACK, UPDATE, INFO and NOTIFY.
+// with a tag in the To, Routed, and to a Contact (not Local, or to a GRUU), and either
+// cannot begin anything, as ACK, BYE, CANCEL, PRACK, UPDATE, INFO and NOTIFY, or comes
+// from who was called (FromCallee of the Server), whose From does not say who that is.
 // What remains is that a party of a dialog may send these in the name of a user, and
-// anything as a stranger, with the Call-ID and tag of that dialog
+// anything as a stranger or as who was called, with the Call-ID and tag of that dialog
 // to wherever a Request-URI leads: a proxy that keeps no dialogs has nothing to hold
 // them against. A user agent that has no such dialog answers 481 (RFC 3261 section
 // 12.2.2).
@@ -115,12 +116,15 @@ func nameOf(as []sip.URI) string {
 }
 
 // beginsNothing reports whether a request is within a dialog that goes by us, and of
-// a method that a user agent takes within one alone.
+// a method that a user agent takes within one alone, or of who is known there by
+// another name than his own.
 func (r *Registrar) beginsNothing(tx *proxy.Server, req *sip.Request) bool {
 	switch req.Method() {
 	case sip.ACK, sip.BYE, sip.CANCEL, sip.PRACK, sip.UPDATE, sip.INFO, sip.NOTIFY:
 	default:
-		return false
+		if !tx.FromCallee() {
+			return false
+		}
 	}
 	return tx.Routed() && req.To().Tag() != "" && (!tx.Local() || r.isGRUU(req.URI()))
 }

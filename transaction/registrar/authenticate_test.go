@@ -202,6 +202,49 @@ func TestAuthenticateDialog(t *testing.T) {
 	})
 }
 
+// Who was called holds and transfers, whatever the caller wrote into the To: that is
+// her From (RFC 3261 section 12.1.1), and no address whose password she has. Who has
+// called is who the From says, and is asked.
+func TestAuthenticateCallee(t *testing.T) {
+	cfg := &Config{Users: secrets(t), Domains: []string{"example.com"}}
+	callers(t, cfg, func(t *testing.T, client, phone *transaction.Layer, arrived chan *sip.Request) {
+		const caller = "sip:x@192.0.2.30"
+		for _, to := range []string{"sip:bob@example.com", "sip:alice@example.com", "sip:+1555@example.com", "sip:sales@example.org"} {
+			ok, err := client.Do(t.Context(), from(t, sip.INVITE, "sip:stranger@example.org").With(sip.To{URI: uri(t, to)}, sip.CallID(to)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			route, err := sip.Get[sip.RecordRoute](ok)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seq := uint32(0)
+			within := func(l *transaction.Layer, method sip.Method, target string, from, to sip.Address, want sip.Status, edits ...sip.Edit) {
+				t.Helper()
+				seq++
+				req := sip.NewRequest(method, uri(t, target), sip.MaxForwards(70), sip.Route(route), sip.From(from), sip.To(to),
+					sip.CallID(ok.CallID()), sip.CSeq{Seq: 100 + seq, Method: method}, sip.Contact{URI: uri(t, "sip:y@192.0.2.99")})
+				resp, err := l.Do(t.Context(), req.With(edits...))
+				if err != nil || resp.Status() != want {
+					t.Errorf("%s to %s from %s: got %v, %v, want %v", method, target, from.URI, resp, err, want)
+				}
+				for len(arrived) > 0 {
+					<-arrived
+				}
+			}
+			callee, calling, alice := sip.Address(ok.To()), sip.Address(ok.From()), sip.Address{URI: uri(t, aliceAOR), Params: ";tag=1"}
+			for _, method := range []sip.Method{sip.INVITE, sip.REFER, sip.MESSAGE} {
+				within(phone, method, caller, callee, calling, 200)
+				within(phone, method, caller, sip.Address{URI: alice.URI, Params: ";tag=9"}, sip.Address{URI: callee.URI, Params: ";tag=8"}, 407)
+				within(phone, method, "sip:bob@example.com", sip.Address{URI: alice.URI, Params: callee.Params}, calling, 407) // to an address-of-record
+				within(client, method, "sip:bob@"+phoneAddr, alice, callee, 407)
+				within(client, method, "sip:bob@"+phoneAddr, calling, callee, 200)
+			}
+			within(phone, sip.INVITE, caller, sip.Address{URI: alice.URI, Params: callee.Params}, calling, 407, sip.CallID("another"))
+		}
+	})
+}
+
 // A stranger who has called Bob was sent the Route of that dialog. With its Call-ID
 // and tag, and a To tag that is made up, he is no user of ours by that: who says to be
 // Alice is asked, whatever the method and wherever it goes, but for what cannot
