@@ -43,7 +43,10 @@ import (
 // 12.2.2).
 //
 // Nobody is asked for what is Resumed: a call that rings goes on after a restart, and
-// the user is the one that its From names.
+// the user is the one that its From names. Nor for what comes back to us while the
+// request that was asked for waits for it (Vouched of the Server): with the password,
+// which was good for once, a caller could not follow a call that is forwarded. What
+// comes so is as a stranger's: it may be from whoever was called.
 //
 // Authenticate is for what comes to a proxy from clients and strangers. Register asks
 // itself, with 401. What a gateway brings in the name of users, or another node that
@@ -68,7 +71,10 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) (_ *sip.Req
 	case !ours:
 		return r.pass(req), ""
 	case tx.Resumed():
+		tx.Vouch()
 		return r.pass(req), nameOf(as)
+	case tx.Vouched():
+		return r.pass(req), ""
 	}
 	ctx, cancel := whileAsked(tx.Server)
 	defer cancel()
@@ -92,6 +98,7 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) (_ *sip.Req
 		tx.Reply(sip.StatusForbidden)
 		return nil, ""
 	}
+	tx.Vouch()
 	return r.pass(req), user
 }
 
