@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/sip"
 )
 
@@ -17,14 +18,12 @@ const (
 	// mostTime is what the seconds of an Expires can say at most (RFC 3261 section
 	// 20.19).
 	mostTime = math.MaxUint32 * time.Second
-	// mostHost bounds the name of a host, as DNS does (RFC 1035 section 2.3.4).
-	mostHost = 255
 )
 
 // check returns what is wrong with the options, but for Node and ServiceRoute.
 func (cfg *Config) check() error {
 	for _, host := range cfg.Domains {
-		if !isHost(host) {
+		if !hostname.IsHost(host) {
 			return fmt.Errorf("registrar: %q of Domains is no host", host)
 		}
 	}
@@ -96,8 +95,7 @@ func (cfg *Config) route() (route []sip.ServiceRoute, err error) {
 
 // isHost reports whether a text is a host as it stands in a URI, and nothing more.
 func isHost(host string) bool {
-	uri, err := sip.ParseURI("sip:" + host)
-	return err == nil && uri == (sip.URI{Scheme: "sip", Host: host}) && len(host) <= mostHost
+	return hostname.IsHost(host) && (host[0] == '[' || !strings.Contains(host, ":"))
 }
 
 // atLeastSecond returns a time as whole seconds; 0 is the standard one.

@@ -18,7 +18,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		cfg  Config
 	}{
 		{"", Config{}},
-		{"", Config{Users: secrets(t), Domains: []string{"example.com", "192.0.2.10", "[2001:db8::1]", "localhost", "example.com."}}},
+		{"", Config{Users: secrets(t), Domains: []string{"example.com", "192.0.2.10", "[2001:db8::1]", "2001:db8::2", "localhost", "example.com."}}},
 		{"Users without Domains", Config{Users: secrets(t)}},
 		{"Users without Domains", Config{Users: secrets(t), Domains: []string{}}},
 		{"is no host", Config{Domains: []string{"example.com", ""}}},
@@ -26,7 +26,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		{"is no host", Config{Domains: []string{"alice@example.com"}}},
 		{"is no host", Config{Domains: []string{"example.com:5060"}}},
 		{"is no host", Config{Domains: []string{"example.com;lr"}}},
-		{"is no host", Config{Domains: []string{"2001:db8::1"}}},
+		{"is no host", Config{Domains: []string{"*.example.com"}}},
 		{"MinExpires 10m0s is more than MaxExpires 5m0s", Config{MinExpires: 10 * time.Minute, MaxExpires: 5 * time.Minute}},
 		{"MinExpires 10m0s is more than DefaultExpires 5m0s", Config{MinExpires: 10 * time.Minute, DefaultExpires: 5 * time.Minute}},
 		{"negative", Config{MaxExpires: -1}},
@@ -42,6 +42,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		{"more than 2^32-1 s", Config{FlowTimer: years(137)}},
 		{"", Config{Node: uri(t, "sip:n1.example.com:5070;transport=TCP")}},
 		{"", Config{Node: sip.URI{Host: "[2001:db8::1]"}}},
+		{"of Node is no host", Config{Node: sip.URI{Host: "2001:db8::1"}}},
 		{`"tel:+1" is no sip URI`, Config{Node: uri(t, "tel:+1")}},
 		{`"node 1" of Node is no host`, Config{Node: sip.URI{Scheme: "sip", Host: "node 1"}}},
 		{`"a>,<sip:b" of Node is no host`, Config{Node: sip.URI{Scheme: "sip", Host: "a>,<sip:b"}}},
