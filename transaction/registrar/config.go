@@ -60,6 +60,10 @@ func (cfg *Config) node() (sip.URI, error) {
 		return sip.URI{}, fmt.Errorf("registrar: Node %q is no sip URI", given)
 	case !isHost(given.Host):
 		return sip.URI{}, fmt.Errorf("registrar: %q of Node is no host", given.Host)
+	case given.Addr().IsValid() && given.Addr().Unmap().IsUnspecified():
+		return sip.URI{}, fmt.Errorf("registrar: %q of Node is where a socket listens, and nobody sends to", given.Host)
+	case given.User != "" || given.Password != "" || given.Headers != "" || given.Params.Has("maddr"):
+		return sip.URI{}, fmt.Errorf("registrar: Node %q has more than host, port and transport", given)
 	case given.Port < 0 || given.Port > math.MaxUint16:
 		return sip.URI{}, fmt.Errorf("registrar: port %d of Node is no port", given.Port)
 	case !slices.Contains([]string{"", "udp", "tcp", "tls", "ws", "wss"}, kind) || secure && kind == "udp":

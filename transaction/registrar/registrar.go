@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
@@ -84,12 +85,13 @@ type Config struct {
 	// support it, which otherwise get 420, as RFC 3327 section 5.3 recommends.
 	AnyPath bool
 
-	// Node is how those who share the Store reach this node, and no other one: host,
-	// port and transport of the URI count, and of sips that it means TLS; the rest of
-	// it does not. The zero URI means the socket that the client has used, as the
-	// client would name it, which will not do where nodes have one name for clients
-	// (transport.Config.Advertise). The host is to be one that this node listens on or
-	// that it is called.
+	// Node is how those who share the Store reach this node, and no other one:
+	// host, port and transport of the URI count, and of sips that it means TLS. One
+	// with a user, headers or maddr, or with the address of all sockets, is an error
+	// of New; other parameters do not count. The zero URI means the socket that the
+	// client has used, as the client would name it, which will not do where nodes
+	// have one name for clients (transport.Config.Advertise). The host is to be one
+	// that this node listens on or that it is called.
 	Node sip.URI
 
 	// FlowTimer is within what time a client with outbound, connected to us, is
@@ -369,14 +371,17 @@ func (r *Registrar) admit(ctx context.Context, req *sip.Request) error {
 }
 
 // isOwn reports whether an address-of-record is that of a user. A user with an @
-// is the one of that host: an escaped @ in an address-of-record is no other way to
-// say it.
+// is the one of that host, however it is written: an escaped @ in an address-of-record
+// is no other way to say it.
 func isOwn(user string, aor sip.URI) bool {
 	name := aor.Username()
-	if name == "" {
-		return false
+	if at := strings.LastIndexByte(user, '@'); at >= 0 {
+		if hostname.Canonical(user[at+1:]) != hostname.Canonical(aor.Host) {
+			return false
+		}
+		user = user[:at]
 	}
-	return user == name+"@"+hostKey(aor) || user == name && !strings.Contains(user, "@")
+	return name != "" && user == name
 }
 
 const (
