@@ -168,8 +168,9 @@ func (s *Server) Fork(req *sip.Request, targets ...Target) *sip.Response {
 
 // ForkThen is Fork without waiting: it returns at once, as Forward does, and then is
 // called with what Fork would return. It goes on from there, by Respond, Forward or
-// another ForkThen. It is called from where the last response was read or a timer
-// has run out, so it must not block.
+// another ForkThen; after a 487 of a caller who has hung up there is nobody left to
+// forward for. It is called from where the last response was read or a timer has run
+// out, so it must not block.
 func (s *Server) ForkThen(req *sip.Request, then func(best *sip.Response), targets ...Target) {
 	ctx, release := s.Hold()
 	s.fork(ctx, req, targets, false, func(best *sip.Response) {
