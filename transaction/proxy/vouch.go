@@ -52,17 +52,12 @@ func (s *Server) Vouched() bool {
 	if s.spiral == 0 {
 		return false
 	}
-	v, req := &s.p.vouched, s.Request()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.of) == 0 {
-		return false
-	}
+	req := s.Request()
 	for via, err := range sip.All[sip.Via](req) {
 		if err != nil {
 			continue
 		}
-		first := v.of[s.p.key.markOf(via)]
+		first := s.p.vouched.get(s.p.key.markOf(via))
 		if first == nil {
 			continue
 		}
@@ -72,4 +67,10 @@ func (s *Server) Vouched() bool {
 		}
 	}
 	return false
+}
+
+func (v *vouched) get(m mark) *Server {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.of[m]
 }
