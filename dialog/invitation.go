@@ -138,7 +138,7 @@ func (in *Invitation) Provisional(status sip.Status, edits ...sip.Edit) error {
 	if status <= sip.StatusTrying || status.Final() {
 		return fmt.Errorf("provisional response %d: %w", status, transaction.ErrStatus)
 	}
-	resp := in.req.Reply(status, append([]sip.Edit{in.Contact()}, edits...)...)
+	resp := in.reply(status, append([]sip.Edit{in.Contact()}, edits...)...)
 	if err := in.tx.Respond(resp); err != nil {
 		return err
 	}
@@ -146,6 +146,16 @@ func (in *Invitation) Provisional(status sip.Status, edits ...sip.Edit) error {
 	defer in.s.mu.Unlock()
 	in.keepRinging(resp)
 	return nil
+}
+
+// reply makes a response with the tag of the call, which is that of an earlier run
+// of the program if it was restored.
+func (in *Invitation) reply(status sip.Status, edits ...sip.Edit) *sip.Response {
+	resp := in.req.Reply(status, edits...)
+	if to, tag := resp.To(), in.s.d.id.LocalTag; to.Tag() != tag {
+		return resp.With(to.WithTag(tag))
+	}
+	return resp
 }
 
 // keepRinging sends a provisional response again every minute until the next
@@ -270,7 +280,7 @@ func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
 		<-in.waited
 		return in.ack, in.err
 	}
-	resp := in.req.Reply(sip.StatusOK, append([]sip.Edit{in.Contact(), s.l.allow()}, edits...)...)
+	resp := in.reply(sip.StatusOK, append([]sip.Edit{in.Contact(), s.l.allow()}, edits...)...)
 	if err := resp.Err(); err != nil {
 		return nil, err
 	}

@@ -146,12 +146,8 @@ func (e delEdit) AppendValue(b []byte) []byte { return b }
 // Whether the request came out well is asked with Err, as for With.
 func NewRequest(method Method, uri URI, edits ...Edit) *Request {
 	r := new(Request)
-	for _, e := range edits {
-		if _, e = unwrapped(e); e != nil {
-			if u, ok := e.(RequestURI); ok {
-				uri = URI(u)
-			}
-		}
+	if given, ok := requestURIOf(edits).(RequestURI); ok {
+		uri = URI(given)
 	}
 	uri = inRequestLine(uri)
 	start := string(appendRequestLine(make([]byte, 0, 128), method, uri))
@@ -249,18 +245,26 @@ func (r *Request) WithURI(uri URI) *Request { return r.With(RequestURI(uri)) }
 // requestLine returns the start line, and the URI in it if one of the edits sets
 // it.
 func (w *rewriter) requestLine(r *Request, edits []Edit) (start string, uri *URI) {
-	start = r.text[:r.head-2]
+	given, ok := requestURIOf(edits).(RequestURI)
+	if !ok {
+		return r.text[:r.head-2], nil
+	}
+	set := inRequestLine(URI(given))
+	w.start = appendRequestLine(w.start[:0], r.Method(), set)
+	return view(w.start), &set
+}
+
+// requestURIOf returns the last RequestURI among edits, which is the one that
+// counts; nil if there is none.
+func requestURIOf(edits []Edit) (last Edit) {
 	for _, e := range edits {
-		if _, e = unwrapped(e); e == nil {
-			continue
-		}
-		if u, ok := e.(RequestURI); ok {
-			set := inRequestLine(URI(u))
-			w.start, uri = appendRequestLine(w.start[:0], r.Method(), set), &set
-			start = view(w.start)
+		if _, e = unwrapped(e); e != nil {
+			if _, ok := e.(RequestURI); ok {
+				last = e
+			}
 		}
 	}
-	return start, uri
+	return last
 }
 
 // failed returns a copy with an error. The index is shared, for it never

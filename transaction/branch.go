@@ -14,10 +14,7 @@ import (
 // for. The end of a random one tells isOurs that this layer has made it.
 func (l *Layer) newBranch(ctx context.Context, to *way) string {
 	if seed, ok := ctx.Value(branchSeed{}).(string); ok {
-		branch := cookie + seeded(seed, to) + branchEnd(ctx)
-		if !l.hasBranch(branch) {
-			return branch
-		}
+		return cookie + seeded(seed, to) + branchEnd(ctx)
 	}
 	return l.randomBranch(ctx)
 }
@@ -46,15 +43,6 @@ func seeded(seed string, to *way) string {
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
 }
 
-// hasBranch reports whether there is a client transaction with a branch.
-func (l *Layer) hasBranch(branch string) bool {
-	id := branchID(branch)
-	t := l.table(id)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.clients.m[clientKey{id, false}] != nil
-}
-
 const branchRandom = 20 // characters of 5 bits each
 
 // mark returns what a branch of ours has behind its random part.
@@ -62,8 +50,8 @@ func (l *Layer) mark(random string) string {
 	return strconv.FormatUint(maphash.String(l.seed, random)>>24, 36)
 }
 
-// isOurs reports whether a branch, by its branchID, is one that this layer has
-// made for a transaction, be it long over.
+// isOurs reports whether a branch, by its branchID, is a random one that this layer
+// has made for a transaction, be it long over.
 func (l *Layer) isOurs(branch string) bool {
 	own, _, _ := strings.Cut(branch, ".")
 	return len(own) > branchRandom && own[branchRandom:] == l.mark(own[:branchRandom])

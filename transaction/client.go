@@ -37,7 +37,8 @@ type client struct {
 	resent   bool           // on a new connection, as it was
 	answered bool           // anything has come, if only a 100
 	over     bool           // the one that waits has got all that it will get
-	left     bool           // an INVITE that nobody waits for, counted in Layer.calls until it ends
+	ended    bool           // it has its final response, or is terminated
+	left     bool           // an INVITE that nobody waits for, counted in Layer.calls until it has ended
 	cause    error          // what the transport said last
 }
 
@@ -55,7 +56,7 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit)
 		return nil, ErrOverload
 	}
 	if err = l.add(c); errors.Is(err, errTaken) {
-		// Another request with the same WithBranchSeed was faster.
+		// Another transaction has this branch of WithBranchSeed.
 		if c, err = l.prepare(ctx, r, to, by, l.randomBranch(ctx)); err == nil {
 			flow, out, err = c.flow, c.out, l.add(c)
 		}
@@ -276,10 +277,9 @@ func (c *client) note(out output, resp *sip.Response, err error) (of outcome) {
 	}
 	c.t.alarms.reset(&c.alarm, out.next)
 	of.terminated, of.pursuit = out.terminated, c.pursuit
-	// A final response, an error or the end of the transaction.
-	if of.ended = c.left && (of.terminated || of.further || final); of.ended {
-		c.left = false
-	}
+	c.ended = c.ended || final || of.terminated
+	of.ended = c.left && c.ended
+	c.left = c.left && !c.ended
 	return of
 }
 
@@ -394,9 +394,9 @@ func retryAfter(resp *sip.Response) (wait time.Duration, ok bool) {
 func (c *client) leave(unseen []*sip.Response) {
 	counted := c.method == sip.INVITE && c.l.begin()
 	c.mu.Lock()
-	over := c.over
+	over, ended := c.over, c.ended // of an INVITE that timer C has cancelled only the first
 	c.over = true
-	c.left = counted && !over
+	c.left = counted && !ended
 	unseen = append(unseen, c.news...)
 	c.news = nil
 	c.pursuit = nil
@@ -404,7 +404,7 @@ func (c *client) leave(unseen []*sip.Response) {
 		c.target = resolve.Target{}
 	}
 	c.mu.Unlock()
-	if counted && over {
+	if counted && ended {
 		c.l.finish()
 	}
 	for _, resp := range unseen {

@@ -13,28 +13,21 @@ import (
 	"github.com/goparley/parley/sip/transport"
 )
 
-// silentDNS is a resolver that answers nothing, and may not heed its context.
-type silentDNS struct {
-	deaf bool
-	end  chan struct{}
-}
-
-func (d silentDNS) Lookup(ctx context.Context, _ string, _ resolve.Type) (*resolve.Answer, error) {
-	over := ctx.Done()
-	if d.deaf {
-		over = d.end
-	}
-	<-over
-	return nil, context.Canceled
-}
-
 // Who waits for a name when the layer is closed hears that it is, at once, whatever
 // the resolver does.
 func TestCloseWhileNameIsLookedUp(t *testing.T) {
 	for _, deaf := range []bool{false, true} {
 		story(t, func(t *testing.T, n *siptest.Network) {
-			dns := silentDNS{deaf, make(chan struct{})}
-			alice := listenAsking(t, n.Host(aliceAddr), dns, nil)
+			end := make(chan struct{})
+			silent := resolverFunc(func(ctx context.Context, _ string, _ resolve.Type) (*resolve.Answer, error) {
+				over := ctx.Done()
+				if deaf {
+					over = end
+				}
+				<-over
+				return nil, context.Canceled
+			})
+			alice := listenAsking(t, n.Host(aliceAddr), silent, nil)
 			start := time.Now()
 			errs := make(chan error, 3)
 			go func() { // ends with Close
@@ -61,7 +54,7 @@ func TestCloseWhileNameIsLookedUp(t *testing.T) {
 			if took := time.Since(start); took != 0 {
 				t.Errorf("deaf %v: told after %v, want at once", deaf, took)
 			}
-			close(dns.end)
+			close(end)
 		})
 	}
 }

@@ -139,3 +139,28 @@ func TestClosedLayerStands(t *testing.T) {
 		alice.expectAll(time.Minute, "200 INVITE")
 	})
 }
+
+// What is sent while the layer above notes what there is would be in no snapshot:
+// it is not sent.
+func TestFrozenSendsNothing(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := bobPeer(t, n)
+		sent := make(chan error, 1)
+		var l *Layer
+		l = listen(t, n.Host(aliceAddr), &Config{Frozen: func() {
+			go func() { // ends when Frozen has returned
+				_, _, err := l.Send(t.Context(), request(sip.ACK, bobURI))
+				sent <- err
+			}()
+			pass(time.Second)
+			if len(sent) > 0 {
+				t.Error("Send has returned before Frozen has")
+			}
+		}})
+		l.Close()
+		if err := <-sent; !errors.Is(err, transport.ErrClosed) {
+			t.Errorf("Send = %v, want %v", err, transport.ErrClosed)
+		}
+		bob.expectAll(time.Second, "")
+	})
+}

@@ -1,7 +1,6 @@
 package transaction
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,9 +47,10 @@ type Config struct {
 
 	// Stateless is asked about each message that belongs to no transaction,
 	// before one is begun for it: a new request, the ACK of a 2xx, a response to
-	// what was sent without a transaction. If it returns true it has taken the
-	// message, and nothing is kept of it here. It is called from the goroutine that
-	// reads the socket: it must not block. nil takes none.
+	// what was sent without a transaction, and one that is too late for a
+	// transaction whose branch WithBranchSeed has given. If it returns true it has
+	// taken the message, and nothing is kept of it here. It is called from the
+	// goroutine that reads the socket: it must not block. nil takes none.
 	Stateless func(in *transport.Inbound) bool
 
 	// Timers are the timers of RFC 3261 table 4; zero means the RFC's values.
@@ -94,10 +94,10 @@ type Config struct {
 
 	// Frozen is called once when the Layer is closed or has shut down: nothing
 	// comes in any more or goes out, and nobody has been told yet. Who sends or
-	// responds then waits until it returns. It is for a layer above that keeps
-	// state of its own for Snapshots, to note what that is at this moment, at
-	// which Servers and Snapshot stop, too. It must be quick, and call nothing
-	// else here. nil notes nothing.
+	// responds then waits until it returns; what the Endpoint is given to send does
+	// not. It is for a layer above that keeps state of its own for Snapshots, to
+	// note what that is at this moment, at which Servers and Snapshot stop, too. It
+	// must be quick, and call nothing else here. nil notes nothing.
 	Frozen func()
 
 	// Logger is for what no caller can be told; nil means that of the
@@ -118,7 +118,6 @@ type Layer struct {
 	tables
 	patrol patrol
 	inline bool // the patrol may run handlers on the goroutines of sockets
-	maxUDP int  // bytes of a request but for Config.ViaParams; a longer one goes by TCP
 
 	closed   atomic.Bool
 	draining atomic.Bool
@@ -179,7 +178,6 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 
 	l.overload = newOverload(l.cfg.Overload, l.timers.T1)
 	bound.ViaParams += l.overload.params()
-	l.maxUDP = cmp.Or(bound.MaxUDP, 1300) - len(bound.ViaParams)
 	bound.Handle = l.handle
 	bound.Closed = l.connClosed
 	ep, err := transport.Listen(&bound)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 
+	"github.com/goparley/parley/internal/stall"
 	"github.com/goparley/parley/sip/transport"
 )
 
@@ -40,7 +41,6 @@ func (l *Layer) forgetFirst(s *Server) {
 // join counts a request that is for a handler, and reports whether its handler
 // may start. If not, it waits for that of the one before it in the same call.
 func (n *line) join(s *Server) (start bool) {
-	s.joined = true
 	s.l.handlers.Add(1)
 	s.l.opened(s)
 	n.mu.Lock()
@@ -93,20 +93,16 @@ func (l *Layer) serve(s *Server, in *transport.Inbound) {
 	s.run()
 }
 
-// dismissFrom has another goroutine read the socket on whose handler a context
-// belongs to: it is going to wait.
-func dismissFrom(ctx context.Context) {
-	if s, ok := ctx.Value(serverContext{}).(*Server); ok {
-		s.l.patrol.dismiss(s)
-	}
-}
+// A handler is what a server's context knows the server as.
+type handler Server
 
-// serverContext is the key under which a server's context knows the server.
-type serverContext struct{}
+// Stalls has another goroutine read the socket on: the handler is going to wait.
+func (h *handler) Stalls() { h.l.patrol.dismiss((*Server)(h)) }
 
-// releaseFrom does so for the handler that a context belongs to.
+// releaseFrom lets the next request of a call start, if the context is that of a
+// handler.
 func releaseFrom(ctx context.Context) {
-	if s, ok := ctx.Value(serverContext{}).(*Server); ok {
-		s.l.release(s)
+	if h, ok := ctx.Value(stall.Key{}).(*handler); ok {
+		h.l.release((*Server)(h))
 	}
 }

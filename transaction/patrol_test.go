@@ -10,6 +10,7 @@ import (
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/sip/transport"
 )
 
 // deafURI is that of a host which is not on the network.
@@ -51,6 +52,15 @@ func TestHandlersThatWait(t *testing.T) {
 			for n := 700; ctx.Err() == nil; n++ { // the first that is too long for UDP
 				l.Send(ctx, request(sip.MESSAGE, deafURI, sip.Body{Type: "text/plain", Content: strings.Repeat("x", n)}))
 			}
+		}), 0},
+		{"for a connection that a request goes by which its edits have made long", dials(func(ctx context.Context, l *Layer) {
+			ctx = transport.WithEdits(ctx, func(context.Context, transport.Flow) ([]sip.Edit, error) {
+				by := sip.RecordRoute{URI: sip.URI{Scheme: "sip", User: strings.Repeat("x", 130), Host: bobAddr, Params: ";lr"}}
+				return []sip.Edit{sip.Push(by), sip.Push(by)}, nil
+			})
+			invite := request(sip.INVITE, deafURI)
+			fill := strings.Repeat("x", 1100-len("Content-Type: text/plain\r\n")-len(invite.String()))
+			l.Start(ctx, invite.With(sip.Body{Type: "text/plain", Content: fill}), func(*sip.Response, error) {})
 		}), 0},
 		{"for something else", func(*Server) { <-time.After(10 * time.Second) }, 2 * round},
 	} {

@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -26,19 +25,32 @@ func (l *Layer) isBusy(in *transport.Inbound, inDialog bool) bool {
 // keptPlaces returns how many of MaxHandlers are for requests within a dialog.
 func (l *Layer) keptPlaces() int64 { return int64(l.cfg.MaxHandlers) / 5 }
 
-// opened counts a request that is for a handler, and answered counts it out when
-// it has its final response, or is done with. Its handler may go on, as that of a
-// call does until the call is over.
+// What a request has of the places.
+const (
+	noPlace   = iota // it has its final response, or is for no handler
+	anyPlace         // one that is there for all
+	keptPlace        // one of those that are kept for dialogs
+)
+
+// opened gives a request that is for a handler a place. s.mu is held, or nobody else
+// knows of s.
 func (l *Layer) opened(s *Server) {
+	s.place.Store(anyPlace)
 	if int64(l.cfg.MaxHandlers)-l.open.Add(1) < l.keptPlaces() {
-		l.kept.add(s)
+		s.place.Store(keptPlace)
+		l.kept.add(s.in.Flow, 1)
 	}
 }
 
+// answered takes back the place of a request that has its final response, or is done
+// with. Its handler may go on, as that of a call does until the call is over.
 func (l *Layer) answered(s *Server) {
-	if s.joined && !s.answered.Swap(true) {
+	place := s.place.Swap(noPlace)
+	if place != noPlace {
 		l.open.Add(-1)
-		l.kept.remove(s)
+	}
+	if place == keptPlace {
+		l.kept.add(s.Flow(), -1)
 	}
 }
 
@@ -46,11 +58,8 @@ func (l *Layer) answered(s *Server) {
 // within a dialog. Anybody can write a To tag, so a source may have no more of them
 // than are left for others: half of all, if it is the only one.
 type kept struct {
-	number atomic.Int64 // of requests: most servers have none
-
-	mu      sync.Mutex
-	sources map[*Server]netip.Prefix
-	counts  map[netip.Prefix]int64 // of requests, by source
+	mu     sync.Mutex
+	counts map[netip.Prefix]int64 // of requests, by source
 }
 
 // allows reports whether a source may have one more, with so many left.
@@ -60,34 +69,18 @@ func (k *kept) allows(in *transport.Inbound, left int64) bool {
 	return k.counts[sourceOf(in.Flow.RemoteAddr())] < left
 }
 
-// add notes a request that is new: s.mu is held, or nobody else knows of s.
-func (k *kept) add(s *Server) {
+// add counts requests that came from there, more or less. A request that comes again
+// by another flow comes from the same source (cameBy).
+func (k *kept) add(from transport.Flow, n int64) {
+	source := sourceOf(from.RemoteAddr())
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.sources == nil {
-		k.sources, k.counts = map[*Server]netip.Prefix{}, map[netip.Prefix]int64{}
+	if k.counts == nil {
+		k.counts = map[netip.Prefix]int64{}
 	}
-	source := sourceOf(s.in.Flow.RemoteAddr())
-	k.sources[s] = source
-	k.counts[source]++
-	k.number.Store(int64(len(k.sources)))
-}
-
-func (k *kept) remove(s *Server) {
-	if k.number.Load() == 0 {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	source, ok := k.sources[s]
-	if !ok {
-		return
-	}
-	delete(k.sources, s)
-	if k.counts[source]--; k.counts[source] == 0 {
+	if k.counts[source] += n; k.counts[source] == 0 {
 		delete(k.counts, source)
 	}
-	k.number.Store(int64(len(k.sources)))
 }
 
 // later tells who is refused for want of places when to come back: within ten

@@ -46,7 +46,7 @@ func (l *Layer) response(in *transport.Inbound, resp *sip.Response) {
 		c.response(resp)
 		return
 	}
-	if !l.isOurs(key.branch) { // one that is too late goes nowhere (RFC 6026 section 7.3)
+	if !l.isOurs(key.branch) { // too late, it goes nowhere (RFC 6026 section 7.3)
 		l.isStateless(in)
 	}
 }
@@ -81,6 +81,7 @@ func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 	case !ack:
 		s.cameBy(in, r)
 		s.step(input{event: inRequest}, nil)
+	case s == nil && l.hasRefused() && isRefusalACK(r):
 	case s == nil, !s.isACK(r):
 		l.acknowledged(in, r)
 	// In Accepted it is the ACK of the 2xx, with the branch of the INVITE.
@@ -91,9 +92,6 @@ func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 
 // acknowledged hands an ACK without a transaction to a handler.
 func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
-	if refused := time.Unix(0, l.refused.Load()); time.Since(refused) < l.timers.H && isRefusalACK(r) {
-		return
-	}
 	// Too many: the 2xx will come again, and so will its ACK.
 	if l.closed.Load() || l.isBusy(in, true) || l.isFull() {
 		return
@@ -114,6 +112,12 @@ func (s *Server) isACK(ack *sip.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last == nil || s.last.To().Tag() == ack.To().Tag()
+}
+
+// hasRefused reports whether a request was refused without a transaction not long
+// ago, so that its ACK may come.
+func (l *Layer) hasRefused() bool {
+	return time.Since(time.Unix(0, l.refused.Load())) < l.timers.H
 }
 
 // isRefusalACK reports whether an ACK is that of a refusal which left no

@@ -191,6 +191,9 @@ func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.
 		branch = cookie + id
 	}
 	for ; ; way.next() {
+		if l.closed.Load() {
+			return transport.Flow{}, nil, fmt.Errorf("send %s: %w", r.Method(), l.awaitEnd())
+		}
 		if !l.overload.allow(way.addr(), r) {
 			if way.isLast() {
 				return transport.Flow{}, nil, fmt.Errorf("send %s to %s: %w", r.Method(), way, ErrOverload)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/goparley/parley/internal/stall"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 )
@@ -23,14 +24,14 @@ type Server struct {
 	req *sip.Request
 	key serverKey
 
-	t        *table       // where it is; nil for an ACK
-	own      int32        // what it holds without the response, in bytes
-	held     atomic.Int32 // by others than its handler; less than 0: it is over
-	answered atomic.Bool  // it has its final response, or its handler has returned
-	first    bool         // of those that are merged (RFC 3261 section 8.2.2.2)
-	joined   bool         // it is for a handler
-	queued   bool         // it waited for the one before it in its call
-	resumed  bool         // it was restored, and had been taken on before
+	t       *table       // where it is; nil for an ACK
+	own     int32        // what it holds without the response, in bytes
+	held    atomic.Int32 // by others than its handler; less than 0: it is over
+	place   atomic.Int32 // of MaxHandlers, until it has its final response or its handler has returned
+	first   bool         // of those that are merged (RFC 3261 section 8.2.2.2)
+	queued  bool         // it waited for the one before it in its call
+	resumed bool         // it was restored, and had been taken on before
+	tagged  bool         // it was restored, and has the tag of then: see tagOfThen
 
 	// Under the lock of its line.
 	started  bool // its handler was called
@@ -138,8 +139,7 @@ func (s *Server) context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil {
-		ctx := context.WithValue(s.l.ctx, serverContext{}, s)
-		s.ctx, s.end = context.WithCancelCause(ctx)
+		s.setContext(s.l.ctx)
 		switch {
 		case s.cancelled:
 			s.end(ErrCancelled)
@@ -148,6 +148,10 @@ func (s *Server) context() context.Context {
 		}
 	}
 	return s.ctx
+}
+
+func (s *Server) setContext(parent context.Context) {
+	s.ctx, s.end = context.WithCancelCause(context.WithValue(parent, stall.Key{}, (*handler)(s)))
 }
 
 // Reply makes a response to the request and sends it.
@@ -169,12 +173,17 @@ func (s *Server) Refuse(err error, edits ...sip.Edit) error {
 // response counts as given.
 //
 // Over UDP the refusal of an INVITE is sent again until its ACK comes if a
-// provisional response went before it. Otherwise the client goes on to ask, and
-// gets it again then.
+// provisional response went before it, but 401 and 407 no more than twice (RFC
+// 3261 section 26.3.2.4). Otherwise the client goes on to ask, and gets it again
+// then.
 //
 // What RFC 4320 forbids is not sent, without an error: a 100 to a request that
 // is no INVITE before its time, and a 408 to one. A nil resp does nothing but
 // return an error.
+//
+// Reply of a sip.Request gives the To another tag in each run of the program. Of a
+// transaction that was restored it is replaced by the tag that it had before, for
+// the peer has one dialog with it (RFC 3261 sections 8.2.6.2 and 12.1.1).
 func (s *Server) Respond(resp *sip.Response) error {
 	if resp == nil || resp.String() == "" {
 		return fmt.Errorf("respond to %s: no response", s.req.Method())
@@ -184,6 +193,9 @@ func (s *Server) Respond(resp *sip.Response) error {
 	}
 	if s.machine == nil {
 		return fmt.Errorf("respond to %s: %w", s.req.Method(), ErrCompleted)
+	}
+	if s.tagged {
+		resp = s.withTagOfThen(resp)
 	}
 	out := s.step(input{event: inRespond, status: int(resp.Status())}, resp)
 	switch {

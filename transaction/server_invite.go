@@ -114,7 +114,7 @@ func (t *inviteServer) completed(now time.Time, in input) output {
 		if due(now, t.resend) { // timer G
 			t.resendAfter(now, min(2*t.interval, t.timers.T2))
 			if since := t.timers.H - t.deadline.Sub(now); t.challenge && since >= 3*t.timers.T1 {
-				t.resend = time.Time{} // the third and last
+				t.resend = time.Time{} // the third and last; RFC 3261 section 26.3.2.4 would have one
 			}
 			return output{send: sendResponse}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -105,29 +106,47 @@ func TestSuccessLost(t *testing.T) {
 }
 
 // The ACK of a refusal is lost: timer G sends the refusal again, and the client
-// transaction acknowledges it by itself (RFC 3261 sections 17.1.1.2, 17.2.1).
-func TestACKOfRefusalLost(t *testing.T) {
-	story(t, func(t *testing.T, n *siptest.Network) {
-		var j journal
-		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
-			j.note("%s", req.Method())
-			tx.Reply(180)
-			tx.Reply(486)
-		}})
-		alice := listen(t, n.Host(aliceAddr), nil)
-		lose(n, "ACK")
-		start := time.Now()
-		expect(t, alice, request(sip.INVITE, bobURI), "180 486")
-		pass(time.Minute)
-		j.check(t, "INVITE")
-		ladder(t, n, start, `
+// transaction acknowledges it by itself (RFC 3261 sections 17.1.1.2, 17.2.1). Or the
+// refusal is lost, and nothing before it told the client to wait: it asks again, and
+// gets the same. The handler is asked once.
+func TestRefusalLost(t *testing.T) {
+	for _, test := range []struct {
+		lost     string
+		statuses []sip.Status
+		want     string
+		ladder   string
+	}{
+		{"ACK", []sip.Status{180, 486}, "180 486", `
 			   0s > INVITE
 			 10ms < 180 INVITE
 			 10ms < 486 INVITE
 			 20ms > ACK x
 			510ms < 486 INVITE
-			520ms > ACK`)
-	})
+			520ms > ACK`},
+		{"407 INVITE", []sip.Status{407}, "407", `
+			   0s > INVITE
+			 10ms < 407 INVITE x
+			500ms > INVITE
+			510ms < 407 INVITE
+			520ms > ACK`},
+	} {
+		story(t, func(t *testing.T, n *siptest.Network) {
+			var j journal
+			listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+				j.note("%s", req.Method())
+				for _, status := range test.statuses {
+					tx.Reply(status)
+				}
+			}})
+			alice := listen(t, n.Host(aliceAddr), nil)
+			lose(n, test.lost)
+			start := time.Now()
+			expect(t, alice, request(sip.INVITE, bobURI), test.want)
+			pass(time.Minute)
+			j.check(t, "INVITE")
+			ladder(t, n, start, test.ladder)
+		})
+	}
 }
 
 // A slow handler of a non-INVITE request sees the request once. The response is
@@ -211,11 +230,17 @@ func TestTrying(t *testing.T) {
 }
 
 // The ACK of a 2xx should have a branch of its own. Some peers give it that of
-// the INVITE: the handler gets it all the same.
+// the INVITE: the handler gets it all the same, also when somebody else was refused
+// for want of places just before.
 func TestACKWithBranchOfInvite(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
 		var j journal
-		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+		listen(t, n.Host(bobAddr), &Config{MaxHandlers: 5, Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.OPTIONS {
+				time.Sleep(time.Second)
+				tx.Reply(sip.StatusOK)
+				return
+			}
 			j.note("%s", req.Method())
 			if req.Method() == sip.INVITE {
 				tx.Reply(sip.StatusOK)
@@ -226,8 +251,13 @@ func TestACKWithBranchOfInvite(t *testing.T) {
 		alice := alicePeer(t, n)
 		invite := alice.with("z9hG4bK1", request(sip.INVITE, bobURI))
 		alice.send(invite)
-		alice.send(ackFor(invite, alice.response("200 INVITE")))
-		alice.expectAll(time.Minute, "")
+		answer := alice.response("200 INVITE")
+		for id := range 5 {
+			alice.send(alice.with(fmt.Sprint("z9hG4bKother", id), request(sip.OPTIONS, bobURI, sip.CallID(fmt.Sprint(id)))))
+		}
+		alice.response("503 OPTIONS")
+		alice.send(ackFor(invite, answer))
+		alice.expectAll(time.Minute, strings.TrimSuffix(strings.Repeat("200 OPTIONS, ", 4), ", "))
 		j.check(t, "INVITE", "ACK")
 	})
 }
@@ -354,29 +384,5 @@ func TestContextEndsWithHandler(t *testing.T) {
 		if tx.Context().Err() == nil {
 			t.Error("a context asked for after the handler has not ended")
 		}
-	})
-}
-
-// A refusal is lost, and none before it told the client to wait: it asks again,
-// and gets the same (RFC 3261 section 17.1.1.2). The handler is not asked again.
-func TestRefusalLost(t *testing.T) {
-	story(t, func(t *testing.T, n *siptest.Network) {
-		var j journal
-		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
-			j.note("%s", req.Method())
-			tx.Reply(407)
-		}})
-		alice := listen(t, n.Host(aliceAddr), nil)
-		lose(n, "407 INVITE")
-		start := time.Now()
-		expect(t, alice, request(sip.INVITE, bobURI), "407")
-		pass(time.Minute)
-		j.check(t, "INVITE")
-		ladder(t, n, start, `
-			   0s > INVITE
-			 10ms < 407 INVITE x
-			500ms > INVITE
-			510ms < 407 INVITE
-			520ms > ACK`)
 	})
 }

@@ -88,6 +88,35 @@ func TestShutdownWaitsForClients(t *testing.T) {
 	}
 }
 
+// Nobody waits any more for an INVITE that timer C has cancelled, but Shutdown: the
+// refusal comes and gets its ACK.
+func TestShutdownWaitsForTimerC(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := bobPeer(t, n)
+		alice := listen(t, n.Host(aliceAddr), &Config{Timers: Timers{C: 3 * time.Minute}})
+		go func() {
+			invite := bob.request(sip.INVITE)
+			bob.send(reply(invite, 180, "b"))
+			pass(3 * time.Minute)
+			bob.send(reply(bob.request(sip.CANCEL), 200, "b"))
+			pass(2 * time.Second)
+			bob.send(reply(invite, 487, "b"))
+		}()
+		if _, err := alice.Do(t.Context(), request(sip.INVITE, bobURI)); !errors.Is(err, ErrTimeout) {
+			t.Fatalf("the INVITE: %v, want %v", err, ErrTimeout)
+		}
+		pass(time.Second)
+		start := time.Now()
+		if err := alice.Shutdown(t.Context()); err != nil {
+			t.Errorf("Shutdown = %v", err)
+		}
+		if took := time.Since(start).Round(time.Second); took != time.Second {
+			t.Errorf("Shutdown took %v, want 1s", took)
+		}
+		bob.request(sip.ACK)
+	})
+}
+
 // When the context of Shutdown ends the rest is cut off.
 func TestShutdownGivesUp(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {

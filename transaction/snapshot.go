@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -30,7 +31,7 @@ var (
 
 const (
 	snapshotKind    = 't'
-	snapshotVersion = 1
+	snapshotVersion = 2
 
 	maxIdentities = 1000 // of a certificate, in a snapshot
 )
@@ -92,6 +93,7 @@ func (s *Server) Snapshot() ([]byte, error) {
 	}
 	w.Bool(s.cancelled)
 	w.Bool(s.first)
+	w.Text(s.tag())
 	w.Bool(s.resumed || s.wasHeld || isProvisional(s.last) && s.last.Status() > sip.StatusTrying)
 	now := time.Now()
 	if s.frozen {
@@ -183,8 +185,10 @@ func (l *Layer) readServer(data []byte) (s *Server, last *sip.Response, merge bo
 	}
 	cancelled := r.Bool()
 	merge = r.Bool()
+	tag := r.Text()
 	resumed := r.Bool()
-	if req == nil || req.Method() == sip.ACK || cancelled && req.Method() != sip.INVITE {
+	if req == nil || req.Method() == sip.ACK || cancelled && req.Method() != sip.INVITE ||
+		tag != "" && (!isToken(tag) || req.To().Tag() != "") {
 		return nil, nil, false, ErrSnapshot
 	}
 	flow, err := l.ep.FormerFlow(kind, local, remote, identities)
@@ -196,7 +200,40 @@ func (l *Layer) readServer(data []byte) (s *Server, last *sip.Response, merge bo
 	s = newServer(l, l.table(key.branch), in, req, key)
 	s.final = readMachine(r, time.Now(), s.machine, last)
 	s.cancelled, s.resumed = cancelled, resumed
+	if tag != "" {
+		s.tagged = true
+		s.setContext(context.WithValue(l.ctx, tagOfThen{}, tag))
+		if cancelled {
+			s.end(ErrCancelled)
+		}
+	}
 	return s, last, merge, r.Close()
+}
+
+// tagOfThen is the key by which the context of a transaction that was restored has
+// the tag of its responses, which few transactions need room for.
+type tagOfThen struct{}
+
+// tag returns the tag that Reply gives to the request, "" if that has one.
+func (s *Server) tag() string {
+	switch {
+	case s.tagged:
+		tag, _ := s.ctx.Value(tagOfThen{}).(string)
+		return tag
+	case s.req.To().Tag() != "":
+		return ""
+	}
+	return s.req.Reply(sip.StatusOK).To().Tag()
+}
+
+// withTagOfThen returns a response of ours with the tag that those before it had.
+// One that somebody further on has given is not ours to change.
+func (s *Server) withTagOfThen(resp *sip.Response) *sip.Response {
+	to := resp.To()
+	if to.Tag() == "" || to.Tag() != s.req.Reply(sip.StatusOK).To().Tag() {
+		return resp
+	}
+	return resp.With(to.WithTag(s.tag()))
 }
 
 func readMessage(r *snapshot.Reader) sip.Message {
@@ -229,9 +266,10 @@ func (l *Layer) admit(s *Server, last *sip.Response, merge bool) error {
 		l.isFirst(s) // should it not be, the other one stands for both
 	}
 	l.handlers.Add(1)
-	s.joined, s.started, s.released = true, true, true
+	s.started, s.released = true, true
 	s.queued = true // it has waited before, and not here
-	if s.answered.Store(s.final); !s.final {
+	if !s.final {
+		s.place.Store(anyPlace)
 		l.open.Add(1)
 	}
 	return nil

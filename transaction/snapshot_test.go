@@ -389,7 +389,7 @@ func TestRestoreErrors(t *testing.T) {
 		}{
 			"nothing":             {nil, ErrSnapshot},
 			"cut off":             {data[:len(data)-1], ErrSnapshot},
-			"of a later version":  {append([]byte{data[0], 2}, data[2:]...), ErrSnapshotVersion},
+			"of a later version":  {append([]byte{data[0], snapshotVersion + 1}, data[2:]...), ErrSnapshotVersion},
 			"of something else":   {append([]byte{'d'}, data[1:]...), ErrSnapshot},
 			"of an ACK":           {sealed("UDP", alice.with("z9hG4bK4", request(sip.ACK, bobURI))), ErrSnapshot},
 			"of a response":       {sealed("UDP", alice.with("z9hG4bK4", request(sip.OPTIONS, bobURI)).Reply(200)), ErrSnapshot},
@@ -437,6 +437,7 @@ func sealed(kind string, message sip.Message) []byte {
 	w.Bool(false) // no response
 	w.Bool(false) // not cancelled
 	w.Bool(false) // not to be merged
+	w.Text("")    // no tag
 	w.Bool(false) // not taken on
 	return w.Seal(snapshotKind, snapshotVersion)
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/goparley/parley/internal/stall"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
@@ -68,7 +69,9 @@ type branchSeed struct{}
 //
 // The seed is to be the same after a restart, nothing that others can guess, and
 // for this one request: best a keyed hash of all that tells it from others. Should
-// a transaction be there with the branch that it gives, the branch is random.
+// a transaction be there with the branch that it gives, the branch is random. Such a
+// branch cannot be known again when its transaction is over: a response that comes
+// then goes to Config.Stateless, as for all that an earlier run has sent.
 func WithBranchSeed(ctx context.Context, seed string) context.Context {
 	return context.WithValue(ctx, branchSeed{}, seed)
 }
@@ -78,7 +81,6 @@ type way struct {
 	flow     transport.Flow // zero: to the targets
 	targets  []resolve.Target
 	raced    int // so many of the targets have been tried for a connection
-	maxUDP   int // in bytes; a longer request may go by TCP
 	finished bool
 }
 
@@ -114,20 +116,24 @@ func (l *Layer) way(ctx context.Context, r *sip.Request, find find) (*way, error
 		uri.Scheme = "sips" // whatever a Route says (RFC 3261 section 8.1.2)
 	}
 	if !uri.Addr().IsValid() {
-		dismissFrom(ctx) // the name may have to be asked for
+		stall.Begin(ctx) // the name may have to be asked for
 	}
 	targets, err := find(l.ep.Resolver(), ctx, uri)
 	if err != nil && l.closed.Load() {
 		err = l.awaitEnd() // which takes back what was asked
 	}
-	return &way{targets: targets[:min(len(targets), maxTries)], maxUDP: l.maxUDP}, err
+	return &way{targets: targets[:min(len(targets), maxTries)]}, err
 }
 
 // isToken reports whether s is a token (RFC 3261 section 25.1).
 func isToken(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-.!%*_+`'~", r))
-	}) < 0
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-.!%*_+`'~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // maxTries bounds the targets that are tried for one request. Over UDP each may
@@ -193,7 +199,6 @@ func (w *way) prepare(ctx context.Context, ep *transport.Endpoint, r *sip.Reques
 		out, err := ep.PrepareOn(ctx, r, w.flow, branch)
 		return w.flow, out, err
 	}
-	w.dialsFrom(ctx, len(r.String())+len(branch))
 	if err := w.race(ctx, ep); err != nil {
 		return transport.Flow{}, nil, err
 	}
@@ -202,16 +207,6 @@ func (w *way) prepare(ctx context.Context, ep *transport.Endpoint, r *sip.Reques
 		w.failed(ep, 0)
 	}
 	return flow, out, err
-}
-
-// dialsFrom has another goroutine read on, where a handler's context is ctx, if a
-// connection may have to be made: for a request of that many bytes, its branch
-// included, it may be instead of UDP (RFC 3261 section 18.1.1).
-func (w *way) dialsFrom(ctx context.Context, size int) {
-	const via = len("Via: SIP/2.0/UDP []:65535;branch=;rport\r\n") + len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
-	if w.targets[0].Transport != "UDP" || size+via > w.maxUDP {
-		dismissFrom(ctx)
-	}
 }
 
 // Contact returns the URI, without a user, at which requests for us arrive from
@@ -227,7 +222,6 @@ func (l *Layer) Contact(ctx context.Context, r *sip.Request) (sip.URI, error) {
 		return l.ep.ContactOn(ctx, w.flow)
 	}
 	for ; ; w.next() {
-		w.dialsFrom(ctx, 0)
 		var uri sip.URI
 		if err = w.race(ctx, l.ep); err == nil {
 			uri, err = l.ep.Contact(ctx, w.targets[0])
@@ -295,7 +289,6 @@ func (w *way) race(ctx context.Context, ep *transport.Endpoint) error {
 // send sends a request without a transaction.
 func (w *way) send(ctx context.Context, ep *transport.Endpoint, r *sip.Request, branch string) (transport.Flow, *sip.Request, error) {
 	if len(w.targets) > 0 {
-		w.dialsFrom(ctx, len(r.String())+len(branch))
 		if err := w.race(ctx, ep); err != nil {
 			return transport.Flow{}, nil, err
 		}

@@ -1,5 +1,6 @@
-// Package hostname has the one way in which the servers of this module compare
-// hosts.
+// Package hostname tells whether two hosts are the same to a proxy and a registrar,
+// who must not take one that they serve for another because somebody has spelled it
+// otherwise. Sent-bys are compared as text, by who knows how they were written.
 package hostname
 
 import (
@@ -25,8 +26,8 @@ func Canonical(host string) string {
 	return host
 }
 
-// parseIPv6 reads an address, with the third colon, too, that RFC 5118 section 4.10
-// tells of.
+// parseIPv6 reads an address as package sip does, with the third colon, too, that RFC
+// 5118 section 4.10 tells of, but also with a zone.
 func parseIPv6(host string) (netip.Addr, bool) {
 	if strings.IndexByte(host, ':') < 0 {
 		return netip.Addr{}, false

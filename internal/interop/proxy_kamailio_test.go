@@ -1,12 +1,15 @@
 package interop_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/goparley/parley/internal/interop"
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
+	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/transaction/proxy"
 )
 
@@ -72,6 +75,60 @@ func TestKamailioAndProxy(t *testing.T) {
 	// Over TCP two may be in one packet.
 	if want := (4 + 4 + 3 + 2) * 10 * calls; v.SIP < want {
 		t.Errorf("%d packets of SIP, want %d or more", v.SIP, want)
+	}
+}
+
+// Kamailio reaches clients of a proxy of ours by its own transport, whatever theirs is.
+func TestKamailioBehindEdge(t *testing.T) {
+	interop.Need(t)
+	registrar := interop.StartKamailio(t, nil)
+	next, err := sip.ParseURI("sip:" + registrar.Addr + ";lr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, ws := fmt.Sprintf("127.0.0.1:%d", interop.Port(t)), fmt.Sprintf("127.0.0.1:%d", interop.Port(t))
+	edge, err := proxy.Listen(&transport.Config{Listen: []string{"udp:" + addr, "tcp:" + addr, "ws:" + ws}},
+		&proxy.Config{Path: true, Handler: func(tx *proxy.Server, req *sip.Request) {
+			if tx.Routed() {
+				tx.Relay(req)
+			} else {
+				tx.Forward(req, proxy.Target{Route: []sip.Route{{URI: next}}})
+			}
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer edge.Close()
+	alice, err := transaction.Listen(&transport.Config{Listen: []string{"udp:127.0.0.1:0"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alice.Close()
+	for kind, server := range map[string]string{"tcp": addr + ";transport=tcp", "ws": ws + ";transport=ws"} {
+		t.Run(kind, func(t *testing.T) {
+			got := make(chan sip.URI, 1)
+			phone, err := transaction.Listen(&transport.Config{}, &transaction.Config{Handler: func(tx *transaction.Server, req *sip.Request) {
+				got <- req.URI()
+				tx.Reply(sip.StatusOK)
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer phone.Close()
+			if resp := interop.RegisterBy(t, phone, server, kind, "<sip:"+kind+"@client.invalid;transport="+kind+">"); resp.Status() != sip.StatusOK {
+				t.Fatalf("register: %v", resp.Status())
+			}
+			to := sip.URI{Scheme: "sip", User: kind, Host: "sip.test"}
+			resp, err := alice.Do(t.Context(), sip.NewRequest(sip.MESSAGE, to, sip.Route{URI: next}, sip.MaxForwards(70),
+				sip.From{URI: sip.URI{Scheme: "sip", User: "alice", Host: "a.invalid"}, Params: ";tag=1"}, sip.To{URI: to},
+				sip.CallID(rand.Text()), sip.CSeq{Seq: 1, Method: sip.MESSAGE}))
+			if err != nil || resp.Status() != sip.StatusOK {
+				t.Fatalf("%v, %v", resp, err)
+			}
+			if uri := <-got; uri.Host != "client.invalid" {
+				t.Errorf("the MESSAGE is for %s", uri)
+			}
+		})
 	}
 }
 

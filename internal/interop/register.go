@@ -26,6 +26,13 @@ func Register(t testing.TB, from, server, user string, contacts ...string) *sip.
 		t.Fatal(err)
 	}
 	defer layer.Close()
+	return RegisterBy(t, layer, server, user, contacts...)
+}
+
+// RegisterBy does it by a layer that stays, and the transport that the parameters of
+// the server say, as in "127.0.0.1:80;transport=ws".
+func RegisterBy(t testing.TB, layer *transaction.Layer, server, user string, contacts ...string) *sip.Response {
+	t.Helper()
 	proxy, err := sip.ParseURI("sip:" + server + ";lr")
 	if err != nil {
 		t.Fatal(err)

@@ -96,8 +96,8 @@ type Config struct {
 	// Inbound.Detach first.
 	// Inbound.Endpoint is what it answers by. If it is nil the messages wait for
 	// Receive. A panic in it is logged with the message, and ends nothing else.
-	// Close does not wait for it, and nothing is handed over when Close has
-	// returned.
+	// Close does not wait for it: a call that is about to begin meanwhile may begin
+	// when Close has returned. Nothing is read any more then.
 	Handle func(*Inbound)
 
 	// Closed is called when a connection that carried messages is gone, with

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/goparley/parley/internal/stall"
 	"github.com/goparley/parley/sip/resolve"
 )
 
@@ -55,6 +56,7 @@ func (e *Endpoint) connect(ctx context.Context, to resolve.Target, why purpose) 
 	if entry.isReady() { // whatever ctx says
 		return entry.conn, entry.err
 	}
+	stall.Begin(ctx)
 	select {
 	case <-entry.ready:
 		return entry.conn, entry.err

@@ -200,8 +200,8 @@ func (e *Endpoint) Shutdown(ctx context.Context) error {
 }
 
 // Close closes every socket and connection, and waits until nobody reads from
-// them: nothing more is handed over. It does not wait for a call of Config.Handle
-// or Config.Closed, so it may be called from there, and by who holds a lock that
+// them. It does not wait for a call of Config.Handle, even one that is about to
+// begin, or of Config.Closed, so it may be called from there, and by who holds a lock that
 // they take. It is not to be called from KeepAlive.Dead, nor from what a handshake
 // calls, which is all that is in Config.TLS, nor from Config.Network: it waits for
 // these. Neither is Shutdown.

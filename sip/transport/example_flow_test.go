@@ -12,6 +12,42 @@ import (
 	"github.com/goparley/parley/sip/transport"
 )
 
+// A request says in its Contact where we are reached by the flow that it takes,
+// whichever that turns out to be.
+func ExampleWithEdits() {
+	ctx := context.Background()
+	server, err := transport.Listen(&transport.Config{Listen: []string{"udp:127.0.0.1:0", "tcp:127.0.0.1:0"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+	client, err := transport.Listen(&transport.Config{Listen: []string{"udp:127.0.0.1:0"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+
+	ctx = transport.WithEdits(ctx, func(ctx context.Context, flow transport.Flow) ([]sip.Edit, error) {
+		uri, err := client.ContactOn(ctx, flow)
+		return []sip.Edit{sip.Contact{URI: uri}}, err
+	})
+	for _, network := range []string{"UDP", "TCP"} {
+		to := resolve.Target{Transport: network, Addr: server.Addr(network)}
+		flow, out, err := client.SendRequest(ctx, options(to.Addr), to, "z9hG4bK776asdhds")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		contact, err := sip.Get[sip.Contact](out)
+		fmt.Println(network, err == nil && contact.URI.Addr() == flow.LocalAddr().Addr() && contact.URI.Port == int(flow.LocalAddr().Port()))
+	}
+	// Output:
+	// UDP true
+	// TCP true
+}
+
 // SIP from browsers, in a program that has an HTTP server of its own.
 func ExampleEndpoint_WebSocketHandler() {
 	ep, err := transport.Listen(&transport.Config{

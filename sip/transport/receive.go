@@ -90,7 +90,8 @@ func (e *Endpoint) hand(in *Inbound, raw []byte) {
 	e.handle(in)
 }
 
-// handle gives a message to the program, but not once Close has begun.
+// handle gives a message to the program, unless Close has begun. Close does not wait
+// for the goroutine from here on, and so may return before Handle is called.
 func (e *Endpoint) handle(in *Inbound) {
 	if in.reader != nil {
 		in.reader.shift.leave()

@@ -51,6 +51,55 @@ func TestForwardAfterReply(t *testing.T) {
 	}
 }
 
+// The answer of one fork ends the others of its request (RFC 3261 section 16.7 step
+// 10), and there are no further ones.
+func TestAnswerOfAnotherFork(t *testing.T) {
+	bob, carol := at("sip:bob@" + bobAddr)[0], at("sip:carol@" + carolAddr)[0]
+	for _, c := range []struct {
+		name    string
+		answer  sip.Status // of bob
+		handler func(s *scene, tx *Server, req *sip.Request)
+		noted   []string
+	}{
+		{"success", 200, func(_ *scene, tx *Server, req *sip.Request) {
+			tx.Forward(req, bob)
+			tx.Forward(req, carol)
+		}, []string{"bob INVITE", "carol INVITE", "carol cancelled"}},
+		{"refusal", 486, func(_ *scene, tx *Server, req *sip.Request) {
+			tx.Forward(req, bob)
+			tx.Forward(req, carol)
+		}, []string{"bob INVITE", "carol INVITE", "carol cancelled"}},
+		{"success, and more to do", 200, func(s *scene, tx *Server, req *sip.Request) {
+			for _, to := range []Target{bob, carol} {
+				tx.ForkThen(req, func(best *sip.Response) { s.note("%s %v", to.URI.User, best != nil) }, to)
+			}
+		}, []string{"bob INVITE", "carol INVITE", "bob false", "carol cancelled", "carol false"}},
+		{"later", 200, func(s *scene, tx *Server, req *sip.Request) {
+			tx.ForkThen(req, func(*sip.Response) {}, bob)
+			pass(10 * time.Second)
+			tx.Forward(req, carol)
+		}, []string{"bob INVITE"}},
+		{"of the handler", 180, func(s *scene, tx *Server, req *sip.Request) {
+			time.AfterFunc(500*time.Millisecond, func() { tx.Reply(sip.StatusBusyHere) })
+			s.note("best %v", tx.Fork(req, bob) != nil)
+		}, []string{"bob INVITE", "bob cancelled", "best false"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				s.proxy(proxyAddr, example(func(tx *Server, req *sip.Request) { c.handler(s, tx, req) }))
+				s.phone("bob", bobAddr, 180, c.answer)
+				s.phone("carol", carolAddr, 180)
+				_, last := collect(s.Context(), s.ua(aliceAddr, nil), request(sip.INVITE, aor, by(proxyAddr)))
+				if c.answer.Final() && last.Status() != c.answer {
+					s.Errorf("the call ended with %d, want %d", int(last.Status()), int(c.answer))
+				}
+				pass(time.Minute)
+				s.notedAll(c.noted...)
+			})
+		})
+	}
+}
+
 // An answer and a fork at once: whoever rings is cancelled.
 func TestReplyAsItIsForwarded(t *testing.T) {
 	for range 50 {

@@ -136,7 +136,7 @@ func work(tb testing.TB) func() {
 			tb.Fatal(err)
 		}
 		way.isReliable()
-		if _, err := pass.prepare(context.Background(), out, way); err != nil {
+		if _, err := pass.prepare(out, way); err != nil {
 			tb.Fatal(err)
 		}
 	}

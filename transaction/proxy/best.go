@@ -6,7 +6,7 @@ import "github.com/goparley/parley/sip"
 // 3261 section 16.7 steps 6 and 7).
 func (f *forking) best() *sip.Response {
 	i, status := f.core.best()
-	if status == 0 {
+	if status == 0 || f.answered {
 		return nil
 	}
 	if status == sip.StatusFlowFailed && !f.relay {

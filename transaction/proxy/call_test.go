@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -310,5 +312,107 @@ func TestForkThenPanics(t *testing.T) {
 		alice := s.ua(aliceAddr, nil)
 		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "500")
 		s.expect(alice, request(sip.INVITE, aor, by(proxyAddr), sip.CallID("2")), "500")
+	})
+}
+
+// The func is never called on the stack of ForkThen, nor of Respond: what their caller
+// holds it may wait for, and it may fork again and again. There is an end to that.
+func TestForkThenOnNoStack(t *testing.T) {
+	play(t, func(s *scene) {
+		var mu sync.Mutex
+		forks, ends := 0, 0
+		s.proxy(proxyAddr, example(func(tx *Server, req *sip.Request) {
+			fork := func(then func(best *sip.Response), targets ...Target) {
+				mu.Lock()
+				defer mu.Unlock()
+				forks++
+				tx.ForkThen(req, func(best *sip.Response) {
+					mu.Lock()
+					ends++
+					mu.Unlock()
+					then(best)
+				}, targets...)
+			}
+			if req.Method() == sip.INVITE {
+				fork(func(best *sip.Response) {
+					if best != nil {
+						s.note("%d", best.Status())
+					}
+					s.note("answered")
+				}, at("sip:bob@"+bobAddr)...)
+				pass(time.Second)
+				mu.Lock()
+				tx.Reply(sip.StatusBusyHere)
+				mu.Unlock()
+				return
+			}
+			var next func(best *sip.Response)
+			next = func(best *sip.Response) {
+				if best != nil {
+					fork(next, at("sip:bob@"+bobAddr)...) // which is nobody for a sips URI
+				}
+			}
+			next(req.Reply(sip.StatusTrying))
+		}))
+		s.phone("bob", bobAddr, 180)
+		alice := s.wire(aliceAddr)
+		alice.send(request(sip.MESSAGE, "sips:bob@example.com"))
+		alice.response(sip.StatusServerInternalError)
+		if forks != maxForks+1 || ends != forks {
+			s.Errorf("%d forks and %d ends, want %d of each, and one that comes to nothing", forks, ends, maxForks)
+		}
+		s.expect(s.ua(carolAddr, nil), request(sip.INVITE, aor, by(proxyAddr)), "180 486")
+		pass(time.Second)
+		s.noted("bob INVITE", "bob cancelled", "answered")
+	})
+}
+
+// A request that was cancelled is that once for its handler. A fork after that comes
+// to nothing, so that who tries one after the other comes to an end.
+func TestForkOfCancelled(t *testing.T) {
+	play(t, func(s *scene) {
+		s.proxy(proxyAddr, example(func(tx *Server, req *sip.Request) {
+			for {
+				best := tx.Fork(req, at("sip:bob@"+bobAddr)...)
+				if best == nil {
+					s.note("nil")
+					return
+				}
+				s.note("%d", int(best.Status()))
+			}
+		}))
+		s.phone("bob", bobAddr, 180)
+		ctx, cancel := context.WithTimeout(s.Context(), 5*time.Second)
+		defer cancel()
+		if got, _ := collect(ctx, s.ua(aliceAddr, nil), request(sip.INVITE, aor, by(proxyAddr))); got != "180 487" {
+			s.Errorf("responses %q, want 180 487", got)
+		}
+		s.noted("bob INVITE", "bob cancelled", "487", "nil")
+	})
+}
+
+// What has ended of a request that is forwarded again and again is let go of.
+func TestForksAreLetGo(t *testing.T) {
+	play(t, func(s *scene) {
+		left := make(chan int, 1)
+		s.proxy(proxyAddr, example(func(tx *Server, req *sip.Request) {
+			for range 10 {
+				tx.Fork(req, at("sip:bob@"+bobAddr)...)
+			}
+			n := 0
+			for f := tx.forking; f != nil; f = f.next {
+				n++
+			}
+			left <- n
+		}))
+		s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+			if req.Method() == sip.INVITE {
+				tx.Reply(sip.StatusBusyHere)
+			}
+		})
+		s.wire(aliceAddr).send(request(sip.INVITE, aor))
+		if n := <-left; n != 0 {
+			s.Errorf("%d forks are left, want none", n)
+		}
 	})
 }

@@ -55,6 +55,13 @@
 // otherwise has a bounded number of branches in all, five for each of
 // Config.MaxBreadth.
 //
+// A loop is a request that comes back with the Request-URI and the Route that it had
+// when it came first, whatever else has changed, and the handler is not asked. So a
+// service that it is sent by on its way has to change one of these, or to follow a
+// Route: with two entries in Target.Route, of the service and of this proxy with a
+// user, such as served@, the request comes back by the second one, and is another one
+// by that.
+//
 // The package follows RFC 3261 section 16, RFC 3327 (Path), RFC 4320 (no 408 to
 // what is no INVITE), RFC 5393 (loops, Max-Breadth), RFC 5626 sections 5 and 7
 // (flows), RFC 5627 section 6 (GRUU), RFC 5658 (Record-Route between transports)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,6 +72,75 @@ func TestPath(t *testing.T) {
 		pass(time.Second)
 		home.send(call().With(sip.CallID("2"), sip.Push(sip.Via{Transport: "UDP", Host: bobAddr, Params: ";branch=z9hG4bK2"})))
 		home.response(sip.StatusFlowFailed)
+	})
+}
+
+// The registrar speaks UDP alone, its clients speak what they like: the Path names the
+// side of the registrar, and the flow of the client.
+func TestPathBetweenTransports(t *testing.T) {
+	for _, kind := range []string{"udp", "tcp", "ws"} {
+		for _, stateless := range []bool{false, true} {
+			t.Run(fmt.Sprint(kind, " ", stateless), func(t *testing.T) {
+				play(t, func(s *scene) {
+					tc := on(s, s.net, proxyAddr)
+					tc.Listen = append(tc.Listen, "ws:"+proxyAddr+":80")
+					cfg := &Config{Path: true, Handler: relay}
+					if stateless {
+						cfg.Stateless = func(*sip.Request, Arrival) (Target, bool) { return Target{}, true }
+					}
+					p, err := Listen(tc, cfg)
+					if err != nil {
+						s.Fatal(err)
+					}
+					defer p.Close()
+					home, err := transaction.Listen(on(s, s.net, bobAddr, "udp"), &transaction.Config{Handler: func(tx *transaction.Server, req *sip.Request) {
+						tx.Reply(sip.StatusOK)
+					}})
+					if err != nil {
+						s.Fatal(err)
+					}
+					defer home.Close()
+					client := s.client
+					if kind == "udp" {
+						client = s.ua
+					}
+					alice := client(aliceAddr, func(tx *transaction.Server, req *sip.Request) {
+						s.note("alice %s", req.Method())
+						tx.Reply(sip.StatusOK)
+					})
+					port := map[string]string{"udp": ":5060", "tcp": ":5060", "ws": ":80"}[kind]
+					s.expect(alice, request(sip.REGISTER, "sip:"+bobAddr, by(proxyAddr+port+";transport="+kind)), "200")
+					path, err := sip.Get[sip.Path](s.sent(bobAddr, "REGISTER"))
+					if err != nil {
+						s.Fatal(err)
+					}
+					if got, want := fmt.Sprintf("%s:%d", path.URI.Host, path.URI.Port), proxyAddr+":5060"; got != want || path.URI.Params.Has("transport") {
+						s.Errorf("Path = %s, want one of %s by UDP", path.URI, want)
+					}
+					s.expect(home, request(sip.MESSAGE, "sip:alice@"+aliceAddr, sip.Route(path)), "200")
+					s.noted("alice MESSAGE")
+				})
+			})
+		}
+	}
+}
+
+// A REGISTER that is too long for UDP goes by a connection of a proxy that listens on
+// none: its Path is not of that, which the registrar could not make again.
+func TestPathWithoutListener(t *testing.T) {
+	play(t, func(s *scene) {
+		p, err := Listen(on(s, s.net, proxyAddr, "udp"), &Config{Path: true, Handler: relay})
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer p.Close()
+		s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+			path, _ := sip.Get[sip.Path](req)
+			s.note("%s %s:%d %v", tx.Flow().Transport(), path.URI.Host, path.URI.Port, path.URI.Params.Has("transport"))
+			tx.Reply(sip.StatusOK)
+		})
+		s.expect(s.ua(aliceAddr, nil), request(sip.REGISTER, "sip:"+bobAddr, by(proxyAddr), sip.Field{Name: "X-Long", Value: strings.Repeat("x", 1200)}), "200")
+		s.noted("TCP " + proxyAddr + ":5060 false")
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
 
@@ -23,7 +24,7 @@ type forking struct {
 	req    *sip.Request
 	relay  bool
 	done   func(best *sip.Response) // all branches have ended; nil: nothing is left to answer
-	prev   *forking                 // of the same request; nil: none
+	next   *forking                 // of the same request, under its mu; nil: none
 	number int                      // of those of the request
 
 	mu   sync.Mutex
@@ -31,23 +32,26 @@ type forking struct {
 	busy bool   // somebody takes them
 
 	// Of who takes the news.
-	targets []Target
-	core    responseContext
-	finals  []*sip.Response // by branch; nil: none, or made by us
-	cancels []func()        // by branch; nil: it has not begun
-	ready   []int           // branches to be begun
-	open    int             // branches that have begun and not ended
-	added   int             // targets that a redirection has added
-	ends    []time.Time     // by branch, those of Target.Wait; nil: there is none
-	clock   *time.Timer     // ends all branches; nil: nothing to wait for yet
-	stop    func() bool     // of what waits for the end of ctx; nil: nothing does
-	slow    func()          // begins the branch that the handler waits for; nil: there is none
+	targets  []Target
+	core     responseContext
+	finals   []*sip.Response // by branch; nil: none, or made by us
+	cancels  []func()        // by branch; nil: it has not begun
+	ready    []int           // branches to be begun
+	giveUp   []int           // branches to be cancelled, or that are over
+	open     int             // branches that have begun and not ended
+	answered bool            // the request has its answer from elsewhere
+	added    int             // targets that a redirection has added
+	ends     []time.Time     // by branch, those of Target.Wait; nil: there is none
+	clock    *time.Timer     // ends all branches; nil: nothing to wait for yet
+	stop     func() bool     // of what waits for the end of ctx; nil: nothing does
+	slow     func()          // begins the branch that the handler waits for; nil: there is none
 
 	// Room for the usual request, which has one branch.
 	one struct {
 		branch [1]branch
 		final  [1]*sip.Response
 		cancel [1]func()
+		giveUp [1]int
 		news   [1]news
 	}
 }
@@ -65,7 +69,7 @@ type news struct {
 const (
 	cancelled = -1 - iota // the context has ended
 	expired               // the time has
-	answered              // the handler has answered the request itself
+	answered              // the request has its answer, by the handler or another fork
 )
 
 // fork begins to forward a request. done is told the response that it is to be
@@ -80,11 +84,15 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 		done(nil)
 		return
 	case len(targets) == 0:
-		done(s.reply(sip.StatusTemporarilyUnavailable))
+		var none *sip.Response
+		if s.join(nil) {
+			none = s.reply(sip.StatusTemporarilyUnavailable)
+		}
+		done(none)
 		return
 	}
 	f := &forking{s: s, ctx: ctx, values: context.WithoutCancel(ctx), req: req, relay: relay, done: done, targets: targets, busy: true}
-	f.news = f.one.news[:0]
+	f.news, f.giveUp = f.one.news[:0], f.one.giveUp[:0]
 	f.core = responseContext{invite: req.Method() == sip.INVITE, breadth: s.breadth}
 	if len(targets) == 1 {
 		f.core.branches, f.finals, f.cancels = f.one.branch[:], f.one.final[:], f.one.cancel[:]
@@ -142,18 +150,29 @@ func (f *forking) tell(n news) {
 }
 
 // work begins what is ready and takes all news there is, and what comes meanwhile.
-// The handler may be kept waiting.
+// The handler may be kept waiting. A func of the program's that is called from here,
+// such as a trace, may panic or end the goroutine: what else there is is not lost
+// with it, for it is written down before and another goroutine sees to that.
 func (f *forking) work(handler bool) {
+	over := false
+	defer func() {
+		if over {
+			return
+		}
+		if v := recover(); v != nil {
+			f.s.p.log.Error("panic with a fork", "panic", v, "request", f.s.Request().String(), "stack", string(debug.Stack()))
+		}
+		go f.work(false) // ends when there is no news
+	}()
 	for {
+		f.stopBranches()
 		f.start(handler)
 		if f.done != nil && f.open == 0 {
-			f.unbind()
-			f.done(f.best())
-			f.let()
+			f.end()
 		}
 		f.mu.Lock()
 		if len(f.news) == 0 {
-			f.busy = false
+			f.busy, over = false, true
 			f.mu.Unlock()
 			return
 		}
@@ -177,11 +196,20 @@ func (f *forking) work(handler bool) {
 	}
 }
 
+// end says what has come of all branches.
+func (f *forking) end() {
+	f.unbind()
+	done, best := f.done, f.best()
+	f.let()
+	f.s.leave(f)
+	done(best)
+}
+
 // let lets go of what is of no use any more: a further 2xx may come for half a
 // minute, and has the rest of it stay.
 func (f *forking) let() {
 	f.done, f.req, f.targets, f.finals, f.cancels, f.ends = nil, nil, nil, nil, nil, nil
-	f.clock, f.stop = nil, nil
+	f.clock, f.stop, f.giveUp = nil, nil, nil
 	f.one.final, f.one.cancel = [1]*sip.Response{}, [1]func(){}
 }
 
@@ -189,30 +217,38 @@ func (f *forking) let() {
 // connections to be made, the handler waits for a single one, so that what comes
 // next of the same call does not overtake it, and nobody waits for others.
 func (f *forking) start(handler bool) {
-	ready := f.ready
-	f.ready = nil
-	for _, i := range ready {
+	alone := len(f.ready) == 1
+	for len(f.ready) > 0 {
+		i := f.ready[0]
+		f.ready = f.ready[1:]
 		f.open++
 		if f.s.spiral != 0 && !f.s.p.spirals.take(f.s.spiral, time.Now()) {
 			f.tell(news{branch: i, status: sip.StatusLoopDetected, origin: unreached})
 			continue
 		}
-		if f.ctx.Err() != nil { // it was cancelled before it began
+		isOver := f.ctx.Err() != nil // before it began
+		if isOver && !f.mayRing() {
 			f.tell(news{branch: i, status: sip.StatusServiceUnavailable, origin: unreached})
 			continue
 		}
 		target, breadth := &f.targets[i], f.core.branches[i].breadth
-		out, err := f.s.prepare(f.ctx, f.req, target, breadth, f.relay)
+		out, err := f.s.prepare(f.req, target, breadth, f.relay)
 		if err != nil {
 			f.tell(news{branch: i, status: statusOf(err, out.flow), origin: unreached})
 			continue
 		}
 		out.seed = f.s.seed(f.number, target)
 		switch {
+		case isOver:
+			go func() { // ends when the request is on its way
+				if cancel := f.try(f.values, i, out); cancel != nil {
+					cancel()
+				}
+			}()
 		case out.quick && f.isInTime():
 			f.cancels[i] = f.try(f.values, i, out)
 			f.await(i)
-		case handler && len(ready) == 1:
+		case handler && alone:
 			ctx := f.within(i)
 			f.await(i)
 			f.slow = func() { f.try(ctx, i, out) }
@@ -224,16 +260,27 @@ func (f *forking) start(handler bool) {
 	}
 }
 
+// mayRing reports whether a branch of a request that is cancelled may have begun in an
+// earlier run all the same, and its CANCEL not have come. Then it is begun once more,
+// and cancelled.
+func (f *forking) mayRing() bool {
+	return f.s.Resumed() && len(f.s.p.tc.FlowKey) > 0 && errors.Is(context.Cause(f.ctx), transaction.ErrCancelled)
+}
+
 // try begins one branch, and returns what cancels it.
 func (f *forking) try(ctx context.Context, i int, out outgoing) (cancel func()) {
 	s, flow := f.s, out.flow
-	defer func() { // of a function of the program's, such as one that asks DNS
+	begun := false
+	defer func() { // a function of the program's may panic, such as one that asks DNS, or end the goroutine
+		if begun {
+			return
+		}
 		if p := recover(); p != nil {
 			s.p.log.Error("panic in a branch", "panic", p, "request", out.req.String(), "stack", string(debug.Stack()))
-			f.tell(news{branch: i, status: sip.StatusServerInternalError, origin: unreached})
 		}
+		f.tell(news{branch: i, status: sip.StatusServerInternalError, origin: unreached})
 	}()
-	return s.Layer().Start(out.context(ctx, string(s.mark[:])), out.req, func(resp *sip.Response, err error) {
+	cancel = s.Layer().Start(out.context(ctx, string(s.mark[:])), out.req, func(resp *sip.Response, err error) {
 		n := news{branch: i, resp: resp}
 		switch {
 		case err == nil:
@@ -248,11 +295,16 @@ func (f *forking) try(ctx context.Context, i int, out outgoing) (cancel func()) 
 		}
 		f.tell(n)
 	})
+	begun = true
+	return cancel
 }
 
 // take takes what a branch says, or what concerns all.
 func (f *forking) take(n news) {
-	if f.ctx.Err() != nil || n.branch == answered {
+	if n.branch == answered {
+		f.answered = true
+	}
+	if f.ctx.Err() != nil || f.answered {
 		f.cancel()
 	}
 	switch {
@@ -266,9 +318,7 @@ func (f *forking) take(n news) {
 		return
 	}
 	f.open--
-	if cancel := f.cancels[n.branch]; cancel != nil {
-		cancel()
-	}
+	f.giveUp = append(f.giveUp, n.branch)
 	var more *further
 	// Only for what is ours to find (RFC 3261 section 16.5).
 	if f.s.p.cfg.Recurse && f.s.local && !f.core.closed {
@@ -278,22 +328,37 @@ func (f *forking) take(n news) {
 	f.do(f.core.final(n.branch, n.status, n.origin, more), n.resp)
 }
 
-// do does what the response context says.
+// do does what the response context says: it passes on, and notes what work is to
+// do then.
 func (f *forking) do(out step, resp *sip.Response) {
-	if out.forward {
-		f.s.pass(resp)
+	f.giveUp = append(f.giveUp, out.cancel...)
+	f.ready = append(f.ready, out.start...)
+	if !out.forward {
+		return
 	}
-	for _, i := range out.cancel {
+	if resp.Status().Success() {
+		defer f.s.settle(f) // RFC 3261 section 16.7 step 10
+	}
+	f.s.pass(resp)
+}
+
+// stopBranches cancels what is to be cancelled, and has those that are over let go
+// of what they have.
+func (f *forking) stopBranches() {
+	for len(f.giveUp) > 0 {
+		i := f.giveUp[0]
+		if f.giveUp = f.giveUp[1:]; len(f.giveUp) == 0 {
+			f.giveUp = f.one.giveUp[:0]
+		}
 		if cancel := f.cancels[i]; cancel != nil {
 			cancel()
 		}
 	}
-	f.ready = append(f.ready, out.start...)
 }
 
 // pass passes a response on. A 2xx to an INVITE that has its answer goes without the
-// transaction (RFC 3261 section 16.7 step 5): its client is to know that somebody
-// has picked up.
+// transaction (RFC 3261 section 16.7 step 5), but by the way of its responses: its
+// client is to know that somebody has picked up.
 func (s *Server) pass(resp *sip.Response) {
 	up := s.back(resp)
 	if up == nil {
@@ -301,8 +366,7 @@ func (s *Server) pass(resp *sip.Response) {
 	}
 	err := s.Server.Respond(up)
 	if errors.Is(err, transaction.ErrCompleted) && resp.Status().Success() && resp.CSeq().Method == sip.INVITE {
-		s.p.returnBeside(s.Layer().Endpoint(), up)
-		return
+		err = s.Layer().Endpoint().Respond(&transport.Inbound{Message: s.Request(), Flow: s.Flow()}, up)
 	}
 	if err != nil {
 		s.p.log.Debug("response not forwarded", "error", err, "call-id", resp.CallID())

@@ -27,11 +27,11 @@ type outgoing struct {
 // edits are made in one copy with the Via, when it is known by which flow the
 // request goes.
 type edits struct {
-	list    []sip.Edit
-	room    [4]sip.Edit // for list
-	records *passage    // what a Record-Route is to say; nil: there is none
-	secure  bool        // it has sips URIs
-	byFlow  bool        // it names the flow
+	list   []sip.Edit
+	room   [4]sip.Edit // for list
+	entry  *passage    // what an entry of ours is to say, in a Record-Route or a Path; nil: there is none
+	secure bool        // it has sips URIs
+	byFlow bool        // a Record-Route names the flow
 }
 
 // What keeps a request from being forwarded to a target.
@@ -65,8 +65,11 @@ func (o *outgoing) edited(ctx context.Context) context.Context {
 	}
 	req, e := o.req, o.edits
 	return transport.WithEdits(ctx, func(ctx context.Context, flow transport.Flow) ([]sip.Edit, error) {
-		if e.records == nil {
+		switch {
+		case e.entry == nil:
 			return e.list, nil
+		case req.Method() == sip.REGISTER:
+			return e.path(ctx, slices.Clip(e.list), req, flow)
 		}
 		return e.recordRoute(ctx, slices.Clip(e.list), req, flow)
 	})
@@ -88,18 +91,18 @@ type passage struct {
 }
 
 // prepare makes the request for one target.
-func (s *Server) prepare(ctx context.Context, req *sip.Request, t *Target, breadth int, relay bool) (outgoing, error) {
+func (s *Server) prepare(req *sip.Request, t *Target, breadth int, relay bool) (outgoing, error) {
 	p := passage{p: s.p, ep: s.Layer().Endpoint(), from: s.from, onward: s.route.onward(s.from), breadth: breadth, relay: relay}
 	way, err := p.way(req, t)
 	if err != nil {
 		return outgoing{}, err
 	}
-	return p.prepare(ctx, req, way)
+	return p.prepare(req, way)
 }
 
 // prepare makes the request for one way: steps 1 to 7 and 9 of section 16.6.
 // The Via is put on when it is sent, and timer C belongs to the transaction.
-func (p *passage) prepare(ctx context.Context, req *sip.Request, way way) (outgoing, error) {
+func (p *passage) prepare(req *sip.Request, way way) (outgoing, error) {
 	out := outgoing{req: req, flow: way.flow, hop: way.hop()}
 	var room [6]sip.Edit
 	list := room[:0]
@@ -131,22 +134,20 @@ func (p *passage) prepare(ctx context.Context, req *sip.Request, way way) (outgo
 	if way.changed {
 		list = append(list, sip.RequestURI(way.uri))
 	}
-	if req.Method() == sip.REGISTER && p.p.cfg.Path {
-		var err error
-		if list, err = p.path(ctx, list, req); err != nil {
-			return out, err
-		}
-	}
 	records, secure := p.recordsRoute(req, &way)
 	out.quick = p.isQuick(req, &out, &way, records)
-	if len(list) == 0 && !records {
+	path := req.Method() == sip.REGISTER && p.p.cfg.Path
+	if path {
+		secure = req.URI().Scheme == "sips"
+	}
+	if len(list) == 0 && !records && !path {
 		return out, nil
 	}
 	out.edits = &edits{secure: secure, byFlow: !out.flow.IsZero()}
 	out.edits.list = append(out.edits.room[:0], list...)
-	if records {
+	if records || path {
 		by := *p
-		out.edits.records = &by
+		out.edits.entry = &by
 	}
 	return out, nil
 }

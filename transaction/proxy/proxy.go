@@ -18,7 +18,8 @@ import (
 // Config holds the options of a Proxy.
 type Config struct {
 	// Handler decides on each new request: it answers, or forwards, or does
-	// both. By then the request is valid (RFC 3261 section 16.3), and our own
+	// both. By then the request is valid (RFC 3261 section 16.3) and no loop, which
+	// a service that returns it as it came makes of it (see the package), and our own
 	// entries are off its Route (section 16.4). Where it runs, in which order and
 	// within which bounds, tells transaction.Config.Handler. What it forwards goes
 	// on when it has returned, until there is an answer: a final one of its own
@@ -39,8 +40,8 @@ type Config struct {
 	RecordRoute bool
 
 	// Path puts us on the Path of the REGISTERs that we forward (RFC 3327
-	// section 5.2), with the flow to a client that has no other way in (RFC 5626
-	// section 5.1).
+	// section 5.2), by the side that the registrar is on, and with the flow to a
+	// client that has no other way in (RFC 5626 section 5.1).
 	Path bool
 
 	// Recurse has the Contacts of a 3xx tried here instead of by the caller (RFC
@@ -206,14 +207,14 @@ func relayDialogs(tx *Server, req *sip.Request) {
 func (p *Proxy) handle(tx *transaction.Server, req *sip.Request) {
 	ep, flow := tx.Layer().Endpoint(), tx.Flow()
 	s := &Server{Server: tx, p: p}
-	refused := s.admit(p.know(ep), ep, flow, req)
+	out, refused := s.admit(p.know(ep), ep, flow, req)
 	switch {
 	case refused == nil:
-		if to, ok := p.between(s); ok {
-			s.forward(s.req, []Target{to}, to.URI.Scheme == "")
+		if to, ok := p.between(s, out); ok {
+			s.forward(out, []Target{to}, to.URI.Scheme == "")
 			return
 		}
-		p.cfg.Handler(s, s.req)
+		p.cfg.Handler(s, out)
 	case req.Method() == sip.ACK: // never answered
 	case refused.status == 0:
 		tx.Refuse(refused.err, refused.edits...)

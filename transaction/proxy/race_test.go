@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
 
@@ -454,4 +457,58 @@ func TestForkKeepsOrder(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A func of the program's that ends its goroutine, as FailNow of a test does, ends
+// nothing else: of the call or of the proxy.
+func TestGoexitOfTrace(t *testing.T) {
+	for _, c := range []struct {
+		ends   string // in this message
+		answer sip.Status
+		want   string
+	}{
+		{"SIP/2.0 180", sip.StatusBusyHere, "180 486"},
+		{"SIP/2.0 200", sip.StatusOK, "180 200"},
+		{"CANCEL", sip.StatusRinging, "180 487"},
+		{"INVITE", sip.StatusOK, "500"},
+	} {
+		t.Run(c.ends, func(t *testing.T) {
+			play(t, func(s *scene) {
+				tc := on(s, s.net, proxyAddr)
+				var once atomic.Bool
+				tc.Trace = &transport.Trace{Sent: func(m transport.TraceMessage) {
+					if strings.HasPrefix(string(m.Text), c.ends) && !once.Swap(true) {
+						runtime.Goexit()
+					}
+				}}
+				p, err := Listen(tc, example(to(at("sip:bob@"+bobAddr)...)))
+				if err != nil {
+					s.Fatal(err)
+				}
+				defer p.Close()
+				s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+					tx.Reply(sip.StatusRinging)
+					<-time.After(time.Second)
+					if c.answer.Final() {
+						tx.Reply(c.answer)
+						<-time.After(time.Second)
+						tx.Reply(c.answer) // a 2xx again
+						return
+					}
+					<-tx.Context().Done()
+				})
+				ctx, cancel := context.WithTimeout(s.Context(), 10*time.Second)
+				defer cancel()
+				if got, _ := collect(ctx, s.ua(aliceAddr, nil), request(sip.INVITE, aor, by(proxyAddr))); got != c.want {
+					s.Errorf("responses %q, want %q", got, c.want)
+				}
+				pass(5 * time.Minute)
+				end, cancel := context.WithTimeout(s.Context(), time.Minute)
+				defer cancel()
+				if err := p.Shutdown(end); err != nil {
+					s.Errorf("Shutdown: %v", err)
+				}
+			})
+		})
+	}
 }

@@ -38,7 +38,7 @@ func (p *passage) recordsRoute(req *sip.Request, w *way) (records, secure bool) 
 // two entries, of the side that the request comes from and, on top, of the one that
 // it goes to (RFC 5658 section 5), unless both would be the same.
 func (e *edits) recordRoute(ctx context.Context, list []sip.Edit, req *sip.Request, flow transport.Flow) ([]sip.Edit, error) {
-	p := e.records
+	p := e.entry
 	inward, err := p.ep.ContactOn(ctx, p.from)
 	if err != nil {
 		return nil, err
@@ -87,26 +87,33 @@ func (p *passage) entry(uri sip.URI, flow transport.Flow, secure bool, bonds str
 	return uri
 }
 
-// path puts us on the Path of a REGISTER (RFC 3327 section 5.2). The first hop of
-// a client with outbound says so, for the registrar to believe it (RFC 5626
-// section 5.1).
-func (p *passage) path(ctx context.Context, edits []sip.Edit, req *sip.Request) ([]sip.Edit, error) {
-	uri, err := p.ep.ContactOn(ctx, p.from)
+// path puts us on the Path of a REGISTER that takes this flow (RFC 3327 section
+// 5.2). The URI is of the side that the registrar is on, who may know nothing of the
+// transport that the client uses; the token leads to the client. That is enough for
+// both sides, in one entry, since what comes by it goes one way. The first hop of a
+// client with outbound says so, for the registrar to believe it (RFC 5626 section
+// 5.1).
+func (e *edits) path(ctx context.Context, list []sip.Edit, req *sip.Request, flow transport.Flow) ([]sip.Edit, error) {
+	p := e.entry
+	if kind := flow.Transport(); flow.Reliable() && !p.from.Reliable() && !p.ep.Addr(kind).IsValid() {
+		flow = p.from // a connection lasts no longer than it does, and everybody speaks UDP
+	}
+	uri, err := p.ep.ContactOn(ctx, flow)
 	if err != nil {
 		return nil, err
 	}
-	flow, ob := transport.Flow{}, false
+	to, ob := transport.Flow{}, false
 	if source.IsClient(req) {
 		ob = hasRegID(req)
 		if ob || needsFlow(req, p.from) {
-			flow = p.from
+			to = p.from
 		}
 	}
-	uri = p.entry(uri, flow, req.URI().Scheme == "sips", p.p.bonds.contacts(req, p.p.know(p.ep).domains))
+	uri = p.entry(uri, to, e.secure, p.p.bonds.contacts(req, p.p.know(p.ep).domains))
 	if ob {
 		uri.Params = uri.Params.With("ob", "")
 	}
-	return append(edits, sip.Push(sip.Path{URI: uri})), nil
+	return append(list, sip.Push(sip.Path{URI: uri})), nil
 }
 
 // needsFlow reports whether a user agent may not be reached but by the flow that

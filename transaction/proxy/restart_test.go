@@ -145,6 +145,63 @@ func TestCancelAfterRestart(t *testing.T) {
 	})
 }
 
+// The caller gives up before the restart, and the CANCEL is lost, or waits for the
+// callee to say something: it is sent after the restart, when the callee says that it
+// rings.
+func TestRestartOfCancelled(t *testing.T) {
+	t.Run("lost", func(t *testing.T) {
+		play(t, func(s *scene) {
+			r := s.restarting("a key of both runs", example(to(at("sip:bob@"+bobAddr)...)))
+			s.strict("bob", bobAddr, time.Minute)
+			ctx, cancel := context.WithTimeout(s.Context(), 5*time.Second)
+			defer cancel()
+			done := make(chan string)
+			alice := s.ua(aliceAddr, nil)
+			go func() { // ends with the call
+				got, _ := collect(ctx, alice, request(sip.INVITE, aor, by(proxyAddr)))
+				done <- got
+			}()
+			pass(4900 * time.Millisecond)
+			px, bob := s.net.Host(proxyAddr), s.net.Host(bobAddr)
+			s.net.Cut(px, bob)
+			pass(200 * time.Millisecond)
+			store := r.stop()
+			s.net.Mend(px, bob)
+			r.start(store)
+			if got := <-done; got != "180 180 487" {
+				s.Errorf("responses %q, want 180 180 487", got)
+			}
+			s.noted("bob INVITE", "bob cancelled")
+		})
+	})
+	t.Run("before it rings", func(t *testing.T) {
+		play(t, func(s *scene) {
+			r := s.restarting("a key of both runs", example(to(at("sip:bob@"+bobAddr)...)))
+			bob, alice := s.wire(bobAddr), s.wire(aliceAddr)
+			alice.send(request(sip.INVITE, aor))
+			first := bob.request(sip.INVITE)
+			pass(time.Second)
+			alice.send(request(sip.CANCEL, aor, sip.CSeq{Seq: 1, Method: sip.CANCEL}))
+			pass(100 * time.Millisecond)
+			r.start(r.stop())
+			pass(time.Second)
+			bob.send(first.Reply(sip.StatusRinging))
+			for {
+				req, ok := bob.next().(*sip.Request)
+				if !ok {
+					s.Fatal("no CANCEL")
+				}
+				if req.Via().Branch() != first.Via().Branch() {
+					s.Errorf("%s has the branch %s, want %s", req.Method(), req.Via().Branch(), first.Via().Branch())
+				}
+				if req.Method() == sip.CANCEL {
+					return
+				}
+			}
+		})
+	})
+}
+
 // With the random key that is the default, the INVITE that is forwarded after the
 // restart is another one to the callee, who refuses it as merged. That ends the
 // call for the caller.

@@ -240,6 +240,40 @@ func TestSpiral(t *testing.T) {
 	})
 }
 
+// A service returns the request as it came, which is a loop, or by a Route that was
+// given to it, which is none.
+func TestServiceReturnsIt(t *testing.T) {
+	const service = "192.0.2.44"
+	for name, c := range map[string]struct {
+		route []sip.Route
+		want  string
+	}{
+		"by the Request-URI": {[]sip.Route{{URI: uri("sip:" + service + ";lr")}}, "482"},
+		"by a Route":         {[]sip.Route{{URI: uri("sip:" + service + ";lr")}, {URI: uri("sip:served@" + proxyAddr + ";lr")}}, "200"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				s.proxy(proxyAddr, example(func(tx *Server, req *sip.Request) {
+					if tx.Flow().RemoteAddr().Addr().String() == service {
+						tx.Forward(req, at("sip:bob@"+bobAddr)...)
+						return
+					}
+					tx.Forward(req, Target{Route: c.route})
+				}))
+				s.proxy(service, &Config{Handler: func(tx *Server, req *sip.Request) {
+					if _, ok := req.Value("Route"); ok {
+						tx.Relay(req)
+						return
+					}
+					tx.Forward(req, Target{Route: []sip.Route{{URI: uri("sip:" + proxyAddr + ";lr")}}})
+				}})
+				s.phone("bob", bobAddr, 200)
+				s.expect(s.ua(aliceAddr, nil), request(sip.INVITE, aor, by(proxyAddr)), c.want)
+			})
+		})
+	}
+}
+
 // A proxy that sends to itself: the request has nothing new when it comes back.
 func TestLoopOfOne(t *testing.T) {
 	play(t, func(s *scene) {
@@ -349,7 +383,7 @@ func TestNextHop(t *testing.T) {
 			w.values = []sip.Route{{URI: uri(test.route)}}
 		}
 		p := passage{p: &Proxy{}, counted: true}
-		out, err := p.prepare(t.Context(), request(sip.OPTIONS, test.uri), w)
+		out, err := p.prepare(request(sip.OPTIONS, test.uri), w)
 		if got := out.hop.String(); err != nil || got != test.want {
 			t.Errorf("%s by %q goes to %s, %v, want %s", test.uri, test.route, got, err, test.want)
 		}

@@ -18,7 +18,6 @@ type Server struct {
 	*transaction.Server
 	p *Proxy
 
-	req     *sip.Request // as the handler gets it
 	route   route
 	local   bool
 	mark    mark
@@ -27,8 +26,10 @@ type Server struct {
 	from    transport.Flow
 
 	mu       sync.Mutex
-	forking  *forking // the last one
-	answered bool     // by the handler
+	forking  *forking // of the forks that go on, the last one
+	forks    int      // how many there were
+	answered bool     // by the handler or a fork
+	over     bool     // it was cancelled, and a fork has said so
 }
 
 // Local reports whether no Route is left and the Request-URI is of a domain of
@@ -74,46 +75,46 @@ func (s *Server) Serves(uri sip.URI) bool {
 	return true
 }
 
-// admit checks a request and sets what is known of it.
-func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow, req *sip.Request) *refusal {
+// admit checks a request, sets what is known of it, and returns it as the handler gets
+// it. That is not kept: calls are many and long.
+func (s *Server) admit(known *self, ep *transport.Endpoint, flow transport.Flow, req *sip.Request) (*sip.Request, *refusal) {
 	at := flow.LocalAddr()
 	err := s.route.read(known, ep, req, at, &s.p.bonds)
 	if err != nil {
-		return &refusal{err: err}
+		return nil, &refusal{err: err}
 	}
 	s.mark = s.p.key.mark(req)
 	loops, spirals := s.p.key.find(req, s.mark)
 	if r := validate(req, &s.route, s.p.cfg.Supported, loops); r != nil {
-		return r
+		return nil, r
 	}
 	if spirals {
 		s.spiral = s.p.spirals.of(req)
 	}
 	if s.breadth, err = breadthOf(req, s.p.cfg.MaxBreadth); err != nil {
-		return &refusal{err: err}
+		return nil, &refusal{err: err}
 	}
 	switch {
 	case s.breadth == 0: // RFC 5393 section 5.3.3
-		return &refusal{status: sip.StatusMaxBreadthExceeded}
+		return nil, &refusal{status: sip.StatusMaxBreadthExceeded}
 	case s.route.forged: // RFC 5626 section 5.3.1
-		return &refusal{status: sip.StatusForbidden}
+		return nil, &refusal{status: sip.StatusForbidden}
 	}
 	uri, changed := stripMaddr(known, s.route.uri, flow)
 	if changed || s.route.strict {
 		req = req.WithURI(uri)
 	}
-	s.req = req
 	var room [2]sip.Edit
 	if edits := s.route.edits(room[:0]); len(edits) > 0 {
-		s.req = req.With(edits...)
+		req = req.With(edits...)
 	}
-	if err := s.req.Err(); err != nil {
-		return refuse(err)
+	if err := req.Err(); err != nil {
+		return nil, refuse(err)
 	}
 	s.route.uri = uri
 	s.from = flow
 	s.local = s.route.isLocal(known, uri, flow)
-	return nil
+	return req, nil
 }
 
 // isLocal reports whether a Request-URI is ours to look up. One with a maddr
@@ -142,7 +143,8 @@ func (s *Server) Relay(req *sip.Request) {
 
 // Forward forwards a request to targets and answers it with the best of their
 // responses (RFC 3261 sections 16.6 and 16.7). Provisional responses, and the
-// 2xx, are passed on as they come; all other branches are cancelled then. Without
+// 2xx, are passed on as they come; all other branches are cancelled by a 2xx, those of
+// other forks of the request by any final response that has been sent. Without
 // a target that can be used the answer is 480: a target whose URI is not sips is
 // none for a request to a sips URI.
 //
@@ -154,9 +156,11 @@ func (s *Server) Forward(req *sip.Request, targets ...Target) {
 
 // Fork forwards a request as Forward does, but waits for all branches to end, and
 // returns the best response in place of sending it, so that something else may be
-// tried before tx.Respond(best). It is nil if nothing is left to answer: a 2xx has
-// been passed on, the handler has answered, or the request is an ACK. A request that
-// was cancelled has a response, too, of 487.
+// tried before tx.Respond(best). It is nil if nothing is left to answer, and nothing
+// to be tried: a 2xx has been passed on, the request has its answer by the handler or
+// by another fork, it is an ACK, or it has had a thousand forks. A request that was
+// cancelled has a response, too, of 487, but once: a fork after that is nil, and who
+// has sent none by then needs to send none, as the transaction does.
 //
 // While a call rings its handler waits, and is one of those that
 // transaction.Config.MaxHandlers bounds. A server with many calls uses ForkThen.
@@ -167,20 +171,25 @@ func (s *Server) Fork(req *sip.Request, targets ...Target) *sip.Response {
 }
 
 // ForkThen is Fork without waiting: it returns at once, as Forward does, and then is
-// called with what Fork would return. It goes on from there, by Respond, Forward or
-// another ForkThen; after a 487 of a caller who has hung up there is nobody left to
-// forward for. It is called from where the last response was read or a timer has run
-// out, so it must not block.
+// called with what Fork would return, in a goroutine of its own and maybe before
+// ForkThen has returned. It goes on from there, by Respond, Forward or another
+// ForkThen; after the 487 of a caller who has hung up there is nobody left to forward
+// for. Nothing bounds these goroutines but how long they take, so that then is not to
+// wait for long.
 func (s *Server) ForkThen(req *sip.Request, then func(best *sip.Response), targets ...Target) {
 	ctx, release := s.Hold()
 	s.fork(ctx, req, targets, false, func(best *sip.Response) {
-		defer release()
-		defer func() {
-			if p := recover(); p != nil {
-				s.p.log.Error("panic after a fork", "panic", p, "request", req.String(), "stack", string(debug.Stack()))
-			}
+		// Not on the stack of ForkThen, which may be that of another then, nor of
+		// Respond: then may call either again, and wait for what their caller holds.
+		go func() { // ends with then
+			defer release()
+			defer func() {
+				if p := recover(); p != nil {
+					s.p.log.Error("panic after a fork", "panic", p, "request", req.String(), "stack", string(debug.Stack()))
+				}
+			}()
+			then(best)
 		}()
-		then(best)
 	})
 }
 
@@ -193,8 +202,8 @@ func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
 		}
 		// What the handler has answered meanwhile, or the end of the layer, is
 		// no fault; what else there is has nobody to be told but the log.
-		if err := s.Server.Respond(best); err != nil && ctx.Err() == nil {
-			s.p.log.Debug("response not forwarded", "error", err, "call-id", s.req.CallID())
+		if err := s.Respond(best); err != nil && ctx.Err() == nil {
+			s.p.log.Debug("response not forwarded", "error", err, "call-id", s.Request().CallID())
 		}
 	})
 }
@@ -205,26 +214,65 @@ func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
 func (s *Server) Respond(resp *sip.Response) error {
 	err := s.Server.Respond(resp)
 	if (err == nil || errors.Is(err, transaction.ErrTransport)) && resp.Status().Final() {
-		s.mu.Lock()
-		s.answered = true
-		last := s.forking
-		s.mu.Unlock()
-		for f := last; f != nil; f = f.prev {
-			f.tell(news{branch: answered})
-		}
+		s.settle(nil)
 	}
 	return err
 }
 
-// join adds a fork, and reports whether its answer is wanted.
+// settle notes that the request has its answer: the forks of it are cancelled, but
+// for the one that this is from, and there are no further ones.
+func (s *Server) settle(from *forking) {
+	var room [4]*forking
+	forks := room[:0]
+	s.mu.Lock()
+	s.answered = true
+	for f := s.forking; f != nil; f = f.next {
+		if f != from {
+			forks = append(forks, f)
+		}
+	}
+	s.mu.Unlock()
+	tellAnswered(forks)
+}
+
+// tellAnswered tells forks, each whatever comes of the one before.
+func tellAnswered(forks []*forking) {
+	if len(forks) > 0 {
+		defer tellAnswered(forks[1:])
+		forks[0].tell(news{branch: answered})
+	}
+}
+
+// maxForks bounds the forks of one request: nobody waits for the end of so many, and
+// a handler that tries again and again whom nobody can reach is to come to one.
+const maxForks = 1000
+
+// join adds a fork, nil for one without a branch, and reports whether its answer is
+// wanted.
 func (s *Server) join(f *forking) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f.prev = s.forking; f.prev != nil {
-		f.number = f.prev.number + 1
+	if s.answered || s.over || s.forks == maxForks {
+		return false
 	}
-	s.forking = f
-	return !s.answered
+	if f != nil {
+		f.number, f.next, s.forking = s.forks, s.forking, f
+	}
+	s.forks++
+	return true
+}
+
+// leave takes out a fork that has ended.
+func (s *Server) leave(f *forking) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at := &s.forking; *at != nil; at = &(*at).next {
+		if *at == f {
+			*at, f.next = f.next, nil
+			break
+		}
+	}
+	s.over = s.over || f.ctx.Err() != nil
 }
 
 // Reply makes a response to the request and sends it, as Respond does.
@@ -241,7 +289,7 @@ func (s *Server) Refuse(err error, edits ...sip.Edit) error {
 // acknowledge forwards the ACK of a 2xx (RFC 3261 section 16.6), which belongs to
 // no transaction: should it be lost, the 2xx comes again, and so will it.
 func (s *Server) acknowledge(ctx context.Context, req *sip.Request, t *Target, relay bool) {
-	out, err := s.prepare(ctx, req, t, s.breadth, relay)
+	out, err := s.prepare(req, t, s.breadth, relay)
 	if err == nil {
 		_, _, err = s.Layer().Send(out.context(ctx, ackBranch(s.mark)), out.req)
 	}

@@ -65,11 +65,11 @@ func isWithin(req *sip.Request) bool {
 // between returns the target of a request that Stateless wants to forward, and
 // that has a transaction because it goes from UDP to a connection or the other way
 // (RFC 3261 section 16.1), or because too many wait already.
-func (p *Proxy) between(s *Server) (to Target, ok bool) {
-	if p.cfg.Stateless == nil || s.req.MaxForwards() == 0 {
+func (p *Proxy) between(s *Server, req *sip.Request) (to Target, ok bool) {
+	if p.cfg.Stateless == nil || req.MaxForwards() == 0 {
 		return to, false
 	}
-	return p.cfg.Stateless(s.req, Arrival{Local: s.Local(), Routed: s.Routed()})
+	return p.cfg.Stateless(req, Arrival{Local: s.Local(), Routed: s.Routed()})
 }
 
 // ready checks a request and makes it ready, with one copy, before the question
@@ -113,7 +113,7 @@ func (p *Proxy) sendBeside(in *transport.Inbound, pass passage, req *sip.Request
 // whether that is done, for better or worse: if not, it would have to wait, and
 // ctx is over.
 func (p *Proxy) send(ctx context.Context, in *transport.Inbound, pass *passage, req *sip.Request, way way, branch string) bool {
-	out, err := pass.prepare(ctx, req, way)
+	out, err := pass.prepare(req, way)
 	if err == nil {
 		err = deliver(ctx, pass.ep, &out, branch)
 	}

@@ -1,6 +1,10 @@
 package proxy
 
 import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,6 +138,39 @@ func TestNoAnswerOfTheRedirected(t *testing.T) {
 		s.expect(s.ua(aliceAddr, nil), request(sip.INVITE, aor, by(proxyAddr)), "180 200")
 		if took := time.Since(s.start).Round(time.Second); took != 20*time.Second {
 			s.Errorf("the mailbox answered after %v, want 20s", took)
+		}
+	})
+}
+
+// A client on a connection gets such an answer by that, though its Via does not say
+// which it is (RFC 3261 section 18.2.2).
+func TestAnswerAfterTheWaitByTCP(t *testing.T) {
+	play(t, func(s *scene) {
+		targets := at("sip:bob@" + bobAddr)
+		targets[0].Wait = 5 * time.Second
+		s.proxy(proxyAddr, example(to(targets...)))
+		s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+			tx.Reply(sip.StatusRinging)
+			<-tx.Context().Done()
+			tx.Reply(sip.StatusOK, sip.Contact{URI: uri("sip:bob@" + bobAddr)})
+		})
+		conn, err := s.net.Host(aliceAddr).DialContext(s.Context(), "tcp", proxyAddr+":5060")
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer conn.Close()
+		invite := request(sip.INVITE, aor, sip.Push(sip.Via{Transport: "TCP", Host: aliceAddr, Params: ";branch=z9hG4bK1"}))
+		fmt.Fprint(conn, invite)
+		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		text, _ := io.ReadAll(conn)
+		var got []string
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "SIP/2.0 ") {
+				got = append(got, line[8:11])
+			}
+		}
+		if want := []string{"180", "408", "200"}; !slices.Equal(got, want) {
+			s.Errorf("responses %q, want %q", got, want)
 		}
 	})
 }
