@@ -121,21 +121,23 @@ func (k *marker) find(req *sip.Request, m mark) (loops, spirals bool) {
 		if err != nil {
 			continue
 		}
-		switch other := k.markOf(via); {
-		case other == m:
-			return true, true
-		case other != (mark{}):
-			spirals = true
+		branch := via.Branch()
+		at := len(branch) - len(m)
+		if at <= 0 || branch[at-1] != '.' {
+			continue
 		}
+		if branch[at:] == string(m[:]) {
+			return true, true
+		}
+		spirals = spirals || branch[at:at+ownDigits] == string(k.own[:])
 	}
 	return false, spirals
 }
 
-// markOf returns the mark of ours that a Via has, or looks as if it had; zero: none.
-func (k *marker) markOf(via sip.Via) (m mark) {
+// markOf returns the mark that a Via has, if it has one; that may be anybody's.
+func markOf(via sip.Via) (m mark) {
 	branch := via.Branch()
-	at := len(branch) - len(m)
-	if at > 0 && branch[at-1] == '.' && branch[at:at+ownDigits] == string(k.own[:]) {
+	if at := len(branch) - len(m); at > 0 && branch[at-1] == '.' {
 		copy(m[:], branch[at:])
 	}
 	return m

@@ -57,7 +57,7 @@ func (s *Server) Vouched() bool {
 		if err != nil {
 			continue
 		}
-		first := s.p.vouched.get(s.p.key.markOf(via))
+		first := s.p.vouched.get(markOf(via))
 		if first == nil {
 			continue
 		}
