@@ -143,25 +143,28 @@ func (q *queue) left() []heard {
 // cancel does what the end of ctx does, and may be called more than once. Who has
 // it needs no context of its own for each request.
 func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Response, error)) (cancel func()) {
-	tell := func(resp *sip.Response, err error) {
-		returned := false
-		defer func() {
-			switch p := recover(); {
-			case p != nil:
-				l.cfg.Logger.Error("panic with a response", "panic", p, "request", r.String(), "stack", string(debug.Stack()))
-			case !returned:
-				l.cfg.Logger.Error("goroutine ended with a response", "request", r.String())
-			}
-		}()
-		each(resp, err)
-		returned = true
-	}
 	p := &pursuit{l: l, ctx: ctx, r: r,
-		each:    func(resp *sip.Response, err error) bool { tell(resp, err); return true },
-		further: func(resp *sip.Response) { tell(resp, nil) },
+		each:    func(resp *sip.Response, err error) bool { l.tell(each, resp, err, r); return true },
+		further: func(resp *sip.Response) { l.tell(each, resp, nil, resp) }, // for 32 s, without the request
 	}
 	p.start()
 	return p.cancel
+}
+
+// tell tells each of a response or an error. What it does not return from is logged
+// with the message that it is about.
+func (l *Layer) tell(each func(*sip.Response, error), resp *sip.Response, err error, about sip.Message) {
+	returned := false
+	defer func() {
+		switch p := recover(); {
+		case p != nil:
+			l.cfg.Logger.Error("panic with a response", "panic", p, "message", about.String(), "stack", string(debug.Stack()))
+		case !returned:
+			l.cfg.Logger.Error("goroutine ended with a response", "message", about.String())
+		}
+	}()
+	each(resp, err)
+	returned = true
 }
 
 // Do sends a request and returns the final response, as Responses does.
