@@ -54,11 +54,11 @@ func main() {
 	handle := func(tx *proxy.Server, req *sip.Request) {
 		if tx.Local() && req.Method() == sip.REGISTER {
 			location.Register(tx.Server, req)
-		} else if req = location.Authenticate(tx, req); req == nil {
+		} else if req, user := location.Authenticate(tx, req); req == nil {
 			return // it said to be from a user of ours, and was answered: with 407, 403, 400 or 500
 		} else if tx.Local() {
 			location.Forward(tx, req)
-		} else if tx.Routed() || tx.Serves(req.From().URI) { // within a call, by who was ever in it, to anywhere; or from our users
+		} else if tx.Routed() || user != "" { // within a call, by who was ever in it, to anywhere; or from our users
 			tx.Relay(req)
 		} else { // no relay for strangers
 			tx.Reply(sip.StatusForbidden)

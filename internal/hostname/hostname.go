@@ -35,3 +35,24 @@ func parseIPv6(host string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(strings.Replace(host, ":::", "::", 1))
 	return addr, err == nil
 }
+
+// IsHost reports whether a text is a host, a name or an address, and nothing more. That
+// of IPv6 may stand in brackets, as in a URI, or without.
+func IsHost(host string) bool {
+	if strings.Contains(host, ":") {
+		if n := len(host) - 1; host[0] == '[' && host[n] == ']' {
+			host = host[1:n]
+		}
+		addr, ok := parseIPv6(host)
+		return ok && addr.Zone() == ""
+	}
+	for _, c := range []byte(host) {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return strings.Trim(host, ".") != "" && len(host) <= mostHost
+}
+
+// mostHost bounds the name of a host, as DNS does (RFC 1035 section 2.3.4).
+const mostHost = 255

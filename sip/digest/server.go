@@ -41,7 +41,8 @@ type ServerConfig struct {
 	Integrity bool
 
 	// Secret is the key of the nonces, which servers that share a realm must
-	// share. Nil is a random one.
+	// share, or they ask each other's clients once more. Nil is a random one.
+	// To keep one for the next run is of no use where Nonces is set.
 	Secret []byte
 
 	// NonceLifetime is how long a nonce may be used. Zero is five minutes.
@@ -50,10 +51,12 @@ type ServerConfig struct {
 	// Nonces is of how many nonces at least it is remembered how often they
 	// were used, so that a request cannot be replayed; of twice as many at
 	// most, at some 50 bytes each. Past that, nonces that may have been
-	// forgotten are stale. It takes a transaction layer that absorbs
-	// retransmissions, and each server knows only what it saw itself. Zero
-	// keeps nothing: whoever overhears a request can repeat it until its
-	// nonce is too old.
+	// forgotten are stale, and so are those from before NewServer, which an
+	// earlier run with the same Secret may have seen. It takes a transaction
+	// layer that absorbs retransmissions. Each server knows only what it saw
+	// itself: where several have one Secret, a request can be repeated once at
+	// each that has run for as long as its nonce is old. Zero keeps nothing:
+	// whoever overhears a request can repeat it until its nonce is too old.
 	Nonces int
 
 	// AcceptURI decides about credentials whose uri parameter does not equal
@@ -110,7 +113,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		s.secret = []byte(rand.Text() + rand.Text())
 	}
 	if config.Nonces > 0 {
-		s.replays = &replays{seen: recent[counts]{limit: config.Nonces}}
+		s.replays = &replays{seen: recent[counts]{limit: config.Nonces}, forgotten: time.Now().Add(-1)}
 	}
 	return s, nil
 }
@@ -182,8 +185,9 @@ func (s *Server) Reply(req *sip.Request, err error) *sip.Response {
 // Consume returns a request without the credentials for this realm: for a proxy that
 // sends it on, to whom they say nothing and who should not have them. Those of other
 // realms are for others on the path, and stay (RFC 3261 section 22.3). What cannot be
-// read may be for this one, and goes.
-func (s *Server) Consume(req *sip.Request) *sip.Request {
+// read may be for this one, and goes. Other edits that the request needs are made with
+// that.
+func (s *Server) Consume(req *sip.Request, also ...sip.Edit) *sip.Request {
 	edits := []sip.Edit{sip.Del(s.field())}
 	found := false
 	for c, err := range s.all(req) {
@@ -196,10 +200,13 @@ func (s *Server) Consume(req *sip.Request) *sip.Request {
 			edits = append(edits, sip.Add(sip.Authorization(c)))
 		}
 	}
-	if !found {
-		return req
+	switch {
+	case found:
+		return req.With(append(edits, also...)...)
+	case len(also) > 0:
+		return req.With(also...)
 	}
-	return req.With(edits...)
+	return req
 }
 
 // all yields the credentials of a request, for whichever realm.

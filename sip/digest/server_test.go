@@ -338,6 +338,24 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// The program is started anew with the same Secret, and does not know what was used
+// before: a nonce of that time is stale, once, and a new one good.
+func TestReplayAfterRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := func(nonces int) *Server {
+			return newServer(t, ServerConfig{Secret: []byte("of both runs"), Nonces: nonces})
+		}
+		before, client := start(10), NewClient(alice())
+		req := login(t, before, client, register(t, "reg"))
+		wantUser(t, before, req, "alice", nil)
+		time.Sleep(time.Second)
+		wantUser(t, start(0), req, "alice", nil) // which keeps nothing
+		after := start(10)
+		wantUser(t, after, req, "", ErrStale)
+		wantUser(t, after, login(t, after, client, register(t, "again")), "alice", nil)
+	})
+}
+
 // A registrar and its proxy ask for the same passwords, each in its own header
 // field; what was shown to one is a replay to the other.
 func TestForProxy(t *testing.T) {

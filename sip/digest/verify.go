@@ -65,6 +65,8 @@ func (s *Server) Verify(ctx context.Context, req *sip.Request) (user string, err
 	}
 	if s.replays != nil && !ack {
 		count, _ := strconv.ParseUint(p.NC, 16, 32)
+		// By the clock that is never set back: else all new nonces were stale then.
+		made = now.Add(-now.Sub(made))
 		if !s.replays.use(id, made, now, uint32(count)) {
 			return "", ErrStale
 		}

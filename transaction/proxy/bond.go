@@ -68,19 +68,35 @@ func (k *key) contacts(req *sip.Request, domains []string) string {
 	return string(bonds)
 }
 
-// isBound reports whether an entry is tied to a request whose Request-URI is to.
-// Without a tag in its To a request is within no dialog.
-func (k *key) isBound(entry sip.URI, req *sip.Request, to sip.URI) bool {
+// A tie is how an entry is tied to a request.
+type tie uint8
+
+const (
+	notTied tie = iota
+	toPath
+	toCaller // within a dialog that the sender of the request began
+	toCallee // within one that the sender was called to
+)
+
+// tieOf returns how an entry is tied to a request whose Request-URI is to. Without a
+// tag in its To a request is within no dialog.
+func (k *key) tieOf(entry sip.URI, req *sip.Request, to sip.URI) tie {
 	value, _ := entry.Param(bondParam)
 	if value == "" {
-		return false
+		return notTied
 	}
 	if tag := req.To().Tag(); tag != "" {
-		if k.dialog(req.CallID(), req.From().Tag()).isIn(value) || k.dialog(req.CallID(), tag).isIn(value) {
-			return true
+		switch {
+		case k.dialog(req.CallID(), req.From().Tag()).isIn(value):
+			return toCaller
+		case k.dialog(req.CallID(), tag).isIn(value):
+			return toCallee
 		}
 	}
-	return k.contact(to).isIn(value)
+	if k.contact(to).isIn(value) {
+		return toPath
+	}
+	return notTied
 }
 
 // isIn reports whether a bond is one of an entry's.

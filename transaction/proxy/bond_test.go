@@ -44,6 +44,35 @@ func TestRecordRouteOfAnotherDialog(t *testing.T) {
 	})
 }
 
+// Within a dialog it is known who was called, by the tag of who has called, and that of
+// no other dialog will do.
+func TestFromCallee(t *testing.T) {
+	play(t, func(s *scene) {
+		toBob := to(at("sip:bob@" + bobAddr)...)
+		s.proxy(proxyAddr, example(func(tx *Server, req *sip.Request) {
+			if req.Method() == sip.INVITE {
+				toBob(tx, req)
+				return
+			}
+			s.note("%s from the callee: %v", req.Method(), tx.FromCallee())
+			tx.Reply(sip.StatusOK)
+		}))
+		s.phone("bob", bobAddr, 200)
+		alice := s.ua(aliceAddr, nil)
+		ok := s.expect(alice, request(sip.INVITE, aor, by(proxyAddr)), "200")
+		within := func(method sip.Method, edits ...sip.Edit) *sip.Request {
+			set := sip.List(routeSet(s.sent(bobAddr, "INVITE"))...)
+			return request(method, aor, append(edits, set, sip.CSeq{Seq: 9, Method: method})...)
+		}
+		from, to := sip.From(ok.To()), sip.To(ok.From())
+		s.expect(alice, within(sip.INFO, from, to), "200")
+		s.expect(alice, within(sip.MESSAGE, from, to, sip.CallID("2")), "200")
+		s.expect(alice, within(sip.UPDATE, ok.From(), ok.To()), "200")
+		s.expect(alice, within(sip.PUBLISH, from, sip.To{URI: uri(aor)}), "200")
+		s.noted("bob INVITE", "INFO from the callee: true", "MESSAGE from the callee: false", "UPDATE from the callee: false", "PUBLISH from the callee: false")
+	})
+}
+
 // atHome runs a proxy of these domains that is on the Path of what is registered at
 // another server, 192.0.2.9, and relays nothing but REGISTERs and what comes by a Path.
 // It returns that server.

@@ -134,6 +134,15 @@ func (k *marker) find(req *sip.Request, m mark) (loops, spirals bool) {
 	return false, spirals
 }
 
+// markOf returns the mark that a Via has, if it has one; that may be anybody's.
+func markOf(via sip.Via) (m mark) {
+	branch := via.Branch()
+	if at := len(branch) - len(m); at > 0 && branch[at-1] == '.' {
+		copy(m[:], branch[at:])
+	}
+	return m
+}
+
 // requestURI returns the Request-URI as it is written.
 func requestURI(req *sip.Request) string {
 	line := req.String()

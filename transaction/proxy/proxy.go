@@ -3,11 +3,13 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
@@ -28,7 +30,8 @@ type Config struct {
 	// Domains are the domains whose users are ours to find. The addresses of our
 	// sockets and the name that is advertised always are; those of a wildcard
 	// are the ones that the machine has when the Proxy begins. What a STUN server
-	// has found is not among them.
+	// has found is not among them. One that is no host, a name or an address without a
+	// port, is an error of Listen.
 	Domains []string
 
 	// RecordRoute keeps us on the path of the dialogs that go by us (RFC 3261
@@ -89,6 +92,7 @@ type Proxy struct {
 	bonds   key         // of what ties our Route entries to requests
 	posted  posted
 	spirals spirals
+	vouched vouched
 
 	known sync.Once
 	self  *self
@@ -113,6 +117,11 @@ func Listen(tc *transport.Config, cfg *Config) (*Proxy, error) {
 	p.bonds = deriveKey(p.tc.FlowKey, bondParam)
 	if cfg != nil {
 		p.cfg = *cfg
+	}
+	for _, host := range p.cfg.Domains {
+		if !hostname.IsHost(host) {
+			return nil, fmt.Errorf("proxy: %q of Domains is no host", host)
+		}
 	}
 	if p.cfg.Handler == nil {
 		p.cfg.Handler = relayDialogs

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -22,7 +23,7 @@ type route struct {
 
 	side side // that the request goes to: what the last of ours says
 
-	bound  bool // one of ours was made for this dialog, or for a registration of this Request-URI
+	tie    tie  // of the first of ours that was made for this dialog, or for a registration of this Request-URI
 	forged bool // the next one has a token of a Path that we have not made so
 }
 
@@ -74,12 +75,15 @@ func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 			e = notOurs
 		}
 		veiled := isVeiled(value.URI.User) // in a Record-Route
-		bound := e == made && r.req != nil && (veiled || !r.bound) && r.bonds.isBound(value.URI, r.req, r.uri)
+		tied := notTied
+		if e == made && r.req != nil && (veiled || r.tie == notTied) {
+			tied = r.bonds.tieOf(value.URI, r.req, r.uri)
+		}
 		switch {
 		case e != made || !veiled:
 		case r.req == nil:
 			e = forged // for a Path
-		case !bound:
+		case tied == notTied:
 			flow, gone = transport.Flow{}, false
 		}
 		if e == notOurs || e == forged {
@@ -88,7 +92,7 @@ func (r *route) strip(s *self, ep *transport.Endpoint, at netip.AddrPort) {
 		}
 		r.ours++
 		r.side = side{flow, value.URI.Params.Has("ob"), gone}
-		r.bound = r.bound || bound
+		r.tie = cmp.Or(r.tie, tied)
 	}
 }
 
@@ -126,7 +130,7 @@ func (r *route) leads(from transport.Flow) bool {
 
 // isRouted reports whether a request that came by this flow has an entry that was
 // made for it. One that leads to a user agent is for whoever has got it.
-func (r *route) isRouted(from transport.Flow) bool { return r.bound || r.leads(from) }
+func (r *route) isRouted(from transport.Flow) bool { return r.tie != notTied || r.leads(from) }
 
 // stripMaddr takes a maddr that is ours off a Request-URI that names the socket
 // by which the request has come, with the transport and the port that go with

@@ -67,3 +67,22 @@ func TestSelfOfOneAddress(t *testing.T) {
 		}
 	})
 }
+
+// A domain is a host. What is none would be nobody's address, and users of it
+// strangers.
+func TestDomainsThatAreNone(t *testing.T) {
+	play(t, func(s *scene) {
+		for domain, ok := range map[string]bool{
+			"example.com": true, "2001:db8::1": true, "[2001:db8::1]": true,
+			"": false, "sip:example.com": false, "example.com:5060": false, "*.example.com": false, "ex ample": false,
+		} {
+			p, err := Listen(on(s, s.net, proxyAddr), &Config{Domains: []string{"example.net", domain}})
+			if (err == nil) != ok {
+				s.Errorf("Listen() with the domain %q = %v", domain, err)
+			}
+			if p != nil {
+				p.Close()
+			}
+		}
+	})
+}

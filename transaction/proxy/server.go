@@ -51,6 +51,13 @@ func (s *Server) Local() bool { return s.local }
 // is for Authenticate of a registrar.Registrar to ask.
 func (s *Server) Routed() bool { return s.route.isRouted(s.from) }
 
+// FromCallee reports whether the request is Routed within a dialog, and from the side
+// of who was called: from anybody there who knows its Call-ID and the tag of the
+// caller. Its From is what the caller has written in the To of the first request (RFC
+// 3261 section 12.1.1), an address that may be somebody else's or nobody's, as where
+// the call was forwarded, or went to a GRUU. So it does not say who has sent this.
+func (s *Server) FromCallee() bool { return s.route.tie == toCallee }
+
 // Serves reports whether a sip or sips URI is of a domain of ours, or names us by the
 // advertised name or by an address and a port. It is for the From of a request,
 // which says who somebody is and not where to send: with another port a name is that
@@ -166,8 +173,9 @@ func (s *Server) Fork(req *sip.Request, targets ...Target) *sip.Response {
 // ForkThen is Fork without waiting: it returns at once, as Forward does, and then is
 // called with what Fork would return, in a goroutine of its own and maybe before
 // ForkThen has returned. It goes on from there, by Respond, Forward or another
-// ForkThen. Nothing bounds these goroutines but how long they take, so that then is
-// not to wait for long.
+// ForkThen; after the 487 of a caller who has hung up there is nobody left to forward
+// for. Nothing bounds these goroutines but how long they take, so that then is not to
+// wait for long.
 func (s *Server) ForkThen(req *sip.Request, then func(best *sip.Response), targets ...Target) {
 	ctx, release := s.Hold()
 	s.fork(ctx, req, targets, false, func(best *sip.Response) {

@@ -22,7 +22,9 @@ type Target struct {
 	// (RFC 3327 section 5.4). Entries of ours at its beginning are taken off
 	// again, and the flow that they name is what the request is sent by (RFC
 	// 5626 section 5.3), so that a binding of this very proxy is a target like
-	// any other.
+	// any other. A first one without lr is a strict router: its URI becomes the
+	// Request-URI, and that goes to the end of the Route (RFC 3261 section 16.6
+	// step 6).
 	Route []sip.Route
 
 	// Instance is the user agent that the target leads to, "" if that is not

@@ -26,11 +26,14 @@ func callers(t *testing.T, cfg *Config, f func(t *testing.T, client, phone *tran
 	synctest.Test(t, func(t *testing.T) {
 		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
 		cfg.Logger = quiet
+		if cfg.Users != nil {
+			cfg.Users = secrets(t) // of the time in here
+		}
 		location := must(New(cfg))
 		p, err := proxy.Listen(
 			&transport.Config{Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Advertise: "sip.example.net", Logger: quiet},
 			&proxy.Config{Domains: []string{"example.com"}, RecordRoute: true, Path: true, Handler: func(tx *proxy.Server, req *sip.Request) {
-				switch req = location.Authenticate(tx, req); {
+				switch req, _ := location.Authenticate(tx, req); {
 				case req == nil:
 				case tx.Local():
 					tx.Forward(req, proxy.Target{URI: uri(t, "sip:bob@"+phoneAddr)})
@@ -132,6 +135,9 @@ func TestAuthenticate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if again := header(resp, "Retry-After"); (resp.Status() == 500) != (again != "") {
+				t.Errorf("as %s: %v with Retry-After %q", c.who, resp.Status(), again)
+			}
 			if got := resp.Status(); got != c.want {
 				t.Errorf("as %s, with the password %s of %q: got %v, want %v", c.who, c.password, c.user, got, c.want)
 			}
@@ -192,6 +198,49 @@ func TestAuthenticateDialog(t *testing.T) {
 		case req := <-arrived:
 			t.Errorf("got\n%s\nwant nothing", req)
 		default:
+		}
+	})
+}
+
+// Who was called holds and transfers, whatever the caller wrote into the To: that is
+// her From (RFC 3261 section 12.1.1), and no address whose password she has. Who has
+// called is who the From says, and is asked.
+func TestAuthenticateCallee(t *testing.T) {
+	cfg := &Config{Users: secrets(t), Domains: []string{"example.com"}}
+	callers(t, cfg, func(t *testing.T, client, phone *transaction.Layer, arrived chan *sip.Request) {
+		const caller = "sip:x@192.0.2.30"
+		for _, to := range []string{"sip:bob@example.com", "sip:alice@example.com", "sip:+1555@example.com", "sip:sales@example.org"} {
+			ok, err := client.Do(t.Context(), from(t, sip.INVITE, "sip:stranger@example.org").With(sip.To{URI: uri(t, to)}, sip.CallID(to)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			route, err := sip.Get[sip.RecordRoute](ok)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seq := uint32(0)
+			within := func(l *transaction.Layer, method sip.Method, target string, from, to sip.Address, want sip.Status, edits ...sip.Edit) {
+				t.Helper()
+				seq++
+				req := sip.NewRequest(method, uri(t, target), sip.MaxForwards(70), sip.Route(route), sip.From(from), sip.To(to),
+					sip.CallID(ok.CallID()), sip.CSeq{Seq: 100 + seq, Method: method}, sip.Contact{URI: uri(t, "sip:y@192.0.2.99")})
+				resp, err := l.Do(t.Context(), req.With(edits...))
+				if err != nil || resp.Status() != want {
+					t.Errorf("%s to %s from %s: got %v, %v, want %v", method, target, from.URI, resp, err, want)
+				}
+				for len(arrived) > 0 {
+					<-arrived
+				}
+			}
+			callee, calling, alice := sip.Address(ok.To()), sip.Address(ok.From()), sip.Address{URI: uri(t, aliceAOR), Params: ";tag=1"}
+			for _, method := range []sip.Method{sip.INVITE, sip.REFER, sip.MESSAGE} {
+				within(phone, method, caller, callee, calling, 200)
+				within(phone, method, caller, sip.Address{URI: alice.URI, Params: ";tag=9"}, sip.Address{URI: callee.URI, Params: ";tag=8"}, 407)
+				within(phone, method, "sip:bob@example.com", sip.Address{URI: alice.URI, Params: callee.Params}, calling, 407) // to an address-of-record
+				within(client, method, "sip:bob@"+phoneAddr, alice, callee, 407)
+				within(client, method, "sip:bob@"+phoneAddr, calling, callee, 200)
+			}
+			within(phone, sip.INVITE, caller, sip.Address{URI: alice.URI, Params: callee.Params}, calling, 407, sip.CallID("another"))
 		}
 	})
 }
@@ -295,12 +344,17 @@ func TestAuthenticateByAPath(t *testing.T) {
 }
 
 // What Alice says to prove who she is, she says to us. The phone that she calls gets
-// nothing of it, in the call neither, and what she says to others on the way.
+// nothing of it, in the call neither, and what she says to others on the way. Nor does
+// it get what she says to be the word of others on who she is.
 func TestAuthenticateConsumes(t *testing.T) {
 	cfg := &Config{Users: secrets(t), Domains: []string{"example.com"}}
 	callers(t, cfg, func(t *testing.T, client, _ *transaction.Layer, arrived chan *sip.Request) {
 		const other = `Digest username="alice", realm="example.net", nonce="1", uri="sip:bob@example.com", response="1"`
-		invite := from(t, sip.INVITE, aliceAOR)
+		asserted := []sip.Edit{
+			sip.Add(sip.Field{Name: "P-Asserted-Identity", Value: "<sip:root@example.com>"}), sip.Add(sip.Field{Name: "p-asserted-identity", Value: "<tel:+1>"}),
+			sip.Add(sip.Field{Name: "Remote-Party-ID", Value: "<sip:root@example.com>;party=calling"}),
+		}
+		invite := from(t, sip.INVITE, aliceAOR).With(asserted...)
 		resp, err := client.Do(t.Context(), invite)
 		if err != nil {
 			t.Fatal(err)
@@ -348,8 +402,67 @@ func TestAuthenticateConsumes(t *testing.T) {
 			if len(got) != 1 || got[0] != other {
 				t.Errorf("%s with the credentials %q, want %q alone", method, got, other)
 			}
+			expectHeader(t, req, "P-Asserted-Identity", "")
+			expectHeader(t, req, "Remote-Party-ID", "")
 		}
+		stranger := from(t, sip.MESSAGE, "sip:stranger@example.org").With(asserted...)
+		if resp, err := client.Do(t.Context(), stranger); err != nil || resp.Status() != sip.StatusOK {
+			t.Fatalf("MESSAGE got %v, %v, want 200", resp, err)
+		}
+		req := <-arrived
+		expectHeader(t, req, "P-Asserted-Identity", "")
+		expectHeader(t, req, "Remote-Party-ID", "")
 	})
+}
+
+// Authenticate tells who it is that has proved it, by whichever address, and of a
+// stranger nothing. Without Users it believes what it is told.
+func TestAuthenticateTellsTheUser(t *testing.T) {
+	for _, c := range []struct {
+		who, user string
+		ask       bool
+		want      string
+	}{
+		{aliceAOR, "alice", true, "alice"},
+		{"tel:+12015550123", "alice", true, "alice"},
+		{"im:alice@example.com", "alice", true, "alice"},
+		{"sip:carol@example.com", "carol@example.com", true, "carol@example.com"},
+		{"sip:bob@example.com", "admin", true, "admin"},
+		{"sip:alice@example.org", "", true, ""},
+		{"sip:%61lice@example.com", "", false, "alice"},
+		{"sip:alice@example.org", "", false, ""},
+		{"sip:example.com", "", false, ""},
+		{"tel:+12015550123", "", false, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(nil)
+			cfg := &Config{Domains: []string{"example.com"}, Logger: quiet,
+				Exists:     func(_ context.Context, aor sip.URI) (bool, error) { return aor.User == "+12015550123", nil },
+				ThirdParty: func(user string, aor sip.URI) bool { return user == "admin" || aor.User == "+12015550123" }}
+			if c.ask {
+				cfg.Users = secrets(t)
+			}
+			location, got := must(New(cfg)), "nobody"
+			p := must(proxy.Listen(&transport.Config{Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Logger: quiet},
+				&proxy.Config{Domains: []string{"example.com"}, Handler: func(tx *proxy.Server, req *sip.Request) {
+					if req, user := location.Authenticate(tx, req); req != nil {
+						got = user
+						tx.Reply(sip.StatusOK)
+					}
+				}}))
+			defer p.Close()
+			client := listen(t, n.Host("192.0.2.30"), nil)
+			req := from(t, sip.MESSAGE, c.who)
+			resp, err := client.Do(t.Context(), req)
+			if err == nil && resp.Status() == sip.StatusProxyAuthRequired {
+				req = must(digest.NewClient(digest.Credentials{Username: c.user, Password: "secret"}).Authorize(req, resp))
+				resp, err = client.Do(t.Context(), req.With(sip.CSeq{Seq: 2, Method: sip.MESSAGE}))
+			}
+			if err != nil || resp.Status() != sip.StatusOK || got != c.want {
+				t.Errorf("%s as %q, asked %v: got %v, %v and the user %q, want 200 and %q", c.who, c.user, c.ask, resp, err, got, c.want)
+			}
+		})
+	}
 }
 
 // Without Users nobody is asked.

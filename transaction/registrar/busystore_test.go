@@ -1,13 +1,16 @@
 package registrar
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/digest"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction/proxy"
 )
@@ -106,6 +109,55 @@ func TestBusyStoreForwards(t *testing.T) {
 		})
 		if counts["480"] < 1600 || counts["503"] < 1600 || counts["480"]+counts["503"] < 3960 {
 			t.Errorf("%v, want at least 1600 times 480 and 503 each, and nothing else", counts)
+		}
+	})
+}
+
+// The same, for passwords, of which 100 are found in a second.
+func TestBusyPasswords(t *testing.T) {
+	story(t, nil, func(t *testing.T, s *scene) {
+		store := newBusyStore()
+		s.location = must(New(&Config{Domains: []string{"example.com"}, Logger: quiet, Users: passwordsOf(store),
+			ThirdParty: func(string, sip.URI) bool { return true }}))
+		asked := s.phone.register(401, contact(numbered(1)))
+		client := digest.NewClient(digest.Credentials{Username: "alice", Password: "secret"})
+		counts := offer(t, s.phone, 200, 20, func(i int) *sip.Request {
+			s.phone.to, s.phone.callID = fmt.Sprintf("sip:user%d@example.com", i), fmt.Sprint(i)
+			return must(client.Authorize(s.phone.request(contact(numbered(1))), asked))
+		})
+		if counts["200"] < 1600 || counts["503"] < 1600 || counts["200"]+counts["503"] < 3960 {
+			t.Errorf("%v, want at least 1600 times 200 and 503 each, and nothing else", counts)
+		}
+	})
+}
+
+// passwordsOf returns users whose passwords are in a store.
+func passwordsOf(store busyStore) *digest.Server {
+	return must(digest.NewServer(digest.ServerConfig{Realm: "example.com", Nonces: 1000,
+		Password: func(ctx context.Context, _ string) (string, error) { return "secret", store.work(ctx) }}))
+}
+
+// Whoever hangs up while his password is looked for has 487, too, and that is no
+// failure of ours.
+func TestCancelWhileThePasswordIsLookedFor(t *testing.T) {
+	story(t, nil, func(t *testing.T, s *scene) {
+		var log bytes.Buffer
+		store := newBusyStore()
+		s.location = must(New(&Config{Domains: []string{"example.com"}, Logger: slog.New(slog.NewTextHandler(&log, nil)), Users: passwordsOf(store)}))
+		p := must(proxy.Listen(&transport.Config{Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: s.n.Host(proxyAddr), Logger: quiet},
+			&proxy.Config{Handler: func(tx *proxy.Server, req *sip.Request) { s.location.Authenticate(tx, req) }}))
+		defer p.Close()
+		invite := from(t, sip.INVITE, aliceAOR)
+		resp := s.phone.ask(invite)
+		invite = must(digest.NewClient(digest.Credentials{Username: "alice", Password: "secret"}).Authorize(invite, resp))
+		store.turn <- struct{}{} // and nothing goes on
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if resp, _ := s.phone.layer.Do(ctx, invite.With(sip.CSeq{Seq: 2, Method: sip.INVITE})); resp == nil || resp.Status() != sip.StatusRequestTerminated {
+			t.Errorf("INVITE got %v, want 487", resp)
+		}
+		if log.Len() > 0 {
+			t.Errorf("logged %q, want nothing", &log)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/sip"
 )
 
@@ -17,14 +18,12 @@ const (
 	// mostTime is what the seconds of an Expires can say at most (RFC 3261 section
 	// 20.19).
 	mostTime = math.MaxUint32 * time.Second
-	// mostHost bounds the name of a host, as DNS does (RFC 1035 section 2.3.4).
-	mostHost = 255
 )
 
 // check returns what is wrong with the options, but for Node and ServiceRoute.
 func (cfg *Config) check() error {
 	for _, host := range cfg.Domains {
-		if !isHost(host) {
+		if !hostname.IsHost(host) {
 			return fmt.Errorf("registrar: %q of Domains is no host", host)
 		}
 	}
@@ -61,6 +60,10 @@ func (cfg *Config) node() (sip.URI, error) {
 		return sip.URI{}, fmt.Errorf("registrar: Node %q is no sip URI", given)
 	case !isHost(given.Host):
 		return sip.URI{}, fmt.Errorf("registrar: %q of Node is no host", given.Host)
+	case given.Addr().IsValid() && given.Addr().Unmap().IsUnspecified():
+		return sip.URI{}, fmt.Errorf("registrar: %q of Node is where a socket listens, and nobody sends to", given.Host)
+	case given.User != "" || given.Password != "" || given.Headers != "" || given.Params.Has("maddr"):
+		return sip.URI{}, fmt.Errorf("registrar: Node %q has more than host, port and transport", given)
 	case given.Port < 0 || given.Port > math.MaxUint16:
 		return sip.URI{}, fmt.Errorf("registrar: port %d of Node is no port", given.Port)
 	case !slices.Contains([]string{"", "udp", "tcp", "tls", "ws", "wss"}, kind) || secure && kind == "udp":
@@ -96,8 +99,7 @@ func (cfg *Config) route() (route []sip.ServiceRoute, err error) {
 
 // isHost reports whether a text is a host as it stands in a URI, and nothing more.
 func isHost(host string) bool {
-	uri, err := sip.ParseURI("sip:" + host)
-	return err == nil && uri == (sip.URI{Scheme: "sip", Host: host}) && len(host) <= mostHost
+	return hostname.IsHost(host) && (host[0] == '[' || !strings.Contains(host, ":"))
 }
 
 // atLeastSecond returns a time as whole seconds; 0 is the standard one.

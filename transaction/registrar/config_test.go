@@ -18,7 +18,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		cfg  Config
 	}{
 		{"", Config{}},
-		{"", Config{Users: secrets(t), Domains: []string{"example.com", "192.0.2.10", "[2001:db8::1]", "localhost", "example.com."}}},
+		{"", Config{Users: secrets(t), Domains: []string{"example.com", "192.0.2.10", "[2001:db8::1]", "2001:db8::2", "localhost", "example.com."}}},
 		{"Users without Domains", Config{Users: secrets(t)}},
 		{"Users without Domains", Config{Users: secrets(t), Domains: []string{}}},
 		{"is no host", Config{Domains: []string{"example.com", ""}}},
@@ -26,7 +26,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		{"is no host", Config{Domains: []string{"alice@example.com"}}},
 		{"is no host", Config{Domains: []string{"example.com:5060"}}},
 		{"is no host", Config{Domains: []string{"example.com;lr"}}},
-		{"is no host", Config{Domains: []string{"2001:db8::1"}}},
+		{"is no host", Config{Domains: []string{"*.example.com"}}},
 		{"MinExpires 10m0s is more than MaxExpires 5m0s", Config{MinExpires: 10 * time.Minute, MaxExpires: 5 * time.Minute}},
 		{"MinExpires 10m0s is more than DefaultExpires 5m0s", Config{MinExpires: 10 * time.Minute, DefaultExpires: 5 * time.Minute}},
 		{"negative", Config{MaxExpires: -1}},
@@ -42,7 +42,14 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		{"more than 2^32-1 s", Config{FlowTimer: years(137)}},
 		{"", Config{Node: uri(t, "sip:n1.example.com:5070;transport=TCP")}},
 		{"", Config{Node: sip.URI{Host: "[2001:db8::1]"}}},
+		{"of Node is no host", Config{Node: sip.URI{Host: "2001:db8::1"}}},
 		{`"tel:+1" is no sip URI`, Config{Node: uri(t, "tel:+1")}},
+		{"nobody sends to", Config{Node: uri(t, "sip:0.0.0.0:5060")}},
+		{"nobody sends to", Config{Node: uri(t, "sip:[::]")}},
+		{"nobody sends to", Config{Node: uri(t, "sip:[::ffff:0.0.0.0]")}},
+		{"more than host, port and transport", Config{Node: uri(t, "sip:alice@n1.example.com")}},
+		{"more than host, port and transport", Config{Node: uri(t, "sip:n1.example.com;maddr=192.0.2.99")}},
+		{"more than host, port and transport", Config{Node: uri(t, "sip:n1.example.com?subject=x")}},
 		{`"node 1" of Node is no host`, Config{Node: sip.URI{Scheme: "sip", Host: "node 1"}}},
 		{`"a>,<sip:b" of Node is no host`, Config{Node: sip.URI{Scheme: "sip", Host: "a>,<sip:b"}}},
 		{`"" of Node is no host`, Config{Node: sip.URI{Scheme: "sip", Port: 5060}}},
@@ -73,7 +80,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 // client of sips the same with TLS.
 func TestWhatCountsOfNode(t *testing.T) {
 	for node, want := range map[string]string{
-		"sip:alice:secret@n1.example.com:5070;maddr=192.0.2.99;transport=TCP;ttl=1?subject=x": "sip:@n1.example.com:5070;transport=tcp;lr;ob",
+		"sip:n1.example.com:5070;transport=TCP;ttl=1": "sip:@n1.example.com:5070;transport=tcp;lr;ob",
 		"sip:192.0.2.10":               "sip:@192.0.2.10;lr;ob",
 		"sips:n1.example.com":          "sip:@n1.example.com;transport=tls;lr;ob",
 		"sip:n1.example.com;lr;ob;x=1": "sip:@n1.example.com;lr;ob",

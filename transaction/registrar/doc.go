@@ -22,11 +22,12 @@
 //				location.Register(tx.Server, req)
 //				return
 //			}
-//			switch req = location.Authenticate(tx, req); {
+//			req, user := location.Authenticate(tx, req)
+//			switch {
 //			case req == nil: // who says to be one of our users has been asked for the password
 //			case tx.Local():
 //				location.Forward(tx, req)
-//			case tx.Routed(), tx.Serves(req.From().URI): // within a dialog, or from a user of ours
+//			case tx.Routed(), user != "": // within a dialog, or from a user of ours
 //				tx.Relay(req)
 //			default: // no relay for strangers
 //				tx.Reply(sip.StatusForbidden)
@@ -42,24 +43,27 @@
 // reach it; see Config.Node. Whether they share transport.Config.FlowKey as well,
 // to know the dialogs of each other, is of no account.
 //
-// A Store may outlive the program, and with it should three keys, which are random
-// unless they are set, and which nodes that share users are to share:
+// A Store may outlive the program, and with it should two keys. Nodes that share users
+// are to share three. They are random unless they are set:
 //
 //   - transport.Config.FlowKey signs what bindings and dialogs say of flows. With
 //     another one a client behind a NAT is not reached until it registers again, and
 //     dialogs and calls that ring are not known again (package proxy). Flows of UDP
 //     stay good with it; connections end with the program.
 //   - Config.GRUUKey enciphers temporary GRUUs, which end with it.
-//   - Secret of digest.ServerConfig signs nonces. With another one whoever has one is
-//     asked once more, by 401 or 407.
+//   - Secret of digest.ServerConfig signs nonces. A node with another one asks whoever
+//     has one once more, by 401 or 407, as does with Nonces each node that was started
+//     since. Of what was used a node knows what was used there: an Authorization that
+//     was overheard is good for once at each of the others, until its nonce is too old.
 //
 // A call that rings, and goes on after the restart, needs no more than the first of
 // them: Authenticate asks for no password again.
 //
 // Where several nodes are one domain, a request that one has asked for a password, and
 // sends on to the node that has the flow of the callee, comes there without: the
-// handler of each has to know the others by where their requests come from, and to
-// leave out Authenticate for them.
+// handler of each has to know the others, and to leave out Authenticate for them. It
+// knows them by their connections, best of TLS with their certificates (Identities of
+// Flow of the Server), for over UDP anybody can send from their addresses.
 //
 // The package follows RFC 3261 section 10.3, RFC 3327 section 5.3, RFC 3608
 // section 6.3, RFC 5626 sections 6 and 7, RFC 5627 sections 5 and 6.1 and RFC

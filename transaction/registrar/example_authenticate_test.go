@@ -37,11 +37,12 @@ func ExampleRegistrar_Authenticate() {
 				location.Register(tx.Server, req)
 				return
 			}
-			switch req = location.Authenticate(tx, req); {
+			req, user := location.Authenticate(tx, req)
+			switch {
 			case req == nil: // it has been answered
 			case tx.Local():
 				location.Forward(tx, req)
-			case tx.Routed(), tx.Serves(req.From().URI):
+			case tx.Routed(), user != "":
 				tx.Relay(req)
 			default:
 				tx.Reply(sip.StatusForbidden)

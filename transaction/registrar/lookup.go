@@ -70,7 +70,7 @@ func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, er
 
 // Forward forwards a request to where Lookup finds the user of its Request-URI, as
 // Forward of its Server does. Without a target the answer is 480, 404 for
-// ErrNotFound, and 500 where the Store failed. Time that the Store takes counts as
+// ErrNotFound, and 500 where the Store failed, with a Retry-After. Time that the Store takes counts as
 // it does in Register.
 func (r *Registrar) Forward(tx *proxy.Server, req *sip.Request) {
 	done := r.waiting(tx.Server)
@@ -85,10 +85,8 @@ func (r *Registrar) Forward(tx *proxy.Server, req *sip.Request) {
 		tx.Forward(req, targets...)
 	case errors.Is(err, ErrNotFound):
 		tx.Reply(sip.StatusNotFound)
-	case tx.Context().Err() != nil: // cancelled, which the layer answers
 	default:
-		r.cfg.Logger.Error("user not looked up", "error", err, "call-id", req.CallID())
-		tx.Reply(sip.StatusServerInternalError)
+		r.fail(tx, "user not looked up", err)
 	}
 }
 

@@ -221,7 +221,7 @@ func TestFlowWithoutOutbound(t *testing.T) {
 
 // Config.Node is what other nodes are told; the rest of the URI is ours.
 func TestNode(t *testing.T) {
-	story(t, &Config{Node: uri(t, "sip:nobody@[2001:db8::1]:5070;transport=udp;ob"), FlowTimer: -1}, func(t *testing.T, s *scene) {
+	story(t, &Config{Node: uri(t, "sip:[2001:db8::1]:5070;transport=udp;ob"), FlowTimer: -1}, func(t *testing.T, s *scene) {
 		ok := s.phone.byTCP().register(200, contact("<sip:alice@192.0.2.1>;"+instanceOne), knows("outbound"))
 		own := s.expectTargets(aliceAOR, "sip:alice@192.0.2.1")[0].Route[0].URI
 		token := own.User

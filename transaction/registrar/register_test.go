@@ -210,7 +210,7 @@ func secrets(t testing.TB) *digest.Server {
 		Realm: "example.com", Nonces: 1000,
 		Password: func(_ context.Context, user string) (string, error) {
 			switch user {
-			case "alice", "carol@example.com", "admin":
+			case "alice", "carol@example.com", "Dave@EXAMPLE.com.", "admin":
 				return "secret", nil
 			case "broken":
 				return "", errors.New("no database")
@@ -254,6 +254,8 @@ func TestAuthentication(t *testing.T) {
 			{"alice", "secret", "sip:alice@example.net", 200},
 			{"carol@example.com", "secret", "sip:carol@Example.com", 200},
 			{"carol@example.com", "secret", "sip:carol@example.net", 403},
+			{"Dave@EXAMPLE.com.", "secret", "sip:Dave@example.com", 200},
+			{"Dave@EXAMPLE.com.", "secret", "sip:dave@example.com", 403},
 			{"carol@example.com", "secret", "sip:carol%40example.com@example.net", 403},
 			{"carol@example.com", "secret", "sip:carol%40example.com@example.com", 403},
 			{"admin", "secret", "sip:bob@example.com", 200},

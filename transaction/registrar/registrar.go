@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
@@ -43,8 +44,8 @@ type Config struct {
 	// Set digest.ServerConfig.Nonces. Where it is 0, whoever overhears a REGISTER
 	// can copy its Authorization into one with another Contact, until the nonce
 	// is too old, for what is signed is the method and the Request-URI and
-	// neither To nor Contact. With Nonces each is good for once, at the node that
-	// it was used at; TLS alone keeps it from being overheard.
+	// neither To nor Contact. With Nonces each is good for once at each node, and
+	// for nothing after a restart; TLS alone keeps it from being overheard.
 	Users *digest.Server
 
 	// ThirdParty says whether an authenticated user may register for an
@@ -84,12 +85,13 @@ type Config struct {
 	// support it, which otherwise get 420, as RFC 3327 section 5.3 recommends.
 	AnyPath bool
 
-	// Node is how those who share the Store reach this node, and no other one: host,
-	// port and transport of the URI count, and of sips that it means TLS; the rest of
-	// it does not. The zero URI means the socket that the client has used, as the
-	// client would name it, which will not do where nodes have one name for clients
-	// (transport.Config.Advertise). The host is to be one that this node listens on or
-	// that it is called.
+	// Node is how those who share the Store reach this node, and no other one:
+	// host, port and transport of the URI count, and of sips that it means TLS. One
+	// with a user, headers or maddr, or with the address of all sockets, is an error
+	// of New; other parameters do not count. The zero URI means the socket that the
+	// client has used, as the client would name it, which will not do where nodes
+	// have one name for clients (transport.Config.Advertise). The host is to be one
+	// that this node listens on or that it is called.
 	Node sip.URI
 
 	// FlowTimer is within what time a client with outbound, connected to us, is
@@ -176,10 +178,10 @@ func New(cfg *Config) (*Registrar, error) {
 // 200 bytes, too, and 513 for more than 4096 bytes of one binding or 24 KiB of all,
 // or with GRUUs 48 KiB, and for a REGISTER whose 200 would have more than 60 KiB.
 //
-// The time that a Store other than a Memory takes, and Exists, is time that the
-// request waits (transaction.Server.Waiting): where it gets long for many, overload
-// control refuses some with 503. A Store that takes its time when it has nothing else
-// to do needs a transaction.Overload.Tolerance of more than twice that time.
+// The time that a Store other than a Memory takes, and Exists and Users, is time that
+// the request waits (transaction.Server.Waiting): where it gets long for many, overload
+// control refuses some with 503. One of these that takes its time when it has nothing
+// else to do needs a transaction.Overload.Tolerance of more than twice that time.
 func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 	ok, err := r.register(tx, req)
 	var status *refusal
@@ -193,21 +195,42 @@ func (r *Registrar) Register(tx *transaction.Server, req *sip.Request) {
 	case errors.As(err, &syntax):
 		tx.Refuse(err)
 	case errors.As(err, &denied):
-		resp := r.cfg.Users.Reply(req, denied.err)
-		if resp.Status() == sip.StatusServerInternalError {
-			r.cfg.Logger.Error("registration failed", "error", err, "call-id", req.CallID())
-		}
-		tx.Respond(resp)
+		r.deny(tx, r.cfg.Users, "registration failed", denied.err)
 	case errors.Is(err, errTooMany):
 		tx.Reply(sip.StatusForbidden, sip.ReasonPhrase("Too Many Contacts"))
 	case errors.Is(err, errOrder):
 		tx.Reply(sip.StatusServerInternalError, sip.ReasonPhrase("CSeq Is Not Higher"))
 	default:
-		if tx.Context().Err() == nil {
-			r.cfg.Logger.Error("registration failed", "error", err, "call-id", req.CallID())
-		}
-		tx.Reply(sip.StatusServerInternalError, sip.RetryAfter{Seconds: 5 + rand.Uint32N(10)})
+		r.fail(tx, "registration failed", err)
 	}
+}
+
+// A server is a transaction.Server or a proxy.Server.
+type server interface {
+	Context() context.Context
+	Request() *sip.Request
+	Respond(resp *sip.Response) error
+}
+
+// deny answers a request that Users has refused, or failed to decide on.
+func (r *Registrar) deny(tx server, users *digest.Server, what string, err error) {
+	switch resp := users.Reply(tx.Request(), err); {
+	case resp == nil: // to an ACK
+	case resp.Status() == sip.StatusServerInternalError:
+		r.fail(tx, what, err)
+	default:
+		tx.Respond(resp)
+	}
+}
+
+// fail answers a request that the Store or Users failed. One that was cancelled
+// meanwhile is no failure, and is answered by the layer.
+func (r *Registrar) fail(tx server, what string, err error) {
+	if tx.Context().Err() != nil {
+		return
+	}
+	r.cfg.Logger.Error(what, "error", err, "call-id", tx.Request().CallID())
+	tx.Respond(tx.Request().Reply(sip.StatusServerInternalError, sip.RetryAfter{Seconds: 5 + rand.Uint32N(10)}))
 }
 
 // supported are the options that a REGISTER may require.
@@ -217,7 +240,9 @@ var supported = []string{sip.OptionPath, sip.OptionOutbound, sip.OptionGRUU}
 func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Response, error) {
 	ctx, cancel := whileAsked(tx)
 	defer cancel()
-	defer r.waiting(tx)()
+	if r.waits || r.cfg.Users != nil {
+		defer tx.Waiting()()
+	}
 	if req.Method() != sip.REGISTER {
 		return nil, refuse(sip.StatusMethodNotAllowed, sip.Allow{sip.REGISTER})
 	}
@@ -346,14 +371,17 @@ func (r *Registrar) admit(ctx context.Context, req *sip.Request) error {
 }
 
 // isOwn reports whether an address-of-record is that of a user. A user with an @
-// is the one of that host: an escaped @ in an address-of-record is no other way to
-// say it.
+// is the one of that host, however it is written: an escaped @ in an address-of-record
+// is no other way to say it.
 func isOwn(user string, aor sip.URI) bool {
 	name := aor.Username()
-	if name == "" {
-		return false
+	if at := strings.LastIndexByte(user, '@'); at >= 0 {
+		if hostname.Canonical(user[at+1:]) != hostname.Canonical(aor.Host) {
+			return false
+		}
+		user = user[:at]
 	}
-	return user == name+"@"+hostKey(aor) || user == name && !strings.Contains(user, "@")
+	return name != "" && user == name
 }
 
 const (

@@ -59,7 +59,7 @@ func TestRestartOfACallWithPassword(t *testing.T) {
 					p, err := proxy.Listen(&transport.Config{
 						Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Logger: quiet, FlowKey: []byte("a key of both runs"),
 					}, &proxy.Config{Domains: []string{"example.com"}, RecordRoute: true, Handler: func(tx *proxy.Server, req *sip.Request) {
-						if req = location.Authenticate(tx, req); req != nil {
+						if req, _ := location.Authenticate(tx, req); req != nil {
 							tx.Forward(req, proxy.Target{URI: uri(t, "sip:bob@"+phoneAddr)})
 						}
 					}, Transaction: &transaction.Config{Logger: quiet, Restore: func(l *transaction.Layer) error {

@@ -33,6 +33,9 @@ const (
 func story(t *testing.T, cfg *Config, f func(t *testing.T, s *scene)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		if cfg != nil && cfg.Users != nil {
+			cfg.Users = secrets(t) // of the time in here
+		}
 		f(t, newScene(t, siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond}), cfg))
 	})
 }

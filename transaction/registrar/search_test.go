@@ -220,7 +220,7 @@ func TestCallToAColleagueWithPasswords(t *testing.T) {
 				location.Register(tx.Server, req)
 				return
 			}
-			switch req = location.Authenticate(tx, req); {
+			switch req, _ := location.Authenticate(tx, req); {
 			case req == nil:
 			case tx.Local():
 				seen++

@@ -1,0 +1,76 @@
+package proxy
+
+import (
+	"context"
+	"sync"
+
+	"github.com/goparley/parley/sip"
+)
+
+// vouched are the requests that a handler has vouched for and that are not over, by
+// their marks.
+type vouched struct {
+	mu sync.Mutex
+	of map[mark]*Server
+}
+
+// Vouch says that it is known who has sent the request, by a password: should it come
+// back to us while it is being forwarded, from another proxy or by a redirection, that
+// one is Vouched.
+func (s *Server) Vouch() {
+	v := &s.p.vouched
+	v.mu.Lock()
+	if v.of == nil {
+		v.of = map[mark]*Server{}
+	}
+	if v.of[s.mark] == nil {
+		v.of[s.mark] = s
+	}
+	v.mu.Unlock()
+	context.AfterFunc(s.Context(), func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if v.of[s.mark] == s {
+			delete(v.of, s.mark)
+		}
+	})
+}
+
+// Vouched reports whether the request is one that has been here before (RFC 3261
+// section 16.3 step 4 calls that a spiral), that was vouched for then (Vouch), and that
+// waits for what becomes of this one: it has a Via of ours with the mark of that one,
+// which nobody else could have written, and the same From, Call-ID and CSeq. Its sender
+// has used the password for that one and has none for this.
+//
+// Whoever the request was forwarded to may send it here with any Request-URI, and any
+// body, as a proxy there may have to: who is called by one of our users can call
+// another one of them in that user's name, as long as his phone rings and no longer.
+// So it is as good as the request of a stranger, and no better: to call out by us, and
+// what else costs money, is for who is asked himself. After a restart, and at another
+// node, a request is not Vouched.
+func (s *Server) Vouched() bool {
+	if s.spiral == 0 {
+		return false
+	}
+	req := s.Request()
+	for via, err := range sip.All[sip.Via](req) {
+		if err != nil {
+			continue
+		}
+		first := s.p.vouched.get(markOf(via))
+		if first == nil {
+			continue
+		}
+		was := first.Request()
+		if was.From() == req.From() && was.CallID() == req.CallID() && was.CSeq() == req.CSeq() {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *vouched) get(m mark) *Server {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.of[m]
+}
