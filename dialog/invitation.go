@@ -50,7 +50,7 @@ func newInvitation(tx *transaction.Server, req *sip.Request, s *Session) *Invita
 // make is known from here on: a BYE may end it while it is early (RFC 3261
 // section 15).
 func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
-	d, err := newCallee(req, req.Reply(sip.StatusOK).To().Tag())
+	d, err := newCallee(req, tx.Tag())
 	if err != nil {
 		tx.Refuse(err)
 		return

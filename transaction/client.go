@@ -85,7 +85,7 @@ func (l *Layer) start(ctx context.Context, r *sip.Request, to *way, by *pursuit)
 // may take a connection. It is in no table yet.
 func (l *Layer) prepare(ctx context.Context, r *sip.Request, to *way, by *pursuit, branch string) (*client, error) {
 	began := time.Now()
-	flow, out, err := to.prepare(ctx, l.ep, forwarded(r), branch)
+	flow, out, err := to.prepare(ctx, l, forwarded(r), branch)
 	switch {
 	case by.isGivenUp(): // in the meantime: it is not sent
 		return nil, by.whyGivenUp()
@@ -311,8 +311,9 @@ func (c *client) response(resp *sip.Response) {
 // and news to one that has not. That is done once, if the server has answered at
 // all, or if the connection may have been dead for long. An INVITE is not placed
 // a second time: its user may be about to give it up. One that rings waits for who
-// may connect to where we listen (RFC 3261 section 18.2.2); where we do not, its
-// answer cannot come any more, and it is cancelled.
+// may connect to where we listen (RFC 3261 section 18.2.2), or has made the connection
+// and may make another. Otherwise its answer cannot come any more, and it is cancelled,
+// if there is another way to say so than the flow that it was to go by.
 func (c *client) failed(f transport.Flow, cause error) {
 	c.mu.Lock()
 	if f != c.flow || c.moving {
@@ -325,7 +326,7 @@ func (c *client) failed(f transport.Flow, cause error) {
 	case c.moves():
 		c.mu.Unlock()
 		return
-	case c.method == sip.INVITE && c.answered && !c.ended && !c.l.ep.Addr(f.Transport()).IsValid():
+	case c.method == sip.INVITE && c.answered && !c.ended && !f.Accepted() && !c.l.ep.Addr(f.Transport()).IsValid():
 		event = inCancel
 		if !c.over {
 			c.over, c.err = true, fmt.Errorf("%w: %w", ErrTransport, cause)
@@ -413,6 +414,13 @@ func (c *client) abandon(reason error) {
 	}
 	c.mu.Unlock()
 	c.step(input{event: inAbandon}, nil)
+}
+
+// hasTarget reports whether it is for a target, and not for a flow.
+func (c *client) hasTarget() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.target.Addr.IsValid()
 }
 
 func (c *client) hasAnswered() bool {

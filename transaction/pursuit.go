@@ -305,7 +305,7 @@ func (p *pursuit) goesOn(c *client, err error) bool {
 	if p.isGivenUp() || c.hasAnswered() || errors.Is(err, transport.ErrClosed) {
 		return false
 	}
-	if c.reused && c.target.Addr.IsValid() && errors.Is(err, ErrTimeout) {
+	if c.reused && c.hasTarget() && errors.Is(err, ErrTimeout) {
 		p.l.ep.Retire(c.by()) // nothing comes back by it
 	}
 	stale := c.isStale()

@@ -33,8 +33,9 @@ import (
 // comes all the same goes to Config.Accepted. So it is when Timers.C has run out on
 // a peer that has nothing new to say, and the loop has ended with ErrTimeout.
 // And so it is when the connection of an INVITE ends that has a provisional
-// response, where we do not listen on its transport: its answer cannot come any
-// more, and the loop ends with ErrTransport.
+// response, where we have made it and do not listen on its transport: its answer
+// cannot come any more, and the loop ends with ErrTransport. Of one by a given flow
+// (WithFlow) the CANCEL cannot go either.
 //
 // A 2xx to an INVITE is not acknowledged here: that is up to the caller, also
 // for those that Config.Accepted is told of. An ACK has no transaction (RFC
@@ -206,7 +207,7 @@ func (l *Layer) Send(ctx context.Context, r *sip.Request) (transport.Flow, *sip.
 			}
 			continue
 		}
-		flow, out, err := way.send(ctx, l.ep, forwarded(r), branch)
+		flow, out, err := way.send(ctx, l, forwarded(r), branch)
 		if err == nil || way.isLast() {
 			return flow, out, err
 		}

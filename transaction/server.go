@@ -31,7 +31,7 @@ type Server struct {
 	first   bool         // of those that are merged (RFC 3261 section 8.2.2.2)
 	queued  bool         // it waited for the one before it in its call
 	resumed bool         // it was restored, and had been taken on before
-	tagged  bool         // it was restored, and has the tag of then: see tagOfThen
+	tagged  bool         // it was restored, and its responses have the tag of then
 
 	// Under the lock of its line.
 	started  bool // its handler was called
@@ -185,9 +185,7 @@ func (s *Server) Refuse(err error, edits ...sip.Edit) error {
 // is no INVITE before its time, and a 408 to one. A nil resp does nothing but
 // return an error.
 //
-// Reply of a sip.Request gives the To another tag in each run of the program. Of a
-// transaction that was restored it is replaced by the tag that it had before, for
-// the peer has one dialog with it (RFC 3261 sections 8.2.6.2 and 12.1.1).
+// The response of a transaction that was restored has the tag that Tag tells.
 func (s *Server) Respond(resp *sip.Response) error {
 	if resp == nil || resp.String() == "" {
 		return fmt.Errorf("respond to %s: no response", s.req.Method())

@@ -93,7 +93,7 @@ func (s *Server) Snapshot() ([]byte, error) {
 	}
 	w.Bool(s.cancelled)
 	w.Bool(s.first)
-	w.Text(s.tag())
+	w.Text(s.saidTag())
 	w.Bool(s.resumed || s.wasHeld || isProvisional(s.last) && s.last.Status() > sip.StatusTrying)
 	now := time.Now()
 	if s.frozen {
@@ -125,12 +125,13 @@ func (s *Server) Snapshot() ([]byte, error) {
 // that is closed or shutting down. Config.Restore is where to call it before
 // messages come.
 func (l *Layer) Restore(data []byte, handler func(tx *Server, req *sip.Request)) (*Server, error) {
-	s, last, merge, err := l.readServer(data)
+	r, err := l.readServer(data)
 	if err != nil {
 		return nil, fmt.Errorf("restore a transaction: %w", err)
 	}
+	s := r.s
 	open := !s.final
-	if err := l.admit(s, last, merge); err != nil {
+	if err := l.admit(r); err != nil {
 		return nil, fmt.Errorf("restore a transaction: %w", err)
 	}
 	s.step(input{event: inTimer}, nil) // what is due, and sets the timer
@@ -171,56 +172,71 @@ func readOrigin(r *snapshot.Reader) (kind string, local, remote netip.AddrPort, 
 	return kind, local, remote, identities, req
 }
 
-// readServer reads a snapshot. The transaction is in no table yet.
-func (l *Layer) readServer(data []byte) (s *Server, last *sip.Response, merge bool, err error) {
+// restored is a transaction that was read and is in no table yet.
+type restored struct {
+	s     *Server
+	last  *sip.Response
+	merge bool   // it is the first of those that are merged
+	tag   string // that its responses have; "" if it has none yet, or its request has one
+}
+
+// readServer reads a snapshot.
+func (l *Layer) readServer(data []byte) (all restored, err error) {
 	r, err := snapshot.Open(data, snapshotKind, snapshotVersion)
 	if err != nil {
-		return nil, nil, false, err
+		return all, err
 	}
 	kind, local, remote, identities, req := readOrigin(r)
 	if r.Bool() {
-		if last, _ = readMessage(r).(*sip.Response); last == nil {
+		if all.last, _ = readMessage(r).(*sip.Response); all.last == nil {
 			r.Fail()
 		}
 	}
 	cancelled := r.Bool()
-	merge = r.Bool()
-	tag := r.Text()
+	all.merge = r.Bool()
+	all.tag = r.Text()
 	resumed := r.Bool()
 	if req == nil || req.Method() == sip.ACK || cancelled && req.Method() != sip.INVITE ||
-		tag != "" && (!isToken(tag) || req.To().Tag() != "") {
-		return nil, nil, false, ErrSnapshot
+		all.tag != "" && (!isToken(all.tag) || req.To().Tag() != "") {
+		return all, ErrSnapshot
 	}
 	flow, err := l.ep.FormerFlow(kind, local, remote, identities)
 	if err != nil {
-		return nil, nil, false, err
+		return all, err
 	}
 	in := &transport.Inbound{Message: req, Flow: flow, Time: time.Now()}
 	key := serverKeyOf(req)
-	s = newServer(l, l.table(key.branch), in, req, key)
-	s.final = readMachine(r, time.Now(), s.machine, last)
+	s := newServer(l, l.table(key.branch), in, req, key)
+	s.final = readMachine(r, time.Now(), s.machine, all.last)
 	s.cancelled, s.resumed = cancelled, resumed
-	if tag != "" {
-		s.tagged = true
-		s.setContext(context.WithValue(l.ctx, tagOfThen{}, tag))
-		if cancelled {
-			s.end(ErrCancelled)
-		}
-	}
-	return s, last, merge, r.Close()
+	all.s = s
+	return all, r.Close()
 }
 
 // tagOfThen is the key by which the context of a transaction that was restored has
 // the tag of its responses, which few transactions need room for.
 type tagOfThen struct{}
 
-// tag returns the tag that Reply gives to the request, "" if that has one.
-func (s *Server) tag() string {
+// Tag returns the tag that the To of our responses has: that of the request, or else
+// the one that Reply gives. Of a transaction that was restored it is the one that
+// responses had before, where Reply of a sip.Request gives another one in each run of
+// the program: Respond exchanges the two, for the peer has one dialog with us (RFC 3261
+// sections 8.2.6.2 and 12.1.1).
+func (s *Server) Tag() string {
+	if s.tagged {
+		tag, _ := s.context().Value(tagOfThen{}).(string)
+		return tag
+	}
+	return s.req.Reply(sip.StatusOK).To().Tag()
+}
+
+// saidTag returns the tag to be written down: "" if nobody has heard of it.
+func (s *Server) saidTag() string {
 	switch {
 	case s.tagged:
 		tag, _ := s.ctx.Value(tagOfThen{}).(string)
 		return tag
-	case s.req.To().Tag() != "":
+	case s.req.To().Tag() != "", !s.final && (s.last == nil || s.last.To().Tag() == ""):
 		return ""
 	}
 	return s.req.Reply(sip.StatusOK).To().Tag()
@@ -233,7 +249,7 @@ func (s *Server) withTagOfThen(resp *sip.Response) *sip.Response {
 	if to.Tag() == "" || to.Tag() != s.req.Reply(sip.StatusOK).To().Tag() {
 		return resp
 	}
-	return resp.With(to.WithTag(s.tag()))
+	return resp.With(to.WithTag(s.Tag()))
 }
 
 func readMessage(r *snapshot.Reader) sip.Message {
@@ -246,7 +262,8 @@ func readMessage(r *snapshot.Reader) sip.Message {
 }
 
 // admit puts a transaction that was read into the tables.
-func (l *Layer) admit(s *Server, last *sip.Response, merge bool) error {
+func (l *Layer) admit(r restored) error {
+	s := r.s
 	s.mu.Lock() // until it is complete, should its request come
 	defer s.mu.Unlock()
 	s.t.mu.Lock()
@@ -260,9 +277,15 @@ func (l *Layer) admit(s *Server, last *sip.Response, merge bool) error {
 		return ErrFull
 	}
 	s.t.servers.set(s.key, s)
+	if s.tagged = r.tag != ""; s.tagged {
+		s.setContext(context.WithValue(l.ctx, tagOfThen{}, r.tag))
+		if s.cancelled {
+			s.end(ErrCancelled)
+		}
+	}
 	s.hold()
-	s.keep(last)
-	if merge && !l.cfg.Merged {
+	s.keep(r.last)
+	if r.merge && !l.cfg.Merged {
 		l.isFirst(s) // should it not be, the other one stands for both
 	}
 	l.handlers.Add(1)

@@ -194,17 +194,17 @@ func (w *way) failed(ep *transport.Endpoint, wait time.Duration) {
 }
 
 // prepare returns the flow of the next try and the request for it.
-func (w *way) prepare(ctx context.Context, ep *transport.Endpoint, r *sip.Request, branch string) (transport.Flow, *sip.Request, error) {
+func (w *way) prepare(ctx context.Context, l *Layer, r *sip.Request, branch string) (transport.Flow, *sip.Request, error) {
 	if len(w.targets) == 0 {
-		out, err := ep.PrepareOn(ctx, r, w.flow, branch)
+		out, err := l.ep.PrepareOn(ctx, r, w.flow, branch)
 		return w.flow, out, err
 	}
-	if err := w.race(ctx, ep); err != nil {
+	if err := w.race(ctx, l); err != nil {
 		return transport.Flow{}, nil, err
 	}
-	flow, out, err := ep.Prepare(ctx, r, w.targets[0], branch)
+	flow, out, err := l.ep.Prepare(ctx, r, w.targets[0], branch)
 	if ctx.Err() == nil && isUnreachable(err) {
-		w.failed(ep, 0)
+		w.failed(l.ep, 0)
 	}
 	return flow, out, err
 }
@@ -223,7 +223,7 @@ func (l *Layer) Contact(ctx context.Context, r *sip.Request) (sip.URI, error) {
 	}
 	for ; ; w.next() {
 		var uri sip.URI
-		if err = w.race(ctx, l.ep); err == nil {
+		if err = w.race(ctx, l); err == nil {
 			uri, err = l.ep.Contact(ctx, w.targets[0])
 		}
 		switch {
@@ -256,7 +256,7 @@ func isUnreachable(err error) bool {
 // race puts the address of a server first that is the first to take a
 // connection, where it has several. If none does, they are all given up but the
 // last, which is for next to give up.
-func (w *way) race(ctx context.Context, ep *transport.Endpoint) error {
+func (w *way) race(ctx context.Context, l *Layer) error {
 	if w.raced > 0 {
 		return nil
 	}
@@ -267,7 +267,10 @@ func (w *way) race(ctx context.Context, ep *transport.Endpoint) error {
 	if first.Transport == "UDP" || n == 1 {
 		return nil
 	}
-	i, err := ep.Connect(ctx, w.targets[:n])
+	more := int64(n-1) * stack // a goroutine for each
+	l.bytes.Add(more)
+	defer l.bytes.Add(-more)
+	i, err := l.ep.Connect(ctx, w.targets[:n])
 	if err == nil {
 		w.raced = n
 		fastest := w.targets[i]
@@ -277,7 +280,7 @@ func (w *way) race(ctx context.Context, ep *transport.Endpoint) error {
 	}
 	for ; n > 0; n-- {
 		if ctx.Err() == nil && isUnreachable(err) {
-			w.failed(ep, 0)
+			w.failed(l.ep, 0)
 		}
 		if n > 1 {
 			w.targets = w.targets[1:]
@@ -287,16 +290,16 @@ func (w *way) race(ctx context.Context, ep *transport.Endpoint) error {
 }
 
 // send sends a request without a transaction.
-func (w *way) send(ctx context.Context, ep *transport.Endpoint, r *sip.Request, branch string) (transport.Flow, *sip.Request, error) {
+func (w *way) send(ctx context.Context, l *Layer, r *sip.Request, branch string) (transport.Flow, *sip.Request, error) {
 	if len(w.targets) > 0 {
-		if err := w.race(ctx, ep); err != nil {
+		if err := w.race(ctx, l); err != nil {
 			return transport.Flow{}, nil, err
 		}
-		return ep.SendRequest(ctx, r, w.targets[0], branch)
+		return l.ep.SendRequest(ctx, r, w.targets[0], branch)
 	}
-	out, err := ep.PrepareOn(ctx, r, w.flow, branch)
+	out, err := l.ep.PrepareOn(ctx, r, w.flow, branch)
 	if err == nil {
-		err = ep.Send(w.flow, out)
+		err = l.ep.Send(w.flow, out)
 	}
 	return w.flow, out, err
 }

@@ -194,8 +194,9 @@ func (e *Endpoint) Hold(f Flow) {
 // Release undoes one Hold of the same flow. From the last one on the connection
 // may be idle.
 func (e *Endpoint) Release(f Flow) {
-	if c, ok := f.via.(*conn); ok && c.awaited.Add(-1) == 0 {
-		c.touch()
+	if c, ok := f.via.(*conn); ok {
+		c.touch() // first, for who looks in between
+		c.awaited.Add(-1)
 	}
 }
 

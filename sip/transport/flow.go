@@ -73,6 +73,13 @@ func (f Flow) Err() error {
 	return nil
 }
 
+// Accepted reports whether the peer has made the connection, and so may make another
+// one when it ends.
+func (f Flow) Accepted() bool {
+	c, ok := f.via.(*conn)
+	return ok && c.accepted
+}
+
 // Opened returns when the connection was made; the zero time for UDP.
 func (f Flow) Opened() time.Time {
 	if c, ok := f.via.(*conn); ok {

@@ -278,6 +278,9 @@ func TestHold(t *testing.T) {
 				s.browse(s.alice, bobWS).write(frameText, message(options, via))
 			}
 			flow := s.one(e).Flow
+			if !flow.Accepted() {
+				t.Error("a connection that the peer has made is not Accepted")
+			}
 			e.Hold(flow)
 			e.Hold(flow)
 			s.wait(1010 * time.Second)
