@@ -2,16 +2,17 @@ package proxy
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/goparley/parley/sip"
 )
 
 // vouched are the requests that a handler has vouched for and that are not over, by
-// their marks.
+// their marks: several of one mark that came by several ways.
 type vouched struct {
 	mu sync.Mutex
-	of map[mark]*Server
+	of map[mark][]*Server
 }
 
 // Vouch says that it is known who has sent the request, by a password: should it come
@@ -21,18 +22,35 @@ func (s *Server) Vouch() {
 	v := &s.p.vouched
 	v.mu.Lock()
 	if v.of == nil {
-		v.of = map[mark]*Server{}
+		v.of = map[mark][]*Server{}
 	}
-	if v.of[s.mark] == nil {
-		v.of[s.mark] = s
-	}
+	v.of[s.mark] = append(v.of[s.mark], s)
 	v.mu.Unlock()
-	context.AfterFunc(s.Context(), func() {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		if v.of[s.mark] == s {
-			delete(v.of, s.mark)
-		}
+	context.AfterFunc(s.Context(), func() { v.drop(s) })
+}
+
+// drop takes out one that is over.
+func (v *vouched) drop(s *Server) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	all := v.of[s.mark]
+	if i := slices.Index(all, s); i >= 0 {
+		all = slices.Delete(all, i, i+1)
+	}
+	if len(all) == 0 {
+		delete(v.of, s.mark)
+		return
+	}
+	v.of[s.mark] = all
+}
+
+// has reports whether a request with this mark, and what else is req's, is there.
+func (v *vouched) has(m mark, req *sip.Request) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.ContainsFunc(v.of[m], func(s *Server) bool {
+		was := s.Request()
+		return was.From() == req.From() && was.CallID() == req.CallID() && was.CSeq() == req.CSeq()
 	})
 }
 
@@ -54,23 +72,9 @@ func (s *Server) Vouched() bool {
 	}
 	req := s.Request()
 	for via, err := range sip.All[sip.Via](req) {
-		if err != nil {
-			continue
-		}
-		first := s.p.vouched.get(markOf(via))
-		if first == nil {
-			continue
-		}
-		was := first.Request()
-		if was.From() == req.From() && was.CallID() == req.CallID() && was.CSeq() == req.CSeq() {
+		if err == nil && s.p.vouched.has(markOf(via), req) {
 			return true
 		}
 	}
 	return false
-}
-
-func (v *vouched) get(m mark) *Server {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.of[m]
 }
