@@ -36,11 +36,15 @@ import (
 // with a tag in the To, Routed, and to a Contact (not Local, or to a GRUU), and either
 // cannot begin anything, as ACK, BYE, CANCEL, PRACK, UPDATE, INFO and NOTIFY, or comes
 // from who was called (FromCallee of the Server), whose From does not say who that is.
-// What remains is that a party of a dialog may send these in the name of a user, and
-// anything as a stranger or as who was called, with the Call-ID and tag of that dialog
-// to wherever a Request-URI leads: a proxy that keeps no dialogs has nothing to hold
-// them against. A user agent that has no such dialog answers 481 (RFC 3261 section
-// 12.2.2).
+//
+// What remains is that a party of a dialog may send these in the name of any user, and
+// anything as a stranger, with the Call-ID and tag of that dialog to wherever a
+// Request-URI leads. And who has called by us, or was called, may send anything in the
+// name of any user, a new INVITE as well, to a Contact, a GRUU or a gateway: with the
+// tag of the caller in the To it looks as if it came from who was called. The user is
+// "" then, so that a handler can refuse what costs money. A proxy that keeps no dialogs
+// has nothing to hold these against. A user agent that has no such dialog answers 481
+// (RFC 3261 section 12.2.2).
 //
 // Nobody is asked for what is Resumed: a call that rings goes on after a restart, and
 // the user is the one that its From names. Nor for what comes back to us while the
