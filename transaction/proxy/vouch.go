@@ -64,11 +64,16 @@ func (v *vouched) has(m mark, req *sip.Request) bool {
 // body, as a proxy there may have to: who is called by one of our users can call
 // another one of them in that user's name, as long as his phone rings and no longer.
 // So it is as good as the request of a stranger, and no better: to call out by us, and
-// what else costs money, is for who is asked himself. After a restart, and at another
-// node, a request is not Vouched.
+// what else costs money, is for who is asked himself. At another node a request is
+// not Vouched. The next run of the program knows what is Resumed and is vouched for
+// once more, as Authenticate of a registrar.Registrar does. What is Resumed itself, and
+// has been here before, was let through by the last run, and is Vouched.
 func (s *Server) Vouched() bool {
-	if s.spiral == 0 {
+	switch {
+	case s.spiral == 0:
 		return false
+	case s.Resumed():
+		return true
 	}
 	req := s.Request()
 	for via, err := range sip.All[sip.Via](req) {

@@ -50,7 +50,7 @@ import (
 // the user is the one that its From names. Nor for what comes back to us while the
 // request that was asked for waits for it (Vouched of the Server): with the password,
 // which was good for once, a caller could not follow a call that is forwarded. What
-// comes so is as a stranger's: it may be from whoever was called.
+// comes so is as a stranger's, after a restart, too: it may be from whoever was called.
 //
 // Authenticate is for what comes to a proxy from clients and strangers. Register asks
 // itself, with 401. What a gateway brings in the name of users, or another node that
@@ -74,11 +74,10 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) (_ *sip.Req
 	switch {
 	case !ours:
 		return r.pass(req), ""
-	case tx.Resumed():
-		tx.Vouch()
-		return r.pass(req), nameOf(as)
 	case tx.Vouched():
 		return r.pass(req), ""
+	case tx.Resumed():
+		return r.resume(tx, req, as)
 	}
 	ctx, cancel := whileAsked(tx.Server)
 	defer cancel()
@@ -104,6 +103,25 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) (_ *sip.Req
 	}
 	tx.Vouch()
 	return r.pass(req), user
+}
+
+// resume is Authenticate for what an earlier run has let in, from one of these. What
+// was cancelled meanwhile goes on as well, to be cancelled further on.
+func (r *Registrar) resume(tx *proxy.Server, req *sip.Request, as []sip.URI) (_ *sip.Request, user string) {
+	if from := req.From().URI; from.Scheme == "tel" {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tx.Context()), 64*tx.Layer().Timers().T1)
+		defer cancel()
+		var err error
+		if as, err = r.known(ctx, as); err != nil {
+			r.fail(tx, "caller not known", fmt.Errorf("look up %s: %w", from, err))
+			return nil, ""
+		}
+		if len(as) == 0 {
+			return r.pass(req), ""
+		}
+	}
+	tx.Vouch()
+	return r.pass(req), nameOf(as)
 }
 
 // pass returns a request as it goes on.
