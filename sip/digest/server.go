@@ -113,7 +113,8 @@ func NewServer(config ServerConfig) (*Server, error) {
 		s.secret = []byte(rand.Text() + rand.Text())
 	}
 	if config.Nonces > 0 {
-		s.replays = &replays{seen: recent[counts]{limit: config.Nonces}, forgotten: time.Now().Add(-1)}
+		start := time.Now().Add(-1)
+		s.replays = &replays{seen: recent[counts]{limit: config.Nonces}, turned: start, forgotten: start}
 	}
 	return s, nil
 }

@@ -46,8 +46,9 @@
 // rang before), and what it forwards to where it did so before has the branch that
 // it had: to whoever has it that is a retransmission. With another key or address
 // it is another request to them, which they refuse with 482, and so the call ends.
-// A search in series begins again with its first target. Who has declined by then
-// is rung once more, in a parallel search, too: that is not written down. What
+// A search in series begins again with its first target; one that was cancelled, with
+// all of them, to cancel whoever rings. Who has declined by then is rung once more, in
+// a parallel search, too: that is not written down. What
 // rings without a snapshot, after a crash, rings on until the callee gives up,
 // unless the caller sends its INVITE again.
 //

@@ -125,23 +125,38 @@ func TestPathBetweenTransports(t *testing.T) {
 	}
 }
 
-// A REGISTER that is too long for UDP goes by a connection of a proxy that listens on
-// none: its Path is not of that, which the registrar could not make again.
+// A REGISTER goes by a connection of a proxy that does not listen on its transport: the
+// Path is not of that, which the registrar could not make again, whatever the client is
+// on.
 func TestPathWithoutListener(t *testing.T) {
-	play(t, func(s *scene) {
-		p, err := Listen(on(s, s.net, proxyAddr, "udp"), &Config{Path: true, Handler: relay})
-		if err != nil {
-			s.Fatal(err)
-		}
-		defer p.Close()
-		s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
-			path, _ := sip.Get[sip.Path](req)
-			s.note("%s %s:%d %v", tx.Flow().Transport(), path.URI.Host, path.URI.Port, path.URI.Params.Has("transport"))
-			tx.Reply(sip.StatusOK)
+	long := sip.Field{Name: "X-Long", Value: strings.Repeat("x", 1200)} // too long for UDP
+	for _, c := range []struct {
+		listen []string
+		client string
+		want   string
+	}{
+		{[]string{"udp:" + proxyAddr + ":5060"}, proxyAddr, ":5060 "},
+		{[]string{"udp:" + proxyAddr + ":5070", "ws:" + proxyAddr + ":80"}, proxyAddr + ":80;transport=ws", ":5070 "},
+		{[]string{"ws:" + proxyAddr + ":80"}, proxyAddr + ":80;transport=ws", ":80 ws"},
+	} {
+		play(t, func(s *scene) {
+			tc := on(s, s.net, proxyAddr)
+			tc.Listen = c.listen
+			p, err := Listen(tc, &Config{Path: true, Handler: relay})
+			if err != nil {
+				s.Fatal(err)
+			}
+			defer p.Close()
+			s.ua(bobAddr, func(tx *transaction.Server, req *sip.Request) {
+				path, _ := sip.Get[sip.Path](req)
+				kind, _ := path.URI.Param("transport")
+				s.note("%s %s:%d %s", tx.Flow().Transport(), path.URI.Host, path.URI.Port, kind)
+				tx.Reply(sip.StatusOK)
+			})
+			s.expect(s.ua(aliceAddr, nil), request(sip.REGISTER, "sip:"+bobAddr, by(c.client), long), "200")
+			s.noted("TCP " + proxyAddr + c.want)
 		})
-		s.expect(s.ua(aliceAddr, nil), request(sip.REGISTER, "sip:"+bobAddr, by(proxyAddr), sip.Field{Name: "X-Long", Value: strings.Repeat("x", 1200)}), "200")
-		s.noted("TCP " + proxyAddr + ":5060 false")
-	})
+	}
 }
 
 // A client that can be reached, and has asked for nothing, is on a Path without a

@@ -100,8 +100,10 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 		f.core.branches = make([]branch, len(targets))
 		f.finals = make([]*sip.Response, len(targets))
 		f.cancels = make([]func(), len(targets))
-		for i, turn := range turnsOf(targets) {
-			f.core.branches[i] = branch{turn: turn, instance: targets[i].Instance}
+		if ctx.Err() == nil || !f.mayRing() { // else all at once, to be cancelled
+			for i, turn := range turnsOf(targets) {
+				f.core.branches[i] = branch{turn: turn, instance: targets[i].Instance}
+			}
 		}
 	}
 	if !s.join(f) {
@@ -262,7 +264,7 @@ func (f *forking) start(handler bool) {
 
 // mayRing reports whether a branch of a request that is cancelled may have begun in an
 // earlier run all the same, and its CANCEL not have come. Then it is begun once more,
-// and cancelled.
+// and cancelled, and so are all of its fork: which of them ring is not known.
 func (f *forking) mayRing() bool {
 	return f.s.Resumed() && len(f.s.p.tc.FlowKey) > 0 && errors.Is(context.Cause(f.ctx), transaction.ErrCancelled)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 )
 
@@ -95,10 +96,7 @@ func (p *passage) entry(uri sip.URI, flow transport.Flow, secure bool, bonds str
 // 5.1).
 func (e *edits) path(ctx context.Context, list []sip.Edit, req *sip.Request, flow transport.Flow) ([]sip.Edit, error) {
 	p := e.entry
-	if kind := flow.Transport(); flow.Reliable() && !p.from.Reliable() && !p.ep.Addr(kind).IsValid() {
-		flow = p.from // a connection lasts no longer than it does, and everybody speaks UDP
-	}
-	uri, err := p.ep.ContactOn(ctx, flow)
+	uri, err := p.pathSide(ctx, flow, e.secure)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +112,20 @@ func (e *edits) path(ctx context.Context, list []sip.Edit, req *sip.Request, flo
 		uri.Params = uri.Params.With("ob", "")
 	}
 	return append(list, sip.Push(sip.Path{URI: uri})), nil
+}
+
+// pathSide returns the address for a Path that takes this flow: of one of our sockets,
+// for a connection that we have made has a port that nobody can connect to. Without a
+// listener for its transport that is a UDP socket, which every registrar can send to,
+// but not for sips; else it is the side of the client.
+func (p *passage) pathSide(ctx context.Context, flow transport.Flow, secure bool) (sip.URI, error) {
+	switch {
+	case !flow.Reliable() || p.ep.Addr(flow.Transport()).IsValid():
+		return p.ep.ContactOn(ctx, flow)
+	case !secure && p.ep.Addr("udp").IsValid():
+		return p.ep.Contact(ctx, resolve.Target{Transport: "UDP", Addr: flow.RemoteAddr()})
+	}
+	return p.ep.ContactOn(ctx, p.from)
 }
 
 // needsFlow reports whether a user agent may not be reached but by the flow that

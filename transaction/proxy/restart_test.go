@@ -202,6 +202,32 @@ func TestRestartOfCancelled(t *testing.T) {
 	})
 }
 
+// A search is cancelled and goes on after the restart with all of its targets, to cancel
+// them: not with the first alone, who has declined.
+func TestRestartOfCancelledSearch(t *testing.T) {
+	play(t, func(s *scene) {
+		r := s.restarting("a key of both runs", example(to(
+			Target{URI: uri("sip:carol@" + carolAddr), Q: 1}, Target{URI: uri("sip:bob@" + bobAddr), Q: 0.5})))
+		alice, bob, carol := s.wire(aliceAddr), s.wire(bobAddr), s.wire(carolAddr)
+		alice.send(request(sip.INVITE, aor))
+		carol.send(carol.request(sip.INVITE).Reply(sip.StatusBusyHere))
+		first := bob.request(sip.INVITE)
+		alice.send(request(sip.CANCEL, aor, sip.CSeq{Seq: 1, Method: sip.CANCEL}))
+		pass(100 * time.Millisecond)
+		r.start(r.stop())
+		bob.send(first.Reply(sip.StatusRinging))
+		for {
+			req, ok := bob.next().(*sip.Request)
+			if !ok {
+				s.Fatal("no CANCEL")
+			}
+			if req.Method() == sip.CANCEL && req.Via().Branch() == first.Via().Branch() {
+				return
+			}
+		}
+	})
+}
+
 // With the random key that is the default, the INVITE that is forwarded after the
 // restart is another one to the callee, who refuses it as merged. That ends the
 // call for the caller.

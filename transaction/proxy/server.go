@@ -52,10 +52,13 @@ func (s *Server) Local() bool { return s.local }
 func (s *Server) Routed() bool { return s.route.isRouted(s.from) }
 
 // FromCallee reports whether the request is Routed within a dialog, and from the side
-// of who was called: from anybody there who knows its Call-ID and the tag of the
-// caller. Its From is what the caller has written in the To of the first request (RFC
+// of who was called, as far as the tags tell: from anybody who knows its Call-ID and
+// the tag of the caller, the caller among them. Its From is what the caller has written in the To of the first request (RFC
 // 3261 section 12.1.1), an address that may be somebody else's or nobody's, as where
-// the call was forwarded, or went to a GRUU. So it does not say who has sent this.
+// the call was forwarded, or went to a GRUU. It is held against nothing: who has
+// called by us, or was called, can send by that Route a request in the name of any
+// user that looks as if it came from who was called. So it does not say who has sent
+// this.
 func (s *Server) FromCallee() bool { return s.route.tie == toCallee }
 
 // Serves reports whether a sip or sips URI is of a domain of ours, or names us by the

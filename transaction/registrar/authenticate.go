@@ -36,17 +36,21 @@ import (
 // with a tag in the To, Routed, and to a Contact (not Local, or to a GRUU), and either
 // cannot begin anything, as ACK, BYE, CANCEL, PRACK, UPDATE, INFO and NOTIFY, or comes
 // from who was called (FromCallee of the Server), whose From does not say who that is.
-// What remains is that a party of a dialog may send these in the name of a user, and
-// anything as a stranger or as who was called, with the Call-ID and tag of that dialog
-// to wherever a Request-URI leads: a proxy that keeps no dialogs has nothing to hold
-// them against. A user agent that has no such dialog answers 481 (RFC 3261 section
-// 12.2.2).
+//
+// What remains is that a party of a dialog may send these in the name of any user, and
+// anything as a stranger, with the Call-ID and tag of that dialog to wherever a
+// Request-URI leads. And who has called by us, or was called, may send anything in the
+// name of any user, a new INVITE as well, to a Contact, a GRUU or a gateway: with the
+// tag of the caller in the To it looks as if it came from who was called. The user is
+// "" then, so that a handler can refuse what costs money. A proxy that keeps no dialogs
+// has nothing to hold these against. A user agent that has no such dialog answers 481
+// (RFC 3261 section 12.2.2).
 //
 // Nobody is asked for what is Resumed: a call that rings goes on after a restart, and
 // the user is the one that its From names. Nor for what comes back to us while the
 // request that was asked for waits for it (Vouched of the Server): with the password,
 // which was good for once, a caller could not follow a call that is forwarded. What
-// comes so is as a stranger's: it may be from whoever was called.
+// comes so is as a stranger's, after a restart, too: it may be from whoever was called.
 //
 // Authenticate is for what comes to a proxy from clients and strangers. Register asks
 // itself, with 401. What a gateway brings in the name of users, or another node that
@@ -70,11 +74,10 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) (_ *sip.Req
 	switch {
 	case !ours:
 		return r.pass(req), ""
-	case tx.Resumed():
-		tx.Vouch()
-		return r.pass(req), nameOf(as)
 	case tx.Vouched():
 		return r.pass(req), ""
+	case tx.Resumed():
+		return r.resume(tx, req, as)
 	}
 	ctx, cancel := whileAsked(tx.Server)
 	defer cancel()
@@ -100,6 +103,25 @@ func (r *Registrar) Authenticate(tx *proxy.Server, req *sip.Request) (_ *sip.Req
 	}
 	tx.Vouch()
 	return r.pass(req), user
+}
+
+// resume is Authenticate for what an earlier run has let in, from one of these. What
+// was cancelled meanwhile goes on as well, to be cancelled further on.
+func (r *Registrar) resume(tx *proxy.Server, req *sip.Request, as []sip.URI) (_ *sip.Request, user string) {
+	if from := req.From().URI; from.Scheme == "tel" {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tx.Context()), 64*tx.Layer().Timers().T1)
+		defer cancel()
+		var err error
+		if as, err = r.known(ctx, as); err != nil {
+			r.fail(tx, "caller not known", fmt.Errorf("look up %s: %w", from, err))
+			return nil, ""
+		}
+		if len(as) == 0 {
+			return r.pass(req), ""
+		}
+	}
+	tx.Vouch()
+	return r.pass(req), nameOf(as)
 }
 
 // pass returns a request as it goes on.

@@ -2,6 +2,8 @@ package registrar
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,6 +110,103 @@ func TestRestartOfACallWithPassword(t *testing.T) {
 				for _, l := range []*transaction.Layer{alice, bob, p.Layer()} {
 					l.Close()
 				}
+				p.Close()
+			})
+		})
+	}
+}
+
+// What goes on after a restart has the user that it had: a number that nobody has is
+// nobody's, and what had come back to the proxy as nobody's does not come to be the
+// caller's.
+func TestUserAfterRestart(t *testing.T) {
+	for _, test := range []struct{ name, from, to, want string }{
+		{"number of nobody", "tel:+12015550199", "sip:dave@example.com", `[""]`},
+		{"number of a user", "tel:+12015550123", "sip:dave@example.com", `["+12015550123"]`},
+		{"spiral", aliceAOR, "sip:bob@example.com", `["" "alice"]`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
+				users := make(chan string, 10)
+				start := func(kept [][]byte) *proxy.Proxy {
+					location := must(New(&Config{
+						Domains: []string{"example.com"}, Users: secrets(t), Logger: quiet,
+						Exists:     func(_ context.Context, aor sip.URI) (bool, error) { return aor.User == "+12015550123", nil },
+						ThirdParty: func(user string, _ sip.URI) bool { return user == "alice" },
+					}))
+					return must(proxy.Listen(&transport.Config{
+						Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Logger: quiet, FlowKey: []byte("a key of both runs"),
+					}, &proxy.Config{Domains: []string{"example.com"}, Handler: func(tx *proxy.Server, req *sip.Request) {
+						req, user := location.Authenticate(tx, req)
+						if req == nil {
+							return
+						}
+						users <- user
+						to := "sip:carol@" + abroad // who sends it back
+						if req.URI().User == "dave" {
+							to = "sip:dave@" + phoneAddr
+						}
+						tx.Forward(req, proxy.Target{URI: uri(t, to)})
+					}, Transaction: &transaction.Config{Logger: quiet, Restore: func(l *transaction.Layer) error {
+						for _, data := range kept {
+							if _, err := l.Restore(data, nil); err != nil {
+								return err
+							}
+						}
+						return nil
+					}}}))
+				}
+				p := start(nil)
+				dave := listen(t, n.Host(phoneAddr), func(tx *transaction.Server, req *sip.Request) {
+					tx.Reply(sip.StatusRinging)
+					<-tx.Context().Done()
+				})
+				other := must(proxy.Listen(
+					&transport.Config{Listen: []string{"udp:" + abroad + ":5060"}, Network: n.Host(abroad), Logger: quiet},
+					&proxy.Config{Handler: func(tx *proxy.Server, req *sip.Request) {
+						tx.Forward(req, proxy.Target{URI: uri(t, "sip:dave@example.com"), Route: []sip.Route{{URI: uri(t, "sip:"+proxyAddr+";lr")}}})
+					}}))
+				alice := listen(t, n.Host("192.0.2.30"), nil)
+				ctx, hangUp := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() { // ends with the call
+					defer close(done)
+					invite := from(t, sip.INVITE, test.from).WithURI(uri(t, test.to))
+					resp, err := alice.Do(ctx, invite)
+					if err != nil || resp.Status() != sip.StatusProxyAuthRequired {
+						return
+					}
+					invite = must(digest.NewClient(digest.Credentials{Username: "alice", Password: "secret"}).Authorize(invite, resp))
+					alice.Do(ctx, invite.With(sip.CSeq{Seq: 2, Method: sip.INVITE}))
+				}()
+				time.Sleep(3 * time.Second)
+				p.Close()
+				var kept [][]byte
+				for tx := range p.Layer().Servers() {
+					if data, err := tx.Snapshot(); err == nil {
+						kept = append(kept, data)
+					}
+				}
+				for len(users) > 0 {
+					<-users
+				}
+				p = start(kept)
+				time.Sleep(time.Second)
+				var got []string
+				for len(users) > 0 {
+					got = append(got, <-users)
+				}
+				slices.Sort(got)
+				if got := fmt.Sprintf("%q", got); got != test.want {
+					t.Errorf("the users are %s, want %s", got, test.want)
+				}
+				hangUp()
+				<-done
+				for _, l := range []*transaction.Layer{alice, dave, other.Layer(), p.Layer()} {
+					l.Close()
+				}
+				other.Close()
 				p.Close()
 			})
 		})
