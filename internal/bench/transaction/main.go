@@ -37,7 +37,7 @@ func main() {
 	rate := flag.Int("rate", 2000, "calls a second")
 	rounds := flag.Int("rounds", 3, "rounds in which all servers take turns")
 	length := flag.Duration("time", 10*time.Minute, "with -mode soak, how long calls are placed")
-	calls := flag.Int("calls", 0, "with -mode soak, calls a second; 0 means seven tenths of the most there can be")
+	calls := flag.Int("calls", 0, "with -mode soak, calls a second; 0 means half of what callers can place who wait for their answers")
 	proxied := flag.Bool("proxy", false, "with -mode soak, have a proxy between caller and callee")
 	late := flag.Duration("late", 40*time.Second, "how long to wait for clean-up")
 	role := flag.String("serve", "", "be a server of that kind; for the command itself")
