@@ -115,8 +115,9 @@ func (s soak) run(ctx context.Context) error {
 	return nil
 }
 
-// most returns how many calls a second callers can place, each one after the other, when as many transactions are there as will be. They are so many
-// that it does not matter that some wait for T1, for what was lost.
+// most returns how many calls a second callers can place, each one after the other,
+// when as many transactions are there as will be. They are so many that it does not
+// matter that some wait for T1, for what was lost.
 func (s soak) most(ctx context.Context) (int, error) {
 	const callers = 1024
 	fill := min(s.time, lingers)
