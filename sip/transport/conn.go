@@ -258,8 +258,9 @@ func (c *conn) expiry(begun time.Time) (time.Time, string) {
 	if c.brief.Load() {
 		idle = min(idle, messageTimeout)
 	}
+	awaited := c.awaited.Load() > 0 // before used, which Release sets first
 	at, why := c.opened.Add(time.Duration(c.used.Load())+idle), "idle"
-	if c.awaited.Load() > 0 {
+	if awaited {
 		at = time.Now().Add(idle)
 	}
 	if c.accepted && !c.carried.Load() {

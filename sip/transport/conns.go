@@ -195,7 +195,7 @@ func (e *Endpoint) Hold(f Flow) {
 // may be idle.
 func (e *Endpoint) Release(f Flow) {
 	if c, ok := f.via.(*conn); ok {
-		c.touch() // first, for who looks in between
+		c.touch() // first, see expiry
 		c.awaited.Add(-1)
 	}
 }

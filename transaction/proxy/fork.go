@@ -264,7 +264,8 @@ func (f *forking) start(handler bool) {
 
 // mayRing reports whether a branch of a request that is cancelled may have begun in an
 // earlier run all the same, and its CANCEL not have come. Then it is begun once more,
-// and cancelled, and so are all of its fork: which of them ring is not known.
+// and cancelled, and so are all of its fork that Max-Breadth allows for: which of them
+// ring is not known.
 func (f *forking) mayRing() bool {
 	return f.s.Resumed() && len(f.s.p.tc.FlowKey) > 0 && errors.Is(context.Cause(f.ctx), transaction.ErrCancelled)
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 
 	"github.com/goparley/parley/internal/source"
@@ -117,15 +118,28 @@ func (e *edits) path(ctx context.Context, list []sip.Edit, req *sip.Request, flo
 // pathSide returns the address for a Path that takes this flow: of one of our sockets,
 // for a connection that we have made has a port that nobody can connect to. Without a
 // listener for its transport that is a UDP socket, which every registrar can send to,
-// but not for sips; else it is the side of the client.
+// unless that would give up TLS or there is none for its addresses; else it is the side
+// of the client.
 func (p *passage) pathSide(ctx context.Context, flow transport.Flow, secure bool) (sip.URI, error) {
 	switch {
 	case !flow.Reliable() || p.ep.Addr(flow.Transport()).IsValid():
 		return p.ep.ContactOn(ctx, flow)
-	case !secure && p.ep.Addr("udp").IsValid():
+	case !secure && !flow.Secure() && canSend(p.ep.Addr("udp").Addr(), flow.RemoteAddr().Addr()):
 		return p.ep.Contact(ctx, resolve.Target{Transport: "UDP", Addr: flow.RemoteAddr()})
 	}
 	return p.ep.ContactOn(ctx, p.from)
+}
+
+// canSend reports whether a socket that is bound to an address has the family of
+// another one.
+func canSend(bound, to netip.Addr) bool {
+	switch {
+	case !bound.IsValid():
+		return false
+	case bound.Is6() && bound.IsUnspecified():
+		return true
+	}
+	return bound.Unmap().Is4() == to.Unmap().Is4()
 }
 
 // needsFlow reports whether a user agent may not be reached but by the flow that

@@ -2,56 +2,54 @@ package proxy
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/goparley/parley/sip"
 )
 
-// vouched are the requests that a handler has vouched for and that are not over, by
-// their marks: several of one mark that came by several ways.
+// vouched are the requests that a handler has vouched for and that are not over, and
+// how many there are of each: the same one may come by several ways.
 type vouched struct {
 	mu sync.Mutex
-	of map[mark][]*Server
+	of map[voucher]int
+}
+
+// A voucher is what a request has that comes back, and in one of its Vias the mark.
+type voucher struct {
+	mark   mark
+	from   sip.From
+	callID string
+	cseq   sip.CSeq
+}
+
+func voucherOf(req *sip.Request, m mark) voucher {
+	return voucher{m, req.From(), req.CallID(), req.CSeq()}
 }
 
 // Vouch says that it is known who has sent the request, by a password: should it come
 // back to us while it is being forwarded, from another proxy or by a redirection, that
 // one is Vouched.
 func (s *Server) Vouch() {
-	v := &s.p.vouched
+	v, this := &s.p.vouched, voucherOf(s.Request(), s.mark)
+	v.add(this, 1)
+	context.AfterFunc(s.Context(), func() { v.add(this, -1) })
+}
+
+func (v *vouched) add(this voucher, n int) {
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.of == nil {
-		v.of = map[mark][]*Server{}
+		v.of = map[voucher]int{}
 	}
-	v.of[s.mark] = append(v.of[s.mark], s)
-	v.mu.Unlock()
-	context.AfterFunc(s.Context(), func() { v.drop(s) })
+	if v.of[this] += n; v.of[this] == 0 {
+		delete(v.of, this)
+	}
 }
 
-// drop takes out one that is over.
-func (v *vouched) drop(s *Server) {
+func (v *vouched) has(this voucher) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	all := v.of[s.mark]
-	if i := slices.Index(all, s); i >= 0 {
-		all = slices.Delete(all, i, i+1)
-	}
-	if len(all) == 0 {
-		delete(v.of, s.mark)
-		return
-	}
-	v.of[s.mark] = all
-}
-
-// has reports whether a request with this mark, and what else is req's, is there.
-func (v *vouched) has(m mark, req *sip.Request) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return slices.ContainsFunc(v.of[m], func(s *Server) bool {
-		was := s.Request()
-		return was.From() == req.From() && was.CallID() == req.CallID() && was.CSeq() == req.CSeq()
-	})
+	return v.of[this] > 0
 }
 
 // Vouched reports whether the request is one that has been here before (RFC 3261
@@ -67,7 +65,8 @@ func (v *vouched) has(m mark, req *sip.Request) bool {
 // what else costs money, is for who is asked himself. At another node a request is
 // not Vouched. The next run of the program knows what is Resumed and is vouched for
 // once more, as Authenticate of a registrar.Registrar does. What is Resumed itself, and
-// has been here before, was let through by the last run, and is Vouched.
+// has been here before, was let through by the last run, and is Vouched, as far as that
+// can be seen: with the FlowKey and the addresses of then (Listen).
 func (s *Server) Vouched() bool {
 	switch {
 	case s.spiral == 0:
@@ -75,9 +74,9 @@ func (s *Server) Vouched() bool {
 	case s.Resumed():
 		return true
 	}
-	req := s.Request()
-	for via, err := range sip.All[sip.Via](req) {
-		if err == nil && s.p.vouched.has(markOf(via), req) {
+	this := voucherOf(s.Request(), mark{})
+	for via, err := range sip.All[sip.Via](s.Request()) {
+		if this.mark = markOf(via); err == nil && s.p.vouched.has(this) {
 			return true
 		}
 	}

@@ -113,8 +113,7 @@ func (r *Registrar) resume(tx *proxy.Server, req *sip.Request, as []sip.URI) (_ 
 		defer cancel()
 		var err error
 		if as, err = r.known(ctx, as); err != nil {
-			r.fail(tx, "caller not known", fmt.Errorf("look up %s: %w", from, err))
-			return nil, ""
+			r.cfg.Logger.Error("caller not known", "error", err, "call-id", req.CallID())
 		}
 		if len(as) == 0 {
 			return r.pass(req), ""

@@ -57,7 +57,8 @@
 //     was overheard is good for once at each of the others, until its nonce is too old.
 //
 // A call that rings, and goes on after the restart, needs no more than the first of
-// them: Authenticate asks for no password again.
+// them: Authenticate asks for no password again. Who calls out with a tel URI is known
+// as a user by then if the Store or Config.Exists says so.
 //
 // Where several nodes are one domain, a request that one has asked for a password, and
 // sends on to the node that has the flow of the callee, comes there without: the

@@ -70,13 +70,16 @@ func (r *Registrar) Lookup(ctx context.Context, uri sip.URI) ([]proxy.Target, er
 
 // Forward forwards a request to where Lookup finds the user of its Request-URI, as
 // Forward of its Server does. Without a target the answer is 480, 404 for
-// ErrNotFound, and 500 where the Store failed, with a Retry-After. Time that the Store takes counts as
-// it does in Register.
+// ErrNotFound, and 500 where the Store failed, with a Retry-After. Time that the Store
+// takes counts as it does in Register. What is Resumed is looked up though it was
+// cancelled, for the CANCEL has to go where the request went.
 func (r *Registrar) Forward(tx *proxy.Server, req *sip.Request) {
 	done := r.waiting(tx.Server)
 	ctx := context.Background()
 	if r.waits {
-		ctx = tx.Context()
+		if ctx = tx.Context(); tx.Resumed() {
+			ctx = context.WithoutCancel(ctx)
+		}
 	}
 	targets, err := r.Lookup(ctx, req.URI())
 	done()

@@ -212,3 +212,73 @@ func TestUserAfterRestart(t *testing.T) {
 		})
 	}
 }
+
+// The caller hangs up, and the proxy is started anew before the CANCEL has come to the
+// phone. It is looked up once more, by a Store that heeds contexts, and stops to ring.
+func TestRestartOfACancelledCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
+		cancelled := make(chan struct{})
+		bob := listen(t, n.Host(phoneAddr), func(tx *transaction.Server, req *sip.Request) {
+			tx.Reply(sip.StatusRinging)
+			<-tx.Context().Done()
+			close(cancelled)
+		})
+		location := must(New(&Config{Domains: []string{"example.com"}, Logger: quiet,
+			Exists: func(ctx context.Context, _ sip.URI) (bool, error) { return true, ctx.Err() }}))
+		start := func(kept [][]byte) *proxy.Proxy {
+			return must(proxy.Listen(&transport.Config{
+				Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Logger: quiet, FlowKey: []byte("a key of both runs"),
+			}, &proxy.Config{Domains: []string{"example.com"}, Handler: func(tx *proxy.Server, req *sip.Request) {
+				if req.Method() == sip.REGISTER {
+					location.Register(tx.Server, req)
+				} else {
+					location.Forward(tx, req)
+				}
+			}, Transaction: &transaction.Config{Logger: quiet, Restore: func(l *transaction.Layer) error {
+				for _, data := range kept {
+					if _, err := l.Restore(data, nil); err != nil {
+						return err
+					}
+				}
+				return nil
+			}}}))
+		}
+		p := start(nil)
+		binding := from(t, sip.REGISTER, "sip:bob@example.com").WithURI(uri(t, "sip:example.com")).With(
+			sip.CallID("bob"), sip.Contact{URI: uri(t, "sip:bob@"+phoneAddr)})
+		if resp, err := bob.Do(t.Context(), binding); err != nil || !resp.Status().Success() {
+			t.Fatalf("REGISTER: %v, %v", resp, err)
+		}
+		alice := listen(t, n.Host("192.0.2.30"), nil)
+		ctx, hangUp := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { // ends with the call
+			defer close(done)
+			alice.Do(ctx, from(t, sip.INVITE, aliceAOR))
+		}()
+		time.Sleep(time.Second)
+		n.Cut(n.Host(proxyAddr), n.Host(phoneAddr))
+		hangUp()
+		time.Sleep(100 * time.Millisecond)
+		p.Close()
+		var kept [][]byte
+		for tx := range p.Layer().Servers() {
+			if data, err := tx.Snapshot(); err == nil && tx.Request().Method() == sip.INVITE {
+				kept = append(kept, data)
+			}
+		}
+		n.Mend(n.Host(proxyAddr), n.Host(phoneAddr))
+		p = start(kept)
+		select {
+		case <-cancelled:
+		case <-time.After(time.Minute):
+			t.Error("the phone rings on")
+		}
+		<-done
+		for _, l := range []*transaction.Layer{alice, bob, p.Layer()} {
+			l.Close()
+		}
+		p.Close()
+	})
+}
