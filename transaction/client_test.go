@@ -16,34 +16,40 @@ import (
 )
 
 // Ten thousand provisional responses in a second: a caller that reads sees
-// them, one that does not costs a bounded number, and the final one is never
-// lost.
+// them all, one that does not costs a bounded number and sees these, and the final
+// one is never lost.
 func TestProvisionalFlood(t *testing.T) {
-	story(t, func(t *testing.T, n *siptest.Network) {
-		bob := bobPeer(t, n)
-		alice := listen(t, n.Host(aliceAddr), nil)
-		go func() {
-			invite := bob.request(sip.INVITE)
-			ringing := reply(invite, 180, "b")
-			for range 10000 {
-				bob.send(ringing)
-				<-time.After(100 * time.Microsecond)
+	const flood = 10000
+	for _, tt := range []struct {
+		reads bool
+		want  int
+	}{{true, flood}, {false, 1 + maxNews}} {
+		story(t, func(t *testing.T, n *siptest.Network) {
+			bob := bobPeer(t, n)
+			alice := listen(t, n.Host(aliceAddr), nil)
+			go func() {
+				invite := bob.request(sip.INVITE)
+				ringing := reply(invite, 180, "b")
+				for range flood {
+					bob.send(ringing)
+					<-time.After(100 * time.Microsecond)
+				}
+				bob.send(reply(invite, 486, "b"))
+			}()
+			count := map[sip.Status]int{}
+			for resp, err := range alice.Responses(t.Context(), request(sip.INVITE, bobURI)) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if count[resp.Status()]++; count[180] == 1 && !tt.reads {
+					pass(2 * time.Second)
+				}
 			}
-			bob.send(reply(invite, 486, "b"))
-		}()
-		count := map[sip.Status]int{}
-		for resp, err := range alice.Responses(t.Context(), request(sip.INVITE, bobURI)) {
-			if err != nil {
-				t.Fatal(err)
+			if count[180] != tt.want || count[486] != 1 {
+				t.Errorf("read: %v, yielded %v, want %d 180 and one 486", tt.reads, count, tt.want)
 			}
-			if count[resp.Status()]++; count[180] == 1 {
-				pass(2 * time.Second) // it does not read
-			}
-		}
-		if count[180] > maxNews+1 || count[486] != 1 {
-			t.Errorf("yielded %v, want no more than %d 180 and one 486", count, maxNews+1)
-		}
-	})
+		})
+	}
 }
 
 // A panic in Accepted is logged by the transport and ends nothing else.
@@ -199,6 +205,84 @@ func TestTransportError(t *testing.T) {
 		}()
 		expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example;transport=tcp"), "200")
 	})
+}
+
+// The first server takes no connection, or breaks it off when it has the request, or
+// cannot be written to: the next one is asked at once, with a branch of its own
+// (RFC 3261 section 8.1.3.1, RFC 3263 section 4.3).
+func TestFailoverOnTransportError(t *testing.T) {
+	for _, tt := range []struct {
+		name, transport, first string
+		tries                  int
+	}{
+		{"refused", "tcp", "192.0.2.8", 1},
+		{"broken off", "tcp", "192.0.2.9", 2},
+		{"no route", "udp", noRoute, 2},
+	} {
+		for _, method := range []sip.Method{sip.INVITE, sip.OPTIONS} {
+			t.Run(tt.name+", "+string(method), func(t *testing.T) {
+				story(t, func(t *testing.T, n *siptest.Network) {
+					records := servers{"_sip._" + tt.transport + ".b.example": {
+						{Priority: 1, Port: 5060, Target: "first.example"}, {Priority: 2, Port: 5060, Target: "second.example"}}}
+					hosts := names{"first.example": addrs(tt.first), "second.example": addrs(bobAddr)}
+					alice, err := Listen(&transport.Config{Listen: []string{"udp:" + aliceAddr + ":5060", "tcp:" + aliceAddr + ":5060"},
+						Network: lost{n.Host(aliceAddr)}, Resolver: records.with(hosts)}, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer func() {
+						nothingLeft(t, alice)
+						alice.Close()
+					}()
+					breaks, err := n.Host("192.0.2.9").Listen(t.Context(), "tcp", ":5060")
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer breaks.Close()
+					go func() { // ends with the listener
+						if c, err := breaks.Accept(); err == nil {
+							sip.NewReader(c, nil).ReadMessage()
+							c.Close()
+						}
+					}()
+					n.Host("192.0.2.8") // nobody listens there
+					listen(t, n.Host(bobAddr), &Config{Handler: answer(486)})
+					var tried []*sip.Request
+					ctx := WithSent(t.Context(), func(_ transport.Flow, r *sip.Request) { tried = append(tried, r) })
+					began := time.Now()
+					resp, err := alice.Do(ctx, request(method, "sip:bob@b.example;transport="+tt.transport))
+					if err != nil || resp.Status() == sip.StatusServiceUnavailable {
+						t.Fatalf("%v, %v, want what the second server says", resp, err)
+					}
+					if got := time.Since(began); got > 100*time.Millisecond {
+						t.Errorf("answered after %v, want it at once", got)
+					}
+					if got, want := branches(tried...), "1 2"[:2*tt.tries-1]; got != want {
+						t.Errorf("branches %s, want %s", got, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// lost is a host that has no route to one address.
+type lost struct{ *siptest.Host }
+
+const noRoute = "192.0.2.10"
+
+func (h lost) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	c, err := h.Host.ListenPacket(ctx, network, address)
+	return lostConn{c}, err
+}
+
+type lostConn struct{ net.PacketConn }
+
+func (c lostConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	if strings.HasPrefix(to.String(), noRoute) {
+		return 0, &net.OpError{Op: "write", Net: "udp", Addr: to, Err: syscall.EHOSTUNREACH}
+	}
+	return c.PacketConn.WriteTo(b, to)
 }
 
 // Writing to a UDP socket fails: that of a family that is not there.

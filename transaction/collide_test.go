@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"hash/fnv"
-	"hash/maphash"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/sip/transport"
 )
 
@@ -155,55 +156,80 @@ func colliding(texts []string) []*sip.Request {
 	return list
 }
 
-// What collides under a known hash does not under that of the tables. What is
-// counted is the work: how many keys share a bucket, of as many buckets as keys.
+// What collides under a known hash is spread over the tables and lines of a layer,
+// and over those of another layer in another way: nobody knows how.
 func TestBranchesCollideNowhere(t *testing.T) {
 	t.Parallel()
+	one, _ := alone(t, nil)
+	other, _ := alone(t, nil)
 	for _, weak := range weakHashes {
 		t.Run(weak.name, func(t *testing.T) {
 			texts := weak.texts()
-			key := serverKeyOf(colliding(texts[:1])[0])
-			seed := maphash.MakeSeed()
-			var byBranch, byCall [collisions]uint8
-			most := uint8(0)
+			byBranch, byCall := map[*table]int{}, map[*line]int{}
+			sameTable, sameLine := 0, 0
 			distinct := map[string]struct{}{}
 			for _, text := range texts {
 				if got, want := weak.hash(text), weak.hash(texts[0]); got != want {
 					t.Fatalf("%q hashes to %x, want %x: the attack is none", text, got, want)
 				}
 				distinct[text] = struct{}{}
-				key.branch = branchID(cookie + text)
-				for _, count := range []*uint8{
-					&byBranch[maphash.Comparable(seed, key)%collisions],
-					&byCall[maphash.String(seed, text)%collisions],
-				} {
-					*count++
-					most = max(most, *count)
+				branch := branchID(cookie + text)
+				byBranch[one.table(branch)]++
+				byCall[one.line(text)]++
+				if slices.Index(one.tables.tables, one.table(branch)) == slices.Index(other.tables.tables, other.table(branch)) {
+					sameTable++
+				}
+				if slices.Index(one.lines, one.line(text)) == slices.Index(other.lines, other.line(text)) {
+					sameLine++
 				}
 			}
 			if got := len(distinct); got != collisions {
 				t.Fatalf("%d texts differ, want %d", got, collisions)
 			}
-			// By chance it is 8 or 9; 20 is as likely as a broken machine.
-			if most > 20 {
-				t.Errorf("%d keys share a bucket, want 20 at most", most)
+			// By chance it is a hundred or so more than the mean.
+			limit := 2 * collisions / len(one.lines)
+			for _, n := range slices.Concat(slices.Collect(maps.Values(byBranch)), slices.Collect(maps.Values(byCall)), []int{sameTable, sameLine}) {
+				if n > limit {
+					t.Errorf("%d are in one table or line, or where they are in another layer, want %d at most", n, limit)
+				}
 			}
 		})
 	}
 }
 
 // A hundred thousand transactions whose branches and Call-IDs collide are
-// served like others, and in the end nothing is left of them.
+// served like others, each gets its response, and in the end nothing is left of them.
 func TestManyCollidingBranches(t *testing.T) {
 	t.Parallel()
 	const n = 100_000
-	l, flow := alone(t, &Config{Handler: answer(200), Timers: Timers{J: time.Nanosecond}})
+	network := siptest.NewNetwork(nil)
+	responses := map[string]int{} // by branch; the filter is called once at a time
+	network.SetFilter(func(p siptest.Packet) (v siptest.Verdict) {
+		if _, after, ok := strings.Cut(string(p.Data), ";branch="); ok && strings.HasPrefix(string(p.Data), "SIP/2.0 200 ") {
+			branch, _, _ := strings.Cut(after, "\r\n")
+			responses[branch]++
+		}
+		return v
+	})
+	l, flow := aloneOn(t, network, &Config{
+		Handler: answer(200), Timers: Timers{J: time.Nanosecond}, Overload: &Overload{Tolerance: -1}})
+	sent := 0
 	for _, weak := range weakHashes {
 		for _, r := range colliding(weak.texts()[:n/len(weakHashes)+1]) {
 			l.handle(&transport.Inbound{Message: r, Flow: flow})
+			untilIdle(t, l, 100)
+			sent++
 		}
 	}
 	until(t, l, func(n tally) bool { return n == tally{} })
+	if len(responses) != sent {
+		t.Errorf("%d of %d requests got a response", len(responses), sent)
+	}
+	for branch, n := range responses {
+		if n != 1 {
+			t.Fatalf("%d responses to %s", n, branch)
+		}
+	}
 }
 
 // BenchmarkBesideCollidingBranches measures an honest client's request while a
@@ -238,7 +264,7 @@ func BenchmarkBesideCollidingBranches(b *testing.B) {
 }
 
 // untilIdle waits until fewer than n requests are in the hands of handlers.
-func untilIdle(b *testing.B, l *Layer, n int64) {
+func untilIdle(_ testing.TB, l *Layer, n int64) {
 	for l.handlers.Load() >= n {
 		runtime.Gosched()
 	}

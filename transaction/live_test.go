@@ -74,18 +74,30 @@ func TestLiveServers(t *testing.T) {
 		status  sip.Status
 		kept    bool // the response, for retransmissions
 		running bool // the handler
+		held    bool // when that has returned, by Hold
 		limit   int
 	}{
-		{"INVITE in Proceeding", sip.INVITE, sip.StatusRinging, true, true, 1700}, // what the runtime has for the goroutine included
-		{"INVITE in Completed", sip.INVITE, sip.StatusBusyHere, true, false, 1024},
-		{"INVITE in Accepted", sip.INVITE, sip.StatusOK, false, false, 1024},
-		{"OPTIONS in Completed", sip.OPTIONS, sip.StatusOK, true, false, 1024},
+		{"INVITE in Proceeding", sip.INVITE, sip.StatusRinging, true, true, false, 1700},       // what the runtime has for the goroutine included
+		{"INVITE in Proceeding, held", sip.INVITE, sip.StatusRinging, true, false, true, 1300}, // the context, and what ends it, included,
+		{"INVITE in Completed", sip.INVITE, sip.StatusBusyHere, true, false, false, 1024},
+		{"INVITE in Accepted", sip.INVITE, sip.StatusOK, false, false, false, 1024},
+		{"OPTIONS in Completed", sip.OPTIONS, sip.StatusOK, true, false, false, 1024},
 	} {
 		t.Run(test.state, func(t *testing.T) {
 			network := siptest.NewNetwork(&siptest.NetworkConfig{Queue: 16})
 			release := make(chan struct{})
 			defer close(release)
+			releases := make([]func(), 0, 2*n) // one handler runs at a time
+			defer func() {
+				for _, release := range releases {
+					release()
+				}
+			}()
 			l := patient(t, network, bobAddr, &Config{Handler: func(tx *Server, req *sip.Request) {
+				if test.held {
+					_, release := tx.Hold()
+					releases = append(releases, release)
+				}
 				tx.Reply(test.status)
 				if test.running {
 					<-release
@@ -175,7 +187,7 @@ func measure(t *testing.T, l *Layer, n, limit int, place func(from, to int) int,
 	before, goroutines := inUse()
 	text := place(500, 500+n)
 	if !running {
-		until(t, l, func(n tally) bool { return n.handlers == 0 })
+		until(t, l, func(n tally) bool { return n.open == 0 })
 	}
 	after, now := inUse()
 	each := (after - before - text) / n

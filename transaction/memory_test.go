@@ -18,7 +18,12 @@ import (
 // alone makes a layer in real time whose peers are not there.
 func alone(t testing.TB, cfg *Config) (*Layer, transport.Flow) {
 	t.Helper()
-	host := siptest.NewNetwork(nil).Host(bobAddr)
+	return aloneOn(t, siptest.NewNetwork(nil), cfg)
+}
+
+func aloneOn(t testing.TB, n *siptest.Network, cfg *Config) (*Layer, transport.Flow) {
+	t.Helper()
+	host := n.Host(bobAddr)
 	l, err := Listen(&transport.Config{Listen: []string{"udp:" + bobAddr + ":5060"}, Network: host}, cfg)
 	if err != nil {
 		t.Fatal(err)

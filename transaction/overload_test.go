@@ -125,6 +125,87 @@ func TestOverload(t *testing.T) {
 	})
 }
 
+// How long requests wait for handlers decides what is refused: from 80 % of the
+// tolerance what is new, with the time after which it may come again, and above
+// 100 % all but what completes or ends a call.
+func TestWhatIsRefusedWhileRequestsWait(t *testing.T) {
+	for _, test := range []struct {
+		wait time.Duration // of a tolerance of 500 ms
+		want string
+	}{
+		{300 * time.Millisecond, "INVITE 200, re-INVITE 200, INFO 200, BYE 200, cancelled 180 487"},
+		{430 * time.Millisecond, "INVITE 503, re-INVITE 200, INFO 200, BYE 200, cancelled 180 487"},
+		{600 * time.Millisecond, "INVITE 503, re-INVITE 503, INFO 503, BYE 200, cancelled 180 487"},
+	} {
+		t.Run(fmt.Sprint(test.wait), func(t *testing.T) {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				var acks journal
+				began := time.Now()
+				bob := listen(t, n.Host(bobAddr), &Config{
+					Overload: &Overload{Tolerance: 500 * time.Millisecond, RetryAfter: 10 * time.Second},
+					Handler: func(tx *Server, req *sip.Request) {
+						switch {
+						case req.Method() == sip.ACK && req.CallID() == "call-1":
+							acks.note("ACK")
+						case req.Method() == sip.ACK: // of a 200 that nobody acknowledges, or of a refusal
+						case req.CallID() == "rings":
+							tx.Reply(sip.StatusRinging)
+							<-tx.Context().Done()
+						default: // the queue grows longer, and then does not
+							done := tx.Waiting()
+							<-time.After(min(test.wait, time.Since(began)/8))
+							done()
+							tx.Reply(sip.StatusOK)
+						}
+					}})
+				alice, carol := listen(t, n.Host(aliceAddr), nil), listen(t, n.Host(carolAddr), nil)
+				tag := sip.To{URI: sip.URI{Scheme: "sip", Host: "h"}, Params: ";tag=x"}
+				ctx, cancel := context.WithCancel(t.Context())
+				rang := make(chan string)
+				go func() { // ends with the response
+					got, _ := collect(ctx, alice, request(sip.INVITE, bobURI, sip.CallID("rings")))
+					rang <- got
+				}()
+				var c endings
+				go loadOf(t.Context(), sip.BYE, carol, 500, 9, &c, "carol", tag) // ends after 9 s
+				pass(6 * time.Second)
+				var got []string
+				for _, ask := range []struct {
+					name   string
+					method sip.Method
+					edits  []sip.Edit
+				}{
+					{"INVITE", sip.INVITE, nil}, {"re-INVITE", sip.INVITE, []sip.Edit{tag}},
+					{"INFO", sip.INFO, []sip.Edit{tag}}, {"BYE", sip.BYE, []sip.Edit{tag}},
+				} {
+					resp, err := alice.Do(t.Context(), request(ask.method, bobURI, append(ask.edits, sip.CallID(ask.name))...))
+					if err != nil {
+						t.Fatal(err)
+					}
+					got = append(got, fmt.Sprint(ask.name, " ", int(resp.Status())))
+					if _, ok := resp.Value("Retry-After"); ok != (resp.Status() == sip.StatusServiceUnavailable) {
+						t.Errorf("%s: Retry-After: %v in the %d", ask.name, ok, int(resp.Status()))
+					}
+				}
+				if _, _, err := alice.Send(t.Context(), request(sip.ACK, bobURI, tag)); err != nil {
+					t.Fatal(err)
+				}
+				cancel()
+				got = append(got, "cancelled "+<-rang)
+				acks.check(t, "ACK")
+				if got := strings.Join(got, ", "); got != test.want {
+					t.Errorf("%s, want %s", got, test.want)
+				}
+				bob.overload.mu.Lock()
+				defer bob.overload.mu.Unlock()
+				if load, want := bob.overload.limiter.load(), float64(test.wait)/5e8; load < 0.9*want || load > 1.1*want {
+					t.Errorf("the load is %v, want %v", load, want)
+				}
+			})
+		})
+	}
+}
+
 // A slow server, 100 requests a second, of which alice wants half. Carol sends a
 // tenth more than it can do, all made up: what she writes into it, so that it goes
 // first, is worth nothing against alice.

@@ -262,6 +262,36 @@ func TestFailedTargetIsAvoided(t *testing.T) {
 	})
 }
 
+// A Retry-After of 136 years is good for an hour, and one that is no number any more
+// for the minute of a server that says nothing.
+func TestRetryAfterOfAges(t *testing.T) {
+	for _, tt := range []struct {
+		seconds string
+		avoided time.Duration
+	}{{"4294967295", time.Hour}, {"4294967296", time.Minute}, {"99999999999999999999", time.Minute}} {
+		failover(t, func(t *testing.T, n *siptest.Network, alice *Layer, first, second *peer) {
+			go func() {
+				refusal := first.request(sip.OPTIONS).Reply(503, sip.RetryAfter{Seconds: 7}).String()
+				first.sendText(strings.Replace(refusal, "Retry-After: 7", "Retry-After: "+tt.seconds, 1))
+				second.send(second.request(sip.OPTIONS).Reply(200))
+			}()
+			expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example"), "200")
+			for _, next := range []struct {
+				after time.Duration
+				peer  *peer
+			}{{tt.avoided - time.Second, second}, {2 * time.Second, first}} {
+				pass(next.after)
+				go func() { next.peer.send(next.peer.request(sip.OPTIONS).Reply(200)) }()
+				began := time.Now()
+				expect(t, alice, request(sip.OPTIONS, "sip:bob@b.example"), "200")
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("Retry-After: %s: another server was asked first, after %v", tt.seconds, next.after)
+				}
+			}
+		})
+	}
+}
+
 // RFC 8305: an address that does not answer has a quarter of a second before
 // the next one is tried beside it. Who comes first is used, and asked first the
 // next time.

@@ -181,6 +181,22 @@ func TestRecursion(t *testing.T) {
 	})
 }
 
+// A q of more than 1 is none (RFC 3261 section 25.1), and goes before no other.
+func TestRecursionOfMoreThanBest(t *testing.T) {
+	play(t, func(s *scene) {
+		cfg := example(to(at("sip:bob@" + bobAddr)...))
+		cfg.Recurse = true
+		s.proxy(proxyAddr, cfg)
+		s.ua(bobAddr, redirector("<sip:dave@192.0.2.13>;q=1.0001", "<sip:carol@192.0.2.12>;q=1"))
+		s.phone("carol", carolAddr, 200)
+		s.wire("192.0.2.13") // and does not answer
+		s.expect(s.ua(aliceAddr, nil), request(sip.INVITE, aor, by(proxyAddr)), "200")
+		if took := time.Since(s.start); took > time.Second {
+			s.Errorf("carol was asked after dave: that took %v", took)
+		}
+	})
+}
+
 // Without Recurse, and where the proxy only relays, a 3xx is for the caller.
 func TestNoRecursion(t *testing.T) {
 	for _, test := range []struct {

@@ -65,6 +65,41 @@ func TestCall(t *testing.T) {
 	})
 }
 
+// Who forwards an INVITE says so when nobody else does in 200 ms, and the client
+// stops to send it again (RFC 3261 section 17.2.1). The callee's 100 is for the
+// proxy alone (section 16.7 step 5).
+func TestTrying(t *testing.T) {
+	for _, trying := range []bool{false, true} {
+		play(t, func(s *scene) {
+			s.proxy(proxyAddr, example(to(at("sip:bob@"+bobAddr)...)))
+			bob := s.wire(bobAddr)
+			alice := s.ua(aliceAddr, nil)
+			ctx, cancel := context.WithCancel(s.Context())
+			done := make(chan struct{})
+			go func() { // ends with the response, or with what is left of it
+				defer close(done)
+				collect(ctx, alice, request(sip.INVITE, aor, by(proxyAddr)))
+			}()
+			if invite := bob.request(sip.INVITE); trying {
+				bob.send(invite.Reply(sip.StatusTrying))
+			}
+			pass(10 * time.Second)
+			var got []string
+			for _, p := range s.net.Packets() {
+				if first, _, _ := strings.Cut(string(p.Data), " sip:"); p.From.Addr().String() == aliceAddr || p.To.Addr().String() == aliceAddr {
+					first, _, _ = strings.Cut(first, "\r\n")
+					got = append(got, fmt.Sprint(p.Time.Sub(s.start), " ", first))
+				}
+			}
+			if got, want := strings.Join(got, ", "), "0s INVITE, 210ms SIP/2.0 100 Trying"; got != want {
+				s.Errorf("the callee sends a 100: %v: between alice and the proxy %s, want %s", trying, got, want)
+			}
+			cancel()
+			<-done
+		})
+	}
+}
+
 // Three proxies in a row. Each is on the path, none knows of the others, and a
 // request within the dialog takes the same way from either end.
 func TestThreeProxies(t *testing.T) {

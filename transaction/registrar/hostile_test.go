@@ -50,6 +50,7 @@ func TestHostileRegisters(t *testing.T) {
 		{"To with an escaped NUL", contact(numbered(1)), []sip.Edit{sip.To{URI: sip.URI{Scheme: "sip", User: "alice%00", Host: "example.com"}}}, 404},
 		{"To with escaped line ends", contact(numbered(1)), []sip.Edit{sip.To{URI: sip.URI{Scheme: "sip", User: "a%0d%0aVia:", Host: "example.com"}}}, 404},
 		{"To of 4 kB", contact(numbered(1)), []sip.Edit{sip.To{URI: sip.URI{Scheme: "sip", User: long, Host: "example.com"}}}, 404},
+		{"q of more than 1", contact(numbered(1) + ";q=1.0001"), nil, 200},
 		{"the last CSeq there is", contact(numbered(1)), []sip.Edit{sip.CSeq{Seq: 1<<31 - 1, Method: sip.REGISTER}}, 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -64,6 +65,17 @@ func TestHostileRegisters(t *testing.T) {
 			})
 		})
 	}
+}
+
+// No q is more than 1: one that says so is as good as the best.
+func TestMoreThanBest(t *testing.T) {
+	story(t, nil, func(t *testing.T, s *scene) {
+		s.phone.register(200, contact(numbered(1)+";q=0.9", numbered(2)+";q=1.0001", numbered(3)+";q=1"))
+		targets, err := s.location.Lookup(t.Context(), uri(t, aliceAOR))
+		if err != nil || len(targets) != 3 || targets[0].Q != 1 || targets[1].Q != 1 || targets[2].Q != 0.9 {
+			t.Errorf("targets %v, %v, want q of 1, 1 and 0.9", targets, err)
+		}
+	})
 }
 
 // raw makes a REGISTER that With would refuse to make: its Contacts, and what is
