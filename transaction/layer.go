@@ -128,7 +128,7 @@ type Layer struct {
 	open     atomic.Int64 // those of them without a final response
 	kept     kept         // those of them on the places for requests within a dialog
 	bytes    atomic.Int64 // what transactions hold (size.go)
-	refused  atomic.Int64 // when a request was last refused without a transaction, in ns since 1970
+	refusals refusals     // of requests without a transaction
 	calls    atomic.Int64 // Responses and Busy that have not ended, and INVITEs left to their CANCEL
 
 	freezing sync.Once

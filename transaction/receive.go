@@ -3,7 +3,6 @@ package transaction
 import (
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -81,7 +80,7 @@ func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 	case !ack:
 		s.cameBy(in, r)
 		s.step(input{event: inRequest}, nil)
-	case s == nil && l.hasRefused() && isRefusalACK(r):
+	case s == nil && l.refusals.isOf(l, r):
 	case s == nil, !s.isACK(r):
 		l.acknowledged(in, r)
 	// In Accepted it is the ACK of the 2xx, with the branch of the INVITE.
@@ -112,20 +111,6 @@ func (s *Server) isACK(ack *sip.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last == nil || s.last.To().Tag() == ack.To().Tag()
-}
-
-// hasRefused reports whether a request was refused without a transaction not long
-// ago, so that its ACK may come.
-func (l *Layer) hasRefused() bool {
-	return time.Since(time.Unix(0, l.refused.Load())) < l.timers.H
-}
-
-// isRefusalACK reports whether an ACK is that of a refusal which left no
-// transaction. Such a refusal has the tag that Reply makes, which depends on
-// the branch, and the ACK of a 2xx has another branch than its INVITE.
-func isRefusalACK(r *sip.Request) bool {
-	to := r.To()
-	return r.With(to.WithTag("")).Reply(sip.StatusServiceUnavailable).To().Tag() == to.Tag()
 }
 
 // begun takes the first request of a transaction. It is called with the lock of
@@ -221,14 +206,6 @@ func (t *table) isCancelled(cancel serverKey) bool {
 		}
 	}
 	return false
-}
-
-// refuse answers a request without a transaction: what is too much is not to be
-// remembered, and not to be retransmitted to an address that may be forged.
-// Should the response be lost, so is the request, and comes again.
-func (l *Layer) refuse(in *transport.Inbound, r *sip.Request, edits ...sip.Edit) {
-	l.refused.Store(time.Now().UnixNano())
-	l.ep.Respond(in, r.Reply(sip.StatusServiceUnavailable, append(edits, l.overload.stamp(in, r, nil)...)...))
 }
 
 // connClosed tells the client transactions on a connection that it is gone.
