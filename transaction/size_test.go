@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -142,33 +143,37 @@ func TestClientBytesAreAnUpperBound(t *testing.T) {
 	for _, waits := range []bool{false, true} {
 		for name, body := range map[string]string{"small": "", "long body": strings.Repeat("x\n", 15000)} {
 			t.Run(fmt.Sprintf("%s, waits %v", name, waits), func(t *testing.T) {
-				network := siptest.NewNetwork(nil)
-				network.Cut(network.Host(bobAddr), network.Host(nowhere))
-				l, err := Listen(&transport.Config{Listen: []string{"udp:" + bobAddr + ":5060"}, Network: network.Host(bobAddr), MaxUDP: 65000}, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer l.Close()
-				hop := sip.URI{Scheme: "sip", Host: nowhere}
-				if waits {
-					hop.Params = ";transport=tcp"
-				}
-				ctx := WithNextHop(t.Context(), hop)
-				before := inAll()
-				for _, r := range flood(t, n, "INVITE", "z9hG4bKNUMBER", plain, body) {
-					if waits {
-						go l.Start(ctx, r, func(*sip.Response, error) {}) // ends with the layer
-					} else {
-						l.Start(ctx, r, func(*sip.Response, error) {})
+				synctest.Test(t, func(t *testing.T) {
+					network := siptest.NewNetwork(nil)
+					network.Cut(network.Host(bobAddr), network.Host(nowhere))
+					l, err := Listen(&transport.Config{Listen: []string{"udp:" + bobAddr + ":5060"}, Network: network.Host(bobAddr), MaxUDP: 65000}, nil)
+					if err != nil {
+						t.Fatal(err)
 					}
-				}
-				until(t, l, func(got tally) bool { return got.calls == n && (waits || got.clients == n) })
-				time.Sleep(50 * time.Millisecond) // for goroutines on their way
-				held, bytes := inAll()-before, tallyOf(l).bytes
-				t.Logf("%d bytes each, counted as %d", held/n, bytes/n)
-				if bytes < held || bytes > 4*held {
-					t.Errorf("%d bytes held by %d requests, and %d counted", held, n, bytes)
-				}
+					defer l.Close()
+					hop := sip.URI{Scheme: "sip", Host: nowhere}
+					if waits {
+						hop.Params = ";transport=tcp"
+					}
+					ctx := WithNextHop(t.Context(), hop)
+					before := inAll()
+					for _, r := range flood(t, n, "INVITE", "z9hG4bKNUMBER", plain, body) {
+						if waits {
+							go l.Start(ctx, r, func(*sip.Response, error) {}) // ends with the layer
+						} else {
+							l.Start(ctx, r, func(*sip.Response, error) {})
+						}
+					}
+					synctest.Wait()
+					if got := tallyOf(l); got.calls != n || !waits && got.clients != n {
+						t.Fatalf("%+v, want %d requests", got, n)
+					}
+					held, bytes := inAll()-before, tallyOf(l).bytes
+					t.Logf("%d bytes each, counted as %d", held/n, bytes/n)
+					if bytes < held || bytes > 4*held {
+						t.Errorf("%d bytes held by %d requests, and %d counted", held, n, bytes)
+					}
+				})
 			})
 		}
 	}

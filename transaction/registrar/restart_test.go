@@ -16,6 +16,38 @@ import (
 	"github.com/goparley/parley/transaction/proxy"
 )
 
+// startOf starts the proxy of a test with the calls of the run before, if there are any.
+func startOf(t testing.TB, n *siptest.Network, handler func(*proxy.Server, *sip.Request), kept [][]byte) *proxy.Proxy {
+	t.Helper()
+	p, err := proxy.Listen(&transport.Config{
+		Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Logger: quiet, FlowKey: []byte("a key of both runs"),
+	}, &proxy.Config{Domains: []string{"example.com"}, RecordRoute: true, Handler: handler, Transaction: &transaction.Config{
+		Logger: quiet, Restore: func(l *transaction.Layer) error {
+			for _, data := range kept {
+				if _, err := l.Restore(data, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// stop closes it, and returns the calls that it had.
+func stop(p *proxy.Proxy) (kept [][]byte) {
+	p.Close()
+	for tx := range p.Layer().Servers() {
+		if data, err := tx.Snapshot(); err == nil {
+			kept = append(kept, data)
+		}
+	}
+	return kept
+}
+
 // The proxy is started anew while Alice calls Bob, with other keys of nonces or
 // with nonces that are too old by now. Her INVITE had been let through: Bob's phone
 // rings on, and she is not asked again. Where the password was not found yet she is.
@@ -58,24 +90,11 @@ func TestRestartOfACallWithPassword(t *testing.T) {
 							return "secret", ctx.Err()
 						},
 					}))}))
-					p, err := proxy.Listen(&transport.Config{
-						Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Logger: quiet, FlowKey: []byte("a key of both runs"),
-					}, &proxy.Config{Domains: []string{"example.com"}, RecordRoute: true, Handler: func(tx *proxy.Server, req *sip.Request) {
+					return startOf(t, n, func(tx *proxy.Server, req *sip.Request) {
 						if req, _ := location.Authenticate(tx, req); req != nil {
 							tx.Forward(req, proxy.Target{URI: uri(t, "sip:bob@"+phoneAddr)})
 						}
-					}, Transaction: &transaction.Config{Logger: quiet, Restore: func(l *transaction.Layer) error {
-						for _, data := range kept {
-							if _, err := l.Restore(data, nil); err != nil {
-								return err
-							}
-						}
-						return nil
-					}}})
-					if err != nil {
-						t.Fatal(err)
-					}
-					return p
+					}, kept)
 				}
 				p := start(nil)
 				alice := listen(t, n.Host("192.0.2.30"), nil)
@@ -96,13 +115,7 @@ func TestRestartOfACallWithPassword(t *testing.T) {
 					done <- resp
 				}()
 				time.Sleep(3 * time.Second)
-				p.Close()
-				var kept [][]byte
-				for tx := range p.Layer().Servers() {
-					if data, err := tx.Snapshot(); err == nil {
-						kept = append(kept, data)
-					}
-				}
+				kept := stop(p)
 				p = start(kept)
 				if resp := <-done; resp.Status() != test.want {
 					t.Errorf("the call ends with %v, want %v", resp.Status(), test.want)
@@ -135,9 +148,7 @@ func TestUserAfterRestart(t *testing.T) {
 						Exists:     func(_ context.Context, aor sip.URI) (bool, error) { return aor.User == "+12015550123", nil },
 						ThirdParty: func(user string, _ sip.URI) bool { return user == "alice" },
 					}))
-					return must(proxy.Listen(&transport.Config{
-						Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Logger: quiet, FlowKey: []byte("a key of both runs"),
-					}, &proxy.Config{Domains: []string{"example.com"}, Handler: func(tx *proxy.Server, req *sip.Request) {
+					return startOf(t, n, func(tx *proxy.Server, req *sip.Request) {
 						req, user := location.Authenticate(tx, req)
 						if req == nil {
 							return
@@ -148,14 +159,7 @@ func TestUserAfterRestart(t *testing.T) {
 							to = "sip:dave@" + phoneAddr
 						}
 						tx.Forward(req, proxy.Target{URI: uri(t, to)})
-					}, Transaction: &transaction.Config{Logger: quiet, Restore: func(l *transaction.Layer) error {
-						for _, data := range kept {
-							if _, err := l.Restore(data, nil); err != nil {
-								return err
-							}
-						}
-						return nil
-					}}}))
+					}, kept)
 				}
 				p := start(nil)
 				dave := listen(t, n.Host(phoneAddr), func(tx *transaction.Server, req *sip.Request) {
@@ -181,13 +185,7 @@ func TestUserAfterRestart(t *testing.T) {
 					alice.Do(ctx, invite.With(sip.CSeq{Seq: 2, Method: sip.INVITE}))
 				}()
 				time.Sleep(3 * time.Second)
-				p.Close()
-				var kept [][]byte
-				for tx := range p.Layer().Servers() {
-					if data, err := tx.Snapshot(); err == nil {
-						kept = append(kept, data)
-					}
-				}
+				kept := stop(p)
 				for len(users) > 0 {
 					<-users
 				}
@@ -227,22 +225,13 @@ func TestRestartOfACancelledCall(t *testing.T) {
 		location := must(New(&Config{Domains: []string{"example.com"}, Logger: quiet,
 			Exists: func(ctx context.Context, _ sip.URI) (bool, error) { return true, ctx.Err() }}))
 		start := func(kept [][]byte) *proxy.Proxy {
-			return must(proxy.Listen(&transport.Config{
-				Listen: []string{"udp:" + proxyAddr + ":5060"}, Network: n.Host(proxyAddr), Logger: quiet, FlowKey: []byte("a key of both runs"),
-			}, &proxy.Config{Domains: []string{"example.com"}, Handler: func(tx *proxy.Server, req *sip.Request) {
+			return startOf(t, n, func(tx *proxy.Server, req *sip.Request) {
 				if req.Method() == sip.REGISTER {
 					location.Register(tx.Server, req)
 				} else {
 					location.Forward(tx, req)
 				}
-			}, Transaction: &transaction.Config{Logger: quiet, Restore: func(l *transaction.Layer) error {
-				for _, data := range kept {
-					if _, err := l.Restore(data, nil); err != nil {
-						return err
-					}
-				}
-				return nil
-			}}}))
+			}, kept)
 		}
 		p := start(nil)
 		binding := from(t, sip.REGISTER, "sip:bob@example.com").WithURI(uri(t, "sip:example.com")).With(
@@ -261,13 +250,7 @@ func TestRestartOfACancelledCall(t *testing.T) {
 		n.Cut(n.Host(proxyAddr), n.Host(phoneAddr))
 		hangUp()
 		time.Sleep(100 * time.Millisecond)
-		p.Close()
-		var kept [][]byte
-		for tx := range p.Layer().Servers() {
-			if data, err := tx.Snapshot(); err == nil && tx.Request().Method() == sip.INVITE {
-				kept = append(kept, data)
-			}
-		}
+		kept := stop(p)
 		n.Mend(n.Host(proxyAddr), n.Host(phoneAddr))
 		p = start(kept)
 		select {
