@@ -4,6 +4,9 @@ import "strconv"
 
 // Reason is one value of a Reason header field: why a request was sent, such as
 // a CANCEL or a BYE (RFC 3326 section 2).
+//
+// It is an error for those to whom a request is the end of something, and for who
+// ends a context: as its cause it goes into the CANCEL.
 type Reason struct {
 	Protocol string // "SIP" or "Q.850", spelled so when read; or another token
 	Cause    int    // for SIP a status code, for Q.850 a cause value; 0 for none
@@ -41,6 +44,18 @@ func (r Reason) AppendValue(b []byte) []byte {
 		b = appendQuoted(b, r.Text)
 	}
 	return append(b, r.Params...)
+}
+
+// Error returns the value, in a form for people.
+func (r Reason) Error() string {
+	text := r.Protocol
+	if r.Cause != 0 {
+		text += " " + strconv.Itoa(r.Cause)
+	}
+	if r.Text != "" {
+		text += " " + r.Text
+	}
+	return text
 }
 
 func (r Reason) like(want Reason) bool {

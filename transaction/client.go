@@ -42,6 +42,7 @@ type client struct {
 	ended    bool           // it has its final response, or is terminated
 	left     bool           // an INVITE that nobody waits for, counted in Layer.calls until it has ended
 	cause    error          // what the transport said last
+	reasons  []sip.Reason   // why it is cancelled
 	own      int32          // bytes that it is counted with
 }
 
@@ -337,6 +338,9 @@ func (c *client) leave(unseen []*sip.Response) {
 	c.left = counted && !ended
 	unseen = append(unseen, c.news...)
 	c.news = nil
+	if c.pursuit != nil {
+		c.reasons = c.pursuit.reasons()
+	}
 	c.pursuit = nil
 	if ended { // it has text of the request
 		c.target = resolve.Target{}
@@ -364,7 +368,7 @@ func (c *client) leave(unseen []*sip.Response) {
 // waits for (RFC 3261 section 9.1). If the connection of the INVITE is gone, it goes
 // to the same target by another. It is called with the INVITE's lock held.
 func (l *Layer) cancel(invite *client) {
-	c := newClient(l, nil, cancelOf(invite.out), invite.flow, invite.out.Via().Branch())
+	c := newClient(l, nil, with(cancelOf(invite.out), invite.reasons), invite.flow, invite.out.Via().Branch())
 	c.over, c.target, c.reused = true, invite.target, true
 	if l.add(c) == nil {
 		c.step(input{event: inStart}, nil)

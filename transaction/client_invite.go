@@ -139,13 +139,18 @@ func (t *inviteClient) cancelNow(now time.Time) sendKind {
 	return sendCancel
 }
 
-// Only 3xx to 6xx are acknowledged: a 2xx after them has no arrow in figure 5
-// of RFC 6026, and its ACK would be the user's.
+// Only 3xx to 6xx are acknowledged. A 2xx after them has no arrow in figure 5 of RFC
+// 6026, but a proxy that has forked passes on one that comes behind its refusal (RFC 3261
+// section 16.7 step 5): it is the user's, who has a call to end.
 func (t *inviteClient) completed(now time.Time, in input) output {
 	switch in.event {
 	case inResponse:
-		if in.status >= 300 && validStatus(in.status) {
+		switch {
+		case !validStatus(in.status):
+		case in.status >= 300:
 			return output{send: sendACK}
+		case in.status >= 200:
+			return output{deliver: true}
 		}
 	case inTimer:
 		if due(now, t.deadline) { // timer D

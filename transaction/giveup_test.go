@@ -53,7 +53,7 @@ func TestGivenUpBeforeNextTarget(t *testing.T) {
 				case "cancel":
 					cancel := alice.Start(edited, invite, each)
 					<-reaching
-					cancel()
+					cancel(nil)
 				case "context":
 					alice.Start(edited, invite, each)
 					<-reaching
@@ -85,7 +85,7 @@ func TestGivenUpWhileConnecting(t *testing.T) {
 		})
 		pass(time.Second)
 		start := time.Now()
-		cancel()
+		cancel(nil)
 		pass(time.Minute)
 		if took := told.Sub(start); took != 0 {
 			t.Errorf("told after %v, want at once", took)

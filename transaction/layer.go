@@ -26,7 +26,14 @@ type Config struct {
 	// the next one starts when the one before has returned, or has sent
 	// something, be it a response or a request. The 100 that goes out by itself
 	// counts (Timers.Trying; 3.5 s for another request than an INVITE): a re-INVITE
-	// whose user takes time to decide does not keep the BYE waiting.
+	// whose user takes time to decide does not keep the BYE waiting. A BYE that
+	// has waited for as long as that itself passes all others.
+	//
+	// Of one call no more than 64 requests wait, and as many BYEs, PRACKs and ACKs.
+	// Past that a request gets 500 with Retry-After and leaves nothing behind, and
+	// an ACK is dropped. One that has waited for longer than its client does
+	// (Timers.F) does not reach the handler, unless it is an INVITE, an ACK or a
+	// BYE.
 	//
 	// A handler of a request that came by UDP may run on the goroutine that reads
 	// the socket. It is found out if it takes time, but what comes next waits for
@@ -34,9 +41,9 @@ type Config struct {
 	// keeps nobody waiting.
 	Handler func(tx *Server, req *sip.Request)
 
-	// Accepted is called for each further 2xx to an INVITE after the one that
-	// Responses has yielded: a retransmission, or the answer of another branch
-	// of a fork. invite is the request as it was given to Responses. Whoever
+	// Accepted is called for each further 2xx to an INVITE after the final response
+	// that Responses has yielded: a retransmission, or the answer of another branch
+	// of a fork, which may come behind a refusal. invite is the request as it was given to Responses. Whoever
 	// sent the INVITE must acknowledge every one of them (RFC 3261 section
 	// 13.2.2.4). A proxy forwards them (section 16.7 step 5), best with Respond
 	// of the Server that the INVITE came in, which goes the way of the first;
@@ -126,6 +133,7 @@ type Layer struct {
 	draining atomic.Bool
 	handlers atomic.Int64 // requests in the hands of handlers or waiting
 	open     atomic.Int64 // those of them without a final response
+	waiting  atomic.Int64 // those of them that wait for another of their call
 	kept     kept         // those of them on the places for requests within a dialog
 	bytes    atomic.Int64 // what transactions hold (size.go)
 	refusals refusals     // of requests without a transaction
@@ -140,7 +148,8 @@ type Layer struct {
 }
 
 // ErrCancelled is the cause of a server transaction's context that a CANCEL
-// ended.
+// ended, in a *RequestError that has the CANCEL, unless the transaction was
+// restored.
 var ErrCancelled = errors.New("transaction: cancelled by the peer")
 
 // Listen binds the sockets and runs a Layer on them. Handle and Closed of the

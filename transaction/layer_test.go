@@ -77,7 +77,7 @@ func nothingLeft(t testing.TB, l *Layer) {
 
 // tally is what there is in a layer.
 type tally struct {
-	servers, clients, merged, waiting, byFlow, alarms, handlers, open, bytes, calls int
+	servers, clients, merged, waiting, lines, byFlow, alarms, handlers, open, bytes, calls int
 }
 
 func tallyOf(l *Layer) (n tally) {
@@ -98,9 +98,10 @@ func tallyOf(l *Layer) (n tally) {
 	for _, line := range l.lines {
 		line.mu.Lock()
 		n.merged += len(line.merged.m)
-		n.waiting += len(line.waiting.m)
+		n.lines += len(line.waiting.m)
 		line.mu.Unlock()
 	}
+	n.waiting = int(l.waiting.Load())
 	n.handlers, n.open = int(l.handlers.Load()), int(l.open.Load())
 	n.bytes, n.calls = int(l.bytes.Load()), int(l.calls.Load())
 	return n

@@ -273,3 +273,112 @@ func TestTryingReleasesTheOrder(t *testing.T) {
 		alice.expectAll(time.Minute, "200 INVITE")
 	})
 }
+
+// One call cannot take the places of others: so many of its requests wait, those that
+// end it have some of their own, and the rest gets 500 and leaves nothing behind. A
+// 503 would say that the server is overloaded, which it is not.
+func TestOrderHasAnEnd(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var served atomic.Int32
+		l := listen(t, n.Host(bobAddr), &Config{MaxHandlers: 200, Handler: func(tx *Server, req *sip.Request) {
+			if req.Method() != sip.ACK {
+				<-time.After(100 * time.Millisecond)
+				tx.Reply(sip.StatusOK)
+			}
+			served.Add(1)
+		}})
+		alice := alicePeer(t, n)
+		of := func(i int, method sip.Method) *sip.Request {
+			return alice.with(fmt.Sprint("z9hG4bK", i, method), request(method, bobURI, sip.CSeq{Seq: uint32(i), Method: method},
+				sip.CallID("long"), sip.To{URI: request(method, bobURI).URI(), Params: ";tag=b"}))
+		}
+		for i := range 1 + maxWaiting {
+			alice.send(of(i+1, sip.INFO), of(i+1, sip.INFO)) // a retransmission is none more
+		}
+		pass(20 * time.Millisecond)
+		alice.send(of(100, sip.INFO))
+		busy := alice.response("500 INFO")
+		if after, err := sip.Get[sip.RetryAfter](busy); err != nil || after.Seconds == 0 {
+			t.Errorf("Retry-After = %v, %v", after, err)
+		}
+		invite := of(101, sip.INVITE)
+		alice.send(invite)
+		alice.send(ackFor(invite, alice.response("500 INVITE"))) // goes to nobody
+		alice.send(of(102, sip.BYE), of(103, sip.ACK))
+		pass(20 * time.Millisecond)
+		if n := tallyOf(l); n.servers != maxWaiting+2 || n.waiting != maxWaiting+2 {
+			t.Errorf("%d transactions, and %d requests wait, want %d", n.servers, n.waiting, maxWaiting+2)
+		}
+		alice.send(alice.with("z9hG4bK-other", request(sip.INFO, bobURI, sip.CallID("other"))))
+		got := map[string]int{}
+		for m := alice.within(time.Minute); m != nil; m = alice.within(time.Minute) {
+			got[label([]byte(m.String()))+" "+m.CallID()]++
+		}
+		if got["200 INFO long"] != 1+maxWaiting || got["200 BYE long"] != 1 || got["200 INFO other"] != 1 {
+			t.Errorf("came: %v", got)
+		}
+		if got := served.Load(); got != 4+maxWaiting { // with the BYE, the ACK, and that of the other call
+			t.Errorf("%d requests were served, want %d", got, 4+maxWaiting)
+		}
+	})
+}
+
+// A request that has waited for as long as its client does is for nobody any more.
+// An INVITE is: its client goes on to wait.
+func TestOrderForgetsWhatIsLate(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			j.note("%s %d", req.Method(), req.CSeq().Seq)
+			switch req.CSeq().Seq {
+			case 1:
+				<-time.After(time.Second)
+			case 2: // its 100 has gone out while it waited
+				<-time.After(40 * time.Second)
+			}
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := alicePeer(t, n)
+		send := func(seq uint32, method sip.Method) {
+			alice.send(alice.with(fmt.Sprint("z9hG4bK", seq), request(method, bobURI, sip.CSeq{Seq: seq, Method: method})))
+		}
+		send(1, sip.MESSAGE)
+		send(2, sip.INVITE)
+		send(3, sip.INFO)
+		send(4, sip.INVITE)
+		pass(30 * time.Second)
+		send(5, sip.OPTIONS)
+		alice.expectAll(time.Minute, "100 INVITE, 100 INVITE, 200 MESSAGE, 100 INFO, 100 OPTIONS, 200 INVITE, 200 INVITE, 200 OPTIONS")
+		j.check(t, "MESSAGE 1", "INVITE 2", "INVITE 4", "OPTIONS 5")
+	})
+}
+
+// A BYE waits for its turn, but not for longer than until its own 100: then it passes
+// all that nobody has the time for.
+func TestBYEPassesASlowCall(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		var j journal
+		start := time.Now()
+		listen(t, n.Host(bobAddr), &Config{Handler: func(tx *Server, req *sip.Request) {
+			j.note("%v %s %d", time.Since(start).Truncate(time.Second), req.Method(), req.CSeq().Seq)
+			switch req.CSeq().Seq {
+			case 1:
+				<-time.After(time.Second)
+			case 2: // its 100 has gone out while it waited
+				<-time.After(20 * time.Second)
+			}
+			tx.Reply(sip.StatusOK)
+		}})
+		alice := alicePeer(t, n)
+		send := func(seq uint32, method sip.Method) {
+			alice.send(alice.with(fmt.Sprint("z9hG4bK", seq), request(method, bobURI, sip.CSeq{Seq: seq, Method: method})))
+		}
+		send(1, sip.MESSAGE)
+		send(2, sip.INVITE)
+		send(3, sip.INFO)
+		pass(5 * time.Second)
+		send(4, sip.BYE)
+		pass(time.Minute)
+		j.check(t, "0s MESSAGE 1", "1s INVITE 2", "8s BYE 4", "21s INFO 3")
+	})
+}

@@ -61,6 +61,7 @@ func TestOverloadHopByHop(t *testing.T) {
 func TestHeldBack(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
 		alice := listen(t, n.Host(aliceAddr), &Config{Overload: &Overload{Offer: true}})
+		alice.overload.targets.rand = func() float64 { return 0.5 } // of a second, that the bucket is off by
 		bob := bobPeer(t, n)
 		seq := uint64(5)
 		ask := func() { // bob says that he wants nothing for two seconds

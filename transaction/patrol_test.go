@@ -62,6 +62,10 @@ func TestHandlersThatWait(t *testing.T) {
 			fill := strings.Repeat("x", 1100-len("Content-Type: text/plain\r\n")-len(invite.String()))
 			l.Start(ctx, invite.With(sip.Body{Type: "text/plain", Content: fill}), func(*sip.Response, error) {})
 		}), 0},
+		{"for something else, and says so", func(tx *Server) {
+			tx.Detach()
+			<-time.After(10 * time.Second)
+		}, 0},
 		{"for something else", func(*Server) { <-time.After(10 * time.Second) }, 2 * round},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -46,6 +46,7 @@ type pursuit struct {
 	mu      sync.Mutex
 	begun   *client            // a new one
 	failure error              // there is none
+	cause   error              // that it was cancelled with
 	giveUp  context.CancelFunc // ends the search for one; nil: there was none
 }
 
@@ -70,11 +71,24 @@ func (p *pursuit) start() {
 	p.work()
 }
 
-// cancel does what the end of the context does.
-func (p *pursuit) cancel() {
+// cancel does what the end of the context does. cause is that of the first call.
+func (p *pursuit) cancel(cause error) {
+	p.mu.Lock()
+	if !p.cancelled.Load() {
+		p.cause = cause
+	}
 	p.cancelled.Store(true)
+	p.mu.Unlock()
 	p.stopTrying()
 	p.poke()
+}
+
+// reasons returns why it is cancelled.
+func (p *pursuit) reasons() []sip.Reason {
+	p.mu.Lock()
+	cause := p.cause
+	p.mu.Unlock()
+	return Reasons(cmp.Or(cause, context.Cause(p.ctx)))
 }
 
 // isGivenUp reports whether nothing more is to be tried.
@@ -101,7 +115,7 @@ func (p *pursuit) heed(on bool) {
 	case on && p.ctx.Done() != nil:
 		p.stop = context.AfterFunc(p.ctx, func() { // its goroutine ends with the turn
 			defer p.fence()
-			p.cancel()
+			p.cancel(nil)
 		})
 	case !on && p.stop != nil:
 		p.stop()
@@ -290,6 +304,9 @@ func (p *pursuit) take(c *client) {
 	case p.cancelled.Load() && !p.told:
 		p.told = true
 		if c.method == sip.INVITE {
+			c.mu.Lock()
+			c.reasons = p.reasons()
+			c.mu.Unlock()
 			c.step(input{event: inCancel}, nil)
 		} else {
 			c.abandon(p.whyGivenUp())

@@ -92,7 +92,7 @@ func (l *Layer) request(in *transport.Inbound, r *sip.Request) {
 // acknowledged hands an ACK without a transaction to a handler.
 func (l *Layer) acknowledged(in *transport.Inbound, r *sip.Request) {
 	// Too many: the 2xx will come again, and so will its ACK.
-	if l.closed.Load() || l.isBusy(in, true) || l.isFull() {
+	if l.closed.Load() || l.isBusy(in, true) || l.isFull() || l.isCrowded(r) {
 		return
 	}
 	s := &Server{l: l, in: in, req: r}
@@ -133,13 +133,20 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 			l.ep.Respond(in, r.Reply(sip.StatusCallDoesNotExist))
 			return
 		}
-		l.refuse(in, r, later())
+		l.refuse(in, r, sip.StatusServiceUnavailable, later())
+		return
+	}
+	if key.method != sip.CANCEL && l.isCrowded(r) {
+		t.mu.Unlock()
+		// As RFC 3261 section 14.2 has it for a re-INVITE too many. A 503 would say
+		// that we are overloaded, and keep a proxy from sending us anything.
+		l.refuse(in, r, sip.StatusServerInternalError, later())
 		return
 	}
 	if key.method != sip.CANCEL && !l.overload.admit(in, r) {
 		t.mu.Unlock()
 		if !l.overload.spares(in, r) {
-			l.refuse(in, r, l.overload.retryAfter(r)...)
+			l.refuse(in, r, sip.StatusServiceUnavailable, l.overload.retryAfter(r)...)
 			return
 		}
 		t.mu.Lock()
@@ -193,7 +200,7 @@ func (l *Layer) begun(t *table, in *transport.Inbound, r *sip.Request, key serve
 		s.begin(final)
 		return
 	}
-	invite.cancel(func() { s.begin(final) })
+	invite.cancel(r, func() { s.begin(final) })
 }
 
 // isCancelled reports whether a CANCEL is for a request other than INVITE that is

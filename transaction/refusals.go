@@ -12,9 +12,9 @@ import (
 // refuse answers a request without a transaction: what is too much is not to be
 // remembered, and not to be retransmitted to an address that may be forged.
 // Should the response be lost, so is the request, and comes again.
-func (l *Layer) refuse(in *transport.Inbound, r *sip.Request, edits ...sip.Edit) {
+func (l *Layer) refuse(in *transport.Inbound, r *sip.Request, status sip.Status, edits ...sip.Edit) {
 	l.refusals.note(l, r)
-	l.ep.Respond(in, r.Reply(sip.StatusServiceUnavailable, append(edits, l.overload.stamp(in, r, nil)...)...))
+	l.ep.Respond(in, r.Reply(status, append(edits, l.overload.stamp(in, r, nil)...)...))
 }
 
 // refusals tell the ACK of a refusal that has left no transaction from that of a 2xx.

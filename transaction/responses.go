@@ -28,7 +28,8 @@ import (
 //
 // When ctx ends, an INVITE is cancelled: as soon as a provisional response
 // allows for it, a CANCEL goes out, and the loop goes on to the final response,
-// which may yet be a 2xx, or to ErrTimeout. Another request is abandoned. When
+// which may yet be a 2xx, or to ErrTimeout. If the cause of ctx is a sip.Reason, or
+// wraps some, the CANCEL says so (RFC 3326). Another request is abandoned. When
 // the loop is left early, the same happens with nobody to see it: a 2xx that
 // comes all the same goes to Config.Accepted. So it is when Timers.C has run out on
 // a peer that has nothing new to say, and the loop has ended with ErrTimeout.
@@ -136,17 +137,18 @@ func (q *queue) left() []heard {
 // Start sends a request as Responses does, and returns when it is on its way. each
 // is called with what Responses would yield: responses, and the error in place of
 // a final one. To an INVITE a further 2xx may come, again or of another branch of
-// a fork, for as long as timer M runs: each gets them, too, and Config.Accepted
-// does not.
+// a fork, also behind a refusal, for as long as timer M or D runs: each gets them, too,
+// and Config.Accepted does not.
 //
 // each is called from where a response was read or a timer has run out, so it
 // must not block: one call at a time, but for a further 2xx, which may overlap. It
 // may be called before Start returns. It may Close the Layer. A panic in it is
 // logged, and ends nothing else.
 //
-// cancel does what the end of ctx does, and may be called more than once. Who has
-// it needs no context of its own for each request.
-func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Response, error)) (cancel func()) {
+// cancel does what the end of ctx does, and may be called more than once; its cause,
+// nil for none, is to the CANCEL what that of ctx is. Who has it needs no context of
+// its own for each request.
+func (l *Layer) Start(ctx context.Context, r *sip.Request, each func(*sip.Response, error)) (cancel context.CancelCauseFunc) {
 	p := &pursuit{l: l, ctx: ctx, r: r,
 		each:    func(resp *sip.Response, err error) bool { l.tell(each, resp, err, r); return true },
 		further: func(resp *sip.Response) { l.tell(each, resp, nil, resp) }, // for 32 s, without the request

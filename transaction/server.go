@@ -131,12 +131,34 @@ func (s *Server) cameBy(in *transport.Inbound, r *sip.Request) {
 }
 
 // Context returns a context that ends when the peer cancels the request, with
-// the cause ErrCancelled, when the Layer is closed, with the cause
-// transport.ErrClosed, and at the latest when the handler has returned and nobody
-// holds the request any more. Give it to Responses to have the CANCEL passed on.
+// the cause ErrCancelled in a *RequestError, when the Layer is closed, with the
+// cause transport.ErrClosed, and at the latest when the handler has returned and
+// nobody holds the request any more. Give it to Responses to have the CANCEL passed
+// on, and its reasons.
 func (s *Server) Context() context.Context {
 	s.l.patrol.dismiss(s) // it is going to wait
 	return s.context()
+}
+
+// Detach says that the handler is going to wait for something else than Context, as
+// asking for that does: should it run on the goroutine that reads the socket, another
+// one reads on. Without it that is found out a few hundredths of a second later.
+func (s *Server) Detach() { s.l.patrol.dismiss(s) }
+
+// Cause returns why Context has ended, nil while it has not. A handler that does not
+// wait asks it, for which no context is made.
+func (s *Server) Cause() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ctx != nil:
+		return context.Cause(s.ctx)
+	case s.cancelled:
+		return ErrCancelled
+	case s.returned:
+		return context.Canceled
+	}
+	return context.Cause(s.l.ctx)
 }
 
 func (s *Server) context() context.Context {
@@ -146,7 +168,7 @@ func (s *Server) context() context.Context {
 		s.setContext(s.l.ctx)
 		switch {
 		case s.cancelled:
-			s.end(ErrCancelled)
+			s.end(ErrCancelled) // before it was restored
 		case s.returned:
 			s.end(context.Canceled)
 		}
@@ -319,7 +341,7 @@ func (s *Server) forget() {
 // cancel has a CANCEL answered, and then ends the context of an INVITE that has no
 // final response yet (RFC 3261 section 9.2). Nothing comes between the two: should
 // the Layer be closed, no CANCEL was answered that has not cancelled.
-func (s *Server) cancel(answer func()) {
+func (s *Server) cancel(by *sip.Request, answer func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	answer()
@@ -327,13 +349,20 @@ func (s *Server) cancel(answer func()) {
 		return
 	}
 	s.cancelled = true
-	if s.end != nil {
-		s.end(ErrCancelled)
+	if s.end == nil {
+		s.setContext(s.l.ctx)
 	}
+	s.end(&RequestError{ErrCancelled, by})
 }
 
 // run runs the handler.
-func (s *Server) run() { s.serve(s.l.cfg.Handler) }
+func (s *Server) run() {
+	if s.queued && s.isMoot() {
+		s.serve(drop)
+		return
+	}
+	s.serve(s.l.cfg.Handler)
+}
 
 // serve gives the request to a handler.
 func (s *Server) serve(handler func(tx *Server, req *sip.Request)) {

@@ -81,7 +81,7 @@ func TestBytesAreAnUpperBound(t *testing.T) {
 					runtime.Gosched()
 				}
 			case "INVITE":
-				until(t, l, func(n tally) bool { return n.waiting == 0 })
+				until(t, l, func(n tally) bool { return n.lines == 0 })
 			}
 			after, _ := inUse()
 			bytes := tallyOf(l).bytes

@@ -32,7 +32,8 @@ type Timers struct {
 	// without another of 101 to 199. Then it sends a CANCEL by itself, and
 	// gives the peer 64*T1 for a final response. Zero means for ever, as a
 	// user agent wants it, which can hang up; a proxy must set more than three
-	// minutes (RFC 3261 sections 16.6 step 11, 16.7 step 2 and 16.8). Until
+	// minutes (RFC 3261 sections 16.6 step 11, 16.7 step 2 and 16.8), and package
+	// dialog has 200 s by itself for an INVITE on behalf of another. Until
 	// the first provisional response timer B stands in for it.
 	C time.Duration
 

@@ -2,6 +2,7 @@ package digest
 
 import (
 	"hash/maphash"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +15,7 @@ const (
 	maxTries    = 4    // answers to challenges for one realm and request: one, and three to stale nonces
 	maxRealms   = 8    // credentials in one request
 	maxSessions = 32   // realms that are remembered, twice as many at most
-	maxScopes   = 1024 // dialogs and destinations that are remembered, likewise
+	maxScopes   = 8192 // dialogs and destinations that are remembered, likewise
 	maxAnswers  = 1024 // credentials that may be in flight, likewise
 )
 
@@ -105,7 +106,7 @@ func (c *Client) answer(req *sip.Request, given []credential, challenges []chall
 	var passed error
 	answered := 0
 	for _, ch := range challenges {
-		cred, named, err := c.find(ch.realm, req.To().Tag() != "")
+		cred, err := c.find(ch.realm, req.To().Tag() != "")
 		if err != nil {
 			if passed == nil {
 				passed = &Error{ch.realm, err}
@@ -125,7 +126,7 @@ func (c *Client) answer(req *sip.Request, given []credential, challenges []chall
 				return nil, &Error{ch.realm, err}
 			}
 		}
-		g.session, g.answer = c.begin(ch, cred, named), a
+		g.session, g.answer = c.begin(ch, cred), a
 		c.scope(req, ch.space)
 		answered++
 	}
@@ -167,15 +168,27 @@ func (c *Client) again(ch challenge, old *sip.DigestCredentials) (answer, error)
 }
 
 // Prepare returns the request with credentials that save it a challenge, if
-// there are any: those for realms that challenged an earlier request with this
-// Call-ID, or, as a user agent server, with this To (RFC 3261 sections 22.2 and
-// 22.3), so that every refresh goes out with them. For a proxy's realm that the
-// Credentials name, every request gets them.
+// there are any. Outside of a dialog these are those for realms that challenged an
+// earlier request that went the same way: to the same first hop, and, as a user
+// agent server, for the same To, or, as a proxy, for the same host in the
+// Request-URI (RFC 3261 sections 22.2 and 22.3). So every refresh goes out with
+// them, and so does the next call to a domain.
 //
-// ACK and CANCEL come back as they are: neither can be challenged (RFC 3261
-// section 22.1). See CopyCredentials for ACK.
+// Within a dialog the peer has written where requests go, and To. There it is those for
+// realms that the request of ours that began the dialog had credentials for, or that
+// challenged one within it that went to the same first hop. Requests that go
+// elsewhere have none, whether or not the Credentials name a realm. A dialog is known by its
+// Call-ID and our tag: the client does not see that a call was redirected, so whoever follows
+// that with the same ones decides whether it is asked at all.
+//
+// ACK and CANCEL cannot be challenged (RFC 3261 section 22.1). An ACK that has the
+// credentials of its INVITE, see CopyCredentials, loses those that another request in
+// its place would not have.
 func (c *Client) Prepare(req *sip.Request) *sip.Request {
-	if m := req.Method(); m == sip.ACK || m == sip.CANCEL {
+	switch req.Method() {
+	case sip.ACK:
+		return c.prepareAck(req)
+	case sip.CANCEL:
 		return req
 	}
 	given := c.prepare(req)
@@ -189,6 +202,26 @@ func (c *Client) Prepare(req *sip.Request) *sip.Request {
 	return out
 }
 
+// prepareAck returns an ACK with those credentials alone that may go where it goes.
+func (c *Client) prepareAck(ack *sip.Request) *sip.Request {
+	given := readGiven(ack)
+	n := len(given)
+	c.mu.Lock()
+	given = slices.DeleteFunc(given, func(g credential) bool {
+		_, ours := c.answers.get(answerKey(g.p.Response))
+		return ours && !c.inScope(ack, g.space)
+	})
+	c.mu.Unlock()
+	if len(given) == n {
+		return ack
+	}
+	out, err := write(ack, given)
+	if err != nil {
+		return ack.With(sip.Del("Authorization"), sip.Del("Proxy-Authorization"))
+	}
+	return out
+}
+
 // prepare makes the credentials that a request carries from the start, nil for
 // none.
 func (c *Client) prepare(req *sip.Request) []credential {
@@ -196,7 +229,7 @@ func (c *Client) prepare(req *sip.Request) []credential {
 	defer c.mu.Unlock()
 	var ready []*session
 	for s := range c.sessions.all() {
-		if !s.refused && c.inScope(req, s) {
+		if !s.refused && c.inScope(req, s.space) {
 			ready = append(ready, s)
 		}
 	}
@@ -214,13 +247,16 @@ func (c *Client) prepare(req *sip.Request) []credential {
 			g = &given[len(given)-1]
 		}
 		g.session, g.answer = s, answer{tries: 1}
+		if begins(req) {
+			c.scopes.put(c.callScope(req, s.space, ""), struct{}{})
+		}
 	}
 	c.authorize(req, given)
 	return given
 }
 
-// find returns the credentials for a realm, and whether they name it.
-func (c *Client) find(realm string, inDialog bool) (cred *Credentials, named bool, err error) {
+// find returns the credentials for a realm.
+func (c *Client) find(realm string, inDialog bool) (cred *Credentials, err error) {
 	for i := range c.credentials {
 		switch c.credentials[i].Realm {
 		case "":
@@ -228,16 +264,16 @@ func (c *Client) find(realm string, inDialog bool) (cred *Credentials, named boo
 				cred = &c.credentials[i]
 			}
 		case realm:
-			return &c.credentials[i], true, nil
+			return &c.credentials[i], nil
 		}
 	}
 	if cred == nil {
-		return nil, false, ErrNoCredentials
+		return nil, ErrNoCredentials
 	}
 	if inDialog && c.session(space{true, realm}) == nil && c.session(space{false, realm}) == nil {
-		return nil, false, ErrUnexpectedRealm
+		return nil, ErrUnexpectedRealm
 	}
-	return cred, false, nil
+	return cred, nil
 }
 
 // session returns the session of a space, nil if there is none.
@@ -267,41 +303,69 @@ func (c *Client) authorize(req *sip.Request, given []credential) {
 
 // scope remembers what later requests a realm's credentials are for.
 func (c *Client) scope(req *sip.Request, s space) {
-	c.scopes.put(c.callScope(req, s), struct{}{})
-	if !s.proxy {
-		c.scopes.put(c.toScope(req, s), struct{}{})
+	if req.To().Tag() != "" {
+		c.scopes.put(c.callScope(req, s, hopOf(req)), struct{}{})
+		return
 	}
+	c.scopes.put(c.callScope(req, s, ""), struct{}{})
+	c.scopes.put(c.wayScope(req, s), struct{}{})
 }
 
-func (c *Client) inScope(req *sip.Request, s *session) bool {
-	if s.proxy && s.named {
-		return true
+func (c *Client) inScope(req *sip.Request, s space) bool {
+	if req.To().Tag() == "" {
+		return c.isScope(c.wayScope(req, s))
 	}
-	key := c.callScope(req, s.space)
+	return c.isScope(c.callScope(req, s, "")) || c.isScope(c.callScope(req, s, hopOf(req)))
+}
+
+// begins reports whether a request may begin a dialog.
+func begins(req *sip.Request) bool {
+	m := req.Method()
+	return req.To().Tag() == "" && (m == sip.INVITE || m == sip.SUBSCRIBE || m == sip.REFER)
+}
+
+func (c *Client) isScope(key uint64) bool {
 	_, ok := c.scopes.get(key)
-	if !ok && !s.proxy {
-		key = c.toScope(req, s.space)
-		_, ok = c.scopes.get(key)
-	}
 	if ok {
 		c.scopes.put(key, struct{}{})
 	}
 	return ok
 }
 
-func (c *Client) callScope(req *sip.Request, s space) uint64 {
+// callScope is that of the dialog that a request is in, or begins: with our tag, which
+// the peer has not chosen. hop is "" if the dialog began with a challenge.
+func (c *Client) callScope(req *sip.Request, s space, hop string) uint64 {
 	return maphash.Comparable(c.seed, struct {
 		space
-		callID string
-	}{s, req.CallID()})
+		callID, tag, hop string
+	}{s, req.CallID(), req.From().Tag(), hop})
 }
 
-func (c *Client) toScope(req *sip.Request, s space) uint64 {
-	to := req.To().URI
+// wayScope is that of requests that go by the server of a space, whatever their
+// Call-ID: to a user agent server those for its user, to a proxy those for the same
+// domain. A proxy behind the first one may be there for one domain alone.
+func (c *Client) wayScope(req *sip.Request, s space) uint64 {
+	to := sip.URI{Host: req.URI().Host}
+	if !s.proxy {
+		to = req.To().URI
+	}
 	return maphash.Comparable(c.seed, struct {
 		space
-		scheme, user, host, opaque string
-	}{s, to.Scheme, to.User, strings.ToLower(to.Host), to.Opaque})
+		hop, scheme, user, host, opaque string
+	}{s, hopOf(req), to.Scheme, to.User, strings.ToLower(to.Host), to.Opaque})
+}
+
+// hopOf returns where a request goes first.
+func hopOf(req *sip.Request) string {
+	uri := req.URI()
+	if route, err := sip.Get[sip.Route](req); err == nil {
+		uri = route.URI
+	}
+	hop := uri.HostPort()
+	if maddr, ok := uri.Params.Get("maddr"); ok { // it wins (RFC 3261 section 19.1.1)
+		hop += ";" + maddr
+	}
+	return strings.ToLower(hop)
 }
 
 // answerKey identifies credentials by their response, which is a hash already.

@@ -195,47 +195,6 @@ func TestChallengeLoopOverRealms(t *testing.T) {
 	}
 }
 
-// A call through two proxies to a server that asks too: each adds its own, and
-// who was satisfied before gets a higher count.
-func TestThreeOnThePath(t *testing.T) {
-	c := NewClient(alice(), Credentials{Username: "al", Password: "x", Realm: "p2"})
-	req := invite(t, "call", "")
-	req, err := c.Authorize(req, refuse(t, req, true, `Digest realm="p1", nonce="a", qop="auth"`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if req, err = c.Authorize(req, refuse(t, req, true, `Digest realm="p2", nonce="b", qop="auth"`)); err != nil {
-		t.Fatal(err)
-	}
-	if req, err = c.Authorize(req, refuse(t, req, false, `Digest realm="p1", nonce="c"`)); err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for f := range req.Fields() {
-		if strings.HasSuffix(f.Name, "Authorization") {
-			p, _ := sip.AuthParams(f.Value[len("Digest "):]).Get("realm")
-			nc, _ := sip.AuthParams(f.Value).Get("nc")
-			got = append(got, f.Name+" "+p+" "+nc)
-		}
-	}
-	want := "[Proxy-Authorization p1 00000003 Proxy-Authorization p2 00000002 Authorization p1 ]"
-	if fmt.Sprint(got) != want {
-		t.Errorf("credentials = %v, want %v", got, want)
-	}
-	if ps := sent(t, req); ps[1].Username != "al" {
-		t.Errorf("user for p2 = %q, want the one that names it", ps[1].Username)
-	}
-	// A later request of the dialog carries the proxies' from the start.
-	bye := invite(t, "call", ";tag=b")
-	if ps := sent(t, c.Prepare(bye)); len(ps) != 3 {
-		t.Errorf("%d credentials in the dialog, want 3", len(ps))
-	}
-	// Another call only those for the proxy that the configuration names.
-	if ps := sent(t, c.Prepare(invite(t, "call2", ";tag=x"))); len(ps) != 2 || ps[0].Realm != "p2" {
-		t.Errorf("credentials of another call = %+v, want p2 and the one for this To", ps)
-	}
-}
-
 // RFC 8760 section 2.4, with MD5 last whatever the order.
 func TestChooseAlgorithm(t *testing.T) {
 	const md5, sha256, sha512 = `Digest realm="r", nonce="n", qop="auth", algorithm=MD5`,
@@ -311,22 +270,6 @@ func TestLongNonce(t *testing.T) {
 	}
 }
 
-// Inside a dialog the peer asks for a digest in a realm of its own.
-func TestStrangerInDialog(t *testing.T) {
-	c := NewClient(alice(), Credentials{Username: "alice", Password: "x", Realm: "named"})
-	reg := register(t, "reg")
-	accept(t, c, reg, refuse(t, reg, false, `Digest realm="home", nonce="n"`))
-
-	bye := invite(t, "call", ";tag=b")
-	wantError(t, c, bye, refuse(t, bye, true, `Digest realm="evil", nonce="n"`), ErrUnexpectedRealm)
-	wantError(t, c, bye, refuse(t, bye, true, `Digest realm="", nonce="n"`), ErrUnexpectedRealm)
-	for _, realm := range []string{"home", "named"} {
-		if _, p := accept(t, c, bye, refuse(t, bye, true, `Digest realm="`+realm+`", nonce="n"`)); p.Realm != realm {
-			t.Errorf("answered %q, want %q", p.Realm, realm)
-		}
-	}
-}
-
 // RFC 7616 section 3.4.4.
 func TestUserHash(t *testing.T) {
 	c := NewClient(Credentials{Username: "J\u00e4s\u00f8n Doe", Password: "Secret, or not?"})
@@ -368,54 +311,16 @@ func TestUserNameIsEscaped(t *testing.T) {
 	}
 }
 
-// The ACK for a 2xx repeats the credentials of the INVITE.
-func TestACK(t *testing.T) {
-	c := NewClient(alice())
-	req := invite(t, "call", "")
-	req, err := c.Authorize(req, refuse(t, req, true, `Digest realm="r", nonce="n", qop="auth"`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ack := parseRequest(t, "ACK sip:bob@192.0.2.1 SIP/2.0\r\n"+fromAlice+
-		"To: <sip:bob@example.com>;tag=b\r\nCall-ID: call\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n")
-	if c.Prepare(ack) != ack {
-		t.Error("Prepare() changed an ACK")
-	}
-	got, _ := CopyCredentials(ack, req).Value("Proxy-Authorization")
-	want, _ := req.Value("Proxy-Authorization")
-	if got != want || got == "" {
-		t.Errorf("ACK has %q, want %q", got, want)
-	}
-	if bare := invite(t, "call", ""); CopyCredentials(ack, bare) != ack {
-		t.Error("CopyCredentials() copied what is not there")
-	}
-}
-
-// What others put into a request stays.
-func TestForeignCredentialsStay(t *testing.T) {
-	c := NewClient(alice())
-	req := register(t, "reg").With(sip.Add(sip.Field{Name: "Authorization", Value: "Bearer abc"}),
-		sip.Add(sip.Field{Name: "Authorization", Value: `Digest username="alice", realm="r", nonce="", uri="sip:example.com", response=""`}))
-	out, err := c.Authorize(req, refuse(t, req, false, `Digest realm="r", nonce="n"`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	given := readGiven(out)
-	if len(given) != 2 || given[0].text.Scheme != "Bearer" || given[0].text.Params != "abc" || given[1].p.Nonce != "n" {
-		t.Errorf("credentials = %+v", given)
-	}
-}
-
 // What a client remembers is bounded, whoever challenges it.
 func TestClientMemory(t *testing.T) {
 	c := NewClient(alice())
-	for i := range 3000 {
+	for i := range 9000 {
 		req := register(t, fmt.Sprint("call", i))
 		accept(t, c, req, refuse(t, req, false, fmt.Sprintf(`Digest realm="r%d", nonce="n"`, i)))
 	}
 	for name, got := range map[string][3]int{
 		"sessions": {len(c.sessions.young) + len(c.sessions.old), 32, 64},
-		"scopes":   {len(c.scopes.young) + len(c.scopes.old), 1024, 2048},
+		"scopes":   {len(c.scopes.young) + len(c.scopes.old), 8192, 16384},
 		"answers":  {len(c.answers.young) + len(c.answers.old), 1024, 2048},
 	} {
 		if got[0] < got[1] || got[0] > got[2] {

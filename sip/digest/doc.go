@@ -31,6 +31,8 @@
 // what RFC 2617 and RFC 2069 clients and servers send: MD5, SHA-256 and
 // SHA-512/256, each as -sess too, qop auth, auth-int and none, and at the
 // client userhash, at the server username*. It does no Basic, which SIP forbids,
-// and no AKA; it neither checks nor sends Authentication-Info. User names and
-// passwords are hashed as they are, in UTF-8, without Unicode normalization.
+// and no AKA (RFC 3310), which takes a SIM in place of a password: a challenge
+// with AKAv1-MD5 is passed over as one of an unknown algorithm. It neither checks
+// nor sends Authentication-Info. User names and passwords are hashed as they are,
+// in UTF-8, without Unicode normalization.
 package digest

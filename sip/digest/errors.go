@@ -21,10 +21,11 @@ var (
 	// there is none, or its scheme, algorithm or qop is not understood.
 	ErrUnsupported = errors.New("digest: no challenge that is understood")
 
-	// ErrUnexpectedRealm tells that a request inside a dialog was challenged
-	// for a realm that the client has neither met outside one nor holds
-	// credentials for by name.
-	ErrUnexpectedRealm = errors.New("digest: challenge for an unexpected realm in a dialog")
+	// ErrUnexpectedRealm tells that there are credentials, and that whoever asked
+	// is not to have them: a request inside a dialog was challenged for a realm
+	// that the client has neither met outside one nor holds credentials for by
+	// name. Who wraps a Client may mean more by it.
+	ErrUnexpectedRealm = errors.New("digest: challenge for an unexpected realm")
 
 	// ErrTooManyChallenges tells that a request was challenged again and again:
 	// more than three stale nonces in a row, or more than eight realms.

@@ -22,14 +22,13 @@ type session struct {
 	username  string // as it goes on the wire
 	key       string // H(A1)
 	cnonce    string
-	named     bool // the credentials name this realm
 	count     uint32
 	refused   bool // somebody said that the password is wrong
 }
 
 // begin starts a session with the nonce of a challenge, or goes on with the one
 // that has this nonce: the count must not start again.
-func (c *Client) begin(ch challenge, cred *Credentials, named bool) *session {
+func (c *Client) begin(ch challenge, cred *Credentials) *session {
 	s := c.session(ch.space)
 	if s != nil && s.nonce == ch.p.Nonce && s.hash == ch.hash && s.qop == ch.qop && s.opaque == ch.p.Opaque {
 		s.refused = false
@@ -51,7 +50,6 @@ func (c *Client) begin(ch challenge, cred *Credentials, named bool) *session {
 		// the key of a -sess algorithm from the first one; servers differ
 		// in whether they remember it.
 		cnonce: hex.EncodeToString(random[:]),
-		named:  named,
 	}
 	if s.userhash {
 		s.username = ch.hash.sum(cred.Username, ch.realm) // RFC 7616 section 3.4.4

@@ -233,6 +233,18 @@ func (e *Endpoint) forgetRoute(peer netip.Addr) {
 	delete(e.routes, peer)
 }
 
+// ForgetRoutes has the system asked again which address of ours leads to whom, for when
+// the addresses of this machine have changed: Via and Contact name that. Else an answer
+// counts for 30 seconds. What Discover has found is forgotten, too.
+func (e *Endpoint) ForgetRoutes() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	clear(e.routes)
+	for _, s := range e.udp {
+		s.public.Store(nil)
+	}
+}
+
 // maxHosts bounds the addresses that we remember to have gone by: those of
 // this machine, which are few, but may change for as long as it runs.
 const maxHosts = 1024

@@ -63,9 +63,9 @@
 // user, such as served@, the request comes back by the second one, and is another one
 // by that.
 //
-// The package follows RFC 3261 section 16, RFC 3327 (Path), RFC 4320 (no 408 to
-// what is no INVITE), RFC 5393 (loops, Max-Breadth), RFC 5626 sections 5 and 7
-// (flows), RFC 5627 section 6 (GRUU), RFC 5658 (Record-Route between transports)
+// The package follows RFC 3261 section 16, RFC 3326 (Reason), RFC 3327 (Path), RFC
+// 4320 (no 408 to what is no INVITE), RFC 5393 (loops, Max-Breadth), RFC 5626
+// sections 5 and 7 (flows), RFC 5627 section 6 (GRUU), RFC 5658 (Record-Route between transports)
 // and RFC 6026 sections 7.3 and 8 (2xx). It does not find users, which is for
 // package registrar or the handler, ask for passwords, which Authenticate of a
 // Registrar does, or change bodies.

@@ -1,13 +1,16 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
@@ -157,6 +160,52 @@ func TestPathWithoutListener(t *testing.T) {
 			s.noted("TCP " + proxyAddr + c.want)
 		})
 	}
+}
+
+// twoFamilies is a machine with an address of each.
+type twoFamilies struct{ four, six *siptest.Host }
+
+func (m twoFamilies) of(address string) *siptest.Host {
+	if strings.HasPrefix(address, "[") {
+		return m.six
+	}
+	return m.four
+}
+
+func (m twoFamilies) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	return m.of(address).ListenPacket(ctx, network, address)
+}
+
+func (m twoFamilies) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	return m.of(address).Listen(ctx, network, address)
+}
+
+func (m twoFamilies) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return m.of(address).DialContext(ctx, network, address)
+}
+
+// A REGISTER goes to a registrar on IPv6, by a connection of a proxy that does not listen
+// for those. The Path names the UDP socket of that family, though it is not the first one.
+func TestPathOfTheOtherFamily(t *testing.T) {
+	play(t, func(s *scene) {
+		long := sip.Field{Name: "X-Long", Value: strings.Repeat("x", 1200)} // too long for UDP
+		tc := on(s, s.net, proxyAddr)
+		tc.Network = twoFamilies{s.net.Host(proxyAddr), s.net.Host("2001:db8::10")}
+		tc.Listen = []string{"udp:" + proxyAddr + ":5060", "udp:[2001:db8::10]:5060", "ws:" + proxyAddr + ":80"}
+		p, err := Listen(tc, &Config{Path: true, Handler: relay})
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer p.Close()
+		s.ua("2001:db8::2", func(tx *transaction.Server, req *sip.Request) {
+			path, _ := sip.Get[sip.Path](req)
+			kind, _ := path.URI.Param("transport")
+			s.note("%s %s:%d %s", tx.Flow().Transport(), path.URI.Host, path.URI.Port, kind)
+			tx.Reply(sip.StatusOK)
+		})
+		s.expect(s.ua(aliceAddr, nil), request(sip.REGISTER, "sip:[2001:db8::2]", by(proxyAddr+":80;transport=ws"), long), "200")
+		s.noted("TCP [2001:db8::10]:5060 ")
+	})
 }
 
 // A client that can be reached, and has asked for nothing, is on a Path without a

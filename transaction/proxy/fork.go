@@ -34,23 +34,24 @@ type forking struct {
 	// Of who takes the news.
 	targets  []Target
 	core     responseContext
-	finals   []*sip.Response // by branch; nil: none, or made by us
-	cancels  []func()        // by branch; nil: it has not begun
-	ready    []int           // branches to be begun
-	giveUp   []int           // branches to be cancelled, or that are over
-	open     int             // branches that have begun and not ended
-	answered bool            // the request has its answer from elsewhere
-	added    int             // targets that a redirection has added
-	ends     []time.Time     // by branch, those of Target.Wait; nil: there is none
-	clock    *time.Timer     // ends all branches; nil: nothing to wait for yet
-	stop     func() bool     // of what waits for the end of ctx; nil: nothing does
-	slow     func()          // begins the branch that the handler waits for; nil: there is none
+	finals   []*sip.Response           // by branch; nil: none, or made by us
+	cancels  []context.CancelCauseFunc // by branch; nil: it has not begun
+	ready    []int                     // branches to be begun
+	giveUp   []int                     // branches to be cancelled, or that are over
+	why      error                     // why they are cancelled, for the Reason of the CANCELs; nil: nothing to say
+	open     int                       // branches that have begun and not ended
+	answered bool                      // the request has its answer from elsewhere
+	added    int                       // targets that a redirection has added
+	ends     []time.Time               // by branch, those of Target.Wait; nil: there is none
+	clock    *time.Timer               // ends all branches; nil: nothing to wait for yet
+	stop     func() bool               // of what waits for the end of ctx; nil: nothing does
+	slow     func()                    // begins the branch that the handler waits for; nil: there is none
 
 	// Room for the usual request, which has one branch.
 	one struct {
 		branch [1]branch
 		final  [1]*sip.Response
-		cancel [1]func()
+		cancel [1]context.CancelCauseFunc
 		giveUp [1]int
 		news   [1]news
 	}
@@ -99,7 +100,7 @@ func (s *Server) fork(ctx context.Context, req *sip.Request, targets []Target, r
 	} else {
 		f.core.branches = make([]branch, len(targets))
 		f.finals = make([]*sip.Response, len(targets))
-		f.cancels = make([]func(), len(targets))
+		f.cancels = make([]context.CancelCauseFunc, len(targets))
 		if ctx.Err() == nil || !f.mayRing() { // else all at once, to be cancelled
 			for i, turn := range turnsOf(targets) {
 				f.core.branches[i] = branch{turn: turn, instance: targets[i].Instance}
@@ -192,7 +193,7 @@ func (f *forking) work(handler bool) {
 		case f.core.invite && n.status.Success():
 			// A further one, or that of a branch that was given up (RFC 3261
 			// section 16.7 step 5). There is no more that such a branch has to say.
-			f.do(f.core.late(), n.resp)
+			f.stopFor(n.status, f.core.late(), n.resp)
 		}
 		handler = false
 	}
@@ -212,7 +213,7 @@ func (f *forking) end() {
 func (f *forking) let() {
 	f.done, f.req, f.targets, f.finals, f.cancels, f.ends = nil, nil, nil, nil, nil, nil
 	f.clock, f.stop, f.giveUp = nil, nil, nil
-	f.one.final, f.one.cancel = [1]*sip.Response{}, [1]func(){}
+	f.one.final, f.one.cancel = [1]*sip.Response{}, [1]context.CancelCauseFunc{}
 }
 
 // start begins the branches that are ready. Where names have to be looked up and
@@ -242,9 +243,10 @@ func (f *forking) start(handler bool) {
 		out.seed = f.s.seed(f.number, target)
 		switch {
 		case isOver:
+			why := context.Cause(f.ctx)
 			go func() { // ends when the request is on its way
 				if cancel := f.try(f.values, i, out); cancel != nil {
-					cancel()
+					cancel(why)
 				}
 			}()
 		case out.quick && f.isInTime():
@@ -271,7 +273,7 @@ func (f *forking) mayRing() bool {
 }
 
 // try begins one branch, and returns what cancels it.
-func (f *forking) try(ctx context.Context, i int, out outgoing) (cancel func()) {
+func (f *forking) try(ctx context.Context, i int, out outgoing) (cancel context.CancelCauseFunc) {
 	s, flow := f.s, out.flow
 	begun := false
 	defer func() { // a function of the program's may panic, such as one that asks DNS, or end the goroutine
@@ -306,8 +308,12 @@ func (f *forking) try(ctx context.Context, i int, out outgoing) (cancel func()) 
 func (f *forking) take(n news) {
 	if n.branch == answered {
 		f.answered = true
+		f.decided(n.status)
 	}
 	if f.ctx.Err() != nil || f.answered {
+		if f.why == nil {
+			f.why = context.Cause(f.ctx) // the CANCEL that came, with its Reason (RFC 3326 section 2)
+		}
 		f.cancel()
 	}
 	switch {
@@ -328,7 +334,26 @@ func (f *forking) take(n news) {
 		n.resp, more = f.redirect(n)
 	}
 	f.finals[n.branch] = n.resp
-	f.do(f.core.final(n.branch, n.status, n.origin, more), n.resp)
+	f.stopFor(n.status, f.core.final(n.branch, n.status, n.origin, more), n.resp)
+}
+
+// stopFor does what the response context says of a final response.
+func (f *forking) stopFor(status sip.Status, out step, resp *sip.Response) {
+	if len(out.cancel) > 0 {
+		f.decided(status)
+	}
+	f.do(out, resp)
+}
+
+// decided notes the status for which branches are cancelled: it is the Reason of their
+// CANCELs, by which who rang in vain can tell a call that was answered elsewhere from
+// one that was missed (RFC 3326 section 3.1).
+func (f *forking) decided(status sip.Status) {
+	why := sip.Reason{Protocol: "SIP", Cause: int(status), Text: status.Text()}
+	if status.Success() {
+		why.Text = "Call completed elsewhere"
+	}
+	f.why = why
 }
 
 // do does what the response context says: it passes on, and notes what work is to
@@ -340,7 +365,7 @@ func (f *forking) do(out step, resp *sip.Response) {
 		return
 	}
 	if resp.Status().Success() {
-		defer f.s.settle(f) // RFC 3261 section 16.7 step 10
+		defer f.s.settle(f, resp.Status()) // RFC 3261 section 16.7 step 10
 	}
 	f.s.pass(resp)
 }
@@ -354,7 +379,7 @@ func (f *forking) stopBranches() {
 			f.giveUp = f.one.giveUp[:0]
 		}
 		if cancel := f.cancels[i]; cancel != nil {
-			cancel()
+			cancel(f.why)
 		}
 	}
 }

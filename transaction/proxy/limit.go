@@ -56,13 +56,12 @@ func (f *forking) isInTime() bool {
 
 // within returns the context of a branch that may have to wait before it begins.
 func (f *forking) within(i int) (ctx context.Context) {
-	var cancel context.CancelFunc
 	if f.core.invite {
-		ctx, cancel = context.WithCancel(f.ctx)
-	} else {
-		ctx, cancel = context.WithDeadline(f.ctx, f.s.Arrived().Add(f.patience()))
+		ctx, f.cancels[i] = context.WithCancelCause(f.ctx)
+		return ctx
 	}
-	f.cancels[i] = cancel
+	ctx, cancel := context.WithDeadline(f.ctx, f.s.Arrived().Add(f.patience()))
+	f.cancels[i] = func(error) { cancel() } // there is no CANCEL that could say why
 	return ctx
 }
 
@@ -75,10 +74,10 @@ func (f *forking) await(i int) {
 	end := time.AfterFunc(wait, func() {
 		f.tell(news{branch: i, status: sip.StatusRequestTimeout, origin: unreached})
 	})
-	f.cancels[i] = func() {
+	f.cancels[i] = func(cause error) {
 		end.Stop()
 		if cancel != nil {
-			cancel()
+			cancel(cause)
 		}
 	}
 	if f.ends == nil {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 )
 
@@ -124,22 +123,14 @@ func (p *passage) pathSide(ctx context.Context, flow transport.Flow, secure bool
 	switch {
 	case !flow.Reliable() || p.ep.Addr(flow.Transport()).IsValid():
 		return p.ep.ContactOn(ctx, flow)
-	case !secure && !flow.Secure() && canSend(p.ep.Addr("udp").Addr(), flow.RemoteAddr().Addr()):
-		return p.ep.Contact(ctx, resolve.Target{Transport: "UDP", Addr: flow.RemoteAddr()})
+	case !secure && !flow.Secure():
+		// The flow of UDP that there would be to the registrar.
+		udp, err := p.ep.FormerFlow("UDP", netip.AddrPort{}, flow.RemoteAddr(), nil)
+		if err == nil {
+			return p.ep.ContactOn(ctx, udp)
+		}
 	}
 	return p.ep.ContactOn(ctx, p.from)
-}
-
-// canSend reports whether a socket that is bound to an address has the family of
-// another one.
-func canSend(bound, to netip.Addr) bool {
-	switch {
-	case !bound.IsValid():
-		return false
-	case bound.Is6() && bound.IsUnspecified():
-		return true
-	}
-	return bound.Unmap().Is4() == to.Unmap().Is4()
 }
 
 // needsFlow reports whether a user agent may not be reached but by the flow that

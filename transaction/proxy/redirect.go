@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -78,7 +79,7 @@ func (f *forking) add(targets []Target) {
 	f.added += len(targets)
 	f.targets = append(slices.Clip(f.targets), targets...)
 	f.finals = append(f.finals, make([]*sip.Response, len(targets))...)
-	f.cancels = append(f.cancels, make([]func(), len(targets))...)
+	f.cancels = append(f.cancels, make([]context.CancelCauseFunc, len(targets))...)
 	if f.ends != nil {
 		f.ends = append(f.ends, make([]time.Time, len(targets))...)
 	}

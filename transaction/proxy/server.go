@@ -147,7 +147,9 @@ func (s *Server) Relay(req *sip.Request) {
 // Forward forwards a request to targets and answers it with the best of their
 // responses (RFC 3261 sections 16.6 and 16.7). Provisional responses, and the
 // 2xx, are passed on as they come; all other branches are cancelled by a 2xx, those of
-// other forks of the request by any final response that has been sent. Without
+// other forks of the request by any final response that has been sent. The CANCEL
+// says why in a Reason, as that of the client does or by the status of that response
+// (RFC 3326 sections 2 and 3.1). Without
 // a target that can be used the answer is 480: a target whose URI is not sips is
 // none for a request to a sips URI.
 //
@@ -217,14 +219,14 @@ func (s *Server) forward(req *sip.Request, targets []Target, relay bool) {
 func (s *Server) Respond(resp *sip.Response) error {
 	err := s.Server.Respond(resp)
 	if (err == nil || errors.Is(err, transaction.ErrTransport)) && resp.Status().Final() {
-		s.settle(nil)
+		s.settle(nil, resp.Status())
 	}
 	return err
 }
 
-// settle notes that the request has its answer: the forks of it are cancelled, but
-// for the one that this is from, and there are no further ones.
-func (s *Server) settle(from *forking) {
+// settle notes that the request has its answer, of this status: the forks of it are
+// cancelled, but for the one that this is from, and there are no further ones.
+func (s *Server) settle(from *forking, status sip.Status) {
 	var room [4]*forking
 	forks := room[:0]
 	s.mu.Lock()
@@ -235,14 +237,14 @@ func (s *Server) settle(from *forking) {
 		}
 	}
 	s.mu.Unlock()
-	tellAnswered(forks)
+	tellAnswered(forks, status)
 }
 
 // tellAnswered tells forks, each whatever comes of the one before.
-func tellAnswered(forks []*forking) {
+func tellAnswered(forks []*forking, status sip.Status) {
 	if len(forks) > 0 {
-		defer tellAnswered(forks[1:])
-		forks[0].tell(news{branch: answered})
+		defer tellAnswered(forks[1:], status)
+		forks[0].tell(news{branch: answered, status: status})
 	}
 }
 
