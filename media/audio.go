@@ -105,12 +105,18 @@ func NewAudio(c *AudioConfig) *Audio {
 }
 
 // UseAddress tells the address at which the peer reaches this host, for a
-// config that names none: the one that signalling uses. It has an effect
-// until the first Offer or Answer. A user agent calls it before those.
+// config that names none: the one that signalling uses. A user agent calls it
+// before the first Offer or Answer, and when the address has changed before the next
+// Offer, which then describes the new one if the sockets are bound to all addresses
+// of its family, as they are when nothing else is said.
 func (a *Audio) UseAddress(address netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.hint = address.Unmap()
+	if a.pair != nil && !a.config.Address.IsValid() && a.pair.local.Addr().IsUnspecified() &&
+		a.pair.local.Addr().Is4() == a.hint.Is4() {
+		a.address = a.hint
+	}
 }
 
 // SetDirection sets the direction for the next Offer or Answer: sdp.SendOnly

@@ -10,7 +10,7 @@ func (e *Engine) own(m *Media) *Media {
 	m = m.Clone()
 	m.Inherited = nil
 	if m.Port != 0 {
-		m.Address = or(m.Address, e.session.Address)
+		m.Address = or(m.Address, e.address)
 	}
 	return m
 }
@@ -26,8 +26,7 @@ func (e *Engine) wish(m *Media) Direction {
 // write makes the text of our next description. Its version is that of the
 // one before if it says the same, and one more if not (RFC 3264 section 8).
 func (e *Engine) write(media []*Media, start, stop uint64) (string, error) {
-	s := e.session
-	s.Media, s.Start, s.Stop = media, start, stop
+	s := Session{Origin: e.origin, Name: e.name, Address: e.address, Media: media, Start: start, Stop: stop}
 	for i, m := range media {
 		if m.Port != 0 && m.Address == "" && m.isRTP() {
 			return "", fmt.Errorf("sdp: m= section %d has no address", i)
@@ -49,7 +48,7 @@ func (e *Engine) write(media []*Media, start, stop uint64) (string, error) {
 		return e.text, nil
 	}
 	e.text = text
-	e.session.Origin, e.session.Address = next.Origin, s.Address
+	e.origin, e.address = next.Origin, s.Address
 	return text, nil
 }
 

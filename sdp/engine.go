@@ -61,18 +61,25 @@ func (p Pair) Active() bool { return p.Local.Port != 0 && p.Remote.Port != 0 }
 // It is not safe for concurrent use. What it returns must not be changed;
 // what it is given it copies.
 type Engine struct {
-	session Session // what all our descriptions have in common; Origin.Version is that of text
-	text    string  // the description we sent last
+	origin  Origin // of all our descriptions; Version is that of text
+	address string // c= of their session level
+	name    string // s=
+	text    string // the description we sent last
 	hold    Direction
 
 	agreed []Pair   // never gets shorter (RFC 3264 section 8)
 	local  []*Media // our side of agreed, with the directions we would like
 
-	sent     []*Media   // our sections of an offer of ours that waits, as written
-	wanted   []*Media   // the same with the directions we would like
+	sent     *offer     // ours that waits
 	received *Session   // an offer of the peer's that waits
 	answer   string     // the peer's answer to our last offer; "" for an offer of the peer's
 	known    [][]Format // by section, what our payload types have meant
+}
+
+// offer is an offer of ours.
+type offer struct {
+	written []*Media // its sections
+	wanted  []*Media // the same with the directions we would like
 }
 
 // NewEngine returns the engine of a new dialog. A nil c is an empty one.
@@ -84,11 +91,11 @@ func NewEngine(c *Config) *Engine {
 	if id == 0 {
 		id = rand.Uint64()>>2 | 1 // some read it as a signed number
 	}
-	return &Engine{session: Session{
-		Origin:  Origin{Username: c.Username, SessionID: id, Address: c.Address},
-		Address: c.Address,
-		Name:    c.Name,
-	}}
+	return &Engine{
+		origin:  Origin{Username: c.Username, SessionID: id, Address: c.Address},
+		address: c.Address,
+		name:    c.Name,
+	}
 }
 
 // Clone returns a copy that goes on by itself: where an INVITE is answered by
@@ -105,6 +112,17 @@ func (e *Engine) Clone() *Engine {
 // Agreed returns the sections as last agreed, one per m= line; none before
 // the first answer.
 func (e *Engine) Agreed() []Pair { return e.agreed }
+
+// Text returns the description that we have sent last, "" before the first.
+func (e *Engine) Text() string { return e.text }
+
+// Offering reports whether an offer of ours waits for its answer.
+func (e *Engine) Offering() bool { return e.sent != nil }
+
+// SetAddress sets the address of the session's c= from the next description on: where
+// this host has another one now. That of o= stays, for it names the session (RFC 8866
+// section 5.2).
+func (e *Engine) SetAddress(address string) { e.address = address }
 
 // Hold puts a limit on what our side wants of RTP sections in every offer and
 // answer from now on: SendOnly holds the peer, Inactive holds it without
@@ -149,7 +167,7 @@ func (e *Engine) Offer(media []*Media) (body string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("write offer: %w", err)
 	}
-	e.sent, e.wanted, e.answer = written, wanted, ""
+	e.sent, e.answer = &offer{written, wanted}, ""
 	e.learn(wanted)
 	return body, nil
 }
@@ -245,12 +263,13 @@ func (e *Engine) ReceiveAnswer(body string) ([]Pair, error) {
 	if err := s.addressed(); err != nil {
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
-	if len(s.Media) != len(e.sent) {
-		return nil, &MismatchError{-1, fmt.Sprintf("%d m= sections to an offer of %d", len(s.Media), len(e.sent))}
+	sent := e.sent.written
+	if len(s.Media) != len(sent) {
+		return nil, &MismatchError{-1, fmt.Sprintf("%d m= sections to an offer of %d", len(s.Media), len(sent))}
 	}
-	wanted, agreed := slices.Clone(e.wanted), make([]Pair, len(e.sent))
+	wanted, agreed := slices.Clone(e.sent.wanted), make([]Pair, len(sent))
 	for i, theirs := range s.Media {
-		ours := e.sent[i]
+		ours := sent[i]
 		if !strings.EqualFold(ours.Type, theirs.Type) {
 			return nil, &MismatchError{i, fmt.Sprintf("%.80q to an offer of %s", theirs.Type, ours.Type)}
 		}
@@ -267,14 +286,14 @@ func (e *Engine) ReceiveAnswer(body string) ([]Pair, error) {
 		way := theirs.Direction.Answer(ours.Direction)
 		agreed[i] = Pair{Local: ours.directed(way), Remote: theirs.directed(way.Reverse())}
 	}
-	e.sent, e.wanted, e.answer = nil, nil, body
+	e.sent, e.answer = nil, body
 	e.agree(wanted, agreed)
 	return agreed, nil
 }
 
 // Rollback forgets an offer, of either side, that failed: what was agreed
 // before stays agreed. Without one it does nothing.
-func (e *Engine) Rollback() { e.sent, e.wanted, e.received = nil, nil, nil }
+func (e *Engine) Rollback() { e.sent, e.received = nil, nil }
 
 func (e *Engine) idle() error {
 	switch {
