@@ -66,7 +66,7 @@ var layers = map[string]layer{
 
 // outside are the packages on top, which only tests and users run. They may
 // import all of ours, and none of ours imports them.
-var outside = []string{"examples", "examples/", "internal/interop", "internal/bench"}
+var outside = []string{"examples", "examples/", "internal/flow", "internal/interop", "internal/bench"}
 
 // testModules may be imported by tests, beside what their package may.
 var testModules = []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "golang.org/x/net", "github.com/pion/stun/v4"}
@@ -117,6 +117,7 @@ func TestLayersFindFaults(t *testing.T) {
 		{"documents", "simple/rpid", imports(module + "/simple/pidf"), "simple/rpid imports simple/pidf"},
 		{"test help", "sip/transport", imports(module + "/sip/siptest"), "sip/transport imports sip/siptest"},
 		{"an example used", "ua", imports(module + "/examples/call"), "ua imports examples/call"},
+		{"transcripts used", "ua", imports(module + "/internal/flow"), "ua imports internal/flow"},
 		{"interop used", "media", imports(module + "/internal/interop"), "media imports internal/interop"},
 		{"a module in sip", "sip", imports("golang.org/x/text/cases"), "sip imports golang.org/x/text/cases"},
 		{"another's module", "ua", imports("github.com/pion/rtp"), "ua imports github.com/pion/rtp"},

@@ -32,8 +32,9 @@ func keyOf(invite *sip.Request) inviteKey {
 // first, when no more are expected (RFC 3261 section 13.2.2.4). They are under
 // the Layer's lock.
 type answers struct {
-	settled bool            // it is known which of them is the call
-	held    []*sip.Response // came before that
+	settled bool                // it is known which of them is the call
+	held    []*sip.Response     // came before that
+	early   map[string]*Session // by key of the tag, the branches that rang
 	legs    []leg
 	expiry  *time.Timer
 	until   time.Time // when that fires
@@ -55,7 +56,7 @@ func (a *answers) leg(tag string) *leg {
 		return nil
 	}
 	for i := range a.legs {
-		if a.legs[i].tag == tag {
+		if strings.EqualFold(a.legs[i].tag, tag) {
 			return &a.legs[i]
 		}
 	}
@@ -93,9 +94,9 @@ func answerTag(invite *sip.Request, resp *sip.Response) string {
 	return resp.To().Tag()
 }
 
-// settle says which 2xx is the call, and makes the Session of a new one known.
-// Other answers may have come before.
-func (l *Layer) settle(invite *sip.Request, resp *sip.Response, s *Session) error {
+// settle says which 2xx is the call, nil if none is any more, and makes the Session of a
+// new one known, and those of the branches that rang. Other answers may have come before.
+func (l *Layer) settle(invite *sip.Request, resp *sip.Response, s *Session, early map[string]*Session) error {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -103,12 +104,14 @@ func (l *Layer) settle(invite *sip.Request, resp *sip.Response, s *Session) erro
 	}
 	var err error
 	if s != nil {
-		err = l.addLocked(s)
+		err = l.addLocked(&s.Dialog)
 	}
 	a := l.answersTo(invite)
-	a.settled = true
-	if tag := answerTag(invite, resp); a.leg(tag) == nil {
-		a.legs = append(a.legs, leg{tag: strings.Clone(tag)})
+	a.settled, a.early = true, early
+	if resp != nil {
+		if tag := answerTag(invite, resp); a.leg(tag) == nil {
+			a.legs = append(a.legs, leg{tag: strings.Clone(tag)})
+		}
 	}
 	held := a.held
 	a.held = nil
@@ -148,8 +151,9 @@ func (l *Layer) accepted(invite *sip.Request, resp *sip.Response) {
 		}
 	case len(a.legs) < maxForks:
 		a.legs = append(a.legs, leg{tag: strings.Clone(tag)})
+		early := a.early[tagKey(tag)]
 		l.mu.Unlock()
-		l.surplus(invite, resp)
+		l.surplus(invite, resp, early)
 		return
 	}
 	l.mu.Unlock()
@@ -190,33 +194,34 @@ func (l *Layer) ackAgain(key inviteKey, known leg) {
 }
 
 // surplus ends a call that was answered but is not wanted: ACK, then BYE (RFC
-// 3261 section 13.2.2.4). It does not wait.
-func (l *Layer) surplus(invite *sip.Request, resp *sip.Response) {
+// 3261 section 13.2.2.4). It does not wait. early is what the branch was when it rang,
+// or nil.
+func (l *Layer) surplus(invite *sip.Request, resp *sip.Response, early *Session) {
 	// An answer that cannot be understood is ended as well as it can be.
 	d, _ := newCaller(invite, resp)
+	d.localSeq = max(d.localSeq, early.lastSeq())
 	s := newSession(l, d)
 	s.invite, s.unacked = ackedBy(invite), true
-	if l.add(s) == nil {
+	if l.add(&s.Dialog) == nil {
 		s.hangUp(ErrEnded)
 	}
 }
 
 // acked is what an ACK takes over from its INVITE (RFC 3261 section 13.2.2.4):
-// the number and the credentials. It goes where the INVITE went if it cannot go
-// where the answer says. All but the number is forgotten when it is sent.
+// the number, and the credentials where Config.Auth has no objection. It goes where the
+// INVITE went if it cannot go where the answer says. All but the number is forgotten when
+// it is sent.
 type acked struct {
 	seq         uint32
 	credentials []sip.Field
-	target      sip.URI
-	routes      []sip.Route
+	path
 }
 
 // ackedBy clones what it keeps, so that the INVITE is not kept alive.
 func ackedBy(invite *sip.Request) acked {
-	a := acked{seq: invite.CSeq().Seq, target: invite.URI().Clone(), routes: routesOf(invite)}
+	a := acked{seq: invite.CSeq().Seq, path: newPath(invite.URI(), routesOf(invite))}
 	for f := range invite.Fields() {
-		switch strings.ToLower(f.Name) {
-		case "authorization", "proxy-authorization":
+		if strings.EqualFold(f.Name, "Authorization") || strings.EqualFold(f.Name, "Proxy-Authorization") {
 			a.credentials = append(a.credentials, sip.Field{
 				Name: strings.Clone(f.Name), Value: strings.Clone(f.Value),
 			})
@@ -229,20 +234,10 @@ func ackedBy(invite *sip.Request) acked {
 // the offer was in the 2xx. It is sent again by itself for each further 2xx. It
 // does nothing if there is none to acknowledge.
 func (s *Session) Ack(ctx context.Context, edits ...sip.Edit) error {
-	s.mu.Lock()
-	if !s.unacked {
-		s.mu.Unlock()
+	req, invite := s.prepareAck(edits)
+	if req == nil {
 		return nil
 	}
-	s.unacked = false
-	invite := s.invite
-	s.invite = acked{seq: invite.seq}
-	var all []sip.Edit
-	for _, f := range invite.credentials {
-		all = append(all, sip.Add(f))
-	}
-	req := s.d.request(sip.ACK, invite.seq, append(all, edits...)...)
-	s.mu.Unlock()
 	flow, out, err := s.l.tl.Send(s.towards(ctx), req)
 	if err != nil {
 		s.mu.Lock()
@@ -256,9 +251,37 @@ func (s *Session) Ack(ctx context.Context, edits ...sip.Edit) error {
 	return nil
 }
 
+// prepareAck makes an ACK and notes that it is on its way, nil if there is nothing to
+// acknowledge.
+func (s *Session) prepareAck(edits []sip.Edit) (*sip.Request, acked) {
+	s.mu.Lock()
+	now, invite, unacked := s.d, s.invite, s.unacked
+	s.mu.Unlock()
+	if !unacked {
+		return nil, invite
+	}
+	var all []sip.Edit
+	for _, f := range invite.credentials {
+		all = append(all, sip.Add(f))
+	}
+	req := now.request(sip.ACK, invite.seq, append(all, edits...)...) // as a draft is made
+	if all != nil && s.l.cfg.Auth != nil {                            // it may go elsewhere than the INVITE did
+		req = s.l.prepare(s.towards(s.l.ctx), req)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.unacked || s.invite.seq != invite.seq { // another Ack was faster
+		return nil, invite
+	}
+	s.unacked, s.invite = false, acked{seq: invite.seq}
+	s.offers.request(local, req.CSeq(), false)
+	return req, invite
+}
+
 // acknowledged notes the ACK of an INVITE of ours as it went out, and sends it
 // once more to whom that is owed.
 func (s *Session) acknowledged(seq uint32, flow transport.Flow, ack *sip.Request) {
+	defer s.releaseACK()
 	hop := s.strictHop()
 	l := s.l
 	l.mu.Lock()

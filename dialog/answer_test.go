@@ -269,6 +269,7 @@ func TestByeOfEarlyCallRefusesIt(t *testing.T) {
 		if err != nil || resp.Status() != sip.StatusTemporarilyUnavailable {
 			t.Errorf("Invite() = %v, %v, want 480", resp, err)
 		}
+		time.Sleep(time.Minute)
 		wantEmpty(t, alice, bob)
 	})
 }
@@ -328,6 +329,31 @@ func TestLongRinging(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		wantLadder(t, n, "alice: INVITE 1", "bob: 183 INVITE 1", "bob: 180 INVITE 1", "bob: 180 INVITE 1",
 			"bob: 180 INVITE 1", "bob: 180 INVITE 1", "bob: 487 INVITE 1", "alice: ACK 1")
+	})
+}
+
+// The time that Expires gives counts from when the INVITE came, and not from when it
+// was its turn.
+func TestExpiresWhileItWaits(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		newLayer(t, n, bobAddr, &dialog.Config{
+			OnRequest: func(tx *dialog.Server, req *sip.Request) {
+				time.Sleep(3 * time.Second)
+				tx.Reply(sip.StatusOK)
+			},
+			OnInvite: func(ctx context.Context, in *dialog.Invitation) { <-ctx.Done() },
+		})
+		alice := newLayer(t, n, aliceAddr, nil)
+		invite := newInvite(t, "sip:bob@"+bobAddr, "1", sip.Expires(4))
+		options := sip.NewRequest(sip.OPTIONS, invite.URI(), sip.MaxForwards(70), invite.From(), invite.To(),
+			sip.CallID("1"), sip.CSeq{Seq: 1, Method: sip.OPTIONS})
+		go alice.Do(t.Context(), options) // ends with the answer
+		time.Sleep(time.Millisecond)
+		start := time.Now()
+		_, resp, err := alice.Invite(t.Context(), invite, nil)
+		if waited := time.Since(start); err != nil || resp.Status() != sip.StatusRequestTerminated || waited >= 5*time.Second {
+			t.Errorf("Invite() = %v, %v after %v, want 487 after 4s", resp, err, waited)
+		}
 	})
 }
 

@@ -65,7 +65,7 @@ func TestChallenges(t *testing.T) {
 		}
 
 		go func() { // ends with the answer
-			s.Invite(t.Context())
+			s.Invite(t.Context(), nil)
 			s.Ack(t.Context())
 			s.Bye(t.Context())
 		}()
@@ -171,4 +171,80 @@ func TestDoOutsideDialog(t *testing.T) {
 			t.Errorf("the answers are %v, want %v", got, want)
 		}
 	})
+}
+
+// wary is an Authorizer that does not let credentials out of a host.
+type wary struct {
+	password
+	host string
+}
+
+func (w *wary) Prepare(req *sip.Request) *sip.Request {
+	if req.URI().Host == w.host {
+		return req
+	}
+	return req.With(sip.Del("Proxy-Authorization"))
+}
+
+// The ACK goes by the Contact of the 2xx, and the Authorizer has a say in what it takes there.
+func TestAckGoesElsewhere(t *testing.T) {
+	for host, want := range map[string]bool{bobAddr: true, carolAddr: false} {
+		story(t, func(t *testing.T, n *siptest.Network) {
+			p, other := newPeer(t, n, bobAddr), newPeer(t, n, carolAddr)
+			alice := newLayer(t, n, aliceAddr, &dialog.Config{Auth: &wary{password{tries: 1}, bobAddr}})
+			result := make(chan *dialog.Session, 1)
+			go func() { result <- call(t, alice, "sip:bob@"+bobAddr, "1") }() // ends with the answer
+			p.reply(p.expect("INVITE 1"), sip.StatusProxyAuthRequired, challenge("one"))
+			p.expect("ACK 1")
+			invite := p.expect("INVITE 2")
+			p.reply(invite, sip.StatusOK, sip.Contact{URI: sip.URI{Scheme: "sip", Host: host}})
+			s := <-result
+			at := p
+			if host == carolAddr {
+				at = other
+			}
+			if got := credentials(at.expect("ACK 2").Message) != ""; got != want {
+				t.Errorf("the ACK to %s has credentials: %v, want %v", host, got, want)
+			}
+			go s.Bye(t.Context()) // ends with the answer
+			at.reply(at.expect("BYE 3"), sip.StatusOK)
+			<-s.Done()
+		})
+	}
+}
+
+// What has rung before the challenge is over by that (RFC 3261 section 12.3). What rings
+// or answers then is a dialog of the INVITE with credentials, also if it has the tag of
+// before: its requests have higher numbers (section 12.2.1.1).
+func TestChallengeAfterRinging(t *testing.T) {
+	for _, rings := range []bool{false, true} {
+		story(t, func(t *testing.T, n *siptest.Network) {
+			p := newPeer(t, n, bobAddr)
+			alice := newLayer(t, n, aliceAddr, &dialog.Config{Auth: &password{tries: 1}})
+			c := place(t.Context(), t, alice, sip.Supported{sip.Option100rel})
+			invite := p.expect("INVITE 1")
+			tag := tagged(invite.Message, "one")
+			p.reply(invite, sip.StatusRinging, tag, p.contact())
+			before, _ := c.rings(sip.StatusRinging)
+			p.reply(invite, sip.StatusProxyAuthRequired, tag, challenge("one"))
+			p.expect("ACK 1")
+			invite = p.expect("INVITE 2")
+			wantEnd(t, before, dialog.ErrEnded)
+			next := 3
+			if rings {
+				p.reply(invite, sip.StatusSessionProgress, tag, p.contact(), sip.RSeq(7), sip.Require{sip.Option100rel})
+				s, _ := c.rings(sip.StatusSessionProgress)
+				done := does(t, s, sip.PRACK)
+				p.reply(p.expect("PRACK 3"), sip.StatusOK)
+				<-done
+				next++
+			}
+			p.reply(invite, sip.StatusOK, tag, p.contact())
+			s := c.answered()
+			p.expect("ACK 2")
+			go s.Bye(t.Context()) // ends with the answer
+			p.reply(p.expect(summaryOf(sip.BYE, next)), sip.StatusOK)
+			<-s.Done()
+		})
+	}
 }

@@ -66,6 +66,9 @@ func wantEmpty(t *testing.T, layers ...*dialog.Layer) {
 		if sessions, invites := l.Left(); sessions != 0 || invites != 0 {
 			t.Errorf("layer %d holds %d sessions and %d INVITEs, want none", i, sessions, invites)
 		}
+		if n := l.Asking(); n != 0 {
+			t.Errorf("layer %d waits for NOTIFYs to %d requests, want none", i, n)
+		}
 	}
 }
 
@@ -97,6 +100,7 @@ func TestRefusal(t *testing.T) {
 			t.Errorf("Invite() = %v, %v, %v, want the 486 alone", s, resp, err)
 		}
 		<-(<-rejected).Done() // a call that does not come about is over
+		time.Sleep(time.Minute)
 		wantEmpty(t, alice, bob)
 	})
 }
@@ -121,6 +125,7 @@ func TestInvitationLeftOpen(t *testing.T) {
 				t.Errorf("%s: Invite() = %v, %v, want %v", callID, resp, err, want)
 			}
 		}
+		time.Sleep(time.Minute)
 		wantEmpty(t, alice, bob)
 	})
 }
@@ -132,8 +137,8 @@ func TestRequestsWithinCall(t *testing.T) {
 		sessions := make(chan *dialog.Session, 1)
 		newLayer(t, n, bobAddr, &dialog.Config{
 			OnInvite: accepting(t, sessions),
-			OnRequest: func(tx *transaction.Server, _ *sip.Request, s *dialog.Session) {
-				if s == nil {
+			OnRequest: func(tx *dialog.Server, _ *sip.Request) {
+				if tx.Dialog().Session() == nil {
 					t.Error("OnRequest got no session")
 				}
 				tx.Reply(sip.StatusOK)
@@ -190,7 +195,7 @@ func TestTargetRefresh(t *testing.T) {
 				}
 				accepting(t, sessions)(ctx, in)
 			},
-			OnRequest: func(tx *transaction.Server, _ *sip.Request, _ *dialog.Session) { tx.Reply(sip.StatusOK) },
+			OnRequest: func(tx *dialog.Server, _ *sip.Request) { tx.Reply(sip.StatusOK) },
 		})
 		p := newPeer(t, n, aliceAddr)
 		ok := p.calls(bobAddr, "1", sip.Add(sip.RecordRoute{URI: sip.URI{Scheme: "sip", Host: aliceAddr, Params: ";lr"}}))
@@ -271,6 +276,25 @@ func TestRefusedRequestLeavesCallUp(t *testing.T) {
 		}
 		if err := s.Err(); err != nil {
 			t.Errorf("Err() = %v, want nil", err)
+		}
+	})
+}
+
+// An UPDATE with an offer, where nobody is there to answer it, is refused for its offer
+// (RFC 3311 section 5.2): the method is served, and Allow says so.
+func TestOfferInUpdateForNobody(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, nil)})
+		alice := newLayer(t, n, aliceAddr, nil)
+		s := call(t, alice, "sip:bob@"+bobAddr, "1")
+		for _, test := range []struct {
+			edits []sip.Edit
+			want  sip.Status
+		}{{[]sip.Edit{session}, sip.StatusNotAcceptableHere}, {nil, sip.StatusOK}} {
+			resp, err := s.Do(t.Context(), sip.UPDATE, test.edits...)
+			if err != nil || resp.Status() != test.want {
+				t.Errorf("Do() = %v, %v, want %v", resp, err, test.want)
+			}
 		}
 	})
 }

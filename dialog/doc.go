@@ -20,20 +20,31 @@
 //			<-in.Session().Done()
 //		}})
 //
-// A call that is up is an entry in a table, of less than 2 KB: no goroutine, no
-// timer, and none of its messages is kept.
+// A call that is up is an entry in a table, of about 1 KB: no goroutine, no
+// timer but that of its session timer, and none of its messages is kept.
 //
-// A call can be written down and restored, after a restart or on another node:
-// see Session.Snapshot and Layer.Restore.
+// A Session is one use of a Dialog; subscriptions are others, which SUBSCRIBE and
+// REFER begin, in a dialog of their own (Layer.Subscribe, Server.Accept) or in that of
+// a call, which they may outlive. The Layer knows how long each is needed and what the
+// failure of a request ends (RFC 5057); what is subscribed to is for the program.
+//
+// Who is in the middle of a call, a back-to-back user agent, has a dialog with each
+// side, and passes on what goes from end to end: see Layer.Relayed, Invitation.Relay,
+// and examples/b2bua.
+//
+// A dialog can be written down and restored, after a restart or on another node:
+// see Dialog.Snapshot and Layer.Restore.
 //
 // Where both sides act at once the package does what RFC 5407 recommends: an
 // INVITE that meets one of ours, or a 2xx of ours without its ACK, gets 491; a
 // BYE that crosses ours gets 200, and any other request then 481; a 2xx that
-// comes when the call is over is acknowledged nevertheless.
+// comes when the call is over is acknowledged nevertheless. An UPDATE with an offer
+// that meets an offer gets 491 or 500 (RFC 3311 section 5.2). A request that comes
+// right behind the response to an INVITE of ours, or overtakes it, waits for the dialog
+// that this makes.
 //
-// The package follows RFC 3261 sections 12 to 15, RFC 5407 and RFC 6026. A peer
-// of RFC 2543 may leave out tags, and the Contact of a 2xx. The package does not
-// do reliable provisional responses, session timers or subscriptions; of UPDATE
-// it knows that the 2xx to one of ours changes the target. Of an INVITE that
-// forks, early dialogs are not told apart: the first 2xx is the call.
+// The package follows RFC 3261 sections 12 to 15, RFC 3262 (reliable provisional
+// responses), RFC 3311 (UPDATE), RFC 4028 (session timers), RFC 5057, RFC 5407,
+// RFC 6026, RFC 6141 section 4 (targets), RFC 6228 (199) and what RFC 6665 says of
+// dialogs. A peer of RFC 2543 may leave out tags, and the Contact of a 2xx.
 package dialog

@@ -50,7 +50,7 @@ func ExampleLayer_Restore() {
 	// What a program does when it is told to stop ...
 	bob.Close()
 	var store [][]byte
-	for s := range bob.Sessions() {
+	for s := range bob.Dialogs() {
 		if data, err := s.Snapshot(); err == nil {
 			store = append(store, data)
 		}

@@ -52,7 +52,7 @@ func ExampleListen() {
 		sip.Body{Type: "text/plain", Content: "the offer"})
 
 	ctx := context.Background() // its end is CANCEL
-	call, resp, err := alice.Invite(ctx, invite, func(ringing *sip.Response) {
+	call, resp, err := alice.Invite(ctx, invite, func(_ *dialog.Session, ringing *sip.Response) {
 		fmt.Println(int(ringing.Status()), ringing.Status().Text())
 	})
 	if err != nil || call == nil {

@@ -74,7 +74,7 @@ func TestAnswersOfForkAtOnce(t *testing.T) {
 		ringing := make(chan bool)
 		go func() { // ends with the answer
 			s, _, err := alice.Invite(t.Context(), newInvite(t, "sip:bob@"+bobAddr, "1"),
-				func(*sip.Response) { <-ringing })
+				func(*dialog.Session, *sip.Response) { <-ringing })
 			if err != nil {
 				t.Error(err)
 			}
@@ -252,5 +252,96 @@ func TestEarlyCancelWaits(t *testing.T) {
 		if err := <-result; !errors.Is(err, context.Canceled) {
 			t.Errorf("Invite() = %v, want the error of the context", err)
 		}
+	})
+}
+
+// Timer C has cancelled an INVITE that rings, and Invite has returned. An answer that
+// comes after all is acknowledged and ended (RFC 3261 section 13.2.2.4).
+func TestAnswerAfterTimerC(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		p := newPeer(t, n, bobAddr)
+		cfg := &dialog.Config{}
+		cfg.Transaction.Timers.C = 10 * time.Second
+		alice := newLayer(t, n, aliceAddr, cfg)
+		result := make(chan error, 1)
+		go func() { // ends with timer C
+			_, _, err := alice.Invite(t.Context(), newInvite(t, "sip:bob@"+bobAddr, "1"), nil)
+			result <- err
+		}()
+		invite := p.expect("INVITE 1")
+		p.reply(invite, sip.StatusRinging, p.contact(), tagged(invite.Message, "one"))
+		p.reply(p.expect("CANCEL 1"), sip.StatusOK)
+		if err := <-result; !errors.Is(err, transaction.ErrTimeout) {
+			t.Errorf("Invite() = %v, want ErrTimeout", err)
+		}
+		p.reply(invite, sip.StatusOK, p.contact(), tagged(invite.Message, "one"))
+		p.expect("ACK 1")
+		p.reply(p.expect("BYE 2"), sip.StatusOK)
+		p.reply(invite, sip.StatusOK, p.contact(), tagged(invite.Message, "one"))
+		p.expect("ACK 1")
+		time.Sleep(time.Minute)
+		wantEmpty(t, alice)
+	})
+}
+
+// A panic of who is told of the ringing gives the call up: its early dialog is over, and
+// the answer that comes all the same is ended.
+func TestPanicWhileItRings(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		p := newPeer(t, n, bobAddr)
+		alice := newLayer(t, n, aliceAddr, nil)
+		branches := make(chan *dialog.Session, 1)
+		go func() { // ends with the panic
+			defer func() {
+				if recover() == nil {
+					t.Error("there was no panic")
+				}
+			}()
+			alice.Invite(t.Context(), newInvite(t, "sip:bob@"+bobAddr, "1"), func(s *dialog.Session, _ *sip.Response) {
+				branches <- s
+				panic("on purpose")
+			})
+		}()
+		invite := p.expect("INVITE 1")
+		p.reply(invite, sip.StatusRinging, p.contact(), tagged(invite.Message, "one"))
+		p.expect("CANCEL 1")
+		<-(<-branches).Done()
+		p.reply(invite, sip.StatusOK, p.contact(), tagged(invite.Message, "one"))
+		p.expect("ACK 1", "CANCEL 1")
+		p.reply(p.expect("BYE 2"), sip.StatusOK)
+		time.Sleep(time.Minute)
+		wantEmpty(t, alice)
+	})
+}
+
+// A proxy passes on the refusal of one branch, and behind it the 200 of another one, as it
+// has to (RFC 3261 section 16.7 step 5): that call is ended like any surplus one, with a
+// number above those of the requests that the branch had when it rang.
+func TestAnswerBehindRefusal(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		p := newPeer(t, n, bobAddr)
+		alice := newLayer(t, n, aliceAddr, nil)
+		c := place(t.Context(), t, alice)
+		invite := p.expect("INVITE 1")
+		one := tagged(invite.Message, "one")
+		p.reply(invite, sip.StatusRinging, one, p.contact())
+		early, _ := c.rings(sip.StatusRinging)
+		done := does(t, early, sip.INFO)
+		p.reply(p.expect("INFO 2"), sip.StatusOK)
+		<-done
+		p.reply(invite, sip.StatusDecline, tagged(invite.Message, "two"))
+		p.expect("ACK 1")
+		if a := <-c.result; a.s != nil || a.err != nil || a.resp.Status() != sip.StatusDecline {
+			t.Errorf("Invite() = %v, %v, %v, want the 603 alone", a.s, a.resp, a.err)
+		}
+		p.reply(invite, sip.StatusOK, one, p.contact())
+		p.expect("ACK 1")
+		bye := p.expect("BYE 3")
+		p.reply(invite, sip.StatusOK, one, p.contact())
+		p.expect("ACK 1")
+		p.reply(bye, sip.StatusOK)
+		p.silent(time.Second)
+		time.Sleep(time.Minute)
+		wantEmpty(t, alice)
 	})
 }

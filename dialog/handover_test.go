@@ -41,8 +41,8 @@ func handover(t *testing.T, n *siptest.Network) {
 					t.Errorf("Accept() = %v", err)
 				}
 			},
-			OnRequest: func(tx *transaction.Server, req *sip.Request, s *dialog.Session) {
-				if s == nil {
+			OnRequest: func(tx *dialog.Server, req *sip.Request) {
+				if tx.Dialog() == nil {
 					t.Errorf("%s is of no call", req)
 				}
 				moment(200 * time.Millisecond)
@@ -97,7 +97,7 @@ func handover(t *testing.T, n *siptest.Network) {
 				t.Errorf("call %d: INFO: %v", i, err)
 			}
 			moment(2 * time.Second)
-			if resp, err := s.Invite(t.Context()); err != nil || resp.Status() != sip.StatusOK {
+			if resp, err := s.Invite(t.Context(), nil); err != nil || resp.Status() != sip.StatusOK {
 				t.Errorf("call %d: re-INVITE: %v, %v", i, resp.Status(), err)
 			}
 			s.Ack(t.Context())

@@ -8,7 +8,6 @@ import (
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
-	"github.com/goparley/parley/transaction"
 )
 
 // An INVITE comes in with the Call-ID and the tag of our own, as when we call
@@ -154,7 +153,7 @@ func TestReinviteAnsweredWithAnotherTag(t *testing.T) {
 		p.calls(bobAddr, "1")
 		s := <-sessions
 		go func() { // ends with the answer
-			s.Invite(t.Context())
+			s.Invite(t.Context(), nil)
 			s.Ack(t.Context())
 		}()
 		invite := p.expect("INVITE 1")
@@ -209,9 +208,9 @@ func TestByeOvertakesSlowRequest(t *testing.T) {
 		sessions := make(chan *dialog.Session, 1)
 		newLayer(t, n, bobAddr, &dialog.Config{
 			OnInvite: accepting(t, sessions),
-			OnRequest: func(tx *transaction.Server, _ *sip.Request, s *dialog.Session) {
+			OnRequest: func(tx *dialog.Server, _ *sip.Request) {
 				tx.Reply(sip.StatusAccepted)
-				<-s.Done()
+				<-tx.Dialog().Session().Done()
 			},
 		})
 		p := newPeer(t, n, aliceAddr)

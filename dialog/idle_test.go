@@ -33,7 +33,7 @@ func TestIdleCallPinsNoMessage(t *testing.T) {
 		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accept})
 		alice := newLayer(t, n, aliceAddr, &dialog.Config{OnInvite: accept})
 		change := func(s *dialog.Session) {
-			if _, err := s.Invite(t.Context(), large); err != nil {
+			if _, err := s.Invite(t.Context(), nil, large); err != nil {
 				t.Errorf("re-INVITE: %v", err)
 			}
 			if err := s.Ack(t.Context(), large); err != nil {

@@ -1,7 +1,6 @@
 package dialog
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -21,30 +20,39 @@ type Invitation struct {
 	req *sip.Request
 	s   *Session
 	re  bool // within a call that was there before
-	ctx context.Context
-	end context.CancelCauseFunc
+	ctx givenUp
 
 	expires time.Time // when the INVITE does; zero: never
 
 	// Of a call that was restored.
 	restored bool
 	answer   *sip.Response // the 2xx, if it was sent before
-	resume   *awaited      // the wait for its ACK
-	waited   chan struct{} // closed when that is over
-	ack      *sip.Request  // what came of it
-	err      error
+
+	heard  *Session // the branch that Relay shares the peer's early dialog with
+	agreed bool     // the other leg has changed its call: no CANCEL undoes that
+
+	relayed chan struct{} // closed when Relay has passed the ACK on; nil: it does not
+
+	wait awaited // for the ACK of our 2xx
 
 	// Under the lock of the Session.
 	final   bool
+	rseq    sip.RSeq      // of the last reliable provisional response; 0: none
 	ringing *sip.Response // the last provisional one, nil before that
-	repeat  *time.Timer   // of that
+	repeat  *time.Timer   // sends that again, and then the 2xx; nil before there was one
+	due     time.Time     // when that fires; zero: never
+	turn    chan struct{} // full: a reliable provisional response waits for its PRACK; nil: there was none
+	done    chan struct{} // closed when the final response is given; made with turn
 }
 
 func newInvitation(tx *transaction.Server, req *sip.Request, s *Session) *Invitation {
 	in := &Invitation{tx: tx, req: req, s: s}
-	in.ctx, in.end = context.WithCancelCause(tx.Context())
+	in.ctx.tx, in.ctx.in = tx, in
 	return in
 }
+
+// end ends the context.
+func (in *Invitation) end(cause error) { in.ctx.end(cause) }
 
 // invited takes an INVITE outside of a dialog. The dialog that its responses
 // make is known from here on: a BYE may end it while it is early (RFC 3261
@@ -63,18 +71,24 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 	}
 	s := newSession(l, d)
 	// The peer reaches us as it did just now.
-	self, err := l.tl.Endpoint().ContactOn(tx.Context(), tx.Flow())
+	self, err := l.tl.Endpoint().ContactOn(l.ctx, tx.Flow()) // of the system, at once
 	if err != nil {
 		tx.Reply(sip.StatusServerInternalError)
 		return
 	}
-	s.contact, s.made = contact(self, req.To().URI.User, req.URI().Scheme == "sips"), true
+	s.contact, s.made = textOf(contact(self, req.To().URI.User, req.URI().Scheme == "sips")), true
 	in := newInvitation(tx, req, s)
 	if limited {
-		in.expires = time.Now().Add(time.Duration(expires) * time.Second)
+		in.expires = tx.Arrived().Add(time.Duration(expires) * time.Second)
 	}
 	s.pending = in
-	switch err := l.add(s); {
+	s.learn(req)
+	s.offers.request(remote, req.CSeq(), describes(req))
+	if s.tooShort(req) {
+		tx.Reply(sip.StatusSessionIntervalTooSmall, l.minSE())
+		return
+	}
+	switch err := l.add(&s.Dialog); {
 	case errors.Is(err, errInUse): // a retransmission that is minutes late
 		tx.Reply(sip.StatusLoopDetected)
 		return
@@ -105,7 +119,7 @@ func (in *Invitation) run() {
 		in.end(nil)
 	}()
 	if in.s.l.cfg.OnInvite != nil { // it may be gone after a restart
-		in.s.l.cfg.OnInvite(in.ctx, in)
+		in.s.l.cfg.OnInvite(&in.ctx, in)
 	}
 	status = sip.StatusTemporarilyUnavailable
 }
@@ -113,72 +127,36 @@ func (in *Invitation) run() {
 // Request returns the INVITE.
 func (in *Invitation) Request() *sip.Request { return in.req }
 
+// Flow returns where the INVITE came from.
+func (in *Invitation) Flow() transport.Flow { return in.tx.Flow() }
+
 // Session returns the call: one that is to begin when the INVITE is accepted,
 // or, if Re says so, one that it changes.
 func (in *Invitation) Session() *Session { return in.s }
 
 // Contact returns the Contact that our responses carry: where the peer reaches
 // us.
-func (in *Invitation) Contact() sip.Contact {
-	in.s.mu.Lock()
-	defer in.s.mu.Unlock()
-	return in.s.contact
-}
+func (in *Invitation) Contact() sip.Contact { return in.s.Contact() }
 
 // Re reports whether the INVITE is part of a call that is there already.
 func (in *Invitation) Re() bool { return in.re }
 
-// ringAgain is how often a provisional response is sent again, lest a proxy
-// take the call for dead (RFC 3261 section 13.3.1.1).
-const ringAgain = time.Minute
-
-// Provisional sends a provisional response, 101 to 199. The last one is sent
-// again every minute until the INVITE is answered.
-func (in *Invitation) Provisional(status sip.Status, edits ...sip.Edit) error {
-	if status <= sip.StatusTrying || status.Final() {
-		return fmt.Errorf("provisional response %d: %w", status, transaction.ErrStatus)
-	}
-	resp := in.reply(status, append([]sip.Edit{in.Contact()}, edits...)...)
-	if err := in.tx.Respond(resp); err != nil {
-		return err
-	}
+// reply makes a response that may make a dialog, with the tag of the call, which is that
+// of an earlier run of the program if it was restored.
+func (in *Invitation) reply(status sip.Status, edits []sip.Edit) *sip.Response {
+	all := make([]sip.Edit, 0, 8)
 	in.s.mu.Lock()
-	defer in.s.mu.Unlock()
-	in.keepRinging(resp)
-	return nil
-}
-
-// reply makes a response with the tag of the call, which is that of an earlier run
-// of the program if it was restored.
-func (in *Invitation) reply(status sip.Status, edits ...sip.Edit) *sip.Response {
-	resp := in.req.Reply(status, edits...)
+	all = append(all, in.s.contactField())
+	in.s.mu.Unlock()
+	all = append(append(all, in.s.l.allowed), edits...)
+	resp := in.req.Reply(status, all...)
+	if !in.restored {
+		return resp
+	}
 	if to, tag := resp.To(), in.s.d.id.LocalTag; to.Tag() != tag {
 		return resp.With(to.WithTag(tag))
 	}
 	return resp
-}
-
-// keepRinging sends a provisional response again every minute until the next
-// one. It is called with the lock of the Session held.
-func (in *Invitation) keepRinging(resp *sip.Response) {
-	if in.final {
-		return
-	}
-	if in.repeat != nil {
-		in.repeat.Stop()
-	}
-	var timer *time.Timer
-	timer = time.AfterFunc(ringAgain, func() {
-		if in.tx.Respond(resp) != nil {
-			return
-		}
-		in.s.mu.Lock()
-		defer in.s.mu.Unlock()
-		if in.repeat == timer {
-			timer.Reset(ringAgain)
-		}
-	})
-	in.ringing, in.repeat = resp, timer
 }
 
 // finish reports whether the caller is the one to give the final response. It
@@ -188,13 +166,13 @@ func (in *Invitation) finish() bool {
 		return false
 	}
 	in.final = true
+	if in.done != nil {
+		close(in.done)
+	}
 	if in.s.pending == in {
 		in.s.pending = nil
 	}
-	if in.repeat != nil {
-		in.repeat.Stop()
-		in.ringing, in.repeat = nil, nil
-	}
+	in.rings(nil)
 	return true
 }
 
@@ -222,6 +200,7 @@ func (in *Invitation) refuse(resp *sip.Response) error {
 	first := in.finish()
 	if first {
 		in.s.refusing = in
+		in.s.offers.response(local, in.req.CSeq(), resp.Status(), false, true)
 	}
 	in.s.mu.Unlock()
 	if !first {
@@ -229,8 +208,8 @@ func (in *Invitation) refuse(resp *sip.Response) error {
 	}
 	defer in.refused()
 	reason := ErrEnded
-	if in.ctx.Err() != nil {
-		resp, reason = in.req.Reply(sip.StatusRequestTerminated), context.Cause(in.ctx)
+	if why := in.ctx.why(); why != nil {
+		resp, reason = in.req.Reply(sip.StatusRequestTerminated), why
 	}
 	err := in.tx.Respond(resp)
 	if !in.re {
@@ -245,133 +224,5 @@ func (in *Invitation) refused() {
 	defer in.s.mu.Unlock()
 	if in.s.refusing == in {
 		in.s.refusing = nil
-	}
-}
-
-// awaited is the wait for the ACK of a 2xx of ours.
-type awaited struct {
-	in    *Invitation
-	resp  *sip.Response     // the 2xx
-	until time.Time         // when there is no more hope
-	ack   chan *sip.Request // has room for one: the ACK, or nil if none is needed any more
-	over  chan struct{}     // closed when the wait is over, however it ended
-}
-
-func newAwaited(in *Invitation, resp *sip.Response, until time.Time) *awaited {
-	return &awaited{in, resp, until, make(chan *sip.Request, 1), make(chan struct{})}
-}
-
-// seq returns the number that the ACK has, that of the INVITE.
-func (a *awaited) seq() uint32 { return a.in.req.CSeq().Seq }
-
-// Accept answers with 200 and waits for the ACK, which it returns: its body is
-// the answer if the offer was in the 200. Meanwhile the 200 is sent again and
-// again (RFC 3261 section 13.3.1.4). If no ACK comes within 64*T1, 32 seconds,
-// the call is ended with BYE, and the error is ErrNoACK. If the peer has given
-// up before, the INVITE gets 487, and the error wraps the cause, such as
-// transaction.ErrCancelled. If the call is ended meanwhile, by Bye or by the
-// peer, the error is that of Session.Err.
-//
-// Of an Invitation that was restored with its Answer it does the waiting alone:
-// that very answer is sent again, and edits say nothing.
-func (in *Invitation) Accept(edits ...sip.Edit) (*sip.Request, error) {
-	s := in.s
-	if in.answer != nil {
-		<-in.waited
-		return in.ack, in.err
-	}
-	resp := in.reply(sip.StatusOK, append([]sip.Edit{in.Contact(), s.l.allow()}, edits...)...)
-	if err := resp.Err(); err != nil {
-		return nil, err
-	}
-	await := newAwaited(in, resp, time.Now().Add(64*in.tx.Layer().Timers().T1))
-	s.mu.Lock()
-	if !in.finish() {
-		s.mu.Unlock()
-		return nil, transaction.ErrCompleted
-	}
-	gone := s.over || in.ctx.Err() != nil
-	if gone {
-		s.refusing = in
-	} else {
-		s.began, s.await = true, await
-		s.d.refresh(in.req)
-	}
-	s.mu.Unlock()
-	if gone {
-		defer in.refused()
-		err := context.Cause(in.ctx)
-		if err == nil {
-			err = s.Err()
-		}
-		in.tx.Reply(sip.StatusRequestTerminated)
-		if !in.re {
-			s.terminate(err)
-		}
-		return nil, fmt.Errorf("answer %s: %w", in.req.From().URI, err)
-	}
-	return in.finishWait(await)
-}
-
-// finishWait waits for the ACK and does what follows if none comes.
-func (in *Invitation) finishWait(await *awaited) (*sip.Request, error) {
-	s := in.s
-	ack, err := in.sendUntilACK(await)
-	s.mu.Lock()
-	if s.await == await {
-		s.await = nil
-	}
-	s.mu.Unlock()
-	close(await.over)
-	if errors.Is(err, ErrNoACK) {
-		s.hangUp(ErrNoACK)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("answer %s: %w", in.req.From().URI, err)
-	}
-	return ack, nil
-}
-
-// sendUntilACK sends the 2xx until its ACK comes, the call is over, or nothing
-// came for 64*T1. A call that we have ended ourselves waits for the ACK like
-// any other: only then may the BYE go out.
-func (in *Invitation) sendUntilACK(await *awaited) (*sip.Request, error) {
-	s := in.s
-	err := in.tx.Respond(await.resp)
-	if err != nil && in.answer == nil && (!errors.Is(err, transaction.ErrTransport) || errors.Is(err, transport.ErrClosed)) {
-		// What the network did not take goes out with the next one.
-		s.terminate(err)
-		return nil, err
-	}
-	timers := in.tx.Layer().Timers()
-	interval := timers.T1
-	giveUp := time.NewTimer(time.Until(await.until))
-	defer giveUp.Stop()
-	again := time.NewTimer(interval)
-	defer again.Stop()
-	for {
-		select {
-		case ack := <-await.ack:
-			if err := s.Err(); ack == nil || errors.Is(err, ErrEnded) {
-				return nil, err
-			}
-			return ack, nil // though a BYE may have come right behind it
-		case <-again.C:
-			// Over any transport: a hop further on may be UDP.
-			in.tx.Respond(await.resp)
-			interval = min(2*interval, timers.T2)
-			again.Reset(interval)
-		case <-giveUp.C:
-			s.mu.Lock()
-			came := s.await != await
-			s.mu.Unlock()
-			if came {
-				continue
-			}
-			return nil, ErrNoACK
-		case <-s.l.ctx.Done():
-			s.terminate(transport.ErrClosed)
-			return nil, s.Err()
-		}
 	}
 }

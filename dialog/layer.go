@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -18,7 +19,8 @@ import (
 // 22). digest.Client is one.
 type Authorizer interface {
 	// Prepare returns the request with credentials that are known to be asked
-	// for, or as it is.
+	// for, or as it is. An ACK for a 2xx that has the credentials of its INVITE may go
+	// elsewhere than that did; it comes back without those that are not to be seen there.
 	Prepare(req *sip.Request) *sip.Request
 	// Authorize returns the request with credentials for the challenges in the
 	// response. An error says why there are none, and ends the attempt.
@@ -27,27 +29,44 @@ type Authorizer interface {
 
 // Config holds the options of a Layer.
 type Config struct {
-	// OnInvite is called for each INVITE that arrives, in a goroutine of its
-	// own. Its context ends when the peer gives up, with the cause: for CANCEL
+	// OnInvite is called for each INVITE that arrives, and may take its time. One
+	// that waits for something else than its context or what the Invitation does
+	// may keep a UDP socket waiting for a moment, as the Handler of
+	// transaction.Config says. Its context ends when the peer gives up, with the cause: for CANCEL
 	// transaction.ErrCancelled, for BYE ErrBye, for the end of the time that
-	// the INVITE names ErrExpired. Within a call, Session of
+	// the INVITE names ErrExpired; and when the call is refused because nobody sent
+	// a PRACK, ErrNoPRACK, or by Bye, ErrEnded. Within a call, Session of
 	// the Invitation says which one is to be changed. It may return as soon as
-	// Accept has: a call that is up needs no goroutine. An INVITE that is
+	// Accept or Start has: a call that is up needs no goroutine. An INVITE that is
 	// neither accepted nor rejected when it returns gets 480. nil refuses
 	// every INVITE with 405.
 	OnInvite func(ctx context.Context, in *Invitation)
 
-	// OnRequest is called for any other request, but ACK and BYE: s is the
-	// call that it belongs to, nil if it is outside of a dialog. nil refuses
-	// them all with 405.
-	OnRequest func(tx *transaction.Server, req *sip.Request, s *Session)
+	// OnRequest is called for any other request, but ACK and BYE: Dialog of tx
+	// is what it belongs to, nil if it is outside of a dialog. A PRACK comes here
+	// only if it is for the response that waits for one, and not for one that the Layer
+	// repeats by itself, unless it has an offer, an UPDATE with an offer
+	// only while no other one is open, and a NOTIFY within a dialog only if it is of
+	// a subscription of ours; one that makes its dialog answers Subscribe. nil accepts
+	// PRACK, and an UPDATE without an offer, with 200 and refuses all else with 405, but
+	// an offer in an UPDATE with 488.
+	OnRequest func(tx *Server, req *sip.Request)
 
 	// Auth answers challenges; nil takes them as refusals.
 	Auth Authorizer
 
+	// SessionTimer has calls refreshed and ended when that stops (RFC 4028): INVITE
+	// and UPDATE and the 2xx to them say so by themselves, unless the program has
+	// put a Session-Expires into them, and too short intervals are refused with
+	// 422. Relayed leaves out what a peer says of its own, for each leg of a call has a
+	// timer then. nil adds nothing, and refreshes nothing: a program that passes on what
+	// two others agree on has its calls end by it nevertheless.
+	SessionTimer *SessionTimer
+
 	// OnEnd is called once for each call that was answered and is over, when
-	// its Done is closed, from the goroutine that found out. nil: nobody is
-	// told.
+	// its Done is closed: by Close of those that it cuts off, and else in a goroutine
+	// of its own, for which neither Close nor Shutdown waits. So it may call them. A
+	// panic in it is logged, and nothing else. nil: nobody is told.
 	OnEnd func(s *Session)
 
 	// Restore is called by Listen once the sockets are bound. Messages wait for
@@ -65,32 +84,44 @@ type Config struct {
 
 // Layer runs the dialogs on one Endpoint.
 type Layer struct {
-	cfg Config
-	tl  *transaction.Layer
+	cfg     Config
+	tl      *transaction.Layer
+	allowed sip.Edit // the field that names the methods that are served
 
-	ready chan struct{} // closed when tl is set
+	ready chan struct{} // closed when tl is set, and what was there before is restored
 
 	ctx context.Context // ended by Close
 	end context.CancelCauseFunc
 
-	mu       sync.Mutex // never taken while a Session's is held, nor the other way
-	closed   bool
-	sessions map[ID]*Session // calls, early ones of the peer's, and those whose BYE is unanswered
-	answers  map[inviteKey]*answers
-	frozen   []*Session     // what there was when the Layer was closed
-	tasks    sync.WaitGroup // goroutines that end calls nobody wants
+	mu        sync.Mutex // never taken while a Session's is held, nor the other way
+	closed    bool
+	dialogs   map[ID]*Dialog // by key: those in use, early ones, and those whose BYE is unanswered
+	answers   map[inviteKey]*answers
+	asking    map[subscribeKey]*subscribing // SUBSCRIBEs and REFERs of ours that NOTIFYs may answer
+	unsettled map[inviteKey]*unsettled      // INVITEs of ours that requests may wait for
+	frozen    []*Dialog                     // what there was when the Layer was closed
+	tasks     sync.WaitGroup                // goroutines that end calls nobody wants
 }
 
 // Listen binds the sockets and runs a Layer on them. cfg may be nil.
 func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 	l := &Layer{
-		sessions: map[ID]*Session{},
-		answers:  map[inviteKey]*answers{},
-		ready:    make(chan struct{}),
+		dialogs:   map[ID]*Dialog{},
+		answers:   map[inviteKey]*answers{},
+		asking:    map[subscribeKey]*subscribing{},
+		unsettled: map[inviteKey]*unsettled{},
+		ready:     make(chan struct{}),
 	}
 	if cfg != nil {
 		l.cfg = *cfg
 	}
+	if l.cfg.Transaction.Logger == nil && tc != nil {
+		l.cfg.Transaction.Logger = tc.Logger
+	}
+	if l.cfg.Transaction.Logger == nil {
+		l.cfg.Transaction.Logger = slog.Default()
+	}
+	l.allowed = sip.Field{Name: "Allow", Value: string(l.allow().AppendValue(nil))}
 	l.ctx, l.end = context.WithCancelCause(context.Background())
 	below := l.cfg.Transaction
 	below.Handler = l.handle
@@ -110,7 +141,7 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 // begin is called when there is a layer below, before its first message.
 func (l *Layer) begin(tl *transaction.Layer) error {
 	l.tl = tl
-	close(l.ready)
+	defer close(l.ready)
 	if l.cfg.Restore != nil {
 		if err := l.cfg.Restore(l); err != nil {
 			return err
@@ -132,15 +163,22 @@ func (l *Layer) Close() error {
 	err := l.tl.Close()
 	l.mu.Lock()
 	l.closed = true
-	open := slices.Collect(maps.Values(l.sessions))
+	open := slices.Collect(maps.Values(l.dialogs))
 	for _, a := range l.answers {
 		a.expiry.Stop()
 	}
+	for _, a := range l.asking {
+		a.expiry.Stop()
+	}
 	clear(l.answers)
+	clear(l.asking)
 	l.mu.Unlock()
 	l.end(transport.ErrClosed)
-	for _, s := range open {
-		s.terminate(transport.ErrClosed)
+	for _, d := range open {
+		d.unsubscribeAll()
+		if s := d.session; s != nil && s.cut(transport.ErrClosed) && s.endPending() {
+			s.tellProgram() // before Close returns, which may be the end of the program
+		}
 	}
 	l.tasks.Wait()
 	return err
@@ -180,7 +218,7 @@ func (l *Layer) roundTrip(ctx context.Context, req *sip.Request, seq func(*sip.R
 
 	defer l.tl.Busy()() // until the last retry is answered
 	if l.cfg.Auth != nil {
-		req = l.cfg.Auth.Prepare(req)
+		req = l.prepare(ctx, req)
 	}
 	for try := 1; ; try++ {
 		var challenge *sip.Response
@@ -188,9 +226,7 @@ func (l *Layer) roundTrip(ctx context.Context, req *sip.Request, seq func(*sip.R
 			if err != nil {
 				return req, err
 			}
-			status := resp.Status()
-			if l.cfg.Auth != nil && try < maxTries && ctx.Err() == nil &&
-				(status == sip.StatusUnauthorized || status == sip.StatusProxyAuthRequired) {
+			if l.cfg.Auth != nil && try < maxTries && ctx.Err() == nil && challenges(resp) {
 				challenge = resp
 				continue
 			}
@@ -199,7 +235,7 @@ func (l *Layer) roundTrip(ctx context.Context, req *sip.Request, seq func(*sip.R
 		if challenge == nil {
 			return req, nil
 		}
-		next, err := l.cfg.Auth.Authorize(req, challenge)
+		next, err := asAsked(ctx, req, func(req *sip.Request) (*sip.Request, error) { return l.cfg.Auth.Authorize(req, challenge) })
 		if err != nil {
 			each(challenge)
 			return req, err
@@ -212,6 +248,42 @@ func (l *Layer) roundTrip(ctx context.Context, req *sip.Request, seq func(*sip.R
 		}
 		req = next.With(cseq)
 	}
+}
+
+// prepare has the Authorizer look at a request before it goes out.
+func (l *Layer) prepare(ctx context.Context, req *sip.Request) *sip.Request {
+	out, _ := asAsked(ctx, req, func(req *sip.Request) (*sip.Request, error) { return l.cfg.Auth.Prepare(req), nil })
+	return out
+}
+
+// challenges reports whether a response asks for credentials.
+func challenges(resp *sip.Response) bool {
+	status := resp.Status()
+	return status == sip.StatusUnauthorized || status == sip.StatusProxyAuthRequired
+}
+
+// strict is the key of a context whose request goes to a strict router.
+type strict struct{}
+
+// asAsked has a request looked at by the Authorizer as it goes out: to its Route, or to
+// its Request-URI. One to a strict router goes there whatever its Route says, which a
+// stranger may have written so that it looks like one to our own proxy; it is shown
+// without.
+func asAsked(ctx context.Context, req *sip.Request, ask func(*sip.Request) (*sip.Request, error)) (*sip.Request, error) {
+	if ctx.Value(strict{}) == nil {
+		return ask(req)
+	}
+	out, err := ask(req.With(sip.Del("Route")))
+	if err != nil {
+		return nil, err
+	}
+	var edits []sip.Edit
+	for f := range req.Fields() {
+		if f.Name == "Route" {
+			edits = append(edits, sip.Add(f))
+		}
+	}
+	return out.With(edits...), nil
 }
 
 // ContactFor returns the Contact for a request that is to be sent outside of a
@@ -248,12 +320,17 @@ func (l *Layer) handle(tx *transaction.Server, req *sip.Request) {
 	<-l.ready
 	method := req.Method()
 	if tag := req.To().Tag(); tag != "" {
-		l.mu.Lock()
-		s := l.sessions[ID{req.CallID(), tag, req.From().Tag()}]
-		l.mu.Unlock()
+		id := ID{req.CallID(), tag, req.From().Tag()}
+		d := l.find(id)
+		if d == nil && method == sip.NOTIFY {
+			d = l.notified(req)
+		}
+		if d == nil && method != sip.ACK {
+			d = l.await(tx, id)
+		}
 		switch {
-		case s != nil:
-			s.request(tx, req)
+		case d != nil:
+			d.request(tx, req)
 		case method != sip.ACK:
 			tx.Reply(sip.StatusCallDoesNotExist)
 		}
@@ -261,53 +338,75 @@ func (l *Layer) handle(tx *transaction.Server, req *sip.Request) {
 	}
 	switch {
 	case method == sip.ACK:
-	case method == sip.BYE:
+	case method == sip.BYE, method == sip.PRACK, method == sip.UPDATE:
 		tx.Reply(sip.StatusCallDoesNotExist)
 	case method == sip.INVITE && l.cfg.OnInvite != nil:
 		l.invited(tx, req)
 	case method != sip.INVITE && l.cfg.OnRequest != nil:
-		l.cfg.OnRequest(tx, req, nil)
+		l.cfg.OnRequest(&Server{Server: tx, l: l}, req)
 	default:
-		tx.Reply(sip.StatusMethodNotAllowed, l.allow())
+		tx.Reply(sip.StatusMethodNotAllowed, l.allowed)
 	}
 }
 
-// allow names the methods that are served.
+// allow returns the methods that are served.
 func (l *Layer) allow() sip.Allow {
 	methods := sip.Allow{sip.ACK, sip.BYE, sip.CANCEL}
 	if l.cfg.OnRequest != nil {
 		methods = append(methods, sip.OPTIONS)
 	}
 	if l.cfg.OnInvite != nil {
-		methods = append(methods, sip.INVITE)
+		methods = append(methods, sip.INVITE, sip.PRACK)
+		if l.cfg.OnRequest == nil {
+			methods = append(methods, sip.UPDATE)
+		}
 	}
 	return methods
 }
 
-// add makes a session known. It fails if the dialog is there already, as when a
-// peer answers with tags that are in use.
-func (l *Layer) add(s *Session) error {
+// Dialog returns the dialog with an ID, in which requests may be sent, or nil: it is
+// how a Replaces or Join is looked up (RFC 3891 section 3), or a Target-Dialog.
+func (l *Layer) Dialog(id ID) *Dialog { return l.find(id) }
+
+func (l *Layer) find(id ID) *Dialog {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.addLocked(s)
+	return l.lookup(id)
 }
 
-func (l *Layer) addLocked(s *Session) error {
+// lookup is find with l.mu held. It makes no string: each request within a dialog comes here.
+func (l *Layer) lookup(id ID) *Dialog {
+	var local, remote [64]byte
+	us, peer := appendTagKey(local[:0], id.LocalTag), appendTagKey(remote[:0], id.RemoteTag)
+	return l.dialogs[ID{id.CallID, string(us), string(peer)}]
+}
+
+// add makes a dialog known. It fails if it is there already, as when a peer answers
+// with tags that are in use.
+func (l *Layer) add(d *Dialog) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.addLocked(d)
+}
+
+func (l *Layer) addLocked(d *Dialog) error {
+	known := l.lookup(d.d.id)
 	switch {
 	case l.closed:
 		return transport.ErrClosed
-	case l.sessions[s.d.id] != nil:
+	case known != nil && known != d:
 		return errInUse
 	}
-	l.sessions[s.d.id] = s
+	l.dialogs[d.d.id.key()] = d
 	return nil
 }
 
-func (l *Layer) remove(s *Session) {
+func (l *Layer) remove(d *Dialog) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.sessions[s.d.id] == s {
-		delete(l.sessions, s.d.id)
+	if l.lookup(d.d.id) == d {
+		delete(l.dialogs, d.d.id.key())
+		l.branchEnds(d.d.id)
 	}
 }
 
@@ -322,6 +421,7 @@ func (l *Layer) background(f func()) bool {
 	done := l.tl.Busy()
 	l.tasks.Go(func() {
 		defer done()
+		defer l.fence()
 		f()
 	})
 	return true

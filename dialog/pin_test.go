@@ -54,7 +54,7 @@ func TestNothingKeptPinsItsMessage(t *testing.T) {
 			}
 			req := invite(t, lines...)
 			d.refresh(req)
-			if got := d.target.User; got != "someone" {
+			if got := d.uri().User; got != "someone" {
 				t.Errorf("the target is %s, want someone", got)
 			}
 			return req, &d

@@ -93,12 +93,12 @@ func TestRace314ReinviteInMoratorium(t *testing.T) {
 		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, nil)})
 		alice := newLayer(t, n, aliceAddr, nil)
 		s := call(t, alice, "sip:bob@"+bobAddr, "1")
-		resp, err := s.Invite(t.Context())
+		resp, err := s.Invite(t.Context(), nil)
 		if err != nil || resp.Status() != sip.StatusRequestPending {
 			t.Errorf("Invite() = %v, %v, want 491", resp, err)
 		}
-		time.Sleep(dialog.RetryDelay(true))
-		resp, err = s.Invite(t.Context())
+		time.Sleep(s.RetryDelay())
+		resp, err = s.Invite(t.Context(), nil)
 		if err != nil || resp.Status() != sip.StatusOK {
 			t.Errorf("Invite() = %v, %v, want 200", resp, err)
 		}
@@ -128,7 +128,7 @@ func TestRace314TwoAnswersAtOnce(t *testing.T) {
 		s := <-result
 		p.expect("ACK 1")
 		go func() { // ends with the answer
-			s.Invite(t.Context())
+			s.Invite(t.Context(), nil)
 			s.Ack(t.Context())
 		}()
 		second := p.expect("INVITE 2")
@@ -254,7 +254,7 @@ func TestRace323AnswerInMortal(t *testing.T) {
 		s := <-sessions
 		result := make(chan error, 1)
 		go func() { // ends with the 200
-			_, err := s.Invite(t.Context())
+			_, err := s.Invite(t.Context(), nil)
 			s.Ack(t.Context())
 			result <- err
 		}()

@@ -22,7 +22,7 @@ func TestReinvite(t *testing.T) {
 		s := call(t, alice, "sip:bob@"+bobAddr, "1")
 		at := <-sessions
 		for _, s := range []*dialog.Session{s, at, s} {
-			resp, err := s.Invite(t.Context())
+			resp, err := s.Invite(t.Context(), nil)
 			if err != nil || resp.Status() != sip.StatusOK {
 				t.Fatalf("Invite() = %v, %v, want 200", resp, err)
 			}
@@ -57,7 +57,7 @@ func TestReinviteRefused(t *testing.T) {
 			s := <-sessions
 			result := make(chan error, 1)
 			go func() { // ends with the answer, or 32 s later
-				resp, err := s.Invite(t.Context())
+				resp, err := s.Invite(t.Context(), nil)
 				if err == nil && resp.Status() != status {
 					t.Errorf("Invite() = %v, want %v", resp.Status(), status)
 				}
@@ -99,7 +99,7 @@ func TestSecondInviteWhileFirstIsPending(t *testing.T) {
 		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: func(ctx context.Context, in *dialog.Invitation) {
 			if in.Re() {
 				in.Provisional(sip.StatusRinging)
-				if _, err := in.Session().Invite(ctx); !errors.Is(err, dialog.ErrPending) {
+				if _, err := in.Session().Invite(ctx, nil); !errors.Is(err, dialog.ErrPending) {
 					t.Errorf("an INVITE of ours meanwhile: %v, want ErrPending", err)
 				}
 				<-ready
@@ -133,17 +133,17 @@ func TestGlare(t *testing.T) {
 		alice := newLayer(t, n, aliceAddr, &dialog.Config{OnInvite: accepting(t, nil)})
 		s := call(t, alice, "sip:bob@"+bobAddr, "1")
 		at := <-sessions
-		change := func(s *dialog.Session, owner bool) chan error {
+		change := func(s *dialog.Session) chan error {
 			done := make(chan error, 1)
 			go func() { // ends when the change is through
 				for {
-					resp, err := s.Invite(t.Context())
+					resp, err := s.Invite(t.Context(), nil)
 					switch {
 					case err != nil:
 						done <- err
 						return
 					case resp.Status() == sip.StatusRequestPending:
-						time.Sleep(dialog.RetryDelay(owner))
+						time.Sleep(s.RetryDelay())
 						continue
 					}
 					done <- s.Ack(t.Context())
@@ -152,7 +152,7 @@ func TestGlare(t *testing.T) {
 			}()
 			return done
 		}
-		one, two := change(s, true), change(at, false)
+		one, two := change(s), change(at)
 		if err := <-one; err != nil {
 			t.Error(err)
 		}
@@ -171,22 +171,27 @@ func TestGlare(t *testing.T) {
 
 // The waits are in the bounds of section 14.1, in units of 10 ms, and vary.
 func TestRetryDelay(t *testing.T) {
-	for _, side := range []struct {
-		owner    bool
-		min, max time.Duration
-	}{{true, 2100 * time.Millisecond, 4 * time.Second}, {false, 0, 2 * time.Second}} {
-		seen := map[time.Duration]bool{}
-		for range 1000 {
-			d := dialog.RetryDelay(side.owner)
-			if d < side.min || d > side.max || d%(10*time.Millisecond) != 0 {
-				t.Errorf("RetryDelay(%v) = %v, want %v to %v in units of 10 ms", side.owner, d, side.min, side.max)
+	story(t, func(t *testing.T, n *siptest.Network) {
+		sessions := make(chan *dialog.Session, 1)
+		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: accepting(t, sessions)})
+		alice := newLayer(t, n, aliceAddr, nil)
+		for _, side := range []struct {
+			s        *dialog.Session
+			min, max time.Duration
+		}{{call(t, alice, "sip:bob@"+bobAddr, "1"), 2100 * time.Millisecond, 4 * time.Second}, {<-sessions, 0, 2 * time.Second}} {
+			seen := map[time.Duration]bool{}
+			for range 1000 {
+				d := side.s.RetryDelay()
+				if d < side.min || d > side.max || d%(10*time.Millisecond) != 0 {
+					t.Errorf("RetryDelay() = %v, want %v to %v in units of 10 ms", d, side.min, side.max)
+				}
+				seen[d] = true
 			}
-			seen[d] = true
+			if len(seen) < 50 {
+				t.Errorf("RetryDelay() gives %d values", len(seen))
+			}
 		}
-		if len(seen) < 50 {
-			t.Errorf("RetryDelay(%v) gives %d values", side.owner, len(seen))
-		}
-	}
+	})
 }
 
 // Until the ACK, ours or the peer's, no INVITE of ours may go out (RFC 3261
@@ -196,7 +201,7 @@ func TestReinviteWaitsForACK(t *testing.T) {
 		early := make(chan error, 1)
 		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: func(ctx context.Context, in *dialog.Invitation) {
 			time.AfterFunc(100*time.Millisecond, func() {
-				_, err := in.Session().Invite(t.Context())
+				_, err := in.Session().Invite(t.Context(), nil)
 				early <- err
 			})
 			accepting(t, nil)(ctx, in)
@@ -206,7 +211,7 @@ func TestReinviteWaitsForACK(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Invite(t.Context()); !errors.Is(err, dialog.ErrPending) {
+		if _, err := s.Invite(t.Context(), nil); !errors.Is(err, dialog.ErrPending) {
 			t.Errorf("Invite() before Ack = %v, want ErrPending", err)
 		}
 		if err := <-early; !errors.Is(err, dialog.ErrPending) {
@@ -232,7 +237,7 @@ func TestReinviteCancelled(t *testing.T) {
 		s := call(t, alice, "sip:bob@"+bobAddr, "1")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := s.Invite(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := s.Invite(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Invite() = %v, want the error of the context", err)
 		}
 		time.Sleep(time.Minute)
@@ -240,6 +245,48 @@ func TestReinviteCancelled(t *testing.T) {
 			t.Errorf("Err() = %v, want nil", err)
 		}
 	})
+}
+
+// The peer is of RFC 2543, and never answers a re-INVITE that is cancelled: it counts as
+// cancelled, and the call stays (RFC 3261 section 9.1). One that has not heard of it at all
+// has lost the call (section 14.1).
+func TestReinviteCancelledWithoutAnswer(t *testing.T) {
+	for _, rings := range []bool{true, false} {
+		story(t, func(t *testing.T, n *siptest.Network) {
+			p := newPeer(t, n, bobAddr)
+			alice := newLayer(t, n, aliceAddr, nil)
+			c := place(t.Context(), t, alice)
+			p.reply(p.expect("INVITE 1"), sip.StatusOK, p.contact())
+			s := c.answered()
+			p.expect("ACK 1")
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			failed := make(chan error, 1)
+			go func() { // ends with the wait for an answer
+				_, err := s.Invite(ctx, nil)
+				failed <- err
+			}()
+			change := p.expect("INVITE 2")
+			if rings {
+				p.reply(change, sip.StatusRinging)
+				p.reply(p.expect("CANCEL 2"), sip.StatusOK)
+			}
+			if err := <-failed; !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Invite() = %v, want the error of the context", err)
+			}
+			if !rings {
+				p.reply(p.expect("BYE 3", "INVITE 2"), sip.StatusOK)
+				if err := s.Err(); !errors.Is(err, dialog.ErrLost) {
+					t.Errorf("Err() = %v, want ErrLost", err)
+				}
+				return
+			}
+			if err := s.Err(); err != nil {
+				t.Errorf("Err() = %v, want nil", err)
+			}
+			p.silent(time.Minute)
+		})
+	}
 }
 
 // BYE comes while a re-INVITE waits for the user: its context ends, and it gets
@@ -290,6 +337,42 @@ func TestReinviteWithoutACK(t *testing.T) {
 		p.reply(p.expect("BYE 1", "200 INVITE 2"), sip.StatusOK)
 		if err := <-failed; !errors.Is(err, dialog.ErrNoACK) {
 			t.Errorf("Accept() = %v, want ErrNoACK", err)
+		}
+	})
+}
+
+// A panic of who is told that a re-INVITE rings gives that up, and no more: it is
+// cancelled, and the call can be changed again.
+func TestPanicWhileAReinviteRings(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		p := newPeer(t, n, bobAddr)
+		alice := newLayer(t, n, aliceAddr, nil)
+		c := place(t.Context(), t, alice)
+		p.reply(p.expect("INVITE 1"), sip.StatusOK, p.contact())
+		s := c.answered()
+		p.expect("ACK 1")
+		panicked := make(chan any, 1)
+		go func() { // ends with the panic
+			defer func() { panicked <- recover() }()
+			s.Invite(t.Context(), func(*sip.Response) { panic("on purpose") }, session)
+		}()
+		invite := p.expect("INVITE 2")
+		p.reply(invite, sip.StatusRinging, p.contact())
+		p.reply(p.expect("CANCEL 2"), sip.StatusOK)
+		p.reply(invite, sip.StatusRequestTerminated)
+		p.expect("ACK 2")
+		if got := <-panicked; got != "on purpose" {
+			t.Errorf("the panic is %v", got)
+		}
+		result := make(chan error, 1)
+		go func() { // ends with the answer
+			_, err := s.Invite(t.Context(), nil, session)
+			result <- err
+		}()
+		p.reply(p.expect("INVITE 3"), sip.StatusNotAcceptableHere)
+		p.expect("ACK 3")
+		if err := <-result; err != nil || s.Err() != nil {
+			t.Errorf("Invite() = %v, and the call has ended with %v", err, s.Err())
 		}
 	})
 }

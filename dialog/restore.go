@@ -12,16 +12,20 @@ import (
 	"github.com/goparley/parley/transaction"
 )
 
-// Restore goes on with a call where Snapshot has left it, on whichever Layer:
-// requests within the dialog are served and sent as before, numbers go on, and a
-// 2xx to our last INVITE that comes again gets its ACK again.
+// Restore goes on with a dialog where Snapshot has left it, on whichever Layer:
+// requests within it are served and sent as before, numbers go on, a call is refreshed
+// by its session timer, and a 2xx to our last INVITE that comes again gets its ACK
+// again. Its Value is gone, and Other is there when both of them are. A call that was over
+// is over, with ErrEnded, where a subscription has kept its dialog.
 //
 // An INVITE of the peer that was not answered is given to Config.OnInvite, whose
-// Invitation says that it was restored. So is one whose 2xx has no ACK yet: that
-// 2xx is sent again until the ACK comes, whatever OnInvite does. An INVITE of ours
-// that was under way is not sent again; should it be accepted after all, it gets
-// an ACK without a body, and the call stays: what became of the change is to be
-// found out by another INVITE. Other requests that were under way are not known
+// Invitation says that it was restored; not before Config.Restore has returned, which may
+// have the Other still to restore. So is one whose 2xx has no ACK yet: that
+// 2xx is sent again until the ACK comes, whatever OnInvite does. But where the call has an
+// Other, OnInvite is not called for it: Relay goes on by itself, and the other leg gets
+// that ACK. An INVITE of ours that was under way is not sent again; should it be accepted
+// after all, it gets an ACK without a body, and the call stays: what became of the change
+// is to be found out by another INVITE. Other requests that were under way are not known
 // any more. A call that waits for our ACK waits for Ack.
 //
 // The Contact of a call is made anew, if it was made by the Layer of then, the
@@ -30,30 +34,35 @@ import (
 // come here by other means, such as an address that moves or a proxy.
 //
 // ErrSnapshot and ErrSnapshotVersion are for data that cannot be read, ErrExists
-// for a call that is there; else the errors are those of Restore of a
+// for a dialog that is there; else the errors are those of Restore of a
 // transaction.Layer. Config.Restore is where to call it before messages come.
-func (l *Layer) Restore(data []byte) (*Session, error) {
-	k, err := l.read(data)
+func (l *Layer) Restore(data []byte) (*Dialog, error) {
+	m, err := readMoment(data, 64*l.tl.Timers().T1)
+	var d *Dialog
 	if err == nil {
-		err = l.restore(k)
+		d, err = l.restore(m)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("restore a call: %w", err)
+		return nil, fmt.Errorf("restore a dialog: %w", err)
 	}
-	return k.s, nil
+	return d, nil
 }
 
-func (l *Layer) restore(k *kept) error {
-	s := k.s
+func (l *Layer) restore(m *moment) (*Dialog, error) {
+	d, c := m.dialog(l), m.call
+	s := d.session
 	l.mu.Lock()
-	err := l.addLocked(s)
-	if err == nil && k.leg.known {
-		a := l.answersFor(s.keyOf(s.invite.seq), k.leg.left)
+	err := errInUse
+	if l.lookup(d.d.id) == nil {
+		err = l.addLocked(d)
+	}
+	if err == nil && c != nil && c.acked.known {
+		a := l.answersFor(s.keyOf(s.invite.seq), c.acked.until.Sub(m.now))
 		a.settled = true
 		if a.leg(s.d.id.RemoteTag) == nil {
-			known := leg{tag: s.d.id.RemoteTag, ack: k.leg.ack}
-			if k.leg.strict && k.leg.ack != nil {
-				known.hop = k.leg.ack.URI()
+			known := leg{tag: s.d.id.RemoteTag, ack: c.acked.ack}
+			if c.acked.strict && c.acked.ack != nil {
+				known.hop = c.acked.ack.URI()
 			}
 			a.legs = append(a.legs, known)
 		}
@@ -61,56 +70,125 @@ func (l *Layer) restore(k *kept) error {
 	l.mu.Unlock()
 	switch {
 	case errors.Is(err, errInUse):
-		return ErrExists
-	case err != nil || k.tx == nil:
-		return err
+		return nil, ErrExists
+	case err != nil:
+		return nil, err
+	}
+	d.resubscribe(m.subs)
+	if c == nil || c.in == nil {
+		l.tieAgain(d)
+		s.resume(c)
+		return d, nil
 	}
 
-	in := &Invitation{s: s, re: k.re, restored: true, answer: k.answer}
+	in := c.in
+	in.s = s
 	ready := make(chan struct{})
-	tx, err := l.tl.Restore(k.tx, func(tx *transaction.Server, _ *sip.Request) {
+	tx, err := l.tl.Restore(c.tx, func(tx *transaction.Server, _ *sip.Request) {
 		<-ready
+		<-l.ready
 		if in.tx == tx {
 			in.run()
 		}
 	})
 	if err == nil {
-		in.continueOn(tx, k)
+		l.tieAgain(d)
+		s.resume(c)
+		in.continueOn(tx, c)
 	}
 	close(ready)
 	if err != nil {
-		l.remove(s)
+		d.unsubscribeAll()
+		s.forget()
+		return nil, err
 	}
-	return err
+	return d, nil
 }
 
-// belongs reports whether an INVITE of the peer is of this call.
-func (s *Session) belongs(invite *sip.Request) bool {
-	return invite.Method() == sip.INVITE && invite.CallID() == s.d.id.CallID && invite.From().Tag() == s.d.id.RemoteTag
+// dialog makes a dialog of what was read. Nobody knows it yet.
+func (m *moment) dialog(l *Layer) *Dialog {
+	d := &Dialog{l: l, d: m.d}
+	if m.over {
+		s := newSession(l, m.d)
+		s.gone = true
+		s.stop(ErrEnded, nil)
+		d = &s.Dialog
+	}
+	if c := m.call; c != nil {
+		s := newSession(l, m.d)
+		s.began, s.minSE, s.updates = c.began, c.minSE, c.updates
+		s.lost, s.invite, s.unacked = c.lost, c.invite, c.unacked
+		s.offers.opens(c.offer, sip.INVITE, 0)
+		s.offers.due = c.due
+		d = &s.Dialog
+	}
+	d.contact, d.made, d.moved = m.contact, m.made, m.made
+	if other := m.other; other != (ID{}) {
+		d.mate = &other
+	}
+	return d
+}
+
+// resubscribe gives a dialog its subscriptions, which end by themselves.
+func (d *Dialog) resubscribe(subs []subscription) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, sub := range subs {
+		sub.most = time.Until(sub.until)
+		sub.end = time.AfterFunc(time.Until(sub.until), func() { d.expired(&sub) })
+		d.subs = append(d.subs, &sub)
+	}
+}
+
+// resume starts the session timer of a call, unless the peer has done so meanwhile. It
+// sends requests: only a call that is there to stay has one.
+func (s *Session) resume(c *callMoment) {
+	if c == nil || c.interval == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over && s.timer == nil {
+		s.timer = &timer{interval: c.interval, refresh: c.refresh && s.l.cfg.SessionTimer != nil, since: c.since}
+		s.startTimer()
+	}
+}
+
+// belongs reports whether an INVITE of the peer is of this dialog.
+func (d *state) belongs(invite *sip.Request) bool {
+	return invite.Method() == sip.INVITE && invite.CallID() == d.id.CallID &&
+		tagKey(invite.From().Tag()) == tagKey(d.id.RemoteTag)
 }
 
 // continueOn gives an Invitation the transaction that was restored for it.
-func (in *Invitation) continueOn(tx *transaction.Server, k *kept) {
+func (in *Invitation) continueOn(tx *transaction.Server, c *callMoment) {
 	s := in.s
 	in.tx, in.req = tx, tx.Request()
-	in.ctx, in.end = context.WithCancelCause(tx.Context())
-	if k.limited {
-		in.expires = time.Now().Add(k.expires)
-	}
+	in.ctx.tx, in.ctx.in = tx, in
 	s.renewContactOn(tx.Flow())
 	s.mu.Lock()
 	over, why := s.over, s.err // its BYE may have come by now
+	in.rseq = c.rseq
 	if in.answer != nil {
-		in.final, in.waited = true, make(chan struct{})
-		in.resume = newAwaited(in, in.answer, time.Now().Add(k.left))
-		s.await = in.resume
+		in.final = true
+		in.beginWait(in.answer, time.Until(c.until))
 		if over {
-			s.endWait(nil)
+			s.endWait(nil).waited()
 		}
 	} else {
 		s.pending = in
-		if k.ringing != nil {
-			in.keepRinging(k.ringing)
+		switch {
+		case c.waiting:
+			u := newUnpracked(in.req, c.rseq, c.ringing)
+			s.unpracked, in.ringing = u, c.ringing
+			in.reliablyLocked()
+			in.turn <- struct{}{}
+			go func() { // ends with the PRACK, the call, or 64*T1
+				in.sendUntilPRACK(u, c.ringing)
+				<-in.turn
+			}()
+		case c.ringing != nil:
+			in.keepRinging(c.ringing)
 		}
 	}
 	s.mu.Unlock()
@@ -120,18 +198,29 @@ func (in *Invitation) continueOn(tx *transaction.Server, k *kept) {
 }
 
 // runAnswered has the 2xx of an Invitation sent again until its ACK comes, and
-// tells the user meanwhile.
+// tells the user meanwhile. Where Relay has sent it, on behalf of the other leg, that is
+// where the ACK goes, and there is nothing to tell: the user would begin anew.
 func (in *Invitation) runAnswered() {
-	go func() { // ends with the ACK, the call, or 64*T1
-		defer close(in.waited)
-		in.ack, in.err = in.finishWait(in.resume)
-	}()
+	in.s.mu.Lock()
+	waiting := in.s.await == in
+	in.s.mu.Unlock()
+	if waiting {
+		in.tx.Respond(in.answer)
+	}
+	if in.s.pair() != (ID{}) {
+		ack, err := in.Acknowledged(context.Background())
+		if other := in.s.Other(); other != nil { // it was restored meanwhile
+			in.relayACK(other.session, ack, err)
+		}
+		in.end(nil)
+		return
+	}
 	defer func() {
-		<-in.waited
+		in.Acknowledged(context.Background())
 		in.end(nil)
 	}()
 	if in.s.l.cfg.OnInvite != nil {
-		in.s.l.cfg.OnInvite(in.ctx, in)
+		in.s.l.cfg.OnInvite(&in.ctx, in)
 	}
 }
 
@@ -150,37 +239,40 @@ type lostInvite struct {
 	seq uint32
 }
 
-// renewContact makes the Contact of a call that was restored anew, for where its
-// requests go.
-func (s *Session) renewContact(ctx context.Context) {
-	s.mu.Lock()
-	moved := s.moved
-	req := s.d.request(sip.OPTIONS, 1)
-	s.mu.Unlock()
-	if moved {
-		self, err := s.l.tl.Contact(s.towards(ctx), req)
-		s.setContact(self, err)
+// renewContact makes the Contact of a dialog that was restored, or has moved, anew, for
+// where its requests go.
+func (d *Dialog) renewContact(ctx context.Context) {
+	d.mu.Lock()
+	var req *sip.Request
+	if d.moved {
+		req = d.d.request(sip.OPTIONS, 1)
+	}
+	d.mu.Unlock()
+	if req != nil {
+		self, err := d.l.tl.Contact(d.towards(ctx), req)
+		d.renewedContact(self, err)
 	}
 }
 
 // renewContactOn does so for the peer of a flow.
-func (s *Session) renewContactOn(f transport.Flow) {
-	s.mu.Lock()
-	moved := s.moved
-	s.mu.Unlock()
+func (d *Dialog) renewContactOn(f transport.Flow) {
+	d.mu.Lock()
+	moved := d.moved
+	d.mu.Unlock()
 	if moved {
-		self, err := s.l.tl.Endpoint().ContactOn(s.l.ctx, f)
-		s.setContact(self, err)
+		self, err := d.l.tl.Endpoint().ContactOn(d.l.ctx, f)
+		d.renewedContact(self, err)
 	}
 }
 
-// setContact takes the address of the new Contact. Without one the old stays.
-func (s *Session) setContact(self sip.URI, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err == nil && s.moved {
-		s.contact = contact(self, s.contact.URI.User, s.contact.URI.Scheme == "sips")
-		s.moved = false
+// renewedContact takes the address of the new Contact. Without one the old stays.
+func (d *Dialog) renewedContact(self sip.URI, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil && d.moved {
+		was := d.ownContact().URI
+		d.contact = textOf(contact(self, was.User, was.Scheme == "sips"))
+		d.moved = false
 	}
 }
 
@@ -201,7 +293,10 @@ func (l *Layer) stray(in *transport.Inbound) bool {
 func (l *Layer) answeredBefore(id ID, seq uint32) bool {
 	key := inviteKey{id.CallID, id.LocalTag, seq}
 	l.mu.Lock()
-	s := l.sessions[id]
+	var s *Session
+	if d := l.lookup(id); d != nil {
+		s = d.session
+	}
 	known := l.answers[key].leg(id.RemoteTag)
 	switch {
 	case known != nil:
@@ -219,10 +314,13 @@ func (l *Layer) answeredBefore(id ID, seq uint32) bool {
 	l.mu.Unlock()
 
 	s.mu.Lock()
-	lost := s.lost
-	req := s.d.request(sip.ACK, seq)
+	lost := s.lost == lostInvite{true, seq}
+	var req *sip.Request
+	if lost {
+		req = s.d.request(sip.ACK, seq)
+	}
 	s.mu.Unlock()
-	if lost != (lostInvite{true, seq}) {
+	if !lost {
 		return false
 	}
 	l.mu.Lock()

@@ -7,53 +7,63 @@ import (
 	"slices"
 	"time"
 
-	"github.com/goparley/parley/internal/snapshot"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/transaction"
 )
 
 var (
-	// ErrSnapshot says that data is no snapshot of a Session, or not a whole
+	// ErrSnapshot says that data is no snapshot of a dialog, or not a whole
 	// one.
 	ErrSnapshot = transaction.ErrSnapshot
 	// ErrSnapshotVersion says that a snapshot has a format that this version of
 	// the library does not read.
 	ErrSnapshotVersion = transaction.ErrSnapshotVersion
-	// ErrExists says that a call is there already, or the transaction of its
+	// ErrExists says that a dialog is there already, or the transaction of its
 	// INVITE.
 	ErrExists = transaction.ErrExists
 )
 
-const (
-	snapshotKind    = 'd'
-	snapshotVersion = 1
-)
-
-// Sessions yields the calls that there are when it is called, in no order. When
+// Dialogs yields the dialogs that there are when it is called, in no order. When
 // the Layer is closed they are those that there were at that moment, of which each
-// has a Snapshot: close, then write.
+// has a Snapshot: close, then write. Those of an INVITE of ours that is not answered
+// are not among them.
 //
 // A request that no call had taken by then is one of Servers of the transaction
 // layer, which have what belongs to calls, too. So a program that writes both, and
-// restores first the calls and then the transactions that are not there yet
+// restores first the dialogs and then the transactions that are not there yet
 // (ErrExists), loses neither.
-func (l *Layer) Sessions() iter.Seq[*Session] {
+func (l *Layer) Dialogs() iter.Seq[*Dialog] {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.frozen != nil {
-		return slices.Values(l.frozen)
+	all := l.frozen
+	if all == nil {
+		all = slices.Collect(maps.Values(l.dialogs))
 	}
-	return slices.Values(slices.Collect(maps.Values(l.sessions)))
+	l.mu.Unlock()
+	return func(yield func(*Dialog) bool) {
+		for _, d := range all {
+			if !d.ours() && !yield(d) {
+				return
+			}
+		}
+	}
 }
 
-// freeze sets the calls aside as they are. It is called when nothing comes in or
+// ours reports whether it is one of an INVITE of ours that is not answered.
+func (d *Dialog) ours() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.session
+	return s != nil && s.inviting && !s.began && !s.over
+}
+
+// freeze sets the dialogs aside as they are. It is called when nothing comes in or
 // goes out any more, and before anybody is told of it: what programs make of that
-// is no part of the call.
+// is no part of them.
 func (l *Layer) freeze() {
-	all := []*Session{} // not nil: it says that it was set
-	for s := range l.Sessions() {
-		if s.freeze() {
-			all = append(all, s)
+	all := []*Dialog{} // not nil: it says that it was set
+	for d := range l.Dialogs() {
+		if d.freeze() {
+			all = append(all, d)
 		}
 	}
 	l.mu.Lock()
@@ -64,36 +74,51 @@ func (l *Layer) freeze() {
 	}
 }
 
-// freeze notes the call as it is, unless it is over.
-func (s *Session) freeze() bool {
-	unlock, acked := s.lockWithLeg()
+// freeze notes the dialog as it is, unless it is over.
+func (d *Dialog) freeze() bool {
+	other := d.pair()
+	unlock, acked := d.lockWithLeg()
 	defer unlock()
-	pending := s.pending
-	if pending == nil {
-		// Its refusal waits, and will not go out any more. Should it have gone out
-		// at the last moment, whoever answers again gets ErrCompleted.
-		pending = s.refusing
+	var pending *Invitation
+	if s := d.session; s != nil {
+		if pending = s.pending; pending == nil {
+			// Its refusal waits, and will not go out any more. Should it have gone out
+			// at the last moment, whoever answers again gets ErrCompleted.
+			pending = s.refusing
+		}
 	}
-	m, err := s.at(time.Now(), acked, pending)
-	s.frozen = m
-	return err == nil
+	m, err := d.at(time.Now(), acked, pending)
+	if err != nil {
+		return false
+	}
+	m.other = other
+	d.frozen = m
+	return true
 }
 
-// Snapshot returns all that a Layer needs to go on with the call: after a restart
-// of the program, or on another node. It holds the state of the dialog, what its
-// next ACK needs, and for an INVITE of the peer that is not answered or not
-// acknowledged yet a Snapshot of its transaction: nothing secret but what is in
-// messages, as credentials are. The call goes on here all the same, until Close
-// cuts it off without a word; then it is what was there at that moment.
+// Snapshot returns all that a Layer needs to go on with the dialog: after a restart
+// of the program, or on another node. It holds the state of the dialog, which
+// subscriptions use it, which is its Other, of a call what its next ACK needs and its session timer, and
+// for an INVITE of the peer that is not answered or not acknowledged yet a Snapshot of
+// its transaction: nothing secret but what is in messages, as credentials are. The
+// dialog goes on here all the same, until Close cuts it off without a word; then it is
+// what was there at that moment.
 //
 // The error is that of Err for a call that is over, ErrEnded for one that is
 // being refused.
-func (s *Session) Snapshot() ([]byte, error) {
-	unlock, acked := s.lockWithLeg()
+func (d *Dialog) Snapshot() ([]byte, error) {
+	other := d.pair()
+	unlock, acked := d.lockWithLeg()
 	defer unlock()
-	m, err := s.frozen, error(nil)
+	m, err := d.frozen, error(nil)
 	if m == nil {
-		m, err = s.at(time.Now(), acked, s.pending)
+		var pending *Invitation
+		if d.session != nil {
+			pending = d.session.pending
+		}
+		if m, err = d.at(time.Now(), acked, pending); err == nil {
+			m.other = other
+		}
 	}
 	if err == nil {
 		var data []byte
@@ -101,12 +126,17 @@ func (s *Session) Snapshot() ([]byte, error) {
 			return data, nil
 		}
 	}
-	return nil, fmt.Errorf("snapshot of a call: %w", err)
+	return nil, fmt.Errorf("snapshot of a dialog: %w", err)
 }
 
-// lockWithLeg takes the lock of the Session, with what is kept of the answer to
-// its last INVITE, which is under that of the Layer.
-func (s *Session) lockWithLeg() (unlock func(), acked keptLeg) {
+// lockWithLeg takes the lock of the Dialog, with what is kept of the answer to
+// the last INVITE of its call, which is under that of the Layer.
+func (d *Dialog) lockWithLeg() (unlock func(), acked keptLeg) {
+	s := d.session
+	if s == nil {
+		d.mu.Lock()
+		return d.mu.Unlock, acked
+	}
 	for {
 		s.mu.Lock()
 		seq := s.invite.seq
@@ -138,13 +168,30 @@ func (l *Layer) legOf(key inviteKey, tag string) (kept keptLeg) {
 	return kept
 }
 
-// moment is what a call is at one time.
+// moment is what a dialog is at one time, to be written or as it was read.
 type moment struct {
 	now     time.Time
 	d       state
-	contact sip.Contact
+	contact string
 	made    bool
+	other   ID // the other leg; the zero ID without one
+	subs    []subscription
+	call    *callMoment // nil: none, or it is over
+	over    bool        // there was a call, and it is over
+}
+
+// callMoment is what a call is at one time.
+type callMoment struct {
 	began   bool
+	minSE   time.Duration
+	updates bool
+	offer   side // whose offer in an INVITE of the peer, or its answers, is open
+	due     side
+
+	// The session timer; interval is 0 without one.
+	interval time.Duration
+	refresh  bool
+	since    time.Time
 
 	// Our last INVITE, and its ACK. What is on its way will be lost, or what comes
 	// back.
@@ -155,254 +202,63 @@ type moment struct {
 
 	// The INVITE of the peer that is to be answered or acknowledged, nil for none.
 	in      *Invitation
+	tx      []byte // its transaction, as it was read
+	rseq    sip.RSeq
 	ringing *sip.Response
+	waiting bool // ringing has no PRACK yet
 	answer  *sip.Response
 	until   time.Time
 }
 
-// at returns the call as it is, with an INVITE that is not answered. It is called
-// with s.mu held.
-func (s *Session) at(now time.Time, acked keptLeg, pending *Invitation) (*moment, error) {
+// at returns the dialog as it is, with an INVITE that is not answered. It is called
+// with d.mu held.
+func (d *Dialog) at(now time.Time, acked keptLeg, pending *Invitation) (*moment, error) {
+	m := &moment{now: now, d: d.d, contact: d.contact, made: d.made}
+	for _, sub := range d.subs {
+		m.subs = append(m.subs, *sub)
+	}
+	err := ErrEnded
+	if d.session != nil {
+		m.call, err = d.session.at(acked, pending)
+		m.over = err != nil
+	}
+	if err != nil && len(m.subs) == 0 {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (s *Session) at(acked keptLeg, pending *Invitation) (*callMoment, error) {
 	switch {
 	case s.over:
 		return nil, s.err
 	case !s.began && pending == nil:
 		return nil, ErrEnded
 	}
-	m := &moment{now: now, d: s.d, contact: s.contact, made: s.made, began: s.began,
+	c := &callMoment{began: s.began, minSE: s.minSE, updates: s.updates,
 		lost: s.lost, invite: s.invite, unacked: s.unacked, acked: acked}
+	if t := s.timer; t != nil {
+		c.interval, c.refresh, c.since = t.interval, t.refresh, t.since
+	}
+	if s.offers.by.Method == sip.INVITE {
+		c.offer = s.offers.from
+	}
+	c.due = s.offers.due
 	switch {
 	case s.inviting:
-		m.lost = lostInvite{true, s.asked}
+		c.lost = lostInvite{true, s.asked}
+		c.offer, c.due = nobody, nobody
 	case acked.known && acked.ack == nil && !s.unacked:
-		m.lost = lostInvite{true, s.invite.seq}
+		c.lost = lostInvite{true, s.invite.seq}
 	}
-	m.acked.known = acked.known && (acked.ack != nil || s.unacked)
-	if m.in = pending; m.in != nil {
-		m.ringing = m.in.ringing
+	c.acked.known = acked.known && (acked.ack != nil || s.unacked)
+	if c.in = pending; c.in != nil {
+		c.rseq, c.ringing = c.in.rseq, c.in.ringing
+		c.waiting = c.ringing != nil && s.unpracked != nil // a call that is being refused rings no more
 	}
 	if s.await != nil {
-		m.in, m.ringing, m.answer, m.until = s.await.in, nil, s.await.resp, s.await.until
+		c.in, c.rseq, c.ringing, c.waiting = s.await, 0, nil, false
+		c.answer, c.until = s.await.wait.resp, s.await.wait.until
 	}
-	return m, nil
-}
-
-// write writes it down.
-func (m *moment) write() ([]byte, error) {
-	var w snapshot.Writer
-	w.Text(m.d.id.CallID)
-	w.Text(m.d.local.String())
-	w.Text(m.d.remote.String())
-	w.Text(m.d.target.String())
-	writeRoutes(&w, m.d.routes)
-	w.Uint(uint64(m.d.localSeq))
-	w.Bool(m.d.remoteSet)
-	w.Uint(uint64(m.d.remoteSeq))
-	w.Text(string(m.contact.AppendValue(nil)))
-	w.Bool(m.made)
-	w.Bool(m.began)
-
-	w.Bool(m.lost.is)
-	w.Uint(uint64(m.lost.seq))
-	w.Uint(uint64(m.invite.seq))
-	w.Bool(m.unacked)
-	if m.unacked {
-		w.Uint(uint64(len(m.invite.credentials)))
-		for _, f := range m.invite.credentials {
-			w.Text(f.Name)
-			w.Text(f.Value)
-		}
-		w.Text(m.invite.target.String())
-		writeRoutes(&w, m.invite.routes)
-	}
-	w.Bool(m.acked.known)
-	if m.acked.known {
-		w.Duration(m.acked.until.Sub(m.now))
-		w.Bool(m.acked.strict)
-		writeMessage(&w, m.acked.ack)
-	}
-
-	w.Bool(m.in != nil)
-	if m.in != nil {
-		tx, err := m.in.tx.Snapshot()
-		if err != nil {
-			return nil, err
-		}
-		w.Text(string(tx))
-		w.Bool(m.in.re)
-		w.Bool(!m.in.expires.IsZero())
-		w.Duration(m.in.expires.Sub(m.now))
-		writeMessage(&w, m.ringing)
-		writeMessage(&w, m.answer)
-		w.Duration(m.until.Sub(m.now))
-	}
-	return w.Seal(snapshotKind, snapshotVersion), nil
-}
-
-func writeRoutes(w *snapshot.Writer, routes []sip.Route) {
-	w.Uint(uint64(len(routes)))
-	for _, r := range routes {
-		w.Text(string(r.AppendValue(nil)))
-	}
-}
-
-// writeMessage writes the text of a message, "" for none.
-func writeMessage[M interface {
-	*sip.Request | *sip.Response
-	sip.Message
-}](w *snapshot.Writer, m M) {
-	if m == nil {
-		w.Text("")
-		return
-	}
-	w.Text(m.String())
-}
-
-// kept is a snapshot that was read.
-type kept struct {
-	s *Session
-
-	leg struct {
-		known, strict bool
-		left          time.Duration
-		ack           *sip.Request
-	}
-
-	tx      []byte // "" if no INVITE of the peer is to be answered or acknowledged
-	re      bool
-	limited bool
-	expires time.Duration
-	ringing *sip.Response
-	answer  *sip.Response
-	left    time.Duration
-}
-
-// maxExpires is the longest an Expires can say.
-const maxExpires = (1<<32 - 1) * time.Second
-
-// read reads a snapshot. The Session is not known to anybody yet.
-func (l *Layer) read(data []byte) (*kept, error) {
-	r, err := snapshot.Open(data, snapshotKind, snapshotVersion)
-	if err != nil {
-		return nil, err
-	}
-	wait := 64 * l.tl.Timers().T1
-	var d state
-	d.id.CallID = r.Text()
-	from, to := value[sip.From](r), value[sip.To](r)
-	d.id.LocalTag, d.id.RemoteTag = from.Tag(), to.Tag()
-	d.local, d.remote = sip.Address(from), sip.Address(to)
-	d.target = uri(r)
-	d.routes = readRoutes(r)
-	d.localSeq = uint32(r.Uint(1<<32 - 1))
-	d.remoteSet = r.Bool()
-	d.remoteSeq = uint32(r.Uint(1<<32 - 1))
-	d.restored = true
-	if d.id.CallID == "" || d.id.LocalTag == "" {
-		r.Fail()
-	}
-	s := newSession(l, d)
-	s.contact = value[sip.Contact](r)
-	s.made = r.Bool()
-	s.moved = s.made
-	s.began = r.Bool()
-
-	s.lost = lostInvite{r.Bool(), uint32(r.Uint(1<<32 - 1))}
-	s.invite.seq = uint32(r.Uint(1<<32 - 1))
-	if s.unacked = r.Bool(); s.unacked {
-		for range r.Count() {
-			f := sip.Field{Name: r.Text(), Value: r.Text()}
-			if f.Name == "" {
-				r.Fail()
-				break
-			}
-			s.invite.credentials = append(s.invite.credentials, f)
-		}
-		s.invite.target = uri(r)
-		s.invite.routes = readRoutes(r)
-	}
-	k := &kept{s: s}
-	if k.leg.known = r.Bool(); k.leg.known {
-		k.leg.left = r.Duration(wait)
-		k.leg.strict = r.Bool()
-		k.leg.ack = readMessage[*sip.Request](r)
-		if k.leg.ack == nil != s.unacked || k.leg.ack != nil && k.leg.ack.Method() != sip.ACK {
-			r.Fail()
-		}
-	}
-
-	if r.Bool() {
-		k.tx = []byte(r.Text())
-		k.re = r.Bool()
-		k.limited = r.Bool()
-		k.expires = r.Duration(maxExpires)
-		k.ringing = readMessage[*sip.Response](r)
-		k.answer = readMessage[*sip.Response](r)
-		k.left = r.Duration(wait)
-		if len(k.tx) == 0 || k.ringing != nil && k.ringing.Status().Final() ||
-			k.answer != nil && (k.ringing != nil || !k.answer.Status().Success()) ||
-			s.began != (k.re || k.answer != nil) {
-			r.Fail()
-		}
-	} else if !s.began {
-		r.Fail()
-	}
-	if err := r.Close(); err != nil || k.tx == nil {
-		return k, err
-	}
-	// Before anything is made of it, for what ends then would be answered.
-	invite, err := transaction.SnapshotRequest(k.tx)
-	if err == nil && !s.belongs(invite) {
-		err = ErrSnapshot
-	}
-	return k, err
-}
-
-// value reads the value of a header field.
-func value[H any, P interface {
-	*H
-	ParseValue(string) (H, error)
-}](r *snapshot.Reader) H {
-	var p P = new(H)
-	h, err := p.ParseValue(r.Text())
-	if err != nil {
-		r.Fail()
-	}
-	return h
-}
-
-func uri(r *snapshot.Reader) sip.URI {
-	u, err := sip.ParseURI(r.Text())
-	if err != nil {
-		r.Fail()
-	}
-	return u
-}
-
-func readRoutes(r *snapshot.Reader) (routes []sip.Route) {
-	for range r.Count() {
-		text := r.Text()
-		route, err := sip.Route{}.ParseValue(text)
-		if err != nil {
-			r.Fail()
-			return nil
-		}
-		routes = append(routes, route)
-	}
-	return routes
-}
-
-// readMessage reads what writeMessage has written.
-func readMessage[M sip.Message](r *snapshot.Reader) (none M) {
-	text := r.Text()
-	if text == "" {
-		return none
-	}
-	m, err := sip.Parse(text)
-	is, ok := m.(M)
-	if err != nil || !ok {
-		r.Fail()
-		return none
-	}
-	return is
+	return c, nil
 }

@@ -30,7 +30,8 @@ func restorer(t testing.TB, cfg *Config) *Layer {
 }
 
 // samples are snapshots of calls: one that was answered, one that was placed and
-// whose ACK is not sent, and one whose ACK is.
+// whose ACK is not sent, and one whose ACK is, with a session timer and a
+// subscription; and of a dialog that has subscriptions alone.
 func samples(t testing.TB, l *Layer) (list [][]byte) {
 	t.Helper()
 	lines := []string{"Record-Route: <sip:p1.example;lr>", `Contact: "B" <sip:b@192.0.2.7>`, `Authorization: Digest username="a"`}
@@ -43,7 +44,7 @@ func samples(t testing.TB, l *Layer) (list [][]byte) {
 		t.Fatal(err)
 	}
 	for _, s := range []*Session{newSession(l, callee), newSession(l, caller), newSession(l, caller)} {
-		s.began, s.contact = true, sip.Contact{URI: sip.URI{Scheme: "sip", User: "b", Host: "192.0.2.2"}}
+		s.began, s.contact = true, "<sip:b@192.0.2.2>"
 		var known keptLeg
 		switch len(list) {
 		case 1:
@@ -53,8 +54,12 @@ func samples(t testing.TB, l *Layer) (list [][]byte) {
 			s.invite.seq = 1
 			ack := s.d.request(sip.ACK, 1, sip.Push(sip.Via{Transport: "UDP", Host: "192.0.2.2", Params: ";branch=z9hG4bK1"}))
 			known.known, known.ack = true, ack
+			s.timer = &timer{interval: time.Hour, refresh: true, since: time.Now()}
+			s.minSE, s.updates = 2*time.Minute, true
+			s.offers.due = local
+			s.subs = []*subscription{{ours: true, event: "refer", id: "2", first: true, until: time.Now().Add(time.Hour)}}
 		}
-		at, err := s.at(time.Now(), known, nil)
+		at, err := s.Dialog.at(time.Now(), known, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,23 +69,45 @@ func samples(t testing.TB, l *Layer) (list [][]byte) {
 		}
 		list = append(list, data)
 	}
-	return list
+	d := &Dialog{l: l, d: callee, subs: []*subscription{
+		{event: "presence", until: time.Now().Add(time.Hour)},
+		{ours: true, event: "dialog", id: "x", until: time.Now().Add(-time.Hour)},
+	}}
+	d.contact = "<sip:192.0.2.2>"
+	at, err := d.at(time.Now(), keptLeg{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := at.write()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(list, data)
 }
 
-// sampleOfAnINVITE is a snapshot of a call whose INVITE is not answered, or
-// accepted and not acknowledged.
-func sampleOfAnINVITE(t testing.TB, accepts bool) []byte {
+// sampleOfAnINVITE is a snapshot of a call whose INVITE is not answered, or rings
+// reliably without a PRACK, or is accepted and not acknowledged.
+func sampleOfAnINVITE(t testing.TB, how string) []byte {
 	t.Helper()
 	n := siptest.NewNetwork(nil)
 	taken := make(chan []byte)
 	l, err := Listen(&transport.Config{Listen: []string{"udp:192.0.2.2:5060"}, Network: n.Host("192.0.2.2")},
 		&Config{OnInvite: func(ctx context.Context, in *Invitation) {
 			in.Provisional(sip.StatusRinging)
-			if accepts {
+			switch how {
+			case "reliably":
+				resp, err := in.provisional(sip.StatusSessionProgress, sip.Body{Type: "application/sdp", Content: "v=0"})
+				if err == nil {
+					_, _, err = in.number(resp)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			case "accepted":
 				in.s.mu.Lock()
 				in.finish()
 				in.s.began = true
-				in.s.await = newAwaited(in, in.req.Reply(sip.StatusOK), time.Now().Add(time.Second))
+				in.beginWait(in.req.Reply(sip.StatusOK), time.Second)
 				in.s.mu.Unlock()
 			}
 			data, err := in.Session().Snapshot()
@@ -134,7 +161,7 @@ func TestRestoreErrors(t *testing.T) {
 	boom := errors.New("the store is not there")
 	data := samples(t, l)[1]
 	cfg := &transport.Config{Listen: []string{"udp:192.0.2.3:5060"}, Network: siptest.NewNetwork(nil).Host("192.0.2.3")}
-	var restored *Session
+	var restored *Dialog
 	_, err := Listen(cfg, &Config{Restore: func(l *Layer) (err error) {
 		if restored, err = l.Restore(data); err != nil {
 			t.Error(err)
@@ -144,7 +171,7 @@ func TestRestoreErrors(t *testing.T) {
 	if err != boom {
 		t.Errorf("Listen() = %v, want %v", err, boom)
 	}
-	if err := restored.Err(); !errors.Is(err, transport.ErrClosed) {
+	if err := restored.Session().Err(); !errors.Is(err, transport.ErrClosed) {
 		t.Errorf("the call that was restored ended with %v, want %v", err, transport.ErrClosed)
 	}
 
@@ -161,8 +188,8 @@ func FuzzRestore(f *testing.F) {
 		f.Add(data, false)
 		f.Add(data[10:], true)
 	}
-	for _, accepts := range []bool{false, true} {
-		data := sampleOfAnINVITE(f, accepts)
+	for _, how := range []string{"", "reliably", "accepted"} {
+		data := sampleOfAnINVITE(f, how)
 		f.Add(data, false)
 		f.Add(data[10:], true)
 	}
@@ -175,29 +202,36 @@ func FuzzRestore(f *testing.F) {
 		block := func(ctx context.Context, _ *Invitation) { <-ctx.Done() }
 		l := restorer(t, &Config{OnInvite: block})
 		defer l.Close()
-		s, err := l.Restore(data)
+		d, err := l.Restore(data)
 		if err != nil {
 			if sessions, _ := l.Left(); sessions != 0 {
 				t.Errorf("Restore() = %v, and %d calls are left", err, sessions)
 			}
 			return
 		}
-		first, err := s.Snapshot()
+		first, err := d.Snapshot()
 		if err != nil {
 			return // the INVITE was over
 		}
 		l.Close()
 		l = restorer(t, &Config{OnInvite: block})
 		defer l.Close()
-		if s, err = l.Restore(first); err != nil {
+		if d, err = l.Restore(first); err != nil {
 			t.Fatalf("Restore of a snapshot of what was restored: %v", err)
 		}
 		// But for what is left of timers.
-		if k, err := l.read(first); err != nil || k.tx == nil && !k.leg.known {
-			if second, err := s.Snapshot(); err != nil || !bytes.Equal(second, first) {
+		m, err := readMoment(first, 64*l.tl.Timers().T1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := m.call; m.subs == nil && (c == nil || c.in == nil && !c.acked.known && c.interval == 0) {
+			if second, err := d.Snapshot(); err != nil || !bytes.Equal(second, first) {
 				t.Errorf("the snapshot is\n%q, %v, was\n%q", second, err, first)
 			}
 		}
-		s.ended(s.stop(ErrBye))
+		d.unsubscribeAll()
+		if s := d.Session(); s != nil {
+			s.terminate(ErrBye)
+		}
 	})
 }

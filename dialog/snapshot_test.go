@@ -11,14 +11,13 @@ import (
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
-	"github.com/goparley/parley/transaction"
 )
 
 // keep closes a Layer without a word, with a snapshot of each of its calls.
 func keep(t testing.TB, l *dialog.Layer) (kept [][]byte) {
 	t.Helper()
 	l.Close()
-	for s := range l.Sessions() {
+	for s := range l.Dialogs() {
 		data, err := s.Snapshot()
 		if err != nil {
 			t.Errorf("Snapshot() = %v", err)
@@ -37,11 +36,11 @@ func again(t *testing.T, n *siptest.Network, addr string, kept [][]byte, cfg *di
 	var restored []*dialog.Session
 	cfg.Restore = func(l *dialog.Layer) error {
 		for _, data := range kept {
-			s, err := l.Restore(data)
+			d, err := l.Restore(data)
 			if err != nil {
 				return err
 			}
-			restored = append(restored, s)
+			restored = append(restored, d.Session())
 		}
 		return nil
 	}
@@ -64,8 +63,8 @@ func TestRestartOfACall(t *testing.T) {
 					config := func() *dialog.Config {
 						return &dialog.Config{
 							OnInvite: accepting(t, nil),
-							OnRequest: func(tx *transaction.Server, req *sip.Request, s *dialog.Session) {
-								if s == nil {
+							OnRequest: func(tx *dialog.Server, req *sip.Request) {
+								if tx.Dialog() == nil {
 									t.Errorf("%s came outside of the call", req.Method())
 								}
 								tx.Reply(sip.StatusOK)
@@ -79,7 +78,8 @@ func TestRestartOfACall(t *testing.T) {
 						t.Error(err)
 					}
 					var sb *dialog.Session
-					for sb = range bob.Sessions() {
+					for d := range bob.Dialogs() {
+						sb = d.Session()
 					}
 					cfg := config()
 					cfg.OnEnd = func(s *dialog.Session) { ended <- s.Err() }
@@ -95,7 +95,7 @@ func TestRestartOfACall(t *testing.T) {
 						t.Errorf("restored is %v with %v", restored.ID(), restored.Remote())
 					}
 					for _, s := range []*dialog.Session{sa, sb} {
-						if resp, err := s.Invite(t.Context()); err != nil || resp.Status() != 200 {
+						if resp, err := s.Invite(t.Context(), nil); err != nil || resp.Status() != 200 {
 							t.Errorf("re-INVITE: %v, %v", resp, err)
 						}
 						if err := s.Ack(t.Context()); err != nil {
@@ -146,7 +146,7 @@ func TestRestartKnowsItsCallsAlone(t *testing.T) {
 		p.send(bobAddr, p.within(resp, sip.OPTIONS, 7))
 		p.expect("405 OPTIONS 7")
 		var kept [][]byte
-		for s := range bob.Sessions() {
+		for s := range bob.Dialogs() {
 			if s.ID().CallID == "call-1" {
 				data, err := s.Snapshot()
 				if err != nil {
@@ -236,8 +236,8 @@ func TestRestartDuringAReINVITE(t *testing.T) {
 		p := newPeer(t, n, aliceAddr)
 		p.calls(bobAddr, "call-1")
 		time.Sleep(time.Second)
-		for s := range bob.Sessions() {
-			go s.Invite(t.Context()) // ends with bob
+		for d := range bob.Dialogs() {
+			go d.Session().Invite(t.Context(), nil) // ends with bob
 		}
 		in := p.expect("INVITE 1")
 		_, sessions := again(t, n, bobAddr, keep(t, bob), &dialog.Config{OnInvite: accepting(t, nil)})
@@ -248,7 +248,7 @@ func TestRestartDuringAReINVITE(t *testing.T) {
 		}
 		p.expect("ACK 1")
 		go func() {
-			if _, err := sessions[0].Invite(t.Context()); err != nil {
+			if _, err := sessions[0].Invite(t.Context(), nil); err != nil {
 				t.Error(err)
 			}
 			if err := sessions[0].Ack(t.Context()); err != nil {
@@ -303,7 +303,7 @@ func TestSecondNode(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				if _, err := s.Invite(p.t.Context()); err != nil {
+				if _, err := s.Invite(p.t.Context(), nil); err != nil {
 					p.t.Error(err)
 				}
 				s.Ack(p.t.Context())
@@ -333,7 +333,7 @@ func TestSecondNode(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				contact, err := sip.Get[sip.Contact](test.move(p, s, resp))
+				contact, err := sip.Get[sip.Contact](test.move(p, s.Session(), resp))
 				if err != nil || contact.URI.Host != carolAddr || contact.URI.User != "bob" {
 					t.Errorf("the Contact is %v, %v, want bob at %s", contact, err, carolAddr)
 				}
@@ -342,7 +342,7 @@ func TestSecondNode(t *testing.T) {
 				}
 				p.send(carolAddr, p.within(resp, sip.BYE, 3))
 				p.expect("200 BYE 3")
-				if err := s.Err(); !errors.Is(err, dialog.ErrBye) {
+				if err := s.Session().Err(); !errors.Is(err, dialog.ErrBye) {
 					t.Errorf("Err() = %v, want %v", err, dialog.ErrBye)
 				}
 				if _, err := s.Snapshot(); !errors.Is(err, dialog.ErrBye) {
@@ -361,7 +361,7 @@ func TestRestoreKeepsAGivenContact(t *testing.T) {
 		given := sip.Contact{URI: sip.URI{Scheme: "sip", User: "alice", Host: aliceAddr, Params: ";gr=urn:uuid:1"}, Params: ";x=y"}
 		call(t, alice, "sip:bob@"+bobAddr, "call-1", given)
 		_, sessions := again(t, n, aliceAddr, keep(t, alice), nil)
-		if _, err := sessions[0].Invite(t.Context()); err != nil {
+		if _, err := sessions[0].Invite(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		sessions[0].Ack(t.Context())
@@ -409,7 +409,7 @@ func TestSnapshotOfTheRestored(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 		before := map[string][]byte{}
-		for s := range bob.Sessions() {
+		for s := range bob.Dialogs() {
 			data, err := s.Snapshot()
 			if err != nil {
 				t.Fatal(err)

@@ -150,7 +150,7 @@ func TestUnusableTargets(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.refresh(answer(t, line))
-		if got, want := d.target.String(), "sip:bob@192.0.2.2"; got != want {
+		if got, want := d.target, "sip:bob@192.0.2.2"; got != want {
 			t.Errorf("%s makes the target %s, want %s", line, got, want)
 		}
 	}
@@ -173,6 +173,42 @@ func TestSequence(t *testing.T) {
 	}{{5, true}, {5, false}, {4, false}, {9, true}, {10, true}, {1<<32 - 1, true}, {11, false}} {
 		if got := d.inOrder(step.seq); got != step.want {
 			t.Errorf("inOrder(%d) = %v, want %v", step.seq, got, step.want)
+		}
+	}
+}
+
+// The peer's answers do not move a secure dialog into the clear either, nor do they
+// cost it (RFC 5630 section 5.1.2).
+func TestPlainContactInAnswerIsPassedOver(t *testing.T) {
+	secure := invite(t).With(sip.RequestURI{Scheme: "sips", Host: "b.example"})
+	d, err := newCaller(secure, answer(t, "Contact: <sips:b@192.0.2.2>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ contact, want string }{
+		{"<sip:b@192.0.2.3>", "sips:b@192.0.2.2"}, {"<sips:b@192.0.2.4>", "sips:b@192.0.2.4"},
+	} {
+		d.refresh(answer(t, "Contact: "+step.contact))
+		if d.target != step.want {
+			t.Errorf("after %s the target is %s, want %s", step.contact, d.target, step.want)
+		}
+	}
+}
+
+// The INVITE of a dialog has its tag, in which case means nothing (RFC 3261 section 7.3.1),
+// and its Call-ID, in which it does.
+func TestInviteBelongs(t *testing.T) {
+	d, err := newCallee(invite(t, "Contact: <sip:a@192.0.2.1>"), "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := sip.From(sip.Address{URI: d.uri()})
+	for _, c := range []struct {
+		edit sip.Edit
+		want bool
+	}{{from.WithTag("A"), true}, {from.WithTag("c"), false}, {sip.CallID("1@A.example"), false}} {
+		if got := d.belongs(invite(t).With(c.edit)); got != c.want {
+			t.Errorf("with %v belongs() = %v, want %v", c.edit, got, c.want)
 		}
 	}
 }

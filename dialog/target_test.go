@@ -6,7 +6,6 @@ import (
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
-	"github.com/goparley/parley/transaction"
 )
 
 // Requests that are no target refresh, and their answers, leave the target
@@ -17,7 +16,7 @@ func TestOtherRequestsLeaveTarget(t *testing.T) {
 		sessions := make(chan *dialog.Session, 1)
 		newLayer(t, n, bobAddr, &dialog.Config{
 			OnInvite:  accepting(t, sessions),
-			OnRequest: func(tx *transaction.Server, _ *sip.Request, _ *dialog.Session) { tx.Reply(sip.StatusOK) },
+			OnRequest: func(tx *dialog.Server, _ *sip.Request) { tx.Reply(sip.StatusOK) },
 		})
 		p := newPeer(t, n, aliceAddr)
 		ok := p.calls(bobAddr, "1")

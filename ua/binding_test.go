@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,6 +96,37 @@ func TestRefreshesAreSpread(t *testing.T) {
 	}
 }
 
+// A server that grants a second has its REGISTERs and PUBLISHes each five seconds.
+func TestShortGrants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		var registers, publishes atomic.Int32
+		newPeer(t, n, registrarAddr, func(tx *transaction.Server, req *sip.Request) {
+			switch contact, _ := sip.Get[sip.Contact](req); req.Method() {
+			case sip.REGISTER:
+				registers.Add(1)
+				tx.Reply(sip.StatusOK, contact, sip.Expires(1))
+			case sip.PUBLISH:
+				publishes.Add(1)
+				tx.Reply(sip.StatusOK, sip.SIPETag("x"), sip.Expires(1))
+			}
+		})
+		alice := newAgent(t, n, "192.0.2.1", aliceURI, ua.Config{Proxy: "sip:" + registrarAddr})
+		if _, err := alice.Register(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := alice.Publish(t.Context(), "presence", sip.Body{Type: "text/plain", Content: "here"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		for method, count := range map[sip.Method]*atomic.Int32{sip.REGISTER: &registers, sip.PUBLISH: &publishes} {
+			if got := count.Load(); got < 12 || got > 13 {
+				t.Errorf("%d of %s in a minute, want 12 or 13", got, method)
+			}
+		}
+	})
+}
+
 // A laptop registers and moves to another network. Close removes the binding
 // that was made, though the agent has another address now.
 func TestUnregisterAfterMove(t *testing.T) {
@@ -142,13 +174,16 @@ func contactOf(t *testing.T, m sip.Message) sip.URI {
 }
 
 // movable is a network on which the ways lead from 192.0.2.50 once it has
-// moved.
+// moved, and that lead nowhere while it is away.
 type movable struct {
 	transport.Network
-	moved atomic.Bool
+	moved, away atomic.Bool
 }
 
 func (m *movable) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if m.away.Load() {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ENETUNREACH}
+	}
 	c, err := m.Network.DialContext(ctx, network, address)
 	if err != nil || !m.moved.Load() {
 		return c, err

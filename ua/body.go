@@ -2,6 +2,7 @@ package ua
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/goparley/parley/sip"
 )
@@ -18,6 +19,7 @@ var (
 		sip.Accept{Type: "multipart/related"},
 	)
 	acceptEncoding = sip.AcceptEncoding{Coding: "identity"}
+	acceptLanguage = sip.AcceptLanguage{Language: "*"} // of texts for people, which are passed on
 )
 
 // description returns the session description in a message, which may be one
@@ -36,6 +38,27 @@ func checkBody(req *sip.Request) error {
 	})
 }
 
+// takesDescription reports whether the sender of an INVITE takes what the answer to it
+// has. Who describes a session takes one, whatever their Accept leaves out.
+func takesDescription(req *sip.Request) bool {
+	if _, ok := description(req); ok {
+		return true
+	}
+	said := false
+	for h, err := range sip.All[sip.Accept](req) {
+		if err != nil {
+			return true // whatever it is
+		}
+		switch t := strings.ToLower(h.Type); {
+		case h.Q() == 0:
+		case t == sdpType, t == "application/*", t == "*/*", strings.HasPrefix(t, "multipart/"):
+			return true
+		}
+		said = true
+	}
+	return !said // without an Accept it is application/sdp (RFC 3261 section 20.1)
+}
+
 // refuseBody refuses a request for its body, and says what would do.
 func refuseBody(tx replier, err error) {
 	var syntax *sip.SyntaxError
@@ -47,4 +70,16 @@ func refuseBody(tx replier, err error) {
 	default:
 		tx.Refuse(err, acceptEncoding)
 	}
+}
+
+// withParts returns a request with further parts in its body.
+func withParts(req *sip.Request, parts []*sip.Part) (*sip.Request, error) {
+	if t, ok := req.Value("Content-Type"); ok {
+		parts = append([]*sip.Part{sip.NewPart(sip.Body{Type: t, Content: req.Body()})}, parts...)
+	}
+	body, err := sip.Multipart("multipart/mixed", parts...)
+	if err != nil {
+		return nil, err
+	}
+	return req.With(body), nil
 }

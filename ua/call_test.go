@@ -102,7 +102,7 @@ func TestSlowStream(t *testing.T) {
 			return ctx.Err()
 		}
 		start := time.Now()
-		s.Invite(t.Context(), describe("192.0.2.1", 2, "audio 5002 RTP/AVP 0"))
+		s.Invite(t.Context(), nil, describe("192.0.2.1", 2, "audio 5002 RTP/AVP 0"))
 		<-entered
 		<-call.Done()
 		if took := time.Since(start); took > time.Second {
@@ -297,7 +297,7 @@ func TestInviteWithoutStreams(t *testing.T) {
 			}
 			acks <- ack.Body()
 			// The peer may well refresh a call that carries nothing.
-			resp, err := in.Session().Invite(context.Background(), describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+			resp, err := in.Session().Invite(context.Background(), nil, describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
 			if err != nil || resp.Status() != sip.StatusOK {
 				t.Errorf("the refresh got %v, %v", resp, err)
 			}
@@ -370,4 +370,39 @@ func TestNoACK(t *testing.T) {
 		stream.check(t, "callee", "", true)
 		<-s.Done()
 	})
+}
+
+// Whatever is asked of a call that is over says why it is, whoever has ended it.
+func TestCallIsOver(t *testing.T) {
+	elsewhere := sip.Reason{Protocol: "SIP", Cause: 480}
+	for name, test := range map[string]struct {
+		end  func(context.Context, *pair) error
+		want error
+	}{
+		"by us":       {func(ctx context.Context, p *pair) error { return p.a.Hangup(ctx) }, dialog.ErrEnded},
+		"by the peer": {func(ctx context.Context, p *pair) error { return p.b.Hangup(ctx, elsewhere) }, ua.ErrHungUp},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPair(t)
+				if err := test.end(t.Context(), p); err != nil {
+					t.Fatal(err)
+				}
+				<-p.a.Done()
+				_, do := p.a.Do(t.Context(), "FOO")
+				for what, err := range map[string]error{
+					"Do":          do,
+					"Hold":        p.a.Hold(t.Context()),
+					"Add":         p.a.Add(t.Context(), newStream(t)),
+					"Renegotiate": p.a.Renegotiate(t.Context()),
+					"Info":        p.a.Info(t.Context(), "", ua.DTMF('1', time.Second)),
+					"Transfer":    p.a.Transfer(t.Context(), carolURI, nil),
+				} {
+					if !errors.Is(err, test.want) || errors.Is(err, elsewhere) != (test.want == ua.ErrHungUp) {
+						t.Errorf("%s: %v, want %v", what, err, test.want)
+					}
+				}
+			})
+		})
+	}
 }

@@ -3,6 +3,10 @@ package ua_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +15,7 @@ import (
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/ua"
 )
 
@@ -74,10 +79,17 @@ type offerer struct {
 
 func newOfferer(t *testing.T, onInvite func(context.Context, *dialog.Invitation)) *offerer {
 	t.Helper()
+	return newOffererTo(t, ua.Config{}, onInvite)
+}
+
+// newOffererTo is newOfferer with a configuration for the other side.
+func newOffererTo(t *testing.T, cfg ua.Config, onInvite func(context.Context, *dialog.Invitation)) *offerer {
+	t.Helper()
 	n := siptest.NewNetwork(nil)
 	o := &offerer{stream: newStream(t)}
 	calls := make(chan *ua.Call, 1)
-	newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: answerWith(calls, o.stream)})
+	cfg.OnInvite = answerWith(calls, o.stream)
+	newAgent(t, n, "192.0.2.2", "sip:bob@b.example", cfg)
 	alice := newCaller(t, n, "192.0.2.1", &dialog.Config{OnInvite: onInvite})
 	var err error
 	o.s, _, err = alice.Invite(t.Context(), request(sip.INVITE, bobURI, describe("192.0.2.1", 1, "audio 5000 RTP/AVP 0")), nil)
@@ -94,12 +106,23 @@ func newOfferer(t *testing.T, onInvite func(context.Context, *dialog.Invitation)
 func (o *offerer) offer(t *testing.T, edits ...sip.Edit) *sip.Response {
 	t.Helper()
 	synctest.Wait()
-	resp, err := o.s.Invite(t.Context(), edits...)
+	resp, err := o.s.Invite(t.Context(), nil, edits...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if resp.Status().Success() {
 		o.s.Ack(t.Context())
+	}
+	synctest.Wait()
+	return resp
+}
+
+// update is offer with an UPDATE.
+func (o *offerer) update(t *testing.T, edits ...sip.Edit) *sip.Response {
+	t.Helper()
+	resp, err := o.s.Do(t.Context(), sip.UPDATE, edits...)
+	if err != nil {
+		t.Fatal(err)
 	}
 	synctest.Wait()
 	return resp
@@ -170,7 +193,7 @@ func TestReinviteCancelled(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			resp, err := o.s.Invite(ctx, describe("192.0.2.1", 2, "audio 7000 RTP/AVP 0|a=sendonly"))
+			resp, err := o.s.Invite(ctx, nil, describe("192.0.2.1", 2, "audio 7000 RTP/AVP 0|a=sendonly"))
 			if !errors.Is(err, context.DeadlineExceeded) || resp == nil || resp.Status() != sip.StatusRequestTerminated {
 				t.Errorf("the re-INVITE got %v, %v, want 487", resp, err)
 			}
@@ -189,7 +212,7 @@ func TestReinviteCancelled(t *testing.T) {
 func TestReinviteWithoutOffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOfferer(t, nil)
-		resp, err := o.s.Invite(t.Context())
+		resp, err := o.s.Invite(t.Context(), nil)
 		if err != nil || !contains(resp.Body(), "m=audio 4000") {
 			t.Fatalf("the re-INVITE got %v, %v", resp, err)
 		}
@@ -198,7 +221,7 @@ func TestReinviteWithoutOffer(t *testing.T) {
 		o.stream.check(t, "callee", "sendrecv 192.0.2.1:5010", false)
 
 		// An ACK without an answer changes nothing, and a later offer works.
-		if _, err := o.s.Invite(t.Context()); err != nil {
+		if _, err := o.s.Invite(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		o.s.Ack(t.Context())
@@ -211,26 +234,87 @@ func TestReinviteWithoutOffer(t *testing.T) {
 	})
 }
 
-// A change that the stream cannot make is refused, and leaves all as it was.
-func TestReinviteStreamFails(t *testing.T) {
+// A change that the stream cannot make, in time say, is refused with a status that leaves the
+// call and all else as it was.
+func TestChangeOfPeerStreamFails(t *testing.T) {
+	for _, method := range []sip.Method{sip.INVITE, sip.UPDATE} {
+		for _, err := range []error{errors.New("no route"), fmt.Errorf("no relay: %w", context.DeadlineExceeded), context.Canceled} {
+			t.Run(fmt.Sprint(method, ", ", err), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := newOfferer(t, nil)
+					o.stream.onUpdate = func(context.Context) error { o.stream.onUpdate = nil; return err }
+					offer := o.offer
+					if method == sip.UPDATE {
+						offer = o.update
+					}
+					if resp := offer(t, describe("192.0.2.7", 2, "audio 5008 RTP/AVP 0")); resp.Status() != sip.StatusNotAcceptableHere {
+						t.Errorf("the %s got %v, want 488", method, resp.Status())
+					}
+					o.stream.check(t, "callee", "sendrecv 192.0.2.7:5008, sendrecv 192.0.2.1:5000", false)
+					if resp := offer(t, describe("192.0.2.7", 2, "audio 5008 RTP/AVP 0")); resp.Status() != sip.StatusOK {
+						t.Errorf("the second got %v, want 200", resp.Status())
+					}
+					o.stream.check(t, "callee", "sendrecv 192.0.2.7:5008", false)
+				})
+			})
+		}
+	}
+}
+
+// jammed is a network that does not take the next datagram.
+type jammed struct {
+	transport.Network
+	next atomic.Bool
+}
+
+func (j *jammed) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	pc, err := j.Network.ListenPacket(ctx, network, address)
+	return jammedConn{pc, j}, err
+}
+
+type jammedConn struct {
+	net.PacketConn
+	j *jammed
+}
+
+func (c jammedConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	if c.j.next.Swap(false) {
+		return 0, &net.OpError{Op: "write", Net: "udp", Addr: to, Err: syscall.ENOBUFS}
+	}
+	return c.PacketConn.WriteTo(b, to)
+}
+
+// The network does not take the 200 to an UPDATE. The peer asks again and gets it then, so what
+// it answers is agreed.
+func TestUpdateAnsweredLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOfferer(t, nil)
-		fails := true
-		o.stream.onUpdate = func(context.Context) error {
-			if fails {
-				fails = false
-				return errors.New("no route")
-			}
-			return nil
+		n := siptest.NewNetwork(nil)
+		sessions := make(chan *dialog.Session, 1)
+		newCaller(t, n, "192.0.2.2", &dialog.Config{OnInvite: func(_ context.Context, in *dialog.Invitation) {
+			in.Accept(describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+			sessions <- in.Session()
+		}})
+		network := &jammed{Network: n.Host("192.0.2.1")}
+		alice, err := ua.New("sip:alice@a.example", &ua.Config{Network: network, Listen: []string{"udp:192.0.2.1:5060"}, Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if resp := o.offer(t, describe("192.0.2.7", 2, "audio 5008 RTP/AVP 0")); resp.Status() != sip.StatusNotAcceptableHere {
-			t.Errorf("the re-INVITE got %v, want 488", resp.Status())
+		t.Cleanup(func() { alice.Close() })
+		s := newStream(t)
+		call, err := alice.Invite(t.Context(), bobURI, streams(s))
+		if err != nil {
+			t.Fatal(err)
 		}
-		o.stream.check(t, "callee", "sendrecv 192.0.2.7:5008, sendrecv 192.0.2.1:5000", false)
-		if resp := o.offer(t, describe("192.0.2.7", 2, "audio 5008 RTP/AVP 0")); resp.Status() != sip.StatusOK {
-			t.Errorf("the second got %v, want 200", resp.Status())
+		s.told()
+		peer := <-sessions
+		synctest.Wait()
+		network.next.Store(true)
+		resp, err := peer.Do(t.Context(), sip.UPDATE, describe("192.0.2.2", 2, "audio 5002 RTP/AVP 0"))
+		if err != nil || resp.Status() != sip.StatusOK {
+			t.Errorf("the UPDATE got %v, %v, want 200", resp, err)
 		}
-		o.stream.check(t, "callee", "sendrecv 192.0.2.7:5008", false)
+		s.check(t, "callee", "sendrecv 192.0.2.2:5002", false)
+		call.Hangup(t.Context())
 	})
 }
 

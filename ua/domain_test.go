@@ -25,6 +25,7 @@ type domain struct {
 	bindings map[string][]binding // by user
 	most     uint32               // seconds that a binding lives at most
 	least    uint32               // seconds that one must ask for
+	raise    uint32               // what that is after the first 423
 	refuse   sip.Status           // every REGISTER; 0: none
 	requests map[sip.Method]int   // that were forwarded
 }
@@ -92,7 +93,9 @@ func (d *domain) answer(ctx context.Context, req *sip.Request, r *register) *sip
 		return req.Reply(sip.StatusBadRequest)
 	}
 	if r.expires > 0 && r.expires < d.least {
-		return req.Reply(sip.StatusIntervalTooBrief, sip.MinExpires(d.least))
+		least := d.least
+		d.least = max(least, d.raise)
+		return req.Reply(sip.StatusIntervalTooBrief, sip.MinExpires(least))
 	}
 	kept := []binding{}
 	for _, b := range d.bindings[user] {

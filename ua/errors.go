@@ -3,6 +3,7 @@ package ua
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/goparley/parley/sip"
@@ -10,8 +11,9 @@ import (
 )
 
 var (
-	// ErrClosed says that the Agent was closed.
-	ErrClosed = errors.New("ua: agent closed")
+	// ErrClosed says that the Agent was closed, or else what was asked of it: a
+	// Registration, a Publication.
+	ErrClosed = errors.New("ua: closed")
 	// ErrPassword says that the peer refused our credentials, or asked for
 	// some and there are none.
 	ErrPassword = errors.New("ua: wrong or missing password")
@@ -28,7 +30,7 @@ var (
 type StatusError struct {
 	Status   sip.Status
 	Reason   string        // the reason phrase
-	Response *sip.Response // all of it
+	Response *sip.Response // all of it; nil if the peer has only told of it, in a transfer
 }
 
 func (e *StatusError) Error() string {
@@ -58,7 +60,7 @@ func (e *passwordError) Unwrap() []error { return []error{ErrPassword, e.refusal
 // challenged says why a 401 or 407 is the end. err is that of the digest
 // client, nil if there is none.
 func (a *Agent) challenged(resp *sip.Response, err error) error {
-	if err == nil && a.cfg.Password == "" {
+	if err == nil && a.keys == nil {
 		err = digest.ErrNoCredentials
 	} else if err == nil {
 		err = digest.ErrTooManyChallenges
@@ -68,6 +70,13 @@ func (a *Agent) challenged(resp *sip.Response, err error) error {
 		return &passwordError{"no password is set", refusal(resp), err}
 	case errors.Is(err, digest.ErrRefused):
 		return &passwordError{"wrong user name or password", refusal(resp), err}
+	case errors.Is(err, digest.ErrUnexpectedRealm):
+		hint := "if it is for your password, name it in Realm or Credentials"
+		var asked *digest.Error
+		if errors.As(err, &asked) && slices.Contains(a.keys.further, asked.Realm) {
+			hint = "Credentials are for whom the program itself has called"
+		}
+		return fmt.Errorf("%w: %w: %s", refusal(resp), err, hint)
 	default: // a challenge that cannot be answered
 		return fmt.Errorf("%w: %w", refusal(resp), err)
 	}

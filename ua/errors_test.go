@@ -86,6 +86,30 @@ func TestErrors(t *testing.T) {
 			_, err := ua.New("sip:a@b", &ua.Config{Proxy: "proxy.example"})
 			return err
 		}, nil, ""},
+		{"Notifier of refer", func(context.Context, *siptest.Network, *ua.Agent) error {
+			_, err := ua.New("sip:a@b", &ua.Config{Notifiers: []*ua.Notifier{ua.NewNotifier(&referrals{}, nil)}})
+			return err
+		}, nil, "ua: configuration of sip:a@b: notifiers: ua: a subscription to refer begins with a REFER"},
+		{"two Notifiers", func(context.Context, *siptest.Network, *ua.Agent) error {
+			_, err := ua.New("sip:a@b", &ua.Config{Notifiers: []*ua.Notifier{ua.NewNotifier(&mood{}, nil), ua.NewNotifier(&mood{}, nil)}})
+			return err
+		}, nil, "ua: configuration of sip:a@b: notifiers: there are two of mood"},
+		{"nil Notifier", func(context.Context, *siptest.Network, *ua.Agent) error {
+			_, err := ua.New("sip:a@b", &ua.Config{Notifiers: []*ua.Notifier{nil}})
+			return err
+		}, nil, "ua: configuration of sip:a@b: notifiers: one is nil"},
+		{"Info Package without a func", func(context.Context, *siptest.Network, *ua.Agent) error {
+			_, err := ua.New("sip:a@b", &ua.Config{InfoPackages: map[string]func(context.Context, ua.Info) error{"foo": nil}})
+			return err
+		}, nil, `ua: configuration of sip:a@b: "foo" in InfoPackages: there is no func for it`},
+		{"instance", func(context.Context, *siptest.Network, *ua.Agent) error {
+			_, err := ua.New("sip:a@b", &ua.Config{Instance: "urn:uuid:1\r\n"})
+			return err
+		}, nil, `ua: configuration of sip:a@b: instance "urn:uuid:1\r\n" is no URN`},
+		{"STUN server", func(context.Context, *siptest.Network, *ua.Agent) error {
+			_, err := ua.New("sip:a@b", &ua.Config{STUN: "a b\r\n"})
+			return err
+		}, nil, `ua: configuration of sip:a@b: STUN server "a b\r\n" is neither a host nor host:port`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -116,6 +140,11 @@ func TestErrors(t *testing.T) {
 		})
 	}
 }
+
+// referrals would be the event package of what becomes of a REFER.
+type referrals struct{ mood }
+
+func (*referrals) Name() string { return "refer" }
 
 // invite places a call.
 func invite(target string) func(context.Context, *siptest.Network, *ua.Agent) error {

@@ -12,6 +12,30 @@ import (
 	"github.com/goparley/parley/ua"
 )
 
+// What Reject says goes, whatever Add has said before; the edits of the program stay as they are.
+func TestAddAndReject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		all := []sip.Edit{sip.ReasonPhrase("Out For Lunch"), sip.RetryAfter{Seconds: 60}}
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
+			in.Add(sip.ReasonPhrase("Here"), sip.Subject("no"))
+			in.Reject(ctx, sip.StatusBusyHere, all[:1]...)
+		}})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		_, err := alice.Invite(t.Context(), bobURI, nil)
+		var refused *ua.StatusError
+		if !errors.As(err, &refused) || refused.Reason != "Out For Lunch" {
+			t.Fatalf("Invite() = %v, want the phrase that was said last", err)
+		}
+		if got, _ := refused.Response.Value("Subject"); got != "no" {
+			t.Errorf("Subject is %q, want that of Add", got)
+		}
+		if all[1] != sip.Edit(sip.RetryAfter{Seconds: 60}) {
+			t.Errorf("what the program has beside its edits is %v now", all[1])
+		}
+	})
+}
+
 // What OnInvite may do with a call: each path ends in one final response.
 func TestOnInvite(t *testing.T) {
 	offer := describe("192.0.2.9", 1, "audio 5000 RTP/AVP 0")

@@ -2,20 +2,21 @@ package ua
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
+	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
-	"github.com/goparley/parley/transaction"
 )
 
 // Message is a MESSAGE that arrived (RFC 3428). sip.Parts takes the body of the
 // Request apart if it is a multipart one.
 type Message struct {
-	From        sip.Address  // who says that they sent it
-	ContentType string       // "text/plain"
-	Body        string       // without a transfer encoding
-	Request     *sip.Request // all of it
+	From        sip.Address   // who says that they sent it; within a dialog, that they are its peer
+	User        string        // who has proved to have sent it, by a password, as Config.Authenticate says; "" if nobody has
+	Asserted    []sip.Address // who the network says has sent it, as for Invitation.Asserted
+	ContentType string        // "text/plain"
+	Body        string        // without a transfer encoding
+	Request     *sip.Request  // all of it
 }
 
 // Message sends a text in a MESSAGE (RFC 3428). A nil error means that it was
@@ -40,7 +41,7 @@ func (a *Agent) Message(ctx context.Context, target, contentType, body string) e
 
 // message takes a MESSAGE that arrived. The program gets the body whatever is
 // said of its handling, so it must be one that can be read.
-func (a *Agent) message(tx *transaction.Server, req *sip.Request) {
+func (a *Agent) message(tx *dialog.Server, req *sip.Request, user string) {
 	contentType, err := sip.MediaType(req)
 	if err != nil && req.Body() != "" {
 		tx.Refuse(err, sip.ReasonPhrase("Bad Content-Type")) // or none: RFC 3261 section 20.15
@@ -52,11 +53,8 @@ func (a *Agent) message(tx *transaction.Server, req *sip.Request) {
 		return
 	}
 	err = a.cfg.OnMessage(tx.Context(), Message{
-		From: sip.Address(req.From()), ContentType: contentType.Type, Body: body, Request: req,
+		From: sender(tx, req), User: user, Asserted: a.asserted(tx.Flow(), req),
+		ContentType: contentType.Type, Body: body, Request: req,
 	})
-	status := sip.StatusOK
-	if err != nil && !(errors.As(err, &status) && status.Final()) {
-		status = sip.StatusServerInternalError
-	}
-	tx.Reply(status)
+	tx.Reply(statusOf(err))
 }

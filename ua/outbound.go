@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -21,73 +21,117 @@ func newInstance() string {
 	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// keep keeps the flow of a REGISTER that was accepted alive, so that calls come
-// in by it through the NATs on the way (RFC 5626 section 4.4). It is called by
-// who has the turn.
-func (r *Registration) keep(resp *sip.Response) {
-	require, _ := sip.Get[sip.Require](resp)
-	how := keeping{answered: slices.Contains(require, sip.OptionOutbound)}
-	if seconds, err := sip.Get[sip.FlowTimer](resp); err == nil && seconds > 0 {
-		how.interval = time.Duration(seconds) * time.Second
+// checkInstance says what is wrong with Config.Instance.
+func (a *Agent) checkInstance() error {
+	if strings.ContainsFunc(a.cfg.Instance, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"<>\`, r) }) {
+		return fmt.Errorf("instance %q is no URN", a.cfg.Instance)
 	}
-	r.outbound.Store(how.answered)
-	if r.kept == r.flow && r.keeping == how {
-		return
-	}
-	r.letGo()
-	r.keeping = how
-	began := time.Now()
-	r.kept = r.flow
-	r.keeper = r.a.l.Transactions().Endpoint().KeepAlive(r.flow, &transport.KeepAlive{
-		Interval: how.interval, Answered: how.answered,
-		Dead: func(error) { r.flowDied(began) },
-	})
+	return nil
 }
 
 // keeping is how a registrar wants a flow to be kept alive.
 type keeping struct {
+	flow     transport.Flow
 	interval time.Duration
 	answered bool
 }
 
+// keep keeps the flow of a REGISTER that was accepted alive, so that calls come
+// in by it through the NATs on the way (RFC 5626 section 4.4). It is called by
+// who has the turn.
+func (b *binding) keep(got *granted) {
+	b.r.mu.Lock()
+	how := keeping{flow: b.kept, interval: got.flowTimer, answered: got.outbound}
+	same := b.alive && b.keeping == how
+	b.alive = true
+	b.r.mu.Unlock()
+	if same {
+		return
+	}
+	b.letGo()
+	b.keeping = how
+	began := time.Now()
+	b.keeper = b.r.a.l.Transactions().Endpoint().KeepAlive(how.flow, &transport.KeepAlive{
+		Interval: how.interval, Answered: how.answered,
+		Dead: func(error) { b.flowDied(how.flow, began) },
+	})
+}
+
+// contactFor returns the Contact for a request that is to make a dialog, and where
+// we are reached ourselves, whatever it says: for session descriptions.
+func (a *Agent) contactFor(ctx context.Context, req *sip.Request, private bool) (contact sip.Contact, own sip.URI, err error) {
+	a.discover(ctx)
+	contact, err = a.l.ContactFor(ctx, a.aor.User, req)
+	return a.contact(contact, true, private), contact.URI, err
+}
+
+// letGo ends keep.
+func (b *binding) letGo() {
+	if b.keeper != nil {
+		b.keeper()
+	}
+	b.keeper = nil
+	b.keeping = keeping{}
+}
+
+// lived is how long a flow has to have lived for it to be replaced at once. It
+// stands for the first answer to a keepalive (RFC 5626 section 4.5), which comes
+// after 30 seconds over UDP, and two minutes on a connection.
+const lived = 30 * time.Second
+
+// flowDied makes a new flow in place of one that is dead: at once if it has
+// lived for a while, else as after a refresh that failed (RFC 5626 section 4.5).
+func (b *binding) flowDied(flow transport.Flow, began time.Time) {
+	b.r.mu.Lock()
+	current := b.r.ctx.Err() == nil && b.kept == flow
+	if current {
+		b.up, b.alive = false, false
+	}
+	b.r.mu.Unlock()
+	switch {
+	case !current:
+	case time.Since(began) < lived:
+		b.schedule(b.failed(nil))
+	default:
+		b.schedule(0)
+	}
+}
+
 // hasOutbound reports whether a registrar of the agent keeps flows.
 func (a *Agent) hasOutbound() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for r := range a.regs {
-		if r.outbound.Load() {
-			return true
+	for _, r := range a.registrations() {
+		for _, b := range r.all() {
+			if b.hasOutbound() {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// letGo ends keep.
-func (r *Registration) letGo() {
-	if r.keeper != nil {
-		r.keeper()
+const (
+	// stunTime is how long a STUN server has for its answer: a call does not wait long
+	// for what it can do without.
+	stunTime = 3 * time.Second
+	// stunAgain is how long one that has not answered is left alone, no longer than a
+	// registration that has failed waits.
+	stunAgain = 30 * time.Second
+)
+
+// checkSTUN says what is wrong with Config.STUN.
+func (a *Agent) checkSTUN() error {
+	if a.cfg.STUN == "" {
+		return nil
 	}
-	r.kept, r.keeper = transport.Flow{}, nil
+	uri, err := sip.ParseURI("sip:" + a.cfg.STUN)
+	if err != nil || uri.User != "" || uri.Params != "" || uri.Headers != "" {
+		return fmt.Errorf("STUN server %q is neither a host nor host:port", a.cfg.STUN)
+	}
+	return nil
 }
 
-// flowDied makes a new flow in place of one that is dead: at once if it has
-// lived for a while, else as after a refresh that failed (RFC 5626 section 4.5).
-func (r *Registration) flowDied(began time.Time) {
-	if r.ctx.Err() != nil {
-		return
-	}
-	again := time.Duration(0)
-	if time.Since(began) < 30*time.Second {
-		again = retryIn(1)
-	}
-	r.schedule(again)
-}
-
-// stunTime is how long a STUN server has for its answer.
-const stunTime = 3 * time.Second
-
-// discover asks the STUN server for our public address, once. Without an answer
-// requests name the address that there is.
+// discover asks the STUN server for our public address, unless it is known where we are
+// now. Without an answer requests name the address that there is.
 func (a *Agent) discover(ctx context.Context) {
 	if a.cfg.STUN == "" {
 		return
@@ -98,19 +142,25 @@ func (a *Agent) discover(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	if a.asked {
-		return
-	}
-	a.asked = true
-	// A call does not wait long for what it can do without.
-	limited, cancel := context.WithTimeout(ctx, stunTime)
-	defer cancel()
-	_, err := a.l.Transactions().Endpoint().Discover(limited, a.cfg.STUN)
-	if ctx.Err() != nil {
-		a.asked = false
-		return
-	}
-	if err != nil {
-		a.log.Warn("public address not found", "error", err)
+	endpoint := a.l.Transactions().Endpoint()
+	for {
+		moves := a.moves.Load()
+		if moves == a.asked && (a.found || time.Now().Before(a.askAgain)) {
+			return
+		}
+		limited, cancel := context.WithTimeout(ctx, stunTime)
+		_, err := endpoint.Discover(limited, a.cfg.STUN)
+		cancel()
+		if err != nil && ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			a.log.Warn("public address not found", "error", err)
+		}
+		a.asked, a.found, a.askAgain = moves, err == nil, time.Now().Add(stunAgain)
+		if a.moves.Load() == moves {
+			return
+		}
+		endpoint.ForgetRoutes() // it is the address of the network before
 	}
 }

@@ -2,6 +2,7 @@ package ua_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,7 +113,7 @@ func TestRegistrationStaysReachable(t *testing.T) {
 				if n != 1 {
 					t.Errorf("%d REGISTERs, want 1", n)
 				}
-				for _, want := range []string{";+sip.instance=\"<urn:uuid:", ";reg-id=1", "Supported: path, outbound\r\n"} {
+				for _, want := range []string{";+sip.instance=\"<urn:uuid:", ";reg-id=1", "Supported: path, outbound, gruu\r\n"} {
 					if !strings.Contains(req.String(), want) {
 						t.Errorf("REGISTER has no %q:\n%s", want, req)
 					}
@@ -169,7 +170,7 @@ func TestFlowIsReplaced(t *testing.T) {
 }
 
 // A registrar that goes away with the connection gets a REGISTER on a new one:
-// at once if the flow has lived for a while, else after 15 to 30 seconds, so
+// at once if the flow has lived for a while, else after 30 to 60 seconds, so
 // that one which closes each connection is not stormed.
 func TestConnectionIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -186,13 +187,13 @@ func TestConnectionIsReplaced(t *testing.T) {
 			t.Fatalf("%d REGISTERs, want a second one at once", got)
 		}
 		n.Host("192.0.2.9").Reset()
-		time.Sleep(14 * time.Second)
+		time.Sleep(29 * time.Second)
 		if got, _ := e.registers(); got != 2 {
 			t.Errorf("%d REGISTERs, want it to wait this time", got)
 		}
-		time.Sleep(17 * time.Second)
+		time.Sleep(32 * time.Second)
 		if got, _ := e.registers(); got != 3 || !e.reaches(t) {
-			t.Errorf("%d REGISTERs, want a third one after 15 to 30 s", got)
+			t.Errorf("%d REGISTERs, want a third one after 30 to 60 s", got)
 		}
 	})
 }
@@ -217,11 +218,18 @@ func TestFirstHopLacksOutbound(t *testing.T) {
 }
 
 // Where the registrar keeps flows, a call asks for the requests of the other side
-// to come by its flow too (RFC 5626 section 4.3).
+// to come by its flow too, and a subscription likewise. Where Supported names other
+// options, proxies look there for outbound, too (RFC 5626 section 4.3).
 func TestCallOnFlow(t *testing.T) {
-	for accept, want := range map[string]string{"Require: outbound": ":5060;ob>\r\n", "Supported: path": ":5060>\r\n"} {
+	for accept, want := range map[string]struct {
+		contact   string
+		supported bool
+	}{
+		"Require: outbound": {":5060;ob>\r\n", true},
+		"Supported: path":   {":5060>\r\n", false},
+	} {
 		answer := func(req *sip.Request) *sip.Response {
-			if req.Method() == sip.INVITE {
+			if req.Method() != sip.REGISTER {
 				return req.Reply(sip.StatusBusyHere)
 			}
 			name, value, _ := strings.Cut(accept, ": ")
@@ -231,11 +239,24 @@ func TestCallOnFlow(t *testing.T) {
 			if _, err := alice.Register(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := alice.Invite(t.Context(), "sip:bob@192.0.2.9", nil); !errors.Is(err, sip.StatusBusyHere) {
-				t.Errorf("error %v, want 486", err)
-			}
-			if _, req := e.registers(); !strings.Contains(req.String(), "Contact: <sip:alice@10.0.0.2"+want) {
-				t.Errorf("Contact without %q:\n%s", want, req)
+			for method, begin := range map[sip.Method]func() error{
+				sip.INVITE: func() error { _, err := alice.Invite(t.Context(), "sip:bob@192.0.2.9", nil); return err },
+				sip.SUBSCRIBE: func() error {
+					_, err := alice.Subscribe(t.Context(), "sip:bob@192.0.2.9", "presence", &ua.SubscribeOptions{Lists: true})
+					return err
+				},
+			} {
+				if err := begin(); !errors.Is(err, sip.StatusBusyHere) {
+					t.Errorf("%s: error %v, want 486", method, err)
+				}
+				_, req := e.registers()
+				if req.Method() != method || !strings.Contains(req.String(), "Contact: <sip:alice@10.0.0.2"+want.contact) {
+					t.Errorf("%s without the Contact %q:\n%s", method, want.contact, req)
+				}
+				options, err := sip.Get[sip.Supported](req)
+				if got := slices.Contains(options, sip.OptionOutbound); err != nil || got != want.supported {
+					t.Errorf("%s: Supported %v, %v, want outbound in it to be %t", method, options, err, want.supported)
+				}
 			}
 		})
 	}
@@ -255,5 +276,27 @@ func TestClosedRegistrationIsNotKept(t *testing.T) {
 		if e.reaches(t) {
 			t.Error("the binding of the NAT is kept open")
 		}
+	})
+}
+
+// Two registrations of one agent, by a proxy each, are two flows to the registrar. A number
+// that is free again is taken again.
+func TestTwoRegistrations(t *testing.T) {
+	onSite(t, nil, func(t *testing.T, s *site) {
+		alice := s.alice(ua.Config{})
+		register := func(proxy string) *ua.Registration {
+			reg, err := alice.Register(t.Context(), &ua.RegisterOptions{Proxies: []string{proxy}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return reg
+		}
+		first := register(proxies[0])
+		register(proxies[1])
+		s.expectFlows("1 by 192.0.2.11, 2 by 192.0.2.12")
+		first.Close()
+		s.expectFlows("2 by 192.0.2.12")
+		register(proxies[0])
+		s.expectFlows("1 by 192.0.2.11, 2 by 192.0.2.12")
 	})
 }

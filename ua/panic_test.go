@@ -2,10 +2,13 @@ package ua_test
 
 import (
 	"context"
+	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/transaction"
@@ -37,8 +40,11 @@ func TestPanicInInvite(t *testing.T) {
 		{"Offer", func(s *fakeStream, _ *ua.InviteOptions) { s.onOffer = bug }, ""},
 		{"Update", func(s *fakeStream, _ *ua.InviteOptions) { s.onUpdate = bug }, sip.BYE},
 		{"OnProvisional", func(_ *fakeStream, o *ua.InviteOptions) {
-			o.OnProvisional = func(*sip.Response) { panic("bug") }
+			o.OnProvisional = func(*ua.Call, *sip.Response) { panic("bug") }
 		}, sip.CANCEL},
+		{"OnAnswer", func(_ *fakeStream, o *ua.InviteOptions) {
+			o.OnAnswer = func(*ua.Call, *sip.Response) { panic("bug") }
+		}, sip.BYE},
 	} {
 		t.Run(test.where, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -138,5 +144,73 @@ func TestPanicInChange(t *testing.T) {
 			t.Error(err)
 		}
 		<-p.b.Done()
+	})
+}
+
+// A stream panics when its call is refreshed, or told where we are now: nobody of the program's
+// waits for the first, and of the second it is an error. The call goes on.
+func TestPanicInRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(&siptest.NetworkConfig{Record: true})
+		newCaller(t, n, "192.0.2.2", &dialog.Config{
+			SessionTimer: &dialog.SessionTimer{},
+			OnInvite: func(_ context.Context, in *dialog.Invitation) {
+				in.Accept(sip.Allow{sip.INVITE, sip.ACK, sip.BYE, sip.CANCEL}, describe("192.0.2.2", 1, "audio 5000 RTP/AVP 0"))
+			},
+		})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{SessionTimer: 2 * time.Minute})
+		s := newStream(t)
+		var buggy atomic.Bool
+		s.onOffer = func(context.Context) error {
+			if buggy.Swap(false) {
+				panic("bug")
+			}
+			return nil
+		}
+		call, err := alice.Invite(t.Context(), bobURI, streams(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		buggy.Store(true)
+		time.Sleep(61 * time.Second)
+		if err := alice.NetworkChanged(t.Context()); err != nil || buggy.Load() {
+			t.Errorf("NetworkChanged() = %v; the refresh is to come: %t", err, buggy.Load())
+		}
+		buggy.Store(true)
+		if err := alice.NetworkChanged(t.Context()); err == nil {
+			t.Error("NetworkChanged() worked, and a stream has panicked")
+		}
+		if err := call.Hangup(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// addressed is a stream that panics when it learns its address.
+type addressed struct{ *fakeStream }
+
+func (addressed) UseAddress(netip.Addr) { panic("bug") }
+
+// A stream panics when it is told the address, before it is offered: that is a panic of Add, the
+// stream is closed, and the call goes on without it.
+func TestPanicInUseAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		added := newStream(t)
+		if !panics(func() { p.a.Add(t.Context(), addressed{added}) }) {
+			t.Error("Add has not panicked")
+		}
+		added.check(t, "added", "", true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := p.a.Hold(ctx); err != nil {
+			t.Errorf("Hold() = %v", err)
+		}
+		synctest.Wait()
+		p.ours.check(t, "Alice", "sendonly 192.0.2.2:4000", false)
+		if err := p.a.Hangup(ctx); err != nil {
+			t.Error(err)
+		}
+		p.ours.check(t, "Alice", "", true)
 	})
 }

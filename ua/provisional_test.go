@@ -40,7 +40,7 @@ func TestSlowOnProvisional(t *testing.T) {
 		stream := newStream(t)
 		opts := streams(stream)
 		calls := make(chan struct{}, 100)
-		opts.OnProvisional = func(*sip.Response) {
+		opts.OnProvisional = func(*ua.Call, *sip.Response) {
 			calls <- struct{}{}
 			time.Sleep(time.Minute)
 		}
@@ -69,7 +69,7 @@ func TestOnProvisionalCloses(t *testing.T) {
 		cancelled := ringer(t, n)
 		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
 		opts := streams(newStream(t))
-		opts.OnProvisional = func(*sip.Response) { alice.Close() }
+		opts.OnProvisional = func(*ua.Call, *sip.Response) { alice.Close() }
 		start := time.Now()
 		if _, err := alice.Invite(t.Context(), bobURI, opts); !errors.Is(err, ua.ErrClosed) {
 			t.Errorf("Invite() = %v, want ErrClosed", err)
@@ -95,7 +95,7 @@ func TestOnProvisionalBeforeAnswer(t *testing.T) {
 		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
 		opts := streams(newStream(t))
 		told, start := 0, time.Now()
-		opts.OnProvisional = func(*sip.Response) {
+		opts.OnProvisional = func(*ua.Call, *sip.Response) {
 			if call := <-calls; call == nil || time.Since(start) > time.Second {
 				t.Errorf("the callee got its ACK after %v", time.Since(start))
 			}

@@ -7,9 +7,9 @@ import (
 
 // queue lets those that share a key have their turn one after the other, in the
 // order in which they came.
-type queue struct {
+type queue[K comparable] struct {
 	mu    sync.Mutex
-	lines map[string]*line
+	lines map[K]*line
 }
 
 type line struct {
@@ -18,12 +18,12 @@ type line struct {
 }
 
 // take waits for the turn of a key and returns what ends it.
-func (q *queue) take(ctx context.Context, key string) (done func(), err error) {
+func (q *queue[K]) take(ctx context.Context, key K) (done func(), err error) {
 	q.mu.Lock()
 	l := q.lines[key]
 	if l == nil {
 		if q.lines == nil {
-			q.lines = map[string]*line{}
+			q.lines = map[K]*line{}
 		}
 		l = &line{turn: make(chan struct{}, 1)}
 		q.lines[key] = l
@@ -42,7 +42,7 @@ func (q *queue) take(ctx context.Context, key string) (done func(), err error) {
 	}
 }
 
-func (q *queue) leave(key string, l *line) {
+func (q *queue[K]) leave(key K, l *line) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if l.users--; l.users == 0 {

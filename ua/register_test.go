@@ -122,7 +122,7 @@ func TestRegistrarDown(t *testing.T) {
 				continue
 			}
 			pause := failed[i].Sub(failed[i-1]) - 32*time.Second // of the transaction
-			most := min(30*time.Second<<(i-1), 30*time.Minute)
+			most := min(30*time.Second<<i, 30*time.Minute)       // RFC 5626 section 4.5
 			if pause < most/2 || pause > most+time.Second {
 				t.Errorf("pause %d is %v, want %v to %v", i, pause, most/2, most)
 			}
@@ -159,6 +159,7 @@ func TestRegisterAnswers(t *testing.T) {
 		{name: "wrong password", password: "wrong", want: ua.ErrPassword, expiries: []uint32{3600, 3600}},
 		{name: "no password", password: "-", want: ua.ErrPassword, expiries: []uint32{3600}},
 		{name: "too brief", expires: time.Minute, set: func(d *domain) { d.least = 300 }, expiries: []uint32{60, 60, 300}},
+		{name: "too brief again", expires: time.Minute, set: func(d *domain) { d.least, d.raise = 300, 900 }, want: sip.StatusIntervalTooBrief, expiries: []uint32{60, 60, 300}},
 		{name: "half a second", expires: time.Second / 2, expiries: []uint32{1, 1}},
 		{name: "refused", set: func(d *domain) { d.refuse = sip.StatusForbidden }, want: sip.StatusForbidden, expiries: []uint32{3600}},
 		{name: "too brief for ever", set: func(d *domain) { d.refuse = sip.StatusIntervalTooBrief }, want: sip.StatusIntervalTooBrief, expiries: []uint32{3600}},
@@ -326,4 +327,24 @@ func TestRegisterGivenUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A registrar that grants no time to a refresh has no binding any more, and the registration
+// says so.
+func TestRefreshNotGranted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		d := newDomain(t, n)
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", atDomain(ua.Config{}))
+		reg, err := alice.Register(t.Context(), &ua.RegisterOptions{OnError: func(error) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.mu.Lock()
+		d.most = 0
+		d.mu.Unlock()
+		if err := reg.Refresh(t.Context()); err == nil || reg.Err() == nil || !reg.Expires().IsZero() {
+			t.Errorf("Refresh() = %v, Err() = %v, Expires() = %v, want no binding", err, reg.Err(), reg.Expires())
+		}
+	})
 }

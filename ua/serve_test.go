@@ -31,10 +31,11 @@ func TestStrangers(t *testing.T) {
 			return nil
 		},
 	}
+	takesRefers, refer := ua.Config{OnRefer: func(context.Context, *ua.Referral) {}}, sip.Event{Package: "refer"}
 	refuses := ua.Config{OnMessage: func(context.Context, ua.Message) error { return fmt.Errorf("full: %w", sip.StatusMessageTooLarge) }}
 	fails := ua.Config{OnMessage: func(context.Context, ua.Message) error { return errors.New("disk is broken") }}
 	panics := ua.Config{OnMessage: func(context.Context, ua.Message) error { panic("bug") }}
-	const everything, nothing = "ACK, BYE, CANCEL, OPTIONS, INVITE, MESSAGE", "ACK, BYE, CANCEL, OPTIONS"
+	const everything, nothing = "ACK, BYE, CANCEL, OPTIONS, NOTIFY, INVITE, PRACK, UPDATE, MESSAGE", "ACK, BYE, CANCEL, OPTIONS, NOTIFY"
 	accept := map[string]string{"Accept": "application/sdp, multipart/mixed, multipart/alternative, multipart/related"}
 	acceptEncoding := map[string]string{"Accept-Encoding": "identity"}
 	for _, test := range []struct {
@@ -46,17 +47,22 @@ func TestStrangers(t *testing.T) {
 		want   sip.Status
 		fields map[string]string
 	}{
-		{"options", full, sip.OPTIONS, bobURI, nil, 200, map[string]string{"Allow": everything, "Accept": accept["Accept"], "Accept-Encoding": "identity", "Supported": ""}},
+		{"options", full, sip.OPTIONS, bobURI, nil, 200, map[string]string{"Allow": everything, "Accept": accept["Accept"], "Accept-Encoding": "identity", "Accept-Language": "*", "Supported": "100rel, replaces, timer"}},
 		{"options, no calls", ua.Config{}, sip.OPTIONS, bobURI, nil, 200, map[string]string{"Allow": nothing}},
 		{"unknown method", full, "PLAY", bobURI, nil, 405, map[string]string{"Allow": everything}},
 		{"unknown method and more", full, "PLAY", bobURI, []sip.Edit{sip.Require{"x"}}, 405, nil},
 		{"register", full, sip.REGISTER, bobURI, nil, 405, nil},
 		{"subscribe", full, sip.SUBSCRIBE, bobURI, nil, 405, nil},
+		{"subscribe to a REFER", takesRefers, sip.SUBSCRIBE, bobURI, []sip.Edit{refer, contactAt("192.0.2.9")}, 403, nil}, // RFC 3515 section 2.4.4
+		{"subscribe to a REFER, no REFERs", full, sip.SUBSCRIBE, bobURI, []sip.Edit{refer, contactAt("192.0.2.9")}, 405, nil},
+		{"subscribe to a REFER, require", takesRefers, sip.SUBSCRIBE, bobURI, []sip.Edit{refer, contactAt("192.0.2.9"), sip.Require{"x"}}, 420, map[string]string{"Unsupported": "x"}},
+		{"notify of a REFER", full, sip.NOTIFY, bobURI, []sip.Edit{refer, contactAt("192.0.2.9")}, 481, nil},
+		{"notify of a REFER, require", full, sip.NOTIFY, bobURI, []sip.Edit{refer, contactAt("192.0.2.9"), sip.Require{"x"}}, 420, map[string]string{"Unsupported": "x"}},
 		{"invite, no calls", ua.Config{}, sip.INVITE, bobURI, []sip.Edit{offer}, 405, map[string]string{"Allow": nothing}},
 		{"invite", full, sip.INVITE, bobURI, []sip.Edit{offer}, 486, nil},
 		{"invite to tel", full, sip.INVITE, "tel:+12", []sip.Edit{offer}, 486, nil},
 		{"invite to im", full, sip.INVITE, "im:bob@b.example", []sip.Edit{offer}, 416, nil},
-		{"require", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.Require{sip.Option100rel, sip.OptionTimer}}, 420, map[string]string{"Unsupported": "100rel, timer"}},
+		{"require", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.Require{sip.Option100rel, sip.OptionPrecondition, sip.OptionFromChange}}, 420, map[string]string{"Unsupported": "precondition, from-change"}},
 		{"options, require", full, sip.OPTIONS, bobURI, []sip.Edit{sip.Require{"x"}}, 420, map[string]string{"Unsupported": "x"}},
 		{"invite with text", full, sip.INVITE, bobURI, []sip.Edit{text}, 415, accept},
 		{"invite zipped", full, sip.INVITE, bobURI, []sip.Edit{offer, sip.ContentEncoding{"gzip"}}, 415, acceptEncoding},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/digest"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
@@ -27,6 +28,9 @@ func shutDown(t *testing.T, a *ua.Agent) {
 		t.Errorf("Shutdown() = %v", err)
 	}
 }
+
+// forA is the password for the realm of challenge, which a stranger is.
+var forA = []digest.Credentials{{Username: "alice", Password: "secret", Realm: "a"}}
 
 // The callee answers while the CANCEL of a Shutdown is under way. The answer
 // gets its ACK and its BYE, and the BYE its credentials, before the sockets are
@@ -57,7 +61,7 @@ func TestShutdownCrossesAnswer(t *testing.T) {
 					tx.Reply(sip.StatusOK)
 				}
 			})
-			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{Password: "secret"})
+			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{Credentials: forA})
 			result := make(chan error, 1)
 			go func() {
 				_, err := alice.Invite(t.Context(), bobURI, streams(newStream(t)))
@@ -98,7 +102,7 @@ func TestShutdownWaitsForHangup(t *testing.T) {
 					tx.Reply(sip.StatusOK)
 				}
 			})
-			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{Password: "secret"})
+			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{Credentials: forA})
 			call, err := alice.Invite(t.Context(), bobURI, streams(newStream(t)))
 			if err != nil {
 				t.Fatal(err)

@@ -104,7 +104,7 @@ func TestManyCalls(t *testing.T) {
 
 // maxIdleCall is what one side of an idle call may hold in memory, in bytes,
 // without what its streams have.
-const maxIdleCall = 6 << 10
+const maxIdleCall = 5 << 10
 
 // An idle call holds little memory and no goroutine, and neither does a
 // registration.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"reflect"
+	"slices"
 
 	"github.com/goparley/parley/sdp"
 )
@@ -15,11 +17,12 @@ import (
 //
 // A method may take its time: it holds up the offers and answers of its own
 // call and nothing else. Its ctx ends when the call does, and it should return
-// then. A stream that wants to end the call does so from another goroutine:
-// Hangup waits until the streams are closed.
+// then. A stream that wants to end the call, or to change it, does so from another
+// goroutine: Hangup waits until the streams are closed, and Hold for its turn.
 //
 // A panic in a method goes to whoever set it off, Invite, Answer, Hold or Resume;
-// in a change by the peer, in Close, or when nobody waits any more, it is logged.
+// in a change by the peer or a refresh, in NetworkChanged, in Close, or when nobody waits any
+// more, it is logged.
 // A call that is being set up ends by it, and all its streams are closed.
 type Stream interface {
 	// Offer returns what to offer. In a later offer, for a hold say, it
@@ -36,18 +39,55 @@ type Stream interface {
 	// says that the section is not in use any more; a later Update may bring
 	// it back. The error of the first Update ends the call; after one for early
 	// media, which may be that of a phone that does not answer, the stream is
-	// told again when the call is answered, and then that is the first.
+	// told again when the call is answered, and then that is the first. The ctx of
+	// early media ends when the call is answered, too, and that is an error like any.
 	Update(ctx context.Context, local, remote *sdp.Media) error
 
 	// Close ends the stream. It is called when its call is over, or did not
-	// come about.
+	// come about, and before that when Remove has ended it, when Add or OnStream
+	// came to nothing, or when its section, which was not in use, went to another.
 	Close() error
 }
 
-var errNilStream = errors.New("a stream is nil")
+// Forker is a Stream that can serve several branches of a call at once, which ring at the
+// same time and may each have early media. The agent gives the stream itself to the first
+// of them, and asks it for another one for each that follows. A stream that is no Forker
+// serves them in turn: it is told what the latest has described.
+type Forker interface {
+	// Fork returns a stream for another branch that answers the offer that this one
+	// has made. It is closed with its branch.
+	Fork(ctx context.Context) (Stream, error)
+}
+
+var (
+	errNilStream = errors.New("a stream is nil")
+	errSame      = errors.New("the call has this stream already")
+)
+
+// checkStreams says what is wrong with those that a call is to have.
+func checkStreams(streams []Stream) error {
+	for i, s := range streams {
+		switch {
+		case s == nil:
+			return errNilStream
+		case has(streams[:i], s):
+			return errSame
+		}
+	}
+	return nil
+}
+
+// has reports whether a stream is one of several.
+func has(streams []Stream, s Stream) bool {
+	return slices.ContainsFunc(streams, func(other Stream) bool { return same(s, other) })
+}
+
+// same reports whether two streams are one. Those whose values cannot be compared are not.
+func same(s, other Stream) bool { return reflect.ValueOf(s).Comparable() && s == other }
 
 // addressUser is a Stream that wants to know at which of our addresses the
-// peer reaches us. It is told before the first Offer or Answer.
+// peer reaches us. It is told before the first Offer or Answer, and before an Offer
+// when that has changed.
 type addressUser interface {
 	UseAddress(netip.Addr)
 }

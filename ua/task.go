@@ -1,6 +1,7 @@
 package ua
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -13,6 +14,8 @@ import (
 type task struct {
 	a    *Agent
 	done chan struct{} // closed when it is over
+
+	onPanic func() // called after a panic; nil: nothing is
 
 	mu       sync.Mutex
 	over     bool
@@ -35,6 +38,9 @@ func (t *task) run(f func() error) {
 	defer close(t.done)
 	defer func() {
 		p := recover()
+		if p != nil && t.onPanic != nil {
+			defer t.onPanic()
+		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.over, t.panicked = true, p
@@ -49,6 +55,17 @@ func (t *task) run(f func() error) {
 	t.mu.Lock()
 	t.err = err
 	t.mu.Unlock()
+}
+
+// wait returns when the task is over, or ctx.
+func (t *task) wait(ctx context.Context) error {
+	select {
+	case <-t.done:
+		return t.result()
+	case <-ctx.Done():
+		t.leave()
+		return cause(ctx)
+	}
 }
 
 // result returns the error of a task that is over, or panics as it did.
@@ -81,6 +98,19 @@ func (t *task) leave() {
 		t.a.panicked(t.panicked, t.stack)
 	}
 	t.left = true
+}
+
+// fence is deferred around code of the program's in a goroutine of ours that nobody waits for.
+func (a *Agent) fence() {
+	if p := recover(); p != nil {
+		a.panicked(p, debug.Stack())
+	}
+}
+
+// tell calls an OnError. A panic there is logged.
+func (a *Agent) tell(onError func(error), err error) {
+	defer a.fence()
+	onError(err)
 }
 
 // panicked logs a panic of the program's code that nobody waits for.

@@ -42,7 +42,7 @@ func TestCall(t *testing.T) {
 			Streams: []ua.Stream{media.NewAudio(&media.AudioConfig{
 				Play: media.Tone(440), Record: &aliceHeard, Network: n.Host("192.0.2.1"),
 			})},
-			OnProvisional: func(resp *sip.Response) { rang = append(rang, resp.Status()) },
+			OnProvisional: func(_ *ua.Call, resp *sip.Response) { rang = append(rang, resp.Status()) },
 		})
 		if err != nil {
 			t.Fatal(err)

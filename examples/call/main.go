@@ -62,7 +62,7 @@ func run(from, password, proxy, play, record string, length time.Duration, targe
 	defer alice.Close()
 	call, err := alice.Invite(ctx, target, &ua.InviteOptions{ // an interrupt cancels it
 		Streams:       []ua.Stream{media.NewAudio(audio)},
-		OnProvisional: func(resp *sip.Response) { fmt.Println(resp.Status().Error()) },
+		OnProvisional: func(_ *ua.Call, resp *sip.Response) { fmt.Println(resp.Status().Error()) },
 	})
 	if err != nil {
 		return err

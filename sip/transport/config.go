@@ -59,13 +59,14 @@ type Config struct {
 	// "/". Our own listeners take any.
 	WebSocketPath string
 
-	// WebSocketHeader is sent to WebSocket servers with the handshake: Origin,
-	// Cookie, Authorization (RFC 7118 section 7). It goes to every server that a
-	// request leads to, whosever that is: a secret belongs here only where all
-	// requests go to a proxy of ours. Host and what the handshake itself consists
-	// of cannot be set. nil means none. An answer that is no 101, such as a 401,
-	// is a *HandshakeError.
-	WebSocketHeader http.Header
+	// WebSocketHeader returns what is sent to a WebSocket server with the handshake:
+	// Origin, Cookie, Authorization (RFC 7118 section 7). A request leads to whosever
+	// server its URI, or that of a redirection, names, so a secret is not for every Host
+	// of to: over WSS it has proved to be that, over WS it may be anybody. Host and what
+	// the handshake itself consists of cannot be set. It is called from the goroutine of
+	// that connection. A nil func, or a nil header, means none. An answer that is no 101,
+	// such as a 401, is a *HandshakeError.
+	WebSocketHeader func(to resolve.Target) http.Header
 
 	// AcceptWebSocket says whether a handshake is taken, of our ws and wss
 	// listeners and of WebSocketHandler; false is answered with 403. It is called
@@ -175,7 +176,6 @@ func (e *Endpoint) defaults() error {
 	e.room.limit = int64(cfg.MaxBytes)
 	cfg.MaxUDP = cmp.Or(cfg.MaxUDP, 1300)
 	cfg.WebSocketPath = cmp.Or(cfg.WebSocketPath, "/")
-	cfg.WebSocketHeader = cfg.WebSocketHeader.Clone()
 	// Who forges the source of datagrams is not to slow down its connections.
 	e.rate, e.pacer = newBuckets(cfg.MaxRate, cfg.MaxRate), newBuckets(cfg.MaxRate, cfg.MaxRate)
 	e.sources = newPerSource(cfg.MaxConnsPerSource)

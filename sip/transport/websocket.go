@@ -65,7 +65,6 @@ func (w *webSocket) close() { w.ws.CloseNow() }
 func webSocketConfig(c *conn) *websocket.Config {
 	return &websocket.Config{
 		Subprotocol: subprotocol,
-		Header:      c.e.cfg.WebSocketHeader,
 		Origin:      c.e.isWelcome,
 		Hold:        c.holdPart,
 		Patience: func(begun, heard time.Time) time.Time {
@@ -104,7 +103,11 @@ func dialWebSocket(ctx context.Context, c *conn, nc net.Conn, to resolve.Target)
 		host += ":" + strconv.Itoa(port)
 	}
 	url := scheme + host + c.e.cfg.WebSocketPath
-	ws, err := websocket.Dial(ctx, nc, url, webSocketConfig(c))
+	cfg := webSocketConfig(c)
+	if c.e.cfg.WebSocketHeader != nil {
+		cfg.Header = c.e.cfg.WebSocketHeader(to)
+	}
+	ws, err := websocket.Dial(ctx, nc, url, cfg)
 	if other, ok := errors.AsType[*websocket.StatusError](err); ok {
 		return fmt.Errorf("%s: %w", url, &HandshakeError{other.Code, other.Header})
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/goparley/parley/sip/resolve"
 )
 
 // RFC 7118 section 7: a client shows what it has to show in the handshake, and
@@ -14,8 +16,12 @@ import (
 func TestWebSocketHandshakeRefused(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		header := http.Header{"Origin": {"https://www.example.com"}, "Cookie": {"session=1"}}
-		alice := s.listen(&Config{Network: s.alice, Listen: []string{}, WebSocketHeader: header})
-		header.Set("Cookie", "session=2") // is the program's own again
+		alice := s.listen(&Config{Network: s.alice, Listen: []string{}, WebSocketHeader: func(to resolve.Target) http.Header {
+			if to.Transport != "WS" || to.Addr.String() != bobWS {
+				t.Errorf("WebSocketHeader is asked about %v, want %v", to, bobWS)
+			}
+			return header
+		}})
 		server := s.accept(s.bob, bobWS)
 		failed := make(chan error)
 		go func() { // ends with the handshake
