@@ -25,6 +25,9 @@ type BaresipOptions struct {
 	Transport string // "udp" or "tcp"; empty: UDP
 	Tone      int    // what it says in a call: a sine of this many hertz; zero: 440
 	Manual    bool   // let it ring until Answer; otherwise it answers at once
+	Publish   int    // publish its presence, for so many seconds; zero: not
+	Contact   string // a URI that it sends messages to; empty: none
+	Watch     string // URI of whose presence it watches, and lets others watch its own; empty: neither
 }
 
 // Baresip is a telephone that is operated by the test.
@@ -52,11 +55,19 @@ func StartBaresip(t testing.TB, opts *BaresipOptions) *Baresip {
 	if tone == 0 {
 		tone = 440
 	}
+	presence, contacts := "", ""
+	if opts.Watch != "" {
+		contacts = fmt.Sprintf("\"watched\" <%s>;presence=p2p\n", opts.Watch)
+	}
+	if opts.Publish > 0 || opts.Watch != "" {
+		presence = "module_app presence.so"
+	}
 	config(t, "baresip.config", filepath.Join(dir, "config"),
 		"PORT", strconv.Itoa(sip),
 		"CONTROL", strconv.Itoa(control),
 		"RTP", fmt.Sprintf("%d-%d", rtp, rtp+39),
 		"TONE", strconv.Itoa(tone),
+		"PRESENCE", presence,
 		"MODULES", baresipModules(t),
 		"DIR", dir)
 
@@ -73,11 +84,18 @@ func StartBaresip(t testing.TB, opts *BaresipOptions) *Baresip {
 		params += fmt.Sprintf(`;regint=600;auth_user=%s;auth_pass=%s;outbound="sip:%s;transport=%s"`,
 			user, cmp.Or(opts.Password, user+"pw"), opts.Proxy, transport)
 	}
+	if opts.Publish > 0 {
+		params += fmt.Sprintf(";pubint=%d", opts.Publish)
+	}
+	contact := ""
+	if opts.Contact != "" {
+		contact = "<" + opts.Contact + ">\n"
+	}
 	b.URI = "sip:" + user + "@" + host
 	b.who = b.URI
 	for name, text := range map[string]string{
 		"accounts": fmt.Sprintf("<%s;transport=%s>%s\n", b.URI, transport, params),
-		"contacts": "",
+		"contacts": contact + contacts,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -106,11 +124,26 @@ func (b *Baresip) Dial(t testing.TB, uri string) { t.Helper(); b.command(t, "dia
 // Answer takes the call that rings.
 func (b *Baresip) Answer(t testing.TB) { t.Helper(); b.command(t, "accept", "") }
 
+// Hold puts the peer on hold.
+func (b *Baresip) Hold(t testing.TB) { t.Helper(); b.command(t, "hold", "") }
+
+// Resume takes it back.
+func (b *Baresip) Resume(t testing.TB) { t.Helper(); b.command(t, "resume", "") }
+
 // Hangup ends the call.
 func (b *Baresip) Hangup(t testing.TB) { t.Helper(); b.command(t, "hangup", "") }
 
-// Recording returns the sound that baresip received in its latest call. It is
-// complete when the call has ended.
+// Transfer has the peer call a URI (REFER).
+func (b *Baresip) Transfer(t testing.TB, uri string) { t.Helper(); b.command(t, "transfer", uri) }
+
+// Digits sends DTMF digits by RTP. Those that it is sent are events, "CALL_DTMF_START".
+func (b *Baresip) Digits(t testing.TB, digits string) { t.Helper(); b.command(t, "sndcode", digits) }
+
+// Message sends a text to the contact of its options.
+func (b *Baresip) Message(t testing.TB, text string) { t.Helper(); b.command(t, "message", text) }
+
+// Recording returns the sound that baresip received in its latest call, since that was
+// changed the last time. It is complete when the call has ended.
 func (b *Baresip) Recording(t testing.TB) media.Clip {
 	t.Helper()
 	path, err := b.recording()
@@ -124,7 +157,8 @@ func (b *Baresip) Recording(t testing.TB) media.Clip {
 	return clip
 }
 
-// Heard returns how long the recording of the latest call is by now.
+// Heard returns how long the recording of the latest call is by now. It does not grow any
+// more once the peer has changed the call.
 func (b *Baresip) Heard() time.Duration {
 	path, err := b.recording()
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package interop starts other people's SIP programs, so that tests can call
-// them: Kamailio as registrar and as proxy, baresip as a telephone, SIPp as a
-// script, a browser with JsSIP, sip-dig with a name server, and Wireshark's
+// them: Kamailio as registrar and as proxy, baresip, Linphone and Twinkle as
+// telephones, SIPp as a script, a browser with JsSIP, sip-dig with a name server, and Wireshark's
 // dissectors as a judge of what was on the wire. It also makes networks with a
 // NAT between them.
 //

@@ -20,6 +20,7 @@ type KamailioOptions struct {
 	NonceExpire time.Duration // after which a nonce is stale; zero: 5 minutes
 	MinExpires  time.Duration // shorter registrations get 423; zero: 1 second
 	FlowTimer   time.Duration // the Flow-Timer of RFC 5626 section 5.4; zero: none
+	Ordered     bool          // one process for each socket, which keeps an ACK and what follows it in order; otherwise two
 
 	Authority  *siptest.Authority // of its certificate; nil: an authority of its own
 	ClientCert bool               // ask TLS clients for a certificate of the same authority, and refuse others
@@ -43,9 +44,10 @@ type Kamailio struct {
 	Authority *siptest.Authority // of its certificate, which is for sip.test, 127.0.0.1 and ::1
 	KeyHash   string             // of its certificate, for a browser
 
-	port int
-	rpc  string
-	in   *Namespace
+	port   int
+	rpc    string
+	tables string // of StartPresence
+	in     *Namespace
 }
 
 // StartKamailio starts a registrar.
@@ -111,13 +113,17 @@ func startKamailio(t testing.TB, name string, opts *KamailioOptions, values ...s
 			fmt.Fprintf(&listen, "listen=%s:%s\n", proto, k.At(socket, host))
 		}
 	}
+	children := "2"
+	if opts.Ordered {
+		children = "1"
+	}
 	clientCert := "0"
 	if opts.ClientCert {
 		clientCert = "1"
 	}
 	values = append(values, "DIR", dir)
 	config(t, "kamailio-listen.cfg", filepath.Join(dir, "kamailio-listen.cfg"),
-		"NAME", name, "LISTEN", listen.String(), "RPC", k.rpc, "CLIENT_CERT", clientCert, "DIR", dir)
+		"NAME", name, "LISTEN", listen.String(), "RPC", k.rpc, "CLIENT_CERT", clientCert, "CHILDREN", children, "DIR", dir)
 	cfg := filepath.Join(dir, "kamailio.cfg")
 	config(t, name+".cfg", cfg, values...)
 	// In the foreground, log to stderr, runtime files in the test's folder.

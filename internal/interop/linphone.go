@@ -19,18 +19,26 @@ import (
 
 // LinphoneOptions are the options of StartLinphone.
 type LinphoneOptions struct {
-	User      string // user part of its address; empty: "carol"
-	Proxy     string // "127.0.0.1:port" to register at and send through
-	Transport string // "udp" or "tcp"; empty: UDP
-	Tone      int    // what it says in a call: a sine of this many hertz; zero: 440
+	User      string   // user part of its address; empty: "carol"
+	Proxy     string   // "127.0.0.1:port" to register at and send through; empty: none, and it does not register
+	Peer      string   // without a proxy, the only URI that it calls and writes to; empty: none
+	Transport string   // "udp" or "tcp"; empty: UDP
+	Tone      int      // what it says in a call: a sine of this many hertz; zero: 440
+	Manual    bool     // answer when Answer is called, and not at once
+	Publish   bool     // publish its presence
+	Info      bool     // send DTMF digits by INFO, and not by RTP
+	Watch     string   // URI of whose presence it watches; empty: nobody's
+	Watcher   string   // URI of who may watch its own; empty: nobody
+	SIP       []string // further settings of its section [sip], as "session_expires_value=90"
 }
 
 // Linphone is a telephone without a screen, linphonec, that is operated by the
-// test. It answers at once.
+// test. It answers at once, unless it is told otherwise.
 type Linphone struct {
-	URI string // its address: sip:carol@sip.test
+	URI string // its address: sip:carol@sip.test, or sip:carol@127.0.0.1:port without a proxy
 
 	dir      string
+	out      string // path of what it writes
 	commands *os.File
 	taken    int // bytes of its log that Expect has looked at
 }
@@ -44,22 +52,46 @@ func StartLinphone(t testing.TB, opts *LinphoneOptions) *Linphone {
 	ports := map[string]int{"udp": 0, "tcp": 0}
 	ports[transport] = Port(t)
 	rc := filepath.Join(dir, "linphonerc")
+	bit := map[bool]string{true: "1", false: "0"}
+	proxy, host := opts.Proxy, "sip.test"
+	route := "<sip:" + proxy + ";transport=" + transport + ";lr>"
+	if proxy == "" {
+		// Without an account it gives up before it calls, and with one it sends all to
+		// the server of that, registered or not.
+		host, route = loopback(ports[transport]), ""
+		_, peer, _ := strings.Cut(opts.Peer, "@")
+		proxy = cmp.Or(peer, host)
+	}
 	config(t, "linphonerc", rc, "UDP", strconv.Itoa(ports["udp"]), "TCP", strconv.Itoa(ports["tcp"]),
-		"USER", user, "PASSWORD", user+"pw", "PROXY", opts.Proxy, "TRANSPORT", transport, "RTP", strconv.Itoa(Port(t)))
+		"USER", user, "PASSWORD", user+"pw", "PROXY", proxy, "ROUTE", route, "TRANSPORT", transport, "RTP", strconv.Itoa(Port(t)),
+		"PUBLISH", bit[opts.Publish], "REGISTER", bit[opts.Proxy != ""], "HOST", host, "INFO", bit[opts.Info])
 	// Without these folders it does not start.
 	for _, folder := range []string{".local/share/linphone", ".config/linphone"} {
 		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	l := &Linphone{URI: "sip:" + user + "@sip.test", dir: dir}
+	var more strings.Builder
+	if friend := cmp.Or(opts.Watch, opts.Watcher); friend != "" {
+		fmt.Fprintf(&more, "[friend_0]\nurl=<%s>\npol=accept\nsubscribe=%s\n", friend, bit[opts.Watch != ""])
+	}
+	if len(opts.SIP) > 0 {
+		fmt.Fprintf(&more, "[sip]\n%s\n", strings.Join(opts.SIP, "\n"))
+	}
+	text, err := os.ReadFile(rc)
+	if err == nil {
+		err = os.WriteFile(rc, append(text, more.String()...), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &Linphone{URI: "sip:" + user + "@" + host, dir: dir}
 	writeTone(t, l.path("says.wav"), float64(tone))
 	if err := syscall.Mkfifo(l.path("commands"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// Open for reading as well, so that this does not wait for linphonec, and that
 	// linphonec sees no end of it.
-	var err error
 	if l.commands, err = os.OpenFile(l.path("commands"), os.O_RDWR, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -69,16 +101,64 @@ func StartLinphone(t testing.TB, opts *LinphoneOptions) *Linphone {
 			t.Logf("linphonec's log of %s:\n%s", l.URI, tail(l.path("log"), 8000))
 		}
 	})
-	p := start(t, dir, []string{"HOME=" + dir}, "/bin/sh", "-c", `exec "$@" <commands`, "sh", path, "-a", "-c", rc, "-d", "6", "-l", "log")
+	args := []string{"-c", rc, "-d", "6", "-l", "log"}
+	if !opts.Manual {
+		args = append(args, "-a")
+	}
+	p := start(t, dir, []string{"HOME=" + dir}, "/bin/sh", append([]string{"-c", `exec "$@" <commands`, "sh", path}, args...)...)
+	l.out = p.log
 	l.command(t, "soundcard use files")
 	l.command(t, "play "+l.path("says.wav"))
 	l.command(t, "record "+l.path("heard.wav"))
-	p.ready(t, func() bool { return strings.Contains(tail(l.path("log"), 1<<24), "to [LinphoneRegistrationOk]") })
+	l.command(t, "help me") // to which it says that it cannot, when it has done the above
+	p.ready(t, func() bool {
+		if opts.Proxy == "" {
+			return strings.Contains(tail(p.log, 1<<20), "No such command")
+		}
+		return strings.Contains(tail(l.path("log"), 1<<24), "to [LinphoneRegistrationOk]")
+	})
 	return l
 }
 
 // Dial calls a URI and returns at once; see Expect.
 func (l *Linphone) Dial(t testing.TB, uri string) { t.Helper(); l.command(t, "call "+uri) }
+
+// Answer takes the call that comes.
+func (l *Linphone) Answer(t testing.TB) { t.Helper(); l.command(t, "answer") }
+
+// Hold puts the peer on hold.
+func (l *Linphone) Hold(t testing.TB) { t.Helper(); l.command(t, "pause") }
+
+// Resume takes it back. The call has to be in the state "Paused" before.
+func (l *Linphone) Resume(t testing.TB) { t.Helper(); l.command(t, "resume") }
+
+// Transfer has the peer call a URI (REFER).
+func (l *Linphone) Transfer(t testing.TB, uri string) { t.Helper(); l.command(t, "transfer "+uri) }
+
+// TransferTo has the peer of one of its calls, which are numbered from 1, talk to that of
+// another one.
+func (l *Linphone) TransferTo(t testing.TB, call, other int) {
+	t.Helper()
+	l.command(t, fmt.Sprintf("transfer %d --to-call %d", call, other))
+}
+
+// Digits sends DTMF digits.
+func (l *Linphone) Digits(t testing.TB, digits string) { t.Helper(); l.command(t, digits) }
+
+// Message sends a text to a URI.
+func (l *Linphone) Message(t testing.TB, uri, text string) {
+	t.Helper()
+	l.command(t, fmt.Sprintf("chat %s %s", uri, text))
+}
+
+// Wrote waits until it has written a text, at most ten seconds: that it was sent a digit
+// or a message, say.
+func (l *Linphone) Wrote(t testing.TB, text string) {
+	t.Helper()
+	if !Eventually(10*time.Second, func() bool { return strings.Contains(tail(l.out, 1<<20), text) }) {
+		t.Fatalf("%s has not written %q after 10 s", l.URI, text)
+	}
+}
 
 // Hangup ends the call.
 func (l *Linphone) Hangup(t testing.TB) { t.Helper(); l.command(t, "terminate") }

@@ -30,7 +30,7 @@ type SIPpOptions struct {
 
 	Answer string // what uas_refuse says: status and phrase, and header fields on further lines; empty: "486 Busy Here"
 	Want   string // the status that uac_refused wants; empty: "486"
-	Text   string // an extended regular expression for that response, and for the one that uac_info wants; empty: any
+	Text   string // an extended regular expression for that response, and for the one that uac_info wants; the user of uas_digest; empty: any
 
 	TLS *TunnelOptions // of its end of TLS, which it cannot do itself
 	In  *Namespace     // where it runs, not over TLS; nil: where the test does
