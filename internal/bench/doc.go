@@ -17,6 +17,13 @@
 //
 //	go run ./transaction
 //
+// Command call prints what calls cost those who place and answer them on packages
+// ua and dialog, beside sipgo and Sofia-SIP's nua, what memory they take while they
+// are up, and how two agents hold out:
+//
+//	make -C call/c     # the peer in C: Sofia-SIP
+//	go run ./call      # every table of "Calls" in docs/performance.md, in 15 minutes
+//
 // What the steps within this library take is measured in the library:
 //
 //	go test -run x -bench . ./sip

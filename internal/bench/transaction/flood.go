@@ -6,12 +6,14 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/goparley/parley/internal/bench/rig"
 )
 
 // A client may choose its branches so that they have one hash, and with it one
 // place in a table whose hash is known. floodTable has one do so, next to
 // another who does nothing of the kind, and prints what both get.
-func floodTable(ctx context.Context, server *contender, n, rate, rounds int) error {
+func floodTable(ctx context.Context, server *rig.Contender, n, rate, rounds int) error {
 	hashes := []struct {
 		name string
 		step func(uint32, byte) uint32
@@ -34,27 +36,27 @@ func floodTable(ctx context.Context, server *contender, n, rate, rounds int) err
 	for round := -1; round < rounds; round++ { // the first one is to warm up
 		for i := range hashes {
 			at := (i + round + len(hashes)) % len(hashes)
-			attacker, err := newCaller(server.addr, "OPTIONS", n, branches[at])
+			attacker, err := rig.NewCaller(server.Addr, "OPTIONS", n, branches[at])
 			if err != nil {
 				return err
 			}
-			other, err := newCaller(server.addr, "OPTIONS", n, randomBranch)
+			other, err := rig.NewCaller(server.Addr, "OPTIONS", n, nil)
 			if err != nil {
 				return err
 			}
-			before, err := server.cpu()
+			before, err := server.CPU()
 			if err != nil {
 				return err
 			}
 			flooded := make(chan error, 1)
-			go func() { flooded <- attacker.run(ctx, rate) }() // ends when all is sent
-			if err := other.run(ctx, rate); err != nil {
+			go func() { flooded <- attacker.Run(ctx, rate) }() // ends when all is sent
+			if err := other.Run(ctx, rate); err != nil {
 				return err
 			}
 			if err := <-flooded; err != nil {
 				return err
 			}
-			after, err := server.cpu()
+			after, err := server.CPU()
 			if err != nil {
 				return err
 			}
@@ -62,17 +64,17 @@ func floodTable(ctx context.Context, server *contender, n, rate, rounds int) err
 				continue
 			}
 			r := &rows[at]
-			p50, p99, _, lost := other.quantiles()
-			_, _, _, none := attacker.quantiles()
+			p50, p99, _, lost := other.Quantiles()
+			_, _, _, none := attacker.Quantiles()
 			r.p50, r.p99, r.cpu = append(r.p50, us(p50)), append(r.p99, us(p99)), append(r.cpu, (after-before).Seconds()/float64(2*n)*10000)
 			r.lost, r.flooded = r.lost+lost, r.flooded+n-none
 		}
 	}
-	fmt.Printf("\n%d rounds of %d OPTIONS of each of two clients at %d a second, load average %s\n\n", rounds, n, rate, loadAverage())
+	fmt.Printf("\n%d rounds of %d OPTIONS of each of two clients at %d a second, load average %s\n\n", rounds, n, rate, rig.LoadAverage())
 	fmt.Print("| branches of the one | p50 of the other, us | p99 | without a response | CPU s for 10,000 | of that with random ones |\n|---|--:|--:|--:|--:|--:|\n")
 	for i, h := range hashes {
 		r := rows[i]
-		fmt.Printf("| %s | %.0f | %.0f | %d | %.3f | %.2f |\n", h.name, median(r.p50), median(r.p99), r.lost, median(r.cpu), ratio(r.cpu, rows[0].cpu))
+		fmt.Printf("| %s | %.0f | %.0f | %d | %.3f | %.2f |\n", h.name, rig.Median(r.p50), rig.Median(r.p99), r.lost, rig.Median(r.cpu), rig.Ratio(r.cpu, rows[0].cpu))
 		if r.flooded == 0 {
 			return fmt.Errorf("branches %s: none was answered", h.name)
 		}

@@ -26,6 +26,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/goparley/parley/internal/bench/rig"
 )
 
 func main() {
@@ -49,7 +51,11 @@ func main() {
 		os.Exit(2)
 	}
 	if *role != "" {
-		if err := serve(*role, *addr, *profile); err != nil {
+		begin := roles[*role]
+		if begin == nil {
+			log.Fatalf("no server of the kind %q", *role)
+		}
+		if err := rig.Serve(*role, *addr, *profile, begin, nil); err != nil {
 			log.Fatalf("server %s: %v", *role, err)
 		}
 		return
@@ -68,13 +74,13 @@ func main() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(scratch)
-	if err := run(ctx, *mode, *what, *only, *profile, scratch, load{n: *n, rate: *rate}, *rounds, *late); err != nil {
+	if err := run(ctx, *mode, *what, *only, *profile, scratch, rig.Load{N: *n, Rate: *rate}, *rounds, *late); err != nil {
 		os.RemoveAll(scratch)
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, mode, what, only, profile, scratch string, l load, rounds int, late time.Duration) error {
+func run(ctx context.Context, mode, what, only, profile, scratch string, l rig.Load, rounds int, late time.Duration) error {
 	all := servers(scratch, profile, what == "options")
 	switch mode {
 	case "cpu", "latency", "hold", "flood":
@@ -86,21 +92,21 @@ func run(ctx context.Context, mode, what, only, profile, scratch string, l load,
 		if err != nil {
 			return err
 		}
-		defer callee.stop()
-		l.scenario, l.callee = "uac-dialog.xml", callee.addr
+		defer callee.Stop()
+		l.Scenario, l.Callee = "uac-dialog.xml", callee.Addr
 	default:
 		return fmt.Errorf("no mode %q", mode)
 	}
 	if what == "options" {
-		l.scenario = "uac-options.xml"
+		l.Scenario = "uac-options.xml"
 	}
-	if l.scenario != "" {
-		if _, err := unpack(scratch, l.scenario, ""); err != nil {
+	if l.Scenario != "" {
+		if _, err := rig.Unpack(testdata, scratch, l.Scenario, ""); err != nil {
 			return err
 		}
 	}
-	list, err := startAll(ctx, all, only)
-	defer stopAll(list)
+	list, err := rig.StartAll(ctx, all, only)
+	defer rig.StopAll(list)
 	if err != nil {
 		return err
 	}
@@ -110,11 +116,11 @@ func run(ctx context.Context, mode, what, only, profile, scratch string, l load,
 	}
 	switch mode {
 	case "latency":
-		return latencyTable(ctx, list, method, l.n, l.rate, rounds)
+		return latencyTable(ctx, list, method, l.N, l.Rate, rounds)
 	case "hold":
-		return holdTable(ctx, list, l, scratch)
+		return rig.HoldTable(ctx, list, l, scratch)
 	case "flood":
-		return floodTable(ctx, list[0], l.n, l.rate, rounds)
+		return floodTable(ctx, list[0], l.N, l.Rate, rounds)
 	}
-	return cpuTable(ctx, list, l, rounds, late, scratch)
+	return rig.CPUTable(ctx, list, l, rounds, late, scratch)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo"
 	sipgosip "github.com/emiago/sipgo/sip"
 
+	"github.com/goparley/parley/internal/bench/rig"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
@@ -137,7 +138,7 @@ func sipgoProxy(addr string) error {
 		prepare(req)
 		client.WriteRequest(req, sipgo.ClientRequestAddVia)
 	})
-	udp, err := listenUDP(addr)
+	udp, err := rig.ListenUDP(addr)
 	if err != nil {
 		return err
 	}
@@ -145,30 +146,22 @@ func sipgoProxy(addr string) error {
 	return nil
 }
 
-// serverConfig is that of a server of ours under load.
-func serverConfig(addr string) *transport.Config {
-	return &transport.Config{
-		Listen:  []string{"udp:" + addr},
-		MaxRate: 1e9, // the load has one source; the limit is looked at all the same
-	}
-}
-
 // newCallee starts whom the proxies forward to.
-func newCallee(ctx context.Context, scratch string) (*process, error) {
-	addr, err := freeAddr()
+func newCallee(ctx context.Context, scratch string) (*rig.Process, error) {
+	addr, err := rig.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	file, err := unpack(scratch, "uas-dialog.xml", addr)
+	file, err := rig.Unpack(testdata, scratch, "uas-dialog.xml", addr)
 	if err != nil {
 		return nil, err
 	}
-	callee, err := sippServer("callee", addr, "-sf", file)
+	callee, err := rig.SIPpServer("callee", addr, "-sf", file)
 	if err != nil {
 		return nil, err
 	}
-	if err := answers(ctx, addr); err != nil {
-		callee.stop()
+	if err := rig.Answers(ctx, addr); err != nil {
+		callee.Stop()
 		return nil, fmt.Errorf("callee: %w", err)
 	}
 	return callee, nil

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/goparley/parley/internal/bench/rig"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/sip/transport"
@@ -54,11 +55,11 @@ func (s soak) run(ctx context.Context) error {
 		return err
 	}
 	defer stage.close()
-	before := used(true)
-	fmt.Printf("%v at %d calls a second, load average %s\n", s.time, s.rate, loadAverage())
+	before := rig.Used(true)
+	fmt.Printf("%v at %d calls a second, load average %s\n", s.time, s.rate, rig.LoadAverage())
 	fmt.Print("\n| after | calls | failed | refused | under way | heap, MB | goroutines | lost by the network |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	report := func(began time.Time) {
-		now := used(false)
+		now := rig.Used(false)
 		fmt.Printf("| %v | %d | %d | %d | %d | %.0f | %d | %d |\n", time.Since(began).Round(time.Second), stage.placed.Load(), stage.failed.Load(),
 			stage.refused.Load(), stage.placed.Load()-stage.ended.Load(), float64(now.Heap)/1e6, now.Goroutines, stage.net.Stats().Lost)
 	}
@@ -83,12 +84,12 @@ func (s soak) run(ctx context.Context) error {
 		return ctx.Err()
 	}
 	stage.all.Wait()
-	if err := pause(ctx, lingers); err != nil {
+	if err := rig.Pause(ctx, lingers); err != nil {
 		return err
 	}
-	after := used(true)
+	after := rig.Used(true)
 	if s.profile != "" {
-		if err := writeHeap(s.profile + ".heap"); err != nil {
+		if err := rig.WriteHeap(s.profile + ".heap"); err != nil {
 			return err
 		}
 	}
@@ -134,7 +135,7 @@ func (s soak) most(ctx context.Context) (int, error) {
 			}
 		})
 	}
-	if err := pause(ctx, fill); err != nil {
+	if err := rig.Pause(ctx, fill); err != nil {
 		stage.all.Wait()
 		return 0, err
 	}

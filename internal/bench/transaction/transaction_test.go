@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/goparley/parley/internal/bench/rig"
 )
 
 // TestMain is the server when a test starts this program as one.
@@ -20,28 +22,28 @@ func TestMain(m *testing.M) {
 func TestServersAnswer(t *testing.T) {
 	for _, role := range []string{"floor", "parley", "sipgo"} {
 		for _, method := range []string{"INVITE", "OPTIONS"} {
-			addr, err := freeAddr()
+			addr, err := rig.FreeAddr()
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := startRole(role, addr, nil)
+			p, err := rig.StartRole(role, addr, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := newCaller(addr, method, 20, randomBranch)
+			c, err := rig.NewCaller(addr, method, 20, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := c.run(t.Context(), 500); err != nil {
+			if err := c.Run(t.Context(), 500); err != nil {
 				t.Error(err)
 			}
-			if _, _, _, lost := c.quantiles(); lost != 0 {
+			if _, _, _, lost := c.Quantiles(); lost != 0 {
 				t.Errorf("%s: %d of 20 %s without a response, want none", role, lost, method)
 			}
-			if spent, err := p.cpu(); err != nil || spent <= 0 {
+			if spent, err := p.CPU(); err != nil || spent <= 0 {
 				t.Errorf("%s: %v CPU time, %v, want some", role, spent, err)
 			}
-			if err := p.stop(); err != nil {
+			if err := p.Stop(); err != nil {
 				t.Error(err)
 			}
 		}

@@ -1,10 +1,11 @@
-package main
+package rig
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -14,10 +15,12 @@ import (
 	"time"
 )
 
-// caller is a client without a stack, which notes when each request leaves and
+// Caller is a client without a stack, which notes when each request leaves and
 // when its final response is there. It sends at a fixed rate whatever comes
 // back, and nothing twice.
-type caller struct {
+type Caller struct {
+	Tick time.Duration // between those that are sent together
+
 	conn   *net.UDPConn
 	from   string
 	to     string
@@ -28,29 +31,35 @@ type caller struct {
 	took   []time.Duration // by number; 0: no final response
 }
 
-func newCaller(to, method string, n int, branch func(int) string) (*caller, error) {
+// NewCaller makes a client that sends n requests to a server. What branch returns is
+// behind the magic cookie, by the number of the request; nil makes random ones.
+func NewCaller(to, method string, n int, branch func(int) string) (*Caller, error) {
 	peer, err := netip.ParseAddrPort(to)
 	if err != nil {
 		return nil, err
+	}
+	if branch == nil {
+		branch = func(int) string { return strconv.FormatUint(rand.Uint64(), 36) }
 	}
 	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, net.UDPAddrFromAddrPort(peer))
 	if err != nil {
 		return nil, err
 	}
-	c := &caller{
+	c := &Caller{
+		Tick: time.Millisecond,
 		conn: conn, from: conn.LocalAddr().String(), to: to, method: method, branch: branch,
 		sent: make([]atomic.Int64, n), took: make([]time.Duration, n), began: time.Now(),
 	}
 	return c, conn.SetReadBuffer(4 << 20)
 }
 
-// run sends all requests, so many a second, and waits for a second for what is
+// Run sends all requests, so many a second, and waits for a second for what is
 // late.
-func (c *caller) run(ctx context.Context, rate int) error {
+func (c *Caller) Run(ctx context.Context, rate int) error {
 	defer c.conn.Close()
 	received := make(chan error, 1)
 	go func() { received <- c.receive() }() // ends with its read deadline
-	tick := time.NewTicker(time.Millisecond)
+	tick := time.NewTicker(c.Tick)
 	defer tick.Stop()
 	start := time.Now()
 	for i := 0; i < len(c.sent); {
@@ -73,7 +82,7 @@ func (c *caller) run(ctx context.Context, rate int) error {
 
 // request makes a request of a number: that of the caller, or the ACK or the BYE
 // for a response with a To.
-func (c *caller) request(method string, i int, to string) []byte {
+func (c *Caller) request(method string, i int, to string) []byte {
 	branch, seq := c.branch(i), 1
 	if to == "" {
 		to = "<sip:service@" + c.to + ">"
@@ -89,7 +98,7 @@ func (c *caller) request(method string, i int, to string) []byte {
 }
 
 // receive takes the responses until the read deadline.
-func (c *caller) receive() error {
+func (c *Caller) receive() error {
 	buf := make([]byte, 65536)
 	for {
 		n, err := c.conn.Read(buf)
@@ -127,9 +136,9 @@ func line(msg []byte, name string) []byte {
 	return value
 }
 
-// quantiles returns how long the median, the slowest in a hundred and the
+// Quantiles returns how long the median, the slowest in a hundred and the
 // slowest in a thousand took, and how many had no response.
-func (c *caller) quantiles() (p50, p99, p999 time.Duration, lost int) {
+func (c *Caller) Quantiles() (p50, p99, p999 time.Duration, lost int) {
 	sorted := slices.Sorted(slices.Values(c.took))
 	lost, _ = slices.BinarySearch(sorted, 1)
 	if sorted = sorted[lost:]; len(sorted) == 0 {

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"log/slog"
@@ -7,9 +7,9 @@ import (
 	sipgosip "github.com/emiago/sipgo/sip"
 )
 
-// sipgoUAS is the same on github.com/emiago/sipgo, with its dialogs: they are
+// Sipgo is a server on github.com/emiago/sipgo, with its dialogs: they are
 // how it answers an INVITE.
-func sipgoUAS(addr string) error {
+func Sipgo(addr string) error {
 	slog.SetLogLoggerLevel(slog.LevelError)
 	ua, err := sipgo.NewUA()
 	if err != nil {
@@ -39,12 +39,12 @@ func sipgoUAS(addr string) error {
 			return
 		}
 		d.Respond(180, "Ringing", nil)
-		d.RespondSDP([]byte(session))
+		d.RespondSDP([]byte(Session))
 	})
 	server.OnAck(func(req *sipgosip.Request, tx sipgosip.ServerTransaction) { dialogs.ReadAck(req, tx) })
 	server.OnBye(func(req *sipgosip.Request, tx sipgosip.ServerTransaction) { dialogs.ReadBye(req, tx) })
 
-	udp, err := listenUDP(addr)
+	udp, err := ListenUDP(addr)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"bufio"
@@ -18,18 +18,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is a server, or several processes that are one.
-type process struct {
+// Process is a server, or several processes that are one.
+type Process struct {
 	name string
-	addr string
+	Addr string
 	cmd  *exec.Cmd
 	in   io.WriteCloser // of one of ours
 	out  *bufio.Reader
 }
 
-// start starts a program as a process group of its own, which ends with us.
-func start(name, addr string, env []string, argv ...string) (*process, error) {
-	p := &process{name: name, addr: addr, cmd: exec.Command(argv[0], argv[1:]...)}
+// Start starts a program as a process group of its own, which ends with us. addr is
+// where it is told to listen.
+func Start(name, addr string, env []string, argv ...string) (*Process, error) {
+	p := &Process{name: name, Addr: addr, cmd: exec.Command(argv[0], argv[1:]...)}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	p.cmd.Env = append(os.Environ(), env...)
 	if err := p.cmd.Start(); err != nil {
@@ -38,14 +39,14 @@ func start(name, addr string, env []string, argv ...string) (*process, error) {
 	return p, nil
 }
 
-// startRole starts this program as a server of some kind, which says when it is
-// there.
-func startRole(role, addr string, env []string, args ...string) (*process, error) {
+// StartRole starts this program with -serve as a server of some kind, which says
+// when it is there: see Serve.
+func StartRole(role, addr string, env []string, args ...string) (*Process, error) {
 	bin, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &process{name: role, addr: addr, cmd: exec.Command(bin, append([]string{"-serve", role, "-addr", addr}, args...)...)}
+	p := &Process{name: role, Addr: addr, cmd: exec.Command(bin, append([]string{"-serve", role, "-addr", addr}, args...)...)}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	p.cmd.Stderr = os.Stderr
 	p.cmd.Env = append(os.Environ(), env...)
@@ -61,13 +62,13 @@ func startRole(role, addr string, env []string, args ...string) (*process, error
 		return nil, fmt.Errorf("start %s: %w", role, err)
 	}
 	if _, err := p.out.ReadString('\n'); err != nil {
-		return nil, errors.Join(fmt.Errorf("server %s: %w", role, err), p.stop())
+		return nil, errors.Join(fmt.Errorf("server %s: %w", role, err), p.Stop())
 	}
 	return p, nil
 }
 
-// stop ends the process and those that it started.
-func (p *process) stop() error {
+// Stop ends the process and those that it started.
+func (p *Process) Stop() error {
 	if p.in != nil { // it has nothing left to do without its input
 		p.in.Close()
 		return p.cmd.Wait()
@@ -77,23 +78,45 @@ func (p *process) stop() error {
 	return nil
 }
 
-// ask has one of ours say what its runtime holds; tidied up first, if so wanted.
-func (p *process) ask(tidy bool) (r runtimeUse, err error) {
+// Ask has one of ours say what its runtime holds; tidied up first, if so wanted. Of
+// another program it says nothing.
+func (p *Process) Ask(tidy bool) (r Use, err error) {
 	if p.in == nil {
 		return r, nil
 	}
-	if _, err := fmt.Fprintln(p.in, tidy); err != nil {
-		return r, err
-	}
-	line, err := p.out.ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &r)
-	}
-	return r, err
+	return r, p.order(strconv.FormatBool(tidy), &r)
 }
 
-// cpu returns the CPU time of the process and those that it started.
-func (p *process) cpu() (sum time.Duration, err error) {
+// Order has one of ours do what its role takes orders for, and waits for the
+// result.
+func (p *Process) Order(order, result any) error {
+	text, err := json.Marshal(order)
+	if err != nil {
+		return err
+	}
+	return p.order(string(text), result)
+}
+
+func (p *Process) order(text string, result any) error {
+	if _, err := fmt.Fprintln(p.in, text); err != nil {
+		return err
+	}
+	line, err := p.out.ReadBytes('\n')
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	var reply reply
+	if err := json.Unmarshal(line, &reply); err != nil {
+		return err
+	}
+	if reply.Error != "" {
+		return fmt.Errorf("%s: %s", p.name, reply.Error)
+	}
+	return json.Unmarshal(reply.Result, result)
+}
+
+// CPU returns the CPU time of the process and those that it started.
+func (p *Process) CPU() (sum time.Duration, err error) {
 	pids, err := p.pids()
 	if err != nil {
 		return 0, err
@@ -109,9 +132,9 @@ func (p *process) cpu() (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// memory returns the bytes that are in memory, what several processes share
+// Memory returns the bytes that are in memory, what several processes share
 // counted once.
-func (p *process) memory() (sum int, err error) {
+func (p *Process) Memory() (sum int, err error) {
 	pids, err := p.pids()
 	if err != nil {
 		return 0, err
@@ -132,7 +155,7 @@ func (p *process) memory() (sum int, err error) {
 }
 
 // pids returns the members of the process group.
-func (p *process) pids() ([]int, error) {
+func (p *Process) pids() ([]int, error) {
 	group := p.cmd.Process.Pid
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -160,8 +183,8 @@ func (p *process) pids() ([]int, error) {
 	return pids, nil
 }
 
-// freeAddr returns an address on 127.0.0.1 whose port nobody uses now.
-func freeAddr() (string, error) {
+// FreeAddr returns an address on 127.0.0.1 whose port nobody uses now.
+func FreeAddr() (string, error) {
 	pc, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		return "", err

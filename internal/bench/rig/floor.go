@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"bytes"
@@ -6,20 +6,25 @@ import (
 	"net/netip"
 )
 
-// floor is the least that a server in Go can do: it keeps no state and parses
+// Floor begins the least that a server in Go can do: it keeps no state and parses
 // nothing. It copies the lines of a request that a response needs: one read and
 // one write a message, on one socket.
-func floor(addr string) error {
-	udp, err := listenUDP(addr)
+func Floor(addr string) error {
+	udp, err := ListenUDP(addr)
 	if err != nil {
 		return err
 	}
+	go echo(udp, addr) // ends with the process
+	return nil
+}
+
+func echo(udp *net.UDPConn, addr string) {
 	tail := "Contact: <sip:uas@" + addr + ">\r\nContent-Length: 0\r\n\r\n"
 	in, out := make([]byte, 65536), make([]byte, 0, 65536)
 	for {
 		n, from, err := udp.ReadFromUDPAddrPort(in)
 		if err != nil {
-			return err
+			return
 		}
 		msg := in[:n]
 		if bytes.HasPrefix(msg, []byte("ACK ")) {
@@ -32,8 +37,8 @@ func floor(addr string) error {
 	}
 }
 
-// listenUDP binds a socket with the receive buffer that an Endpoint asks for.
-func listenUDP(addr string) (*net.UDPConn, error) {
+// ListenUDP binds a socket with the receive buffer that an Endpoint asks for.
+func ListenUDP(addr string) (*net.UDPConn, error) {
 	to, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return nil, err
