@@ -241,6 +241,7 @@ func (s *Session) Ack(ctx context.Context, edits ...sip.Edit) error {
 	flow, out, err := s.l.tl.Send(s.towards(ctx), req)
 	if err != nil {
 		s.mu.Lock()
+		s.acking = false
 		if s.invite.seq == invite.seq {
 			s.invite, s.unacked = invite, true
 		}
@@ -273,7 +274,7 @@ func (s *Session) prepareAck(edits []sip.Edit) (*sip.Request, acked) {
 	if !s.unacked || s.invite.seq != invite.seq { // another Ack was faster
 		return nil, invite
 	}
-	s.unacked, s.invite = false, acked{seq: invite.seq}
+	s.unacked, s.acking, s.invite = false, true, acked{seq: invite.seq}
 	s.offers.request(local, req.CSeq(), false)
 	return req, invite
 }

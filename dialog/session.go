@@ -56,7 +56,8 @@ type Session struct {
 	lost      lostInvite    // ours that was under way when the call was restored
 	invite    acked         // the INVITE of ours that an ACK is for
 	unacked   bool          // its ACK is not sent yet
-	acking    chan struct{} // closed when it is; nil: nobody waits
+	acking    bool          // it is about to be
+	onACK     chan struct{} // closed when it is; nil: nobody waits
 	inviting  bool          // an INVITE of ours is not answered yet
 	asked     uint32        // the number of that
 	rel1xx    *reliable     // what of its responses was or is to be acknowledged

@@ -88,13 +88,13 @@ func (l *Layer) await(tx *transaction.Server, id ID) *Dialog {
 // not wait: the ACK can be sent after it. It is called with s.mu held, which is released in
 // between.
 func (s *Session) awaitACK(tx *transaction.Server) {
-	if !s.unacked || s.over {
+	if !s.unacked && !s.acking || s.over {
 		return
 	}
-	if s.acking == nil {
-		s.acking = make(chan struct{})
+	if s.onACK == nil {
+		s.onACK = make(chan struct{})
 	}
-	acked := s.acking
+	acked := s.onACK
 	s.mu.Unlock()
 	defer s.mu.Lock()
 	tx.Detach()
@@ -111,8 +111,9 @@ func (s *Session) awaitACK(tx *transaction.Server) {
 func (s *Session) releaseACK() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.acking != nil {
-		close(s.acking)
-		s.acking = nil
+	s.acking = false
+	if s.onACK != nil {
+		close(s.onACK)
+		s.onACK = nil
 	}
 }

@@ -119,6 +119,30 @@ func TestRequestBehindNothing(t *testing.T) {
 	})
 }
 
+// An ACK that is on its way, but has to dial first, is still waited for.
+func TestRequestBehindDialOfACK(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		bob := newPeer(t, n, bobAddr)
+		served := make(chan time.Time, 1)
+		alice := newLayer(t, n, aliceAddr, &dialog.Config{OnRequest: func(tx *dialog.Server, _ *sip.Request) {
+			served <- time.Now()
+			tx.Reply(sip.StatusOK)
+		}})
+		c := place(t.Context(), t, alice)
+		invite := bob.expect("INVITE 1")
+		tag, contact := tagged(invite.Message, "one"), bob.contact()
+		contact.URI.Params = ";transport=tcp"
+		bob.reply(invite, sip.StatusOK, tag, contact)
+		time.Sleep(time.Millisecond)
+		bob.send(aliceAddr, bob.back(invite.Message, tag, sip.INFO, 1))
+		c.answered()
+		acked := time.Now()
+		if at := <-served; at.Before(acked) {
+			t.Errorf("the handler was called %v before the ACK was sent", acked.Sub(at))
+		}
+	})
+}
+
 // Who does not acknowledge for long keeps the peer's requests for no more than T1.
 func TestRequestBeforeLateACK(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
