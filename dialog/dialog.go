@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/transaction"
 )
@@ -323,6 +324,7 @@ func (d *Dialog) overtaken(resp *sip.Response) bool {
 // lock is not held for that: edits are of the program, which may ask the dialog something,
 // take its time or panic. It is numbered only then, lest a later one overtake it.
 func (d *Dialog) draft(method sip.Method, edits []sip.Edit) (*sip.Request, path) {
+	goroutine.Grow()
 	d.mu.Lock()
 	now := d.d
 	if refreshesTarget(method) {

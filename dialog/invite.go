@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/transaction"
 )
@@ -54,6 +55,7 @@ type inviting struct {
 //
 // From needs a tag. A Contact is added if there is none.
 func (l *Layer) Invite(ctx context.Context, req *sip.Request, provisional func(*Session, *sip.Response)) (*Session, *sip.Response, error) {
+	goroutine.Grow()
 	if req.From().Tag() == "" || req.To().Tag() != "" {
 		return nil, nil, wrap("invite", req, errTags)
 	}

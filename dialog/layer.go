@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
@@ -420,6 +421,7 @@ func (l *Layer) background(f func()) bool {
 	}
 	done := l.tl.Busy()
 	l.tasks.Go(func() {
+		goroutine.Grow()
 		defer done()
 		defer l.fence()
 		f()

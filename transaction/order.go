@@ -110,7 +110,7 @@ func (l *Layer) release(s *Server) {
 	n.waiting.set(id, slices.Delete(waiting, at, at+1))
 	l.waiting.Add(-1)
 	next.started = true
-	go next.run() // ends when the handler returns
+	go next.runAlone() // ends when the handler returns
 }
 
 // isMoot reports whether the client of a request that has waited for others of its
@@ -133,7 +133,7 @@ func drop(tx *Server, _ *sip.Request) { tx.Reply(sip.StatusRequestTimeout) }
 // (cameBy).
 func (l *Layer) serve(s *Server, in *transport.Inbound) {
 	if !l.inline || in.Flow.Reliable() || !l.patrol.allows(in.Time) {
-		go s.run() // ends when the handler returns
+		go s.runAlone() // ends when the handler returns
 		return
 	}
 	l.patrol.enter(s)

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
@@ -44,6 +45,7 @@ import (
 // what sends it.
 func (l *Layer) Responses(ctx context.Context, r *sip.Request) iter.Seq2[*sip.Response, error] {
 	return func(yield func(*sip.Response, error) bool) {
+		goroutine.Grow()
 		defer releaseFrom(ctx)
 		q := queue{wake: make(chan struct{}, 1)}
 		p := &pursuit{l: l, ctx: ctx, r: r, each: func(resp *sip.Response, err error) bool {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/internal/stall"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
@@ -362,6 +363,12 @@ func (s *Server) run() {
 		return
 	}
 	s.serve(s.l.cfg.Handler)
+}
+
+// runAlone does so on a goroutine of its own.
+func (s *Server) runAlone() {
+	goroutine.Grow()
+	s.run()
 }
 
 // serve gives the request to a handler.

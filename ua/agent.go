@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/dialog"
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
@@ -412,7 +413,10 @@ func (a *Agent) background(f func()) bool {
 	if a.closed != nil {
 		return false
 	}
-	a.tasks.Go(f)
+	a.tasks.Go(func() {
+		goroutine.Grow()
+		f()
+	})
 	return true
 }
 

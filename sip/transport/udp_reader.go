@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/nat/stun"
 	"github.com/goparley/parley/sip"
 )
@@ -38,20 +39,10 @@ func (in *Inbound) Detach() {
 	}
 }
 
-// growStack makes the stack of a new goroutine as large as a message and its handler want
-// it. It would grow by itself, but in three steps, and each copies what lies on it: that is
-// little now and much later.
-//
-//go:noinline
-func growStack(i int) byte {
-	var room [12 << 10]byte
-	return room[i]
-}
-
 // read takes datagrams off the socket until it is closed, or another goroutine
 // does.
 func (r *udpReader) read() {
-	growStack(0)
+	goroutine.Grow()
 	s := r.s
 	mine, closed := true, false
 	defer func() {
