@@ -73,10 +73,7 @@ func ringing(f *flow.Flow, opts *ua.InviteOptions) (alice, bob *phone, call *pla
 func talking(f *flow.Flow) (ours, theirs *ua.Call) {
 	f.Helper()
 	_, _, call, in := ringing(f, &ua.InviteOptions{})
-	f.Pass(2 * time.Second)
-	f.Note("Bob answers.")
-	theirs, ours = in.answer(), call.answered()
-	f.Pass(10 * time.Second)
+	ours, theirs = pickUp(call, in, "Bob")
 	return ours, theirs
 }
 
@@ -97,10 +94,7 @@ func TestFlow5407InviteAgain(t *testing.T) {
 		Play: func(f *flow.Flow) {
 			lose(f, "SIP/2.0 180")
 			alice, bob := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, flow.Bob, ua.Config{})
-			f.Note("Alice calls Bob.")
-			call := alice.place(flow.Bob.AOR)
-			in := bob.invited()
-			in.ring()
+			call, in := ring(alice, bob)
 			f.Pass(490 * time.Millisecond) // timer A of Alice's phone runs out
 			f.Note("Bob answers.")
 			theirs, ours := in.answer(), call.answered()
@@ -131,9 +125,7 @@ func TestFlow5407Cancel(t *testing.T) {
 			f.Pass(2 * time.Second)
 			f.Note("Alice gives up, and Bob answers.")
 			together(call.cancel, func() { taken(f, in, transaction.ErrCancelled, ua.ErrHungUp) })
-			if err := call.failed(); !errors.Is(err, context.Canceled) {
-				f.Errorf("Invite() = %v, want Canceled", err)
-			}
+			call.failed(context.Canceled)
 		},
 	})
 }
@@ -160,15 +152,15 @@ func TestFlow5407EarlyBye(t *testing.T) {
 			f.Pass(2 * time.Second)
 			f.Note("Alice hangs up, and Bob answers.")
 			together(func() {
-				if err := early.Hangup(f.Context()); err != nil {
-					f.Errorf("Hangup() = %v", err)
-				}
+				bye(f, early)
 			}, func() { taken(f, in, transaction.ErrCancelled, ua.ErrHungUp) })
 			if f.Lossy() { // nobody sends a 200 again that was lost; she gives up waiting for it
 				f.Pass(time.Minute)
 				call.cancel()
 			}
-			call.failed()
+			if call.wait(); call.err == nil {
+				f.Error("Invite() = nil of a call that is over")
+			}
 		},
 	})
 }
@@ -278,9 +270,7 @@ func TestFlow5407Bye(t *testing.T) {
 			ours := call.answered()
 			f.Pass(490 * time.Millisecond) // Bob's phone sends its 200 again
 			f.Note("Alice hangs up.")
-			if err := ours.Hangup(f.Context()); err != nil {
-				f.Errorf("Hangup() = %v", err)
-			}
+			bye(f, ours)
 			<-done
 		},
 	})

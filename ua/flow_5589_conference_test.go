@@ -88,14 +88,7 @@ func TestFlow5589Conference(t *testing.T) {
 			bob := newPhone(f, flow.Bob, ua.Config{Notifiers: []*ua.Notifier{b.Notifier}})
 			conference := sip.Contact{URI: sip.URI{Scheme: "sip", User: "conf-id", Host: flow.Bob.Addr}, Params: ";isfocus"}
 			s := &transferScene{f: f}
-			f.Note("Alice calls Bob.")
-			call := alice.place(flow.Bob.AOR)
-			in := bob.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Bob answers.")
-			withAlice, alices := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			alices, withAlice := establish(alice, bob)
 			withAlice.Dialog().SetContact(conference)
 			b.text = guests(flow.Alice.AOR, "on-hold", flow.Bob.AOR, "connected")
 			s.hold(withAlice, "Bob puts Alice on hold, and says that there is a conference.")
@@ -105,8 +98,8 @@ func TestFlow5589Conference(t *testing.T) {
 			f.Pass(time.Second)
 
 			f.Note("Bob calls Carol.")
-			call = bob.placeWith(flow.Carol.AOR, &ua.InviteOptions{Header: []sip.Edit{sip.Require{sip.OptionReplaces}, conference}})
-			in = carol.invited()
+			call := bob.placeWith(flow.Carol.AOR, &ua.InviteOptions{Header: []sip.Edit{sip.Require{sip.OptionReplaces}, conference}})
+			in := carol.invited()
 			in.ring()
 			f.Pass(2 * time.Second)
 			f.Note("Carol answers.")
@@ -123,12 +116,9 @@ func TestFlow5589Conference(t *testing.T) {
 			f.Pass(5 * time.Second)
 
 			f.Note("Bob has Alice take his place.")
-			sent := make(chan error, 1)
-			go func() { sent <- withAlice.TransferTo(f.Context(), withCarol, nil) }() // ends with the transfer
+			sent := refer(func() error { return withAlice.TransferTo(f.Context(), withCarol, nil) })
 			second, first := carol.invited().answer(), <-alice.referred
-			if err := <-sent; err != nil {
-				f.Errorf("TransferTo() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			replaced(f, withCarol, carols)
 			<-alices.Done()
 			f.Pass(time.Second)

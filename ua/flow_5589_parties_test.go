@@ -109,9 +109,7 @@ func TestFlow5589Parties(t *testing.T) {
 				return desks.Transfer(ctx, recipient.AOR, nil)
 			})
 			freds2, officeFred := fred.invited().answer(), <-office.referred
-			if err := <-sent; err != nil {
-				f.Errorf("Transfer() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			<-officeDesk.Done()
 			f.Pass(time.Second)
 			f.Note("The screener hangs up.")
@@ -123,9 +121,7 @@ func TestFlow5589Parties(t *testing.T) {
 				return officeMary.Transfer(ctx, recipient.AOR, nil)
 			})
 			freds3, marys2 := fred.invited().answer(), <-mary.referred
-			if err := <-sent; err != nil {
-				f.Errorf("Transfer() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			<-marys.Done()
 			f.Pass(time.Second)
 			f.Note("The facilitator hangs up.")
