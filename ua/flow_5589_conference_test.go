@@ -123,9 +123,7 @@ func TestFlow5589Conference(t *testing.T) {
 			<-alices.Done()
 			f.Pass(time.Second)
 			f.Note("There is no conference any more.")
-			for w := range b.Watchers(sip.URI{}) {
-				w.Terminate("noresource", 0)
-			}
+			b.terminate("noresource", 0)
 			f.Pass(10 * time.Second)
 			for _, watch := range []*ua.Subscription{alicesWatch, carolsWatch} {
 				if err := watch.Close(); err != nil {
