@@ -66,7 +66,7 @@ func TestFlow3665NoAnswer(t *testing.T) {
 		},
 		Play: func(f *flow.Flow) {
 			alice, bob := twoProxies(f)
-			call, in := ring(alice, bob)
+			call, in := ring(alice, bob, nil)
 			f.Pass(20 * time.Second)
 			f.Note("Alice gives up.")
 			call.cancel()
@@ -197,7 +197,7 @@ func TestFlow3665Unavailable(t *testing.T) {
 		},
 		Play: func(f *flow.Flow) {
 			alice, bob := twoProxies(f)
-			call, in := ring(alice, bob)
+			call, in := ring(alice, bob, nil)
 			f.Pass(20 * time.Second)
 			f.Note("Bob's phone gives up.")
 			in.reject(sip.StatusTemporarilyUnavailable)

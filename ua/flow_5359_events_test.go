@@ -117,7 +117,7 @@ func TestFlow5359Pickup(t *testing.T) {
 			calls := newCalls()
 			alice, bills := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, bill, ua.Config{})
 			bob := newPhone(f, flow.Bob, ua.Config{Notifiers: []*ua.Notifier{calls.Notifier}})
-			first, in := ring(alice, bob)
+			first, in := ring(alice, bob, nil)
 			calls.show(in.Dialog().ID(), "recipient", "early")
 			f.Pass(5 * time.Second)
 			f.Note("Bill picks the call up.")

@@ -169,10 +169,7 @@ func TestFlow5359Conference(t *testing.T) {
 			}
 			f.Pass(time.Second)
 
-			f.Note("Bob calls Carol.")
-			call := bob.placeWith(flow.Carol.AOR, &ua.InviteOptions{Header: []sip.Edit{mixer}})
-			in := carol.invited()
-			in.ring()
+			call, in := ring(bob, carol, &ua.InviteOptions{Header: []sip.Edit{mixer}})
 			withCarol, carols := pickUp(call, in, "Carol")
 
 			f.Note("Bob hangs up with both.")

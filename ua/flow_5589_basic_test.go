@@ -47,7 +47,7 @@ func beginTransfer(f *flow.Flow, outside bool, onRefer func(context.Context, *ua
 		header = append(header, gruu(transferee))
 	}
 	f.Note("The transferee calls the transferor.")
-	s.theirs, s.ours = connect(s.transferee, s.transferor, transferor.AOR, header...)
+	s.theirs, s.ours = connect(s.transferee, s.transferor, header...)
 	f.Pass(10 * time.Second)
 	s.hold(s.ours, "The transferor puts the transferee on hold.")
 	return s
@@ -75,8 +75,7 @@ func (s *transferScene) resume(call *ua.Call, note string) {
 // transfer has somebody do it, and returns what comes of it.
 func (s *transferScene) transfer(note string, do func(context.Context) error) <-chan error {
 	s.f.Note(note)
-	sent := refer(func() error { return do(s.f.Context()) })
-	return sent
+	return refer(func() error { return do(s.f.Context()) })
 }
 
 // basic has the transferee call the target.

@@ -97,10 +97,7 @@ func TestFlow5589Conference(t *testing.T) {
 			heard(f, alicesWatch)
 			f.Pass(time.Second)
 
-			f.Note("Bob calls Carol.")
-			call := bob.placeWith(flow.Carol.AOR, &ua.InviteOptions{Header: []sip.Edit{sip.Require{sip.OptionReplaces}, conference}})
-			in := carol.invited()
-			in.ring()
+			call, in := ring(bob, carol, &ua.InviteOptions{Header: []sip.Edit{sip.Require{sip.OptionReplaces}, conference}})
 			f.Pass(2 * time.Second)
 			f.Note("Carol answers.")
 			carols, withCarol := in.answer(), call.answered()

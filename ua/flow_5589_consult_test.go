@@ -68,7 +68,7 @@ func TestFlow5589Exposing(t *testing.T) {
 		Play: func(f *flow.Flow) {
 			s := beginTransfer(f, true, nil)
 			f.Note("The transferor calls the target.")
-			ours, goals := connect(s.transferor, s.goal, transferTarget.AOR)
+			ours, goals := connect(s.transferor, s.goal)
 			f.Pass(10 * time.Second)
 			f.Note("The transferor hangs up.")
 			hangup(f, ours, goals)
@@ -261,7 +261,7 @@ func beginScreened(f *flow.Flow, forward func(*proxy.Server, *sip.Request), onRe
 	(&server{f: f, recordRoute: true, forward: forward}).run(screening)
 	s = beginTransfer(f, false, onRefer)
 	f.Note("The transferor calls the target.")
-	ours, goals = connect(s.transferor, s.goal, transferTarget.AOR)
+	ours, goals = connect(s.transferor, s.goal)
 	f.Pass(10 * time.Second)
 	s.hold(ours, "The transferor puts the target on hold, too.")
 	return s, ours, goals

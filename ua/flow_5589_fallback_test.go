@@ -255,7 +255,7 @@ func beginFallback(f *flow.Flow) *transferScene {
 	f.Helper()
 	s := &transferScene{f: f, transferor: newPhone(f, transferor, ua.Config{}), transferee: newPhone(f, transferee, ua.Config{})}
 	f.Note("The transferee calls the transferor.")
-	s.theirs, s.ours = connect(s.transferee, s.transferor, transferor.AOR)
+	s.theirs, s.ours = connect(s.transferee, s.transferor)
 	f.Pass(10 * time.Second)
 	f.Note("The transferor asks whether the transferee knows Replaces.")
 	if !can(f, s.ours, sip.OptionReplaces) {

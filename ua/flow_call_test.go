@@ -13,11 +13,11 @@ import (
 // What people do in many stories that are about something else: they call and talk, one
 // puts the other on hold, and somebody is transferred.
 
-// ring has the user of one phone call that of another one, which rings.
-func ring(from, to *phone) (*placed, *invited) {
+// ring has the user of one phone call that of another one, which rings. Options may be nil.
+func ring(from, to *phone, opts *ua.InviteOptions) (*placed, *invited) {
 	from.f.Helper()
 	from.f.Note(from.who.Name + " calls " + to.who.Name + ".")
-	call := from.place(to.who.AOR)
+	call := from.placeWith(to.who.AOR, opts)
 	in := to.invited()
 	in.ring()
 	return call, in
@@ -37,14 +37,14 @@ func pickUp(call *placed, in *invited, name string) (ours, theirs *ua.Call) {
 // establish is both: a call with a 180 and a 200, which lasts.
 func establish(from, to *phone) (ours, theirs *ua.Call) {
 	from.f.Helper()
-	call, in := ring(from, to)
+	call, in := ring(from, to, nil)
 	return pickUp(call, in, to.who.Name)
 }
 
 // connect has one phone call another one, which answers at once.
-func connect(from, to *phone, aor string, header ...sip.Edit) (ours, theirs *ua.Call) {
+func connect(from, to *phone, header ...sip.Edit) (ours, theirs *ua.Call) {
 	from.f.Helper()
-	call := from.placeWith(aor, &ua.InviteOptions{Header: header})
+	call := from.placeWith(to.who.AOR, &ua.InviteOptions{Header: header})
 	theirs = to.invited().answer()
 	return call.answered(), theirs
 }

@@ -153,11 +153,14 @@ type placed struct {
 
 // place places a call, and returns at once.
 func (p *phone) place(target string) *placed {
-	return p.placeWith(target, &ua.InviteOptions{})
+	return p.placeWith(target, nil)
 }
 
 // placeWith is place with options, which get a stream.
 func (p *phone) placeWith(target string, opts *ua.InviteOptions) *placed {
+	if opts == nil {
+		opts = &ua.InviteOptions{}
+	}
 	opts.Streams = append(opts.Streams, newFlowStream(p.f))
 	ctx, cancel := context.WithCancel(p.f.Context())
 	c := &placed{t: p.f.T, done: make(chan struct{}), cancel: cancel}
