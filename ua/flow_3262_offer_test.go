@@ -81,24 +81,13 @@ func callWithPRACK(f *flow.Flow, invite []sip.Edit, prack sip.Body, told string)
 	}()
 	in := bob.invited()
 	f.Note("Bob has an announcement.")
-	stream := newFlowStream(f)
-	if err := in.Progress(f.Context(), stream); err != nil {
-		f.Errorf("Progress() = %v", err)
-	}
+	stream := in.progress()
 	f.Pass(2 * time.Second)
 	if got := last(stream); got != told {
 		f.Errorf("Bob's stream was told %q, want %s", got, told)
 	}
 	f.Note("Bob answers.")
-	theirs, err := in.Answer(f.Context())
-	if err != nil {
-		f.Fatalf("Answer() = %v", err)
-	}
+	theirs := in.answer()
 	ours := <-called
-	f.Pass(10 * time.Second)
-	f.Note("Alice hangs up.")
-	if err := ours.Bye(f.Context()); err != nil {
-		f.Errorf("Bye() = %v", err)
-	}
-	<-theirs.Done()
+	goodbye(f, ours, theirs)
 }

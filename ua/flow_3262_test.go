@@ -32,18 +32,13 @@ func TestFlow3262(t *testing.T) {
 			})
 			in := bob.invited()
 			f.Note("Bob has an announcement.")
-			if err := in.Progress(f.Context(), newFlowStream(f)); err != nil {
-				f.Errorf("Progress() = %v", err)
-			}
+			in.progress()
 			f.Pass(5 * time.Second)
 			f.Note("His phone rings.")
 			in.ring()
 			f.Pass(2 * time.Second)
 			f.Note("Bob answers.")
-			theirs, err := in.Answer(f.Context())
-			if err != nil {
-				f.Fatalf("Answer() = %v", err)
-			}
+			theirs := in.answer()
 			ours := call.answered()
 			if got, want := strings.Join(heard, ", "), "Session Progress, Ringing"; got != want {
 				f.Errorf("Alice hears of %s, want %s", got, want)

@@ -76,7 +76,7 @@ func TestFlow3311(t *testing.T) {
 			alice := newDialogs(f, flow.Alice, &dialog.Config{OnRequest: onRequest("192.0.2.101")})
 
 			f.Note("Alice calls Bob.")
-			s, resp, err := alice.Invite(f.Context(), request(sip.INVITE, flow.Bob.AOR, sip.From{URI: mustURI(flow.Alice.AOR), Params: ";tag=alice"},
+			s := establishDialog(f, alice, request(sip.INVITE, flow.Bob.AOR, sip.From{URI: mustURI(flow.Alice.AOR), Params: ";tag=alice"},
 				sip.CallID("8@atlanta.example.com"), sip.Supported{sip.Option100rel}, sip.Allow{sip.INVITE, sip.ACK, sip.CANCEL, sip.BYE, sip.PRACK, sip.UPDATE},
 				describe("192.0.2.101", 1, "audio 4000 RTP/AVP 0")),
 				func(s *dialog.Session, resp *sip.Response) {
@@ -89,19 +89,7 @@ func TestFlow3311(t *testing.T) {
 						f.Errorf("UPDATE: %v, %v, want 200", resp, err)
 					}
 				})
-			if err != nil || s == nil {
-				f.Fatalf("Invite() = %v, %v, want 200", resp, err)
-			}
-			if err := s.Ack(f.Context()); err != nil {
-				f.Error(err)
-			}
-			theirs := <-answers
-			f.Pass(10 * time.Second)
-			f.Note("Alice hangs up.")
-			if err := s.Bye(f.Context()); err != nil {
-				f.Errorf("Bye() = %v", err)
-			}
-			<-theirs.Done()
+			goodbye(f, s, <-answers)
 		},
 	})
 }
@@ -133,9 +121,7 @@ func TestFlow3311Phones(t *testing.T) {
 			f.Note("Alice calls Bob.")
 			call := alice.placeWith(flow.Bob.AOR, &ua.InviteOptions{OnProvisional: func(c *ua.Call, _ *sip.Response) { rings <- c }})
 			in := bob.invited()
-			if err := in.Progress(f.Context(), newFlowStream(f)); err != nil {
-				f.Errorf("Progress() = %v", err)
-			}
+			in.progress()
 			early := <-rings
 			f.Pass(2 * time.Second)
 			f.Note("Alice changes the session.")
@@ -144,10 +130,7 @@ func TestFlow3311Phones(t *testing.T) {
 			}
 			f.Pass(2 * time.Second)
 			f.Note("Bob answers.")
-			theirs, err := in.Answer(f.Context())
-			if err != nil {
-				f.Fatalf("Answer() = %v", err)
-			}
+			theirs := in.answer()
 			ours := call.answered()
 			if ours != early {
 				f.Error("Invite() returns another call than the one that rang")

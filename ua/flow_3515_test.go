@@ -41,12 +41,9 @@ func TestFlow3515(t *testing.T) {
 		Play: func(f *flow.Flow) {
 			a, b, other := newPhone(f, agentA, ua.Config{}), newPhone(f, agentB, ua.Config{}), newPhone(f, anybody, ua.Config{})
 			f.Note("A wants B to make a call.")
-			sent := make(chan error, 1)
-			go func() { sent <- a.Refer(f.Context(), agentB.AOR, anybody.AOR, nil) }() // ends with the transfer
+			sent := refer(func() error { return a.Refer(f.Context(), agentB.AOR, anybody.AOR, nil) })
 			others, bs := other.invited().answer(), <-b.referred
-			if err := <-sent; err != nil {
-				f.Errorf("Refer() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			f.Pass(10 * time.Second)
 			f.Note("Whatever hangs up.")
 			hangup(f, others, bs)

@@ -80,9 +80,7 @@ func TestFlow3892(t *testing.T) {
 				f.Errorf("the target gets %v, %v, want %v", got, err, want)
 			}
 			theirs, ours := in.answer(), <-by.referred
-			if err := <-sent; err != nil {
-				f.Errorf("Refer() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			f.Pass(10 * time.Second)
 			f.Note("The target hangs up.")
 			hangup(f, theirs, ours)
@@ -112,16 +110,13 @@ func TestFlow3892Insecure(t *testing.T) {
 		Play: func(f *flow.Flow) {
 			from, by, to := newPhone(f, referrer, ua.Config{}), newPhone(f, referee, ua.Config{}), newPhone(f, referTarget, ua.Config{})
 			f.Note("The referrer wants the referee to call.")
-			sent := make(chan error, 1)
-			go func() { sent <- from.Refer(f.Context(), referee.AOR, referTarget.AOR, nil) }() // ends with the transfer
+			sent := refer(func() error { return from.Refer(f.Context(), referee.AOR, referTarget.AOR, nil) })
 			in := to.invited()
 			if order, err := sip.Get[sip.ReferredBy](in.Request()); err != nil || order.URI.String() != referrer.AOR {
 				f.Errorf("the call is by order of %v, %v, want the referrer", order, err)
 			}
 			theirs, ours := in.answer(), <-by.referred
-			if err := <-sent; err != nil {
-				f.Errorf("Refer() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			f.Pass(10 * time.Second)
 			f.Note("The target hangs up.")
 			hangup(f, theirs, ours)
@@ -179,9 +174,7 @@ func TestFlow3892Proof(t *testing.T) {
 			}
 			go refer()
 			to.invited().reject(sip.StatusProvideReferrerIdentity)
-			if err := <-sent; !errors.Is(err, sip.StatusProvideReferrerIdentity) {
-				f.Errorf("Refer() = %v, want 429", err)
-			}
+			transferEnds(f, sent, sip.StatusProvideReferrerIdentity)
 			f.Pass(time.Second)
 			f.Note("It wants that once more, and proves who it is.")
 			const cid = "20342EFXEI.390sdefn2@referrer.example"
@@ -191,9 +184,7 @@ func TestFlow3892Proof(t *testing.T) {
 				f.Errorf("the target gets no proof: %v", err)
 			}
 			theirs, ours := in.answer(), <-placed
-			if err := <-sent; err != nil {
-				f.Errorf("Refer() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			f.Pass(10 * time.Second)
 			f.Note("The target hangs up.")
 			hangup(f, theirs, ours)

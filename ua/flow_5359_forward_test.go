@@ -2,7 +2,6 @@ package ua_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -46,14 +45,11 @@ func forwarded(tx *proxy.Server) {
 	tx.Reply(sip.StatusCallIsBeingForwarded)
 }
 
-// talk has who is called answer, and then hangs up.
+// talk has a phone ring, and who is called answer; then Alice hangs up.
 func talk(f *flow.Flow, call *placed, in *invited, name string) {
 	f.Helper()
 	in.ring()
-	f.Pass(2 * time.Second)
-	f.Note(name + " answers.")
-	theirs, ours := in.answer(), call.answered()
-	f.Pass(10 * time.Second)
+	ours, theirs := pickUp(call, in, name)
 	f.Note("Alice hangs up.")
 	hangup(f, ours, theirs)
 }
@@ -250,10 +246,7 @@ func TestFlow5359FindMe(t *testing.T) {
 			phones[2].invited().reject(sip.StatusBusyHere)
 			in := phones[3].invited()
 			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Bob answers.")
-			theirs, ours := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			ours, theirs := pickUp(call, in, "Bob")
 			f.Note("Bob hangs up.")
 			hangup(f, theirs, ours)
 		},
@@ -328,13 +321,7 @@ func TestFlow5359ScreenIncoming(t *testing.T) {
 				f.Note("The announcement is over.")
 				over <- call.Hangup(f.Context())
 			}()
-			s, resp, err := alice.Invite(f.Context(), req.WithURI(why.URI).With(sip.CSeq{Seq: 4, Method: sip.INVITE}), nil)
-			if err != nil || s == nil {
-				f.Fatalf("Invite() = %v, %v, want 200", resp, err)
-			}
-			if err := s.Ack(f.Context()); err != nil {
-				f.Error(err)
-			}
+			s := establishDialog(f, alice, req.WithURI(why.URI).With(sip.CSeq{Seq: 4, Method: sip.INVITE}), nil)
 			if err := <-over; err != nil {
 				f.Errorf("Hangup() = %v", err)
 			}
@@ -366,9 +353,7 @@ func TestFlow5359ScreenOutgoing(t *testing.T) {
 			}}).run(screeningProxy)
 			alice := newPhone(f, flow.Alice, ua.Config{Credentials: aliceAt("example.com")})
 			f.Note("Alice calls Bob.")
-			if err := alice.place(flow.Bob.AOR).failed(); !errors.Is(err, sip.StatusForbidden) {
-				f.Errorf("Invite() = %v, want 403", err)
-			}
+			alice.place(flow.Bob.AOR).failed(sip.StatusForbidden)
 		},
 	})
 }

@@ -52,23 +52,12 @@ func TestFlow5359Hold(t *testing.T) {
 		Play: func(f *flow.Flow) {
 			(&server{f: f, recordRoute: true, forward: locate(flow.Bob)}).run(serviceProxy)
 			alice, bob := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, flow.Bob, ua.Config{})
-			f.Note("Alice calls Bob.")
-			call := alice.place(flow.Bob.AOR)
-			in := bob.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Bob answers.")
-			theirs, ours := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			ours, theirs := establish(alice, bob)
 			f.Note("Bob puts Alice on hold.")
-			if err := theirs.Hold(f.Context()); err != nil {
-				f.Errorf("Hold() = %v", err)
-			}
+			hold(f, theirs)
 			f.Pass(10 * time.Second)
 			f.Note("Bob takes her off hold.")
-			if err := theirs.Resume(f.Context()); err != nil {
-				f.Errorf("Resume() = %v", err)
-			}
+			resume(f, theirs)
 			f.Pass(10 * time.Second)
 			f.Note("Alice hangs up.")
 			hangup(f, ours, theirs)
@@ -126,34 +115,16 @@ func TestFlow5359ConsultationHold(t *testing.T) {
 			alice := newPhone(f, flow.Alice, ua.Config{})
 			bob := newPhone(f, flow.Bob, ua.Config{})
 			carol := newPhone(f, flow.Carol, ua.Config{})
-			f.Note("Alice calls Bob.")
-			call := alice.place(flow.Bob.AOR)
-			in := bob.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Bob answers.")
-			theirs, ours := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			ours, theirs := establish(alice, bob)
 			f.Note("Bob puts Alice on hold.")
-			if err := theirs.Hold(f.Context()); err != nil {
-				f.Errorf("Hold() = %v", err)
-			}
+			hold(f, theirs)
 			f.Pass(2 * time.Second)
-			f.Note("Bob calls Carol.")
-			second := bob.place(flow.Carol.AOR)
-			in = carol.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Carol answers.")
-			carols, bobs := in.answer(), second.answered()
-			f.Pass(10 * time.Second)
+			bobs, carols := establish(bob, carol)
 			f.Note("Bob hangs up with Carol.")
 			hangup(f, bobs, carols)
 			f.Pass(2 * time.Second)
 			f.Note("Bob takes Alice off hold.")
-			if err := theirs.Resume(f.Context()); err != nil {
-				f.Errorf("Resume() = %v", err)
-			}
+			resume(f, theirs)
 			f.Pass(10 * time.Second)
 			f.Note("Alice hangs up.")
 			hangup(f, ours, theirs)
@@ -188,14 +159,7 @@ func TestFlow5359Conference(t *testing.T) {
 		},
 		Play: func(f *flow.Flow) {
 			alice, bob, carol := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, flow.Bob, ua.Config{}), newPhone(f, flow.Carol, ua.Config{})
-			f.Note("Alice calls Bob.")
-			call := alice.place(flow.Bob.AOR)
-			in := bob.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Bob answers.")
-			withAlice, alices := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			alices, withAlice := establish(alice, bob)
 
 			f.Note("Bob tells Alice that he mixes.")
 			mixer := sip.Contact{URI: sip.URI{Scheme: "sip", User: "bob-mixer", Host: flow.Bob.Addr}, Params: ";isfocus"}
@@ -205,14 +169,8 @@ func TestFlow5359Conference(t *testing.T) {
 			}
 			f.Pass(time.Second)
 
-			f.Note("Bob calls Carol.")
-			call = bob.placeWith(flow.Carol.AOR, &ua.InviteOptions{Header: []sip.Edit{mixer}})
-			in = carol.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Carol answers.")
-			carols, withCarol := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			call, in := ring(bob, carol, &ua.InviteOptions{Header: []sip.Edit{mixer}})
+			withCarol, carols := pickUp(call, in, "Carol")
 
 			f.Note("Bob hangs up with both.")
 			hangup(f, withAlice, alices)
@@ -245,17 +203,10 @@ func TestFlow5359Join(t *testing.T) {
 			+   200    Bob -> Carol // as above`,
 		Play: func(f *flow.Flow) {
 			alice, bob, carol := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, flow.Bob, ua.Config{Join: true}), newPhone(f, flow.Carol, ua.Config{})
-			f.Note("Alice calls Bob.")
-			call := alice.place(flow.Bob.AOR)
-			in := bob.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Bob answers.")
-			withAlice, alices := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			alices, withAlice := establish(alice, bob)
 			f.Note("Carol joins them.")
-			call = carol.placeWith(flow.Bob.AOR, &ua.InviteOptions{Header: []sip.Edit{alices.Join()}}) // by whatever means she knows it
-			in = bob.invited()
+			call := carol.placeWith(flow.Bob.AOR, &ua.InviteOptions{Header: []sip.Edit{alices.Join()}}) // by whatever means she knows it
+			in := bob.invited()
 			if in.Joins() != withAlice {
 				f.Error("Carol's call is not to join Alice's")
 			}

@@ -52,18 +52,9 @@ func TestFlow5359Music(t *testing.T) {
 			+   200    Bob -> Alice // as above`,
 		Play: func(f *flow.Flow) {
 			alice, bob, music := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, flow.Bob, ua.Config{}), newPhone(f, musicServer, ua.Config{})
-			f.Note("Alice calls Bob.")
-			call := alice.place(flow.Bob.AOR)
-			in := bob.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Bob answers.")
-			bobs, alices := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			alices, bobs := establish(alice, bob)
 			f.Note("Bob puts Alice on hold.")
-			if err := bobs.Hold(f.Context()); err != nil {
-				f.Errorf("Hold() = %v", err)
-			}
+			hold(f, bobs)
 			f.Pass(2 * time.Second)
 			f.Note("Bob has the music server take his place.")
 			alices2, musics := takenOver(f, bob, musicServer, bobs, alice, music)
@@ -71,11 +62,9 @@ func TestFlow5359Music(t *testing.T) {
 			f.Pass(30 * time.Second)
 
 			f.Note("The music is over, and Bob takes the place of the server.")
-			call = bob.placeWith(flow.Alice.AOR, &ua.InviteOptions{Header: []sip.Edit{musics.Replaces()}})
-			in = alice.invited()
-			if in.Replaces() != alices2 {
-				f.Error("Bob's call is not in the place of that with the music server")
-			}
+			call := bob.placeWith(flow.Alice.AOR, &ua.InviteOptions{Header: []sip.Edit{musics.Replaces()}})
+			in := alice.invited()
+			in.inPlaceOf(alices2)
 			alices, bobs = in.answer(), call.answered()
 			replaced(f, musics, alices2)
 			f.Pass(10 * time.Second)
@@ -89,13 +78,10 @@ func TestFlow5359Music(t *testing.T) {
 // the call at that one and at the server.
 func takenOver(f *flow.Flow, from *phone, who flow.Actor, call *ua.Call, other, server *phone) (others, servers *ua.Call) {
 	f.Helper()
-	sent := make(chan error, 1)
-	go func() { sent <- from.Refer(f.Context(), who.AOR, call.ReferTo().String(), nil) }() // ends with the transfer
+	sent := refer(func() error { return from.Refer(f.Context(), who.AOR, call.ReferTo().String(), nil) })
 	others = other.invited().answer()
 	servers = <-server.referred
-	if err := <-sent; err != nil {
-		f.Errorf("Refer() = %v", err)
-	}
+	transferEnds(f, sent, nil)
 	return others, servers
 }
 

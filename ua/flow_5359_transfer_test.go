@@ -2,7 +2,6 @@ package ua_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -45,25 +44,15 @@ func TestFlow5359TransferUnattended(t *testing.T) {
 			+   200    Bob -> Carol // as above`,
 		Play: func(f *flow.Flow) {
 			alice, bob, carol := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, flow.Bob, ua.Config{}), newPhone(f, flow.Carol, ua.Config{})
-			f.Note("Bob calls Alice.")
-			call := bob.place(flow.Alice.AOR)
-			in := alice.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Alice answers.")
-			withBob, withAlice := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			withAlice, withBob := establish(bob, alice)
 			f.Note("Alice sends Bob to Carol.")
-			sent := make(chan error, 1)
-			go func() { sent <- withBob.Transfer(f.Context(), flow.Carol.AOR, nil) }() // ends with the transfer
-			in = carol.invited()
+			sent := refer(func() error { return withBob.Transfer(f.Context(), flow.Carol.AOR, nil) })
+			in := carol.invited()
 			in.ring()
 			f.Pass(2 * time.Second)
 			f.Note("Carol answers.")
 			carols, bobs := in.answer(), <-bob.referred
-			if err := <-sent; err != nil {
-				f.Errorf("Transfer() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			<-withAlice.Done()
 			f.Pass(10 * time.Second)
 			f.Note("Carol hangs up.")
@@ -113,43 +102,23 @@ func TestFlow5359TransferAttended(t *testing.T) {
 			+   200    Carol -> Alice // as above`,
 		Play: func(f *flow.Flow) {
 			alice, bob, carol := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, flow.Bob, ua.Config{}), newPhone(f, flow.Carol, ua.Config{})
-			f.Note("Alice calls Bob.")
-			call := alice.place(flow.Bob.AOR)
-			in := bob.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Bob answers.")
-			withAlice, alices := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			alices, withAlice := establish(alice, bob)
 			f.Note("Bob puts Alice on hold, and calls Carol.")
-			if err := withAlice.Hold(f.Context()); err != nil {
-				f.Errorf("Hold() = %v", err)
-			}
+			hold(f, withAlice)
 			f.Pass(time.Second)
-			call = bob.place(flow.Carol.AOR)
-			in = carol.invited()
+			call := bob.place(flow.Carol.AOR)
+			in := carol.invited()
 			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Carol answers.")
-			carols, withCarol := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			withCarol, carols := pickUp(call, in, "Carol")
 			f.Note("Bob puts Carol on hold, too, and has Alice take his place.")
-			if err := withCarol.Hold(f.Context()); err != nil {
-				f.Errorf("Hold() = %v", err)
-			}
+			hold(f, withCarol)
 			f.Pass(time.Second)
-			sent := make(chan error, 1)
-			go func() { sent <- withAlice.TransferTo(f.Context(), withCarol, nil) }() // ends with the transfer
+			sent := refer(func() error { return withAlice.TransferTo(f.Context(), withCarol, nil) })
 			second := carol.invited().answer()
 			first := <-alice.referred
-			if err := <-sent; err != nil {
-				f.Errorf("TransferTo() = %v", err)
-			}
+			transferEnds(f, sent, nil)
+			replaced(f, withCarol, carols)
 			<-alices.Done()
-			<-carols.Done()
-			if err := carols.Err(); !errors.Is(err, ua.ErrReplaced) {
-				f.Errorf("Carol's call with Bob ends with %v, want ErrReplaced", err)
-			}
 			f.Pass(10 * time.Second)
 			f.Note("Alice hangs up.")
 			hangup(f, first, second)
@@ -187,14 +156,7 @@ func TestFlow5359TransferByMessage(t *testing.T) {
 				messages <- m.Body
 				return nil
 			}})
-			f.Note("Alice calls Bob.")
-			call := alice.place(flow.Bob.AOR)
-			in := bob.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Bob answers.")
-			bobs, alices := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			alices, bobs := establish(alice, bob)
 			f.Note("Bob tells Carol of the call.")
 			if err := bob.Message(f.Context(), flow.Carol.AOR, "text/plain", string(bobs.Replaces().AppendValue(nil))); err != nil {
 				f.Errorf("Message() = %v", err)
@@ -205,17 +167,11 @@ func TestFlow5359TransferByMessage(t *testing.T) {
 			}
 			f.Pass(2 * time.Second)
 			f.Note("Carol takes it.")
-			call = carol.placeWith(flow.Alice.AOR, &ua.InviteOptions{Header: []sip.Edit{instead}})
-			in = alice.invited()
-			if in.Replaces() != alices {
-				f.Error("Carol's call is not in the place of Bob's")
-			}
+			call := carol.placeWith(flow.Alice.AOR, &ua.InviteOptions{Header: []sip.Edit{instead}})
+			in := alice.invited()
+			in.inPlaceOf(alices)
 			withCarol, carols := in.answer(), call.answered()
-			<-bobs.Done()
-			<-alices.Done()
-			if err := alices.Err(); !errors.Is(err, ua.ErrReplaced) {
-				f.Errorf("Alice's call with Bob ends with %v, want ErrReplaced", err)
-			}
+			replaced(f, bobs, alices)
 			f.Pass(10 * time.Second)
 			f.Note("Carol hangs up.")
 			hangup(f, carols, withCarol)

@@ -38,17 +38,11 @@ func dialogPair(f *flow.Flow, callID string) (alice, bob *dialog.Session) {
 	newDialogs(f, flow.Bob, config("192.0.2.201"))
 	l := newDialogs(f, flow.Alice, config("192.0.2.101"))
 	f.Note("Alice calls Bob.")
-	s, resp, err := l.Invite(f.Context(), request(sip.INVITE, flow.Bob.AOR, sip.From{URI: mustURI(flow.Alice.AOR), Params: ";tag=alice"},
+	alice = establishDialog(f, l, request(sip.INVITE, flow.Bob.AOR, sip.From{URI: mustURI(flow.Alice.AOR), Params: ";tag=alice"},
 		sip.CallID(callID), describe("192.0.2.101", 1, "audio 49170 RTP/AVP 0")), nil)
-	if err != nil || s == nil {
-		f.Fatalf("Invite() = %v, %v, want 200", resp, err)
-	}
-	if err := s.Ack(f.Context()); err != nil {
-		f.Error(err)
-	}
 	bob = <-sessions
 	f.Pass(10 * time.Second)
-	return s, bob
+	return alice, bob
 }
 
 // modify offers something, and once more after a wait each time that it is refused with 491 or
@@ -81,17 +75,6 @@ func modify(f *flow.Flow, s *dialog.Session, method sip.Method, wait time.Durati
 		f.Pass(wait)
 	}
 	f.Errorf("%s has been refused twenty times", method)
-}
-
-// goodbye has Alice hang up.
-func goodbye(f *flow.Flow, alice, bob *dialog.Session) {
-	f.Helper()
-	f.Pass(10 * time.Second)
-	f.Note("Alice hangs up.")
-	if err := alice.Bye(f.Context()); err != nil {
-		f.Errorf("Bye() = %v", err)
-	}
-	<-bob.Done()
 }
 
 // Alice changes the session, and Bob refreshes it. Both have to try again: Bob, who was called,

@@ -59,25 +59,16 @@ func taken(f *flow.Flow, in *invited, want ...error) {
 }
 
 // ringing has Alice call Bob, whose phone rings.
-func ringing(f *flow.Flow, opts *ua.InviteOptions) (alice, bob *phone, call *placed, in *invited) {
+func ringing(f *flow.Flow, opts *ua.InviteOptions) (*placed, *invited) {
 	f.Helper()
-	alice, bob = newPhone(f, flow.Alice, ua.Config{}), newPhone(f, flow.Bob, ua.Config{})
-	f.Note("Alice calls Bob.")
-	call = alice.placeWith(flow.Bob.AOR, opts)
-	in = bob.invited()
-	in.ring()
-	return alice, bob, call, in
+	return ring(newPhone(f, flow.Alice, ua.Config{}), newPhone(f, flow.Bob, ua.Config{}), opts)
 }
 
 // talking has Bob answer, and both talk.
 func talking(f *flow.Flow) (ours, theirs *ua.Call) {
 	f.Helper()
-	_, _, call, in := ringing(f, &ua.InviteOptions{})
-	f.Pass(2 * time.Second)
-	f.Note("Bob answers.")
-	theirs, ours = in.answer(), call.answered()
-	f.Pass(10 * time.Second)
-	return ours, theirs
+	call, in := ringing(f, nil)
+	return pickUp(call, in, "Bob")
 }
 
 // The INVITE comes again while Bob answers it: the transaction takes it.
@@ -96,11 +87,7 @@ func TestFlow5407InviteAgain(t *testing.T) {
 			+  200    Bob -> Alice // as above`,
 		Play: func(f *flow.Flow) {
 			lose(f, "SIP/2.0 180")
-			alice, bob := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, flow.Bob, ua.Config{})
-			f.Note("Alice calls Bob.")
-			call := alice.place(flow.Bob.AOR)
-			in := bob.invited()
-			in.ring()
+			call, in := ringing(f, nil)
 			f.Pass(490 * time.Millisecond) // timer A of Alice's phone runs out
 			f.Note("Bob answers.")
 			theirs, ours := in.answer(), call.answered()
@@ -127,13 +114,11 @@ func TestFlow5407Cancel(t *testing.T) {
 			F7 BYE    Alice -> Bob
 			F8 200    Bob -> Alice`,
 		Play: func(f *flow.Flow) {
-			_, _, call, in := ringing(f, &ua.InviteOptions{})
+			call, in := ringing(f, nil)
 			f.Pass(2 * time.Second)
 			f.Note("Alice gives up, and Bob answers.")
 			together(call.cancel, func() { taken(f, in, transaction.ErrCancelled, ua.ErrHungUp) })
-			if err := call.failed(); !errors.Is(err, context.Canceled) {
-				f.Errorf("Invite() = %v, want Canceled", err)
-			}
+			call.failed(context.Canceled)
 		},
 	})
 }
@@ -155,20 +140,20 @@ func TestFlow5407EarlyBye(t *testing.T) {
 			+  481    Bob -> Alice // as above`,
 		Play: func(f *flow.Flow) {
 			rings := make(chan *ua.Call, 10)
-			_, _, call, in := ringing(f, &ua.InviteOptions{OnProvisional: func(c *ua.Call, _ *sip.Response) { rings <- c }})
+			call, in := ringing(f, &ua.InviteOptions{OnProvisional: func(c *ua.Call, _ *sip.Response) { rings <- c }})
 			early := <-rings
 			f.Pass(2 * time.Second)
 			f.Note("Alice hangs up, and Bob answers.")
 			together(func() {
-				if err := early.Hangup(f.Context()); err != nil {
-					f.Errorf("Hangup() = %v", err)
-				}
+				bye(f, early)
 			}, func() { taken(f, in, transaction.ErrCancelled, ua.ErrHungUp) })
 			if f.Lossy() { // nobody sends a 200 again that was lost; she gives up waiting for it
 				f.Pass(time.Minute)
 				call.cancel()
 			}
-			call.failed()
+			if call.wait(); call.err == nil {
+				f.Error("Invite() = nil of a call that is over")
+			}
 		},
 	})
 }
@@ -197,7 +182,7 @@ func TestFlow5407Reinvite(t *testing.T) {
 			"F6 SDP":     shortened,
 			"F8 status":  "a 491 can lead to the same outcome, so either response can be used",
 		},
-		Play: func(f *flow.Flow) { reinviteInMoratorium(f, &ua.InviteOptions{}) },
+		Play: func(f *flow.Flow) { reinviteInMoratorium(f, nil) },
 	})
 }
 
@@ -205,7 +190,7 @@ func TestFlow5407Reinvite(t *testing.T) {
 func reinviteInMoratorium(f *flow.Flow, opts *ua.InviteOptions) {
 	f.Helper()
 	lose(f, "ACK")
-	_, _, call, in := ringing(f, opts)
+	call, in := ringing(f, opts)
 	f.Pass(2 * time.Second)
 	f.Note("Bob answers.")
 	answered := make(chan *ua.Call, 1)
@@ -267,7 +252,7 @@ func TestFlow5407Bye(t *testing.T) {
 			F8 200    Bob -> Alice`,
 		Play: func(f *flow.Flow) {
 			lose(f, "ACK")
-			_, _, call, in := ringing(f, &ua.InviteOptions{})
+			call, in := ringing(f, nil)
 			f.Pass(2 * time.Second)
 			f.Note("Bob answers.")
 			done := make(chan struct{})
@@ -278,9 +263,7 @@ func TestFlow5407Bye(t *testing.T) {
 			ours := call.answered()
 			f.Pass(490 * time.Millisecond) // Bob's phone sends its 200 again
 			f.Note("Alice hangs up.")
-			if err := ours.Hangup(f.Context()); err != nil {
-				f.Errorf("Hangup() = %v", err)
-			}
+			bye(f, ours)
 			<-done
 		},
 	})

@@ -31,13 +31,9 @@ func TestFlow5407Byes(t *testing.T) {
 			ours, theirs := talking(f)
 			f.Note("Both hang up.")
 			together(func() {
-				if err := ours.Hangup(f.Context()); err != nil {
-					f.Errorf("Alice's Hangup() = %v", err)
-				}
+				bye(f, ours)
 			}, func() {
-				if err := theirs.Hangup(f.Context()); err != nil {
-					f.Errorf("Bob's Hangup() = %v", err)
-				}
+				bye(f, theirs)
 			})
 		},
 	})
@@ -63,9 +59,7 @@ func TestFlow5407MortalReinvite(t *testing.T) {
 			ours, theirs := talking(f)
 			f.Note("Alice hangs up, and Bob puts her on hold.")
 			together(func() {
-				if err := ours.Hangup(f.Context()); err != nil {
-					f.Errorf("Hangup() = %v", err)
-				}
+				bye(f, ours)
 			}, func() {
 				if err := theirs.Hold(f.Context()); err == nil {
 					f.Error("Hold() = nil of a call that is over")
@@ -170,9 +164,7 @@ func TestFlow5407MortalRefer(t *testing.T) {
 			ours, theirs := talking(f)
 			f.Note("Alice hangs up, and Bob sends her to Carol.")
 			together(func() {
-				if err := ours.Hangup(f.Context()); err != nil {
-					f.Errorf("Hangup() = %v", err)
-				}
+				bye(f, ours)
 			}, func() {
 				if err := theirs.Transfer(f.Context(), flow.Carol.AOR, nil); err == nil {
 					f.Error("Transfer() = nil of a call that is over")

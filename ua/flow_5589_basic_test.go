@@ -29,14 +29,6 @@ func gruu(who flow.Actor) sip.Contact {
 	return sip.Contact{URI: sip.URI{Scheme: "sip", User: mustURI(who.AOR).User, Host: who.Addr, Params: ";gr"}}
 }
 
-// connect has one phone call another one, which answers at once.
-func connect(from, to *phone, aor string, header ...sip.Edit) (ours, theirs *ua.Call) {
-	from.f.Helper()
-	call := from.placeWith(aor, &ua.InviteOptions{Header: header})
-	theirs = to.invited().answer()
-	return call.answered(), theirs
-}
-
 // transferScene are the phones of a transfer.
 type transferScene struct {
 	f                            *flow.Flow
@@ -55,7 +47,7 @@ func beginTransfer(f *flow.Flow, outside bool, onRefer func(context.Context, *ua
 		header = append(header, gruu(transferee))
 	}
 	f.Note("The transferee calls the transferor.")
-	s.theirs, s.ours = connect(s.transferee, s.transferor, transferor.AOR, header...)
+	s.theirs, s.ours = connect(s.transferee, s.transferor, header...)
 	f.Pass(10 * time.Second)
 	s.hold(s.ours, "The transferor puts the transferee on hold.")
 	return s
@@ -65,9 +57,7 @@ func beginTransfer(f *flow.Flow, outside bool, onRefer func(context.Context, *ua
 func (s *transferScene) hold(call *ua.Call, note string) {
 	s.f.Helper()
 	s.f.Note(note)
-	if err := call.Hold(s.f.Context()); err != nil {
-		s.f.Errorf("Hold() = %v", err)
-	}
+	hold(s.f, call)
 	s.f.Pass(2 * time.Second)
 	if s.f.Lossy() {
 		s.f.Pass(30 * time.Second) // until there is an ACK
@@ -78,18 +68,14 @@ func (s *transferScene) hold(call *ua.Call, note string) {
 func (s *transferScene) resume(call *ua.Call, note string) {
 	s.f.Helper()
 	s.f.Note(note)
-	if err := call.Resume(s.f.Context()); err != nil {
-		s.f.Errorf("Resume() = %v", err)
-	}
+	resume(s.f, call)
 	s.f.Pass(10 * time.Second)
 }
 
 // transfer has somebody do it, and returns what comes of it.
 func (s *transferScene) transfer(note string, do func(context.Context) error) <-chan error {
 	s.f.Note(note)
-	sent := make(chan error, 1)
-	go func() { sent <- do(s.f.Context()) }() // ends with the transfer
-	return sent
+	return refer(func() error { return do(s.f.Context()) })
 }
 
 // basic has the transferee call the target.
@@ -103,9 +89,7 @@ func (s *transferScene) basic() <-chan error {
 // ends.
 func (s *transferScene) worked(sent <-chan error, goals, others *ua.Call) {
 	s.f.Helper()
-	if err := <-sent; err != nil {
-		s.f.Errorf("the transfer: %v", err)
-	}
+	transferEnds(s.f, sent, nil)
 	<-s.ours.Done()
 	<-s.theirs.Done()
 	s.f.Pass(10 * time.Second)
@@ -210,9 +194,7 @@ func failing(f *flow.Flow, want sip.Status, tired time.Duration) func(context.Co
 // failed has the transferor take the transferee off hold, and hang up.
 func (s *transferScene) failed(sent <-chan error, want sip.Status) {
 	s.f.Helper()
-	if err := <-sent; !errors.Is(err, want) {
-		s.f.Errorf("the transfer: %v, want %v", err, want)
-	}
+	transferEnds(s.f, sent, want)
 	s.f.Pass(time.Second)
 	s.resume(s.ours, "The transferor takes the transferee off hold.")
 	s.f.Note("The transferor hangs up.")

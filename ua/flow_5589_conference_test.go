@@ -88,14 +88,7 @@ func TestFlow5589Conference(t *testing.T) {
 			bob := newPhone(f, flow.Bob, ua.Config{Notifiers: []*ua.Notifier{b.Notifier}})
 			conference := sip.Contact{URI: sip.URI{Scheme: "sip", User: "conf-id", Host: flow.Bob.Addr}, Params: ";isfocus"}
 			s := &transferScene{f: f}
-			f.Note("Alice calls Bob.")
-			call := alice.place(flow.Bob.AOR)
-			in := bob.invited()
-			in.ring()
-			f.Pass(2 * time.Second)
-			f.Note("Bob answers.")
-			withAlice, alices := in.answer(), call.answered()
-			f.Pass(10 * time.Second)
+			alices, withAlice := establish(alice, bob)
 			withAlice.Dialog().SetContact(conference)
 			b.text = guests(flow.Alice.AOR, "on-hold", flow.Bob.AOR, "connected")
 			s.hold(withAlice, "Bob puts Alice on hold, and says that there is a conference.")
@@ -104,10 +97,7 @@ func TestFlow5589Conference(t *testing.T) {
 			heard(f, alicesWatch)
 			f.Pass(time.Second)
 
-			f.Note("Bob calls Carol.")
-			call = bob.placeWith(flow.Carol.AOR, &ua.InviteOptions{Header: []sip.Edit{sip.Require{sip.OptionReplaces}, conference}})
-			in = carol.invited()
-			in.ring()
+			call, in := ring(bob, carol, &ua.InviteOptions{Header: []sip.Edit{sip.Require{sip.OptionReplaces}, conference}})
 			f.Pass(2 * time.Second)
 			f.Note("Carol answers.")
 			carols, withCarol := in.answer(), call.answered()
@@ -123,19 +113,14 @@ func TestFlow5589Conference(t *testing.T) {
 			f.Pass(5 * time.Second)
 
 			f.Note("Bob has Alice take his place.")
-			sent := make(chan error, 1)
-			go func() { sent <- withAlice.TransferTo(f.Context(), withCarol, nil) }() // ends with the transfer
+			sent := refer(func() error { return withAlice.TransferTo(f.Context(), withCarol, nil) })
 			second, first := carol.invited().answer(), <-alice.referred
-			if err := <-sent; err != nil {
-				f.Errorf("TransferTo() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			replaced(f, withCarol, carols)
 			<-alices.Done()
 			f.Pass(time.Second)
 			f.Note("There is no conference any more.")
-			for w := range b.Watchers(sip.URI{}) {
-				w.Terminate("noresource", 0)
-			}
+			b.terminate("noresource", 0)
 			f.Pass(10 * time.Second)
 			for _, watch := range []*ua.Subscription{alicesWatch, carolsWatch} {
 				if err := watch.Close(); err != nil {

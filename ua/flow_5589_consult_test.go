@@ -33,17 +33,6 @@ func (s *transferScene) attended(with *ua.Call) <-chan error {
 	})
 }
 
-// replaced checks that a call has ended so, at the side of the transferor and at the
-// other.
-func replaced(f *flow.Flow, ours, theirs *ua.Call) {
-	f.Helper()
-	<-ours.Done()
-	<-theirs.Done()
-	if err := theirs.Err(); !errors.Is(err, ua.ErrReplaced) {
-		f.Errorf("Err() = %v, want ErrReplaced", err)
-	}
-}
-
 // The transferor calls the target, hangs up, and sends the transferee there.
 func TestFlow5589Exposing(t *testing.T) {
 	flow.Test(t, flow.Story{
@@ -79,7 +68,7 @@ func TestFlow5589Exposing(t *testing.T) {
 		Play: func(f *flow.Flow) {
 			s := beginTransfer(f, true, nil)
 			f.Note("The transferor calls the target.")
-			ours, goals := connect(s.transferor, s.goal, transferTarget.AOR)
+			ours, goals := connect(s.transferor, s.goal)
 			f.Pass(10 * time.Second)
 			f.Note("The transferor hangs up.")
 			hangup(f, ours, goals)
@@ -134,13 +123,9 @@ func TestFlow5589Protecting(t *testing.T) {
 				return ours.TransferTo(ctx, s.ours, nil)
 			})
 			in := s.transferee.invited()
-			if in.Replaces() != s.theirs {
-				f.Error("the call is not in the place of that with the transferor")
-			}
+			in.inPlaceOf(s.theirs)
 			second, first := in.answer(), <-s.goal.referred
-			if err := <-sent; err != nil {
-				f.Errorf("TransferTo() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			replaced(f, s.ours, s.theirs)
 			<-goals.Done()
 			f.Pass(10 * time.Second)
@@ -187,9 +172,7 @@ func attendedTransfer(f *flow.Flow) {
 	ours, goals := s.consult()
 	sent := s.attended(ours)
 	in := s.goal.invited()
-	if in.Replaces() != goals {
-		f.Error("the call is not in the place of that with the transferor")
-	}
+	in.inPlaceOf(goals)
 	if by, err := sip.Get[sip.ReferredBy](in.Request()); err != nil || by.URI.User != "transferor" {
 		f.Errorf("the call is by order of %v, %v, want the transferor", by, err)
 	}
@@ -253,16 +236,12 @@ func TestFlow5589NoRefer(t *testing.T) {
 			})
 			ours, goals := s.consult()
 			sent := s.attended(ours)
-			if err := <-sent; !errors.Is(err, sip.StatusNotImplemented) {
-				f.Errorf("TransferTo() = %v, want 501", err)
-			}
+			transferEnds(f, sent, sip.StatusNotImplemented)
 			sent = s.transfer("The transferor has the target take its place.", func(ctx context.Context) error {
 				return ours.TransferTo(ctx, s.ours, nil)
 			})
 			second, first := s.transferee.invited().answer(), <-s.goal.referred
-			if err := <-sent; err != nil {
-				f.Errorf("TransferTo() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			replaced(f, s.ours, s.theirs)
 			<-goals.Done()
 			f.Pass(10 * time.Second)
@@ -282,7 +261,7 @@ func beginScreened(f *flow.Flow, forward func(*proxy.Server, *sip.Request), onRe
 	(&server{f: f, recordRoute: true, forward: forward}).run(screening)
 	s = beginTransfer(f, false, onRefer)
 	f.Note("The transferor calls the target.")
-	ours, goals = connect(s.transferor, s.goal, transferTarget.AOR)
+	ours, goals = connect(s.transferor, s.goal)
 	f.Pass(10 * time.Second)
 	s.hold(ours, "The transferor puts the target on hold, too.")
 	return s, ours, goals

@@ -93,15 +93,15 @@ func TestFlow5589Parties(t *testing.T) {
 			s := &transferScene{f: f}
 
 			f.Note("Mary calls: get Fred for me!")
-			marys, officeMary := connect(mary, office, facilitator.AOR)
+			marys, officeMary := connect(mary, office)
 			f.Pass(5 * time.Second)
 			s.hold(officeMary, "The facilitator puts her on hold.")
 			f.Note("The facilitator calls the screener: I have a call from Mary for Fred.")
-			officeDesk, desks := connect(office, desk, screener.AOR)
+			officeDesk, desks := connect(office, desk)
 			f.Pass(5 * time.Second)
 			s.hold(desks, "The screener puts the facilitator on hold.")
 			f.Note("The screener calls Fred: you have a call from Mary.")
-			deskFred, freds := connect(desk, fred, recipient.AOR)
+			deskFred, freds := connect(desk, fred)
 			f.Pass(5 * time.Second)
 			s.hold(deskFred, "The screener puts him on hold.")
 
@@ -109,9 +109,7 @@ func TestFlow5589Parties(t *testing.T) {
 				return desks.Transfer(ctx, recipient.AOR, nil)
 			})
 			freds2, officeFred := fred.invited().answer(), <-office.referred
-			if err := <-sent; err != nil {
-				f.Errorf("Transfer() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			<-officeDesk.Done()
 			f.Pass(time.Second)
 			f.Note("The screener hangs up.")
@@ -123,9 +121,7 @@ func TestFlow5589Parties(t *testing.T) {
 				return officeMary.Transfer(ctx, recipient.AOR, nil)
 			})
 			freds3, marys2 := fred.invited().answer(), <-mary.referred
-			if err := <-sent; err != nil {
-				f.Errorf("Transfer() = %v", err)
-			}
+			transferEnds(f, sent, nil)
 			<-marys.Done()
 			f.Pass(time.Second)
 			f.Note("The facilitator hangs up.")

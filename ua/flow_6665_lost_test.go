@@ -169,28 +169,21 @@ func TestFlow6665ComeAgain(t *testing.T) {
 				Cast: []flow.Actor{subscriber, notifier},
 				Show: eventFields,
 				Play: func(f *flow.Flow) {
-					b := newBoard("weather", "text/plain")
-					b.text = says("sunny")
-					alice := newPhone(f, subscriber, ua.Config{})
-					newPhone(f, notifier, ua.Config{Notifiers: []*ua.Notifier{b.Notifier}})
+					alice, b := newWeather(f)
 					ended := make(chan error, 1)
 					f.Note("The subscriber wants to know the weather.")
 					s := alice.watch(notifier.AOR, "weather", &ua.SubscribeOptions{OnError: func(err error) { ended <- err }})
 					wantTold(f, s, "active", "sunny")
 					f.Pass(time.Minute)
 					f.Note("The notifier wants it to come again in two minutes.")
-					for w := range b.Watchers(sip.URI{}) {
-						w.Terminate(reason, 2*time.Minute)
-					}
+					b.terminate(reason, 2*time.Minute)
 					var terminated *ua.TerminatedError
 					if err := <-ended; !errors.As(err, &terminated) || terminated.Reason != reason || terminated.RetryAfter != 2*time.Minute {
 						f.Errorf("OnError(%v), want %s for two minutes", err, reason)
 					}
 					for !heard(f, s).First {
 					}
-					f.Pass(time.Minute)
-					f.Note("The subscriber has heard enough.")
-					unwatch(f, s)
+					heardEnough(f, s)
 				},
 			})
 		})

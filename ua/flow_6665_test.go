@@ -19,6 +19,25 @@ var (
 	serverOfPresence = flow.Actor{Name: "Server", AOR: "sip:resource@example.com", Host: "server.example.com", Addr: "192.0.2.2"}
 )
 
+// newWeather makes the phone of a subscriber, and a notifier that tells it of the weather: it is
+// sunny.
+func newWeather(f *flow.Flow) (alice *phone, b *board) {
+	f.Helper()
+	b = newBoard("weather", "text/plain")
+	b.text = says("sunny")
+	alice = newPhone(f, subscriber, ua.Config{})
+	newPhone(f, notifier, ua.Config{Notifiers: []*ua.Notifier{b.Notifier}})
+	return alice, b
+}
+
+// heardEnough ends its subscription, when it has had it for a minute.
+func heardEnough(f *flow.Flow, s *ua.Subscription) {
+	f.Helper()
+	f.Pass(time.Minute)
+	f.Note("The subscriber has heard enough.")
+	unwatch(f, s)
+}
+
 // The notifier tells what there is, and then what has changed.
 func TestFlow6665(t *testing.T) {
 	flow.Test(t, flow.Story{
@@ -37,10 +56,7 @@ func TestFlow6665(t *testing.T) {
 			+ NOTIFY    Notifier -> Subscriber // as above
 			+ 200       Subscriber -> Notifier // as above`,
 		Play: func(f *flow.Flow) {
-			b := newBoard("weather", "text/plain")
-			b.text = says("sunny")
-			alice := newPhone(f, subscriber, ua.Config{})
-			newPhone(f, notifier, ua.Config{Notifiers: []*ua.Notifier{b.Notifier}})
+			alice, b := newWeather(f)
 			f.Note("The subscriber wants to know the weather.")
 			s := alice.watch(notifier.AOR, "weather", &ua.SubscribeOptions{Expires: 10 * time.Minute, Accept: []string{"text/plain"}})
 			wantTold(f, s, "active", "sunny")
@@ -48,9 +64,7 @@ func TestFlow6665(t *testing.T) {
 			f.Note("It changes.")
 			b.write(says("rain"))
 			wantTold(f, s, "active", "rain")
-			f.Pass(time.Minute)
-			f.Note("The subscriber has heard enough.")
-			unwatch(f, s)
+			heardEnough(f, s)
 		},
 	})
 }
@@ -84,10 +98,8 @@ func TestFlow6665Refusals(t *testing.T) {
 			SUBSCRIBE Subscriber -> Notifier
 			406       Notifier -> Subscriber`,
 		Play: func(f *flow.Flow) {
-			b := newBoard("weather", "text/plain")
+			alice, b := newWeather(f)
 			b.may = func(*ua.Watcher) error { return sip.StatusForbidden }
-			alice := newPhone(f, subscriber, ua.Config{})
-			newPhone(f, notifier, ua.Config{Notifiers: []*ua.Notifier{b.Notifier}})
 			for _, c := range []struct {
 				note, event string
 				opts        ua.SubscribeOptions
@@ -125,11 +137,8 @@ func TestFlow6665Pending(t *testing.T) {
 			NOTIFY    Notifier -> Subscriber
 			200       Subscriber -> Notifier`,
 		Play: func(f *flow.Flow) {
-			b := newBoard("weather", "text/plain")
-			b.text = says("sunny")
+			alice, b := newWeather(f)
 			b.may = func(*ua.Watcher) error { return ua.ErrPending }
-			alice := newPhone(f, subscriber, ua.Config{})
-			newPhone(f, notifier, ua.Config{Notifiers: []*ua.Notifier{b.Notifier}})
 			f.Note("The subscriber wants to know the weather.")
 			s := alice.watch(notifier.AOR, "weather", nil)
 			wantTold(f, s, "pending", "")
@@ -141,9 +150,7 @@ func TestFlow6665Pending(t *testing.T) {
 			wantTold(f, s, "active", "sunny")
 			f.Pass(time.Minute)
 			f.Note("Its owner does not let it any more.")
-			for w := range b.Watchers(sip.URI{}) {
-				w.Terminate("rejected", 0)
-			}
+			b.terminate("rejected", 0)
 			var terminated *ua.TerminatedError
 			for n, err := range s.Notifies(f.Context()) {
 				if err != nil && (!errors.As(err, &terminated) || terminated.Reason != "rejected") {
@@ -169,10 +176,7 @@ func TestFlow6665Fetch(t *testing.T) {
 			NOTIFY    Notifier -> Subscriber
 			200       Subscriber -> Notifier`,
 		Play: func(f *flow.Flow) {
-			b := newBoard("weather", "text/plain")
-			b.text = says("sunny")
-			alice := newPhone(f, subscriber, ua.Config{})
-			newPhone(f, notifier, ua.Config{Notifiers: []*ua.Notifier{b.Notifier}})
+			alice, _ := newWeather(f)
 			f.Note("The subscriber asks for the weather.")
 			n, err := alice.Fetch(f.Context(), notifier.AOR, "weather", nil)
 			if err != nil || n.State != "terminated" || n.Body.Content != "sunny" {
@@ -204,26 +208,19 @@ func TestFlow6665Deactivated(t *testing.T) {
 			NOTIFY    Notifier -> Subscriber
 			200       Subscriber -> Notifier`,
 		Play: func(f *flow.Flow) {
-			b := newBoard("weather", "text/plain")
-			b.text = says("sunny")
-			alice := newPhone(f, subscriber, ua.Config{})
-			newPhone(f, notifier, ua.Config{Notifiers: []*ua.Notifier{b.Notifier}})
+			alice, b := newWeather(f)
 			f.Note("The subscriber wants to know the weather.")
 			s := alice.watch(notifier.AOR, "weather", nil)
 			wantTold(f, s, "active", "sunny")
 			f.Pass(time.Minute)
 			f.Note("The notifier goes elsewhere.")
-			for w := range b.Watchers(sip.URI{}) {
-				w.Terminate("deactivated", 0)
-			}
+			b.terminate("deactivated", 0)
 			for {
 				if n := heard(f, s); n.First {
 					break
 				}
 			}
-			f.Pass(time.Minute)
-			f.Note("The subscriber has heard enough.")
-			unwatch(f, s)
+			heardEnough(f, s)
 		},
 	})
 }

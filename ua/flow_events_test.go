@@ -63,6 +63,13 @@ func (b *board) write(text func(*ua.Watcher) string) {
 	b.Changed(sip.URI{})
 }
 
+// terminate ends the subscriptions of everybody.
+func (b *board) terminate(reason string, retryAfter time.Duration) {
+	for w := range b.Watchers(sip.URI{}) {
+		w.Terminate(reason, retryAfter)
+	}
+}
+
 // says is a text for everybody.
 func says(text string) func(*ua.Watcher) string {
 	return func(*ua.Watcher) string { return text }

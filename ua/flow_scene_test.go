@@ -23,6 +23,7 @@ import (
 type phone struct {
 	*ua.Agent
 	f        *flow.Flow
+	who      flow.Actor
 	rings    chan *invited
 	referred chan *ua.Call // calls that it placed because it was asked to by REFER
 }
@@ -30,7 +31,7 @@ type phone struct {
 // newPhone makes the phone of one of the cast.
 func newPhone(f *flow.Flow, who flow.Actor, cfg ua.Config) *phone {
 	f.Helper()
-	p := &phone{f: f, rings: make(chan *invited, 10), referred: make(chan *ua.Call, 10)}
+	p := &phone{f: f, who: who, rings: make(chan *invited, 10), referred: make(chan *ua.Call, 10)}
 	tc := f.Transport(who)
 	cfg.Network, cfg.Advertise, cfg.Resolver, cfg.Trace, cfg.Logger = tc.Network, tc.Advertise, tc.Resolver, tc.Trace, tc.Logger
 	if cfg.Listen == nil {
@@ -44,7 +45,7 @@ func newPhone(f *flow.Flow, who flow.Actor, cfg ua.Config) *phone {
 	if cfg.OnInvite == nil {
 		// It runs until the caller gives up, or the story is over.
 		cfg.OnInvite = func(ctx context.Context, in *ua.Invitation) {
-			p.rings <- &invited{in, f, ctx}
+			p.rings <- &invited{Invitation: in, f: f, ctx: ctx}
 			<-ctx.Done()
 		}
 	}
@@ -92,8 +93,9 @@ const patience = 10 * time.Minute
 // invited is a call that rings, or does not yet.
 type invited struct {
 	*ua.Invitation
-	f   *flow.Flow
-	ctx context.Context // of OnInvite
+	f     *flow.Flow
+	ctx   context.Context // of OnInvite
+	early *fakeStream     // of progress; nil: there was none
 }
 
 func (in *invited) ring() {
@@ -103,9 +105,24 @@ func (in *invited) ring() {
 	}
 }
 
+// progress says so by a 183 with early media, and returns its stream.
+func (in *invited) progress() *fakeStream {
+	in.f.Helper()
+	in.early = newFlowStream(in.f)
+	if err := in.Progress(in.f.Context(), in.early); err != nil {
+		in.f.Errorf("Progress() = %v", err)
+	}
+	return in.early
+}
+
+// answer answers with a stream, which is that of progress if there was one.
 func (in *invited) answer() *ua.Call {
 	in.f.Helper()
-	call, err := in.Answer(in.f.Context(), newFlowStream(in.f))
+	var own []ua.Stream
+	if in.early == nil {
+		own = streams(newFlowStream(in.f)).Streams
+	}
+	call, err := in.Answer(in.f.Context(), own...)
 	if err != nil {
 		in.f.Fatalf("Answer() = %v", err)
 	}
@@ -136,11 +153,14 @@ type placed struct {
 
 // place places a call, and returns at once.
 func (p *phone) place(target string) *placed {
-	return p.placeWith(target, &ua.InviteOptions{})
+	return p.placeWith(target, nil)
 }
 
 // placeWith is place with options, which get a stream.
 func (p *phone) placeWith(target string, opts *ua.InviteOptions) *placed {
+	if opts == nil {
+		opts = &ua.InviteOptions{}
+	}
 	opts.Streams = append(opts.Streams, newFlowStream(p.f))
 	ctx, cancel := context.WithCancel(p.f.Context())
 	c := &placed{t: p.f.T, done: make(chan struct{}), cancel: cancel}
@@ -170,28 +190,12 @@ func (c *placed) wait() {
 	}
 }
 
-// failed waits until the call has failed, and returns why.
-func (c *placed) failed() error {
+// failed waits until the call has failed, which must be for this reason.
+func (c *placed) failed(want error) {
 	c.t.Helper()
 	c.wait()
-	if c.err == nil {
-		c.t.Error("Invite() = nil, want an error")
-	}
-	return c.err
-}
-
-// hangup has one side end a call, and the other side hear of it.
-func hangup(f *flow.Flow, one, other *ua.Call) {
-	f.Helper()
-	if err := one.Hangup(f.Context()); err != nil {
-		f.Errorf("Hangup() = %v", err)
-	}
-	<-other.Done()
-	if err := one.Err(); err != nil {
-		f.Errorf("Err() = %v at the side that hangs up, want nil", err)
-	}
-	if err := other.Err(); !errors.Is(err, ua.ErrHungUp) {
-		f.Errorf("Err() = %v at the other side, want ErrHungUp", err)
+	if !errors.Is(c.err, want) {
+		c.t.Errorf("Invite() = %v, want %v", c.err, want)
 	}
 }
 
