@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/ua"
 )
 
@@ -71,6 +73,38 @@ func TestRates(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a refresh asks for follows its answer, whatever happens meanwhile.
+func TestNotifyFollowsAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		notifier := ua.NewNotifier(&mood{says: "fine"}, nil)
+		var sent []string
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{
+			Notifiers: []*ua.Notifier{notifier},
+			Trace: &transport.Trace{Sent: func(m transport.TraceMessage) { // before the socket has it
+				cseq := m.Message.CSeq()
+				if cseq.Method == sip.SUBSCRIBE && cseq.Seq == 2 {
+					go notifier.Changed(bobAOR)
+					time.Sleep(100 * time.Millisecond)
+				}
+				sent = append(sent, fmt.Sprint(cseq.Method, " ", cseq.Seq))
+			}},
+		})
+		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+		s, err := alice.Subscribe(t.Context(), bobURI, "mood", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next(t, s)
+		time.Sleep(time.Minute)
+		s.Refresh()
+		next(t, s)
+		if want := []string{"SUBSCRIBE 1", "NOTIFY 1", "SUBSCRIBE 2", "NOTIFY 2"}; !slices.Equal(sent, want) {
+			t.Errorf("sent %q, want %q", sent, want)
+		}
+	})
 }
 
 // The 2xx to a NOTIFY changes the rates (RFC 6446 section 9.3).

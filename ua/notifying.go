@@ -29,6 +29,7 @@ type notifying struct {
 	urgent   bool      // however soon after the last one
 	full     bool      // all of it, and not what has changed
 	busy     bool      // one is being sent, or not answered
+	asking   int       // SUBSCRIBEs that are not answered yet: what they ask for follows the answer
 	sent     time.Time // when the last one was; zero: none was
 	count    float64   // of those sent lately
 	after    time.Time // not before this: the last one has failed
@@ -42,7 +43,7 @@ func (m *notifying) due(now time.Time) (send bool, next time.Time, ended bool) {
 		m.terminate("timeout", 0) // RFC 6665 section 4.2.1.4
 		ended = true
 	}
-	if m.busy || m.over {
+	if m.busy || m.over || m.asking > 0 {
 		return false, time.Time{}, ended
 	}
 	var at time.Time

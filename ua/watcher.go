@@ -170,6 +170,7 @@ func (w *Watcher) refresh(tx *dialog.Server, req *sip.Request, event sip.Event, 
 	w.mu.Lock()
 	activated := err == nil && w.m.activate()
 	was := w.m.state
+	w.m.asking++
 	if was != "terminated" { // by the program, meanwhile
 		w.m.asked(now, now.Add(expires), readRates(event.Params))
 		w.types = types
@@ -177,6 +178,9 @@ func (w *Watcher) refresh(tx *dialog.Server, req *sip.Request, event sip.Event, 
 	ended := was != w.m.state
 	w.mu.Unlock()
 	tx.Reply(sip.StatusOK, sip.Expires(expires/time.Second))
+	w.mu.Lock()
+	w.m.asking--
+	w.mu.Unlock()
 	if activated {
 		w.tell("approved")
 	}
