@@ -164,6 +164,7 @@ func TestTelephones(t *testing.T) {
 					alice, uri := w.agent(t, &ua.Config{OnInvite: func(ctx context.Context, i *ua.Invitation) {
 						audio := newWatched()
 						must(t, i.Ring(ctx))
+						time.Sleep(300 * time.Millisecond) // Twinkle may stop for good if the answer comes at once
 						call, err := i.Answer(ctx, audio)
 						if err != nil {
 							t.Error(err)
