@@ -76,7 +76,7 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 		tx.Reply(sip.StatusServerInternalError)
 		return
 	}
-	s.contact, s.made = textOf(contact(self, req.To().URI.User, req.URI().Scheme == "sips")), true
+	s.contact, s.made = textOf(contact(self, req.To().URI.User, wantsSIPS(req))), true
 	in := newInvitation(tx, req, s)
 	if limited {
 		in.expires = tx.Arrived().Add(time.Duration(expires) * time.Second)

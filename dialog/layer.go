@@ -302,6 +302,16 @@ func (l *Layer) ContactFor(ctx context.Context, user string, req *sip.Request) (
 	return contact(self, user, secure), nil
 }
 
+// wantsSIPS reports whether the peer is to reach us at a sips URI in the dialog that its
+// request makes (RFC 3261 section 12.1.1).
+func wantsSIPS(req *sip.Request) bool {
+	if top, err := sip.Get[sip.RecordRoute](req); err == nil {
+		return req.URI().Scheme == "sips" || top.URI.Scheme == "sips"
+	}
+	peer, err := sip.Get[sip.Contact](req)
+	return req.URI().Scheme == "sips" || err == nil && peer.URI.Scheme == "sips"
+}
+
 // contact returns the Contact of a user at a URI of ours, a sips URI if it is to
 // be secure (RFC 3261 sections 8.1.1.8 and 12.1.1).
 func contact(uri sip.URI, user string, secure bool) sip.Contact {

@@ -158,7 +158,7 @@ func (l *Layer) accept(tx *transaction.Server, req *sip.Request) (*Dialog, error
 		return nil, err
 	}
 	d := &Dialog{l: l, d: st, made: true}
-	d.contact = textOf(contact(self, req.To().URI.User, req.URI().Scheme == "sips"))
+	d.contact = textOf(contact(self, req.To().URI.User, wantsSIPS(req)))
 	if err := l.add(d); err != nil {
 		return nil, err
 	}
