@@ -100,6 +100,7 @@ type Layer struct {
 	answers   map[inviteKey]*answers
 	asking    map[subscribeKey]*subscribing // SUBSCRIBEs and REFERs of ours that NOTIFYs may answer
 	unsettled map[inviteKey]*unsettled      // INVITEs of ours that requests may wait for
+	late      map[ID]*latePRACK             // by key: PRACKs that may have crossed a refusal of ours
 	frozen    []*Dialog                     // what there was when the Layer was closed
 	tasks     sync.WaitGroup                // goroutines that end calls nobody wants
 }
@@ -111,6 +112,7 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 		answers:   map[inviteKey]*answers{},
 		asking:    map[subscribeKey]*subscribing{},
 		unsettled: map[inviteKey]*unsettled{},
+		late:      map[ID]*latePRACK{},
 		ready:     make(chan struct{}),
 	}
 	if cfg != nil {
@@ -171,8 +173,12 @@ func (l *Layer) Close() error {
 	for _, a := range l.asking {
 		a.expiry.Stop()
 	}
+	for _, p := range l.late {
+		p.expiry.Stop()
+	}
 	clear(l.answers)
 	clear(l.asking)
+	clear(l.late)
 	l.mu.Unlock()
 	l.end(transport.ErrClosed)
 	for _, d := range open {
@@ -343,7 +349,7 @@ func (l *Layer) handle(tx *transaction.Server, req *sip.Request) {
 		case d != nil:
 			d.request(tx, req)
 		case method != sip.ACK:
-			tx.Reply(sip.StatusCallDoesNotExist)
+			l.replyGone(tx, req, id)
 		}
 		return
 	}
