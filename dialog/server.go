@@ -168,10 +168,11 @@ func (s *Session) admits(tx *Server, req *sip.Request) (refusal sip.Status, edit
 		}
 		s.offers.request(remote, req.CSeq(), describes(req))
 	case sip.UPDATE: // RFC 3311 section 5.2
+		brief := s.tooShort(req)
 		switch {
 		case s.updating:
 			return sip.StatusServerInternalError, []sip.Edit{retryAfter()}
-		case s.tooShort(req):
+		case brief:
 			return sip.StatusSessionIntervalTooSmall, []sip.Edit{s.l.minSE()}
 		case s.offers.request(remote, req.CSeq(), describes(req)) == nil:
 			s.updating = true
