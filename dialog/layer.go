@@ -12,6 +12,7 @@ import (
 
 	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
@@ -316,6 +317,15 @@ func wantsSIPS(req *sip.Request) bool {
 	}
 	peer, err := sip.Get[sip.Contact](req)
 	return req.URI().Scheme == "sips" || err == nil && peer.URI.Scheme == "sips"
+}
+
+// contactOn returns the URI, without a user, at which the peer of a flow reaches us: by TLS
+// if that is to be secure and the flow is not, where we listen on it.
+func (l *Layer) contactOn(ctx context.Context, f transport.Flow, secure bool) (sip.URI, error) {
+	if ep := l.tl.Endpoint(); secure && !f.Secure() && ep.Addr("tls").IsValid() {
+		return ep.Contact(ctx, resolve.Target{Transport: "TLS", Addr: f.RemoteAddr()})
+	}
+	return l.tl.Endpoint().ContactOn(ctx, f)
 }
 
 // contact returns the Contact of a user at a URI of ours, a sips URI if it is to

@@ -115,8 +115,24 @@ func TestTargetStaysSecure(t *testing.T) {
 	}
 }
 
+// listenSecurely runs a Layer on a host of its own, over UDP and TLS.
+func listenSecurely(t *testing.T, n *siptest.Network, addr string, cfg *dialog.Config) *dialog.Layer {
+	t.Helper()
+	l, err := dialog.Listen(&transport.Config{
+		Listen:  []string{"udp:" + addr + ":5060", "tls:" + addr + ":5061"},
+		Network: n.Host(addr),
+		TLS:     &tls.Config{Certificates: []tls.Certificate{siptest.NewAuthority().Certificate(addr)}},
+	}, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
 // Who begins a dialog by a sips URI, is routed back by one or, where there is no proxy, is
-// reached at one, is to reach us at one (RFC 3261 section 12.1.1).
+// reached at one, is to reach us at one (RFC 3261 section 12.1.1): where we listen on TLS,
+// whatever the request came by.
 func TestContactIsAsSecureAsTheRequest(t *testing.T) {
 	at := func(scheme string) sip.Contact {
 		return sip.Contact{URI: sip.URI{Scheme: scheme, User: "alice", Host: aliceAddr}}
@@ -127,18 +143,18 @@ func TestContactIsAsSecureAsTheRequest(t *testing.T) {
 	for _, test := range []struct {
 		name, target string
 		edits        []sip.Edit
-		want         string
+		secure       bool
 	}{
-		{"nothing", "sip", []sip.Edit{at("sip")}, "sip"},
-		{"Request-URI", "sips", []sip.Edit{at("sip")}, "sips"},
-		{"Contact", "sip", []sip.Edit{at("sips")}, "sips"},
-		{"top Record-Route", "sip", []sip.Edit{at("sip"), by("sips", aliceAddr), by("sip", carolAddr)}, "sips"},
-		{"another Record-Route", "sip", []sip.Edit{at("sips"), by("sip", aliceAddr), by("sips", carolAddr)}, "sip"},
+		{"nothing", "sip", []sip.Edit{at("sip")}, false},
+		{"Request-URI", "sips", []sip.Edit{at("sip")}, true},
+		{"Contact", "sip", []sip.Edit{at("sips")}, true},
+		{"top Record-Route", "sip", []sip.Edit{at("sip"), by("sips", aliceAddr), by("sip", carolAddr)}, true},
+		{"another Record-Route", "sip", []sip.Edit{at("sips"), by("sip", aliceAddr), by("sips", carolAddr)}, false},
 	} {
 		for _, method := range []sip.Method{sip.INVITE, sip.SUBSCRIBE, sip.REFER} {
 			t.Run(test.name+", "+string(method), func(t *testing.T) {
 				story(t, func(t *testing.T, n *siptest.Network) {
-					newLayer(t, n, bobAddr, &dialog.Config{
+					listenSecurely(t, n, bobAddr, &dialog.Config{
 						OnInvite:  func(_ context.Context, in *dialog.Invitation) { in.Start() },
 						OnRequest: func(tx *dialog.Server, _ *sip.Request) { tx.Accept(sip.StatusOK) },
 					})
@@ -154,8 +170,12 @@ func TestContactIsAsSecureAsTheRequest(t *testing.T) {
 						sip.CSeq{Seq: 1, Method: method}, sip.Event{Package: "presence"},
 					}, test.edits...)...)
 					ok := p.asks(req, sip.StatusOK)
-					if c, _ := sip.Get[sip.Contact](ok); c.URI.Scheme != test.want {
-						t.Errorf("the Contact is %s, want a %s URI", c.URI, test.want)
+					want := "sip:bob@192.0.2.2:5060"
+					if test.secure {
+						want = "sips:bob@192.0.2.2:5061"
+					}
+					if c, _ := sip.Get[sip.Contact](ok); c.URI.String() != want {
+						t.Errorf("the Contact is %s, want %s", c.URI, want)
 					}
 				})
 			})
@@ -173,15 +193,7 @@ func TestContactOfSecureRequest(t *testing.T) {
 		{"sip:bob@" + bobAddr, "sip:" + carolAddr + ";lr", "sips:" + bobAddr + ";lr", "sip:alice@192.0.2.1:5060"},
 	} {
 		story(t, func(t *testing.T, n *siptest.Network) {
-			alice, err := dialog.Listen(&transport.Config{
-				Listen:  []string{"udp:" + aliceAddr + ":5060", "tls:" + aliceAddr + ":5061"},
-				Network: n.Host(aliceAddr),
-				TLS:     &tls.Config{Certificates: []tls.Certificate{siptest.NewAuthority().Certificate(aliceAddr)}},
-			}, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer alice.Close()
+			alice := listenSecurely(t, n, aliceAddr, nil)
 			req := newInvite(t, test.target, "1")
 			for _, hop := range []string{test.first, test.second} {
 				if uri, err := sip.ParseURI(hop); err == nil {
