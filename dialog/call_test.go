@@ -66,6 +66,9 @@ func wantEmpty(t *testing.T, layers ...*dialog.Layer) {
 		if sessions, invites := l.Left(); sessions != 0 || invites != 0 {
 			t.Errorf("layer %d holds %d sessions and %d INVITEs, want none", i, sessions, invites)
 		}
+		if n := l.LatePRACKs(); n != 0 {
+			t.Errorf("layer %d waits for %d PRACKs, want none", i, n)
+		}
 		if n := l.Asking(); n != 0 {
 			t.Errorf("layer %d waits for NOTIFYs to %d requests, want none", i, n)
 		}

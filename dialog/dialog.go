@@ -144,7 +144,8 @@ func (d *Dialog) RetryDelay() time.Duration {
 // a NOTIFY its subscription, and a 404 to any request everything.
 //
 // A PRACK is for the oldest reliable provisional response that has none yet, or one that
-// was challenged; it is ErrNothing if there is none. Like any request to a branch that
+// was challenged, or else for the one whose PRACK was refused last, as for its offer: then
+// send another one without (RFC 6337 section 2.3). It is ErrNothing if there is none. Like any request to a branch that
 // rings it waits for its answer no longer than there is a call, of which its error is Err
 // then. An UPDATE is ErrPending while
 // another one of ours is not answered, and one with an offer, like such a PRACK, while
@@ -207,7 +208,7 @@ func (d *Dialog) prepare(method sip.Method, edits []sip.Edit) (req *sip.Request,
 		}
 		switch method {
 		case sip.PRACK:
-			s.rel1xx.racks = s.rel1xx.racks[1:]
+			s.rel1xx.acknowledge()
 		case sip.UPDATE:
 			s.updated = true
 		}
@@ -250,8 +251,8 @@ func (d *Dialog) done(req *sip.Request, resp *sip.Response, err error) {
 		d.d.refresh(resp)
 	}
 	if s := d.session; s != nil {
-		if method == sip.PRACK && resp != nil && challenges(resp) {
-			s.takeBack(req)
+		if method == sip.PRACK && resp != nil && !resp.Status().Success() {
+			s.takeBack(req, challenges(resp))
 		}
 		s.offers.answered(req, resp, err)
 		if method == sip.UPDATE {
@@ -427,7 +428,7 @@ func (d *Dialog) request(tx *transaction.Server, req *sip.Request) {
 		// A second use of a dialog is refused like this (RFC 5057 section 5.6).
 		tx.Reply(sip.StatusDecline)
 	case gone, over && ofSession(method):
-		tx.Reply(sip.StatusCallDoesNotExist)
+		d.l.replyGone(tx, req, d.d.id)
 	case plain != nil:
 		tx.Refuse(plain)
 	case method == sip.INVITE:

@@ -7,6 +7,13 @@ func (l *Layer) Left() (dialogs, invites int) {
 	return len(l.dialogs), len(l.answers) + len(l.unsettled)
 }
 
+// LatePRACKs returns how many PRACKs may come of calls that were refused.
+func (l *Layer) LatePRACKs() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.late)
+}
+
 // Asking returns how many SUBSCRIBEs and REFERs NOTIFYs may answer.
 func (l *Layer) Asking() int {
 	l.mu.Lock()

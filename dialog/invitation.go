@@ -71,12 +71,13 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 	}
 	s := newSession(l, d)
 	// The peer reaches us as it did just now.
-	self, err := l.tl.Endpoint().ContactOn(l.ctx, tx.Flow()) // of the system, at once
+	secure := wantsSIPS(req)
+	self, err := l.contactOn(l.ctx, tx.Flow(), secure) // of the system, at once
 	if err != nil {
 		tx.Reply(sip.StatusServerInternalError)
 		return
 	}
-	s.contact, s.made = textOf(contact(self, req.To().URI.User, req.URI().Scheme == "sips")), true
+	s.contact, s.made = textOf(contact(self, req.To().URI.User, secure)), true
 	in := newInvitation(tx, req, s)
 	if limited {
 		in.expires = tx.Arrived().Add(time.Duration(expires) * time.Second)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/sip/resolve"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
 )
@@ -100,6 +101,7 @@ type Layer struct {
 	answers   map[inviteKey]*answers
 	asking    map[subscribeKey]*subscribing // SUBSCRIBEs and REFERs of ours that NOTIFYs may answer
 	unsettled map[inviteKey]*unsettled      // INVITEs of ours that requests may wait for
+	late      map[ID]*latePRACK             // by key: PRACKs that may have crossed a refusal of ours
 	frozen    []*Dialog                     // what there was when the Layer was closed
 	tasks     sync.WaitGroup                // goroutines that end calls nobody wants
 }
@@ -111,6 +113,7 @@ func Listen(tc *transport.Config, cfg *Config) (*Layer, error) {
 		answers:   map[inviteKey]*answers{},
 		asking:    map[subscribeKey]*subscribing{},
 		unsettled: map[inviteKey]*unsettled{},
+		late:      map[ID]*latePRACK{},
 		ready:     make(chan struct{}),
 	}
 	if cfg != nil {
@@ -171,8 +174,12 @@ func (l *Layer) Close() error {
 	for _, a := range l.asking {
 		a.expiry.Stop()
 	}
+	for _, p := range l.late {
+		p.expiry.Stop()
+	}
 	clear(l.answers)
 	clear(l.asking)
+	clear(l.late)
 	l.mu.Unlock()
 	l.end(transport.ErrClosed)
 	for _, d := range open {
@@ -302,6 +309,25 @@ func (l *Layer) ContactFor(ctx context.Context, user string, req *sip.Request) (
 	return contact(self, user, secure), nil
 }
 
+// wantsSIPS reports whether the peer is to reach us at a sips URI in the dialog that its
+// request makes (RFC 3261 section 12.1.1).
+func wantsSIPS(req *sip.Request) bool {
+	if top, err := sip.Get[sip.RecordRoute](req); err == nil {
+		return req.URI().Scheme == "sips" || top.URI.Scheme == "sips"
+	}
+	peer, err := sip.Get[sip.Contact](req)
+	return req.URI().Scheme == "sips" || err == nil && peer.URI.Scheme == "sips"
+}
+
+// contactOn returns the URI, without a user, at which the peer of a flow reaches us: by TLS
+// if that is to be secure and the flow is not, where we listen on it.
+func (l *Layer) contactOn(ctx context.Context, f transport.Flow, secure bool) (sip.URI, error) {
+	if ep := l.tl.Endpoint(); secure && !f.Secure() && ep.Addr("tls").IsValid() {
+		return ep.Contact(ctx, resolve.Target{Transport: "TLS", Addr: f.RemoteAddr()})
+	}
+	return l.tl.Endpoint().ContactOn(ctx, f)
+}
+
 // contact returns the Contact of a user at a URI of ours, a sips URI if it is to
 // be secure (RFC 3261 sections 8.1.1.8 and 12.1.1).
 func contact(uri sip.URI, user string, secure bool) sip.Contact {
@@ -333,7 +359,7 @@ func (l *Layer) handle(tx *transaction.Server, req *sip.Request) {
 		case d != nil:
 			d.request(tx, req)
 		case method != sip.ACK:
-			tx.Reply(sip.StatusCallDoesNotExist)
+			l.replyGone(tx, req, id)
 		}
 		return
 	}

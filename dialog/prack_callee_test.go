@@ -52,6 +52,7 @@ func TestNoPRACKComes(t *testing.T) {
 		if err := <-result; !errors.Is(err, dialog.ErrNoPRACK) {
 			t.Errorf("Reliable() = %v, want ErrNoPRACK", err)
 		}
+		time.Sleep(33 * time.Second) // one that has crossed the 504
 		wantEmpty(t, bob)
 	})
 }

@@ -19,6 +19,7 @@ type reliable struct {
 	seq   uint32     // of the INVITE
 	last  sip.RSeq   // of the last one in order
 	racks []sip.RAck // of those that have no PRACK yet
+	again sip.RAck   // of the one whose PRACK was refused last; zero: none
 }
 
 // offers100rel reports whether who sent an INVITE knows reliable provisional
@@ -57,20 +58,39 @@ func (s *Session) provisional(resp *sip.Response, offered100rel bool) bool {
 	return true
 }
 
-// nextRack returns the oldest response that has no PRACK. It is called with s.mu held.
+// nextRack returns the oldest response that has no PRACK, or else the one whose PRACK was
+// refused. It is called with s.mu held.
 func (s *Session) nextRack() (sip.RAck, bool) {
-	if s.rel1xx == nil || len(s.rel1xx.racks) == 0 {
-		return sip.RAck{}, false
+	r := s.rel1xx
+	switch {
+	case r != nil && len(r.racks) > 0:
+		return r.racks[0], true
+	case r != nil && r.again.RSeq != 0:
+		return r.again, true
 	}
-	return s.rel1xx.racks[0], true
+	return sip.RAck{}, false
+}
+
+// acknowledge notes that there is a PRACK for that.
+func (r *reliable) acknowledge() {
+	if len(r.racks) > 0 {
+		r.racks = r.racks[1:]
+	} else {
+		r.again = sip.RAck{}
+	}
 }
 
 // takeBack undoes what a PRACK of ours has done that was challenged: it is to come again,
-// and its response waits for it. It is called with s.mu held.
-func (s *Session) takeBack(prack *sip.Request) {
+// and its response waits for it. One that was refused otherwise may come again, without
+// its offer (RFC 6337 section 2.3). It is called with s.mu held.
+func (s *Session) takeBack(prack *sip.Request, challenged bool) {
 	rack, err := sip.Get[sip.RAck](prack)
 	r := s.rel1xx
-	if err != nil || r == nil || r.seq != rack.CSeq.Seq {
+	switch {
+	case err != nil, r == nil, r.seq != rack.CSeq.Seq:
+		return
+	case !challenged:
+		r.again = sip.RAck{RSeq: rack.RSeq, CSeq: sip.CSeq{Seq: r.seq, Method: sip.INVITE}} // of no message
 		return
 	}
 	r.racks = append(r.racks, rack)
@@ -303,28 +323,6 @@ func (in *Invitation) sendUntilPRACK(u *unpracked, resp *sip.Response) error {
 		case <-in.ctx.Done():
 			return in.ctx.why()
 		}
-	}
-}
-
-// pracked takes a PRACK and reports whether it is for the response that waits for
-// one. It is called with s.mu held.
-func (s *Session) pracked(prack *sip.Request) bool {
-	rack, err := sip.Get[sip.RAck](prack)
-	if err != nil || s.unpracked == nil || s.unpracked.rack != rack {
-		return false
-	}
-	close(s.unpracked.acked)
-	s.pracking, s.unpracked = s.unpracked, nil
-	return true
-}
-
-// servedPRACK is called when a PRACK has its answer.
-func (s *Session) servedPRACK() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.pracking != nil {
-		close(s.pracking.served)
-		s.pracking = nil
 	}
 }
 

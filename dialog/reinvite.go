@@ -134,7 +134,7 @@ func (s *Session) reinvited(tx *transaction.Server, req *sip.Request) {
 	glare := s.inviting || s.unacked || s.await != nil || s.offers.from == local
 	brief := s.tooShort(req)
 	if !second && !glare && !brief && s.l.cfg.OnInvite != nil {
-		s.pending, s.unpracked, s.pracking = in, nil, nil
+		s.pending, s.unpracked, s.pracking, s.refused = in, nil, nil, nil
 		s.learn(req)
 		s.offers.request(remote, req.CSeq(), describes(req))
 	}

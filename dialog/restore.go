@@ -258,9 +258,10 @@ func (d *Dialog) renewContact(ctx context.Context) {
 func (d *Dialog) renewContactOn(f transport.Flow) {
 	d.mu.Lock()
 	moved := d.moved
+	secure := moved && d.ownContact().URI.Scheme == "sips"
 	d.mu.Unlock()
 	if moved {
-		self, err := d.l.tl.Endpoint().ContactOn(d.l.ctx, f)
+		self, err := d.l.contactOn(d.l.ctx, f, secure)
 		d.renewedContact(self, err)
 	}
 }

@@ -19,6 +19,8 @@ type Server struct {
 	l *Layer
 	d *Dialog
 
+	prack *unpracked // of a PRACK: what it is for
+
 	completed atomic.Bool  // the final response was given, or will not be
 	held      atomic.Int32 // by others than the handler; less than 0: by nobody
 }
@@ -54,8 +56,8 @@ func (t *Server) Respond(resp *sip.Response) error {
 
 // answered is called when a request has its final response.
 func (t *Server) answered(resp *sip.Response) {
-	if s := t.d.session; s != nil && t.Request().Method() == sip.PRACK && !challenges(resp) {
-		s.servedPRACK()
+	if t.prack != nil && !challenges(resp) {
+		t.d.session.servedPRACK(t.prack)
 	}
 }
 
@@ -120,8 +122,12 @@ func (d *Dialog) answering(req *sip.Request, resp *sip.Response) *sip.Response {
 		}
 	}
 	if s := d.session; s != nil {
-		if method == sip.PRACK && challenges(resp) {
+		switch {
+		case method != sip.PRACK || ok:
+		case challenges(resp):
 			s.challengedPRACK(req)
+		default:
+			s.refusedPRACK()
 		}
 		s.offers.response(local, req.CSeq(), resp.Status(), false, false)
 		if method == sip.UPDATE {
@@ -143,7 +149,7 @@ func (d *Dialog) answering(req *sip.Request, resp *sip.Response) *sip.Response {
 // admit reports whether a request of the peer may be served now, and refuses it if
 // not.
 func (s *Session) admit(tx *Server, req *sip.Request) bool {
-	status, edits := s.admits(req)
+	status, edits := s.admits(tx, req)
 	if status == 0 {
 		return true
 	}
@@ -152,20 +158,21 @@ func (s *Session) admit(tx *Server, req *sip.Request) bool {
 }
 
 // admits notes a request of the peer that may be served now, or returns the refusal.
-func (s *Session) admits(req *sip.Request) (refusal sip.Status, edits []sip.Edit) {
+func (s *Session) admits(tx *Server, req *sip.Request) (refusal sip.Status, edits []sip.Edit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch req.Method() {
 	case sip.PRACK:
-		if !s.pracked(req) {
+		if tx.prack = s.pracked(req); tx.prack == nil {
 			return sip.StatusCallDoesNotExist, nil
 		}
 		s.offers.request(remote, req.CSeq(), describes(req))
 	case sip.UPDATE: // RFC 3311 section 5.2
+		brief := s.tooShort(req)
 		switch {
 		case s.updating:
 			return sip.StatusServerInternalError, []sip.Edit{retryAfter()}
-		case s.tooShort(req):
+		case brief:
 			return sip.StatusSessionIntervalTooSmall, []sip.Edit{s.l.minSE()}
 		case s.offers.request(remote, req.CSeq(), describes(req)) == nil:
 			s.updating = true

@@ -1,6 +1,7 @@
 package dialog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,6 +66,7 @@ type Session struct {
 	refusing  *Invitation   // its refusal is being given
 	unpracked *unpracked    // a provisional response of ours has no PRACK yet
 	pracking  *unpracked    // one has a PRACK that is not answered yet
+	refused   *unpracked    // one has a PRACK that was refused: another may follow
 	await     *Invitation   // our 2xx to it has no ACK yet
 	updating  bool          // an UPDATE of the peer is not answered yet
 	updated   bool          // one of ours is not
@@ -165,6 +167,13 @@ func (s *Session) terminate(err error) {
 
 // cut is terminate, and reports whether those concerned are to be told.
 func (s *Session) cut(err error) bool {
+	s.mu.Lock()
+	u, refused := cmp.Or(s.unpracked, s.refused), !s.began
+	s.unpracked, s.refused = nil, nil
+	s.mu.Unlock()
+	if u != nil && refused {
+		s.l.outlive(s.d.id, u.rack) // before a PRACK finds no call
+	}
 	s.forget()
 	s.mu.Lock()
 	first := s.stop(err, nil)

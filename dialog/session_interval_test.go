@@ -279,3 +279,68 @@ func TestIntervalChanges(t *testing.T) {
 		after("BYE 5", 60*time.Second)
 	})
 }
+
+// An interval below the Min-SE beside it, or below 90 s on behalf of a caller without
+// timers, which 422 would cost the call, may neither be granted nor be raised (RFC 4028
+// sections 8.1 and 9): there is no timer. Within the call that ends the one there was.
+func TestIntervalBelowTheLeast(t *testing.T) {
+	for name, asks := range map[string][]sip.Edit{
+		"less than there may be":                      {expires("30")},
+		"less than a proxy wants":                     {expires("100"), sip.MinSE(120)},
+		"less than the caller says, who knows timers": {timers, expires("100"), sip.MinSE(120)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				newLayer(t, n, bobAddr, &dialog.Config{SessionTimer: &dialog.SessionTimer{}, OnInvite: accepting(t, nil)})
+				p := newPeer(t, n, aliceAddr)
+				none := func(ok sip.Message) {
+					t.Helper()
+					if se, has := ok.Value("Session-Expires"); has {
+						t.Errorf("%s says %q", summary(ok), se)
+					}
+					if required, has := ok.Value("Require"); has {
+						t.Errorf("%s requires %q", summary(ok), required)
+					}
+					p.silent(time.Hour)
+				}
+				ok := p.calls(bobAddr, "1", asks...)
+				none(ok)
+				p.send(bobAddr, p.within(ok, sip.UPDATE, 2, p.contact(), timers, expires("200;refresher=uas")))
+				p.expect("200 UPDATE 2")
+				p.reply(p.expect("UPDATE 1"), sip.StatusOK, p.contact(), expires("200;refresher=uac"))
+				time.Sleep(time.Second)
+				p.send(bobAddr, p.within(ok, sip.UPDATE, 3, append(asks, p.contact())...))
+				none(p.expect("200 UPDATE 3").Message)
+			})
+		})
+	}
+}
+
+// Our refreshes name the largest Min-SE that requests of the peer have said, be they
+// refused and be it the 90 s that are meant without (RFC 4028 section 7.4).
+func TestMinSEOfPeer(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		newLayer(t, n, bobAddr, &dialog.Config{SessionTimer: &dialog.SessionTimer{}, OnInvite: accepting(t, nil)})
+		p := newPeer(t, n, aliceAddr)
+		ok := p.calls(bobAddr, "1", timers, expires("200;refresher=uas"), sip.MinSE(90))
+		seq := 0
+		refresh := func(interval, least string) {
+			t.Helper()
+			seq++
+			update := p.expect(summaryOf(sip.UPDATE, seq))
+			se, _ := update.Message.Value("Session-Expires")
+			min, _ := update.Message.Value("Min-SE")
+			if se != interval+";refresher=uac" || min != least {
+				t.Errorf("the refresh has Session-Expires %q and Min-SE %q, want %s by us and %q", se, min, interval, least)
+			}
+			p.reply(update, sip.StatusOK, p.contact(), expires(interval+";refresher=uac"))
+		}
+		refresh("200", "90")
+		p.send(bobAddr, p.within(ok, sip.UPDATE, 2, p.contact(), timers, expires("80"), sip.MinSE(300)))
+		p.expect("422 UPDATE 2")
+		refresh("300", "300")
+		p.send(bobAddr, p.within(ok, sip.UPDATE, 3, p.contact(), timers, expires("200;refresher=uas"), sip.MinSE(100)))
+		p.expect("200 UPDATE 3")
+		refresh("300", "300")
+	})
+}

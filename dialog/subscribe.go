@@ -153,12 +153,13 @@ func (l *Layer) accept(tx *transaction.Server, req *sip.Request) (*Dialog, error
 	if err != nil {
 		return nil, err
 	}
-	self, err := l.tl.Endpoint().ContactOn(tx.Context(), tx.Flow())
+	secure := wantsSIPS(req)
+	self, err := l.contactOn(tx.Context(), tx.Flow(), secure)
 	if err != nil {
 		return nil, err
 	}
 	d := &Dialog{l: l, d: st, made: true}
-	d.contact = textOf(contact(self, req.To().URI.User, req.URI().Scheme == "sips"))
+	d.contact = textOf(contact(self, req.To().URI.User, secure))
 	if err := l.add(d); err != nil {
 		return nil, err
 	}

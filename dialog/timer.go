@@ -98,13 +98,16 @@ func (s *Session) timed(req *sip.Request) (_ *sip.Request, ours bool) {
 	return timed(req, cfg, interval, s.minSE, refresher), true
 }
 
-func timed(req *sip.Request, cfg *SessionTimer, interval, least time.Duration, refresher sip.Params) *sip.Request {
-	least = max(least, cfg.min())
+// timed is that where said is the largest Min-SE that 422 responses, and requests of the
+// peer, have named: it is repeated, also if it is the one that is meant without (section
+// 7.4).
+func timed(req *sip.Request, cfg *SessionTimer, interval, said time.Duration, refresher sip.Params) *sip.Request {
+	least := max(said, cfg.min())
 	edits := []sip.Edit{
 		including[sip.Supported](req, sip.OptionTimer),
 		sip.SessionExpires{Seconds: inSeconds(max(interval, least)), Params: refresher},
 	}
-	if least > leastInterval {
+	if said > 0 || least > leastInterval {
 		edits = append(edits, sip.MinSE(inSeconds(least)))
 	}
 	return req.With(edits...)
@@ -133,9 +136,11 @@ func (s *Session) longer(ours bool, resp *sip.Response, err error) bool {
 }
 
 // tooShort reports whether the peer asks for an interval that is too short for us
-// (section 9). It is called with s.mu held.
+// (section 9), and notes the least that it names, which a refusal does not change. It is
+// called with s.mu held.
 func (s *Session) tooShort(req *sip.Request) bool {
 	cfg := s.l.cfg.SessionTimer
+	s.minSE = max(s.minSE, minSEOf(req))
 	if cfg == nil || !lists[sip.Supported](req, sip.OptionTimer) {
 		return false
 	}
@@ -143,11 +148,18 @@ func (s *Session) tooShort(req *sip.Request) bool {
 	return err == nil && time.Duration(se.Seconds)*time.Second < cfg.min()
 }
 
+// minSEOf returns the Min-SE of a request; 0: there is none.
+func minSEOf(req *sip.Request) time.Duration {
+	least, _ := sip.Get[sip.MinSE](req)
+	return time.Duration(least) * time.Second
+}
+
 // timedAnswer returns our 2xx to an INVITE or UPDATE of the peer with what it says of
 // the session timer (section 9, table 2), unless it says something itself. What a proxy
-// asks for on behalf of a peer without timers may be too short, and is taken: to refuse it
-// would cost the call (section 8.1). It is
-// called with s.mu held.
+// asks for on behalf of a peer without timers may be too short for us, and is taken: to
+// refuse it would cost the call (section 8.1). What is less than there may be, or than the
+// Min-SE beside it, can neither be granted nor raised: then there is no timer. A 422 would
+// not help where a proxy has made it so, and would again. It is called with s.mu held.
 func (s *Session) timedAnswer(req *sip.Request, resp *sip.Response) *sip.Response {
 	cfg := s.l.cfg.SessionTimer
 	supported := lists[sip.Supported](req, sip.OptionTimer)
@@ -155,14 +167,13 @@ func (s *Session) timedAnswer(req *sip.Request, resp *sip.Response) *sip.Respons
 	if _, said := resp.Value("Session-Expires"); cfg == nil || said || err != nil && !supported {
 		return resp
 	}
-	least := leastInterval
-	if min, err := sip.Get[sip.MinSE](req); err == nil {
-		least = time.Duration(min) * time.Second
-		s.minSE = max(s.minSE, least)
-	}
+	least := max(minSEOf(req), min(leastInterval, cfg.min()))
 	interval := max(cfg.interval(), least)
 	if err == nil { // never more than was asked for
 		interval = min(interval, time.Duration(asked.Seconds)*time.Second)
+	}
+	if interval < least {
+		return resp
 	}
 	refresher := "uas" // for who asks cannot do it: it was a proxy
 	if supported && asked.Refresher() != "uas" {

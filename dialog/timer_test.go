@@ -65,6 +65,11 @@ func TestAnswerOfASessionTimer(t *testing.T) {
 			[]string{"Supported: timer", "Session-Expires: 7200", "Min-SE: 3600"}, nil, "3600;refresher=uac", true},
 		{"a proxy asks, for a caller that does not know timers", standard, []string{"Session-Expires: 600"}, nil, "600;refresher=uas", false},
 		{"for less than we want", &SessionTimer{Min: 10 * time.Minute}, []string{"Session-Expires: 120"}, nil, "120;refresher=uas", false},
+		{"for less than there may be", standard, []string{"Session-Expires: 89"}, nil, "", false},
+		{"for nothing", standard, []string{"Session-Expires: 0"}, nil, "", false},
+		{"for less than another one wants", standard, []string{"Session-Expires: 100", "Min-SE: 120"}, nil, "", false},
+		{"and the caller knows timers", standard, []string{"Supported: timer", "Session-Expires: 100", "Min-SE: 120"}, nil, "", false},
+		{"for just that", standard, []string{"Supported: timer", "Session-Expires: 120", "Min-SE: 120"}, nil, "120;refresher=uac", true},
 		{"nobody asks, and the caller does not know them", standard, nil, nil, "", false},
 		{"who asks cannot be read", standard, []string{"Session-Expires: soon"}, nil, "", false},
 		{"the program has said something", standard, []string{"Supported: timer", "Session-Expires: 600"},
@@ -151,6 +156,8 @@ func TestRequestOfASessionTimer(t *testing.T) {
 		{"we refresh", &SessionTimer{}, &timer{interval: 10 * time.Minute, refresh: true}, 0, "600;refresher=uac", ""},
 		{"the peer does", &SessionTimer{}, &timer{interval: 10 * time.Minute}, 0, "600;refresher=uas", ""},
 		{"the peer does, and has said a least", &SessionTimer{}, &timer{interval: 10 * time.Minute}, 20 * time.Minute, "1200;refresher=uas", "1200"},
+		{"the least is what it always is", &SessionTimer{}, &timer{interval: 10 * time.Minute, refresh: true}, 90 * time.Second, "600;refresher=uac", "90"},
+		{"the least is less than it may be", &SessionTimer{}, &timer{interval: 10 * time.Minute, refresh: true}, time.Minute, "600;refresher=uac", "90"},
 		{"none of ours", nil, &timer{interval: 10 * time.Minute}, 0, "", ""},
 	} {
 		s := newSession(timedLayer(test.cfg), state{})

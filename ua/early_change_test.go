@@ -2,6 +2,7 @@ package ua_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -159,4 +160,45 @@ func TestAddBeforeOffer(t *testing.T) {
 			call.Hangup(t.Context())
 		})
 	}
+}
+
+// The caller's offer in the PRACK for early media fits nothing, and is refused. The PRACK
+// that follows, without an offer (RFC 6337 section 2.3), is accepted, and the session is
+// what was agreed on before.
+func TestPRACKOfferRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		theirs := newStream(t)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
+			if err := in.Progress(ctx, theirs); err != nil {
+				t.Errorf("Progress() = %v", err)
+			}
+			time.Sleep(time.Second)
+			if _, err := in.Answer(ctx); err != nil {
+				t.Errorf("Answer() = %v", err)
+			}
+		}})
+		caller := newCaller(t, n, "192.0.2.1", nil)
+		var got []sip.Status
+		invite := request(sip.INVITE, bobURI, sip.Supported{sip.Option100rel}, describe("192.0.2.1", 1, "audio 5000 RTP/AVP 0"))
+		s, _, err := caller.Invite(t.Context(), invite, func(s *dialog.Session, _ *sip.Response) {
+			for _, edits := range [][]sip.Edit{{describe("192.0.2.1", 2, "audio 5000 RTP/AVP 8")}, nil} {
+				resp, err := s.Do(t.Context(), sip.PRACK, edits...)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got = append(got, resp.Status())
+			}
+		})
+		if err != nil || s == nil {
+			t.Fatalf("Invite() = %v, %v", s, err)
+		}
+		s.Ack(t.Context())
+		if want := []sip.Status{sip.StatusNotAcceptableHere, sip.StatusOK}; !slices.Equal(got, want) {
+			t.Errorf("the PRACKs get %v, want %v", got, want)
+		}
+		theirs.check(t, "callee", "sendrecv 192.0.2.1:5000", false)
+		s.Bye(t.Context())
+	})
 }

@@ -139,3 +139,45 @@ func TestContactOfCalls(t *testing.T) {
 		})
 	}
 }
+
+// A notifier is reached by its GRUU (RFC 6665 section 4.5.1), but for a watcher that is to
+// have a sips URI, which a sip GRUU is not (RFC 3261 section 12.1.1).
+func TestContactOfNotifier(t *testing.T) {
+	secure := contactAt("192.0.2.99")
+	secure.URI.Scheme = "sips"
+	proxy := func(scheme string) sip.RecordRoute {
+		return sip.RecordRoute{URI: sip.URI{Scheme: scheme, Host: "192.0.2.99", Params: ";lr"}}
+	}
+	const gruu = "sip:alice@192.0.2.10;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+	for name, test := range map[string]struct {
+		edits []sip.Edit
+		want  string
+	}{
+		"sip":                            {[]sip.Edit{contactAt("192.0.2.99")}, gruu},
+		"sips Contact":                   {[]sip.Edit{secure}, "sips:alice@192.0.2.1:5060"},
+		"sips Contact, sip Record-Route": {[]sip.Edit{secure, proxy("sip")}, gruu},
+		"sips Record-Route":              {[]sip.Edit{contactAt("192.0.2.99"), proxy("sips")}, "sips:alice@192.0.2.1:5060"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onSite(t, nil, func(t *testing.T, s *site) {
+				alice := s.alice(ua.Config{
+					Instance:  "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+					Notifiers: []*ua.Notifier{ua.NewNotifier(&mood{types: []string{"text/plain"}}, nil)},
+				})
+				if _, err := alice.Register(t.Context(), &ua.RegisterOptions{GRUU: true}); err != nil {
+					t.Fatal(err)
+				}
+				watcher := newPeer(t, s.n, "192.0.2.99", func(tx *transaction.Server, _ *sip.Request) { tx.Reply(sip.StatusOK) })
+				subscribe := request(sip.SUBSCRIBE, "sip:alice@192.0.2.1", append(test.edits, sip.Event{Package: "mood"},
+					sip.To{URI: sip.URI{Scheme: "sip", User: "alice", Host: homeAddr}})...)
+				resp, err := watcher.Do(t.Context(), subscribe)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c, _ := sip.Get[sip.Contact](resp); resp.Status() != sip.StatusOK || c.URI.String() != test.want {
+					t.Errorf("%v with Contact %s, want 200 with %s", resp.Status(), c.URI, test.want)
+				}
+			})
+		})
+	}
+}

@@ -331,9 +331,21 @@ func (a *Agent) ownGRUU(tx *dialog.Server) (sip.Contact, bool) {
 	if err != nil {
 		return sip.Contact{}, false
 	}
-	own.Scheme = tx.Request().URI().Scheme
+	if wantsSIPS(tx.Request()) {
+		own.Scheme = "sips"
+	}
 	contact := a.contact(sip.Contact{URI: own}, false, false)
 	return contact, contact.URI.Params.Has("gr")
+}
+
+// wantsSIPS reports whether our Contact is to be a sips URI in the dialog that a request
+// makes (RFC 3261 section 12.1.1).
+func wantsSIPS(req *sip.Request) bool {
+	if top, err := sip.Get[sip.RecordRoute](req); err == nil {
+		return req.URI().Scheme == "sips" || top.URI.Scheme == "sips"
+	}
+	peer, err := sip.Get[sip.Contact](req)
+	return req.URI().Scheme == "sips" || err == nil && peer.URI.Scheme == "sips"
 }
 
 // refusedWith returns the status that an error of Authorize means.
