@@ -149,7 +149,7 @@ func (in *Invitation) ring(ctx context.Context) error {
 	if err := cause(ctx); err != nil {
 		return err
 	}
-	ring := func() error { return in.in.Provisional(sip.StatusRinging, in.edits()...) }
+	ring := func() error { return in.in.Provisional(sip.StatusRinging, in.edits(in.a.allow(true))...) }
 	if !requires(in.in.Request(), sip.Option100rel) {
 		return ring()
 	}

@@ -58,7 +58,7 @@ func (a *Agent) request(tx *dialog.Server, req *sip.Request) {
 		if _, ok := description(req); ok {
 			tx.Reply(sip.StatusServerInternalError, sip.RetryAfter{Seconds: 1})
 		} else {
-			tx.Reply(sip.StatusOK, a.allow(true))
+			tx.Reply(sip.StatusOK, a.recvInfoFor(req, a.allow(true))...)
 		}
 	case method == sip.PRACK, method == sip.UPDATE:
 		take := call.updated
