@@ -149,7 +149,7 @@ func (in *Invitation) ring(ctx context.Context) error {
 	if err := cause(ctx); err != nil {
 		return err
 	}
-	ring := func() error { return in.in.Provisional(sip.StatusRinging, in.edits(in.a.allow(true))...) }
+	ring := func() error { return in.in.Provisional(sip.StatusRinging, in.edits(in.a.capabilities()...)...) }
 	if !requires(in.in.Request(), sip.Option100rel) {
 		return ring()
 	}
@@ -218,7 +218,7 @@ func (in *Invitation) progress(ctx context.Context, streams []Stream) error {
 		return err
 	}
 	up = true
-	edits := in.edits(c.a.allow(true), body)
+	edits := in.edits(c.a.capabilities(body)...)
 	if !reliable {
 		return in.in.Provisional(sip.StatusSessionProgress, edits...)
 	}
@@ -417,7 +417,7 @@ func (a *Agent) closeAll(streams []Stream) {
 }
 
 func (in *Invitation) accept(ctx context.Context, c *Call, early bool) error {
-	edits := in.edits(c.a.allow(true), c.a.supported())
+	edits := in.edits(c.a.capabilities(c.a.supported())...)
 	switch {
 	case !early:
 		body, err := in.describe(ctx, c, true)

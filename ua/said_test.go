@@ -12,6 +12,7 @@ import (
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
 )
 
@@ -30,7 +31,7 @@ func said(m sip.Message, names ...string) string {
 // on (RFC 3261 section 20.5): when it rings, reliably or not, has early media, says so again
 // after minutes, and answers; and what it says is so, from the first one on, too.
 func TestSaidOfACallee(t *testing.T) {
-	const serves = "Allow: ACK, BYE, CANCEL, OPTIONS, NOTIFY, INVITE, PRACK, UPDATE, MESSAGE, INFO; Recv-Info: foo"
+	const serves = "Allow: ACK, BYE, CANCEL, OPTIONS, NOTIFY, INVITE, PRACK, UPDATE, MESSAGE, INFO, SUBSCRIBE; Allow-Events: mood; Recv-Info: foo"
 	for _, test := range []struct {
 		how   string
 		knows sip.Edit
@@ -45,6 +46,7 @@ func TestSaidOfACallee(t *testing.T) {
 				n := siptest.NewNetwork(nil)
 				newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{
 					InfoPackages: takers(nil, "foo"),
+					Notifiers:    []*ua.Notifier{ua.NewNotifier(&mood{}, nil)},
 					OnMessage:    func(context.Context, ua.Message) error { return nil },
 					OnInvite: func(ctx context.Context, in *ua.Invitation) {
 						err := in.Ring(ctx)
@@ -60,7 +62,7 @@ func TestSaidOfACallee(t *testing.T) {
 				alice := newCaller(t, n, "192.0.2.1", nil)
 				check := func(resp *sip.Response, err error) {
 					t.Helper()
-					if err != nil || said(resp, "Allow", "Recv-Info") != serves {
+					if err != nil || said(resp, "Allow", "Allow-Events", "Recv-Info") != serves {
 						t.Errorf("%v, and\n%s\nwant %s", err, resp, serves)
 					}
 				}
@@ -83,4 +85,58 @@ func TestSaidOfACallee(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a caller says in its INVITE: that it takes 199, too (RFC 6228 section 4), which is for
+// nobody else to know, and what others may watch here (RFC 6665 section 4.4.4).
+func TestSaidOfACaller(t *testing.T) {
+	const serves = "ACK, BYE, CANCEL, OPTIONS, NOTIFY, INVITE, PRACK, UPDATE"
+	for _, test := range []struct {
+		name string
+		cfg  ua.Config
+		opts ua.InviteOptions
+		want string
+	}{
+		{name: "nothing", want: "Allow: " + serves + "; Supported: 100rel, replaces, timer, 199"},
+		{name: "history", opts: ua.InviteOptions{History: true}, want: "Allow: " + serves + "; Supported: 100rel, replaces, timer, 199, histinfo"},
+		{name: "packages", cfg: ua.Config{
+			Notifiers:    []*ua.Notifier{ua.NewNotifier(&mood{}, nil)},
+			Compositor:   ua.NewCompositor(nil),
+			InfoPackages: takers(nil, "foo"),
+			Supported:    []string{sip.OptionUUI},
+		}, want: "Allow: " + serves + ", INFO, SUBSCRIBE; Allow-Events: mood; Supported: 100rel, replaces, timer, uui, 199; Recv-Info: foo"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := siptest.NewNetwork(nil)
+				got := ""
+				newPeer(t, n, "192.0.2.2", func(tx *transaction.Server, req *sip.Request) {
+					got = said(req, "Allow", "Allow-Events", "Supported", "Recv-Info")
+					tx.Reply(sip.StatusBusyHere)
+				})
+				alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", test.cfg)
+				alice.Invite(t.Context(), bobURI, &test.opts)
+				if got != test.want {
+					t.Errorf("the INVITE says\n%s, want\n%s", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+// Who watches is told what else there is to watch.
+func TestSaidOfANotifier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{Notifiers: []*ua.Notifier{ua.NewNotifier(&mood{}, nil)}})
+		stranger := newPeer(t, n, "192.0.2.9", func(tx *transaction.Server, req *sip.Request) { tx.Reply(sip.StatusOK) })
+		subscribe := request(sip.SUBSCRIBE, bobURI, contactAt("192.0.2.9"), sip.Event{Package: "mood"})
+		for seq := range uint32(2) {
+			resp, err := stranger.Do(t.Context(), subscribe.With(sip.CSeq{Seq: 1 + seq, Method: sip.SUBSCRIBE}))
+			if err != nil || resp.Status() != sip.StatusOK || said(resp, "Allow-Events") != "Allow-Events: mood" {
+				t.Errorf("%v, and\n%s\nwant Allow-Events", err, resp)
+			}
+			subscribe = subscribe.With(resp.To())
+		}
+	})
 }

@@ -58,7 +58,7 @@ func (a *Agent) request(tx *dialog.Server, req *sip.Request) {
 		if _, ok := description(req); ok {
 			tx.Reply(sip.StatusServerInternalError, sip.RetryAfter{Seconds: 1})
 		} else {
-			tx.Reply(sip.StatusOK, a.recvInfoFor(req, a.allow(true))...)
+			tx.Reply(sip.StatusOK, a.recvInfoFor(req, a.capabilities()...)...)
 		}
 	case method == sip.PRACK, method == sip.UPDATE:
 		take := call.updated
@@ -215,6 +215,17 @@ func (a *Agent) allow(inCall bool) sip.Allow {
 		return !a.served(method)
 	})
 	return append(methods, a.methods()...)
+}
+
+// capabilities returns what the agent says of itself in INVITE, UPDATE and each response to
+// them that is no refusal, with edits behind it: the methods that it serves, and the events
+// that others may watch (RFC 6665 section 4.4.4).
+func (a *Agent) capabilities(edits ...sip.Edit) []sip.Edit {
+	all := []sip.Edit{a.allow(true)}
+	if events := a.watchable(); len(events) > 0 {
+		all = append(all, events)
+	}
+	return append(all, edits...)
 }
 
 // supported names the extensions that we know, and that may so be required of us.
