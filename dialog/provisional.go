@@ -467,7 +467,7 @@ func (s *Session) isRepeated(prack *sip.Request) bool {
 	return s.pracking != nil && s.pracking.repeat && !describes(prack)
 }
 
-// isNumbered reports whether a response of ours was sent reliably.
+// isNumbered reports whether a provisional response was sent reliably.
 func isNumbered(resp *sip.Response) bool {
 	_, err := sip.Get[sip.RSeq](resp)
 	return err == nil
