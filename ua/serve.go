@@ -176,10 +176,14 @@ func (a *Agent) understood(tx replier, req *sip.Request) bool {
 		}
 	}
 	switch req.Method() {
-	case sip.MESSAGE, sip.PUBLISH, sip.SUBSCRIBE, sip.NOTIFY:
+	case sip.MESSAGE, sip.PUBLISH, sip.NOTIFY:
 		return true // its body is the program's to understand, or the event package's
+	case sip.SUBSCRIBE:
+		if !a.isReferEvent(req) { // which has no body
+			return true
+		}
 	}
-	if err := checkBody(req); err != nil {
+	if err := a.checkBody(req); err != nil {
 		refuseBody(tx, err)
 		return false
 	}
