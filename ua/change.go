@@ -328,10 +328,13 @@ func (c *Call) reinvited(ctx context.Context, in *dialog.Invitation) error {
 		body, err = c.m.offer(ctx)
 	}
 	if err != nil {
-		reject(rejecter{in}, in.Contact(), err)
+		reject(refusing(in), in.Contact(), err)
 		return err
 	}
-	ack, err := in.Accept(c.a.recvInfoFor(in.Request(), c.a.capabilities(c.a.supported(), sip.Body{Type: sdpType, Content: body})...)...)
+	ack, err := in.Accept(slices.Concat(
+		c.a.capabilities(c.a.supported(), sip.Body{Type: sdpType, Content: body}),
+		c.a.recvInfoFor(in.Request(), historyOf(in.Request())...),
+	)...)
 	if err == nil {
 		c.learn(in.Request())
 	}

@@ -47,24 +47,24 @@ func (in *Invitation) dialogs() bool {
 	join, joinErr := only[sip.Join](req)
 	switch {
 	case err != nil:
-		in.in.Refuse(err)
+		in.refuser().Refuse(err)
 		return false
 	case joinErr != nil:
-		in.in.Refuse(joinErr)
+		in.refuser().Refuse(joinErr)
 		return false
 	case replaces != nil && join != nil:
-		in.in.Reject(sip.StatusBadRequest, sip.ReasonPhrase("Replaces And Join"))
+		in.refuser().Reply(sip.StatusBadRequest, sip.ReasonPhrase("Replaces And Join"))
 		return false
 	case replaces != nil:
 		status := in.a.replaced(in, *replaces)
 		if status != 0 {
-			in.in.Reject(status)
+			in.refuser().Reply(status)
 		}
 		return status == 0
 	case join != nil:
 		status := in.a.joined(in, *join)
 		if status != 0 {
-			in.in.Reject(status)
+			in.refuser().Reply(status)
 		}
 		return status == 0
 	}
