@@ -121,7 +121,7 @@ func (in *Invitation) accept(edits []sip.Edit, done func()) error {
 		if err == nil {
 			err = s.Err()
 		}
-		in.tx.Reply(sip.StatusRequestTerminated)
+		in.tx.Respond(in.terminated(resp))
 		if !in.re {
 			s.terminate(err)
 		}

@@ -118,8 +118,8 @@ func TestRingingWithoutATag(t *testing.T) {
 	})
 }
 
-// A 199 says that a branch has refused: its dialog is over, the others ring on (RFC
-// 6228 section 4).
+// A 199 says that a branch has refused: its dialog is over, the others ring on. One of a
+// branch that has not rung says nothing (RFC 6228 section 4).
 func TestEarlyDialogTerminated(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
 		p := newPeer(t, n, bobAddr)
@@ -140,6 +140,11 @@ func TestEarlyDialogTerminated(t *testing.T) {
 		}
 		if dialogs, _ := alice.Left(); dialogs != 1 {
 			t.Errorf("%d dialogs, want 1", dialogs)
+		}
+		p.reply(invite, sip.StatusEarlyDialogTerminated, tagged(invite.Message, "three"), p.contact())
+		c.quiet()
+		if dialogs, _ := alice.Left(); dialogs != 1 {
+			t.Errorf("%d dialogs after a 199 of none, want 1", dialogs)
 		}
 		p.reply(invite, sip.StatusOK, tagged(invite.Message, "two"), p.contact())
 		if s := c.answered(); s != two {

@@ -3,6 +3,7 @@ package dialog
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/goparley/parley/sip"
@@ -210,13 +211,25 @@ func (in *Invitation) refuse(resp *sip.Response) error {
 	defer in.refused()
 	reason := ErrEnded
 	if why := in.ctx.why(); why != nil {
-		resp, reason = in.req.Reply(sip.StatusRequestTerminated), why
+		resp, reason = in.terminated(resp), why
 	}
 	err := in.tx.Respond(resp)
 	if !in.re {
 		in.s.terminate(reason)
 	}
 	return err
+}
+
+// terminated returns the 487 that goes out in place of a response which comes too late. What
+// that says of the history of the call any response says (RFC 7044 section 9.4).
+func (in *Invitation) terminated(late *sip.Response) *sip.Response {
+	var edits []sip.Edit
+	for f := range late.Fields() {
+		if strings.EqualFold(f.Name, "History-Info") {
+			edits = append(edits, sip.Add(f))
+		}
+	}
+	return in.req.Reply(sip.StatusRequestTerminated, edits...)
 }
 
 // refused says that the refusal was given, or will not be.

@@ -145,6 +145,10 @@ func (o *inviting) response(resp *sip.Response) {
 		return
 	}
 	o.rings()
+	over := resp.Status() == sip.StatusEarlyDialogTerminated
+	if over && o.early[tagKey(resp.To().Tag())] == nil && !isNumbered(resp) { // RFC 6228 section 4
+		return
+	}
 	s := o.ringing(resp)
 	switch {
 	case s == nil && resp.To().Tag() != "": // a branch too many, or one that cannot be
@@ -155,7 +159,7 @@ func (o *inviting) response(resp *sip.Response) {
 	if o.provisional != nil {
 		o.provisional(s, resp)
 	}
-	if s != nil && resp.Status() == sip.StatusEarlyDialogTerminated { // RFC 6228
+	if s != nil && over {
 		s.terminate(ErrEnded)
 	}
 }

@@ -392,8 +392,16 @@ func (l *Layer) allow() sip.Allow {
 }
 
 // Dialog returns the dialog with an ID, in which requests may be sent, or nil: it is
-// how a Replaces or Join is looked up (RFC 3891 section 3), or a Target-Dialog.
-func (l *Layer) Dialog(id ID) *Dialog { return l.find(id) }
+// how a Replaces or Join is looked up (RFC 3891 section 3), or a Target-Dialog. So the
+// RemoteTag "0" is also that of a peer without one (section 6.1).
+func (l *Layer) Dialog(id ID) *Dialog {
+	d := l.find(id)
+	if d == nil && id.RemoteTag == noTag {
+		id.RemoteTag = ""
+		d = l.find(id)
+	}
+	return d
+}
 
 func (l *Layer) find(id ID) *Dialog {
 	l.mu.Lock()

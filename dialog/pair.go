@@ -1,6 +1,7 @@
 package dialog
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/goparley/parley/sip"
@@ -74,9 +75,10 @@ func (d *Dialog) waitsFor(id ID) bool {
 // there returns how the peer of the other leg knows a dialog that the peer of this leg
 // has named, as we know it.
 func (l *Layer) there(id ID) ID {
-	if leg := l.find(id); leg != nil {
+	if leg := l.Dialog(id); leg != nil {
 		if other := leg.Other(); other != nil {
 			id = other.ID().swapped()
+			id.LocalTag = cmp.Or(id.LocalTag, noTag)
 		}
 	}
 	return id
@@ -92,7 +94,7 @@ func (l *Layer) renamed(req *sip.Request) []sip.Edit {
 		r = l.renamedReplaces(r)
 		edits = append(edits, r)
 		// Who asked for the transfer may have been told where to go by us before.
-		leg := l.find(ID{string(r.CallID), r.FromTag, r.ToTag})
+		leg := l.Dialog(ID{string(r.CallID), r.FromTag, r.ToTag})
 		if leg != nil && req.Method() == sip.INVITE && req.To().Tag() == "" {
 			edits = append(edits, sip.RequestURI(leg.Target()))
 		}

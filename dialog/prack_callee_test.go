@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -233,18 +234,21 @@ func TestWhoGetsReliableRinging(t *testing.T) {
 }
 
 // A call that rings reliably for long says so every two and a half minutes (RFC 3262
-// section 3), with a PRACK each time.
+// section 3), with a PRACK each time. What the program has said with it is said again, but
+// for the answer: there is one (RFC 3261 section 13.2.1).
 func TestLongReliableRinging(t *testing.T) {
 	story(t, func(t *testing.T, n *siptest.Network) {
 		newLayer(t, n, bobAddr, &dialog.Config{OnInvite: func(ctx context.Context, in *dialog.Invitation) {
-			if err := in.Reliable(sip.StatusRinging); err != nil {
+			if err := in.Reliable(sip.StatusRinging, sip.Allow{sip.INVITE, sip.UPDATE}, sip.RecvInfo{Name: "foo"}, sip.ReasonPhrase("Well"),
+				session, sip.ContentDisposition{Type: "session"}); err != nil {
 				t.Error(err)
 			}
+			in.Session().SetContact(sip.Contact{URI: sip.URI{Scheme: "sip", User: "bob", Host: "elsewhere.example"}})
 			<-ctx.Done()
 		}})
 		p := newPeer(t, n, aliceAddr)
 		start := time.Now()
-		p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, "1", p.contact(), sip.Supported{sip.Option100rel}, sip.Expires(400)))
+		p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, "1", p.contact(), session, sip.Supported{sip.Option100rel}, sip.Expires(400)))
 		var first sip.RSeq
 		for i := range 3 {
 			ring := p.expect("180 INVITE 1")
@@ -258,6 +262,16 @@ func TestLongReliableRinging(t *testing.T) {
 			if rseq != first+sip.RSeq(i) {
 				t.Errorf("the RSeq of ringing %d is %d, want %d", i, rseq, first+sip.RSeq(i))
 			}
+			want := "INVITE, UPDATE|foo||||<sip:bob@elsewhere.example>"
+			if i == 0 {
+				want = "INVITE, UPDATE|foo|application/sdp|session|" + session.Content + "|<sip:bob@" + bobAddr + ":5060>"
+			}
+			if got := saysOf(ring.Message); got != want {
+				t.Errorf("ringing %d says %q, want %q", i, got, want)
+			}
+			if got := ring.Message.(*sip.Response).ReasonPhrase(); got != "Well" {
+				t.Errorf("the reason phrase of ringing %d is %q", i, got)
+			}
 			if got, want := ring.Time.Sub(start), time.Duration(i)*150*time.Second; got.Round(time.Second) != want {
 				t.Errorf("ringing %d comes after %v, want %v", i, got, want)
 			}
@@ -267,6 +281,17 @@ func TestLongReliableRinging(t *testing.T) {
 		}
 		p.expect("487 INVITE 1")
 	})
+}
+
+// saysOf returns what a response says of its sender, and of the session.
+func saysOf(m sip.Message) string {
+	var said []string
+	for _, name := range []string{"Allow", "Recv-Info", "Content-Type", "Content-Disposition"} {
+		value, _ := m.Value(name)
+		said = append(said, value)
+	}
+	contact, _ := m.Value("Contact")
+	return strings.Join(append(said, m.Body(), contact), "|")
 }
 
 // Both sides lose half of what they send: each reliable response arrives all the

@@ -208,6 +208,11 @@ func (in *Invitation) reliable(status sip.Status, edits []sip.Edit, answer time.
 	if err != nil {
 		return nil, nil, err
 	}
+	return in.inTurn(resp, answer)
+}
+
+// inTurn numbers a response when it has its turn.
+func (in *Invitation) inTurn(resp *sip.Response, answer time.Duration) (*unpracked, *sip.Response, error) {
 	if err := in.awaitTurn(answer); err != nil {
 		return nil, nil, err
 	}
@@ -420,7 +425,7 @@ func (in *Invitation) ringAgain() {
 	case resp == nil: // answered in this moment
 		return
 	case isNumbered(resp):
-		in.ringAgainReliably(resp.Status())
+		in.ringAgainReliably(resp)
 		return
 	case in.tx.Respond(resp) != nil:
 		return
@@ -432,8 +437,15 @@ func (in *Invitation) ringAgain() {
 	}
 }
 
-func (in *Invitation) ringAgainReliably(status sip.Status) {
-	u, resp, err := in.reliable(status, nil, in.tx.Layer().Timers().T2)
+// ringAgainReliably says again what a response has said of who sends it: that holds for the
+// whole INVITE (RFC 6086 section 5.2.3). What it has said of the session stands (RFC 3261
+// section 13.2.1), and where we are reached may have changed.
+func (in *Invitation) ringAgainReliably(resp *sip.Response) {
+	in.s.mu.Lock()
+	contact := in.s.contactField()
+	in.s.mu.Unlock()
+	resp = resp.With(contact, sip.Body{}, sip.Del("Content-Disposition"))
+	u, resp, err := in.inTurn(resp, in.tx.Layer().Timers().T2)
 	if err != nil {
 		return
 	}
@@ -453,7 +465,7 @@ func (s *Session) isRepeated(prack *sip.Request) bool {
 	return s.pracking != nil && s.pracking.repeat && !describes(prack)
 }
 
-// isNumbered reports whether a response of ours was sent reliably.
+// isNumbered reports whether a provisional response was sent reliably.
 func isNumbered(resp *sip.Response) bool {
 	_, err := sip.Get[sip.RSeq](resp)
 	return err == nil

@@ -122,3 +122,34 @@ func referred(t *testing.T, alice, bob *peer, said string) (invite sip.Message) 
 	bob.reply(bob.expect("BYE 3"), sip.StatusOK)
 	return invite
 }
+
+// Neither side has a tag, as those of RFC 2543: where one of them names the call, a "0"
+// stands for that, here and there (RFC 3891 section 6.1, RFC 3911 section 7.1).
+func TestRelayNamesPeersWithoutTags(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice, bob := newPeer(t, n, aliceAddr), newPeer(t, n, bobAddr)
+		newBridge(t, n)
+		alice.send(carolAddr, newInvite(t, "sip:bob@"+carolAddr, "1", alice.contact(), sip.From{URI: sip.URI{Scheme: "sip", Host: "a.example"}}))
+		in := bob.expect("INVITE 1")
+		bob.reply(in, sip.StatusOK, bob.contact(), in.Message.To())
+		answer := alice.expect("200 INVITE 1").Message
+		alice.send(carolAddr, alice.within(answer, sip.ACK, 1))
+		bob.expect("ACK 1")
+
+		ours := answer.To().Tag()
+		named := sip.Replaces{CallID: "1", ToTag: ours, FromTag: "0"}
+		to := sip.URI{Scheme: "sip", Host: "a.example"}.WithHeader("Replaces", string(named.AppendValue(nil)))
+		alice.send(carolAddr, alice.within(answer, sip.REFER, 2, alice.contact(), sip.ReferTo{URI: to}, named,
+			sip.Join{CallID: "1", ToTag: ours, FromTag: "0"}, sip.TargetDialog{CallID: "1", LocalTag: ours, RemoteTag: "0"}))
+		got := bob.expect("REFER 2").Message
+		const theirs = "other;to-tag=0;from-tag=alice-other"
+		for name, want := range map[string]string{
+			"Replaces": theirs, "Join": theirs, "Target-Dialog": "other;local-tag=0;remote-tag=alice-other",
+			"Refer-To": "<sip:a.example?Replaces=other%3Bto-tag%3D0%3Bfrom-tag%3Dalice-other>",
+		} {
+			if value, _ := got.Value(name); value != want {
+				t.Errorf("%s is %s, want %s", name, value, want)
+			}
+		}
+	})
+}

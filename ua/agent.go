@@ -116,7 +116,9 @@ type Config struct {
 	// called for it, in a goroutine of its own, and one after the other in one call.
 	// nil as its error accepts the INFO; a sip.Status refuses it with that code,
 	// another error with 500. The func of "" gets those without a package, as for the
-	// digits of Info.Digit. nil takes none: they get 405.
+	// digits of Info.Digit. An empty map takes none, and says that the agent knows of
+	// packages: an INFO of one gets 469, and a peer may tell which it takes itself. nil does
+	// not know of them: INFO gets 405, and who is called does not tell, as section 5.2.3 has it.
 	InfoPackages map[string]func(ctx context.Context, info Info) error
 
 	// Methods are further methods that the agent serves, in calls and outside of
@@ -269,7 +271,8 @@ func New(aor string, cfg *Config) (*Agent, error) {
 	if err := checkFeatures(a.cfg.Features); err != nil {
 		return nil, fmt.Errorf("ua: features %q: %w", a.cfg.Features, err)
 	}
-	if err := a.requestTo(sip.OPTIONS, uri, sip.To{URI: uri}, "x", "x", 1, sip.List(a.preloaded()...), a.allow(false), a.supported(), a.recvInfo()).Err(); err != nil {
+	written := a.recvInfo(sip.List(a.preloaded()...), a.allow(false), a.supported())
+	if err := a.requestTo(sip.OPTIONS, uri, sip.To{URI: uri}, "x", "x", 1, written...).Err(); err != nil {
 		return nil, fmt.Errorf("ua: configuration of %s: %w", aor, err)
 	}
 	if err := cmp.Or(a.checkMethods(), a.checkNotifiers(), a.checkInfoPackages(), a.checkInstance(), a.checkSTUN()); err != nil {

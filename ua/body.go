@@ -2,6 +2,7 @@ package ua
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/goparley/parley/sip"
@@ -29,12 +30,38 @@ func description(m sip.Message) (string, bool) {
 	return body.Content, err == nil
 }
 
-// checkBody says why a request cannot be processed because of its body: an
-// INVITE is to have none that is required but a session description (RFC 5621
-// section 8).
-func checkBody(req *sip.Request) error {
+// checkBody says why a request cannot be processed because of its body: none is to be
+// required but a session description (RFC 3261 section 8.2.3, RFC 5621 section 8), unless it
+// is for others.
+func (a *Agent) checkBody(req *sip.Request) error {
+	others := a.bodyIsForOthers(req)
 	return sip.CheckBody(req, func(t sip.ContentType, d sip.ContentDisposition) bool {
-		return req.Method() != sip.INVITE || t.Is(sdpType) && d.Is("session")
+		return others || t.Is(sdpType) && d.Is("session")
+	})
+}
+
+// bodyIsForOthers reports whether it is for a func of the program to understand the body of
+// a request, or for whom it is passed on to.
+func (a *Agent) bodyIsForOthers(req *sip.Request) bool {
+	method := req.Method()
+	return method == sip.INFO || a.cfg.Methods[method] != nil || method == sip.REFER && namesPart(req)
+}
+
+// namesPart reports whether a REFER names a part of its body, which says what that is for
+// (RFC 5621 section 9.3): the proof of who has sent it, or what it refers to.
+func namesPart(refer *sip.Request) bool {
+	var names []string
+	if to, err := sip.Get[sip.ReferTo](refer); err == nil && to.URI.Scheme == "cid" {
+		names = append(names, to.URI.String())
+	}
+	if by, err := sip.Get[sip.ReferredBy](refer); err == nil {
+		if cid, ok := sip.Address(by).Params.Get("cid"); ok {
+			names = append(names, cid)
+		}
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		_, err := sip.FindID(refer, name)
+		return err == nil
 	})
 }
 

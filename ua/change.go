@@ -268,7 +268,7 @@ func (c *Call) offer(ctx context.Context) error {
 			c.m.rollback()
 			return err
 		}
-		resp, err := c.s.Do(ctx, sip.UPDATE, c.a.allow(true), body)
+		resp, err := c.s.Do(ctx, sip.UPDATE, c.a.capabilities(body)...)
 		if err = c.a.result(resp, err); err != nil {
 			c.m.rollback()
 			return err
@@ -279,7 +279,7 @@ func (c *Call) offer(ctx context.Context) error {
 	executed := false
 	resp, err := c.s.Invite(ctx, func(resp *sip.Response) {
 		executed = c.provisional(resp) || executed
-	}, c.a.allow(true), c.a.supported(), c.a.recvInfo(), body)
+	}, c.a.recvInfo(c.a.capabilities(c.a.supported(), body)...)...)
 	if err = c.a.result(resp, err); err != nil {
 		c.m.rollback()
 		if executed {
@@ -328,10 +328,13 @@ func (c *Call) reinvited(ctx context.Context, in *dialog.Invitation) error {
 		body, err = c.m.offer(ctx)
 	}
 	if err != nil {
-		reject(rejecter{in}, in.Contact(), err)
+		reject(refusing(in), in.Contact(), err)
 		return err
 	}
-	ack, err := in.Accept(c.a.recvInfoFor(in.Request(), c.a.allow(true), c.a.supported(), sip.Body{Type: sdpType, Content: body})...)
+	ack, err := in.Accept(slices.Concat(
+		c.a.capabilities(c.a.supported(), sip.Body{Type: sdpType, Content: body}),
+		c.a.recvInfoFor(in.Request(), historyOf(in.Request())...),
+	)...)
 	if err == nil {
 		c.learn(in.Request())
 	}
@@ -350,7 +353,7 @@ func (c *Call) reinvited(ctx context.Context, in *dialog.Invitation) error {
 // updated answers an UPDATE of the peer (RFC 3311 section 5.2).
 func (c *Call) updated(tx *dialog.Server, req *sip.Request) error {
 	offer, offered := description(req)
-	edits := c.a.recvInfoFor(req, c.a.allow(true))
+	edits := c.a.recvInfoFor(req, c.a.capabilities()...)
 	if !offered {
 		c.learn(req)
 		return tx.Reply(sip.StatusOK, edits...)

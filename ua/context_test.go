@@ -44,7 +44,7 @@ func newSilence(t *testing.T) *silence {
 		Notifiers:    []*ua.Notifier{ua.NewNotifier(&mood{}, nil)},
 	})
 	s := &silence{stream: newStream(t)}
-	s.Agent = newAgent(t, n, "192.0.2.1", "sip:alice@"+registrarAddr, ua.Config{})
+	s.Agent = newAgent(t, n, "192.0.2.1", "sip:alice@"+registrarAddr, ua.Config{InfoPackages: map[string]func(context.Context, ua.Info) error{}})
 	var errs [5]error
 	s.reg, errs[0] = s.Register(t.Context(), &ua.RegisterOptions{OnError: func(error) {}})
 	s.pub, errs[1] = s.Publish(t.Context(), "presence", sip.Body{Type: "text/plain", Content: "x"}, &ua.PublishOptions{OnError: func(error) {}})

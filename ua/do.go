@@ -56,7 +56,7 @@ func (a *Agent) served(method sip.Method) bool {
 	case sip.MESSAGE:
 		return a.cfg.OnMessage != nil
 	case sip.INFO:
-		return len(a.cfg.InfoPackages) > 0
+		return a.knowsPackages()
 	case sip.REFER:
 		return a.cfg.OnRefer != nil
 	case sip.PUBLISH:

@@ -108,10 +108,10 @@ func parseIndex(s string) (index []int, ok bool) {
 // historyOf returns what responses to a request say of its history: what came with it
 // (RFC 7044 section 9.4). Where a proxy that does not know of that has sent it on to us
 // there is no entry for where we are, and none is made up, which is a deviation: callers
-// need not know it.
+// need not know it. What cannot be read is left out, too: nothing could be written with it.
 func historyOf(req *sip.Request) (edits []sip.Edit) {
 	for f := range req.Fields() {
-		if strings.EqualFold(f.Name, "History-Info") {
+		if strings.EqualFold(f.Name, "History-Info") && req.Reply(sip.StatusOK, f).Err() == nil {
 			edits = append(edits, sip.Add(f))
 		}
 	}

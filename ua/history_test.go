@@ -144,33 +144,119 @@ func TestHistoryBounds(t *testing.T) {
 }
 
 // The callee reads the history, and each of its responses tells it, for callers who want
-// to know where they have come out (RFC 7044 section 9.4).
+// to know where they have come out (RFC 7044 section 9.4): also what the agent says by itself.
 func TestHistoryAtTheCallee(t *testing.T) {
+	const was = "<sip:support@a.example?Reason=SIP%3Bcause%3D302>;index=1, <sip:bob@b.example>;index=1.1;mp=1"
+	reads := func(t *testing.T, in *ua.Invitation) {
+		asked := ""
+		for entry, err := range sip.All[sip.HistoryInfo](in.Request()) {
+			if err != nil {
+				t.Error(err)
+			}
+			asked += fmt.Sprint(entry.Index(), " ", entry.URI.User, " ", entry.Reason(), "; ")
+		}
+		if want := "1 support SIP;cause=302; 1.1 bob ; "; asked != want {
+			t.Errorf("the history is %q, want %q", asked, want)
+		}
+	}
+	audio := describe("192.0.2.9", 1, "audio 5000 RTP/AVP 0")
+	waits := func(ctx context.Context, in *ua.Invitation) {
+		in.Ring(ctx)
+		<-ctx.Done()
+	}
+	for _, test := range []struct {
+		name  string
+		does  func(ctx context.Context, in *ua.Invitation) // nil: refuses every call
+		edits []sip.Edit
+		want  string
+	}{
+		{"refused", func(ctx context.Context, in *ua.Invitation) {
+			in.Ring(ctx)
+			in.Reject(ctx, sip.StatusBusyHere)
+		}, nil, "180 486"},
+		{"left", func(context.Context, *ua.Invitation) {}, nil, "480"},
+		{"panic", func(context.Context, *ua.Invitation) { panic("bug") }, nil, "500"},
+		{"nothing fits", func(ctx context.Context, in *ua.Invitation) { in.Answer(ctx, newStream(t)) },
+			[]sip.Edit{describe("192.0.2.9", 1, "audio 5000 RTP/AVP 8")}, "488"},
+		{"the program is in a hurry", func(ctx context.Context, in *ua.Invitation) {
+			ctx, cancel := context.WithCancel(ctx)
+			s := newStream(t)
+			s.onAnswer = func(context.Context) error {
+				cancel()
+				return ctx.Err()
+			}
+			in.Answer(ctx, s)
+		}, nil, "480"},
+		{"a stream panics", func(ctx context.Context, in *ua.Invitation) {
+			s := newStream(t)
+			s.onAnswer = func(context.Context) error { panic("bug") }
+			in.Answer(ctx, s)
+		}, nil, "500"},
+		{"expired", waits, []sip.Edit{sip.Expires(5)}, "180 487"},
+		{"expired before the answer", func(ctx context.Context, in *ua.Invitation) {
+			<-ctx.Done()
+			in.Answer(context.WithoutCancel(ctx), newStream(t))
+		}, []sip.Edit{sip.Expires(5)}, "487"},
+		{"no calls", nil, nil, "405"},
+		{"not understood", waits, []sip.Edit{sip.Require{"x"}}, "420"},
+		{"a body that is not understood", waits, []sip.Edit{sip.Body{Type: "text/plain", Content: "x"}}, "415"},
+		{"Replaces of none", waits, []sip.Edit{sip.Replaces{CallID: "x", ToTag: "1", FromTag: "2"}}, "481"},
+		{"Replaces and Join", waits, []sip.Edit{sip.Replaces{CallID: "x", ToTag: "1", FromTag: "2"}, sip.Join{CallID: "x", ToTag: "1", FromTag: "2"}}, "400"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := siptest.NewNetwork(nil)
+				cfg := ua.Config{}
+				if test.does != nil {
+					cfg.OnInvite = func(ctx context.Context, in *ua.Invitation) {
+						reads(t, in)
+						test.does(ctx, in)
+					}
+				}
+				newAgent(t, n, "192.0.2.2", "sip:bob@b.example", cfg)
+				stranger := newPeer(t, n, "192.0.2.9", nil)
+				edits := []sip.Edit{contactAt("192.0.2.9"), audio, sip.Supported{sip.OptionHistInfo}, sip.Field{Name: "History-Info", Value: was}}
+				var said []string
+				for resp, err := range stranger.Responses(t.Context(), request(sip.INVITE, bobURI, append(edits, test.edits...)...)) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got := lines(resp, "History-Info"); got != was {
+						t.Errorf("the %d says %q, want %q", resp.Status(), got, was)
+					}
+					said = append(said, fmt.Sprint(int(resp.Status())))
+				}
+				if got := strings.Join(said, " "); got != test.want {
+					t.Errorf("the responses are %s, want %s", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+// What is no history entry is not said again, and does not keep the call from ringing.
+func TestHistoryThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := siptest.NewNetwork(nil)
-		const was = "<sip:support@a.example?Reason=SIP%3Bcause%3D302>;index=1, <sip:bob@b.example>;index=1.1;mp=1"
 		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
-			asked := ""
-			for entry, err := range sip.All[sip.HistoryInfo](in.Request()) {
-				if err != nil {
-					t.Error(err)
-				}
-				asked += fmt.Sprint(entry.Index(), " ", entry.URI.User, " ", entry.Reason(), "; ")
+			if err := in.Ring(ctx); err != nil {
+				t.Error(err)
 			}
-			if want := "1 support SIP;cause=302; 1.1 bob ; "; asked != want {
-				t.Errorf("the history is %q, want %q", asked, want)
-			}
-			in.Ring(ctx)
 			in.Reject(ctx, sip.StatusBusyHere)
 		}})
 		stranger := newPeer(t, n, "192.0.2.9", nil)
-		invite := request(sip.INVITE, bobURI, contactAt("192.0.2.9"), sip.Supported{sip.OptionHistInfo}, sip.Field{Name: "History-Info", Value: was})
-		for resp, err := range stranger.Responses(t.Context(), invite) {
+		const good = "<sip:bob@b.example>;index=1"
+		text := request(sip.INVITE, bobURI, contactAt("192.0.2.9"), sip.Via{Transport: "UDP", Host: "x", Params: ";branch=z9hG4bKx"}).String()
+		m, err := sip.Parse(strings.Replace(text, "\r\nFrom:", "\r\nHistory-Info: garbage\r\nHistory-Info: "+good+"\r\nFrom:", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for resp, err := range stranger.Responses(t.Context(), m.(*sip.Request).With(sip.Pop("Via"))) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := lines(resp, "History-Info"); got != was {
-				t.Errorf("the %d says %q, want %q", resp.Status(), got, was)
+			if got := lines(resp, "History-Info"); got != good {
+				t.Errorf("the %d says %q, want %q", resp.Status(), got, good)
 			}
 		}
 	})

@@ -30,8 +30,9 @@ const infoPackage = "Info-Package"
 
 // Info tells the peer something of an Info Package, and returns when it has confirmed
 // that. A refusal is a *StatusError; if the peer has not said that it takes the package
-// nothing is sent, and the error is ErrInfoPackage. With the package "" it is an INFO
-// as there were before packages: who takes it can only be found out.
+// nothing is sent, and the error is ErrInfoPackage. One that was called says so only if
+// Config.InfoPackages is not nil. With the package "" it is an INFO as there were before
+// packages: who takes it can only be found out.
 //
 // A body that is a multipart has what is of the package in a part with the disposition
 // Info-Package, or is of the package as a whole. edits make further header fields: a
@@ -110,28 +111,34 @@ func (c *Call) takes(pkg string) bool {
 	return names != nil && slices.Contains(*names, pkg)
 }
 
-// recvInfo tells which packages we take: maybe none, which still says that we know
-// what they are (RFC 6086 section 5.2.2).
-func (a *Agent) recvInfo() sip.Edit {
-	var list []sip.RecvInfo
+// knowsPackages reports whether we know Info Packages, be it that we take none.
+func (a *Agent) knowsPackages() bool { return a.cfg.InfoPackages != nil }
+
+// recvInfo returns edits, and behind them which packages we take: maybe none, which still
+// says that we know what they are (RFC 6086 section 5.2.2).
+func (a *Agent) recvInfo(edits ...sip.Edit) []sip.Edit {
+	if !a.knowsPackages() {
+		return edits
+	}
+	list := []sip.RecvInfo{}
 	for _, name := range slices.Sorted(maps.Keys(a.cfg.InfoPackages)) {
 		if name != "" {
 			list = append(list, sip.RecvInfo{Name: name})
 		}
 	}
 	if len(list) == 0 {
-		return sip.RecvInfo{}
+		return append(edits, sip.RecvInfo{})
 	}
-	return sip.List(list...)
+	return append(edits, sip.List(list...))
 }
 
 // recvInfoFor returns that for the response to a request: it has to be there if the
 // request has it, and may not otherwise (RFC 6086 section 5.2.3).
 func (a *Agent) recvInfoFor(req *sip.Request, edits ...sip.Edit) []sip.Edit {
-	if _, ok := req.Value("Recv-Info"); ok {
-		edits = append(edits, a.recvInfo())
+	if _, ok := req.Value("Recv-Info"); !ok {
+		return edits
 	}
-	return edits
+	return a.recvInfo(edits...)
 }
 
 // info takes an INFO that arrived. call may be nil.
@@ -145,7 +152,7 @@ func (a *Agent) info(tx *dialog.Server, req *sip.Request, call *Call) {
 	switch {
 	case take != nil:
 	case pkg.Name != "":
-		tx.Reply(sip.StatusBadInfoPackage, a.recvInfo())
+		tx.Reply(sip.StatusBadInfoPackage, a.recvInfo()...) // RFC 6086 section 4.2.2
 		return
 	case req.Body() == "": // is there a call? (RFC 2976 section 2.2)
 		tx.Reply(sip.StatusOK)

@@ -35,15 +35,16 @@ type Invitation struct {
 // invited takes an INVITE: a call, or a change of one.
 func (a *Agent) invited(ctx context.Context, in *dialog.Invitation) {
 	req := in.Request()
-	user, ok := a.authenticate(ctx, rejecter{in}, req)
+	refuser := refusing(in)
+	user, ok := a.authenticate(ctx, refuser, req)
 	if !ok {
 		return
 	}
 	if !in.Re() && a.cfg.OnInvite == nil {
-		in.Reject(sip.StatusMethodNotAllowed, a.allow(false))
+		refuser.Reply(sip.StatusMethodNotAllowed, a.allow(false))
 		return
 	}
-	if !a.understood(rejecter{in}, req) {
+	if !a.understood(refuser, req) {
 		return
 	}
 	if !in.Re() {
@@ -52,7 +53,7 @@ func (a *Agent) invited(ctx context.Context, in *dialog.Invitation) {
 	}
 	c := callOf(in.Session())
 	if c == nil {
-		in.Reject(sip.StatusCallDoesNotExist)
+		refuser.Reply(sip.StatusCallDoesNotExist)
 		return
 	}
 	if err := c.reinvited(ctx, in); err != nil {
@@ -63,7 +64,7 @@ func (a *Agent) invited(ctx context.Context, in *dialog.Invitation) {
 // invitation has the program answer a call.
 func (a *Agent) invitation(ctx context.Context, in *dialog.Invitation, user string) {
 	if a.isClosed() {
-		in.Reject(sip.StatusServiceUnavailable, sip.RetryAfter{Seconds: 5})
+		refusing(in).Reply(sip.StatusServiceUnavailable, sip.RetryAfter{Seconds: 5})
 		return
 	}
 	ctx, stop := a.whileOpen(ctx)
@@ -87,7 +88,8 @@ func (a *Agent) invitation(ctx context.Context, in *dialog.Invitation, user stri
 		a.cfg.OnInvite(ctx, invitation)
 	}
 	returned = true
-	if invitation.decide() { // nobody else can: it gets 480, or 487 if it was cancelled
+	if invitation.decide() { // nobody else can; it gets 487 if it was cancelled
+		invitation.refuser().Reply(sip.StatusTemporarilyUnavailable)
 		invitation.drop()
 		return
 	}
@@ -99,10 +101,13 @@ func (in *Invitation) forsake() {
 	in.mu.Lock()
 	call := in.call
 	in.mu.Unlock()
-	if call != nil && !errors.Is(in.in.Reject(sip.StatusServerInternalError), transaction.ErrCompleted) {
-		call.ended()
-	} else if call != nil {
+	err := in.refuser().Reply(sip.StatusServerInternalError)
+	switch {
+	case call == nil:
+	case errors.Is(err, transaction.ErrCompleted):
 		leave(call.s)
+	default:
+		call.ended()
 	}
 }
 
@@ -132,6 +137,9 @@ func (in *Invitation) edits(ours ...sip.Edit) []sip.Edit {
 	return slices.Concat(ours, in.header)
 }
 
+// refuser refuses the call.
+func (in *Invitation) refuser() rejecter { return rejecter{in.in, in.edits()} }
+
 // Ring tells the caller that the phone rings (180): reliably if the caller requires it
 // (RFC 3262), and then it returns when they have acknowledged that. The error says that
 // the caller has given up, that the call is answered or refused already, or that
@@ -149,7 +157,7 @@ func (in *Invitation) ring(ctx context.Context) error {
 	if err := cause(ctx); err != nil {
 		return err
 	}
-	ring := func() error { return in.in.Provisional(sip.StatusRinging, in.edits()...) }
+	ring := func() error { return in.in.Provisional(sip.StatusRinging, in.edits(in.a.capabilities()...)...) }
 	if !requires(in.in.Request(), sip.Option100rel) {
 		return ring()
 	}
@@ -218,7 +226,7 @@ func (in *Invitation) progress(ctx context.Context, streams []Stream) error {
 		return err
 	}
 	up = true
-	edits := in.edits(c.a.allow(true), body)
+	edits := in.edits(c.a.capabilities(body)...)
 	if !reliable {
 		return in.in.Provisional(sip.StatusSessionProgress, edits...)
 	}
@@ -326,7 +334,7 @@ func (in *Invitation) Reject(ctx context.Context, status sip.Status, edits ...si
 	case !in.decide():
 		err = transaction.ErrCompleted
 	default:
-		err = in.in.Reject(status, append(in.edits(), edits...)...)
+		err = in.refuser().Reply(status, edits...)
 		in.drop()
 	}
 	if err != nil {
@@ -390,7 +398,7 @@ func (in *Invitation) answer(ctx context.Context, streams []Stream) (*Call, erro
 	defer func() {
 		if !returned {
 			// A stream has panicked. If the call is answered already it ends.
-			if err := in.in.Reject(sip.StatusServerInternalError); err != nil {
+			if err := in.refuser().Reply(sip.StatusServerInternalError); err != nil {
 				leave(c.s)
 			}
 		}
@@ -417,16 +425,16 @@ func (a *Agent) closeAll(streams []Stream) {
 }
 
 func (in *Invitation) accept(ctx context.Context, c *Call, early bool) error {
-	edits := in.edits(c.a.allow(true), c.a.supported())
+	edits := in.edits(c.a.capabilities(c.a.supported())...)
 	switch {
 	case !early:
 		body, err := in.describe(ctx, c, true)
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-			in.in.Reject(sip.StatusTemporarilyUnavailable) // which would end a call that is up (RFC 5057 section 5.1)
+			in.refuser().Reply(sip.StatusTemporarilyUnavailable) // which would end a call that is up (RFC 5057 section 5.1)
 			return err
 		}
 		if err != nil {
-			reject(rejecter{in.in}, in.in.Contact(), err)
+			reject(in.refuser(), in.in.Contact(), err)
 			return err
 		}
 		edits = append(edits, body)

@@ -234,10 +234,11 @@ func (o *outgoing) carries() bool { return len(o.opts.Streams) > 0 }
 // run places the call, here and there if it is redirected.
 func (o *outgoing) run(target string) error {
 	ctx := o.ctx
-	edits := []sip.Edit{o.a.allow(true), o.a.supported(), o.a.recvInfo()}
+	options := append(o.a.supported(), sip.Option199) // else nobody may send one (RFC 6228 section 4)
 	if o.opts.History {
-		edits = append(edits, append(o.a.supported(), sip.OptionHistInfo))
+		options = append(options, sip.OptionHistInfo)
 	}
+	edits := o.a.recvInfo(o.a.capabilities(options)...)
 	if o.opts.Anonymous {
 		edits = append(edits, anonymous()...)
 	}

@@ -279,7 +279,7 @@ func (n *Notifier) begin(w *Watcher, tx *dialog.Server, req *sip.Request, expire
 	w.m.open(err != nil)
 	ended := w.m.state == "terminated"
 	w.mu.Unlock()
-	kept = n.accept(w, tx, sip.StatusOK, expires, sip.Expires(expires/time.Second))
+	kept = n.accept(w, tx, sip.StatusOK, expires, sip.Expires(expires/time.Second), w.a.watchable())
 	if kept {
 		w.tell("subscribe")
 		if ended {

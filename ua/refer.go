@@ -98,7 +98,7 @@ func (a *Agent) referred(tx *dialog.Server, req *sip.Request, call *Call, user s
 	}
 	if target, err := sip.Get[sip.TargetDialog](req); err == nil && call == nil && target.RemoteTag != "" {
 		// One that fits none, or has not both tags, is ignored (RFC 4538 section 4).
-		call, _ = a.callByID(named(target.CallID, target.LocalTag, target.RemoteTag))
+		call, _ = a.callByID(idOf(target.CallID, target.LocalTag, target.RemoteTag))
 	}
 	r := &Referral{a: a, tx: tx, req: req, to: *to, call: call, user: user, from: sender(tx, req), status: sip.StatusTrying}
 	r.to = sip.ReferTo(sip.Address(r.to).Clone())

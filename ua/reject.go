@@ -2,20 +2,30 @@ package ua
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip"
 )
 
-// rejecter lets an Invitation be refused like any request.
-type rejecter struct{ in *dialog.Invitation }
-
-func (r rejecter) Reply(status sip.Status, edits ...sip.Edit) error {
-	return r.in.Reject(status, edits...)
+// rejecter lets an Invitation be refused like any request. Each refusal says what all have to
+// say of the call.
+type rejecter struct {
+	in     *dialog.Invitation
+	header []sip.Edit
 }
 
-func (r rejecter) Refuse(err error, edits ...sip.Edit) error { return r.in.Refuse(err, edits...) }
+// refusing returns one for an INVITE that no program has seen yet, or one within a call.
+func refusing(in *dialog.Invitation) rejecter { return rejecter{in, historyOf(in.Request())} }
+
+func (r rejecter) Reply(status sip.Status, edits ...sip.Edit) error {
+	return r.in.Reject(status, slices.Concat(r.header, edits)...)
+}
+
+func (r rejecter) Refuse(err error, edits ...sip.Edit) error {
+	return r.in.Refuse(err, slices.Concat(r.header, edits)...)
+}
 
 // reject refuses an offer for a reason. contact is where we are.
 func reject(tx replier, contact sip.Contact, err error) {

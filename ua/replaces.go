@@ -1,6 +1,7 @@
 package ua
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"sync"
@@ -18,14 +19,14 @@ var ErrReplaced = errors.New("ua: replaced by another call")
 // answered: the peer refuses with 481 that one is replaced which rings there.
 func (c *Call) Replaces() sip.Replaces {
 	id := c.s.ID()
-	return sip.Replaces{CallID: sip.CallID(id.CallID), ToTag: id.RemoteTag, FromTag: id.LocalTag}
+	return sip.Replaces{CallID: sip.CallID(id.CallID), ToTag: named(id.RemoteTag), FromTag: id.LocalTag}
 }
 
 // Join returns the header field that has the INVITE of somebody else, to the peer of this
 // call, join it (RFC 3911 section 5).
 func (c *Call) Join() sip.Join {
 	id := c.s.ID()
-	return sip.Join{CallID: sip.CallID(id.CallID), ToTag: id.RemoteTag, FromTag: id.LocalTag}
+	return sip.Join{CallID: sip.CallID(id.CallID), ToTag: named(id.RemoteTag), FromTag: id.LocalTag}
 }
 
 // Replaces returns the call that this one is to take the place of, nil for none: Answer
@@ -35,7 +36,7 @@ func (in *Invitation) Replaces() *Call { return in.replaces }
 
 // Joins returns the call that the caller wants to join, nil for none: it is for OnInvite to
 // mix what the two carry. It is asked for that if Config.Join is set; else such a call is
-// refused.
+// refused, as is one that is to join a call which only rings here and carries nothing.
 func (in *Invitation) Joins() *Call { return in.joins }
 
 // dialogs takes the Replaces and the Join of an INVITE, and refuses what RFC 3891 section 3
@@ -46,24 +47,24 @@ func (in *Invitation) dialogs() bool {
 	join, joinErr := only[sip.Join](req)
 	switch {
 	case err != nil:
-		in.in.Refuse(err)
+		in.refuser().Refuse(err)
 		return false
 	case joinErr != nil:
-		in.in.Refuse(joinErr)
+		in.refuser().Refuse(joinErr)
 		return false
 	case replaces != nil && join != nil:
-		in.in.Reject(sip.StatusBadRequest, sip.ReasonPhrase("Replaces And Join"))
+		in.refuser().Reply(sip.StatusBadRequest, sip.ReasonPhrase("Replaces And Join"))
 		return false
 	case replaces != nil:
 		status := in.a.replaced(in, *replaces)
 		if status != 0 {
-			in.in.Reject(status)
+			in.refuser().Reply(status)
 		}
 		return status == 0
 	case join != nil:
 		status := in.a.joined(in, *join)
 		if status != 0 {
-			in.in.Reject(status)
+			in.refuser().Reply(status)
 		}
 		return status == 0
 	}
@@ -85,15 +86,19 @@ func only[H sip.Parser[H]](req *sip.Request) (*H, error) {
 	return found, nil
 }
 
-// named returns the ID of a dialog as its receiver knows it.
-func named(callID sip.CallID, toTag, fromTag string) dialog.ID {
+// named returns a tag as a header field names it: "0" stands for none, as a peer of RFC 2543
+// has (RFC 3891 section 6.1, RFC 3911 section 7.1).
+func named(tag string) string { return cmp.Or(tag, "0") }
+
+// idOf returns the ID of a dialog that a peer has named.
+func idOf(callID sip.CallID, toTag, fromTag string) dialog.ID {
 	return dialog.ID{CallID: string(callID), LocalTag: toTag, RemoteTag: fromTag}
 }
 
 // replaced finds the call that is to be replaced, and returns how to refuse the INVITE, 0
 // for not.
 func (a *Agent) replaced(in *Invitation, r sip.Replaces) sip.Status {
-	c, status := a.callByID(named(r.CallID, r.ToTag, r.FromTag))
+	c, status := a.callByID(idOf(r.CallID, r.ToTag, r.FromTag))
 	if status != 0 {
 		return status
 	}
@@ -110,7 +115,7 @@ func (a *Agent) replaced(in *Invitation, r sip.Replaces) sip.Status {
 
 // joined finds the call that is to be joined.
 func (a *Agent) joined(in *Invitation, j sip.Join) sip.Status {
-	c, status := a.callByID(named(j.CallID, j.ToTag, j.FromTag))
+	c, status := a.callByID(idOf(j.CallID, j.ToTag, j.FromTag))
 	switch {
 	case status != 0:
 		return status
@@ -124,10 +129,6 @@ func (a *Agent) joined(in *Invitation, j sip.Join) sip.Status {
 // callByID returns the call that a dialog is, or how to refuse who asks for it.
 func (a *Agent) callByID(id dialog.ID) (*Call, sip.Status) {
 	d := a.l.Dialog(id)
-	if d == nil && id.RemoteTag == "0" { // no tag, of a peer of RFC 2543
-		id.RemoteTag = ""
-		d = a.l.Dialog(id)
-	}
 	switch {
 	case d == nil && a.ended.has(id):
 		return nil, sip.StatusDecline
@@ -183,5 +184,8 @@ func (b *bygones) add(id dialog.ID) {
 func (b *bygones) has(id dialog.ID) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.ContainsFunc(b.ids, func(g bygone) bool { return g.id == id && time.Since(g.at) < bygoneTime })
+	return slices.ContainsFunc(b.ids, func(g bygone) bool {
+		g.id.RemoteTag = cmp.Or(g.id.RemoteTag, "0")
+		return g.id == id && time.Since(g.at) < bygoneTime
+	})
 }

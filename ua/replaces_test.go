@@ -76,6 +76,12 @@ func TestReplaces(t *testing.T) {
 		{name: "Join", join: true, edits: func(id dialog.ID) []sip.Edit {
 			return []sip.Edit{sip.Join{CallID: sip.CallID(id.CallID), ToTag: id.LocalTag, FromTag: id.RemoteTag}}
 		}, want: 200},
+		{name: "Join of early media", first: "progress", join: true, edits: func(id dialog.ID) []sip.Edit {
+			return []sip.Edit{sip.Join{CallID: sip.CallID(id.CallID), ToTag: id.LocalTag, FromTag: id.RemoteTag}}
+		}, want: 200},
+		{name: "Join of what rings here", first: "ring", join: true, edits: func(id dialog.ID) []sip.Edit {
+			return []sip.Edit{sip.Join{CallID: sip.CallID(id.CallID), ToTag: id.LocalTag, FromTag: id.RemoteTag}}
+		}, want: 481},
 		{name: "Join is not known", edits: func(id dialog.ID) []sip.Edit {
 			return []sip.Edit{sip.Join{CallID: sip.CallID(id.CallID), ToTag: id.LocalTag, FromTag: id.RemoteTag}}
 		}, want: 488},

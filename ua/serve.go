@@ -58,7 +58,7 @@ func (a *Agent) request(tx *dialog.Server, req *sip.Request) {
 		if _, ok := description(req); ok {
 			tx.Reply(sip.StatusServerInternalError, sip.RetryAfter{Seconds: 1})
 		} else {
-			tx.Reply(sip.StatusOK, a.allow(true))
+			tx.Reply(sip.StatusOK, a.recvInfoFor(req, a.capabilities()...)...)
 		}
 	case method == sip.PRACK, method == sip.UPDATE:
 		take := call.updated
@@ -176,10 +176,14 @@ func (a *Agent) understood(tx replier, req *sip.Request) bool {
 		}
 	}
 	switch req.Method() {
-	case sip.MESSAGE, sip.PUBLISH, sip.SUBSCRIBE, sip.NOTIFY:
+	case sip.MESSAGE, sip.PUBLISH, sip.NOTIFY:
 		return true // its body is the program's to understand, or the event package's
+	case sip.SUBSCRIBE:
+		if !a.isReferEvent(req) { // which has no body
+			return true
+		}
 	}
-	if err := checkBody(req); err != nil {
+	if err := a.checkBody(req); err != nil {
 		refuseBody(tx, err)
 		return false
 	}
@@ -215,6 +219,17 @@ func (a *Agent) allow(inCall bool) sip.Allow {
 		return !a.served(method)
 	})
 	return append(methods, a.methods()...)
+}
+
+// capabilities returns what the agent says of itself in INVITE, UPDATE and each response to
+// them that is no refusal, with edits behind it: the methods that it serves, and the events
+// that others may watch (RFC 6665 section 4.4.4).
+func (a *Agent) capabilities(edits ...sip.Edit) []sip.Edit {
+	all := []sip.Edit{a.allow(true)}
+	if events := a.watchable(); len(events) > 0 {
+		all = append(all, events)
+	}
+	return append(all, edits...)
 }
 
 // supported names the extensions that we know, and that may so be required of us.

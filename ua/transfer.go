@@ -199,7 +199,7 @@ func (c *Call) refer(ctx context.Context, t *transfer, edits []sip.Edit) (*sip.R
 	}
 	id := c.s.ID()
 	req, err := c.a.newRequest(sip.REFER, target.String(), append(edits, sip.TargetDialog{
-		CallID: sip.CallID(id.CallID), LocalTag: id.RemoteTag, RemoteTag: id.LocalTag,
+		CallID: sip.CallID(id.CallID), LocalTag: named(id.RemoteTag), RemoteTag: id.LocalTag,
 	}, sip.Require{sip.OptionTDialog})...) // RFC 4538 section 3
 	if err != nil {
 		return nil, err

@@ -177,7 +177,7 @@ func (w *Watcher) refresh(tx *dialog.Server, req *sip.Request, event sip.Event, 
 	}
 	ended := was != w.m.state
 	w.mu.Unlock()
-	tx.Reply(sip.StatusOK, sip.Expires(expires/time.Second))
+	tx.Reply(sip.StatusOK, sip.Expires(expires/time.Second), w.a.watchable())
 	w.mu.Lock()
 	w.m.asking--
 	w.mu.Unlock()
