@@ -208,6 +208,7 @@ func (d *Dialog) prepare(method sip.Method, edits []sip.Edit) (req *sip.Request,
 		switch method {
 		case sip.PRACK:
 			s.rel1xx.racks = s.rel1xx.racks[1:]
+			s.pracks++
 		case sip.UPDATE:
 			s.updated = true
 		}
@@ -250,8 +251,11 @@ func (d *Dialog) done(req *sip.Request, resp *sip.Response, err error) {
 		d.d.refresh(resp)
 	}
 	if s := d.session; s != nil {
-		if method == sip.PRACK && resp != nil && challenges(resp) {
-			s.takeBack(req)
+		if method == sip.PRACK {
+			s.pracks--
+			if resp != nil && challenges(resp) {
+				s.takeBack(req)
+			}
 		}
 		s.offers.answered(req, resp, err)
 		if method == sip.UPDATE {
