@@ -209,6 +209,7 @@ func (d *Dialog) prepare(method sip.Method, edits []sip.Edit) (req *sip.Request,
 		switch method {
 		case sip.PRACK:
 			s.rel1xx.acknowledge()
+			s.pracks++
 		case sip.UPDATE:
 			s.updated = true
 		}
@@ -251,8 +252,11 @@ func (d *Dialog) done(req *sip.Request, resp *sip.Response, err error) {
 		d.d.refresh(resp)
 	}
 	if s := d.session; s != nil {
-		if method == sip.PRACK && resp != nil && !resp.Status().Success() {
-			s.takeBack(req, challenges(resp))
+		if method == sip.PRACK {
+			s.pracks--
+			if resp != nil && !resp.Status().Success() {
+				s.takeBack(req, challenges(resp))
+			}
 		}
 		s.offers.answered(req, resp, err)
 		if method == sip.UPDATE {

@@ -127,6 +127,53 @@ func TestThousandAnswers(t *testing.T) {
 	})
 }
 
+// More answers come while the program still looks at the ringing, before which of them is
+// the call: a surplus one again and again, which takes the room of others. The one for which
+// there is none left comes again, as it has no ACK, and is ended like any other then.
+func TestAnswersBeforeTheCallIsSettled(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		p := newPeer(t, n, bobAddr)
+		alice := newLayer(t, n, aliceAddr, nil)
+		looks := make(chan bool)
+		result := make(chan *dialog.Session, 1)
+		go func() { // ends with the answer
+			s, _, err := alice.Invite(t.Context(), newInvite(t, "sip:bob@"+bobAddr, "1"), func(*dialog.Session, *sip.Response) { <-looks })
+			if err != nil {
+				t.Error(err)
+			}
+			result <- s
+		}()
+		invite := p.expect("INVITE 1")
+		answer := func(tag string) {
+			p.reply(invite, sip.StatusOK, p.contact(), tagged(invite.Message, tag))
+		}
+		p.reply(invite, sip.StatusRinging, p.contact(), tagged(invite.Message, "one"))
+		answer("one")
+		for range 32 {
+			answer("two")
+		}
+		answer("three")
+		time.Sleep(time.Second)
+		looks <- true
+		if got := (<-result).ID().RemoteTag; got != "one" {
+			t.Errorf("the call is with %s, want one", got)
+		}
+		ended := func(tag string) {
+			t.Helper()
+			p.expect("ACK 1")
+			bye := p.expect("BYE 2", "ACK 1")
+			if got := bye.Message.To().Tag(); got != tag {
+				t.Errorf("the answer of %s is ended, want that of %s", got, tag)
+			}
+			p.reply(bye, sip.StatusOK)
+		}
+		ended("two")
+		p.silent(time.Second, "ACK 1")
+		answer("three")
+		ended("three")
+	})
+}
+
 // The caller gives up, and the answer crosses its CANCEL: ACK, then BYE (RFC
 // 3261 section 15).
 func TestAnswerCrossesCancel(t *testing.T) {

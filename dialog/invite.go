@@ -39,7 +39,8 @@ type inviting struct {
 // response has no tag. Branches beyond 32 are not shown. While it runs, the responses that follow wait, and so does the
 // CANCEL. If the request says that it supports 100rel, a response that requires it is
 // to be acknowledged by a PRACK (Do), within its 64*T1; those that come again, or out
-// of order, are not shown (RFC 3262 section 4).
+// of order, are not shown (RFC 3262 section 4), nor are those beyond 16 of a branch, or 64
+// of all, whose PRACK is not answered yet: the callee sends them again.
 //
 // When ctx ends the INVITE is cancelled, which takes a provisional response first (RFC
 // 3261 section 9.1), and Invite returns when that is answered: after 64*T1, 32 seconds, at
@@ -153,7 +154,7 @@ func (o *inviting) response(resp *sip.Response) {
 	switch {
 	case s == nil && resp.To().Tag() != "": // a branch too many, or one that cannot be
 		return
-	case s != nil && !s.provisional(resp, o.reliable):
+	case s != nil && !s.provisional(resp, o.reliable, o.isCrowded()):
 		return
 	}
 	if o.provisional != nil {
@@ -162,6 +163,21 @@ func (o *inviting) response(resp *sip.Response) {
 	if s != nil && over {
 		s.terminate(ErrEnded)
 	}
+}
+
+// isCrowded reports whether the branches have as many reliable responses without an answer
+// to their PRACK as they may.
+func (o *inviting) isCrowded() bool {
+	if !o.reliable {
+		return false
+	}
+	n := 0
+	for _, s := range o.early {
+		s.mu.Lock()
+		n += s.unanswered()
+		s.mu.Unlock()
+	}
+	return n >= maxInviteRacks
 }
 
 // ringing returns the early dialog that a response is of, which it may make (RFC 3261

@@ -206,7 +206,8 @@ var errInUse = errors.New("dialog: tags are in use by another call")
 
 // Do sends a request outside of a dialog and returns its final response. A
 // challenge is answered by Config.Auth with a further request whose CSeq is one
-// higher.
+// higher. The response has the CSeq of the request that it answers, as have all that
+// the methods of this package return, whatever the peer has written there.
 func (l *Layer) Do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
 	var last *sip.Response
 	_, err := l.roundTrip(ctx, req, func(*sip.Request) uint32 { return 0 }, func(resp *sip.Response) { last = resp })
@@ -220,7 +221,7 @@ const maxTries = 6
 // roundTrip sends a request until an answer comes that is no challenge, and
 // returns the request of that answer. seq gives the number of the next try; 0
 // is one more than before. Every response that is not a challenge is given to
-// each.
+// each, with the number of its request.
 func (l *Layer) roundTrip(ctx context.Context, req *sip.Request, seq func(*sip.Request) uint32,
 	each func(*sip.Response)) (*sip.Request, error) {
 
@@ -238,14 +239,14 @@ func (l *Layer) roundTrip(ctx context.Context, req *sip.Request, seq func(*sip.R
 				challenge = resp
 				continue
 			}
-			each(resp)
+			each(numbered(resp, req))
 		}
 		if challenge == nil {
 			return req, nil
 		}
 		next, err := asAsked(ctx, req, func(req *sip.Request) (*sip.Request, error) { return l.cfg.Auth.Authorize(req, challenge) })
 		if err != nil {
-			each(challenge)
+			each(numbered(challenge, req))
 			return req, err
 		}
 		cseq := req.CSeq()
@@ -256,6 +257,16 @@ func (l *Layer) roundTrip(ctx context.Context, req *sip.Request, seq func(*sip.R
 		}
 		req = next.With(cseq)
 	}
+}
+
+// numbered returns a response with the CSeq of its request, which it has to have (RFC 3261
+// section 8.2.6.2). It is a response to that whatever its number says (section 17.1.3),
+// and is not to say how our requests are numbered from there on.
+func numbered(resp *sip.Response, req *sip.Request) *sip.Response {
+	if cseq := req.CSeq(); resp.CSeq() != cseq {
+		return resp.With(cseq)
+	}
+	return resp
 }
 
 // prepare has the Authorizer look at a request before it goes out.

@@ -28,13 +28,27 @@ func offers100rel(invite *sip.Request) bool {
 	return lists[sip.Supported](invite, sip.Option100rel) || lists[sip.Require](invite, sip.Option100rel)
 }
 
-// maxRacks bounds the responses that may wait for a PRACK. Those beyond are passed
-// over: the peer sends them again.
-const maxRacks = 16
+// The responses whose PRACK is not answered yet are bounded, in a dialog and in all branches
+// of an INVITE together: who sends them says where the PRACKs go, and need not wait for each
+// (RFC 3262 section 3). Those beyond are passed over: the peer sends them again.
+const (
+	maxRacks       = 16
+	maxInviteRacks = 64
+)
+
+// unanswered returns how many of them there are. It is called with s.mu held.
+func (s *Session) unanswered() int {
+	n := s.pracks
+	if s.rel1xx != nil && !s.over {
+		n += len(s.rel1xx.racks)
+	}
+	return n
+}
 
 // provisional takes a provisional response to an INVITE of ours and reports whether
-// it is to be looked at: a reliable one that came before, or too early, is not.
-func (s *Session) provisional(resp *sip.Response, offered100rel bool) bool {
+// it is to be looked at: a reliable one that came before, or too early, is not, nor is one
+// too many. crowded says that it is one in any case.
+func (s *Session) provisional(resp *sip.Response, offered100rel, crowded bool) bool {
 	rseq, err := sip.Get[sip.RSeq](resp)
 	acknowledge := err == nil && offered100rel && lists[sip.Require](resp, sip.Option100rel)
 	s.mu.Lock()
@@ -47,7 +61,10 @@ func (s *Session) provisional(resp *sip.Response, offered100rel bool) bool {
 	r := s.rel1xx
 	if r == nil || r.seq != cseq.Seq {
 		r = &reliable{seq: cseq.Seq}
-	} else if rseq != r.last+1 || len(r.racks) >= maxRacks {
+	} else if rseq != r.last+1 {
+		return false
+	}
+	if crowded || s.unanswered() >= maxRacks {
 		return false
 	}
 	s.rel1xx = r

@@ -2,6 +2,7 @@ package dialog_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -294,5 +295,39 @@ func TestFloodOfRefers(t *testing.T) {
 		}
 		time.Sleep(31 * time.Minute)
 		wantEmpty(t, bob)
+	})
+}
+
+// A dialog has 32 subscriptions of ours. One more is an error, and nothing goes out, until
+// one of them has ended; those that there are can be refreshed.
+func TestTooManyRefersOfOurs(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		p := newPeer(t, n, bobAddr)
+		alice := newLayer(t, n, aliceAddr, &dialog.Config{OnRequest: func(tx *dialog.Server, _ *sip.Request) { tx.Reply(sip.StatusOK) }})
+		c := place(t.Context(), t, alice)
+		invite := p.expect("INVITE 1")
+		to := tagged(invite.Message, "b")
+		p.reply(invite, sip.StatusOK, to, p.contact())
+		s := c.answered()
+		p.expect("ACK 1")
+		asks := func(method sip.Method, what string, edits ...sip.Edit) {
+			t.Helper()
+			done := does(t, s, method, edits...)
+			p.reply(p.expect(what), sip.StatusAccepted, p.contact(), sip.Expires(60))
+			<-done
+		}
+		for seq := 2; seq < 2+32; seq++ {
+			asks(sip.REFER, summaryOf(sip.REFER, seq), referTo("sip:carol@c.example"))
+		}
+		for method, edit := range map[sip.Method]sip.Edit{sip.REFER: referTo("sip:carol@c.example"), sip.SUBSCRIBE: event("presence")} {
+			if _, err := s.Do(t.Context(), method, edit); err == nil || !strings.Contains(err.Error(), "too many subscriptions") {
+				t.Errorf("%s is one too many: %v, want an error that says so", method, err)
+			}
+		}
+		p.silent(time.Second)
+		asks(sip.SUBSCRIBE, "SUBSCRIBE 36", event("refer;id=20"), sip.Expires(60)) // 34 and 35 were not sent
+		p.send(aliceAddr, p.back(invite.Message, to, sip.NOTIFY, 1, event("refer;id=20"), state("terminated"), p.contact()))
+		p.expect("200 NOTIFY 1")
+		asks(sip.REFER, "REFER 37", referTo("sip:carol@c.example"))
 	})
 }

@@ -62,7 +62,7 @@ func (s *Session) tryInvite(ctx context.Context, provisional func(*sip.Response)
 		}
 		heard = true
 		rings()
-		if s.provisional(resp, offered100rel) && provisional != nil {
+		if s.provisional(resp, offered100rel, false) && provisional != nil {
 			provisional(resp)
 		}
 	})

@@ -37,6 +37,28 @@ func TestRelayReliableRingingToWhoCannot(t *testing.T) {
 	}
 }
 
+// Bob rings reliably without end, at two places, and answers no PRACK of the bridge, which
+// stops at sixteen for each place.
+func TestRelayReliableRingingWithoutEnd(t *testing.T) {
+	story(t, func(t *testing.T, n *siptest.Network) {
+		alice, bob := newPeer(t, n, aliceAddr), newPeer(t, n, bobAddr)
+		bridge := newBridge(t, n, sip.Supported{sip.Option100rel})
+		alice.send(carolAddr, newInvite(t, "sip:bob@"+carolAddr, "1", alice.contact()))
+		invite := bob.expect("INVITE 1")
+		for i := range 100 {
+			for _, tag := range []string{"b1", "b2"} {
+				bob.reply(invite, sip.StatusRinging, append(reliably(1+i), bob.contact(), tagged(invite.Message, tag))...)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond)
+		if got := len(bob.in); got != 32 {
+			t.Errorf("Bob got %d PRACKs, want 32", got)
+		}
+		bridge.Close()
+	})
+}
+
 // The bridge says to Alice again that it rings, as she has heard nothing for 150 s, and
 // her PRACK for that crosses an offer of Bob's. It is no PRACK for the offer.
 func TestRelayPRACKOfRepeat(t *testing.T) {

@@ -62,6 +62,7 @@ type Session struct {
 	inviting  bool          // an INVITE of ours is not answered yet
 	asked     uint32        // the number of that
 	rel1xx    *reliable     // what of its responses was or is to be acknowledged
+	pracks    int           // of ours that are not answered yet
 	pending   *Invitation   // an INVITE of the peer is not answered yet
 	refusing  *Invitation   // its refusal is being given
 	unpracked *unpracked    // a provisional response of ours has no PRACK yet

@@ -67,7 +67,7 @@ func unusable(name string) error {
 // its requests go where the INVITE went.
 func newCaller(invite *sip.Request, resp *sip.Response) (state, error) {
 	from, to := invite.From(), resp.To()
-	d := state{owner: true, localSeq: resp.CSeq().Seq}
+	d := state{owner: true, localSeq: invite.CSeq().Seq}
 	d.between(invite.CallID(), sip.Address(from), sip.Address(to))
 	err := d.follow(invite, resp)
 	d.secure = d.isSecure(invite)

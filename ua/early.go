@@ -15,6 +15,8 @@ type provisional struct {
 	ctx  context.Context // ends when the INVITE is answered
 	s    *dialog.Session // nil: of no dialog
 	resp *sip.Response
+	// It wants a PRACK. The dialog layer shows such a one once, and in order.
+	reliable bool
 
 	// For who has the branches.
 	taken bool // its branch has taken it
@@ -90,8 +92,8 @@ func (n *news) all() []*provisional {
 	return slices.Clone(n.list)
 }
 
-// isReliable reports whether a provisional response wants a PRACK (RFC 3262 section 4).
-// The dialog layer shows it once, and in order.
+// isReliable reports whether a provisional response wants a PRACK (RFC 3262 section 4). To
+// an INVITE that has not offered that, it may not (section 3) and is one like any other.
 func isReliable(resp *sip.Response) bool {
 	_, err := sip.Get[sip.RSeq](resp)
 	return err == nil && requires(resp, sip.Option100rel)
@@ -101,13 +103,12 @@ func isReliable(resp *sip.Response) bool {
 // and the CANCEL, are not to be held up by the streams. One that no stream has to be told
 // of is taken at once. The dialog layer bounds the branches, and the reliable ones of each
 // that have no PRACK.
-func (o *outgoing) provisional(ctx context.Context, s *dialog.Session, resp *sip.Response) {
-	p := &provisional{ctx: ctx, s: s, resp: resp}
-	if !o.queued && o.isPlain(resp) && o.takePlain(p) {
+func (o *outgoing) provisional(p *provisional) {
+	if !o.queued && o.isPlain(p) && o.takePlain(p) {
 		return
 	}
 	o.queued = true
-	o.came.add(p, s != nil && isReliable(resp))
+	o.came.add(p, p.reliable)
 	o.takeOnce.Do(func() { go o.taking.run(o.take) }) // ends with run, or with the callback that is under way then
 }
 
@@ -118,9 +119,9 @@ func (o *outgoing) takeRest() {
 }
 
 // isPlain reports whether a provisional response says no more than that it rings.
-func (o *outgoing) isPlain(resp *sip.Response) bool {
-	return o.opts.OnProvisional == nil && resp.Body() == "" && !isReliable(resp) &&
-		resp.Status() != sip.StatusEarlyDialogTerminated
+func (o *outgoing) isPlain(p *provisional) bool {
+	return o.opts.OnProvisional == nil && p.resp.Body() == "" && !p.reliable &&
+		p.resp.Status() != sip.StatusEarlyDialogTerminated
 }
 
 // takePlain has the branch of such a response take it, unless somebody has the branches
@@ -192,7 +193,7 @@ func (o *outgoing) handleBranch(p *provisional) error {
 	}
 	p.call = c
 	if !c.over() {
-		err = o.describe(p.ctx, c, p.resp)
+		err = o.describe(c, p)
 	}
 	if p.resp.Status() == sip.StatusEarlyDialogTerminated { // RFC 6228
 		c.ended()
@@ -223,11 +224,12 @@ func (o *outgoing) left() {
 
 // describe has a branch take the description in a provisional response, and acknowledges
 // one that is reliable.
-func (o *outgoing) describe(ctx context.Context, c *Call, resp *sip.Response) error {
-	c.learn(resp)
-	body, ok := description(resp)
+func (o *outgoing) describe(c *Call, p *provisional) error {
+	ctx := p.ctx
+	c.learn(p.resp)
+	body, ok := description(p.resp)
 	streams := o.carries()
-	if !isReliable(resp) {
+	if !p.reliable {
 		if !ok || !streams || body == c.preview {
 			return nil
 		}

@@ -2,6 +2,7 @@ package ua_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
+	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
 )
 
@@ -48,6 +50,72 @@ func TestHoldEarly(t *testing.T) {
 		synctest.Wait()
 		theirs.check(t, "callee", "sendrecv 192.0.2.1:4000", false)
 	})
+}
+
+// Whatever the program has to say to a callee that rings reliably goes out when the PRACK is
+// answered, lest it overtake that: the callee would refuse the PRACK for its number, which is
+// lower then (RFC 3261 section 12.2.2).
+func TestRequestsWaitForThePRACK(t *testing.T) {
+	for method, send := range map[sip.Method]func(*ua.Call) error{
+		sip.UPDATE: func(c *ua.Call) error { return c.Hold(context.Background()) },
+		sip.INFO:   func(c *ua.Call) error { return c.Info(context.Background(), "", sip.Body{}) },
+		sip.OPTIONS: func(c *ua.Call) error {
+			_, err := c.Do(context.Background(), sip.OPTIONS)
+			return err
+		},
+	} {
+		t.Run(string(method), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond})
+				start := time.Now()
+				var got []string // what is sent once the INVITE is there
+				n.SetFilter(func(p siptest.Packet) siptest.Verdict {
+					m, err := sip.Parse(string(p.Data))
+					if err != nil || m.CSeq().Method == sip.INVITE || m.CSeq().Method == sip.ACK || m.CSeq().Method == sip.BYE {
+						return siptest.Verdict{}
+					}
+					what := string(m.CSeq().Method)
+					if resp, ok := m.(*sip.Response); ok {
+						what = fmt.Sprint(int(resp.Status()), " ", what)
+					}
+					got = append(got, fmt.Sprint(p.Time.Sub(start).Milliseconds(), " ", what))
+					return siptest.Verdict{}
+				})
+				b := newBank(t, n, func(b *bank) {
+					b.sayReliably("one", 183, b.audio(5001))
+					time.Sleep(time.Second)
+					b.say("one", 200)
+				})
+				b.answer = func(tx *transaction.Server, req *sip.Request) {
+					if req.Method() == sip.PRACK {
+						time.Sleep(300 * time.Millisecond)
+					}
+					var edits []sip.Edit
+					if req.Method() == sip.UPDATE {
+						edits = []sip.Edit{contactAt(b.addr), describe(b.addr, 2, "audio 5001 RTP/AVP 0|a=recvonly")}
+					}
+					tx.Reply(sip.StatusOK, edits...)
+				}
+				alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+				opts := streams(newStream(t))
+				opts.OnProvisional = func(c *ua.Call, _ *sip.Response) {
+					if err := send(c); err != nil {
+						t.Errorf("%s: %v", method, err)
+					}
+				}
+				call, err := alice.Invite(t.Context(), bobURI, opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				want := []string{"20 PRACK", "330 200 PRACK", "340 " + string(method), "350 200 " + string(method)}
+				if !slices.Equal(got, want) {
+					t.Errorf("there were %q, want %q", got, want)
+				}
+				call.Hangup(t.Context())
+			})
+		})
+	}
 }
 
 // The callee changes early media with UPDATE before it answers.

@@ -174,3 +174,87 @@ func TestFloodOfProvisionals(t *testing.T) {
 		})
 	}
 }
+
+// A callee rings reliably without end, with early media, and answers no PRACK. There are
+// sixteen of those, and no more responses wait while the stream takes its time over the
+// first, be they said to be for other INVITEs, whose RSeq would begin anew.
+func TestReliableRingingWithoutEnd(t *testing.T) {
+	for _, slow := range []bool{false, true} {
+		for _, numbers := range []bool{false, true} {
+			t.Run(fmt.Sprint("slow stream=", slow, " other numbers=", numbers), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					n := siptest.NewNetwork(nil)
+					pracks := map[string]bool{}
+					n.SetFilter(func(p siptest.Packet) siptest.Verdict {
+						if m, err := sip.Parse(string(p.Data)); err == nil && strings.HasPrefix(string(p.Data), "PRACK") {
+							pracks[m.Via().Branch()] = true
+							return siptest.Verdict{Drop: true}
+						}
+						return siptest.Verdict{}
+					})
+					newBank(t, n, func(b *bank) {
+						for i := range 200 {
+							edits := []sip.Edit{b.audio(5001)}
+							if numbers {
+								edits = append(edits, sip.CSeq{Seq: uint32(1 + i), Method: sip.INVITE})
+							}
+							b.sayReliably("one", 183, edits...)
+							time.Sleep(time.Millisecond)
+						}
+						<-b.tx.Context().Done()
+					})
+					alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+					s := newStream(t)
+					if slow {
+						s.onUpdate = func(context.Context) error { time.Sleep(5 * time.Second); return nil }
+					}
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+					defer cancel()
+					if _, err := alice.Invite(ctx, bobURI, streams(s)); !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("Invite() = %v, want the error of the context", err)
+					}
+					synctest.Wait()
+					if len(pracks) != 16 {
+						t.Errorf("there were %d PRACKs, want 16", len(pracks))
+					}
+				})
+			})
+		}
+	}
+}
+
+// A callee rings reliably, which the INVITE has not offered and so it may not (RFC 3262
+// section 3): that is ringing like any other. It gets no PRACK, its early media is replaced
+// by what the 200 says, and of a flood of it no more waits for a slow stream than of others.
+func TestRingingReliablyUnasked(t *testing.T) {
+	for _, flood := range []int{1, 200} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(nil)
+			b := newBank(t, n, func(b *bank) {
+				for i := range flood {
+					b.sayReliably("one", 183, b.audio(5001+i))
+					time.Sleep(time.Millisecond)
+				}
+				time.Sleep(time.Minute)
+				b.say("one", 200, b.audio(6000))
+			})
+			alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
+			s := newStream(t)
+			s.onUpdate = func(context.Context) error { time.Sleep(time.Second); return nil }
+			opts := streams(s)
+			opts.Header = []sip.Edit{sip.Supported{sip.OptionReplaces}}
+			call, err := alice.Invite(t.Context(), bobURI, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := strings.Split(s.told(), ", ")
+			if want := "sendrecv 192.0.2.2:6000"; told[len(told)-1] != want || len(told) != 1+min(flood, 16) {
+				t.Errorf("the stream was told %d times, %q at last, want %d times and %q", len(told), told[len(told)-1], 1+min(flood, 16), want)
+			}
+			if got, want := b.heard(), "ACK one"; got != want {
+				t.Errorf("the phone got %s, want %s", got, want)
+			}
+			call.Hangup(t.Context())
+		})
+	}
+}

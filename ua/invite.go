@@ -334,10 +334,11 @@ func (o *outgoing) placeBy(ctx context.Context, req *sip.Request) (s *dialog.Ses
 		}
 	}
 	early, end := context.WithCancel(ctx)
+	offered := supports(req, sip.Option100rel)
 	elsewhere = true
 	s, resp, err = o.a.l.Invite(ctx, req, func(s *dialog.Session, resp *sip.Response) {
 		elsewhere = false
-		o.provisional(early, s, resp)
+		o.provisional(&provisional{ctx: early, s: s, resp: resp, reliable: s != nil && offered && isReliable(resp)})
 	})
 	end() // a stream that is slow with early media does not keep the ACK back
 	o.endBranches(s)
