@@ -250,7 +250,7 @@ func isUnreachable(err error) bool {
 		}
 	}
 	var network *net.OpError
-	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &network)
 }
 
 // race puts the address of a server first that is the first to take a

@@ -13,10 +13,11 @@ type both struct {
 	one, other context.Context
 	reason     error
 
-	mu   sync.Mutex
-	ctx  context.Context // nil: nobody has waited yet
-	stop func()
-	over bool // end was called
+	mu     sync.Mutex
+	ctx    context.Context // nil: nobody has waited yet
+	cancel context.CancelCauseFunc
+	stop   func()
+	over   bool // end was called
 }
 
 // end ends it, as the func does that comes with a context.
@@ -41,7 +42,7 @@ func (b *both) context() context.Context {
 		cancel(b.reason)
 	}
 	unwatch := context.AfterFunc(b.other, func() { cancel(b.reason) })
-	b.ctx, b.stop = ctx, func() {
+	b.ctx, b.cancel, b.stop = ctx, cancel, func() {
 		unwatch()
 		cancel(nil)
 	}
@@ -60,6 +61,9 @@ func (b *both) Err() error {
 	defer b.mu.Unlock()
 	switch {
 	case b.ctx != nil:
+		if b.other.Err() != nil {
+			b.cancel(b.reason) // as soon as that has ended, and not a moment later
+		}
 		return b.ctx.Err()
 	case b.one.Err() != nil:
 		return b.one.Err()

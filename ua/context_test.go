@@ -3,6 +3,7 @@ package ua_test
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,6 +131,39 @@ func TestContextIsHeeded(t *testing.T) {
 				s := newSilence(t)
 				s.more = append(s.more, newStream(t))
 				wantHeeded(t, func(ctx context.Context) error { return test.do(ctx, s) })
+				s.Agent.Close()
+			})
+		})
+	}
+}
+
+// Nobody answers any more, and the program has set no deadline: what ends by a time limit of ours says
+// so, and not that a context has ended.
+func TestLimitsOfOurs(t *testing.T) {
+	register := func(opts *ua.RegisterOptions) func(*silence) error {
+		return func(s *silence) error { _, err := s.Register(context.Background(), opts); return err }
+	}
+	for _, test := range []struct {
+		name string
+		do   func(*silence) error
+		took time.Duration
+		want error
+	}{
+		{"Registration.Close", func(s *silence) error { return s.reg.Close() }, 2 * time.Second, transaction.ErrTimeout},
+		{"Publication.Close", func(s *silence) error { return s.pub.Close() }, 2 * time.Second, transaction.ErrTimeout},
+		{"Subscription.Close", func(s *silence) error { return s.sub.Close() }, 2 * time.Second, transaction.ErrTimeout},
+		{"two proxies", register(&ua.RegisterOptions{Proxies: []string{"sip:192.0.2.2", "sip:192.0.2.2:5070"}}),
+			5*time.Second + 32*time.Second, transaction.ErrTimeout},
+		{"TCP", register(&ua.RegisterOptions{Registrar: "sip:192.0.2.99;transport=tcp"}), 10 * time.Second, os.ErrDeadlineExceeded},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSilence(t)
+				start := time.Now()
+				err := test.do(s)
+				if took := time.Since(start); took != test.took || !errors.Is(err, test.want) || errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%v after %v, want %v after %v", err, took, test.want, test.took)
+				}
 				s.Agent.Close()
 			})
 		})

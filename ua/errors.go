@@ -1,6 +1,7 @@
 package ua
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/digest"
+	"github.com/goparley/parley/transaction"
 )
 
 var (
@@ -44,6 +46,15 @@ func (e *StatusError) Error() string {
 func (e *StatusError) Is(target error) bool {
 	status, ok := target.(sip.Status)
 	return ok && status == e.Status
+}
+
+// overdue returns err, or transaction.ErrTimeout in its place if it is that ctx has ended by a
+// time limit of ours, whose cause that is: context.DeadlineExceeded is for those of programs.
+func overdue(ctx context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), transaction.ErrTimeout) {
+		return transaction.ErrTimeout
+	}
+	return err
 }
 
 // passwordError is a challenge that our credentials, or the lack of them, have

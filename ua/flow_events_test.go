@@ -12,6 +12,7 @@ import (
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/internal/flow"
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
 )
 
@@ -147,7 +148,7 @@ func (p *phone) watch(target, event string, opts *ua.SubscribeOptions) *ua.Subsc
 // unwatch ends a subscription.
 func unwatch(f *flow.Flow, s *ua.Subscription) {
 	f.Helper()
-	if err := s.Close(); err != nil && !(f.Lossy() && errors.Is(err, context.DeadlineExceeded)) {
+	if err := s.Close(); err != nil && !(f.Lossy() && errors.Is(err, transaction.ErrTimeout)) {
 		f.Errorf("Close() = %v", err)
 	}
 	f.Pass(time.Second)

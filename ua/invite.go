@@ -10,6 +10,7 @@ import (
 
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
 )
 
 // InviteOptions are the options of Invite; nil places a call without streams,
@@ -174,7 +175,7 @@ func cause(ctx context.Context) error {
 		return nil
 	}
 	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, ErrClosed), errors.Is(cause, ErrReplaced), errors.Is(cause, dialog.ErrEnded), errors.Is(cause, ctx.Err()):
+	case errors.Is(cause, ErrClosed), errors.Is(cause, ErrReplaced), errors.Is(cause, dialog.ErrEnded), errors.Is(cause, transaction.ErrTimeout), errors.Is(cause, ctx.Err()):
 		return cause
 	default:
 		return fmt.Errorf("%w: %w", ctx.Err(), cause)

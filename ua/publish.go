@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
 )
 
 // PublishOptions are the options of Publish; nil will do.
@@ -256,17 +257,15 @@ func (p *Publication) roundTrip(match sip.SIPETag, body sip.Body, expires time.D
 }
 
 // Close removes the published state. It waits for the answer, but no longer than
-// 2 seconds; what takes longer goes on in the background. Later calls wait for
-// the same.
+// 2 seconds, which is transaction.ErrTimeout; what takes longer goes on in the
+// background. Later calls wait for the same.
 func (p *Publication) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
-	defer cancel()
 	p.a.background(p.remove) // ends with the transactions; if Shutdown has begun, it sees to this
 	select {
 	case <-p.gone:
 		return p.err
-	case <-ctx.Done():
-		return fmt.Errorf("unpublish %s of %s: %w", p.event.Package, p.target, ctx.Err())
+	case <-time.After(closeTime):
+		return fmt.Errorf("unpublish %s of %s: %w", p.event.Package, p.target, transaction.ErrTimeout)
 	}
 }
 

@@ -77,7 +77,8 @@ func (r *Referral) From() sip.Address {
 const (
 	// referTime is how long who refers hears of it, unless a SUBSCRIBE asks for longer.
 	referTime = 5 * time.Minute
-	// longestRefer bounds what a peer can have kept by one SUBSCRIBE after the other.
+	// longestRefer bounds what a peer can have kept by one SUBSCRIBE after the other, and how
+	// long one is waited for who says nothing of a REFER of ours: so the dialog does.
 	longestRefer = time.Hour
 )
 

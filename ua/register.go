@@ -204,7 +204,7 @@ func (r *Registration) begin(ctx context.Context) error {
 		if i < n-1 {
 			limited, cancel = context.WithTimeoutCause(ctx, tryTime, transaction.ErrTimeout)
 		}
-		err := first.register(limited)
+		err := overdue(limited, first.register(limited))
 		cancel()
 		if err == nil {
 			r.spread()
@@ -214,7 +214,7 @@ func (r *Registration) begin(ctx context.Context) error {
 			lacking = i
 		}
 		errs = append(errs, err)
-		if ctx.Err() != nil || !elsewhere(err) && !errors.Is(err, context.DeadlineExceeded) {
+		if ctx.Err() != nil || !elsewhere(err) {
 			break
 		}
 	}
@@ -294,10 +294,10 @@ func (r *Registration) undo() {
 }
 
 // Close removes the bindings at the registrar, but for one that another Registration of
-// the agent has, too. It waits for the answer, but no longer than 2 seconds. Later calls
-// wait for the first.
+// the agent has, too. It waits for the answer, but no longer than 2 seconds, which is
+// transaction.ErrTimeout. Later calls wait for the first.
 func (r *Registration) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), closeTime, transaction.ErrTimeout)
 	defer cancel()
 	return r.close(ctx)
 }
@@ -310,7 +310,7 @@ func (r *Registration) close(ctx context.Context) error {
 		case <-closed:
 			return nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return cause(ctx)
 		}
 	}
 	r.closed = make(chan struct{})
@@ -324,7 +324,7 @@ func (r *Registration) close(ctx context.Context) error {
 	bindings := r.all()
 	errs := make([]error, len(bindings))
 	for i, b := range bindings {
-		wg.Go(func() { errs[i] = b.unregister(ctx) }) // ends with the transaction, or ctx
+		wg.Go(func() { errs[i] = overdue(ctx, b.unregister(ctx)) }) // ends with the transaction, or ctx
 	}
 	wg.Wait()
 	r.forget()

@@ -30,13 +30,18 @@ func (c *Call) Join() sip.Join {
 }
 
 // Replaces returns the call that this one is to take the place of, nil for none: Answer
-// hangs that up. Who knows the tags of a call was on its way, or was told them by one who
-// was. A program that wants more proof asks for the User before it answers.
+// hangs that up. If the peer of that call has proved to be a user, as Config.Authenticate wants
+// it, this one is from the same user or says in Referred-By that they have sent it, by the
+// address that the call is from, which nobody has signed; others get 403 (RFC 3891 section 3).
+// Else who knows the tags of a call was on its way, or was told them by one who was. A program
+// that wants more proof asks for the User before it answers.
 func (in *Invitation) Replaces() *Call { return in.replaces }
 
 // Joins returns the call that the caller wants to join, nil for none: it is for OnInvite to
 // mix what the two carry. It is asked for that if Config.Join is set; else such a call is
-// refused, as is one that is to join a call which only rings here and carries nothing.
+// refused, as is one that is to join a call which only rings here and carries nothing. If
+// the peer of that call has proved to be a user, this one is from the same user: others get
+// 403, for a Referred-By would have to be signed (RFC 3911 section 4).
 func (in *Invitation) Joins() *Call { return in.joins }
 
 // dialogs takes the Replaces and the Join of an INVITE, and refuses what RFC 3891 section 3
@@ -99,8 +104,11 @@ func idOf(callID sip.CallID, toTag, fromTag string) dialog.ID {
 // for not.
 func (a *Agent) replaced(in *Invitation, r sip.Replaces) sip.Status {
 	c, status := a.callByID(idOf(r.CallID, r.ToTag, r.FromTag))
-	if status != 0 {
+	switch {
+	case status != 0:
 		return status
+	case !in.fromUserOf(c) && !in.sentByPeerOf(c):
+		return sip.StatusForbidden
 	}
 	placing := c.placing.Load() // before answered, which comes first
 	switch answered := c.answered.Load(); {
@@ -121,9 +129,28 @@ func (a *Agent) joined(in *Invitation, j sip.Join) sip.Status {
 		return status
 	case !a.cfg.Join:
 		return sip.StatusNotAcceptableHere
+	case !in.fromUserOf(c):
+		return sip.StatusForbidden
 	}
 	in.joins = c
 	return 0
+}
+
+// fromUserOf reports whether an INVITE is from the user that the peer of a call has proved to
+// be, or the peer has not proved anything.
+func (in *Invitation) fromUserOf(c *Call) bool { return c.user == "" || c.user == in.user }
+
+// sentByPeerOf reports whether an INVITE says that the peer of a call has sent it: by the
+// address that they call themselves, for a user of a digest need not be that of any.
+func (in *Invitation) sentByPeerOf(c *Call) bool {
+	by, err := sip.Get[sip.ReferredBy](in.in.Request())
+	return err == nil && bare(by.URI).Equal(bare(c.Remote().URI))
+}
+
+// bare returns a URI without what From and Referred-By need not both have.
+func bare(uri sip.URI) sip.URI {
+	uri.Params, uri.Headers = "", ""
+	return uri
 }
 
 // callByID returns the call that a dialog is, or how to refuse who asks for it.

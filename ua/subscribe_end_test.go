@@ -1,7 +1,6 @@
 package ua_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
 )
 
@@ -201,7 +201,7 @@ func TestCloseAnytime(t *testing.T) {
 	events(t, ua.Config{}, func(t *testing.T, alice *ua.Agent, bob *notifierPeer) {
 		s, d := bob.subscribed(alice, nil)
 		before := time.Now()
-		if err := s.Close(); !errors.Is(err, context.DeadlineExceeded) || time.Since(before) != 2*time.Second {
+		if err := s.Close(); !errors.Is(err, transaction.ErrTimeout) || time.Since(before) != 2*time.Second {
 			t.Errorf("Close() = %v after %v", err, time.Since(before))
 		}
 		bob.next()

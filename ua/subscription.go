@@ -11,6 +11,7 @@ import (
 
 	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/transaction"
 )
 
 // Subscription is a subscription to the state of a resource, kept until it is
@@ -347,10 +348,10 @@ func (s *Subscription) abandon(err error) {
 }
 
 // Close ends the subscription, and waits for the notifier's last NOTIFY, but no
-// longer than 2 seconds; a notifier that has not heard of it by then learns from its
+// longer than 2 seconds, which is transaction.ErrTimeout; a notifier that has not heard of it by then learns from its
 // next NOTIFY. Later calls wait for the first.
 func (s *Subscription) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), closeTime, transaction.ErrTimeout)
 	defer cancel()
 	return s.close(ctx)
 }
@@ -363,7 +364,7 @@ func (s *Subscription) close(ctx context.Context) error {
 		case <-left:
 			return nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return cause(ctx)
 		}
 	}
 	s.left = make(chan struct{})
@@ -392,7 +393,7 @@ func (s *Subscription) close(ctx context.Context) error {
 	case <-s.gone:
 		err = s.err
 	case <-ctx.Done():
-		err = ctx.Err()
+		err = cause(ctx)
 		s.abandon(err)
 	}
 	if err != nil {

@@ -35,10 +35,11 @@ var ErrTransfer = errors.New("ua: what became of the transfer is not known")
 // Transfer has the peer call target in place of this agent (RFC 5589 section 6), and returns
 // when that call is answered: then this one is hung up. A *StatusError says that the peer
 // refused, or that who it called did; then this call goes on. If the peer does not tell, or no
-// more, the error is ErrTransfer; when ctx ends, its error, and when the agent is closed
-// ErrClosed, and the transfer may come about all the same. A peer that has had a REFER in this
-// call before has to say which one it tells of (RFC 3515 section 2.4.6): else what becomes of
-// this one is not known. A peer that has hung up is waited for like any other: it may tell nevertheless.
+// more, in the time that it has said it would, an hour at most, the error is ErrTransfer; when
+// ctx ends, its error, and when the agent is closed ErrClosed, and the transfer may come about
+// all the same. A peer that has had a REFER in this call before has to say which one it tells of
+// (RFC 3515 section 2.4.6): else what becomes of this one is not known. A peer that has hung up
+// is waited for like any other: it may tell nevertheless.
 func (c *Call) Transfer(ctx context.Context, target string, opts *TransferOptions) error {
 	uri, err := sip.ParseURI(target)
 	if err == nil {
@@ -116,8 +117,9 @@ type transfer struct {
 	id     string       // of the Event; "" before the REFER is answered
 	told   []sip.Status // not passed on yet
 	status sip.Status   // the last one
-	over   bool         // the last NOTIFY has come
-	until  time.Time    // when the peer has to have told more; zero: it may take its time
+	heard  bool         // a NOTIFY has come
+	over   bool         // the last one has
+	until  time.Time    // when the peer has to have told more; zero: the REFER is not answered yet
 }
 
 func (a *Agent) newTransfer(opts *TransferOptions) *transfer {
@@ -255,7 +257,7 @@ func (t *transfer) known(resp *sip.Response) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.id = fmt.Sprint(resp.CSeq().Seq)
-	if t.status == 0 && t.until.IsZero() {
+	if !t.heard {
 		t.until = time.Now().Add(t.grace)
 	}
 }
@@ -373,10 +375,16 @@ func (t *transfer) take(status sip.Status, state sip.SubscriptionState) {
 		t.told = append(t.told, status)
 	}
 	t.over = state.State == "terminated" || status.Final()
-	t.until = time.Time{}
-	if seconds, ok := state.Expires(); ok {
-		t.until = time.Now().Add(time.Duration(seconds)*time.Second + t.grace)
+	// No longer than the dialog keeps the subscription: NOTIFYs get 481 after that.
+	life := longestRefer
+	seconds, said := state.Expires()
+	if said {
+		life = min(life, time.Duration(seconds)*time.Second)
 	}
+	if said || !t.heard {
+		t.until = time.Now().Add(life + t.grace)
+	}
+	t.heard = true
 }
 
 func (a *Agent) addTransfer(c *Call, t *transfer) {

@@ -215,7 +215,8 @@ func TestTransferBlind(t *testing.T) {
 }
 
 // Bob accepts, and is never heard of again: what becomes of it is not known when the time is over
-// in which he should have told, and the call goes on.
+// in which he should have told, an hour at most, and the call goes on. It is the same where Alice asks
+// him outside of any call.
 func TestTransferIsNotTold(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -224,6 +225,8 @@ func TestTransferIsNotTold(t *testing.T) {
 	}{
 		{"no NOTIFY", "", 32 * time.Second},
 		{"one, of a minute", "active;expires=60", 92 * time.Second},
+		{"one that does not say for how long", "active", time.Hour + 32*time.Second},
+		{"one, of many years", "active;expires=4294967295", time.Hour + 32*time.Second},
 		{"the end, and no more", "terminated;reason=noresource", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -234,11 +237,11 @@ func TestTransferIsNotTold(t *testing.T) {
 						in.Accept(describe("192.0.2.2", 1, "audio 4000 RTP/AVP 0"))
 					},
 					OnRequest: func(tx *dialog.Server, req *sip.Request) {
-						tx.Accept(sip.StatusAccepted)
-						if test.told == "" {
+						d, err := tx.Accept(sip.StatusAccepted)
+						if err != nil || test.told == "" {
 							return
 						}
-						tx.Dialog().Do(t.Context(), sip.NOTIFY, sip.Event{Package: "refer"}, sip.Field{Name: "Subscription-State", Value: test.told},
+						d.Do(t.Context(), sip.NOTIFY, sip.Event{Package: "refer"}, sip.Field{Name: "Subscription-State", Value: test.told},
 							sip.Body{Type: "message/sipfrag", Content: "SIP/2.0 100 Trying\r\n"})
 					},
 				})
@@ -247,12 +250,17 @@ func TestTransferIsNotTold(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				began := time.Now()
-				if err := call.Transfer(t.Context(), carolURI, nil); !errors.Is(err, ua.ErrTransfer) {
-					t.Errorf("Transfer() = %v, want ErrTransfer", err)
-				}
-				if took := time.Since(began).Truncate(time.Second); took != test.want {
-					t.Errorf("it took %v, want %v", took, test.want)
+				for _, refer := range []func() error{
+					func() error { return call.Transfer(t.Context(), carolURI, nil) },
+					func() error { return alice.Refer(t.Context(), bobURI, carolURI, nil) },
+				} {
+					began := time.Now()
+					if err := refer(); !errors.Is(err, ua.ErrTransfer) {
+						t.Errorf("it ended with %v, want ErrTransfer", err)
+					}
+					if took := time.Since(began).Truncate(time.Second); took != test.want {
+						t.Errorf("it took %v, want %v", took, test.want)
+					}
 				}
 				if err := call.Err(); err != nil {
 					t.Errorf("the call has ended: %v", err)

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"time"
 
 	"github.com/goparley/parley/internal/stall"
@@ -100,8 +102,15 @@ func (e *Endpoint) dial(to resolve.Target, key connKey, entry *connEntry, why pu
 }
 
 // open connects to a target, with the handshakes of its transport. Release is
-// called when the connection is over, or there is none.
+// called when the connection is over, or there is none. When ctx ends, whose limit
+// is ours, the error says what did not come to its end.
 func (e *Endpoint) open(ctx context.Context, to resolve.Target, release func()) (c *conn, err error) {
+	step := "dial"
+	defer func() {
+		if errors.Is(err, context.DeadlineExceeded) { // which is for the contexts of programs
+			err = &net.OpError{Op: step, Net: "tcp", Addr: net.TCPAddrFromAddrPort(to.Addr), Err: os.ErrDeadlineExceeded}
+		}
+	}()
 	nc, err := e.cfg.Network.DialContext(ctx, "tcp", to.Addr.String())
 	if err != nil {
 		release()
@@ -117,6 +126,7 @@ func (e *Endpoint) open(ctx context.Context, to resolve.Target, release func()) 
 	c.remote = to.Addr // also where the system names it differently
 	nc = sock
 	if isSecure(to.Transport) {
+		step = "TLS handshake"
 		host := hostKey(to.Transport, to.Host, to.Addr)
 		secure := tls.Client(sock, clientTLS(e.cfg.TLS, to.Transport, host))
 		if err := secure.HandshakeContext(ctx); err != nil {
@@ -126,6 +136,7 @@ func (e *Endpoint) open(ctx context.Context, to resolve.Target, release func()) 
 		nc = secure
 	}
 	if isWebSocket(to.Transport) {
+		step = "WebSocket handshake"
 		return c, dialWebSocket(ctx, c, nc, to)
 	}
 	c.wire = &stream{nc: nc}

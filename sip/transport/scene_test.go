@@ -323,6 +323,16 @@ func (s *scene) contains(text, part string) {
 	}
 }
 
+// timedOut checks that an error says what was waited for, for longer than we do, and
+// not for longer than a context of the program's lets us.
+func (s *scene) timedOut(err error, want string) {
+	s.Helper()
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || !op.Timeout() || op.Error() != want || errors.Is(err, context.DeadlineExceeded) {
+		s.Errorf("err = %v, want the timeout %q", err, want)
+	}
+}
+
 // stats checks the counters.
 func (s *scene) stats(in *inbox, want Stats) {
 	s.Helper()

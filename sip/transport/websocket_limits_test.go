@@ -2,9 +2,7 @@ package transport
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -190,10 +188,7 @@ func TestWebSocketServerThatDoesNotShakeHands(t *testing.T) {
 		s.accept(s.bob, bobWS)
 		e := s.listen(&Config{Network: s.alice, Listen: []string{}})
 		_, _, err := e.SendRequest(background, outgoing(t), target("WS", bobWS), "z9hG4bK1")
-		var timeout net.Error
-		if !errors.As(err, &timeout) || !timeout.Timeout() {
-			t.Errorf("SendRequest = %v, want a timeout", err)
-		}
+		s.timedOut(err, "WebSocket handshake tcp 192.0.2.2:80: i/o timeout")
 		s.at(handshakeTimeout)
 		s.tables(e, 0, 0)
 	})
