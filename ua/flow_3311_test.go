@@ -117,9 +117,9 @@ func TestFlow3311Phones(t *testing.T) {
 			+    200    Bob -> Alice // as above`,
 		Play: func(f *flow.Flow) {
 			alice, bob := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, flow.Bob, ua.Config{})
-			rings := make(chan *ua.Call, 10)
+			opts, rings := hears()
 			f.Note("Alice calls Bob.")
-			call := alice.placeWith(flow.Bob.AOR, &ua.InviteOptions{OnProvisional: func(c *ua.Call, _ *sip.Response) { rings <- c }})
+			call := alice.placeWith(flow.Bob.AOR, opts)
 			in := bob.invited()
 			in.progress()
 			early := <-rings

@@ -38,11 +38,13 @@ func TestFlow3891(t *testing.T) {
 		Play: func(f *flow.Flow) {
 			alice, desk, lab := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, bobsDesk, ua.Config{}), newPhone(f, bobsLab, ua.Config{})
 			f.Note("Alice calls Bob.")
-			first := alice.place("sip:bob@" + bobsDesk.Host)
+			opts, rings := hears()
+			first := alice.placeWith("sip:bob@"+bobsDesk.Host, opts)
 			in := desk.invited()
 			in.ring()
 			id := in.Dialog().ID() // which the desk tells the lab
 			f.Pass(5 * time.Second)
+			<-rings // Alice knows of no dialog before
 			f.Note("Bob takes the call in the lab.")
 			second := lab.placeWith(flow.Alice.AOR, &ua.InviteOptions{Header: []sip.Edit{
 				sip.Replaces{CallID: sip.CallID(id.CallID), ToTag: id.RemoteTag, FromTag: id.LocalTag, EarlyOnly: true},
@@ -88,8 +90,8 @@ func TestFlow3891Refusals(t *testing.T) {
 				}
 				f.Pass(time.Second)
 			}
-			rings := make(chan *ua.Call, 10)
-			call, in := ring(alice, bob, &ua.InviteOptions{OnProvisional: func(c *ua.Call, _ *sip.Response) { rings <- c }})
+			opts, rings := hears()
+			call, in := ring(alice, bob, opts)
 			early := <-rings
 			f.Pass(2 * time.Second)
 			try("Carol takes the place of Alice, whose call rings: that is for Bob alone to answer.", sip.INVITE, flow.Bob, sip.StatusCallDoesNotExist, early.Replaces())

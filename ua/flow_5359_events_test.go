@@ -117,9 +117,11 @@ func TestFlow5359Pickup(t *testing.T) {
 			calls := newCalls()
 			alice, bills := newPhone(f, flow.Alice, ua.Config{}), newPhone(f, bill, ua.Config{})
 			bob := newPhone(f, flow.Bob, ua.Config{Notifiers: []*ua.Notifier{calls.Notifier}})
-			first, in := ring(alice, bob, nil)
+			opts, rings := hears()
+			first, in := ring(alice, bob, opts)
 			calls.show(in.Dialog().ID(), "recipient", "early")
 			f.Pass(5 * time.Second)
+			<-rings // Alice knows of no dialog before
 			f.Note("Bill picks the call up.")
 			n, err := bills.Fetch(f.Context(), flow.Bob.AOR, "dialog", nil)
 			if err != nil {

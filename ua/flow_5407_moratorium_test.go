@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/goparley/parley/internal/flow"
-	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
 )
@@ -139,8 +138,8 @@ func TestFlow5407EarlyBye(t *testing.T) {
 			+  BYE    Alice -> Bob // of the call that the 200 made, whatever becomes of the first BYE
 			+  481    Bob -> Alice // as above`,
 		Play: func(f *flow.Flow) {
-			rings := make(chan *ua.Call, 10)
-			call, in := ringing(f, &ua.InviteOptions{OnProvisional: func(c *ua.Call, _ *sip.Response) { rings <- c }})
+			opts, rings := hears()
+			call, in := ringing(f, opts)
 			early := <-rings
 			f.Pass(2 * time.Second)
 			f.Note("Alice hangs up, and Bob answers.")

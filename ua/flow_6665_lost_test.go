@@ -150,9 +150,14 @@ func TestFlow6665RefreshFails(t *testing.T) {
 			}
 			f.Pass(time.Minute)
 			f.Note("The subscriber has heard enough.")
-			go func() { // ends with the NOTIFY
-				d := bob.accept(bob.next())
-				bob.notify(d, "weather", "terminated;reason=timeout", "")
+			closed := make(chan struct{})
+			defer close(closed)
+			go func() { // ends with the NOTIFY, or when nobody asks for it any more
+				select {
+				case tx := <-bob.asks:
+					bob.notify(bob.accept(tx), "weather", "terminated;reason=timeout", "")
+				case <-closed: // each copy of the SUBSCRIBE was lost, for as long as Close waits
+				}
 			}()
 			unwatch(f, s)
 		},

@@ -23,6 +23,13 @@ func ring(from, to *phone, opts *ua.InviteOptions) (*placed, *invited) {
 	return call, in
 }
 
+// hears returns options of a call, and what the caller hears: that it rings, by a 180 that may be
+// lost, and comes again with the INVITE.
+func hears() (opts *ua.InviteOptions, rings <-chan *ua.Call) {
+	heard := make(chan *ua.Call, 10)
+	return &ua.InviteOptions{OnProvisional: func(c *ua.Call, _ *sip.Response) { heard <- c }}, heard
+}
+
 // pickUp has somebody answer a phone that has begun to ring, after two seconds, and both
 // talk for ten.
 func pickUp(call *placed, in *invited, name string) (ours, theirs *ua.Call) {

@@ -82,8 +82,8 @@
 //
 // A run with loss that fails shows its ladder, with what was lost and what was sent
 // again. Its fault is that of the seed: the same datagrams are lost whenever it is
-// run. -seeds=1000 looks for others; some are of nobody's making, as a BYE that is
-// lost eleven times.
+// run. -seeds=1000 looks for others. None is bad luck: no datagram is lost more than
+// twice, and who sends one three times is heard.
 //
 // The package defines the flags -update and -seeds; a package that has one of these
 // itself cannot use it. It is for tests alone, as layers_test.go says.

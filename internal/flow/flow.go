@@ -55,9 +55,12 @@ func newFlow(t *testing.T, s Story, seed uint64) *Flow {
 	c := &siptest.NetworkConfig{Seed: seed, Delay: delay, Record: true, Queue: 1 << 12}
 	if seed > 0 {
 		share := s.loss()
-		c.Loss, c.Duplicate, c.Reorder, c.Jitter = share, share, share, delay
+		c.Duplicate, c.Reorder, c.Jitter = share, share, delay
 	}
 	f := &Flow{T: t, Net: siptest.NewNetwork(c), story: s, lossy: seed > 0, began: time.Now(), ca: sync.OnceValue(siptest.NewAuthority)}
+	if f.lossy {
+		f.Net.SetFilter(lossy(seed, s.loss()))
+	}
 	for _, a := range s.Cast {
 		if !slices.Contains(f.columns, a.Name) {
 			f.columns = append(f.columns, a.Name)

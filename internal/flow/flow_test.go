@@ -86,6 +86,47 @@ RFC 3261 section 11: Querying for Capabilities
 	})
 }
 
+// A share of the datagrams is lost, the same ones for the same seed, and none more than twice.
+func TestLossy(t *testing.T) {
+	alice, bob := netip.MustParseAddrPort("192.0.2.101:5060"), netip.MustParseAddrPort("192.0.2.201:5060")
+	// play sends a thousand datagrams, each four times, and returns what is lost of each.
+	play := func(seed uint64) (lost []int) {
+		filter := lossy(seed, 0.5)
+		for i := range 1000 {
+			p := siptest.Packet{Network: "udp", From: alice, To: bob, Data: []byte{byte(i), byte(i >> 8)}}
+			lost = append(lost, 0)
+			for range 4 {
+				filter(siptest.Packet{Network: "udp", From: bob, To: alice, Data: p.Data}) // is another one
+				if filter(p).Drop {
+					lost[i]++
+				}
+			}
+		}
+		return lost
+	}
+	lost := play(1)
+	for n, want := range []int{1000 / 16, 1000 / 4, 1000 * 11 / 16} {
+		got := 0
+		for _, times := range lost {
+			if times == n {
+				got++
+			}
+		}
+		if got < want-50 || got > want+50 {
+			t.Errorf("%d datagrams are lost %d times, want about %d", got, n, want)
+		}
+	}
+	if slices.Max(lost) != mostLost {
+		t.Errorf("a datagram is lost %d times, want %d", slices.Max(lost), mostLost)
+	}
+	if !slices.Equal(play(1), lost) || slices.Equal(play(2), lost) {
+		t.Error("what is lost does not follow from the seed")
+	}
+	if filter := lossy(1, 1); filter(siptest.Packet{Network: "tcp", From: alice, To: bob}).Drop {
+		t.Error("a stream has lost something")
+	}
+}
+
 // What is left open is found, and what is lost counts as open.
 func TestSettled(t *testing.T) {
 	at := time.Unix(0, 0)

@@ -3,7 +3,6 @@ package flow
 import (
 	"flag"
 	"fmt"
-	"math"
 	"testing"
 	"testing/synctest"
 )
@@ -59,14 +58,6 @@ type Story struct {
 }
 
 var seeds = flag.Uint64("seeds", 16, "how many runs with loss a story has in package flow")
-
-// loss is the share of datagrams that each link loses: as many as make a quarter of
-// what goes from one end of the cast to the other. As many come twice, and as many are
-// overtaken. With more loss the RFC's timers would not do: a 2xx and its ACK, which
-// nobody between the two ends sends again, have ten tries.
-func (s *Story) loss() float64 {
-	return 1 - math.Pow(0.75, 1/float64(max(len(s.Cast)-1, 1)))
-}
 
 // Test plays a story: on a network that loses nothing, whose transcript is compared
 // with the golden file, with the ladder of the RFC and with its messages, and on some
