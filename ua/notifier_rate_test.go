@@ -3,13 +3,13 @@ package ua_test
 import (
 	"crypto/rand"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/goparley/parley/dialog"
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/ua"
@@ -110,11 +110,11 @@ func TestManyWatchersDoNotAnswer(t *testing.T) {
 		time.Sleep(time.Minute)
 		silent.Store(true)
 		n.Host("192.0.2.3").Down()
-		before := runtime.NumGoroutine()
+		before := goroutine.Count()
 		changed := time.Now()
 		bob.Changed(sip.URI{})
 		time.Sleep(time.Millisecond)
-		if more := runtime.NumGoroutine() - before; more > 1500 {
+		if more := goroutine.Count() - before; more > 1500 {
 			t.Errorf("%d goroutines more, want about a thousand", more)
 		}
 		(<-alice.notifies).Reply(sip.StatusOK)
