@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/dialog"
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/transaction"
@@ -146,7 +147,7 @@ func TestMemoryOfIdleCall(t *testing.T) {
 			s.Bye(t.Context())
 		}
 		time.Sleep(5 * time.Minute)
-		goroutines := runtime.NumGoroutine()
+		goroutines := goroutine.Count()
 		before := heap()
 		open := round("second-")
 		each := (int64(heap()) - int64(before)) / (2 * calls)
@@ -154,7 +155,7 @@ func TestMemoryOfIdleCall(t *testing.T) {
 		if each > limit {
 			t.Errorf("%d bytes for each side of an idle call, want at most %d", each, limit)
 		}
-		if got := runtime.NumGoroutine(); got > goroutines+calls/100 { // connections come and go
+		if got := goroutine.Count(); got > goroutines+calls/100 { // connections come and go
 			t.Errorf("%d goroutines with %d calls, %d before", got, calls, goroutines)
 		}
 		for _, l := range []*dialog.Layer{alice, bob} {

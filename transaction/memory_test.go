@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/internal/race"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/resolve"
@@ -58,7 +59,7 @@ func inUse() (bytes, goroutines int) {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc), runtime.NumGoroutine()
+	return int(m.HeapAlloc), goroutine.Count()
 }
 
 // until waits for a condition on the layer.
@@ -86,7 +87,7 @@ func TestMemoryOfTransactions(t *testing.T) {
 			until(t, l, func(n tally) bool { return n.handlers < 100 })
 		}
 		until(t, l, func(n tally) bool { return n.handlers == 0 && n.servers == calls })
-		for runtime.NumGoroutine() > goroutines { // handlers on their way out
+		for goroutine.Count() > goroutines { // handlers on their way out
 			runtime.Gosched()
 		}
 		after, _ := inUse()

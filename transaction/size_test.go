@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/sip/transport"
@@ -77,7 +78,7 @@ func TestBytesAreAnUpperBound(t *testing.T) {
 			switch test.method {
 			case "OPTIONS":
 				until(t, l, func(n tally) bool { return n.handlers == 0 })
-				for runtime.NumGoroutine() > goroutines { // handlers on their way out
+				for goroutine.Count() > goroutines { // handlers on their way out
 					runtime.Gosched()
 				}
 			case "INVITE":

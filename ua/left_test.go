@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
@@ -144,7 +145,7 @@ func TestNothingIsLeft(t *testing.T) {
 					runtime.GC()
 					var m runtime.MemStats
 					runtime.ReadMemStats(&m)
-					return m.HeapAlloc, runtime.NumGoroutine()
+					return m.HeapAlloc, goroutine.Count()
 				}
 				target := "sip:" + test.target + "@192.0.2.2"
 				for range count { // tables grow to their size

@@ -3,7 +3,6 @@ package ua_test
 import (
 	"crypto/rand"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/dialog"
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/sip/transport"
@@ -144,11 +144,11 @@ func TestManyWatchersDoNotAnswer(t *testing.T) {
 		time.Sleep(time.Minute)
 		silent.Store(true)
 		n.Host("192.0.2.3").Down()
-		before := runtime.NumGoroutine()
+		before := goroutine.Count()
 		changed := time.Now()
 		bob.Changed(sip.URI{})
 		time.Sleep(time.Millisecond)
-		if more := runtime.NumGoroutine() - before; more > 1500 {
+		if more := goroutine.Count() - before; more > 1500 {
 			t.Errorf("%d goroutines more, want about a thousand", more)
 		}
 		(<-alice.notifies).Reply(sip.StatusOK)

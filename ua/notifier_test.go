@@ -5,13 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/ua"
@@ -258,7 +258,7 @@ func TestIdleSubscriptions(t *testing.T) {
 		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{Notifiers: []*ua.Notifier{notifier}})
 		alice := newAgent(t, n, "192.0.2.1", "sip:alice@a.example", ua.Config{})
 		synctest.Wait()
-		before := runtime.NumGoroutine()
+		before := goroutine.Count()
 		for range 200 {
 			if _, err := alice.Subscribe(t.Context(), bobURI, "mood", nil); err != nil {
 				t.Fatal(err)
@@ -266,7 +266,7 @@ func TestIdleSubscriptions(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got := runtime.NumGoroutine(); got > before+2 { // none of ours: the runtime may begin one for finalizers
+		if got := goroutine.Count(); got > before+2 { // none of ours: the runtime may begin one for finalizers
 			t.Errorf("%d goroutines, and %d before", got, before)
 		}
 		if got := count(notifier); got != 200 {

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/sip/transport"
@@ -377,7 +377,7 @@ func TestIdlePublications(t *testing.T) {
 		goroutines := func() int {
 			time.Sleep(40 * time.Second) // the transactions end
 			synctest.Wait()
-			return runtime.NumGoroutine()
+			return goroutine.Count()
 		}
 		before := goroutines()
 		var pubs []io.Closer

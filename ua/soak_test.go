@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/ua"
 )
@@ -129,7 +130,7 @@ func TestIdle(t *testing.T) {
 			runtime.GC()
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
-			return m.HeapAlloc, runtime.NumGoroutine()
+			return m.HeapAlloc, goroutine.Count()
 		}
 		call := func() (*ua.Call, *ua.Call) {
 			c, err := alice.Invite(t.Context(), bobURI, streams(newStream(t)))

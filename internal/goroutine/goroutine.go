@@ -1,4 +1,4 @@
-// Package goroutine grows the stacks of goroutines before they are deep.
+// Package goroutine grows the stacks of goroutines before they are deep, and counts them in tests.
 package goroutine
 
 // Grow makes the stack of a new goroutine as large as sending or handling a message wants

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/internal/websocket"
 )
 
@@ -64,7 +65,7 @@ func BenchmarkIdle(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		goroutines := runtime.NumGoroutine()
+		goroutines := goroutine.Count()
 		after := memory()
 		b.ReportMetric(float64(after-before)/conns, "B/conn")
 		b.ReportMetric(float64(goroutines)/conns, "goroutines/conn")

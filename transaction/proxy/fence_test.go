@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goparley/parley/internal/goroutine"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
 	"github.com/goparley/parley/transaction"
@@ -96,7 +97,7 @@ func TestGoroutines(t *testing.T) {
 			alice, bob, carol := s.wire(aliceAddr), s.wire(bobAddr), s.wire(carolAddr)
 			callees := []*wire{bob, carol}[:branches]
 			pass(time.Second)
-			before := runtime.NumGoroutine()
+			before := goroutine.Count()
 			send := func(method sip.Method, i int) {
 				via := sip.Via{Transport: "UDP", Host: aliceAddr, Params: sip.Params(fmt.Sprint(";branch=z9hG4bK", i))}
 				alice.send(request(method, aor, sip.CallID(fmt.Sprint(i)), sip.Push(via)))
@@ -108,7 +109,7 @@ func TestGoroutines(t *testing.T) {
 				}
 			}
 			pass(10 * time.Second)
-			if got := runtime.NumGoroutine() - before; got > most {
+			if got := goroutine.Count() - before; got > most {
 				s.Errorf("%d calls with %d branches take %d goroutines, want %d at most", calls, branches, got, most)
 			}
 			for i := range calls {
