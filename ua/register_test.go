@@ -163,6 +163,8 @@ func TestRegisterAnswers(t *testing.T) {
 		{name: "half a second", expires: time.Second / 2, expiries: []uint32{1, 1}},
 		{name: "refused", set: func(d *domain) { d.refuse = sip.StatusForbidden }, want: sip.StatusForbidden, expiries: []uint32{3600}},
 		{name: "too brief for ever", set: func(d *domain) { d.refuse = sip.StatusIntervalTooBrief }, want: sip.StatusIntervalTooBrief, expiries: []uint32{3600}},
+		{name: "too brief for no reason", set: func(d *domain) { d.refuse, d.least = sip.StatusIntervalTooBrief, 3600 },
+			want: sip.StatusIntervalTooBrief, expiries: []uint32{3600}},
 		{name: "no time granted", set: func(d *domain) { d.most = 0 }, want: errAny, expiries: []uint32{3600, 3600}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
