@@ -249,7 +249,8 @@ type Agent struct {
 }
 
 // New makes an agent for an address of record, such as
-// "sip:alice@example.com", and binds its sockets. cfg may be nil.
+// "sip:alice@example.com", and binds its sockets. cfg may be nil. With ";transport=tcp" in it the
+// registrar is reached by TCP; From and To say who one is without that.
 //
 // A port that is taken is a *net.OpError that wraps syscall.EADDRINUSE.
 func New(aor string, cfg *Config) (*Agent, error) {

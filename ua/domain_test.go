@@ -79,7 +79,10 @@ func (d *domain) handle(tx *transaction.Server, req *sip.Request) {
 
 // answer is RFC 3261 section 10.3.
 func (d *domain) answer(ctx context.Context, req *sip.Request, r *register) *sip.Response {
-	if d.refuse != 0 {
+	switch {
+	case d.refuse != 0 && d.least > 0:
+		return req.Reply(d.refuse, sip.MinExpires(d.least))
+	case d.refuse != 0:
 		return req.Reply(d.refuse)
 	}
 	user, err := d.registrar.Verify(ctx, req)

@@ -12,16 +12,31 @@ import (
 // DTMF returns the body of an INFO that says that a key was pressed, and for how long,
 // in whole milliseconds: application/dtmf-relay, as gateways and phones have it who
 // know no RTP for that (RFC 4733), and no Info Package. digit is one of 0 to 9, *, #, A
-// to D, or ! for a flash. So digits are sent with
+// to D, or ! for a flash; Info does not send another. So digits are sent with
 //
 //	for _, digit := range "123#" {
 //		err := call.Info(ctx, "", ua.DTMF(digit, 160*time.Millisecond))
 //	}
 func DTMF(digit rune, d time.Duration) sip.Body {
 	return sip.Body{
-		Type:    "application/dtmf-relay",
+		Type:    dtmfRelay,
 		Content: fmt.Sprintf("Signal=%c\r\nDuration=%d\r\n", digit, d.Milliseconds()),
 	}
+}
+
+const dtmfRelay = "application/dtmf-relay"
+
+// checkDTMF says what is wrong with a body that DTMF has made of what is no digit.
+func checkDTMF(body sip.Body) error {
+	if body.Type != dtmfRelay {
+		return nil
+	}
+	line, _, _ := strings.Cut(body.Content, "\r\n")
+	signal, ok := strings.CutPrefix(line, "Signal=")
+	if _, is := parseDigit(signal); ok && !is {
+		return fmt.Errorf("ua: %q is no DTMF digit (0-9, *, #, A-D, !)", signal)
+	}
+	return nil
 }
 
 // maxDigit bounds how long a peer may say that a key was pressed.
@@ -36,7 +51,7 @@ func (i Info) Digit() (digit rune, d time.Duration, ok bool) {
 	case "application/dtmf":
 		digit, ok = parseDigit(strings.TrimSpace(i.Body))
 		return digit, 0, ok
-	case "application/dtmf-relay":
+	case dtmfRelay:
 		for line := range strings.Lines(i.Body) {
 			name, value, _ := strings.Cut(line, "=")
 			value = strings.TrimSpace(value)

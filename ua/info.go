@@ -47,6 +47,9 @@ func (c *Call) Info(ctx context.Context, pkg string, body sip.Body, edits ...sip
 }
 
 func (c *Call) info(ctx context.Context, pkg string, body sip.Body, edits []sip.Edit) error {
+	if err := checkDTMF(body); err != nil {
+		return err
+	}
 	done, err := c.a.infos.take(ctx, c)
 	if err != nil {
 		return context.Cause(ctx)

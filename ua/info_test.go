@@ -345,7 +345,7 @@ func TestInfoOfNoCall(t *testing.T) {
 }
 
 // Digits by INFO arrive in the order in which they were pressed, over a network that
-// turns datagrams around and loses some.
+// turns datagrams around and loses some. What is no digit is not sent.
 func TestDigits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := siptest.NewNetwork(&siptest.NetworkConfig{Delay: 20 * time.Millisecond, Jitter: 30 * time.Millisecond, Loss: 0.1, Reorder: 0.2, Seed: 3})
@@ -377,6 +377,12 @@ func TestDigits(t *testing.T) {
 		for range want {
 			if err := <-sent; err != nil {
 				t.Error(err)
+			}
+		}
+		for _, digit := range "xE.\n\x00\u00e9" {
+			err := call.Info(t.Context(), "", ua.DTMF(digit, 160*time.Millisecond))
+			if want := fmt.Sprintf("info bob: ua: %q is no DTMF digit (0-9, *, #, A-D, !)", string(digit)); err == nil || err.Error() != want {
+				t.Errorf("Info() of %q = %v, want %s", digit, err, want)
 			}
 		}
 		if got, want := fmt.Sprint(pressed), fmt.Sprint(want); got != want {

@@ -2,6 +2,7 @@ package ua_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,5 +158,54 @@ func TestReferredMoves(t *testing.T) {
 			t.Errorf("the NOTIFY says %s, want 192.0.2.50", host)
 		}
 		bob.Close()
+	})
+}
+
+// It is asked within a call that is up: the INVITE that says where it is now does for both, and what
+// is told later comes from there.
+func TestReferredMovesInCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		laptop := &movable{Network: n.Host("192.0.2.2")}
+		referrals := make(chan *ua.Referral, 1)
+		bob := newLaptop(t, laptop, "sip:bob@b.example", ua.Config{
+			OnInvite: answerWith(make(chan *ua.Call, 1), newStream(t)),
+			OnRefer: func(_ context.Context, r *ua.Referral) {
+				r.Accept()
+				referrals <- r
+			},
+		})
+		var got []string
+		alice := newCaller(t, n, "192.0.2.9", &dialog.Config{
+			OnInvite: func(_ context.Context, in *dialog.Invitation) {
+				got = append(got, "INVITE from "+contactOf(t, in.Request()).Host)
+				in.Accept(describe("192.0.2.9", 1, "audio 5000 RTP/AVP 0"))
+			},
+			OnRequest: func(tx *dialog.Server, req *sip.Request) {
+				got = append(got, string(req.Method())+" from "+contactOf(t, req).Host)
+				tx.Reply(sip.StatusOK)
+			},
+		})
+		s, _, err := alice.Invite(t.Context(), request(sip.INVITE, bobURI, contactAt("192.0.2.9"), describe("192.0.2.9", 1, "audio 5000 RTP/AVP 0")), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Ack(t.Context())
+		if resp, err := s.Do(t.Context(), sip.REFER, sip.ReferTo{URI: mustURI(carolURI)}); err != nil || !resp.Status().Success() {
+			t.Fatal(resp, err)
+		}
+		r := <-referrals
+		time.Sleep(time.Minute)
+		laptop.moved.Store(true)
+		if err := bob.NetworkChanged(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		r.Report(sip.StatusOK)
+		synctest.Wait()
+		if want := []string{"NOTIFY from 192.0.2.2", "INVITE from 192.0.2.50", "NOTIFY from 192.0.2.50"}; !slices.Equal(got, want) {
+			t.Errorf("Alice has got %q, want %q", got, want)
+		}
+		s.Bye(t.Context())
 	})
 }

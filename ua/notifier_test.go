@@ -89,6 +89,14 @@ func TestWatcherTypes(t *testing.T) {
 			alice.subscribe(edits...)
 			alice.want(0, "active;expires=3600", want)
 		}
+		// A refresh may want it otherwise.
+		alice.subscribe()
+		d := alice.want(0, "active;expires=3600", "text/plain").Dialog()
+		resp, err := d.Do(t.Context(), sip.SUBSCRIBE, sip.Event{Package: "mood"}, sip.Field{Name: "Accept", Value: "text/html"})
+		if err != nil || resp.Status() != sip.StatusOK {
+			t.Fatal(resp, err)
+		}
+		alice.want(0, "active;expires=3600", "text/html")
 	})
 }
 
@@ -215,6 +223,20 @@ func TestNotifyFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A NOTIFY is refused, and the next is to come later; the one that says that the subscription is over
+// does not wait for that.
+func TestTerminateAfterRefusal(t *testing.T) {
+	watching(t, &mood{says: "x"}, nil, func(t *testing.T, bob *ua.Notifier, alice *watcherPeer) {
+		alice.subscribe()
+		alice.next(0).Reply(sip.StatusServiceUnavailable, sip.RetryAfter{Seconds: 100})
+		time.Sleep(10 * time.Second)
+		for w := range bob.Watchers(bobAOR) {
+			w.Terminate("noresource", 0)
+		}
+		alice.want(0, "terminated;reason=noresource", "x 1 true")
+	})
 }
 
 // More than there is room for.

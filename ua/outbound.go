@@ -23,10 +23,22 @@ func newInstance() string {
 
 // checkInstance says what is wrong with Config.Instance.
 func (a *Agent) checkInstance() error {
-	if strings.ContainsFunc(a.cfg.Instance, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"<>\`, r) }) {
+	if a.cfg.Instance != "" && !isURN(a.cfg.Instance) {
 		return fmt.Errorf("instance %q is no URN", a.cfg.Instance)
 	}
 	return nil
+}
+
+// isURN reports whether a text is a URN (RFC 2141 section 2), as far as who it names can tell,
+// and can stand in a +sip.instance.
+func isURN(s string) bool {
+	scheme, rest, _ := strings.Cut(s, ":")
+	nid, nss, _ := strings.Cut(rest, ":")
+	return strings.EqualFold(scheme, "urn") && nss != "" && nid != "" && nid[0] != '-' &&
+		!strings.ContainsFunc(nid, func(r rune) bool {
+			return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+		}) &&
+		!strings.ContainsFunc(nss, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"<>\`, r) })
 }
 
 // keeping is how a registrar wants a flow to be kept alive.

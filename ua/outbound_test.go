@@ -300,3 +300,16 @@ func TestTwoRegistrations(t *testing.T) {
 		s.expectFlows("1 by 192.0.2.11, 2 by 192.0.2.12")
 	})
 }
+
+// The instance is a URN (RFC 5626 section 4.1), and nothing that is none goes into a Contact.
+func TestInstanceIsURN(t *testing.T) {
+	for instance, ok := range map[string]bool{
+		"urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6": true, "URN:gsma:imei:90420156-025763-0": true,
+		"foo": false, "uuid:1": false, "urn:uuid": false, "urn:uuid:": false, "urn::1": false, "urn:-x:1": false, "urn:u u:1": false, "urn:uuid:1>": false,
+	} {
+		_, err := ua.New("sip:alice@a.example", &ua.Config{Instance: instance, Listen: []string{"none"}})
+		if refused := err != nil && strings.Contains(err.Error(), "is no URN"); refused == ok {
+			t.Errorf("%q: %v, want it to be a URN: %v", instance, err, ok)
+		}
+	}
+}

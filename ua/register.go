@@ -18,7 +18,7 @@ import (
 // RegisterOptions are the options of Register; nil will do.
 type RegisterOptions struct {
 	// Registrar is the URI to register with; "" means the domain of the
-	// agent's address.
+	// agent's address, by the transport that it says if it does.
 	Registrar string
 	// Proxies are the URIs of the outbound proxies to register through, the
 	// most wanted first (RFC 5626 section 4.2.1). Where the registrar keeps
@@ -161,6 +161,11 @@ func (a *Agent) newRegistration(opts *RegisterOptions) (*Registration, error) {
 // go, and through which proxies; none: straight there.
 func (a *Agent) registrar(opts *RegisterOptions) (registrar sip.URI, proxies []sip.URI, err error) {
 	registrar = sip.URI{Scheme: a.aor.Scheme, Host: a.aor.Host, Port: a.aor.Port}
+	for _, name := range []string{"transport", "maddr"} { // how to get there
+		if value, ok := a.aor.Params.Get(name); ok {
+			registrar.Params = registrar.Params.With(name, value)
+		}
+	}
 	if a.proxy.Host != "" {
 		proxies = []sip.URI{a.proxy}
 	}

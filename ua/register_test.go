@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -163,6 +164,8 @@ func TestRegisterAnswers(t *testing.T) {
 		{name: "half a second", expires: time.Second / 2, expiries: []uint32{1, 1}},
 		{name: "refused", set: func(d *domain) { d.refuse = sip.StatusForbidden }, want: sip.StatusForbidden, expiries: []uint32{3600}},
 		{name: "too brief for ever", set: func(d *domain) { d.refuse = sip.StatusIntervalTooBrief }, want: sip.StatusIntervalTooBrief, expiries: []uint32{3600}},
+		{name: "too brief for no reason", set: func(d *domain) { d.refuse, d.least = sip.StatusIntervalTooBrief, 3600 },
+			want: sip.StatusIntervalTooBrief, expiries: []uint32{3600}},
 		{name: "no time granted", set: func(d *domain) { d.most = 0 }, want: errAny, expiries: []uint32{3600, 3600}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -206,6 +209,45 @@ func TestRegisterAnswers(t *testing.T) {
 }
 
 var errAny = errors.New("any error")
+
+// The address of record says how its registrar is reached: the Request-URI of a REGISTER does, too,
+// but not From and To (RFC 3261 sections 10.2 and 19.1.1). So do the questions for the bindings.
+func TestRegisterAsAddressSays(t *testing.T) {
+	for aor, want := range map[string]string{
+		"sip:alice@192.0.2.2":                               "UDP to sip:192.0.2.2",
+		"sip:alice@192.0.2.2;transport=tcp":                 "TCP to sip:192.0.2.2;transport=tcp",
+		"sip:alice@a.example;maddr=192.0.2.2;transport=TCP": "TCP to sip:a.example;transport=TCP;maddr=192.0.2.2",
+		"sip:alice@192.0.2.2:5060;lr;method=INVITE;x=y":     "UDP to sip:192.0.2.2:5060",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := siptest.NewNetwork(nil)
+			var got []string
+			newPeer(t, n, "192.0.2.2", func(tx *transaction.Server, req *sip.Request) {
+				got = append(got, fmt.Sprintf("%s to %s", tx.Flow().Transport(), req.URI()))
+				if from, to := req.From().URI, req.To().URI; from.String() != to.String() || from.Params.Has("transport") || from.Params.Has("maddr") {
+					t.Errorf("From is %s, and To %s", from, to)
+				}
+				if contact, err := sip.Get[sip.Contact](req); err == nil {
+					tx.Reply(sip.StatusOK, contact, sip.Expires(3600))
+				} else {
+					tx.Reply(sip.StatusOK)
+				}
+			})
+			alice := newAgent(t, n, "192.0.2.1", aor, ua.Config{})
+			reg, err := alice.Register(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := alice.Bindings(t.Context(), nil); err != nil {
+				t.Error(err)
+			}
+			reg.Close()
+			if want := slices.Repeat([]string{want}, 3); !slices.Equal(got, want) {
+				t.Errorf("%s: REGISTERs by %q, want %q", aor, got, want)
+			}
+		})
+	}
+}
 
 // Of a wrong and a missing password, the digest's error says which.
 func TestPasswordErrors(t *testing.T) {

@@ -120,6 +120,20 @@ func TestNotifyShortens(t *testing.T) {
 	})
 }
 
+// The notifier says in a NOTIFY that the subscription lasts for longer than Alice has asked for,
+// and she refreshes it in time for that (RFC 6665 section 4.2.2).
+func TestNotifyLengthens(t *testing.T) {
+	events(t, ua.Config{}, func(t *testing.T, alice *ua.Agent, bob *notifierPeer) {
+		_, d := bob.subscribed(alice, &ua.SubscribeOptions{Expires: 10 * time.Minute})
+		before := time.Now()
+		bob.notify(d, "presence", "active;expires=86400", "")
+		tx := bob.next()
+		if in := time.Since(before); in > 10*time.Minute || tx.Dialog() != d {
+			t.Errorf("refreshed after %v", in)
+		}
+	})
+}
+
 // The NOTIFYs of a notifier do not say when the subscription expires, and come before
 // the answer to their SUBSCRIBE (RFC 6665 section 4.1.2.4), which says it, or is a
 // refusal that is soon over. However it is, nobody is asked again and again.

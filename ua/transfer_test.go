@@ -314,11 +314,12 @@ func TestTransferPhone(t *testing.T) {
 func TestTransferAfterTransfer(t *testing.T) {
 	for _, test := range []struct {
 		name    string
-		refuses sip.Status // the first one; 0: accepts it
+		refuses sip.Status // the first one; 0: accepts it, 100: tells of it and says no more
 		told    sip.Status // what a NOTIFY without a number gets
 		want    error
 	}{
 		{"the first was accepted", 0, sip.StatusCallDoesNotExist, ua.ErrTransfer},
+		{"the first was not answered", sip.StatusTrying, sip.StatusCallDoesNotExist, ua.ErrTransfer},
 		{"the first was refused", sip.StatusDecline, sip.StatusOK, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -326,7 +327,14 @@ func TestTransferAfterTransfer(t *testing.T) {
 				n := siptest.NewNetwork(nil)
 				count := 0
 				call, _ := scriptedTransferee(t, n, nil, func(tx *dialog.Server, req *sip.Request) {
-					if count++; count == 1 && test.refuses != 0 {
+					count++
+					switch {
+					case count > 1, test.refuses == 0:
+					case test.refuses == sip.StatusTrying:
+						notify(tx.Dialog(), "", "active", "SIP/2.0 100 Trying\r\n")
+						tx.Hold()
+						return
+					default:
 						tx.Reply(test.refuses)
 						return
 					}
