@@ -109,13 +109,17 @@ func parseIndex(s string) (index []int, ok bool) {
 // (RFC 7044 section 9.4). Where a proxy that does not know of that has sent it on to us
 // there is no entry for where we are, and none is made up, which is a deviation: callers
 // need not know it. What cannot be read is left out, too: nothing could be written with it.
-func historyOf(req *sip.Request) (edits []sip.Edit) {
-	for f := range req.Fields() {
-		if strings.EqualFold(f.Name, "History-Info") && req.Reply(sip.StatusOK, f).Err() == nil {
-			edits = append(edits, sip.Add(f))
+func historyOf(req *sip.Request) []sip.Edit {
+	var entries []sip.HistoryInfo
+	for entry, err := range sip.All[sip.HistoryInfo](req) {
+		if err == nil {
+			entries = append(entries, entry)
 		}
 	}
-	return edits
+	if entries == nil {
+		return nil
+	}
+	return []sip.Edit{sip.List(entries...)}
 }
 
 // place is where a call is redirected to.

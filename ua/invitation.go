@@ -138,7 +138,9 @@ func (in *Invitation) edits(ours ...sip.Edit) []sip.Edit {
 }
 
 // refuser refuses the call.
-func (in *Invitation) refuser() rejecter { return rejecter{in.in, in.edits()} }
+func (in *Invitation) refuser() rejecter {
+	return rejecter{in.in, func() []sip.Edit { return in.edits() }}
+}
 
 // Ring tells the caller that the phone rings (180): reliably if the caller requires it
 // (RFC 3262), and then it returns when they have acknowledged that. The error says that

@@ -13,18 +13,20 @@ import (
 // say of the call.
 type rejecter struct {
 	in     *dialog.Invitation
-	header []sip.Edit
+	header func() []sip.Edit
 }
 
 // refusing returns one for an INVITE that no program has seen yet, or one within a call.
-func refusing(in *dialog.Invitation) rejecter { return rejecter{in, historyOf(in.Request())} }
+func refusing(in *dialog.Invitation) rejecter {
+	return rejecter{in, func() []sip.Edit { return historyOf(in.Request()) }}
+}
 
 func (r rejecter) Reply(status sip.Status, edits ...sip.Edit) error {
-	return r.in.Reject(status, slices.Concat(r.header, edits)...)
+	return r.in.Reject(status, slices.Concat(r.header(), edits)...)
 }
 
 func (r rejecter) Refuse(err error, edits ...sip.Edit) error {
-	return r.in.Refuse(err, slices.Concat(r.header, edits)...)
+	return r.in.Refuse(err, slices.Concat(r.header(), edits)...)
 }
 
 // reject refuses an offer for a reason. contact is where we are.

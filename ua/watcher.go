@@ -242,6 +242,11 @@ func (w *Watcher) send(hurried bool) {
 	for again := true; again; {
 		w.relocate()
 		w.mu.Lock()
+		if w.m.asking > 0 { // since this was due; who answers has it sent then
+			w.m.busy = false
+			w.mu.Unlock()
+			return
+		}
 		state := w.m.begin(time.Now())
 		shown := w.m.seen && w.m.reason != "rejected"
 		w.full, w.m.full = w.m.full, false
