@@ -456,7 +456,7 @@ func (d *Dialog) serve(tx *Server, req *sip.Request) {
 	}
 	defer tx.returned()
 	switch {
-	case req.Method() == sip.PRACK && d.session.isRepeated(req):
+	case tx.isRepeated():
 		tx.Reply(sip.StatusOK)
 	case d.l.cfg.OnRequest != nil:
 		d.l.cfg.OnRequest(tx, req)

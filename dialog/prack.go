@@ -17,14 +17,14 @@ func (s *Session) pracked(prack *sip.Request) *unpracked {
 		return nil
 	case s.unpracked != nil && s.unpracked.rack == rack:
 		u, s.unpracked = s.unpracked, nil
+		s.pracking = u
 	case s.refused != nil && s.refused.rack == rack:
-		u = unprackedFor(s.refused.rack, false)
-		u.repeat, s.refused = s.refused.repeat, nil
+		u = unprackedFor(rack, false)
+		u.late, u.repeat, s.refused = true, s.refused.repeat, nil
 	default:
 		return nil
 	}
 	close(u.acked)
-	s.pracking = u
 	return u
 }
 
@@ -40,8 +40,13 @@ func (s *Session) servedPRACK(u *unpracked) {
 
 // refusedPRACK is called before a PRACK is refused, as for an offer that does not fit. The
 // response has arrived all the same, and is not sent again. Another PRACK for it may come,
-// without the offer (RFC 6337 section 2.3). It is called with s.mu held.
-func (s *Session) refusedPRACK() { s.refused = s.pracking }
+// without the offer (RFC 6337 section 2.3), or with the credentials that one of those was
+// asked for. It is called with s.mu held.
+func (s *Session) refusedPRACK(u *unpracked) {
+	if !u.late || s.refused == nil { // else the next response had its PRACK refused meanwhile
+		s.refused = u
+	}
+}
 
 // latePRACK is a PRACK that may come after the refusal of an INVITE, for a reliable
 // provisional response that had none before: the two have crossed.

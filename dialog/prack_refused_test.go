@@ -69,6 +69,64 @@ func TestPRACKAgainWithoutOffer(t *testing.T) {
 	}
 }
 
+// While a PRACK is looked at that was sent again without its offer, that of the next response
+// comes, and either may be challenged: each is answered, and has its credentials taken.
+func TestPRACKsAtOnce(t *testing.T) {
+	for _, challenged := range []uint32{3, 4} {
+		for _, first := range []uint32{3, 4} {
+			story(t, func(t *testing.T, n *siptest.Network) {
+				result := make(chan error, 3)
+				held := make(chan *dialog.Server, 2)
+				newLayer(t, n, bobAddr, &dialog.Config{
+					OnInvite: func(_ context.Context, in *dialog.Invitation) {
+						result <- in.Reliable(sip.StatusSessionProgress, session)
+						result <- in.Reliable(sip.StatusRinging)
+						_, err := in.Accept()
+						result <- err
+					},
+					OnRequest: func(tx *dialog.Server, req *sip.Request) {
+						if seq := req.CSeq().Seq; seq == 3 || seq == 4 {
+							tx.Hold()
+							held <- tx
+							return
+						}
+						noOffers(tx, req)
+					},
+				})
+				p := newPeer(t, n, aliceAddr)
+				p.send(bobAddr, newInvite(t, "sip:bob@"+bobAddr, "1", p.contact(), session, sip.Supported{sip.Option100rel}))
+				ring := p.expect("183 INVITE 1").Message
+				rseq, _ := sip.Get[sip.RSeq](ring)
+				racks := map[uint32]sip.RAck{3: {RSeq: rseq, CSeq: ring.CSeq()}, 4: {RSeq: rseq + 1, CSeq: ring.CSeq()}}
+				p.send(bobAddr, p.within(ring, sip.PRACK, 2, racks[3], session))
+				p.expect("488 PRACK 2")
+				p.expect("180 INVITE 1")
+				asked := map[uint32]*dialog.Server{}
+				for _, seq := range []uint32{3, 4} {
+					p.send(bobAddr, p.within(ring, sip.PRACK, seq, racks[seq]))
+					asked[seq] = <-held
+				}
+				for _, seq := range []uint32{first, 7 - first} {
+					if seq == challenged {
+						asked[seq].Reply(sip.StatusUnauthorized, challenge("one"))
+						p.expect("401 "+summaryOf(sip.PRACK, int(seq)), "180 INVITE 1", "200 INVITE 1")
+						continue
+					}
+					asked[seq].Reply(sip.StatusOK)
+					p.expect("200 "+summaryOf(sip.PRACK, int(seq)), "180 INVITE 1", "200 INVITE 1")
+				}
+				p.send(bobAddr, p.within(ring, sip.PRACK, 5, racks[challenged]))
+				p.expect("200 PRACK 5", "180 INVITE 1", "200 INVITE 1")
+				for range 3 {
+					if err := <-result; err != nil && !errors.Is(err, dialog.ErrNoACK) {
+						t.Errorf("Bob got %v", err)
+					}
+				}
+			})
+		}
+	}
+}
+
 // The caller's offer in a PRACK is refused: the next PRACK, without, is for the same
 // response, unless another one waits for the first of its own.
 func TestPRACKForRefusedOffer(t *testing.T) {

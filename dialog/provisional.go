@@ -126,6 +126,7 @@ type unpracked struct {
 	acked     chan struct{} // closed when the PRACK has come
 	served    chan struct{} // closed when that has its answer
 	again     *unpracked    // that was a challenge: this waits for the PRACK with credentials
+	late      bool          // it has come after one that was refused: nobody waits for either
 }
 
 func newUnpracked(invite *sip.Request, rseq sip.RSeq, resp *sip.Response) *unpracked {
@@ -350,9 +351,8 @@ func (in *Invitation) sendUntilPRACK(u *unpracked, resp *sip.Response) error {
 
 // challengedPRACK is called in place of that before a PRACK is challenged: its response
 // waits for the one with credentials. It is called with s.mu held.
-func (s *Session) challengedPRACK(prack *sip.Request) {
-	u := s.pracking
-	if u == nil {
+func (s *Session) challengedPRACK(u *unpracked, prack *sip.Request) {
+	if s.pracking != u { // another INVITE has come since
 		return
 	}
 	u.again = unprackedFor(u.rack, u.described)
@@ -476,10 +476,10 @@ func (in *Invitation) ringAgainReliably(resp *sip.Response) {
 // isRepeated reports whether a PRACK that was taken is for a response which was not of the
 // program's making, and has nothing to say to that. Passed on to the other leg of a call it
 // would be for a response that has come there meanwhile.
-func (s *Session) isRepeated(prack *sip.Request) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.pracking != nil && s.pracking.repeat && !describes(prack)
+func (t *Server) isRepeated() bool {
+	t.d.mu.Lock()
+	defer t.d.mu.Unlock()
+	return t.prack != nil && t.prack.repeat && !describes(t.Request())
 }
 
 // isNumbered reports whether a provisional response was sent reliably.

@@ -49,7 +49,7 @@ func (t *Server) Respond(resp *sip.Response) error {
 		return fmt.Errorf("respond to %s: %w", t.Request().Method(), transaction.ErrCompleted)
 	}
 	// Before it goes out: what follows from it may come at once.
-	resp = t.d.answering(t.Request(), resp)
+	resp = t.answering(resp)
 	defer t.answered(resp)
 	return t.Server.Respond(resp)
 }
@@ -76,7 +76,7 @@ func (t *Server) Hold() (ctx context.Context, release func()) {
 // nobody has answered it then, the layer below does.
 func (t *Server) returned() {
 	if t.held.Add(-1) < 0 && t.d != nil && t.completed.CompareAndSwap(false, true) {
-		t.answered(t.d.answering(t.Request(), t.Request().Reply(sip.StatusServerInternalError)))
+		t.answered(t.answering(t.Request().Reply(sip.StatusServerInternalError)))
 	}
 }
 
@@ -112,7 +112,8 @@ func (t *Server) Accept(status sip.Status, edits ...sip.Edit) (*Dialog, error) {
 }
 
 // answering takes our final response to a request of the peer, and completes it.
-func (d *Dialog) answering(req *sip.Request, resp *sip.Response) *sip.Response {
+func (t *Server) answering(resp *sip.Response) *sip.Response {
+	d, req := t.d, t.Request()
 	method, ok := req.Method(), resp.Status().Success()
 	d.mu.Lock()
 	if ok && refreshesTarget(method) {
@@ -123,11 +124,11 @@ func (d *Dialog) answering(req *sip.Request, resp *sip.Response) *sip.Response {
 	}
 	if s := d.session; s != nil {
 		switch {
-		case method != sip.PRACK || ok:
-		case challenges(resp):
-			s.challengedPRACK(req)
+		case t.prack == nil || ok:
+		case challenges(resp) && !t.prack.late:
+			s.challengedPRACK(t.prack, req)
 		default:
-			s.refusedPRACK()
+			s.refusedPRACK(t.prack)
 		}
 		s.offers.response(local, req.CSeq(), resp.Status(), false, false)
 		if method == sip.UPDATE {

@@ -17,13 +17,13 @@ import (
 // were on the way of the first one: they would see credentials as well. And a BYE
 // that is not answered with 200 does not end the call (RFC 3261 section 15.1.2).
 // Whose these are sender says.
-func (a *Agent) authenticate(ctx context.Context, tx replier, req *sip.Request) (user string, ok bool) {
+func (a *Agent) authenticate(ctx context.Context, tx replier, req *sip.Request) (who proved, ok bool) {
 	if a.cfg.Authenticate == nil || req.To().Tag() != "" {
-		return "", true
+		return proved{}, true
 	}
 	server := a.cfg.Authenticate(req)
 	if server == nil {
-		return "", true
+		return proved{}, true
 	}
 	user, err := server.Verify(ctx, req)
 	if errors.Is(err, digest.ErrWrongURI) {
@@ -32,7 +32,7 @@ func (a *Agent) authenticate(ctx context.Context, tx replier, req *sip.Request) 
 		user, err = server.Verify(ctx, req.WithURI(a.aor))
 	}
 	if err == nil {
-		return strings.Clone(user), true
+		return proved{strings.Clone(user), server}, true
 	}
 	resp := server.Reply(req, err)
 	edits := []sip.Edit{sip.ReasonPhrase(resp.ReasonPhrase())}
@@ -45,23 +45,26 @@ func (a *Agent) authenticate(ctx context.Context, tx replier, req *sip.Request) 
 		a.log.Warn("caller not authenticated", "error", err, "call-id", req.CallID())
 	}
 	tx.Reply(resp.Status(), edits...)
-	return "", false
+	return proved{}, false
 }
 
 // proved is the Value of a dialog of which nothing else is to be known: the user that
 // the peer has proved to be with the request that began it.
-type proved string
+type proved struct {
+	user string         // "": of nobody
+	by   *digest.Server // which has asked: others may have users of the same name
+}
 
-// userOf returns the user that the peer of a dialog has proved to be when it began it;
-// "" if it has not, or if we have begun it.
-func userOf(d *dialog.Dialog) string {
+// provedOf returns the user that the peer of a dialog has proved to be when it began it;
+// the zero value if it has not, or if we have begun it.
+func provedOf(d *dialog.Dialog) proved {
 	switch v := d.Value().(type) {
 	case *Call:
-		return v.user
+		return v.who
 	case proved:
-		return string(v)
+		return v
 	}
-	return ""
+	return proved{}
 }
 
 // sender returns who says that they have sent a request. The From of one within a dialog
@@ -80,7 +83,7 @@ func acceptFrom(tx *dialog.Server, user string, status sip.Status, edits ...sip.
 	begins := tx.Dialog() == nil
 	d, err := tx.Accept(status, edits...)
 	if d != nil && begins {
-		d.SetValue(proved(user))
+		d.SetValue(proved{user: user})
 	}
 	return d, err
 }
@@ -88,4 +91,4 @@ func acceptFrom(tx *dialog.Server, user string, status sip.Status, edits ...sip.
 // User returns the user that the caller has proved to be, by the password that
 // Config.Authenticate has asked for; "" if it has not. What the caller says to be
 // is in From, and need not be the same.
-func (in *Invitation) User() string { return in.user }
+func (in *Invitation) User() string { return in.who.user }

@@ -22,7 +22,7 @@ type Call struct {
 	s *dialog.Session
 	m *media
 
-	user       string                        // that the caller has proved to be; "" for a call of ours
+	who        proved                        // that the caller is; zero for a call of ours
 	packages   atomic.Pointer[[]string]      // that the peer takes INFO of; nil: it has not said
 	tdialog    atomic.Bool                   // the peer knows Target-Dialog (RFC 4538)
 	pracking   atomic.Pointer[chan struct{}] // closed when the last PRACK of ours is answered; nil: there was none
@@ -38,7 +38,7 @@ type Call struct {
 
 // newCall makes the Call of a session. Its media is set before anybody else has it.
 func (a *Agent) newCall(s *dialog.Session) *Call {
-	return &Call{a: a, s: s, user: userOf(&s.Dialog)}
+	return &Call{a: a, s: s, who: provedOf(&s.Dialog)}
 }
 
 func (c *Call) over() bool { return c.s.Err() != nil }

@@ -16,10 +16,10 @@ import (
 // called from any goroutine. One Answer or Reject decides; later ones are
 // transaction.ErrCompleted.
 type Invitation struct {
-	a    *Agent
-	in   *dialog.Invitation
-	user string  // authenticated
-	own  sip.URI // where we are reached ourselves, whatever our Contact says
+	a   *Agent
+	in  *dialog.Invitation
+	who proved  // authenticated
+	own sip.URI // where we are reached ourselves, whatever our Contact says
 
 	replaces, joins *Call
 
@@ -36,7 +36,7 @@ type Invitation struct {
 func (a *Agent) invited(ctx context.Context, in *dialog.Invitation) {
 	req := in.Request()
 	refuser := refusing(in)
-	user, ok := a.authenticate(ctx, refuser, req)
+	who, ok := a.authenticate(ctx, refuser, req)
 	if !ok {
 		return
 	}
@@ -48,7 +48,7 @@ func (a *Agent) invited(ctx context.Context, in *dialog.Invitation) {
 		return
 	}
 	if !in.Re() {
-		a.invitation(ctx, in, user)
+		a.invitation(ctx, in, who)
 		return
 	}
 	c := callOf(in.Session())
@@ -62,19 +62,19 @@ func (a *Agent) invited(ctx context.Context, in *dialog.Invitation) {
 }
 
 // invitation has the program answer a call.
-func (a *Agent) invitation(ctx context.Context, in *dialog.Invitation, user string) {
+func (a *Agent) invitation(ctx context.Context, in *dialog.Invitation, who proved) {
 	if a.isClosed() {
 		refusing(in).Reply(sip.StatusServiceUnavailable, sip.RetryAfter{Seconds: 5})
 		return
 	}
 	ctx, stop := a.whileOpen(ctx)
 	defer stop()
-	if user != "" {
-		in.Session().SetValue(proved(user)) // until it is a Call
+	if who.user != "" {
+		in.Session().SetValue(who) // until it is a Call
 	}
 	own := in.Contact()
 	invitation := &Invitation{
-		a: a, in: in, user: user, own: own.URI, turn: make(chan struct{}, 1),
+		a: a, in: in, who: who, own: own.URI, turn: make(chan struct{}, 1),
 		header: a.recvInfoFor(in.Request(), historyOf(in.Request())...),
 	}
 	in.Session().SetContact(a.contact(own, false, false))

@@ -235,7 +235,7 @@ func (o *outgoing) carries() bool { return len(o.opts.Streams) > 0 }
 // run places the call, here and there if it is redirected.
 func (o *outgoing) run(target string) error {
 	ctx := o.ctx
-	options := append(o.a.supported(), sip.Option199) // else nobody may send one (RFC 6228 section 4)
+	options := o.a.supported()
 	if o.opts.History {
 		options = append(options, sip.OptionHistInfo)
 	}

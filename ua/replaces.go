@@ -39,9 +39,9 @@ func (in *Invitation) Replaces() *Call { return in.replaces }
 
 // Joins returns the call that the caller wants to join, nil for none: it is for OnInvite to
 // mix what the two carry. It is asked for that if Config.Join is set; else such a call is
-// refused, as is one that is to join a call which only rings here and carries nothing. If
-// the peer of that call has proved to be a user, this one is from the same user: others get
-// 403, for a Referred-By would have to be signed (RFC 3911 section 4).
+// refused, as is one that is to join a call which only rings here and carries nothing. Who may
+// do so, and hear what is said there, is for OnInvite to decide as well (RFC 3911 section 4):
+// by the User, where Config.Authenticate has asked who that is.
 func (in *Invitation) Joins() *Call { return in.joins }
 
 // dialogs takes the Replaces and the Join of an INVITE, and refuses what RFC 3891 section 3
@@ -129,8 +129,6 @@ func (a *Agent) joined(in *Invitation, j sip.Join) sip.Status {
 		return status
 	case !a.cfg.Join:
 		return sip.StatusNotAcceptableHere
-	case !in.fromUserOf(c):
-		return sip.StatusForbidden
 	}
 	in.joins = c
 	return 0
@@ -138,7 +136,7 @@ func (a *Agent) joined(in *Invitation, j sip.Join) sip.Status {
 
 // fromUserOf reports whether an INVITE is from the user that the peer of a call has proved to
 // be, or the peer has not proved anything.
-func (in *Invitation) fromUserOf(c *Call) bool { return c.user == "" || c.user == in.user }
+func (in *Invitation) fromUserOf(c *Call) bool { return c.who.user == "" || c.who == in.who }
 
 // sentByPeerOf reports whether an INVITE says that the peer of a call has sent it: by the
 // address that they call themselves, for a user of a digest need not be that of any.

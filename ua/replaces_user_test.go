@@ -49,10 +49,10 @@ func (x *provedCalls) phone(t *testing.T, addr, user string, cfg ua.Config) *ua.
 	return newAgent(t, x.n, addr, "sip:"+user+"@a.example", cfg)
 }
 
-// Alice has proved who she is, and talks to Bob. Whose INVITE is to take the place of that call, or to
-// join it, has to be hers, from another phone of hers, or say that she has sent them there (RFC 3891
-// section 3), which is not enough for a Join (RFC 3911 section 4). Where nobody has to prove
-// anything it is for the program to say.
+// Alice has proved who she is, and talks to Bob. Whose INVITE is to take the place of that call
+// has to be hers, from another phone of hers, or say that she has sent them there (RFC 3891
+// section 3). Where nobody has to prove anything it is for the program to say, as it is of a
+// Join.
 func TestReplacesOfProvedUser(t *testing.T) {
 	byAlice, byCarol := sip.ReferredBy{URI: mustURI("sip:alice@A.example;x=y")}, sip.ReferredBy{URI: mustURI("sip:carol@a.example")}
 	for _, test := range []struct {
@@ -61,13 +61,12 @@ func TestReplacesOfProvedUser(t *testing.T) {
 		by     sip.Edit // nil: nobody
 		proves bool
 		want   error // of the INVITE with Replaces
-		join   error // of the one with Join
 	}{
-		{"another user", "mallory", nil, true, sip.StatusForbidden, sip.StatusForbidden},
-		{"another user, sent by yet another", "mallory", byCarol, true, sip.StatusForbidden, sip.StatusForbidden},
-		{"the same user", "alice", nil, true, nil, nil},
-		{"sent by Alice", "carol", byAlice, true, nil, sip.StatusForbidden},
-		{"nobody proves anything", "mallory", nil, false, nil, nil},
+		{"another user", "mallory", nil, true, sip.StatusForbidden},
+		{"another user, sent by yet another", "mallory", byCarol, true, sip.StatusForbidden},
+		{"the same user", "alice", nil, true, nil},
+		{"sent by Alice", "carol", byAlice, true, nil},
+		{"nobody proves anything", "mallory", nil, false, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -98,7 +97,7 @@ func TestReplacesOfProvedUser(t *testing.T) {
 					}
 					time.Sleep(time.Second)
 				}
-				invite(call.Join(), test.join)
+				invite(call.Join(), nil) // it is for the program to say who may
 				if err := bobs.Err(); err != nil {
 					t.Errorf("Bob's call with Alice has ended: %v", err)
 				}
@@ -116,8 +115,20 @@ func TestReplacesOfProvedUser(t *testing.T) {
 }
 
 // Alice, who has called Bob and Carol, has Carol take her place in the call with Bob (RFC 5589
-// section 7): to Bob both of them prove who they are, and Carol says that Alice has sent her.
+// section 7): to Bob both of them prove who they are, and Carol says that Alice has sent her, by
+// the name under which Bob knows her.
 func TestTransferOfProvedUser(t *testing.T) {
+	for _, opts := range []ua.InviteOptions{
+		{},
+		{Anonymous: true},
+		{Header: []sip.Edit{sip.From{URI: mustURI("sip:+15551234@trunk.example"), Params: ";tag=x"}}},
+	} {
+		transferProved(t, opts)
+	}
+}
+
+// transferProved plays that. opts are those of Alice's call to Bob.
+func transferProved(t *testing.T, opts ua.InviteOptions) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newProvedCalls(t, true)
 		alice := x.phone(t, "192.0.2.1", "alice", ua.Config{})
@@ -134,7 +145,8 @@ func TestTransferOfProvedUser(t *testing.T) {
 				carols <- call
 			},
 		})
-		bob, err := alice.Invite(t.Context(), bobURI, streams(newStream(t)))
+		opts.Streams = []ua.Stream{newStream(t)}
+		bob, err := alice.Invite(t.Context(), bobURI, &opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,5 +167,41 @@ func TestTransferOfProvedUser(t *testing.T) {
 			t.Errorf("Bob was called by %v, want %v", x.users, want)
 		}
 		(<-carols).Hangup(t.Context())
+	})
+}
+
+// Two realms have an alice each: she of the other one is somebody else.
+func TestReplacesOfAnotherRealm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		servers := map[string]*digest.Server{}
+		for _, realm := range []string{"one.example", "two.example"} {
+			s, err := digest.NewServer(digest.ServerConfig{Realm: realm, Nonces: 100, Password: digest.Passwords(map[string]string{"alice": realm})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			servers[realm] = s
+		}
+		calls := make(chan *ua.Call, 3)
+		newAgent(t, n, "192.0.2.2", "sip:bob@b.example", ua.Config{
+			OnInvite:     answerWith(calls, newStream(t)),
+			Authenticate: func(req *sip.Request) *digest.Server { return servers[req.From().URI.Host] },
+		})
+		phone := func(addr, realm string) *ua.Agent {
+			return newAgent(t, n, addr, "sip:alice@"+realm, ua.Config{Credentials: []digest.Credentials{{Username: "alice", Password: realm, Realm: realm}}})
+		}
+		one, two := phone("192.0.2.1", "one.example"), phone("192.0.2.9", "two.example")
+		call, err := one.Invite(t.Context(), bobURI, streams(newStream(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		opts := streams(newStream(t))
+		opts.Header = []sip.Edit{call.Replaces()}
+		if _, err := two.Invite(t.Context(), bobURI, opts); !errors.Is(err, sip.StatusForbidden) {
+			t.Errorf("Invite() = %v, want 403", err)
+		}
+		if err := (<-calls).Err(); err != nil {
+			t.Errorf("Bob's call with Alice has ended: %v", err)
+		}
 	})
 }

@@ -87,8 +87,7 @@ func TestSaidOfACallee(t *testing.T) {
 	}
 }
 
-// What a caller says in its INVITE: that it takes 199, too (RFC 6228 section 4), which is for
-// nobody else to know, and what others may watch here (RFC 6665 section 4.4.4).
+// What a caller says in its INVITE: what others may watch here, too (RFC 6665 section 4.4.4).
 func TestSaidOfACaller(t *testing.T) {
 	const serves = "ACK, BYE, CANCEL, OPTIONS, NOTIFY, INVITE, PRACK, UPDATE"
 	for _, test := range []struct {
@@ -97,14 +96,14 @@ func TestSaidOfACaller(t *testing.T) {
 		opts ua.InviteOptions
 		want string
 	}{
-		{name: "nothing", want: "Allow: " + serves + "; Supported: 100rel, replaces, timer, 199"},
-		{name: "history", opts: ua.InviteOptions{History: true}, want: "Allow: " + serves + "; Supported: 100rel, replaces, timer, 199, histinfo"},
+		{name: "nothing", want: "Allow: " + serves + "; Supported: 100rel, replaces, timer"},
+		{name: "history", opts: ua.InviteOptions{History: true}, want: "Allow: " + serves + "; Supported: 100rel, replaces, timer, histinfo"},
 		{name: "packages", cfg: ua.Config{
 			Notifiers:    []*ua.Notifier{ua.NewNotifier(&mood{}, nil)},
 			Compositor:   ua.NewCompositor(nil),
 			InfoPackages: takers(nil, "foo"),
 			Supported:    []string{sip.OptionUUI},
-		}, want: "Allow: " + serves + ", INFO, SUBSCRIBE; Allow-Events: mood; Supported: 100rel, replaces, timer, uui, 199; Recv-Info: foo"},
+		}, want: "Allow: " + serves + ", INFO, SUBSCRIBE; Allow-Events: mood; Supported: 100rel, replaces, timer, uui; Recv-Info: foo"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

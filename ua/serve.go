@@ -12,14 +12,15 @@ import (
 // request takes a request of a peer that is no INVITE, ACK, BYE or CANCEL.
 func (a *Agent) request(tx *dialog.Server, req *sip.Request) {
 	method := req.Method()
-	user, ok := a.authenticate(tx.Context(), tx, req)
+	who, ok := a.authenticate(tx.Context(), tx, req)
 	if !ok {
 		return
 	}
+	user := who.user
 	var call *Call // that it is part of
 	within, inCall := false, false
 	if d := tx.Dialog(); d != nil {
-		within, user = true, userOf(d)
+		within, user = true, provedOf(d).user
 		if d.Session() != nil {
 			call, inCall = callOf(d.Session()), true
 		}

@@ -43,7 +43,7 @@ var ErrTransfer = errors.New("ua: what became of the transfer is not known")
 func (c *Call) Transfer(ctx context.Context, target string, opts *TransferOptions) error {
 	uri, err := sip.ParseURI(target)
 	if err == nil {
-		err = c.transfer(ctx, uri, opts)
+		err = c.transfer(ctx, uri, nil, opts)
 	}
 	if err != nil {
 		return fmt.Errorf("transfer %s to %s: %w", name(c.s.Remote().URI), target, err)
@@ -59,7 +59,7 @@ func (c *Call) TransferTo(ctx context.Context, other *Call, opts *TransferOption
 	if !other.answered.Load() {
 		return fmt.Errorf("transfer %s to %s: %w", name(c.s.Remote().URI), name(other.Remote().URI), ErrNotAnswered)
 	}
-	if err := c.transfer(ctx, other.ReferTo(), opts); err != nil {
+	if err := c.transfer(ctx, other.ReferTo(), other, opts); err != nil {
 		return fmt.Errorf("transfer %s to %s: %w", name(c.s.Remote().URI), name(other.Remote().URI), err)
 	}
 	return nil
@@ -157,10 +157,15 @@ func (a *Agent) outcome(ctx context.Context, t *transfer, resp *sip.Response, er
 // last one is not.
 const maxTold = 16
 
-func (c *Call) transfer(ctx context.Context, target sip.URI, opts *TransferOptions) error {
+// transfer sends the REFER and waits for its outcome. other is the call that is taken over, nil
+// for none: who is in that knows us by what we are called there (RFC 3891 section 3).
+func (c *Call) transfer(ctx context.Context, target sip.URI, other *Call, opts *TransferOptions) error {
 	ctx, stop := c.a.whileOpen(ctx)
 	defer stop()
 	by := c.a.aor
+	if other != nil {
+		by = other.s.Local().URI
+	}
 	if local := c.s.Local().URI; isAnonymous(local) {
 		by = local // else it would say who has called
 	}

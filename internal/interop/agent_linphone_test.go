@@ -9,6 +9,7 @@ import (
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/transport"
+	"github.com/goparley/parley/transaction"
 	"github.com/goparley/parley/ua"
 )
 
@@ -34,7 +35,7 @@ func TestWeWatchLinphone(t *testing.T) {
 			// It sends no NOTIFY for that; and if its first one came before the 2xx, we
 			// may not know the way yet.
 			if err := sub.Close(); err != nil {
-				wantError(t, err, context.DeadlineExceeded)
+				wantError(t, err, transaction.ErrTimeout)
 			}
 		})
 	})
