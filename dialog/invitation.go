@@ -71,14 +71,12 @@ func (l *Layer) invited(tx *transaction.Server, req *sip.Request) {
 		return
 	}
 	s := newSession(l, d)
-	// The peer reaches us as it did just now.
-	secure := wantsSIPS(req)
-	self, err := l.contactOn(l.ctx, tx.Flow(), secure) // of the system, at once
+	own, err := l.calledAt(tx)
 	if err != nil {
 		tx.Reply(sip.StatusServerInternalError)
 		return
 	}
-	s.contact, s.made = textOf(contact(self, req.To().URI.User, secure)), true
+	s.contact, s.made = textOf(own), true
 	in := newInvitation(tx, req, s)
 	if limited {
 		in.expires = tx.Arrived().Add(time.Duration(expires) * time.Second)

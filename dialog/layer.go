@@ -330,6 +330,18 @@ func wantsSIPS(req *sip.Request) bool {
 	return req.URI().Scheme == "sips" || err == nil && peer.URI.Scheme == "sips"
 }
 
+// calledAt returns our Contact in the dialog that a request of the peer makes: it reaches us
+// as it did just now.
+func (l *Layer) calledAt(tx *transaction.Server) (sip.Contact, error) {
+	req := tx.Request()
+	secure := wantsSIPS(req)
+	self, err := l.contactOn(l.ctx, tx.Flow(), secure) // of the system, at once
+	if err != nil {
+		return sip.Contact{}, err
+	}
+	return contact(self, req.To().URI.User, secure), nil
+}
+
 // contactOn returns the URI, without a user, at which the peer of a flow reaches us: by TLS
 // if that is to be secure and the flow is not, where we listen on it.
 func (l *Layer) contactOn(ctx context.Context, f transport.Flow, secure bool) (sip.URI, error) {

@@ -28,6 +28,10 @@ type Server struct {
 // Dialog returns the dialog that the request is part of, nil if there is none.
 func (t *Server) Dialog() *Dialog { return t.d }
 
+// Contact returns where the peer will reach us in the dialog that Accept makes, unless the
+// response says otherwise.
+func (t *Server) Contact() (sip.Contact, error) { return t.l.calledAt(t.Server) }
+
 // Reply makes a response to the request and sends it.
 func (t *Server) Reply(status sip.Status, edits ...sip.Edit) error {
 	return t.Respond(t.Request().Reply(status, edits...))

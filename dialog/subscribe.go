@@ -153,13 +153,11 @@ func (l *Layer) accept(tx *transaction.Server, req *sip.Request) (*Dialog, error
 	if err != nil {
 		return nil, err
 	}
-	secure := wantsSIPS(req)
-	self, err := l.contactOn(tx.Context(), tx.Flow(), secure)
+	own, err := l.calledAt(tx)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dialog{l: l, d: st, made: true}
-	d.contact = textOf(contact(self, req.To().URI.User, secure))
+	d := &Dialog{l: l, d: st, contact: textOf(own), made: true}
 	if err := l.add(d); err != nil {
 		return nil, err
 	}

@@ -327,25 +327,12 @@ func (n *Notifier) accept(w *Watcher, tx *dialog.Server, status sip.Status, expi
 // ownGRUU returns the Contact of a notifier if there is a GRUU for it (RFC 6665 section
 // 4.5.1); another one is made by the layer below.
 func (a *Agent) ownGRUU(tx *dialog.Server) (sip.Contact, bool) {
-	own, err := tx.Layer().Endpoint().ContactOn(tx.Context(), tx.Flow())
+	own, err := tx.Contact()
 	if err != nil {
 		return sip.Contact{}, false
 	}
-	if wantsSIPS(tx.Request()) {
-		own.Scheme = "sips"
-	}
-	contact := a.contact(sip.Contact{URI: own}, false, false)
+	contact := a.contact(own, false, false)
 	return contact, contact.URI.Params.Has("gr")
-}
-
-// wantsSIPS reports whether our Contact is to be a sips URI in the dialog that a request
-// makes (RFC 3261 section 12.1.1).
-func wantsSIPS(req *sip.Request) bool {
-	if top, err := sip.Get[sip.RecordRoute](req); err == nil {
-		return req.URI().Scheme == "sips" || top.URI.Scheme == "sips"
-	}
-	peer, err := sip.Get[sip.Contact](req)
-	return req.URI().Scheme == "sips" || err == nil && peer.URI.Scheme == "sips"
 }
 
 // refusedWith returns the status that an error of Authorize means.
