@@ -37,7 +37,9 @@ var layers = map[string]layer{
 	"dialog":            {below: []string{"transaction", "sip/digest"}},
 	"sdp":               {modules: []string{"github.com/pion/sdp/v3"}},
 	"ua":                {below: []string{"dialog", "sdp"}},
-	"msrp":              {below: []string{"sdp"}, modules: []string{"github.com/coder/websocket"}},
+	"msrp/frame":        {},
+	"msrp/internal/":    {below: []string{"msrp/frame"}},
+	"msrp":              {below: []string{"sdp", "msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
 	"media": {below: []string{"sdp"}, modules: []string{
 		"github.com/pion/rtp", "github.com/pion/rtcp", "github.com/pion/srtp/v3",
 		"github.com/pion/dtls/v3", "github.com/pion/opus",

@@ -1,0 +1,183 @@
+package frame
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// A read is a frame with all of its body.
+type read struct {
+	head *Head
+	body string
+	flag Flag
+}
+
+// readAll reads frames until the stream ends.
+func readAll(src io.Reader) (all []read, err error) {
+	r := NewReader(src)
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			return all, nil
+		}
+		if err != nil {
+			return all, err
+		}
+		f := read{head: h.Clone()}
+		for {
+			piece, err := r.Body()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return all, err
+			}
+			f.body += string(piece)
+		}
+		f.flag = r.Flag()
+		all = append(all, f)
+	}
+}
+
+const paths = "To-Path: msrp://bob.example.com:8493/si438ds;tcp\r\nFrom-Path: msrp://alice.example.com:7777/iau39;tcp\r\n"
+
+// The end-line has a CRLF before it, the identifier, a flag, and a CRLF behind it; less is data
+// (RFC 4975 section 7.1).
+func TestEndLineInTheBodyIsData(t *testing.T) {
+	body := "foo\r\n-------abcd not the end\r\n-------abcd$ no\r\n-------abcd*\r\n-------abcde$\r\n-------abcd$\r-------abcd$\n\r\n\r\r\n------"
+	text := "MSRP abcd SEND\r\n" + paths + "Message-ID: 1234\r\nByte-Range: 1-*/*\r\nContent-Type: text/plain\r\n\r\n" + body + "\r\n-------abcd+\r\n" +
+		"MSRP efgh 200 OK\r\n" + paths + "-------efgh$\r\n"
+	for name, src := range map[string]io.Reader{
+		"whole":      strings.NewReader(text),
+		"by byte":    iotest.OneByteReader(strings.NewReader(text)),
+		"in halves":  iotest.HalfReader(strings.NewReader(text)),
+		"with error": iotest.DataErrReader(strings.NewReader(text)),
+	} {
+		got, err := readAll(src)
+		if err != nil || len(got) != 2 {
+			t.Errorf("%s: %d frames, %v", name, len(got), err)
+			continue
+		}
+		if got[0].body != body || got[0].flag != Continued {
+			t.Errorf("%s: body %q %c, want %q +", name, got[0].body, got[0].flag, body)
+		}
+		if got[1].head.Status != 200 || got[1].head.HasBody {
+			t.Errorf("%s: second frame %v", name, got[1].head)
+		}
+	}
+}
+
+// An empty body is not the same as none (RFC 4975 section 7.1).
+func TestEmptyBodyIsABody(t *testing.T) {
+	for _, c := range []struct {
+		name, tail string
+		body       bool
+	}{
+		{"none", "-------abcd$\r\n", false},
+		{"empty", "Content-Type: text/plain\r\n\r\n\r\n-------abcd$\r\n", true},
+		{"empty without its CRLF", "Content-Type: text/plain\r\n\r\n-------abcd$\r\n", true},
+	} {
+		got, err := readAll(iotest.OneByteReader(strings.NewReader("MSRP abcd SEND\r\n" + paths + c.tail)))
+		if err != nil || len(got) != 1 {
+			t.Errorf("%s: %d frames, %v", c.name, len(got), err)
+			continue
+		}
+		if got[0].head.HasBody != c.body || got[0].body != "" || got[0].flag != Complete {
+			t.Errorf("%s: HasBody %v, body %q, flag %c", c.name, got[0].head.HasBody, got[0].body, got[0].flag)
+		}
+	}
+}
+
+// Kamailio 5.6.3 answers an AUTH with Expires by a 423 whose header block has stray bytes before
+// the end-line.
+func TestStrayBytesBeforeTheEndLine(t *testing.T) {
+	got, err := readAll(strings.NewReader("MSRP abcd 423 Interval\r\n" + paths + "Min-Expires\x00\x00 junk-------abcd$\r\nMSRP efgh 200 OK\r\n" + paths + "-------efgh$\r\n"))
+	if err != nil || len(got) != 2 {
+		t.Fatalf("%d frames, %v", len(got), err)
+	}
+	var syntax *SyntaxError
+	if got[0].head.Status != 423 || !errors.As(got[0].head.Err, &syntax) || got[1].head.Err != nil {
+		t.Errorf("got %v with %v, then %v with %v", got[0].head, got[0].head.Err, got[1].head, got[1].head.Err)
+	}
+}
+
+// The chunks of a message share all but their identifiers, so reading them takes one allocation
+// each.
+func TestReadingChunksAllocatesTheirIDs(t *testing.T) {
+	var stream bytes.Buffer
+	const chunks = 1000
+	body := bytes.Repeat([]byte("x"), 2048)
+	for i := range int64(chunks) {
+		h := Head{ID: string(AppendID(nil)), Method: SEND, To: "msrp://bob.example.com:8493/si438ds;tcp", From: "msrp://alice.example.com:7777/iau39;tcp",
+			MessageID: "12339sdqwer", Range: Range{i*2048 + 1, (i + 1) * 2048, chunks * 2048}, ContentType: "text/plain", HasBody: true}
+		b, err := h.Append(stream.AvailableBuffer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.Write(h.AppendEnd(append(b, body...), Continued))
+	}
+	data := stream.Bytes()
+	allocs := testing.AllocsPerRun(10, func() {
+		r := NewReader(bytes.NewReader(data))
+		for range chunks {
+			if _, err := r.Next(); err != nil {
+				t.Fatal(err)
+			}
+			for {
+				if _, err := r.Body(); err != nil {
+					break
+				}
+			}
+		}
+	})
+	if allocs > chunks+30 {
+		t.Errorf("%v allocations for %d chunks", allocs, chunks)
+	}
+}
+
+func BenchmarkReader(b *testing.B) {
+	for _, size := range []int{100, 2048, 65536} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			h := Head{ID: "a786hjs2xyzab", Method: SEND, To: "msrp://bob.example.com:8493/si438ds;tcp", From: "msrp://alice.example.com:7777/iau39;tcp",
+				MessageID: "12339sdqwer", Range: Range{1, int64(size), Unknown}, ContentType: "text/plain", HasBody: true}
+			chunk, err := h.Append(nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			chunk = h.AppendEnd(append(chunk, bytes.Repeat([]byte("x"), size)...), Complete)
+			b.SetBytes(int64(len(chunk)))
+			b.ReportAllocs()
+			r := NewReader(&repeat{chunk: chunk})
+			for b.Loop() {
+				if _, err := r.Next(); err != nil {
+					b.Fatal(err)
+				}
+				for {
+					if _, err := r.Body(); err != nil {
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+// repeat is a stream of the same chunk for ever.
+type repeat struct {
+	chunk []byte
+	at    int
+}
+
+func (r *repeat) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		k := copy(p[n:], r.chunk[r.at:])
+		n += k
+		r.at = (r.at + k) % len(r.chunk)
+	}
+	return n, nil
+}

@@ -1,0 +1,195 @@
+package frame
+
+import "bytes"
+
+// A startLine is the first line of a frame, taken apart.
+type startLine struct {
+	id      []byte
+	method  Method
+	status  Status
+	comment string
+}
+
+// A section is what stands before a body: where the start line and the header fields are, and
+// what comes behind.
+type section struct {
+	start startLine
+	lines []byte // of header fields, each with its CRLF
+	n     int    // bytes up to the body, or to the end of the frame
+	body  bool
+	flag  Flag // of a frame without a body
+	stray bool // a line that is no header field ran into the end-line
+}
+
+// scanHead reads a head from the beginning of data. ok is false if it is not all there.
+func scanHead(data []byte) (s section, ok bool, err error) {
+	end := bytes.IndexByte(data, '\n')
+	if end < 0 {
+		if len(data) > maxHead {
+			return s, false, ErrTooLong
+		}
+		return s, false, checkBeginning(data)
+	}
+	if s.start, err = parseStart(bytes.TrimSuffix(data[:end], []byte{'\r'})); err != nil {
+		return s, false, err
+	}
+	first := end + 1
+	for at := first; ; {
+		if at > maxHead {
+			return s, false, ErrTooLong
+		}
+		end := bytes.IndexByte(data[at:], '\n')
+		if end < 0 {
+			if len(data) > maxHead {
+				return s, false, ErrTooLong
+			}
+			return s, false, nil
+		}
+		next := at + end + 1
+		line := bytes.TrimSuffix(data[at:next-1], []byte{'\r'})
+		if len(line) == 0 {
+			s.lines, s.n, s.body = data[first:at], next, true
+			return s, true, nil
+		}
+		if flag, whole := endLine(line, s.start.id); flag != 0 {
+			s.lines, s.n, s.flag, s.stray = data[first:at], next, flag, !whole
+			return s, true, nil
+		}
+		at = next
+	}
+}
+
+// checkBeginning says early that what comes is no MSRP.
+func checkBeginning(data []byte) error {
+	const begin = "MSRP "
+	if n := min(len(data), len(begin)); string(data[:n]) != begin[:n] {
+		return &SyntaxError{Where: "start line", Text: string(data[:min(len(data), 80)]), Msg: "not of MSRP"}
+	}
+	return nil
+}
+
+// endLine reports whether a line is the end-line of a frame, and the flag of it. whole is false if
+// something else stands before it that is no header field: Kamailio ends a 423 so.
+func endLine(line, id []byte) (flag Flag, whole bool) {
+	n := len(hyphens) + len(id) + 1
+	if len(line) < n {
+		return 0, false
+	}
+	end := line[len(line)-n:]
+	if end[0] != '-' || string(end[:len(hyphens)]) != hyphens || !bytes.Equal(end[len(hyphens):n-1], id) {
+		return 0, false
+	}
+	switch flag = Flag(end[n-1]); flag {
+	case Complete, Continued, Aborted:
+	default:
+		return 0, false
+	}
+	if len(line) == n {
+		return flag, true
+	}
+	if colon := bytes.IndexByte(line, ':'); colon > 0 && isName(line[:colon]) {
+		return 0, false // the value of a header field
+	}
+	return flag, false
+}
+
+// parseStart reads "MSRP id SEND" or "MSRP id 200 OK".
+func parseStart(line []byte) (s startLine, err error) {
+	fail := func(msg string) (startLine, error) {
+		return startLine{}, &SyntaxError{Where: "start line", Text: string(line[:min(len(line), 80)]), Msg: msg}
+	}
+	rest, ok := bytes.CutPrefix(line, []byte("MSRP "))
+	if !ok {
+		return fail("not of MSRP")
+	}
+	space := bytes.IndexByte(rest, ' ')
+	if space < 0 {
+		return fail("no method")
+	}
+	s.id, rest = rest[:space], rest[space+1:]
+	if len(s.id) == 0 || len(s.id) > maxID {
+		return fail("a transaction identifier of no, or of too many characters")
+	}
+	for _, c := range s.id {
+		if !isIdent(c) {
+			return fail("a character that no transaction identifier has")
+		}
+	}
+	if len(rest) >= 3 && rest[0] >= '0' && rest[0] <= '9' {
+		s.status, ok = statusCode(rest[:3])
+		if !ok || len(rest) > 3 && rest[3] != ' ' {
+			return fail("a status code that is not of three digits")
+		}
+		if len(rest) > 4 {
+			for _, c := range rest[4:] {
+				if !isText(c) {
+					return fail("a control character in the comment")
+				}
+			}
+			if s.comment = s.status.String(); string(rest[4:]) != s.comment {
+				s.comment = string(rest[4:])
+			}
+		}
+		return s, nil
+	}
+	switch string(rest) {
+	case string(SEND):
+		s.method = SEND
+	case string(REPORT):
+		s.method = REPORT
+	case "":
+		return fail("no method")
+	default:
+		for _, c := range rest {
+			if !isUpper(c) {
+				return fail("a method that is not of upper-case letters")
+			}
+		}
+		if len(rest) > 32 {
+			return fail("a method of too many letters")
+		}
+		s.method = Method(rest)
+	}
+	return s, nil
+}
+
+// scanBody looks for the end of a body: n bytes of data are of it, and whole says that what
+// follows is its end-line, of end bytes with the CRLF before. Otherwise what follows the n
+// bytes may be the beginning of it. needle is the end-line without its flag.
+func scanBody(data, needle []byte) (n, end int, flag Flag, whole bool) {
+	for {
+		i := bytes.IndexByte(data[n:], '\r')
+		if i < 0 {
+			return len(data), 0, 0, false
+		}
+		n += i
+		rest := data[n:]
+		if len(rest) < len(needle)+3 {
+			if couldEnd(rest, needle) {
+				return n, 0, 0, false
+			}
+		} else if rest[2] == '-' && bytes.Equal(rest[:len(needle)], needle) {
+			flag, tail := Flag(rest[len(needle)]), rest[len(needle)+1:]
+			if (flag == Complete || flag == Continued || flag == Aborted) && tail[0] == '\r' && tail[1] == '\n' {
+				return n, len(needle) + 3, flag, true
+			}
+		}
+		n++
+	}
+}
+
+// couldEnd reports whether data, which is shorter than an end-line, may be the beginning of
+// one.
+func couldEnd(data, needle []byte) bool {
+	n := min(len(data), len(needle))
+	if !bytes.Equal(data[:n], needle[:n]) {
+		return false
+	}
+	switch rest := data[n:]; len(rest) {
+	case 0:
+		return true
+	default:
+		flag := Flag(rest[0])
+		return (flag == Complete || flag == Continued || flag == Aborted) && (len(rest) == 1 || rest[1] == '\r')
+	}
+}
