@@ -93,10 +93,8 @@ func (h *Head) parse(start startLine, lines []byte, last *Head) {
 	*h = Head{ID: string(start.id), Method: start.method, Status: start.status, Comment: start.comment, Fields: fields}
 	var seen uint // of the known names, by bit
 	for len(lines) > 0 {
-		end := bytes.IndexByte(lines, '\n')
-		line := lines[:end]
-		lines = lines[end+1:]
-		line = bytes.TrimSuffix(line, []byte{'\r'})
+		line, _ := cutLine(lines)
+		lines = lines[len(line)+2:]
 		h.field(line, last, &seen)
 	}
 	h.check()
@@ -208,7 +206,7 @@ func statusCode(v []byte) (code Status, ok bool) {
 		}
 		code = code*10 + Status(c-'0')
 	}
-	return code, code >= 100
+	return code, true
 }
 
 func isName(b []byte) bool {
@@ -303,7 +301,7 @@ func (h *Head) Append(b []byte) ([]byte, error) {
 		b = append(b, "Failure-Report: partial\r\n"...)
 	}
 	if h.Range != (Range{}) {
-		b = append(h.Range.append(append(b, "Byte-Range: "...)), "\r\n"...)
+		b = append(h.Range.Append(append(b, "Byte-Range: "...)), "\r\n"...)
 	}
 	if h.Report != 0 {
 		b = strconv.AppendInt(append(b, "Status: 000 "...), int64(h.Report), 10)

@@ -66,9 +66,10 @@ func number(v []byte, end byte) (n int64, rest []byte, ok bool) {
 }
 
 // String writes the Range as it stands in Byte-Range.
-func (r Range) String() string { return string(r.append(nil)) }
+func (r Range) String() string { return string(r.Append(nil)) }
 
-func (r Range) append(b []byte) []byte {
+// Append appends the Range as it stands in Byte-Range.
+func (r Range) Append(b []byte) []byte {
 	b = append(strconv.AppendInt(b, r.Start, 10), '-')
 	if r.End == Unknown {
 		b = append(b, '*')

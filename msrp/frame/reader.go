@@ -49,9 +49,6 @@ func (r *Reader) Next() (*Head, error) {
 		}
 	}
 	for {
-		for r.lo < r.hi && (r.buf[r.lo] == '\r' || r.buf[r.lo] == '\n') {
-			r.lo++ // a keepalive of who takes this for SIP
-		}
 		if r.lo < r.hi {
 			s, ok, err := scanHead(r.buf[r.lo:r.hi])
 			if err != nil {

@@ -23,30 +23,26 @@ type section struct {
 
 // scanHead reads a head from the beginning of data. ok is false if it is not all there.
 func scanHead(data []byte) (s section, ok bool, err error) {
-	end := bytes.IndexByte(data, '\n')
-	if end < 0 {
+	line, ok := cutLine(data)
+	if !ok {
 		if len(data) > maxHead {
 			return s, false, ErrTooLong
 		}
 		return s, false, checkBeginning(data)
 	}
-	if s.start, err = parseStart(bytes.TrimSuffix(data[:end], []byte{'\r'})); err != nil {
+	if s.start, err = parseStart(line); err != nil {
 		return s, false, err
 	}
-	first := end + 1
+	first := len(line) + 2
 	for at := first; ; {
-		if at > maxHead {
+		line, ok := cutLine(data[at:])
+		if !ok && len(data) > maxHead || at+len(line) > maxHead {
 			return s, false, ErrTooLong
 		}
-		end := bytes.IndexByte(data[at:], '\n')
-		if end < 0 {
-			if len(data) > maxHead {
-				return s, false, ErrTooLong
-			}
+		if !ok {
 			return s, false, nil
 		}
-		next := at + end + 1
-		line := bytes.TrimSuffix(data[at:next-1], []byte{'\r'})
+		next := at + len(line) + 2
 		if len(line) == 0 {
 			s.lines, s.n, s.body = data[first:at], next, true
 			return s, true, nil
@@ -56,6 +52,19 @@ func scanHead(data []byte) (s section, ok bool, err error) {
 			return s, true, nil
 		}
 		at = next
+	}
+}
+
+// cutLine returns what stands before the first CRLF. A CR or an LF alone ends no line.
+func cutLine(data []byte) (line []byte, ok bool) {
+	for n := 0; ; n++ {
+		i := bytes.IndexByte(data[n:], '\n')
+		if i < 0 {
+			return nil, false
+		}
+		if n += i; n > 0 && data[n-1] == '\r' {
+			return data[:n-1], true
+		}
 	}
 }
 

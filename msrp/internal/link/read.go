@@ -1,0 +1,60 @@
+package link
+
+import (
+	"errors"
+	"io"
+	"time"
+)
+
+// read is the goroutine that reads. It ends when the wire is closed.
+func (c *Conn) read() {
+	defer close(c.readEnded)
+	err := c.readFrames()
+	c.fail(err)
+	c.handler.Closed(c, c.Err())
+}
+
+func (c *Conn) readFrames() error {
+	for {
+		h, err := c.wire.next()
+		if err != nil {
+			return err
+		}
+		var to Body
+		if h.Method == "" {
+			c.answered(h)
+		} else {
+			to = c.handler.Request(c, h)
+		}
+		if !h.HasBody && to == nil {
+			continue
+		}
+		if err := c.readBody(to); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Conn) readBody(to Body) error {
+	for {
+		piece, err := c.wire.body()
+		switch {
+		case errors.Is(err, io.EOF):
+			if to != nil {
+				to.End(c.wire.flag())
+			}
+			return nil
+		case err != nil:
+			if to != nil {
+				to.End(0)
+			}
+			return err
+		case to != nil:
+			to.Write(piece)
+		}
+	}
+}
+
+// SetIdle says for how long the peer may be silent between its requests; 0 is for ever. It is
+// called before Start, or by a method of the Handler.
+func (c *Conn) SetIdle(d time.Duration) { c.wire.setIdle(d) }

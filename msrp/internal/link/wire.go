@@ -1,0 +1,211 @@
+package link
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"time"
+
+	"github.com/goparley/parley/msrp/frame"
+)
+
+// A wire is what carries frames.
+type wire interface {
+	next() (*frame.Head, error)
+	body() ([]byte, error)
+	flag() frame.Flag
+
+	// write writes the pieces of frames, with a mark behind the last piece of each.
+	write(b *batch) error
+	// limit is how many bytes a frame may have at most; 0 means that a frame may be written
+	// in several goes.
+	limitFrame() int
+
+	close()
+	setIdle(time.Duration)
+	tls() *tls.ConnectionState
+	localAddr() net.Addr
+	remoteAddr() net.Addr
+}
+
+// A streamWire carries frames one behind the other, over TCP or TLS.
+type streamWire struct {
+	nc      net.Conn
+	in      *frame.Reader
+	reading reading
+	whole   bool   // pieces are put together before they are written
+	buf     []byte // for that
+}
+
+func newStreamWire(nc net.Conn) *streamWire {
+	w := &streamWire{nc: nc}
+	w.in = frame.NewReader(&w.reading)
+	w.reading.nc = nc
+	_, tcp := nc.(*net.TCPConn)
+	w.whole = !tcp
+	return w
+}
+
+// A reading is the connection as the Reader reads it: with the time that the peer has.
+type reading struct {
+	nc    net.Conn
+	idle  time.Duration // to the next request; 0: as long as it likes
+	state readState
+	until readState // for which the deadline stands
+}
+
+type readState uint8
+
+const (
+	idle   readState = iota // nothing of a frame is there
+	inHead                  // part of a head is
+	inBody
+)
+
+func (r *reading) Read(p []byte) (int, error) {
+	// The time for a head is counted from its beginning, that for a body from each piece.
+	if r.state != r.until || r.state == inBody || r.state == idle && r.idle > 0 {
+		var end time.Time
+		switch r.state {
+		case idle:
+			if r.idle > 0 {
+				end = time.Now().Add(r.idle)
+			}
+		case inHead:
+			end = time.Now().Add(headTime)
+		case inBody:
+			end = time.Now().Add(bodyTime)
+		}
+		if err := r.nc.SetReadDeadline(end); err != nil {
+			return 0, err
+		}
+		r.until = r.state
+	}
+	n, err := r.nc.Read(p)
+	if n > 0 && r.state == idle {
+		r.state = inHead
+	}
+	return n, err
+}
+
+func (w *streamWire) next() (*frame.Head, error) {
+	w.reading.state = idle
+	if w.in.Buffered() > 0 {
+		w.reading.state = inHead
+	}
+	return w.in.Next()
+}
+
+func (w *streamWire) body() ([]byte, error) {
+	w.reading.state = inBody
+	return w.in.Body()
+}
+
+func (w *streamWire) flag() frame.Flag { return w.in.Flag() }
+
+// setIdle is called by the goroutine that reads, or before it starts.
+func (w *streamWire) setIdle(d time.Duration) { w.reading.idle, w.reading.until = d, inBody }
+
+func (w *streamWire) write(b *batch) error {
+	if err := w.nc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+		return err
+	}
+	if w.whole {
+		w.buf = b.appendTo(w.buf[:0])
+		_, err := w.nc.Write(w.buf)
+		if cap(w.buf) > 2*turn {
+			w.buf = nil
+		}
+		return err
+	}
+	bufs := b.buffers()
+	_, err := bufs.WriteTo(w.nc)
+	return err
+}
+
+func (w *streamWire) limitFrame() int { return 0 }
+
+func (w *streamWire) close() { w.nc.Close() }
+
+func (w *streamWire) tls() *tls.ConnectionState {
+	if c, ok := w.nc.(*tls.Conn); ok {
+		state := c.ConnectionState()
+		return &state
+	}
+	return nil
+}
+
+func (w *streamWire) localAddr() net.Addr  { return w.nc.LocalAddr() }
+func (w *streamWire) remoteAddr() net.Addr { return w.nc.RemoteAddr() }
+
+// Messages is a connection that keeps messages apart. One goroutine reads, one writes.
+type Messages interface {
+	ReadMessage() ([]byte, error)
+	WriteMessage([]byte) error
+	Close() error
+}
+
+// A messageWire carries each frame in a message of its own.
+type messageWire struct {
+	m     Messages
+	limit int
+	rest  []byte // of the body of the last frame that was read
+	last  frame.Flag
+	buf   []byte
+}
+
+func (w *messageWire) next() (*frame.Head, error) {
+	data, err := w.m.ReadMessage()
+	if err != nil {
+		return nil, err
+	}
+	h, body, flag, err := frame.Parse(data)
+	w.rest, w.last = body, flag
+	return h, err
+}
+
+func (w *messageWire) body() ([]byte, error) {
+	if len(w.rest) == 0 {
+		return nil, io.EOF
+	}
+	piece := w.rest
+	w.rest = nil
+	return piece, nil
+}
+
+func (w *messageWire) flag() frame.Flag { return w.last }
+
+func (w *messageWire) write(b *batch) error {
+	for data := range b.frames(w.buf) {
+		if err := w.m.WriteMessage(data); err != nil {
+			return err
+		}
+		w.buf = data
+	}
+	return nil
+}
+
+func (w *messageWire) limitFrame() int       { return w.limit }
+func (w *messageWire) close()                { w.m.Close() }
+func (w *messageWire) setIdle(time.Duration) {}
+
+func (w *messageWire) tls() *tls.ConnectionState {
+	if c, ok := w.m.(interface{ TLS() *tls.ConnectionState }); ok {
+		return c.TLS()
+	}
+	return nil
+}
+
+func (w *messageWire) localAddr() net.Addr {
+	if c, ok := w.m.(interface{ LocalAddr() net.Addr }); ok {
+		return c.LocalAddr()
+	}
+	return nil
+}
+
+func (w *messageWire) remoteAddr() net.Addr {
+	if c, ok := w.m.(interface{ RemoteAddr() net.Addr }); ok {
+		return c.RemoteAddr()
+	}
+	return nil
+}
