@@ -308,7 +308,7 @@ func TestChooseChallenge(t *testing.T) {
 
 // Kamailio 5.6.3 challenges with qop="auth" and MD5, and never sends Authentication-Info,
 // which a relay must (RFC 4976 section 9.1). Its nonce is good for some minutes; then it
-// asks again, without a word of stale.
+// asks again.
 func TestKamailio(t *testing.T) {
 	c := alice()
 	p := answer(t, c, `Digest realm="example.com", nonce="ZFuRzGRbkKDSBPlqa7nD1w==", qop="auth"`)

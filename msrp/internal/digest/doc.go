@@ -7,15 +7,20 @@
 // so that none counts twice. Both take and make the values of the header fields; they
 // send nothing, and start no goroutine.
 //
-//	value, err := client.Authorize("AUTH", uri) // "" before the first challenge
-//	resp := auth(value)
-//	for err == nil && resp.status == 401 {
-//		if err = client.Challenged(resp.challenges); err == nil {
-//			value, err = client.Authorize("AUTH", uri)
-//			resp = auth(value)
+//	for {
+//		value, err := client.Authorize("AUTH", uri) // "" before the first challenge
+//		if err != nil {
+//			return err
+//		}
+//		resp := auth(value)
+//		if resp.status != 401 {
+//			proved, err := client.Verify(resp.authenticationInfo)
+//			...
+//		}
+//		if err := client.Challenged(resp.challenges); err != nil {
+//			return err // errors.Is(err, digest.ErrRefused): wrong password
 //		}
 //	}
-//	proved, err := client.Verify(resp.authenticationInfo)
 //
 // The loop ends: a password that was refused is not sent again, and three stale nonces
 // in a row are believed.
