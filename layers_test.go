@@ -38,6 +38,7 @@ var layers = map[string]layer{
 	"sdp":               {modules: []string{"github.com/pion/sdp/v3"}},
 	"ua":                {below: []string{"dialog", "sdp"}},
 	"msrp":              {below: []string{"sdp"}, modules: []string{"github.com/coder/websocket"}},
+	"msrp/file":         {below: []string{"msrp"}},
 	"media": {below: []string{"sdp"}, modules: []string{
 		"github.com/pion/rtp", "github.com/pion/rtcp", "github.com/pion/srtp/v3",
 		"github.com/pion/dtls/v3", "github.com/pion/opus",
