@@ -27,9 +27,6 @@ type Hash struct {
 
 // String returns the hash as a hash-selector has it: "sha-1:72:24:...".
 func (h Hash) String() string {
-	if len(h.Sum) == 0 {
-		return h.Algorithm
-	}
 	return h.Algorithm + ":" + strings.ReplaceAll(fmt.Sprintf("% X", h.Sum), " ", ":")
 }
 

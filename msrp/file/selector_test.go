@@ -99,7 +99,7 @@ func TestSelectorIsRefusedByASyntaxError(t *testing.T) {
 	} {
 		got, err := parseSelector(tt.text)
 		var syntax *SyntaxError
-		if !errors.As(err, &syntax) || syntax.Attribute != "file-selector" || syntax.Offset != tt.offset || !strings.Contains(syntax.Msg, tt.msg) {
+		if !errors.As(err, &syntax) || syntax.Attribute != "file-selector" || syntax.Offset != tt.offset || !strings.Contains(err.Error(), tt.msg) {
 			t.Errorf("parseSelector(%.80q) = %+v, %v, want %q at %d", tt.text, got, err, tt.msg, tt.offset)
 		}
 	}
