@@ -26,21 +26,25 @@ type layer struct {
 // layers is the rule: imports go down, never up and never sideways. A name
 // that ends in a slash stands for every package under it, each for itself.
 var layers = map[string]layer{
-	"sip":                  {},
-	"sip/digest":           {below: []string{"sip"}},
-	"sip/resolve":          {below: []string{"sip"}, modules: []string{"github.com/miekg/dns", "golang.org/x/net"}},
-	"sip/transport":        {below: []string{"sip", "sip/resolve", "nat/stun"}, modules: []string{"github.com/coder/websocket", "golang.org/x/net", "golang.org/x/sys"}},
-	"sip/trace":            {below: []string{"sip/transport"}},
-	"sip/siptest":          {below: []string{"sip/transport"}, modules: []string{"github.com/miekg/dns"}},
-	"transaction":          {below: []string{"sip/transport"}},
-	"transaction/proxy":    {below: []string{"transaction"}},
-	"dialog":               {below: []string{"transaction", "sip/digest"}},
-	"sdp":                  {modules: []string{"github.com/pion/sdp/v3"}},
-	"ua":                   {below: []string{"dialog", "sdp"}},
+	"sip":               {},
+	"sip/digest":        {below: []string{"sip"}},
+	"sip/resolve":       {below: []string{"sip"}, modules: []string{"github.com/miekg/dns", "golang.org/x/net"}},
+	"sip/transport":     {below: []string{"sip", "sip/resolve", "nat/stun"}, modules: []string{"github.com/coder/websocket", "golang.org/x/net", "golang.org/x/sys"}},
+	"sip/trace":         {below: []string{"sip/transport"}},
+	"sip/siptest":       {below: []string{"sip/transport"}, modules: []string{"github.com/miekg/dns"}},
+	"transaction":       {below: []string{"sip/transport"}},
+	"transaction/proxy": {below: []string{"transaction"}},
+	"dialog":            {below: []string{"transaction", "sip/digest"}},
+	"sdp":               {modules: []string{"github.com/pion/sdp/v3"}},
+	"ua":                {below: []string{"dialog", "sdp"}},
+
+	// The parts of msrp, and what stands on it.
 	"msrp/frame":           {},
 	"msrp/internal/digest": {},
 	"msrp/internal/link":   {below: []string{"msrp/frame"}},
 	"msrp":                 {below: []string{"sdp", "msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
+	"msrp/file":            {below: []string{"msrp"}},
+
 	"media": {below: []string{"sdp"}, modules: []string{
 		"github.com/pion/rtp", "github.com/pion/rtcp", "github.com/pion/srtp/v3",
 		"github.com/pion/dtls/v3", "github.com/pion/opus",

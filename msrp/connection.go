@@ -26,6 +26,7 @@ type connection struct {
 	mu    sync.Mutex
 	legs  map[*leg]struct{}
 	alone *time.Timer // ends it when it has had no session for a while
+	over  bool        // it had its last session
 
 	// Of the goroutine that reads.
 	routes  map[string]*leg // by To-Path as written
@@ -104,8 +105,8 @@ func (c *connection) wait() {
 func (c *connection) join(l *leg) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.link.Err(); err != nil {
-		return err
+	if c.over || c.link.Err() != nil {
+		return link.ErrClosed
 	}
 	if c.alone != nil {
 		if !c.alone.Stop() {
@@ -123,6 +124,7 @@ func (c *connection) leave(l *leg) {
 	c.mu.Lock()
 	delete(c.legs, l)
 	empty := len(c.legs) == 0
+	c.over = empty && c.key != nil
 	c.mu.Unlock()
 	switch {
 	case !empty:
@@ -228,6 +230,7 @@ func (e *Endpoint) dial(ctx context.Context, key peerKey, verify func(tls.Connec
 		nc = tc
 	}
 	c := e.newConnection(nc, &key)
+	c.wait()
 	c.link.Start()
 	return c, nil
 }
