@@ -1,9 +1,7 @@
 package msrp
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -234,24 +232,6 @@ func (e *Endpoint) dial(ctx context.Context, key peerKey, verify func(tls.Connec
 	c.link.Start()
 	return c, nil
 }
-
-// fingerprints returns a check for one of these of SHA-256 (RFC 8122 section 5).
-func fingerprints(want [][]byte) func(tls.ConnectionState) error {
-	return func(state tls.ConnectionState) error {
-		if len(state.PeerCertificates) == 0 {
-			return errFingerprint
-		}
-		got := sha256.Sum256(state.PeerCertificates[0].Raw)
-		for _, w := range want {
-			if bytes.Equal(got[:], w) {
-				return nil
-			}
-		}
-		return errFingerprint
-	}
-}
-
-var errFingerprint = errors.New("msrp: the certificate is not the one of the session description")
 
 // Request is that of link.Handler: it finds the session of a request.
 func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {

@@ -64,6 +64,8 @@ type Endpoint struct {
 	network Network
 	log     *slog.Logger
 
+	resolver *net.Resolver
+
 	mu        sync.Mutex
 	listeners map[bool]*listener // by whether they are TLS
 	legs      map[string]*leg    // by session-id
@@ -90,6 +92,7 @@ func New(cfg *Config) (*Endpoint, error) {
 	if e.network == nil {
 		e.network = &system{}
 	}
+	e.resolver = net.DefaultResolver
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -15,8 +14,7 @@ import (
 // An identity is what an endpoint shows in TLS.
 type identity struct {
 	server, client *tls.Config
-	fingerprint    [sha256.Size]byte
-	made           bool // with a certificate of our own making, which only its fingerprint vouches for
+	fingerprint    string // of the certificate, as descriptions have it; "" if there is one for each name
 }
 
 // own returns the identity of the endpoint, which is made when it is first needed.
@@ -40,10 +38,10 @@ func (e *Endpoint) own() (*identity, error) {
 		if err != nil {
 			return nil, err
 		}
-		cfg.Certificates, id.made = []tls.Certificate{cert}, true
+		cfg.Certificates = []tls.Certificate{cert}
 	}
 	if len(cfg.Certificates) > 0 {
-		id.fingerprint = sha256.Sum256(cfg.Certificates[0].Certificate[0])
+		id.fingerprint = fingerprintOf(cfg.Certificates[0].Certificate[0])
 	}
 	id.client = cfg.Clone()
 	if cfg.ClientAuth == tls.NoClientCert {

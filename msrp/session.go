@@ -2,6 +2,7 @@ package msrp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"iter"
@@ -30,6 +31,10 @@ type SessionConfig struct {
 
 	// TLS has the peer connect by TLS, or us to the peer.
 	TLS bool
+
+	// CEMA offers to connect to the address in the session description that middleboxes have put there, in
+	// place of that in the path (RFC 6714). What a peer offers of it is answered in any case.
+	CEMA bool
 
 	// AnyAuthority takes a request for this session by the session-id alone, whatever host and port its
 	// URI has: for peers behind gateways that change them, as RCS has it.
@@ -64,6 +69,10 @@ type Session struct {
 	peer    peer
 	held    bool // the peer does not receive
 	closed  bool
+
+	offered     bool  // the last description of ours was an offer
+	answerRoute route // of the last offer of the peer
+	plain       bool  // a middlebox does not do with CEMA
 
 	arrived  []*Incoming // that Messages has not given out
 	readers  int         // loops of Messages
@@ -112,26 +121,34 @@ type leg struct {
 	secure bool
 
 	// Under the lock of the session.
-	relays    frame.Path // of ours, the nearest first
-	remote    frame.Path // of the peer: its first hop first; nil: not known
-	to        string     // To-Path
-	from      string     // From-Path
-	conn      *connection
-	claimed   frame.Path // who has bound it before remote was known
-	verify    [][]byte   // fingerprints that the peer may have; nil: not looked at
-	err       error      // why it is over
-	announced bool
+	relays  frame.Path // of ours, the nearest first
+	remote  frame.Path // of the peer: its first hop first; nil: not known
+	to      string     // To-Path
+	from    string     // From-Path
+	conn    *connection
+	claimed frame.Path    // who has bound it before remote was known
+	verify  []fingerprint // that the peer may have; nil: not looked at
+	err     error         // why it is over
+
+	fingerprint string // ours; "" if others vouch for us
 }
 
 // newLeg makes URIs for the session and has requests for them find it.
-func (s *Session) newLeg() (*leg, error) {
+func (s *Session) newLeg(secure bool) (*leg, error) {
 	e := s.e
-	host, port, err := e.here(s.cfg.TLS)
+	host, port, err := e.here(secure)
 	if err != nil {
 		return nil, err
 	}
-	l := &leg{s: s, secure: s.cfg.TLS}
-	l.local = frame.URI{Secure: s.cfg.TLS, Host: host, Port: port, SessionID: frame.NewSessionID(), Transport: "tcp"}
+	l := &leg{s: s, secure: secure}
+	if secure {
+		id, err := e.own()
+		if err != nil {
+			return nil, err
+		}
+		l.fingerprint = id.fingerprint
+	}
+	l.local = frame.URI{Secure: secure, Host: host, Port: port, SessionID: frame.NewSessionID(), Transport: "tcp"}
 	l.from = l.local.String()
 	l.path = frame.Path{l.local}
 	e.mu.Lock()
@@ -158,7 +175,9 @@ func (l *leg) end(err error) {
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	s.e.mu.Lock()
-	delete(s.e.legs, l.local.SessionID)
+	if s.e.legs[l.local.SessionID] == l {
+		delete(s.e.legs, l.local.SessionID)
+	}
 	s.e.mu.Unlock()
 	if c != nil {
 		c.leave(l)
@@ -227,7 +246,7 @@ func (l *leg) shows(c *connection) bool {
 		return true
 	}
 	state := c.link.TLS()
-	return state != nil && (len(state.PeerCertificates) == 0 || fingerprints(l.verify)(*state) == nil)
+	return state != nil && (len(state.PeerCertificates) == 0 || shows(l.verify)(*state) == nil)
 }
 
 // bound is called when a leg has its connection; it returns one that it takes the place of. The lock is
@@ -268,6 +287,9 @@ func (l *leg) lost(c *connection, err error) {
 	l.end(nil)
 }
 
+// relayed reports whether we are reached by relays.
+func (s *Session) relayed() bool { return false }
+
 // Path returns our path, by which the peer reaches the session: what it is told where there is no
 // session description.
 func (s *Session) Path(ctx context.Context) (frame.Path, error) {
@@ -276,7 +298,7 @@ func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 	s.mu.Unlock()
 	if l == nil {
 		var err error
-		if l, err = s.newLeg(); err != nil {
+		if l, err = s.newLeg(s.cfg.TLS); err != nil {
 			return nil, err
 		}
 		s.mu.Lock()
@@ -309,8 +331,8 @@ func (s *Session) Connect(ctx context.Context, remote frame.Path, active bool) e
 type route struct {
 	remote  frame.Path
 	active  bool
-	address string   // to connect to in place of that of the first hop; "" none
-	verify  [][]byte // fingerprints of its certificate
+	address string        // to connect to in place of that of the first hop; "" none
+	verify  []fingerprint // of its certificate
 }
 
 // connect makes the connection of a leg, or waits for nothing if the peer is to do that.
@@ -355,16 +377,16 @@ func (l *leg) connect(ctx context.Context, r route) error {
 	if r.address != "" {
 		key.address = r.address
 	}
-	var check = fingerprints(r.verify)
-	if r.verify == nil || len(l.relays) > 0 {
-		key.name, check = first.Host, nil
-	} else {
+	var check func(tls.ConnectionState) error
+	switch {
+	case !key.secure:
+	case r.verify == nil || len(l.relays) > 0:
+		key.name = first.Host
+	default:
+		check = shows(r.verify)
 		for _, f := range r.verify {
-			key.fingerprint += string(f)
+			key.fingerprint += f.algorithm + f.sum
 		}
-	}
-	if !key.secure {
-		key.name, key.fingerprint = "", ""
 	}
 	for tries := 0; ; tries++ {
 		c, err := s.e.connect(ctx, key, check)
