@@ -44,6 +44,7 @@ var layers = map[string]layer{
 	"msrp/internal/link":   {below: []string{"msrp/frame"}},
 	"msrp":                 {below: []string{"sdp", "msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
 	"msrp/file":            {below: []string{"msrp"}},
+	"msrp/relay":           {below: []string{"msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
 
 	"media": {below: []string{"sdp"}, modules: []string{
 		"github.com/pion/rtp", "github.com/pion/rtcp", "github.com/pion/srtp/v3",

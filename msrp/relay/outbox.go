@@ -1,0 +1,450 @@
+package relay
+
+import (
+	"sync"
+	"time"
+
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/msrp/internal/link"
+)
+
+// Bounds of what waits for a connection.
+const (
+	maxWaiting = 1 << 20   // bytes of chunks; more has the reading of those wait who send them
+	maxLetters = 256 << 10 // bytes of other frames; what does not fit is lost
+	blockSize  = 64 << 10  // bytes of one sender that are passed to the link in one go
+	maxLinked  = 256 << 10 // bytes that are passed to the link and not written, beside those of open chunks
+	inOrder    = 32 << 10  // bytes of a chunk that the link writes in one go, at least
+)
+
+// An outbox is what waits for a connection: chunks, those of each connection they come on in a
+// queue of their own, which take turns, and other frames, which do not wait for chunks. Two
+// goroutines pass them to the link, each of which runs while there is something.
+type outbox struct {
+	c *connection
+
+	mu       sync.Mutex
+	room     sync.Cond // for who waits until less is waiting
+	link     *link.Conn
+	isOver   bool
+	under    map[*passage]struct{} // begun, and not all written
+	flows    map[*connection]*flow
+	turns    []*flow // that have something, in the order of their turns
+	size     int     // bytes that wait
+	spare    *block
+	writing  bool // write runs
+	waiters  int
+	progress time.Time // when the connection last took something
+	watch    *time.Timer
+	stalled  bool // it has taken nothing for too long
+
+	letters []letter
+	weight  int  // of them, in bytes
+	posting bool // deliver runs
+
+	// Of the goroutine that writes.
+	linked []linked // passed to the link up to their ends
+	bytes  int      // of them
+}
+
+// A linked passage is for the link to write.
+type linked struct {
+	p      *passage
+	stream *link.Stream
+	bytes  int
+}
+
+// A flow is what one connection sends to another.
+type flow struct {
+	blocks []*block
+	last   linked
+}
+
+// A block is a part of a flow: parts of passages.
+type block struct {
+	items []item
+	data  []byte
+}
+
+// An item is n bytes of a passage in the data of a block, and its end if there is a flag.
+type item struct {
+	p   *passage
+	n   int
+	end frame.Flag
+}
+
+// A letter is a whole frame: a response, or a request whose response the owner waits for.
+type letter struct {
+	head  *frame.Head
+	body  []byte
+	owner link.Owner
+}
+
+func (l *letter) weigh() int { return 512 + len(l.head.To) + len(l.head.From) + len(l.body) }
+
+func (o *outbox) init(c *connection) {
+	o.c, o.under, o.flows, o.progress = c, map[*passage]struct{}{}, map[*connection]*flow{}, time.Now()
+	o.room.L = &o.mu
+}
+
+// open says that there is a link now.
+func (o *outbox) open(l *link.Conn) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.link, o.progress = l, time.Now()
+	o.wake()
+}
+
+func (o *outbox) opened() *link.Conn {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.link
+}
+
+func (o *outbox) isClosed() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.isOver
+}
+
+// wake has the goroutines run that have something to do. As long as the outbox is not over, its
+// connection is a task of the relay, and so Close waits for these as well. The lock is held.
+func (o *outbox) wake() {
+	if o.link == nil || o.isOver {
+		return
+	}
+	if !o.writing && len(o.turns) > 0 {
+		o.writing = true
+		o.c.r.tasks.Go(o.write)
+	}
+	if !o.posting && len(o.letters) > 0 {
+		o.posting = true
+		o.c.r.tasks.Go(o.deliver)
+	}
+}
+
+// close fails what waits. The link is lost, or there never was one.
+func (o *outbox) close() {
+	o.mu.Lock()
+	if o.isOver {
+		o.mu.Unlock()
+		return
+	}
+	o.isOver = true
+	under, letters := o.under, o.letters
+	o.under, o.flows, o.turns, o.letters, o.spare, o.size = nil, nil, nil, nil, nil, 0
+	if o.watch != nil {
+		o.watch.Stop()
+	}
+	o.room.Broadcast()
+	for p := range under {
+		if p.stream != nil && p.isWritten() {
+			delete(under, p) // the link answers for it
+		}
+	}
+	o.mu.Unlock()
+	for p := range under {
+		p.fail(p.rt.gone(), p.all())
+	}
+	for _, l := range letters {
+		if l.owner != nil {
+			l.owner.Answered(frame.Range{}, nil, link.ErrClosed)
+		}
+	}
+}
+
+// begin takes a passage. It waits until there is room.
+func (o *outbox) begin(p *passage) frame.Status {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wait(p)
+	switch {
+	case o.isOver:
+		return p.rt.gone()
+	case o.stalled:
+		return frame.StatusTimeout
+	}
+	o.under[p] = struct{}{}
+	return 0
+}
+
+// put takes a piece of a passage, or its end. For a piece it waits until there is room.
+func (o *outbox) put(p *passage, piece []byte, end frame.Flag) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for {
+		if len(piece) > 0 {
+			o.wait(p)
+		}
+		if p.done || o.isOver {
+			if end != 0 {
+				o.settle(p)
+			}
+			return
+		}
+		if end != 0 {
+			p.waits = true
+			o.size += p.cost
+		}
+		f := o.flows[p.c]
+		if f == nil {
+			f = &flow{}
+			o.flows[p.c] = f
+		}
+		b := f.room(o)
+		n := min(len(piece), blockSize-len(b.data))
+		b.data, piece = append(b.data, piece[:n]...), piece[n:]
+		o.size += n
+		if k := len(b.items) - 1; k >= 0 && b.items[k].p == p {
+			b.items[k].n += n
+			b.items[k].end = end
+		} else {
+			b.items = append(b.items, item{p, n, end})
+		}
+		if len(piece) == 0 {
+			break
+		}
+	}
+	o.wake()
+}
+
+// room returns the block at the end of the flow, which has room. The lock is held.
+func (f *flow) room(o *outbox) *block {
+	if n := len(f.blocks); n > 0 && len(f.blocks[n-1].data) < blockSize {
+		return f.blocks[n-1]
+	}
+	b := o.spare
+	if o.spare = nil; b == nil {
+		b = &block{}
+	}
+	f.blocks = append(f.blocks, b)
+	if len(f.blocks) == 1 {
+		o.turns = append(o.turns, f)
+	}
+	return b
+}
+
+// wait waits until there is room, or p is to be passed over. The lock is held.
+func (o *outbox) wait(p *passage) {
+	for o.size >= maxWaiting && !p.done && !o.isOver && !o.stalled {
+		if o.watch == nil {
+			o.watch = time.AfterFunc(max(0, stallTime-time.Since(o.progress)), o.look)
+		}
+		o.wake()
+		o.waiters++
+		o.room.Wait()
+		o.waiters--
+	}
+}
+
+// look fails everything if the connection has taken nothing for too long while others wait.
+func (o *outbox) look() {
+	o.mu.Lock()
+	if o.watch = nil; o.waiters == 0 || o.isOver {
+		o.mu.Unlock()
+		return
+	}
+	if left := stallTime - time.Since(o.progress); left > 0 {
+		o.watch = time.AfterFunc(left, o.look)
+		o.mu.Unlock()
+		return
+	}
+	o.stalled = true
+	under := o.under
+	o.under, o.flows, o.turns, o.size = map[*passage]struct{}{}, map[*connection]*flow{}, nil, 0
+	for p := range under {
+		o.drop(p)
+	}
+	o.room.Broadcast()
+	o.mu.Unlock()
+	o.c.r.log.Info("relay: receiver takes nothing", "peer", o.c.link.RemoteAddr(), "messages", len(under))
+	for p := range under {
+		p.fail(frame.StatusTimeout, p.all())
+	}
+}
+
+// abandon has the rest of a passage passed over.
+func (o *outbox) abandon(p *passage) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.drop(p)
+	o.room.Broadcast()
+}
+
+// drop is called with the lock.
+func (o *outbox) drop(p *passage) {
+	p.done = true
+	if p.stream != nil {
+		p.stream.End(frame.Aborted)
+	}
+}
+
+// settle says that nothing of a passage waits any more. The lock is held.
+func (o *outbox) settle(p *passage) {
+	if _, ok := o.under[p]; ok && p.waits {
+		o.size -= p.cost
+	}
+	delete(o.under, p)
+}
+
+// write is the goroutine that passes chunks to the link. It ends when none wait and all are written,
+// or with the link.
+func (o *outbox) write() {
+	for {
+		o.mu.Lock()
+		if o.isOver || len(o.turns) == 0 && len(o.linked) == 0 {
+			o.writing, o.spare = false, nil
+			clear(o.flows)
+			o.mu.Unlock()
+			return
+		}
+		if len(o.turns) == 0 || o.bytes > maxLinked {
+			o.mu.Unlock()
+			if !o.written() {
+				return
+			}
+			continue
+		}
+		f := o.turns[0]
+		o.turns = o.turns[1:]
+		b := f.blocks[0]
+		if f.blocks = f.blocks[1:]; len(f.blocks) > 0 {
+			o.turns = append(o.turns, f)
+		}
+		o.size -= len(b.data)
+		if o.waiters > 0 {
+			o.room.Broadcast()
+		}
+		o.mu.Unlock()
+		at := 0
+		for _, it := range b.items {
+			o.pass(f, it, b.data[at:at+it.n])
+			at += it.n
+		}
+		clear(b.items)
+		b.items, b.data = b.items[:0], b.data[:0]
+		o.mu.Lock()
+		o.spare = b
+		o.mu.Unlock()
+	}
+}
+
+// written waits until the first of what the link has is written. It returns false when the link is
+// lost.
+func (o *outbox) written() bool {
+	l := o.linked[0]
+	l.stream.Wait()
+	if o.link.Err() != nil {
+		o.close()
+		return false
+	}
+	o.linked[0] = linked{}
+	o.linked, o.bytes = o.linked[1:], o.bytes-l.bytes
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.settle(l.p)
+	o.moved()
+	return true
+}
+
+// moved says that the connection takes something. The lock is held.
+func (o *outbox) moved() {
+	if o.progress, o.stalled = time.Now(), false; o.waiters > 0 {
+		o.room.Broadcast()
+	}
+}
+
+// pass passes a part of a passage to the link.
+func (o *outbox) pass(f *flow, it item, data []byte) {
+	p := it.p
+	o.mu.Lock()
+	stream, done := p.stream, p.done
+	o.mu.Unlock()
+	if stream == nil && !done {
+		if f.last.bytes > inOrder {
+			f.last.stream.Wait() // for chunks stay in their order
+		}
+		head := p.head
+		head.To, head.From = p.rt.to, p.rt.from
+		cfg := link.StreamConfig{Head: &head, Limit: int64(o.c.r.cfg.MaxChunk)}
+		if head.FailureReport != frame.FailureReportNo {
+			cfg.Owner = p
+		}
+		var err error
+		if stream, err = o.link.NewStream(&cfg); err != nil {
+			p.fail(frame.StatusBadRequest, p.all())
+			done = true
+		} else {
+			o.mu.Lock()
+			p.stream, done = stream, p.done
+			o.mu.Unlock()
+		}
+	}
+	cut := false
+	if !done && len(data) > 0 {
+		_, err := stream.Write(data)
+		cut = err != nil // it is abandoned, or the link lost
+		if !cut {
+			o.mu.Lock()
+			o.moved()
+			o.mu.Unlock()
+		}
+	}
+	switch {
+	case stream != nil && (cut || it.end != 0):
+		if it.end != 0 {
+			stream.End(it.end)
+		}
+		f.last = linked{p, stream, p.cost + int(p.n.Load())}
+		o.linked, o.bytes = append(o.linked, f.last), o.bytes+f.last.bytes
+	case it.end != 0:
+		o.mu.Lock()
+		o.settle(p)
+		o.mu.Unlock()
+	}
+}
+
+// post takes a whole frame. It does not wait: a REPORT that finds no room is lost, as REPORTs may be,
+// and a request has no answer.
+func (o *outbox) post(l letter) {
+	o.mu.Lock()
+	if !o.isOver && o.weight < maxLetters {
+		o.letters = append(o.letters, l)
+		o.weight += l.weigh()
+		o.wake()
+		o.mu.Unlock()
+		return
+	}
+	o.mu.Unlock()
+	if l.owner != nil {
+		l.owner.Answered(frame.Range{}, nil, link.ErrNoAnswer)
+	}
+}
+
+// deliver is the goroutine that passes whole frames to the link. It ends when none wait.
+func (o *outbox) deliver() {
+	for {
+		o.mu.Lock()
+		if len(o.letters) == 0 {
+			o.posting = false
+			o.mu.Unlock()
+			return
+		}
+		l := o.letters[0]
+		o.letters[0] = letter{}
+		o.letters = o.letters[1:]
+		o.mu.Unlock()
+		var err error
+		if l.head.Method == "" {
+			err = o.link.Respond(l.head)
+		} else {
+			err = o.link.Request(l.head, l.body, l.owner)
+		}
+		if err != nil && l.owner != nil {
+			l.owner.Answered(frame.Range{}, nil, err)
+		}
+		o.mu.Lock()
+		o.weight -= l.weigh()
+		o.mu.Unlock()
+	}
+}
