@@ -101,8 +101,8 @@ func (r *Relay) Addr(transport string) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Close ends all connections, for what is still to be written in two seconds, and waits until
-// nothing runs any more.
+// Close ends all connections, with what is on its way, and waits until nothing runs any more: two
+// seconds, if somebody takes nothing.
 func (r *Relay) Close() error {
 	r.mu.Lock()
 	if r.closed {

@@ -14,7 +14,7 @@ type route struct {
 	ours     string   // our URIs of them, in the order of To-Path
 	grants   []*grant // of these URIs
 	out      *connection
-	outward  bool // away from the client that we act for
+	outward  bool // the next hop is no client of ours, but away from one
 }
 
 // maxRoutes is how many routes a connection remembers.
@@ -92,7 +92,7 @@ func (c *connection) newRoute(key routeKey) (*route, frame.Status) {
 					return nil, status
 				}
 			}
-			rt.out = g.owner(c.r)
+			rt.out, rt.outward = g.owner(c.r), false
 			break
 		}
 		rt.outward = true

@@ -224,7 +224,20 @@ func (p *raw) response(id string, status frame.Status) got {
 	return g
 }
 
-// ok answers a request.
+// drained reads to the end of the connection.
+func (p *raw) drained() {
+	p.t.Helper()
+	for {
+		if _, err := p.tryRead(time.Hour); isTimeout(err) {
+			p.t.Errorf("%s: the connection is open, want the end", p.name)
+			return
+		} else if err != nil {
+			return
+		}
+	}
+}
+
+// answer answers a request.
 func (p *raw) answer(g got, status frame.Status) {
 	p.t.Helper()
 	first, _, _ := strings.Cut(g.To, " ")
