@@ -53,27 +53,6 @@ func (s *sink) End(flag frame.Flag) {
 
 func (s *sink) Closed(*Conn, error) {}
 
-// A tally is an Owner who counts.
-type tally struct{ answers chan struct{} }
-
-func (t tally) Answered(frame.Range, *frame.Head, error) { t.answers <- struct{}{} }
-
-// nobody is an Owner who does not listen.
-type nobody struct{}
-
-func (nobody) Answered(frame.Range, *frame.Head, error) {}
-
-const (
-	aliceURI = "msrp://alice.example.com:7654/jshA7weztas;tcp"
-	bobURI   = "msrp://bob.example.com:8888/9di4eae923wzd;tcp"
-)
-
-func sendHead() *frame.Head {
-	return &frame.Head{
-		Method: frame.SEND, To: bobURI, From: aliceURI, MessageID: "87652491", ContentType: "application/octet-stream",
-	}
-}
-
 // BenchmarkLoopback sends over a TCP connection to this machine: a message in chunks, each of
 // which is answered, and the same bytes with nothing around them.
 func BenchmarkLoopback(b *testing.B) {
@@ -91,7 +70,7 @@ func BenchmarkLoopback(b *testing.B) {
 			in.Start()
 			defer in.CloseNow()
 			defer out.CloseNow()
-			h := sendHead()
+			h := sendHead(frame.Unknown)
 			h.FailureReport = report
 			s, err := out.NewStream(&StreamConfig{Head: h, Limit: limit, Owner: nobody{}})
 			if err != nil {
