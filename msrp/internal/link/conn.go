@@ -14,6 +14,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -92,7 +93,10 @@ func New(nc net.Conn, h Handler) *Conn { return newConn(newStreamWire(nc), h) }
 // NewMessages makes a Conn of something that carries a frame in each message, of at most limit
 // bytes: a WebSocket (RFC 7977) or a data channel (RFC 8873).
 func NewMessages(m Messages, limit int, h Handler) *Conn {
-	return newConn(&messageWire{m: m, limit: limit}, h)
+	w := &messageWire{m: m, limit: limit}
+	c := newConn(w, h)
+	w.late = func() { c.fail(os.ErrDeadlineExceeded) }
+	return c
 }
 
 func newConn(w wire, h Handler) *Conn {

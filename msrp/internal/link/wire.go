@@ -3,7 +3,6 @@ package link
 import (
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"time"
@@ -149,75 +148,3 @@ func (w *streamWire) tls() *tls.ConnectionState {
 
 func (w *streamWire) localAddr() net.Addr  { return w.nc.LocalAddr() }
 func (w *streamWire) remoteAddr() net.Addr { return w.nc.RemoteAddr() }
-
-// Messages is a connection that keeps messages apart. One goroutine reads, one writes.
-type Messages interface {
-	ReadMessage() ([]byte, error)
-	WriteMessage([]byte) error
-	Close() error
-}
-
-// A messageWire carries each frame in a message of its own.
-type messageWire struct {
-	m     Messages
-	limit int
-	rest  []byte // of the body of the last frame that was read
-	last  frame.Flag
-	buf   []byte
-}
-
-func (w *messageWire) next() (*frame.Head, error) {
-	data, err := w.m.ReadMessage()
-	if err != nil {
-		return nil, err
-	}
-	h, body, flag, err := frame.Parse(data)
-	w.rest, w.last = body, flag
-	return h, err
-}
-
-func (w *messageWire) body() ([]byte, error) {
-	if len(w.rest) == 0 {
-		return nil, io.EOF
-	}
-	piece := w.rest
-	w.rest = nil
-	return piece, nil
-}
-
-func (w *messageWire) flag() frame.Flag { return w.last }
-
-func (w *messageWire) write(b *batch) error {
-	for data := range b.frames(w.buf) {
-		if err := w.m.WriteMessage(data); err != nil {
-			return err
-		}
-		w.buf = data
-	}
-	return nil
-}
-
-func (w *messageWire) limitFrame() int       { return w.limit }
-func (w *messageWire) close()                { w.m.Close() }
-func (w *messageWire) setIdle(time.Duration) {}
-
-func (w *messageWire) tls() *tls.ConnectionState {
-	if c, ok := w.m.(interface{ TLS() *tls.ConnectionState }); ok {
-		return c.TLS()
-	}
-	return nil
-}
-
-func (w *messageWire) localAddr() net.Addr {
-	if c, ok := w.m.(interface{ LocalAddr() net.Addr }); ok {
-		return c.LocalAddr()
-	}
-	return nil
-}
-
-func (w *messageWire) remoteAddr() net.Addr {
-	if c, ok := w.m.(interface{ RemoteAddr() net.Addr }); ok {
-		return c.RemoteAddr()
-	}
-	return nil
-}
