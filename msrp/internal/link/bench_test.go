@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/goparley/parley/msrp/frame"
 )
@@ -52,6 +53,48 @@ func (s *sink) End(flag frame.Flag) {
 }
 
 func (s *sink) Closed(*Conn, error) {}
+
+// A void is a connection that takes everything and says nothing.
+type void struct {
+	net.Conn
+	closed chan struct{}
+}
+
+func (v void) Read([]byte) (int, error) {
+	<-v.closed
+	return 0, io.EOF
+}
+
+func (v void) Write(p []byte) (int, error)      { return len(p), nil }
+func (v void) SetReadDeadline(time.Time) error  { return nil }
+func (v void) SetWriteDeadline(time.Time) error { return nil }
+
+func (v void) Close() error {
+	close(v.closed)
+	return nil
+}
+
+// What is written is written from where it is kept, and the identifiers are no strings.
+func TestChunksDoNotAllocate(t *testing.T) {
+	for name, report := range map[string]frame.FailureReport{"no": frame.FailureReportNo, "partial": frame.FailureReportPartial} {
+		t.Run(name, func(t *testing.T) {
+			c := New(void{closed: make(chan struct{})}, &sink{})
+			c.Start()
+			defer c.CloseNow()
+			h := sendHead(frame.Unknown)
+			h.FailureReport = report
+			s := newStream(t, c, &StreamConfig{Head: h, Limit: 2048, Owner: nobody{}})
+			data := make([]byte, 64<<10)
+			write := func() { s.Write(data) }
+			for range 500 { // the buffers are as large as they get
+				write()
+			}
+			if got := testing.AllocsPerRun(500, write); got > 0.5 {
+				t.Errorf("%v allocations for 32 chunks of 2 KB, want none", got)
+			}
+		})
+	}
+}
 
 // BenchmarkLoopback sends over a TCP connection to this machine: a message in chunks, each of
 // which is answered, and the same bytes with nothing around them.

@@ -70,7 +70,32 @@ func TestPeerThatStopsReading(t *testing.T) {
 	})
 }
 
-// One that is slow is not: a batch may take longer than 30 seconds.
+// One that goes on reading gets all of it.
+func TestPeerThatReadsAgain(t *testing.T) {
+	stalled(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
+		const count = 5 * maxControl / 150
+		done := make(chan error)
+		go func() { // ends with the responses
+			for range count {
+				if err := c.Respond(&frame.Head{ID: "abcd", Status: 200, To: bobURI, From: aliceURI}); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+		time.Sleep(writeTime / 2)
+		go p.read()
+		if err := <-done; err != nil {
+			t.Errorf("Respond() = %v", err)
+		}
+		if got := len(p.frames()); got != count {
+			t.Errorf("%d responses came, want %d", got, count)
+		}
+	})
+}
+
+// One that is slow stays: a batch may take longer than 30 seconds.
 func TestPeerThatReadsSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := network(t)
@@ -143,4 +168,33 @@ func TestTwoEndsThatFloodEachOther(t *testing.T) {
 			c.CloseNow()
 		}
 	})
+}
+
+// Chunks of one byte are mostly heads, and a turn has no more of them than a batch should.
+func TestTurnOfTinyChunks(t *testing.T) {
+	stalled(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
+		h := sendHead(frame.Unknown)
+		h.FailureReport = frame.FailureReportNo
+		s := newStream(t, c, &StreamConfig{Head: h, Limit: 1})
+		mustWrite(t, s, strings.Repeat("x", turn))
+		synctest.Wait()
+		if got := len(c.wire.(*streamWire).buf); got > 2*turn {
+			t.Errorf("%d bytes are written in one go, want at most %d", got, 2*turn)
+		}
+	})
+}
+
+// However many responses are to be written, a message gets its turn between them.
+func TestResponsesLeaveTurnsToMessages(t *testing.T) {
+	c := New(void{closed: make(chan struct{})}, &ear{})
+	for range 1500 {
+		c.Respond(&frame.Head{ID: "abcd", Status: 200, To: bobURI, From: aliceURI})
+	}
+	s := newStream(t, c, &StreamConfig{Head: sendHead(2)})
+	mustWrite(t, s, "hi")
+	s.End(frame.Complete)
+	var b batch
+	if c.collect(&b); !s.ended {
+		t.Errorf("the first batch is %d bytes of responses and no message", len(b.text))
+	}
 }

@@ -3,19 +3,21 @@ package link
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
 	"github.com/goparley/parley/msrp/frame"
 )
 
-// RFC 4975 section 4, as a Stream writes it. All its bytes are there before the end is, and wait for it.
+// RFC 4975 section 4, as a Stream writes it. When all its bytes are there they wait for its end.
 func TestMessageInOneChunk(t *testing.T) {
 	story(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
 		s := newStream(t, c, &StreamConfig{Head: sendHead(16), Owner: nobody{}})
-		mustWrite(t, s, "Hey Bob, ")
-		mustWrite(t, s, "are you")
+		mustWrite(t, s, "Hey Bob, are you")
+		p.saw()
 		s.End(frame.Complete)
 		if n, err := s.Wait(); n != 1 || err != nil {
 			t.Errorf("Wait() = %d, %v, want 1", n, err)
@@ -141,17 +143,24 @@ func TestSlowSourceLeavesItsChunkOpen(t *testing.T) {
 func TestStreamsTakeTurns(t *testing.T) {
 	stalled(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
 		const turns = 4
+		var all sync.WaitGroup
 		for _, id := range []string{"a", "b", "c"} {
 			h := sendHead(turns * turn)
 			h.MessageID = id
 			s := newStream(t, c, &StreamConfig{Head: h})
-			go func() { // ends when all is written
+			all.Go(func() {
 				s.Write(make([]byte, turns*turn))
 				s.End(frame.Complete)
-			}()
+				s.Wait()
+			})
 			synctest.Wait()
 		}
-		go p.read()
+		go func() { // ends with the messages
+			all.Wait()
+			c.Close()
+		}()
+		p.nc = patient{p.nc}
+		p.read()
 		var order strings.Builder
 		for _, f := range p.frames() {
 			order.WriteString(f.head.MessageID)
@@ -159,6 +168,32 @@ func TestStreamsTakeTurns(t *testing.T) {
 		// The second turn of the first was there before the others, and is in the same chunk.
 		if got, want := order.String(), "abcabcabcbc"; got != want {
 			t.Errorf("turns: %s, want %s", got, want)
+		}
+	})
+}
+
+// patient is a connection that is read when everybody else waits.
+type patient struct{ net.Conn }
+
+func (c patient) Read(p []byte) (int, error) {
+	synctest.Wait()
+	return c.Conn.Read(p)
+}
+
+// A relay is told of a total, and gets more.
+func TestMoreThanTheTotal(t *testing.T) {
+	story(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
+		s := newStream(t, c, &StreamConfig{Head: sendHead(turn)})
+		mustWrite(t, s, strings.Repeat("x", turn))
+		mustWrite(t, s, "y")
+		s.End(frame.Complete)
+		s.Wait()
+		n := 0
+		for _, f := range p.frames() {
+			n += len(f.body)
+		}
+		if n != turn+1 {
+			t.Errorf("%d bytes came, want %d", n, turn+1)
 		}
 	})
 }

@@ -112,7 +112,7 @@ func (s *Stream) gather(b *batch) {
 		case len(data) == 0 && s.end != 0:
 			s.endChunk(b, s.end)
 			s.ended = true
-		case s.room == 0, c.wire.limitFrame() > 0, len(data) == 0 && len(c.streams) > 0:
+		case s.room == 0, c.wire.limitFrame() > 0:
 			s.endChunk(b, frame.Continued)
 		default:
 			s.remember(piece)
