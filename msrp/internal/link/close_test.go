@@ -69,7 +69,7 @@ func TestCloseWhileThePeerDoesNotRead(t *testing.T) {
 		if err := h.end(t); err != nil {
 			t.Errorf("after less than %v: %v", closeTime, err)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if err := h.end(t); !errors.Is(err, ErrClosed) {
 			t.Errorf("Closed(%v), want %v", err, ErrClosed)
 		}

@@ -82,7 +82,7 @@ func (m *chute) next(t *testing.T) seenFrame {
 	}
 }
 
-// RFC 7977 section 5.2: each frame is a message, and each message a frame. A chunk is never open.
+// RFC 7977 section 5.1: each frame is a message, and each message a frame. A chunk is never open.
 func TestOneFramePerMessage(t *testing.T) {
 	messageStory(t, func(t *testing.T, c *Conn, h *ear, near, far *chute) {
 		s := newStream(t, c, &StreamConfig{Head: sendHead(1000)})
@@ -172,7 +172,7 @@ func TestMessagesAreHeard(t *testing.T) {
 	})
 }
 
-// RFC 7977 section 5.2: what is not exactly one frame ends the connection.
+// RFC 7977 section 5.1: what is not exactly one frame ends the connection.
 func TestMessageThatIsNoFrame(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing": "", "half a frame": aHead, "no MSRP": "hello", "two frames": aHead + anEnd + aHead + anEnd,

@@ -20,7 +20,7 @@ type Stream struct {
 	total       int64
 	limit       int64 // bytes in a chunk; 0: as many as there are
 
-	written chan struct{} // closed when the last chunk has been
+	over chan struct{} // closed when the last chunk is written, or the message aborted
 
 	// Under the lock of the Conn.
 	free    sync.Cond  // for who waits until data is taken
@@ -56,7 +56,7 @@ func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 	h.ID, h.Method, h.HasBody = "xxxx", frame.SEND, true
 	s := &Stream{
 		c: c, owner: cfg.Owner, report: h.FailureReport, total: h.Range.Total, limit: cfg.Limit,
-		pos: max(1, h.Range.Start), written: make(chan struct{}),
+		pos: max(1, h.Range.Start), over: make(chan struct{}),
 	}
 	if h.Range == (frame.Range{}) {
 		s.total = frame.Unknown
@@ -84,8 +84,8 @@ func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 	return s, nil
 }
 
-// Write writes a piece of the message. It waits while more than 128 KB wait before it. The last
-// byte of a message whose total is known may stay here until End is called.
+// Write writes a piece of the message. It waits while 128 KB wait before it. When all bytes of a
+// message are there whose total is known, what is left of them goes with its End.
 func (s *Stream) Write(p []byte) (n int, err error) {
 	c := s.c
 	c.mu.Lock()
@@ -212,23 +212,24 @@ func (s *Stream) End(flag frame.Flag) {
 	s.end = flag
 	if flag == frame.Aborted {
 		s.data, s.at = nil, 0
+		close(s.over)
 	}
 	s.free.Broadcast()
 	s.push()
 }
 
 // Wait waits until the last chunk is written, and returns how many there were that expect a
-// response. The error is ErrClosed for a message that was aborted.
+// response. The error is ErrClosed, at once, for a message that is aborted.
 func (s *Stream) Wait() (chunks int, err error) {
 	select {
-	case <-s.written:
+	case <-s.over:
 	case <-s.c.lost:
 	}
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {
-	case <-s.written:
+	case <-s.over:
 		if s.end == frame.Aborted {
 			err = ErrClosed
 		}

@@ -319,10 +319,10 @@ func TestAbortReleasesTheWriter(t *testing.T) {
 		if err := <-result; !errors.Is(err, ErrClosed) {
 			t.Errorf("Write() = %v, want %v", err, ErrClosed)
 		}
-		go p.read()
 		if _, err := s.Wait(); !errors.Is(err, ErrClosed) {
 			t.Errorf("Wait() = %v, want %v", err, ErrClosed)
 		}
+		go p.read()
 		frames := p.frames()
 		if len(frames) != 1 || frames[0].flag != frame.Aborted || len(frames[0].body) > turn {
 			t.Errorf("the peer saw %v, want the first turn and the flag #", frames)

@@ -23,7 +23,7 @@ func five(t *testing.T, c *Conn, report frame.FailureReport, a Owner) *Stream {
 	return s
 }
 
-// Responses come in any order, and each counts once (RFC 4975 section 7.1.2).
+// Responses come in any order, and each counts once (RFC 4975 section 7.1.1).
 func TestResponsesFindTheirChunks(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -87,12 +87,12 @@ func TestNoResponseIn30SecondsAfterTheLastByte(t *testing.T) {
 		}()
 		time.Sleep(30*time.Second - 1)
 		chunks.heard(t)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		chunks.heard(t, "1-2/10: msrp: no response", "3-4/10: msrp: no response", "5-6/10: msrp: no response",
 			"7-8/10: msrp: no response", "9-10/10: msrp: no response")
 		time.Sleep(20*time.Second - 1)
 		req.heard(t)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		req.heard(t, "0-0/0: msrp: no response")
 	})
 }

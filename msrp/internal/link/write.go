@@ -73,8 +73,9 @@ func (c *Conn) release(b *batch) {
 			s.spare = b.data[:0]
 		}
 		if s.ended {
-			s.spare = nil
-			close(s.written)
+			if s.spare = nil; s.end != frame.Aborted {
+				close(s.over)
+			}
 		}
 	}
 }
