@@ -254,6 +254,19 @@ func TestLinesMayEndWithLF(t *testing.T) {
 	}
 }
 
+// Who appends to the content does not write into the buffer that the message is in.
+func TestContentEndsWhereTheMessageDoes(t *testing.T) {
+	buffer := []byte(inside + "the next message")
+	m, err := Parse(buffer[:len(inside)])
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Content = append(m.Content, "!"...)
+	if got, want := string(buffer[len(inside):]), "the next message"; got != want {
+		t.Errorf("behind the message is %q, want %q", got, want)
+	}
+}
+
 func TestMissingHeadersAreNoError(t *testing.T) {
 	for _, text := range []string{inside, "\r\n\r\nhello", "\n\nhello"} {
 		m := parse(t, text)

@@ -28,6 +28,9 @@ func TestNotificationsComeBackTheWayTheyWereAskedFor(t *testing.T) {
 	if got, want := values(m, recordRoute), []string{store.String(), list.String()}; !reflect.DeepEqual(got, want) {
 		t.Errorf("IMDN-Record-Route = %q, want %q", got, want)
 	}
+	if got, want := values(m, originalTo), []string{list.String()}; !reflect.DeepEqual(got, want) {
+		t.Errorf("Original-To = %q, want %q alone", got, want)
+	}
 
 	r := Received(m)
 	if r == nil || r.OriginalTo != list.URI || r.Recipient != bob {
