@@ -147,7 +147,7 @@ func (p *parser) declaration() error {
 		value, rest = rest[0].value, rest[1:]
 		return value, true
 	}
-	if version, _ := next("version"); len(version) != 3 || version[:2] != "1." || version[2] < '0' || version[2] > '9' {
+	if version, _ := next("version"); version != "1.0" {
 		return p.fail("expected version 1.0 in the XML declaration")
 	}
 	if encoding, ok := next("encoding"); ok && !strings.EqualFold(encoding, "UTF-8") {

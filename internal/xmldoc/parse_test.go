@@ -81,7 +81,7 @@ func TestParseRefuses(t *testing.T) {
 		{"text", "hello", "expected an element"},
 		{"only a declaration", "<?xml version='1.0'?>", "expected an element"},
 		{"a declaration without a version", "<?xml encoding='UTF-8'?><a/>", "expected version 1.0"},
-		{"another version", "<?xml version='2.0'?><a/>", "expected version 1.0"},
+		{"another version", "<?xml version='1.1'?><a/>", "expected version 1.0"},
 		{"something else in the declaration", "<?xml version='1.0' x='1'?><a/>", "expected version, encoding"},
 		{"a declaration in the middle", "<a><?xml version='1.0'?></a>", "processing instruction"},
 		{"a document type", "<!DOCTYPE a><a/>", "document type"},
