@@ -1,9 +1,6 @@
 package xmldoc
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // isChar reports whether a document may contain r, as it is or as a reference
 // (XML 1.0 section 2.2).
@@ -33,9 +30,6 @@ func badChar(s string) int {
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
-
-// trim takes the white space off both ends (XML 1.0 section 2.3).
-func trim(s string) string { return strings.Trim(s, " \t\r\n") }
 
 // isNameStart reports whether a name may begin with r (XML 1.0 section 2.3), but
 // for the colon, which is between prefix and name.

@@ -3,13 +3,12 @@ package xmldoc
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
 // What Parse takes. Beyond these a document is refused whole.
 const (
-	MaxSize  = 1 << 20 // bytes of the document
+	maxSize  = 1 << 20 // bytes of the document
 	maxNodes = 1 << 16 // elements, and texts between them
 	maxDepth = 32      // elements within each other
 	maxAttrs = 64      // of one element, declarations of prefixes included
@@ -39,14 +38,14 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("xmldoc: %s (byte %d)"
 // Parse reads a document and returns its element. What it returns shares memory
 // with doc. An error is a [*SyntaxError] or wraps [ErrEncoding].
 //
-// It takes MaxSize bytes, 65,536 elements and pieces of text, 32 elements within
+// It takes 1 MiB, 65,536 elements and pieces of text, 32 elements within
 // each other, 64 attributes of an element and 64 prefixes at one place. It takes
 // no document type declaration (RFC 3470 section 4.11), and so no entities but the
 // five. White space before the XML declaration is passed over, which is more than
 // XML allows: bodies of SIP begin with a line end now and then.
 func Parse(doc string) (root *Node, err error) {
-	if len(doc) > MaxSize {
-		return nil, &SyntaxError{MaxSize, fmt.Sprintf("longer than %d bytes", MaxSize)}
+	if len(doc) > maxSize {
+		return nil, &SyntaxError{maxSize, fmt.Sprintf("longer than %d bytes", maxSize)}
 	}
 	p := parser{s: doc, scope: append(make([]Prefix, 0, 8), Prefix{"xml", xmlSpace})}
 	if err := p.prolog(); err != nil {
@@ -72,12 +71,6 @@ type parser struct {
 	nodes int
 	scope []Prefix // that are declared where it reads, those of outer elements first
 	attrs []attr   // of the start tag that is read
-}
-
-// An attr is an attribute whose prefix is not looked up yet.
-type attr struct {
-	prefix, local, value string
-	pos                  int
 }
 
 func (p *parser) fail(msg string) error { return &SyntaxError{p.pos, msg} }
@@ -244,135 +237,5 @@ func (p *parser) count() error {
 	if p.nodes++; p.nodes > maxNodes {
 		return p.fail(fmt.Sprintf("more than %d elements and texts", maxNodes))
 	}
-	return nil
-}
-
-// startTag reads what follows the name of an element, and reports whether the
-// element ends with it. Prefixes that it declares are in scope then.
-func (p *parser) startTag(n *Node) (empty bool, err error) {
-	p.attrs = p.attrs[:0]
-	for {
-		start := p.pos
-		p.skipSpace()
-		switch {
-		case p.has("/>"):
-			p.pos += 2
-			return true, p.resolve(n)
-		case p.has(">"):
-			p.pos++
-			return false, p.resolve(n)
-		case p.pos == start:
-			return false, p.fail("expected white space, > or />")
-		case len(p.attrs) == maxAttrs:
-			return false, p.fail(fmt.Sprintf("more than %d attributes", maxAttrs))
-		}
-		if err := p.attribute(); err != nil {
-			return false, err
-		}
-	}
-}
-
-// resolve makes declarations and attributes of n of those that were read.
-func (p *parser) resolve(n *Node) error {
-	outer := len(p.scope)
-	for _, a := range p.attrs {
-		prefix, declares := "", a.prefix == "" && a.local == "xmlns"
-		if a.prefix == "xmlns" {
-			prefix, declares = a.local, true
-		}
-		if !declares {
-			continue
-		}
-		switch {
-		case prefix == "xmlns", (prefix == "xml") != (a.value == xmlSpace), a.value == xmlnsSpace:
-			return at(a.pos, "prefix that nobody may declare")
-		case prefix != "" && a.value == "":
-			return at(a.pos, "prefix without a namespace")
-		case slices.ContainsFunc(p.scope[outer:], func(d Prefix) bool { return d.Prefix == prefix }):
-			return at(a.pos, "prefix that is declared twice")
-		case len(p.scope) == maxScope:
-			return at(a.pos, fmt.Sprintf("more than %d prefixes", maxScope))
-		}
-		p.scope = append(p.scope, Prefix{prefix, a.value})
-	}
-	n.Prefixes = slices.Clone(p.scope[outer:])
-	if others := len(p.attrs) - len(n.Prefixes); others > 0 {
-		n.Attrs = make([]Attr, 0, others)
-	}
-	for _, a := range p.attrs {
-		if a.prefix == "xmlns" || a.prefix == "" && a.local == "xmlns" {
-			continue
-		}
-		name := Name{Local: a.local}
-		if a.prefix != "" { // one without a prefix is in no namespace (section 6.2)
-			space, ok := p.space(a.prefix)
-			if !ok {
-				return at(a.pos, "prefix that is not declared")
-			}
-			name.Space = space
-		}
-		if _, twice := n.Attr(name); twice {
-			return at(a.pos, "attribute that is there twice")
-		}
-		n.Attrs = append(n.Attrs, Attr{name, a.value})
-	}
-	return nil
-}
-
-// space returns the namespace that a prefix stands for.
-func (p *parser) space(prefix string) (string, bool) {
-	for i := len(p.scope) - 1; i >= 0; i-- {
-		if p.scope[i].Prefix == prefix {
-			return p.scope[i].Space, true
-		}
-	}
-	return "", prefix == ""
-}
-
-// name reads a name and its prefix.
-func (p *parser) name() (prefix, local string, err error) {
-	rest := p.s[p.pos:]
-	n := nameLen(rest)
-	if n > 0 && n < len(rest) && rest[n] == ':' {
-		prefix, rest = rest[:n], rest[n+1:]
-		p.pos += n + 1
-		n = nameLen(rest)
-	}
-	if n == 0 || len(prefix)+n > maxName {
-		return "", "", p.fail("expected a name")
-	}
-	p.pos += n
-	return prefix, rest[:n], nil
-}
-
-// attribute reads an attribute into p.attrs.
-func (p *parser) attribute() error {
-	a := attr{pos: p.pos}
-	var err error
-	if a.prefix, a.local, err = p.name(); err != nil {
-		return err
-	}
-	if p.skipSpace(); !p.has("=") {
-		return p.fail("expected = and a value")
-	}
-	p.pos++
-	if p.skipSpace(); !p.has(`"`) && !p.has("'") {
-		return p.fail("expected a value in quotes")
-	}
-	quote := p.s[p.pos]
-	p.pos++
-	n := strings.IndexByte(p.s[p.pos:], quote)
-	if n < 0 {
-		return p.fail("value that does not end")
-	}
-	raw := p.s[p.pos : p.pos+n]
-	if i := strings.IndexByte(raw, '<'); i >= 0 {
-		return at(p.pos+i, "< in a value")
-	}
-	if a.value, err = unescape(raw, p.pos, true); err != nil {
-		return err
-	}
-	p.pos += n + 1
-	p.attrs = append(p.attrs, a)
 	return nil
 }

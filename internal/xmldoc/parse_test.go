@@ -131,7 +131,7 @@ func TestParseRefuses(t *testing.T) {
 		{"65 prefixes", prefixes(65), "more than 64 prefixes"},
 		{"65536 elements in another", "<a>" + strings.Repeat("<b/>", 1<<16) + "</a>", "more than 65536"},
 		{"a name of 2 kB", "<" + strings.Repeat("a", 2048) + "/>", "expected a name"},
-		{"more than a MiB", "<a>" + strings.Repeat(" ", MaxSize) + "</a>", "longer than"},
+		{"more than a MiB", "<a>" + strings.Repeat(" ", maxSize) + "</a>", "longer than"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n, err := Parse(tt.doc)
