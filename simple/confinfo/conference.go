@@ -2,12 +2,9 @@ package confinfo
 
 import "time"
 
-// MediaType is the type of a document in Content-Type and Accept (section 9.1), and
-// EventPackage the name of the package in Event (section 3.1).
-const (
-	MediaType    = "application/conference-info+xml"
-	EventPackage = "conference"
-)
+// MediaType is the type of a document in Content-Type and Accept (section 3.4). The
+// name of the event package is "conference" (section 3.1).
+const MediaType = "application/conference-info+xml"
 
 // State says how much of an element a document has (section 4.4).
 type State string

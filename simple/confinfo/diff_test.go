@@ -173,7 +173,7 @@ func reaches(t *testing.T, old, now *Conference) {
 // FuzzDiff has random conferences follow each other: who is told of each change knows
 // each of them.
 func FuzzDiff(f *testing.F) {
-	for i := range uint64(300) {
+	for i := range uint64(100) {
 		f.Add(i)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {

@@ -16,6 +16,9 @@
 //		if n.First {
 //			room = nil
 //		}
+//		if n.Body == (sip.Body{}) {
+//			continue // there is nothing to see yet, or any more
+//		}
 //		room, err = confinfo.Apply(room, n.Body.Content)
 //		if errors.Is(err, confinfo.ErrRefresh) {
 //			sub.Refresh()

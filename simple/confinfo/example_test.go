@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/goparley/parley/simple/confinfo"
+	"github.com/goparley/parley/sip"
 )
 
 // A chat room with two people in it, of which a watcher has seen all. A third joins:
@@ -42,10 +43,11 @@ func Example() {
 
 	update := confinfo.Diff(sent, room)
 	room.Version = update.Version
-	doc := string(update.Append(nil))
-	fmt.Println(doc)
+	// This is what State of a ua.Package returns, for the NOTIFY.
+	body := sip.Body{Type: confinfo.MediaType, Content: string(update.Append(nil))}
+	fmt.Println(body.Content)
 
-	seen, err = confinfo.Apply(seen, doc)
+	seen, err = confinfo.Apply(seen, body.Content)
 	if errors.Is(err, confinfo.ErrRefresh) {
 		fmt.Println("refresh the subscription")
 	}

@@ -79,7 +79,7 @@ func (o *other) in(name string, in other) {
 	if o.within == nil {
 		o.within = make(map[string]other)
 	}
-	o.within[name] = in
+	o.within[strings.Clone(name)] = in // which is a piece of the document
 }
 
 // text reads an element of text.

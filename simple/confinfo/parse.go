@@ -28,7 +28,7 @@ func own(local string) xmldoc.Name { return xmldoc.Name{Space: space, Local: loc
 
 // A SyntaxError is what is wrong with a document.
 type SyntaxError struct {
-	Offset int // where the XML is wrong, in bytes; 0: it is right, but no conference
+	Offset int // where the XML is wrong, in bytes; 0 too if it is right, but no conference
 	Msg    string
 }
 

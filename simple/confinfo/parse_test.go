@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func read(tb testing.TB, name string) string {
@@ -146,24 +147,71 @@ func TestNicknames(t *testing.T) {
 	}
 }
 
-// What extensions add, anywhere, is written again, with its namespaces.
-func TestUnknownIsKept(t *testing.T) {
-	const d = `<?xml version="1.0" encoding="UTF-8"?>
+// extended has what an extension may add, everywhere.
+const extended = `<?xml version="1.0" encoding="UTF-8"?>
 <conference-info xmlns:e="urn:example" xmlns="urn:ietf:params:xml:ns:conference-info" entity="sip:room@example.com" state="full" version="1" e:a="1">` +
-		`<conference-description e:b="2"><display-text xml:lang="de">Raum</display-text><keywords e:k="v">x</keywords>` +
-		`<conf-uris e:c="3"><entry e:d="4"><uri>sip:1@example.com</uri><modified e:m="1"><by>sip:x@example.com</by><e:why/></modified><e:x type="e:name">a <b xmlns="">b</b> c</e:x></entry></conf-uris>` +
-		`<available-media e:m="5"><entry label="1" e:l="6"><type>audio</type><e:codec/></entry></available-media><e:floor/></conference-description>` +
-		`<host-info e:h="7"><uris e:u="8"><entry><uri>sip:h@example.com</uri></entry></uris><e:host/></host-info>` +
-		`<conference-state e:s="9"><user-count>1</user-count><e:recording>on</e:recording></conference-state>` +
-		`<users e:t="10"><user entity="sip:a@example.com" e:v="11"><associated-aors e:w="12"><entry><uri>sip:b@example.com</uri></entry></associated-aors><roles e:r="13"><entry>host</entry></roles>` +
-		`<endpoint entity="1" e:y="14"><referred e:z="15"><reason>x</reason></referred><media id="1" e:i="16"><type>audio</type><e:volume>3</e:volume></media>` +
-		`<call-info e:q="17"><sip e:p="18"><call-id>1</call-id><e:branch/></sip><e:xmpp/></call-info><e:battery/></endpoint><hand raised="yes"/></user><e:group/></users>` +
-		`<sidebars-by-val><entry entity="sip:s@example.com" e:o="19"><e:topic/></entry></sidebars-by-val><e:end/></conference-info>`
+	`<conference-description e:b="2"><display-text xml:lang="de">Raum</display-text><keywords e:k="v">x</keywords>` +
+	`<conf-uris e:c="3"><entry e:d="4"><uri>sip:1@example.com</uri><modified e:m="1"><by>sip:x@example.com</by><e:why/></modified><e:x type="e:name">a <b xmlns="">b</b> c</e:x></entry></conf-uris>` +
+	`<available-media e:m="5"><entry label="1" e:l="6"><type>audio</type><e:codec/></entry></available-media><e:floor/></conference-description>` +
+	`<host-info e:h="7"><uris e:u="8"><entry><uri>sip:h@example.com</uri></entry></uris><e:host/></host-info>` +
+	`<conference-state e:s="9"><user-count>1</user-count><e:recording>on</e:recording></conference-state>` +
+	`<users e:t="10"><user entity="sip:a@example.com" e:v="11"><associated-aors e:w="12"><entry><uri>sip:b@example.com</uri></entry></associated-aors><roles e:r="13"><entry>host</entry></roles>` +
+	`<endpoint entity="1" e:y="14"><referred e:z="15"><reason>x</reason></referred><media id="1" e:i="16"><type>audio</type><e:volume>3</e:volume></media>` +
+	`<call-info e:q="17"><sip e:p="18"><call-id>1</call-id><e:branch/></sip><e:xmpp/></call-info><e:battery/></endpoint><hand raised="yes"/></user><e:group/></users>` +
+	`<sidebars-by-val><entry entity="sip:s@example.com" e:o="19"><e:topic/></entry></sidebars-by-val><e:end/></conference-info>`
+
+// What extensions add is written again, with its namespaces.
+func TestUnknownIsKept(t *testing.T) {
+	d := extended
 	if got := string(mustParse(t, d).Append(nil)); got != d {
 		t.Errorf("Parse and Append =\n%s, want\n%s", got, d)
 	}
 	if got := string(mustApply(t, d).Append(nil)); got != d {
 		t.Errorf("Apply and Append =\n%s, want\n%s", got, d)
+	}
+}
+
+// A name that is kept does not keep the document that it came in.
+func TestParseSharesNoMemory(t *testing.T) {
+	for _, d := range []string{extended, read(t, "rfc4575-7.1.xml"), read(t, "rfc4575-7.2.xml"), read(t, "rfc7701-9.6.xml")} {
+		d = strings.Clone(d)
+		applied, err := Apply(&Conference{Version: mustParse(t, d).Version - 1}, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []*Conference{mustParse(t, d), applied} {
+			eachString(reflect.ValueOf(c), func(s string) {
+				at, begin := uintptr(unsafe.Pointer(unsafe.StringData(s))), uintptr(unsafe.Pointer(unsafe.StringData(d)))
+				if s != "" && at >= begin && at < begin+uintptr(len(d)) {
+					t.Errorf("%q is a piece of the document", s)
+				}
+			})
+		}
+	}
+}
+
+// eachString calls f for every string that v holds.
+func eachString(v reflect.Value, f func(string)) {
+	switch v.Kind() {
+	case reflect.String:
+		f(v.String())
+	case reflect.Pointer:
+		if v.Type() != reflect.TypeFor[*time.Location]() && !v.IsNil() {
+			eachString(v.Elem(), f)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			eachString(v.Field(i), f)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			eachString(v.Index(i), f)
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			eachString(k, f)
+			eachString(v.MapIndex(k), f)
+		}
 	}
 }
 
