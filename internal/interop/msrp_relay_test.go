@@ -13,6 +13,7 @@ func TestMSRPRelay(t *testing.T) {
 	interop.Need(t)
 	relay := interop.StartKamailioRelay(t, nil)
 	keys := newKeyLog(t)
+	capture := interop.StartCapture(t)
 	transports := []string{"tcp", "tls", "ws", "wss"}
 	for _, from := range transports {
 		for _, to := range transports {
@@ -21,6 +22,19 @@ func TestMSRPRelay(t *testing.T) {
 			})
 		}
 	}
+	capture.Stop(t)
+	v := interop.Judge(t, capture.Path, &interop.JudgeOptions{
+		MSRP: []string{relay.At("tcp")}, MSRPS: []string{relay.At("tls")}, WSS: []string{relay.At("wss")}, KeyLog: []string{keys.Name()},
+	})
+	for _, e := range v.Errors {
+		t.Error(e)
+	}
+	t.Logf("tshark: %v", v)
+	// Each has AUTH twice, of both, with the answers, SEND, 200 and REPORT at either end,
+	// and a 200 that goes no further.
+	if want := 16 * 14; v.MSRP < want {
+		t.Errorf("tshark: %v, want at least %d messages of MSRP", v, want)
+	}
 }
 
 // exchange has alice send a message to bob, and bob a report to alice.
@@ -28,13 +42,13 @@ func exchange(t *testing.T, alice, bob *msrpClient) {
 	t.Helper()
 	one, other := alice.usePath(t, "alice"), bob.usePath(t, "bob")
 	alice.send(t, "MSRP send1 SEND", "To-Path: "+one+" "+other+" "+bob.own, "From-Path: "+alice.own,
-		"Message-ID: 1", "Byte-Range: 1-5/5", "Success-Report: yes", "Content-Type: text/plain", "", "Hello")
+		"Message-ID: 1a2b", "Byte-Range: 1-5/5", "Success-Report: yes", "Content-Type: text/plain", "", "Hello")
 	wantMSRP(t, alice.next(t), "MSRP send1 200 OK", "To-Path: "+alice.own+"\r\n", "From-Path: "+one+"\r\n")
 	wantMSRP(t, bob.next(t), "MSRP send1 SEND", "To-Path: "+bob.own+"\r\n",
 		"From-Path: "+other+" "+one+" "+alice.own+"\r\n", "\r\n\r\nHello\r\n-------send1$\r\n")
 	bob.send(t, "MSRP send1 200 OK", "To-Path: "+other, "From-Path: "+bob.own)
 	bob.send(t, "MSRP report1 REPORT", "To-Path: "+other+" "+one+" "+alice.own, "From-Path: "+bob.own,
-		"Message-ID: 1", "Byte-Range: 1-5/5", "Status: 000 200 OK")
+		"Message-ID: 1a2b", "Byte-Range: 1-5/5", "Status: 000 200 OK")
 	wantMSRP(t, alice.next(t), "MSRP report1 REPORT", "To-Path: "+alice.own+"\r\n",
 		"From-Path: "+one+" "+other+" "+bob.own+"\r\n", "Status: 000 200 OK\r\n")
 }
