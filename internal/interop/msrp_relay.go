@@ -11,6 +11,7 @@ import (
 type RelayOptions struct {
 	Domain    string             // of its users: the realm of its challenges, and a name in its certificate; empty: "sip.test"
 	Authority *siptest.Authority // of its certificate; nil: an authority of its own
+	Unframed  bool               // send a WebSocket what comes from others without a frame around it, as a script does without msrp_relay_flags
 }
 
 // Relay is an MSRP relay (RFC 4976). It has every user that there can be, alice
@@ -35,8 +36,12 @@ func StartKamailioRelay(t testing.TB, opts *RelayOptions) *Relay {
 	if r.Domain == "" {
 		r.Domain = "sip.test"
 	}
+	flags := "1"
+	if opts.Unframed {
+		flags = "0"
+	}
 	r.k = startKamailio(t, "kamailio-msrp", &KamailioOptions{Authority: opts.Authority, Hosts: []string{relayHost}, names: []string{r.Domain}},
-		"DOMAIN", r.Domain)
+		"DOMAIN", r.Domain, "FLAGS", flags)
 	r.Authority = r.k.Authority
 	return r
 }
