@@ -96,7 +96,7 @@ func (c *msrpClient) write(t *testing.T, text string) {
 }
 
 // next returns the next message, which over WebSocket is all that one message of
-// that has (RFC 7977 section 5.2).
+// that has (RFC 7977 section 5.1).
 func (c *msrpClient) next(t *testing.T) string {
 	t.Helper()
 	text, err := c.read()
@@ -120,7 +120,8 @@ func (c *msrpClient) read() (string, error) {
 	if len(fields) < 3 || fields[0] != "MSRP" {
 		return text, fmt.Errorf("not the start of a message")
 	}
-	for !strings.HasSuffix(text, "\r\n-------"+fields[1]+"$\r\n") && !strings.HasSuffix(text, "\x00-------"+fields[1]+"$\r\n") {
+	// There is no CRLF before the end-line of Kamailio's 423.
+	for !strings.HasSuffix(text, "-------"+fields[1]+"$\r\n") {
 		line, err := c.reader.ReadString('\n')
 		if text += line; err != nil {
 			return text, err

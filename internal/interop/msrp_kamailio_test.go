@@ -161,7 +161,7 @@ func TestKamailioMSRPOverWebSocket(t *testing.T) {
 }
 
 // Of a message of WebSocket Kamailio takes the first message of MSRP, and nothing
-// more (RFC 7977 section 5.2: one is in one).
+// more (RFC 7977 section 5.1: there is one in one).
 func TestKamailioMSRPTwoInOne(t *testing.T) {
 	interop.Need(t)
 	bob := newMSRPClient(t, interop.StartKamailioRelay(t, nil), "ws", nil)
@@ -174,7 +174,7 @@ func TestKamailioMSRPTwoInOne(t *testing.T) {
 	wantMSRP(t, bob.next(t), "MSRP auth3 401 Unauthorized")
 }
 
-// A WebSocket for SIP is refused (RFC 7977 section 4.2).
+// A WebSocket for SIP is refused (RFC 7977 section 4.1).
 func TestKamailioMSRPSubprotocol(t *testing.T) {
 	interop.Need(t)
 	addr := interop.StartKamailioRelay(t, nil).At("ws")

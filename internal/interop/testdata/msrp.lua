@@ -2,7 +2,7 @@
 -- is missing or follows, and has no word for what is wrong. This one finds the
 -- messages in the stream and holds them against RFC 4975 section 9, each of which
 -- then goes to that dissector. Over WebSocket, where tshark has none, one message
--- has to be all of one frame (RFC 7977 section 5.2).
+-- has to be all of one frame (RFC 7977 section 5.1).
 local wire = Proto("msrpwire", "MSRP on the wire")
 local length = ProtoField.uint32("msrpwire.length", "Length of the message")
 local fault = ProtoExpert.new("msrpwire.fault", "Fault", expert.group.MALFORMED, expert.severity.ERROR)
@@ -84,7 +84,7 @@ local function faults(start, head, body, flag)
 		if not fields["status"] or not fields["byte-range"] then complain("REPORT without Status or Byte-Range") end
 		if fields["success-report"] or fields["failure-report"] then complain("REPORT that asks for reports") end
 	end
-	-- A chunk whose last byte is told cannot be interrupted (RFC 4975 section 7.1.1).
+	-- A chunk whose last byte is told cannot be interrupted (RFC 4975 section 7.3.1).
 	local first, last = (fields["byte-range"] or ""):match("^(%d+)%-(%d+)/")
 	if method == "SEND" and body and first and #body ~= last - first + 1 then
 		complain("Byte-Range %s of a body of %d bytes", fields["byte-range"], #body)
