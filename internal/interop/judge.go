@@ -51,9 +51,9 @@ func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
 		opts = &JudgeOptions{}
 	}
 	tshark := program(t, "tshark", "tshark")
-	// What looks like SIP is taken for it, whatever else a port may be known for.
 	script := filepath.Join(t.TempDir(), "msrp.lua")
 	config(t, "msrp.lua", script)
+	// What looks like SIP is taken for it, whatever else a port may be known for.
 	args := []string{"-r", path, "-X", "lua_script:" + script, "-o", "udp.try_heuristic_first:TRUE", "-T", "fields", "-E", "separator=|", "-E", "aggregator=" + aggregator,
 		"-e", "frame.number", "-e", "frame.protocols", "-e", "_ws.expert.group", "-e", "_ws.expert.severity",
 		"-e", "_ws.expert.message", "-e", "tcp.payload", "-e", "websocket.opcode", "-e", "msrpwire.length", "-e", "_ws.col.Info"}

@@ -56,9 +56,9 @@ func TestKamailioMSRP(t *testing.T) {
 		recorded(t, "auth-200-ws.msrp", answer)
 	})
 	t.Run("expires", func(t *testing.T) {
-		for seconds, name := range map[string]string{"10": "expires-10.msrp", "600": "expires-600.msrp", "3600": "expires-3600.msrp", "7200": "expires-7200.msrp"} {
+		for _, seconds := range []string{"10", "600", "3600", "7200"} {
 			_, answer := dial(t, "tcp").auth(t, "alice", "alicepw", "Expires: "+seconds)
-			recorded(t, name, answer)
+			recorded(t, "expires-423.msrp", answer)
 		}
 	})
 
@@ -161,9 +161,10 @@ func TestKamailioMSRPOverWebSocket(t *testing.T) {
 }
 
 // Of a message of WebSocket Kamailio takes the first message of MSRP, and nothing
-// more (RFC 7977 section 5.1: there is one in one).
+// more (RFC 7977 section 5.1: there is one in one). tshark says so too.
 func TestKamailioMSRPTwoInOne(t *testing.T) {
 	interop.Need(t)
+	capture := interop.StartCapture(t)
 	bob := newMSRPClient(t, interop.StartKamailioRelay(t, nil), "ws", nil)
 	auth := func(id string) string {
 		return msrpText("MSRP "+id+" AUTH", "To-Path: "+bob.uri, "From-Path: "+bob.own)
@@ -172,6 +173,11 @@ func TestKamailioMSRPTwoInOne(t *testing.T) {
 	bob.write(t, auth("auth3"))
 	wantMSRP(t, bob.next(t), "MSRP auth1 401 Unauthorized")
 	wantMSRP(t, bob.next(t), "MSRP auth3 401 Unauthorized")
+	capture.Stop(t)
+	v := interop.Judge(t, capture.Path, nil)
+	if v.MSRP != 5 || len(v.Errors) != 1 || !strings.Contains(v.Errors[0], "not one message in the frame") {
+		t.Errorf("tshark: %v, errors %q, want 5 messages of MSRP, and one packet at fault", v, v.Errors)
+	}
 }
 
 // A WebSocket for SIP is refused (RFC 7977 section 4.1).
