@@ -100,6 +100,9 @@ func randomFrame(r *rand.Rand, id string) naiveFrame {
 		add("Content-Type", "text/plain", "message/cpim", `text/plain;charset="utf-8"`)
 		f.HasBody = true
 		f.Body = randomBody(r, id)
+		for f.Method != "SEND" && len(f.Body) > naiveBodyLimit {
+			f.Body = randomBody(r, id)
+		}
 	}
 	return f
 }
