@@ -43,7 +43,7 @@ const (
 // A Head is the start line of a frame with its header fields. It shares no memory with what
 // it was read from.
 type Head struct {
-	ID string // the transaction identifier: 4 to 32 characters
+	ID string // the transaction identifier: 4 to 32 characters; others may have 1 to 64
 
 	Method Method // of a request; "" in a response
 
@@ -83,6 +83,7 @@ const (
 	maxHead   = 16 << 10 // bytes of a head
 	maxFields = 64       // other header fields
 	maxID     = 64       // characters of a transaction identifier that are put up with
+	maxMethod = 32
 )
 
 // parse reads what stands before the body or the end-line: the start line, already taken
@@ -195,7 +196,8 @@ func reportStatus(v []byte) (code Status, ok bool) {
 	if len(v) < 7 || string(v[:4]) != "000 " || len(v) > 7 && v[7] != ' ' {
 		return 0, false
 	}
-	return statusCode(v[4:7])
+	code, ok = statusCode(v[4:7])
+	return code, ok && code >= 100
 }
 
 // statusCode reads three digits.
@@ -270,11 +272,25 @@ func knownName(b []byte) int {
 // Append writes the head in the order of RFC 4975 section 9: To-Path, From-Path, what is not
 // of MIME, what is, and Content-Type last, with the blank line behind it if there is a body. A response
 // always gets a comment, without which Kamailio takes it for a request. The error is a
-// *SyntaxError for what would not be read back as it is.
+// *SyntaxError for what would not be read back as it is, or ErrTooLong, and then nothing is
+// written.
 func (h *Head) Append(b []byte) ([]byte, error) {
 	if err := h.writable(); err != nil {
 		return b, err
 	}
+	start := len(b)
+	end := len(hyphens) + len(h.ID) + len("$\r\n")
+	b, before := h.append(b), b
+	if h.HasBody {
+		end = 0
+	}
+	if len(b)-start+end > maxHead {
+		return before, ErrTooLong
+	}
+	return b, nil
+}
+
+func (h *Head) append(b []byte) []byte {
 	b = append(append(append(b, "MSRP "...), h.ID...), ' ')
 	if h.Method != "" {
 		b = append(b, h.Method...)
@@ -313,7 +329,7 @@ func (h *Head) Append(b []byte) ([]byte, error) {
 		}
 	}
 	if !h.HasBody {
-		return b, nil
+		return b
 	}
 	for _, f := range h.Fields {
 		if isMIME(f.Name) {
@@ -323,7 +339,7 @@ func (h *Head) Append(b []byte) ([]byte, error) {
 	if h.ContentType != "" {
 		b = appendField(b, "Content-Type", h.ContentType)
 	}
-	return append(b, "\r\n"...), nil
+	return append(b, "\r\n"...)
 }
 
 // AppendEnd writes the end of the frame: after a body the CRLF that is not part of it, and the
@@ -351,33 +367,56 @@ func (h *Head) writable() error {
 	bad := func(where, text string) error {
 		return &SyntaxError{Where: where, Text: clip(text), Msg: "cannot be written"}
 	}
+	request := h.Method != ""
 	switch {
-	case len(h.ID) < 4 || len(h.ID) > maxID || !isAlphanum(h.ID[0]) || !all(h.ID, isIdent):
+	case h.ID == "" || len(h.ID) > maxID || !all(h.ID, isIdent):
 		return bad("transaction identifier", h.ID)
-	case h.Method != "" && !all(string(h.Method), isUpper):
+	case request && (len(h.ID) < 4 || len(h.ID) > 32 || !isAlphanum(h.ID[0])):
+		return bad("transaction identifier", h.ID) // of ours; a response has that of its request
+	case request && (len(h.Method) > maxMethod || !all(string(h.Method), isUpper)):
 		return bad("method", string(h.Method))
-	case h.Method == "" && (h.Status < 100 || h.Status > 999):
+	case request != (h.Status == 0) || !request && (h.Status < 100 || h.Status > 999):
 		return bad("status", strconv.Itoa(int(h.Status)))
-	case h.To == "" || !all(h.To, isText):
-		return bad("To-Path", h.To)
-	case h.From == "" || !all(h.From, isText):
-		return bad("From-Path", h.From)
 	case !all(h.Comment, isText):
 		return bad("comment", h.Comment)
-	case !all(h.MessageID, isText):
+	case h.To == "" || !isValue(h.To):
+		return bad("To-Path", h.To)
+	case h.From == "" || !isValue(h.From):
+		return bad("From-Path", h.From)
+	case !isValue(h.MessageID):
 		return bad("Message-ID", h.MessageID)
-	case !all(h.ContentType, isText):
+	case h.Range != (Range{}) && h.Range.wrong() != "":
+		return bad("Byte-Range", h.Range.String())
+	case h.FailureReport > FailureReportNo:
+		return bad("Failure-Report", strconv.Itoa(int(h.FailureReport)))
+	case h.Report != 0 && (h.Report < 100 || h.Report > 999):
+		return bad("Status", strconv.Itoa(int(h.Report)))
+	case !isValue(h.ContentType) || h.HasBody && h.ContentType == "":
 		return bad("Content-Type", h.ContentType)
-	case h.HasBody && h.ContentType == "":
-		return bad("Content-Type", "")
+	case len(h.Fields) > maxFields:
+		return bad("header fields", strconv.Itoa(len(h.Fields)))
 	}
+	reports := h.Report != 0
 	for _, f := range h.Fields {
-		if f.Name == "" || !all(f.Name, isToken) || !all(f.Value, isText) || knownName([]byte(f.Name)) != other && !strings.EqualFold(f.Name, "Status") {
+		ok := f.Name != "" && all(f.Name, isToken) && isValue(f.Value)
+		switch known := knownName([]byte(f.Name)); {
+		case known == status: // of another namespace
+			_, ours := reportStatus([]byte(f.Value))
+			ok = ok && !ours && !reports
+			reports = true
+		case known != other:
+			ok = false
+		}
+		if !ok {
 			return bad("header field", f.Name+": "+f.Value)
 		}
 	}
 	return nil
 }
+
+// isValue reports whether a text can be the value of a header field, which has no white space
+// around it.
+func isValue(s string) bool { return all(s, isText) && strings.Trim(s, " \t") == s }
 
 func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
 

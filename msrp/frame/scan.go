@@ -154,7 +154,7 @@ func parseStart(line []byte) (s startLine, err error) {
 				return fail("a method that is not of upper-case letters")
 			}
 		}
-		if len(rest) > 32 {
+		if len(rest) > maxMethod {
 			return fail("a method of too many letters")
 		}
 		s.method = Method(rest)
