@@ -167,7 +167,10 @@ func parseStart(line []byte) (s startLine, err error) {
 // bytes may be the beginning of it. needle is the end-line without its flag.
 func scanBody(data, needle []byte) (n, end int, flag Flag, whole bool) {
 	for {
-		if n == len(data) || data[n] != '\r' { // where CRs follow each other, each is looked at as it is
+		if n < len(data) && data[n] == '\n' { // behind the CR that was none
+			n++
+		}
+		if n == len(data) || data[n] != '\r' { // to look for one that is there takes longer
 			i := bytes.IndexByte(data[n:], '\r')
 			if i < 0 {
 				return len(data), 0, 0, false

@@ -53,7 +53,7 @@ func ParseURI(s string) (URI, error) {
 		return fail("transport is not one")
 	}
 	if ok {
-		u.Params = ";" + params
+		u.Params = s[len(s)-len(params)-len(";"):]
 		if !all(u.Params, isParams) {
 			return fail("a parameter is none")
 		}
