@@ -154,7 +154,7 @@ func (h *Head) field(line []byte, last *Head, seen *uint) {
 		}
 		h.Range = r
 	case successReport:
-		h.SuccessReport = strings.EqualFold(string(value), "yes")
+		h.SuccessReport = len(value) == len("yes") && strings.EqualFold(string(value), "yes")
 	case failureReport:
 		switch {
 		case strings.EqualFold(string(value), "no"):

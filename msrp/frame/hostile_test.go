@@ -48,6 +48,28 @@ func TestHeaderFieldsInAnyOrderAndCase(t *testing.T) {
 	}
 }
 
+// What is not said is the default, and so is what is none of the values (RFC 4975 section 7.1.1).
+func TestReportsThatAreAskedFor(t *testing.T) {
+	for value, want := range map[string]struct {
+		success bool
+		failure frame.FailureReport
+	}{
+		"yes":      {true, frame.FailureReportYes},
+		"YES":      {true, frame.FailureReportYes},
+		"no":       {false, frame.FailureReportNo},
+		"No":       {false, frame.FailureReportNo},
+		"partial":  {false, frame.FailureReportPartial},
+		"ye\u017f": {false, frame.FailureReportYes},
+		"maybe":    {false, frame.FailureReportYes},
+		"":         {false, frame.FailureReportYes},
+	} {
+		h := readHead(t, paths+"Success-Report: "+value+"\r\nFailure-Report: "+value+"\r\n")
+		if h.Err != nil || h.SuccessReport != want.success || h.FailureReport != want.failure {
+			t.Errorf("%q: %v and %d, %v, want %v and %d", value, h.SuccessReport, h.FailureReport, h.Err, want.success, want.failure)
+		}
+	}
+}
+
 // Unknown methods and header fields are read as well; who gets them answers 501, or passes them on.
 func TestUnknownMethodsAndFields(t *testing.T) {
 	got, err := readAll(strings.NewReader("MSRP abcd FROBNICATE\r\n" + paths + "Frob: 1\r\n-------abcd$\r\n"))
@@ -294,7 +316,7 @@ func TestAHeadIsForItsReaderToChange(t *testing.T) {
 	}
 }
 
-// A message on a WebSocket is a frame, with nothing before or behind it (RFC 7977 section 5.2).
+// A message on a WebSocket is a frame, with nothing before or behind it (RFC 7977 section 5.1).
 func TestParseTakesOneFrame(t *testing.T) {
 	const start, end = "MSRP abcd SEND\r\n" + paths, "-------abcd$\r\n"
 	for text, want := range map[string]bool{

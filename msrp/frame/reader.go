@@ -110,8 +110,8 @@ func (r *Reader) beginBody(id []byte) {
 
 // Body returns the next piece of the body of the frame, which is good until the Reader is used
 // again, and at its end io.EOF, for a frame that has none at once. What it returns at a time
-// is what has come. ErrTooLong says that a request other than SEND has a body of more than
-// 10,240 bytes; others are those of the stream.
+// is what has come. ErrTooLong says that something other than a SEND has a body of more than
+// 10,240 bytes, and stays: what follows is not read. Other errors are those of the stream.
 func (r *Reader) Body() ([]byte, error) {
 	for r.state != bodyIsOver && r.state != between {
 		if r.state == tooLong {
@@ -179,7 +179,7 @@ func (r *Reader) Flag() Flag { return r.flag }
 // that the next call will wait for the stream.
 func (r *Reader) Buffered() int { return r.hi - r.lo }
 
-// Parse reads a frame that is a message of its own, as on a WebSocket (RFC 7977 section 5.2) or
+// Parse reads a frame that is a message of its own, as on a WebSocket (RFC 7977 section 5.1) or
 // on a data channel: nothing may follow it. The body is part of data.
 func Parse(data []byte) (h *Head, body []byte, flag Flag, err error) {
 	fail := func(msg string) (*Head, []byte, Flag, error) {

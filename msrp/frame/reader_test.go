@@ -29,19 +29,12 @@ func readAll(src io.Reader) (all []read, err error) {
 		if err != nil {
 			return all, err
 		}
-		f := read{head: h.Clone()}
-		for {
-			piece, err := r.Body()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return all, err
-			}
-			f.body += string(piece)
+		head := h.Clone()
+		body, err := readBody(r)
+		if err != nil {
+			return all, err
 		}
-		f.flag = r.Flag()
-		all = append(all, f)
+		all = append(all, read{head, string(body), r.Flag()})
 	}
 }
 

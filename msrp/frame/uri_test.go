@@ -9,7 +9,7 @@ import (
 	"github.com/goparley/parley/msrp/frame"
 )
 
-// RFC 4975 section 9, RFC 7977 section 5.3 and RFC 8873 section 4.3.
+// RFC 4975 section 9, RFC 7977 section 5.2.1 and RFC 8873 section 4.1.
 func TestURIs(t *testing.T) {
 	for text, want := range map[string]frame.URI{
 		"msrp://host.example.com:8493/asfd34;tcp":        {Host: "host.example.com", Port: 8493, SessionID: "asfd34", Transport: "tcp"},
@@ -23,7 +23,7 @@ func TestURIs(t *testing.T) {
 		"msrp://192.0.2.1:2855/a;tcp;p=1;q":              {Host: "192.0.2.1", Port: 2855, SessionID: "a", Transport: "tcp", Params: ";p=1;q"},
 		"msrp://[2001:DB8::1]:9/a;tcp":                   {Host: "2001:DB8::1", Port: 9, SessionID: "a", Transport: "tcp"},
 		"msrp://[::1]/a;tcp":                             {Host: "::1", SessionID: "a", Transport: "tcp"},
-		"msrp://2001:db8::1:54111/sess;dc":               {Host: "2001:db8::1", Port: 54111, SessionID: "sess", Transport: "dc"}, // RFC 8873 section 4.6
+		"msrp://2001:db8::1:54111/sess;dc":               {Host: "2001:db8::1", Port: 54111, SessionID: "sess", Transport: "dc"}, // RFC 8873 section 4.8
 		"msrp://x:1/AbC/d+e=f-._~/;tcp":                  {Host: "x", Port: 1, SessionID: "AbC/d+e=f-._~/", Transport: "tcp"},
 		"msrp://x:0080/a;tcp":                            {Host: "x", Port: 80, SessionID: "a", Transport: "tcp"},
 		"msrp://h%6fst.example.com:1/a;tcp":              {Host: "h%6fst.example.com", Port: 1, SessionID: "a", Transport: "tcp"},
