@@ -41,7 +41,7 @@ func (r *Reader) fill() error {
 	return io.ErrNoProgress
 }
 
-// grow takes a larger buffer, if there is one, with what is in this one.
+// grow takes a larger buffer, if there is one, with what is in this one from its beginning on.
 func (r *Reader) grow() {
 	old := r.buf
 	switch len(old) {
@@ -55,7 +55,7 @@ func (r *Reader) grow() {
 	default:
 		return
 	}
-	r.lo, r.hi = 0, copy(r.buf, old[r.lo:r.hi])
+	copy(r.buf, old[:r.hi])
 	giveBack(old)
 }
 

@@ -163,6 +163,21 @@ func TestHeadsAreBounded(t *testing.T) {
 	}
 }
 
+// What is too long is so however it comes.
+func TestTheLongestHead(t *testing.T) {
+	for end, tail := range map[string]string{"\r\n": "body\r\n-------abcd$\r\n", "-------abcd$\r\n": ""} {
+		for size, want := range map[int]error{16 << 10: nil, 16<<10 + 1: frame.ErrTooLong} {
+			head := "MSRP abcd SEND\r\n" + paths + "X: "
+			text := head + strings.Repeat("x", size-len(head)-len("\r\n"+end)) + "\r\n" + end + tail
+			for name, src := range map[string]io.Reader{"whole": strings.NewReader(text), "by byte": iotest.OneByteReader(strings.NewReader(text))} {
+				if _, err := readAll(src); err != want {
+					t.Errorf("%d bytes with %q, %s: %v, want %v", size, end, name, err, want)
+				}
+			}
+		}
+	}
+}
+
 func isSyntax(err error) bool {
 	var syntax *frame.SyntaxError
 	return errors.As(err, &syntax)
@@ -182,7 +197,7 @@ func (c *counted) Read(p []byte) (int, error) {
 // A chunk without an end-line is given out as it comes, and kept nowhere.
 func TestAChunkWithoutEndTakesNoMemory(t *testing.T) {
 	for _, fill := range []string{"x", "\r", "\n", "\r\n", "\r\n-------abcd", "\r\n-------abcd$\n", "\r\n-------abcd$\r", "-"} {
-		const size = 16 << 20
+		const size = 4 << 20
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		r := frame.NewReader(io.MultiReader(strings.NewReader("MSRP abcd SEND\r\n"+paths+"Content-Type: x\r\n\r\n"), io.LimitReader(&repeat{text: []byte(fill)}, size)))

@@ -9,9 +9,9 @@ import (
 func TestPattern(t *testing.T) {
 	const lines = "To-Path: a\r\nFrom-Path: b\r\nX: y\r\nByte-Range: 1-5/9\r\nContent-Type: c\r\n"
 	var p pattern
-	learn := func(text string) {
+	learn := func(method Method, text string) {
 		var h Head
-		h.parse(startLine{id: []byte("abcd"), method: SEND}, []byte(text), &Head{})
+		h.parse(startLine{id: []byte("abcd"), method: method}, []byte(text), &Head{})
 		h.HasBody = true
 		p.learn(&h, []byte(text))
 	}
@@ -21,13 +21,17 @@ func TestPattern(t *testing.T) {
 		strings.Replace(lines, "y", strings.Repeat("y", maxPattern), 1), // more than is kept
 		strings.Replace(lines, "Byte-Range: ", "Byte-Range:", 1),
 	} {
-		learn(none)
+		learn(SEND, none)
 		if _, _, n := p.match([]byte("MSRP abcd SEND\r\n" + none + "\r\n")); n != 0 {
 			t.Errorf("%.80q has a pattern", none)
 		}
 	}
-	learn(lines)
-	learn(strings.Replace(lines, "Byte-Range", "X-Byte-Range", 1)) // changes nothing
+	learn(REPORT, lines)
+	if _, _, n := p.match([]byte("MSRP abcd SEND\r\n" + lines + "\r\n")); n != 0 {
+		t.Error("a SEND follows the pattern of a REPORT")
+	}
+	learn(SEND, lines)
+	learn(SEND, strings.Replace(lines, "Byte-Range", "X-Byte-Range", 1)) // changes nothing
 	text := "MSRP abcd SEND\r\n" + lines + "\r\n"
 	swap := func(from, to string) string { return strings.Replace(text, from, to, 1) }
 	for _, c := range []struct {
