@@ -6,7 +6,7 @@ import (
 )
 
 // Append writes the head in the order of RFC 4975 section 9: To-Path, From-Path, what is not
-// of MIME, what is, and Content-Type last, with the blank line behind it if there is a body. A response
+// of MIME, and if there is a body what is, Content-Type last, and the blank line. A response
 // always gets a comment, without which Kamailio takes it for a request. The error is a
 // *SyntaxError for what would not be read back as it is, or ErrTooLong, and then nothing is
 // written.
@@ -14,16 +14,15 @@ func (h *Head) Append(b []byte) ([]byte, error) {
 	if err := h.writable(); err != nil {
 		return b, err
 	}
-	start := len(b)
-	end := len(hyphens) + len(h.ID) + len("$\r\n")
-	b, before := h.append(b), b
-	if h.HasBody {
-		end = 0
+	head := h.append(b)
+	size := len(head) - len(b)
+	if !h.HasBody { // the end-line counts
+		size += len(hyphens) + len(h.ID) + len("$\r\n")
 	}
-	if len(b)-start+end > maxHead {
-		return before, ErrTooLong
+	if size > maxHead {
+		return b, ErrTooLong
 	}
-	return b, nil
+	return head, nil
 }
 
 func (h *Head) append(b []byte) []byte {

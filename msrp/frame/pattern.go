@@ -14,10 +14,9 @@ type pattern struct {
 	head   Head
 }
 
-// maxPattern is how many bytes of header fields are kept. Paths of a few relays fit in.
 const (
-	maxPattern = 1 << 10
-	maxRange   = 64
+	maxPattern = 1 << 10 // bytes of header fields that are kept; paths of a few relays fit in
+	maxRange   = 64      // characters of a Byte-Range that are looked at, and its CR
 )
 
 // learn makes the pattern that of a head and the header fields it was read from.

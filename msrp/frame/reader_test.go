@@ -1,7 +1,6 @@
 package frame_test
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -95,39 +94,5 @@ func TestStrayBytesBeforeTheEndLine(t *testing.T) {
 	var syntax *frame.SyntaxError
 	if got[0].head.Status != 423 || !errors.As(got[0].head.Err, &syntax) || got[1].head.Err != nil {
 		t.Errorf("got %v with %v, then %v with %v", got[0].head, got[0].head.Err, got[1].head, got[1].head.Err)
-	}
-}
-
-// The chunks of a message share all but their identifiers, so reading them takes one allocation
-// each.
-func TestReadingChunksAllocatesTheirIDs(t *testing.T) {
-	var stream bytes.Buffer
-	const chunks = 1000
-	body := bytes.Repeat([]byte("x"), 2048)
-	for i := range int64(chunks) {
-		h := frame.Head{ID: string(frame.AppendID(nil)), Method: frame.SEND, To: "msrp://bob.example.com:8493/si438ds;tcp", From: "msrp://alice.example.com:7777/iau39;tcp",
-			MessageID: "12339sdqwer", Range: frame.Range{Start: i*2048 + 1, End: (i + 1) * 2048, Total: chunks * 2048}, ContentType: "text/plain", HasBody: true}
-		b, err := h.Append(stream.AvailableBuffer())
-		if err != nil {
-			t.Fatal(err)
-		}
-		stream.Write(h.AppendEnd(append(b, body...), frame.Continued))
-	}
-	data := stream.Bytes()
-	allocs := testing.AllocsPerRun(10, func() {
-		r := frame.NewReader(bytes.NewReader(data))
-		for range chunks {
-			if _, err := r.Next(); err != nil {
-				t.Fatal(err)
-			}
-			for {
-				if _, err := r.Body(); err != nil {
-					break
-				}
-			}
-		}
-	})
-	if allocs > chunks+30 {
-		t.Errorf("%v allocations for %d chunks", allocs, chunks)
 	}
 }
