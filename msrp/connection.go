@@ -1,0 +1,326 @@
+package msrp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/msrp/internal/link"
+)
+
+// unboundTime is for how long a connection may be without a session.
+const unboundTime = 30 * time.Second
+
+// A connection is one that sessions share.
+type connection struct {
+	e    *Endpoint
+	link *link.Conn
+	key  *peerKey // of one that we have made
+
+	mu    sync.Mutex
+	legs  map[*leg]struct{}
+	alone *time.Timer // ends it when it has had no session for a while
+	over  bool        // it had its last session
+
+	// Of the goroutine that reads.
+	routes  map[string]*leg // by To-Path as written
+	chunk   chunk
+	scratch []byte
+}
+
+// A peerKey says which connections can be shared (RFC 4975 section 5.4).
+type peerKey struct {
+	secure      bool
+	address     string // host:port
+	name        string // that the certificate has to have; "" none
+	fingerprint string // of the certificate; "" any
+}
+
+// A dialing is a connection that is being made, or has been.
+type dialing struct {
+	done chan struct{}
+	conn *connection
+	err  error
+}
+
+func (e *Endpoint) newConnection(nc net.Conn, key *peerKey) *connection {
+	c := &connection{e: e, key: key, legs: map[*leg]struct{}{}, routes: map[string]*leg{}}
+	c.chunk.c = c
+	c.link = link.New(nc, c)
+	return c
+}
+
+// accept takes the connections of peers until its listener is closed.
+func (e *Endpoint) accept(l net.Listener, cfg *tls.Config) {
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			e.mu.Lock()
+			closed := e.closed
+			e.mu.Unlock()
+			if closed {
+				return
+			}
+			e.log.Warn("msrp: accept", "error", err)
+			time.Sleep(10 * time.Millisecond) // the system is short of something
+			continue
+		}
+		e.mu.Lock()
+		full := e.closed || len(e.accepted) >= e.cfg.MaxConns
+		if full {
+			e.mu.Unlock()
+			nc.Close()
+			continue
+		}
+		if cfg != nil {
+			nc = tls.Server(nc, cfg)
+		}
+		c := e.newConnection(nc, nil)
+		e.accepted[c] = struct{}{}
+		e.mu.Unlock()
+		c.wait()
+		c.link.Start()
+	}
+}
+
+// wait has the connection end if it gets no session in time.
+func (c *connection) wait() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.legs) == 0 && c.alone == nil {
+		c.alone = time.AfterFunc(unboundTime, c.link.Close)
+	}
+}
+
+// join adds a leg. It fails if the connection has ended.
+func (c *connection) join(l *leg) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over || c.link.Err() != nil {
+		return link.ErrClosed
+	}
+	if c.alone != nil {
+		if !c.alone.Stop() {
+			return link.ErrClosed
+		}
+		c.alone = nil
+	}
+	c.legs[l] = struct{}{}
+	return nil
+}
+
+// leave takes a leg away, and closes a connection of ours with the last of them (RFC 4975
+// section 5.4).
+func (c *connection) leave(l *leg) {
+	c.mu.Lock()
+	delete(c.legs, l)
+	empty := len(c.legs) == 0
+	c.over = empty && c.key != nil
+	c.mu.Unlock()
+	switch {
+	case !empty:
+	case c.key != nil:
+		c.e.forget(c)
+		c.link.Close()
+	default:
+		c.wait()
+	}
+}
+
+// forget has nobody else share a connection of ours.
+func (e *Endpoint) forget(c *connection) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.accepted, c)
+	if c.key != nil {
+		if d := e.dialed[*c.key]; d != nil && d.conn == c {
+			delete(e.dialed, *c.key)
+		}
+	}
+}
+
+// Closed is that of link.Handler.
+func (c *connection) Closed(_ *link.Conn, err error) {
+	c.e.forget(c)
+	c.mu.Lock()
+	var legs []*leg
+	for l := range c.legs {
+		legs = append(legs, l)
+	}
+	if c.alone != nil {
+		c.alone.Stop()
+	}
+	c.mu.Unlock()
+	for _, l := range legs {
+		l.lost(c, err)
+	}
+}
+
+// connect returns a connection to the next hop that a leg may share.
+func (e *Endpoint) connect(ctx context.Context, key peerKey, verify func(tls.ConnectionState) error) (*connection, error) {
+	for {
+		e.mu.Lock()
+		if e.closed {
+			e.mu.Unlock()
+			return nil, ErrClosed
+		}
+		d := e.dialed[key]
+		if d == nil {
+			d = &dialing{done: make(chan struct{})}
+			e.dialed[key] = d
+			e.mu.Unlock()
+			d.conn, d.err = e.dial(ctx, key, verify)
+			if d.err != nil {
+				e.mu.Lock()
+				delete(e.dialed, key)
+				e.mu.Unlock()
+			}
+			close(d.done)
+			return d.conn, d.err
+		}
+		e.mu.Unlock()
+		select {
+		case <-d.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if d.err == nil {
+			return d.conn, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if !errors.Is(d.err, context.Canceled) && !errors.Is(d.err, context.DeadlineExceeded) {
+			return nil, d.err
+		}
+	}
+}
+
+func (e *Endpoint) dial(ctx context.Context, key peerKey, verify func(tls.ConnectionState) error) (*connection, error) {
+	nc, err := e.network.DialContext(ctx, "tcp", key.address)
+	if err != nil {
+		return nil, err
+	}
+	if key.secure {
+		id, err := e.own()
+		if err != nil {
+			nc.Close()
+			return nil, err
+		}
+		cfg := id.client.Clone()
+		cfg.ServerName = key.name
+		if verify != nil {
+			cfg.InsecureSkipVerify = true // by the fingerprint instead
+			cfg.VerifyConnection = verify
+		}
+		tc := tls.Client(nc, cfg)
+		if err := tc.HandshakeContext(ctx); err != nil {
+			nc.Close()
+			return nil, &net.OpError{Op: "handshake", Net: "tcp", Addr: nc.RemoteAddr(), Err: err}
+		}
+		nc = tc
+	}
+	c := e.newConnection(nc, &key)
+	c.wait()
+	c.link.Start()
+	return c, nil
+}
+
+// Request is that of link.Handler: it finds the session of a request.
+func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
+	l := c.routes[h.To]
+	if l == nil || !l.bound(c) {
+		delete(c.routes, h.To)
+		var status frame.Status
+		if l, status = c.route(h); status != frame.StatusOK {
+			c.refuse(h, status)
+			return nil
+		}
+	}
+	if h.Err != nil {
+		c.refuse(h, frame.StatusBadRequest)
+		return nil
+	}
+	switch h.Method {
+	case frame.SEND:
+		return c.send(l, h)
+	case frame.REPORT:
+		l.s.report(h)
+	default:
+		if serve := l.s.cfg.OnRequest; serve != nil {
+			return &wholeRequest{c: c, l: l, h: h.Clone(), serve: serve}
+		}
+		c.refuse(h, frame.StatusUnknownMethod)
+	}
+	return nil
+}
+
+// route finds the session that a To-Path names, and binds it to this connection if it has
+// none (RFC 4975 sections 5.4 and 7.3).
+func (c *connection) route(h *frame.Head) (*leg, frame.Status) {
+	to, err := frame.ParsePath(h.To)
+	if err != nil {
+		return nil, frame.StatusBadRequest
+	}
+	from, err := frame.ParsePath(h.From)
+	if err != nil {
+		return nil, frame.StatusBadRequest
+	}
+	c.e.mu.Lock()
+	l := c.e.legs[to[0].SessionID]
+	c.e.mu.Unlock()
+	if len(to) != 1 || l == nil || !l.is(to[0]) {
+		return nil, frame.StatusNoSession
+	}
+	if status := l.bind(c, from); status != frame.StatusOK {
+		return nil, status
+	}
+	if len(c.routes) >= 1024 {
+		clear(c.routes)
+	}
+	c.routes[h.To] = l
+	return l, frame.StatusOK
+}
+
+// refuse answers a request with an error, if it is one that is answered.
+func (c *connection) refuse(h *frame.Head, status frame.Status) {
+	if h.Method == frame.REPORT || h.FailureReport == frame.FailureReportNo || h.From == "" || h.To == "" {
+		return
+	}
+	from, _, _ := cutLast(h.To)
+	c.link.Respond(h.Response(status, from))
+}
+
+// cutLast returns the last URI of a path as written: who it is for.
+func cutLast(path string) (last, before string, more bool) {
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == ' ' {
+			return path[i+1:], path[:i], true
+		}
+	}
+	return path, "", false
+}
+
+// A wholeRequest is one of another method than SEND and REPORT, with its body.
+type wholeRequest struct {
+	c     *connection
+	l     *leg
+	h     *frame.Head
+	body  []byte
+	serve func(h *frame.Head, body []byte) frame.Status
+}
+
+func (r *wholeRequest) Write(piece []byte) { r.body = append(r.body, piece...) } // no more than 10,240 bytes
+
+func (r *wholeRequest) End(flag frame.Flag) {
+	if flag == frame.Complete {
+		r.c.refuse(r.h, r.serve(r.h, r.body))
+	}
+}

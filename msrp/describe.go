@@ -1,0 +1,364 @@
+package msrp
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/sdp"
+)
+
+// Offer describes the session (RFC 4975 section 8). A session that has lost its connection, or this
+// host its address, gets a new path.
+func (s *Session) Offer(ctx context.Context) (*sdp.Media, error) {
+	l, err := s.legToDescribe(s.cfg.TLS)
+	if err != nil {
+		return nil, err
+	}
+	setup := "actpass"
+	if !s.e.listens() && len(l.relays) == 0 {
+		setup = "active"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offered = true
+	return s.describe(l, setup, s.cfg.CEMA && !s.plain), nil
+}
+
+// legToDescribe returns the leg that goes into a description: the current one if it is alive and where
+// we are, else a new one.
+func (s *Session) legToDescribe(secure bool) (*leg, error) {
+	s.mu.Lock()
+	l := s.next
+	if l == nil {
+		l = s.current
+	}
+	alive := l != nil && l.err == nil && l.secure == secure
+	s.mu.Unlock()
+	if alive && (l.local.Host == s.e.host(secure) || len(l.relays) > 0) {
+		return l, nil
+	}
+	l, err := s.newLeg(secure)
+	if err != nil {
+		return nil, err
+	}
+	return l, s.setNext(l)
+}
+
+// setNext has a leg take the place of the current one when it has its connection.
+func (s *Session) setNext(l *leg) error {
+	s.mu.Lock()
+	old := s.next
+	switch {
+	case s.closed:
+		s.mu.Unlock()
+		l.end(ErrClosed)
+		return ErrClosed
+	case s.current == nil:
+		s.current, old = l, nil
+	default:
+		s.next = l
+	}
+	s.mu.Unlock()
+	if old != nil {
+		old.end(errMoved)
+	}
+	return nil
+}
+
+// describe writes the section. The lock is held.
+func (s *Session) describe(l *leg, setup string, cema bool) *sdp.Media {
+	m := &sdp.Media{Type: "message", Proto: "TCP/MSRP", Formats: []string{"*"}, Address: l.local.Host, Port: int(l.local.Port)}
+	if l.secure {
+		m.Proto = "TCP/TLS/MSRP"
+	}
+	if cema && len(l.relays) > 0 { // RFC 6714 section 4.2
+		m.Address, m.Port = l.path[0].Host, int(l.path[0].Port)
+	}
+	add := func(name, value string) { m.Attributes = append(m.Attributes, sdp.Attribute{Name: name, Value: value}) }
+	add("path", l.path.String())
+	add("accept-types", strings.Join(s.cfg.AcceptTypes, " "))
+	if len(s.cfg.AcceptWrappedTypes) > 0 {
+		add("accept-wrapped-types", strings.Join(s.cfg.AcceptWrappedTypes, " "))
+	}
+	if s.cfg.MaxSize > 0 {
+		add("max-size", strconv.FormatInt(s.cfg.MaxSize, 10))
+	}
+	add("setup", setup)
+	if cema {
+		add("msrp-cema", "")
+	}
+	if l.secure && l.fingerprint != "" && len(l.relays) == 0 {
+		add("fingerprint", l.fingerprint)
+	}
+	return m
+}
+
+// A described session is what the peer's section says.
+type described struct {
+	path   frame.Path
+	peer   peer
+	setup  string // "" none
+	cema   bool
+	print  []fingerprint
+	secure bool
+}
+
+// read reads a section. An error says that it is none of a session that we could have.
+func read(m *sdp.Media) (d described, err error) {
+	switch {
+	case m.Type != "message":
+		return d, fmt.Errorf("msrp: a section of %q", m.Type)
+	case strings.EqualFold(m.Proto, "TCP/MSRP"):
+	case strings.EqualFold(m.Proto, "TCP/TLS/MSRP"):
+		d.secure = true
+	default:
+		return d, fmt.Errorf("msrp: the protocol %q", m.Proto)
+	}
+	path, _ := m.Attribute("path")
+	if d.path, err = frame.ParsePath(path); err != nil {
+		return d, err
+	}
+	if d.path[0].Secure != d.secure {
+		return d, fmt.Errorf("msrp: a path by %s with the protocol %s", d.path[0], m.Proto)
+	}
+	for _, u := range d.path {
+		if u.Port == 0 || u.SessionID == "" {
+			return d, fmt.Errorf("msrp: a URI without a port, or of no session, in the path: %s", u)
+		}
+	}
+	types, ok := m.Attribute("accept-types")
+	if !ok {
+		return d, fmt.Errorf("msrp: no accept-types")
+	}
+	d.peer.types = strings.Fields(types)
+	wrapped, _ := m.Attribute("accept-wrapped-types")
+	d.peer.wrapped = append(strings.Fields(wrapped), d.peer.types...)
+	if size, ok := m.Attribute("max-size"); ok {
+		// One that cannot be read, or is 0, says nothing: it is a hint.
+		d.peer.maxSize, _ = strconv.ParseInt(strings.TrimSpace(size), 10, 64)
+		d.peer.maxSize = max(0, d.peer.maxSize)
+	}
+	setup, _ := m.Attribute("setup")
+	switch setup = strings.ToLower(strings.TrimSpace(setup)); setup {
+	case "active", "passive", "actpass":
+		d.setup = setup // holdconn is as if it were not there (RFC 6135 section 4.2.1)
+	}
+	_, d.cema = m.Attribute("msrp-cema")
+	for _, a := range slices.Concat(m.Attributes, m.Inherited) {
+		if strings.EqualFold(a.Name, "fingerprint") {
+			if f, ok := parseFingerprint(a.Value); ok {
+				d.print = append(d.print, f)
+			}
+		}
+	}
+	return d, nil
+}
+
+// Answer describes the session as an answer. It refuses, with nil, a section that is not of MSRP, has no
+// path, takes no type that we know, or whose connection cannot come about.
+func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, error) {
+	d, err := read(remote)
+	if err != nil || !s.common(d.peer) {
+		s.e.log.Debug("msrp: an offer that is refused", "error", err)
+		return nil, nil
+	}
+	r := route{remote: d.path, verify: d.print}
+	setup := "passive"
+	switch d.setup {
+	case "passive":
+		r.active = true
+	case "actpass":
+		r.active = !s.e.listens() && !s.relayed()
+	}
+	if r.active {
+		setup = "active"
+	}
+	cema := d.cema
+	matches := s.e.matches(ctx, remote, d.path)
+	switch theirs, ours := len(d.path) > 1, s.relayed(); {
+	case !d.cema && !matches:
+		// A middlebox wants to be connected to that does not know how to say so (RFC 6714 section 4.3).
+		return nil, nil
+	case theirs && ours, theirs && (d.setup == "" || d.setup == "active"), ours && r.active:
+		cema = false
+	}
+	if cema && r.active && !matches {
+		r.address = hostPort(frame.URI{Host: remote.Address, Port: uint16(remote.Port)})
+	}
+	l, err := s.legToAnswer(d)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offered, s.answerRoute = false, r
+	return s.describe(l, setup, cema), nil
+}
+
+// legToAnswer returns the leg for an offer: another one if the peer has another path.
+func (s *Session) legToAnswer(d described) (*leg, error) {
+	s.mu.Lock()
+	l := s.current
+	moved := l != nil && l.remote != nil && !l.remote.Equal(d.path)
+	s.mu.Unlock()
+	if !moved {
+		return s.legToDescribe(d.secure)
+	}
+	l, err := s.newLeg(d.secure)
+	if err != nil {
+		return nil, err
+	}
+	return l, s.setNext(l)
+}
+
+// common reports whether the peer takes any type that we do: what we take is what we know.
+func (s *Session) common(p peer) bool {
+	for _, list := range [][2][]string{{p.types, s.cfg.AcceptTypes}, {s.cfg.AcceptTypes, p.types}} {
+		for _, t := range list[1] {
+			if t == "*" || strings.HasSuffix(t, "/*") && slices.ContainsFunc(list[0], func(o string) bool { return strings.EqualFold(o, t) }) || accepts(list[0], t) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Update takes what both sides have agreed on, and connects if that is for us to do. It
+// returns when the connection is there; where the peer connects, at once.
+func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
+	if local.Port == 0 || remote.Port == 0 {
+		s.mu.Lock()
+		legs := []*leg{s.current, s.next}
+		s.current, s.next = nil, nil
+		s.mu.Unlock()
+		for _, l := range legs {
+			if l != nil {
+				l.end(ErrLost)
+			}
+		}
+		return nil
+	}
+	d, err := read(remote)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.peer, s.held = d.peer, !local.Direction.Sends()
+	l, r, offered := s.next, s.answerRoute, s.offered
+	if l == nil {
+		l = s.current
+	}
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	if l == nil {
+		return ErrNotConnected
+	}
+	if offered {
+		if r, err = s.routeOfAnswer(ctx, l, remote, d); err != nil {
+			l.end(err)
+			return nil
+		}
+	}
+	s.mu.Lock()
+	same, other := l.remote.Equal(r.remote), l.remote != nil
+	s.mu.Unlock()
+	switch {
+	case same:
+		return nil // nothing has changed, or it is the final answer after an early one
+	case other:
+		if l, err = s.branch(l); err != nil {
+			return err
+		}
+	}
+	return l.connect(ctx, r)
+}
+
+// routeOfAnswer returns the way to a peer that has answered our offer. An error says that another offer
+// is needed.
+func (s *Session) routeOfAnswer(ctx context.Context, l *leg, remote *sdp.Media, d described) (route, error) {
+	r := route{remote: d.path, verify: d.print, active: d.setup != "active"}
+	s.mu.Lock()
+	cema := s.cfg.CEMA && !s.plain
+	s.mu.Unlock()
+	if !cema {
+		return r, nil
+	}
+	matches := s.e.matches(ctx, remote, d.path)
+	theirs, ours := len(d.path) > 1, len(l.relays) > 0
+	switch {
+	case matches:
+	case !d.cema && (!r.active || ours || theirs):
+		s.mu.Lock()
+		s.plain = true
+		s.mu.Unlock()
+		return r, fmt.Errorf("%w: a middlebox needs an offer without msrp-cema (RFC 6714 section 4.2)", ErrLost)
+	case r.active && !ours:
+		r.address = hostPort(frame.URI{Host: remote.Address, Port: uint16(remote.Port)})
+	}
+	return r, nil
+}
+
+// branch returns a leg with the URI of another one, in whose place it is: another phone has answered the
+// same offer.
+func (s *Session) branch(l *leg) (*leg, error) {
+	n := &leg{s: s, local: l.local, path: l.path, secure: l.secure, relays: l.relays, from: l.from, fingerprint: l.fingerprint}
+	s.e.mu.Lock()
+	if s.e.legs[l.local.SessionID] == l {
+		s.e.legs[l.local.SessionID] = n
+	}
+	s.e.mu.Unlock()
+	s.mu.Lock()
+	if s.current == l {
+		s.current = n
+	}
+	if s.next == l {
+		s.next = n
+	}
+	closed := s.closed
+	s.mu.Unlock()
+	l.end(errMoved)
+	if closed {
+		n.end(ErrClosed)
+		return nil, ErrClosed
+	}
+	return n, nil
+}
+
+// matches reports whether the address and port of a section are those of a URI of its path (RFC 6714
+// section 4.4).
+func (e *Endpoint) matches(ctx context.Context, m *sdp.Media, path frame.Path) bool {
+	for _, u := range path {
+		if int(u.Port) != m.Port {
+			continue
+		}
+		if frame.SameHost(u.Host, m.Address) {
+			return true
+		}
+		for _, a := range e.lookup(ctx, u.Host) {
+			if slices.Contains(e.lookup(ctx, m.Address), a) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// lookup returns the addresses of a host, none if there are none.
+func (e *Endpoint) lookup(ctx context.Context, host string) []netip.Addr {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a.Unmap()}
+	}
+	addrs, err := e.resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil
+	}
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	return addrs
+}

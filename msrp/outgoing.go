@@ -1,0 +1,386 @@
+package msrp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/msrp/internal/link"
+)
+
+// A Message is one that is sent. ContentType and Body are as a rule all there is to say.
+type Message struct {
+	ContentType string    // "" is text/plain in UTF-8
+	Body        io.Reader // read until io.EOF; nil for Create
+
+	// Size is the length of Body in bytes. 0 is what Body says of itself, if it has a method Len, or is an *os.File;
+	// else it is not known before it ends.
+	Size int64
+
+	ID            string              // Message-ID; "" is a random one
+	SuccessReport bool                // the receiver is to say when it has all of it
+	FailureReport frame.FailureReport // the zero value has each chunk answered
+	Fields        []frame.Field       // further header fields: Content-Disposition, say
+
+	// OnReport is called for each REPORT on the message, also when Send has returned (nil: nobody is told then), by the
+	// goroutine that reads the connection.
+	OnReport func(Report)
+}
+
+// A Report says what became of a part of a message.
+type Report struct {
+	ID     string       // of the message
+	Status frame.Status // frame.StatusOK: it has arrived
+	Range  frame.Range  // what has; the zero Range is all of it
+}
+
+// An outgoing is a message on its way.
+type outgoing struct {
+	s      *Session
+	l      *leg
+	c      *connection
+	m      Message
+	stream *link.Stream
+
+	mu       sync.Mutex
+	changed  sync.Cond
+	answered int
+	err      error
+	arrived  ranges // as reported
+	over     bool
+}
+
+func newMessageID() string { return string(frame.AppendID(nil)) }
+
+// SendText sends a plain text, and returns when the next hop has taken it.
+func (s *Session) SendText(ctx context.Context, text string) error {
+	return s.Send(ctx, &Message{Body: strings.NewReader(text)})
+}
+
+// Send sends a message, and returns when all of it is answered by the next hop, which is the peer
+// if there are no relays; with SuccessReport, when the peer has said that it has all of it; with FailureReport no
+// or partial, when it is written. It waits for the session to have its connection.
+//
+// A refusal, here or there, is a frame.Status in the error: frame.StatusStop if the peer does not want the
+// message, or not one of that size; frame.StatusUnsupportedType if it does not take the type; frame.StatusTimeout if
+// nobody answers. Others are ErrHeld, ErrLost, ErrClosed, the error of ctx, and that of Body. A message that
+// fails on its way is aborted. After frame.StatusTimeout and ErrLost, a new offer is to come before anything is
+// sent again (RFC 4975 section 5.4), then with the same ID.
+func (s *Session) Send(ctx context.Context, m *Message) error {
+	w, err := s.Create(ctx, m)
+	if err != nil {
+		return err
+	}
+	if m.Body != nil {
+		if _, err := w.ReadFrom(m.Body); err != nil {
+			w.Abort()
+			return w.o.why(err)
+		}
+	}
+	return w.Close()
+}
+
+// Create begins a message that is written; its Body is not looked at. It waits for the session to have its
+// connection. ctx is for all of the message: when it ends, the message is aborted.
+func (s *Session) Create(ctx context.Context, m *Message) (*Writer, error) {
+	size, err := m.size()
+	if err != nil {
+		return nil, err
+	}
+	l, c, err := s.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := &outgoing{s: s, l: l, c: c, m: *m}
+	o.changed.L = &o.mu
+	if o.m.ContentType == "" {
+		o.m.ContentType = "text/plain;charset=UTF-8"
+	}
+	if o.m.ID == "" {
+		o.m.ID = newMessageID()
+	}
+	s.mu.Lock()
+	switch {
+	case !accepts(s.peer.types, o.m.ContentType):
+		err = fmt.Errorf("%w: %s", frame.StatusUnsupportedType, o.m.ContentType)
+	case s.peer.maxSize > 0 && size > s.peer.maxSize:
+		err = fmt.Errorf("%w: %d bytes, of %d", frame.StatusStop, size, s.peer.maxSize)
+	case s.held:
+		err = ErrHeld
+	case s.outgoing[o.m.ID] != nil:
+		err = fmt.Errorf("msrp: a message %s is on its way", o.m.ID)
+	}
+	if err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	h := l.head(frame.SEND)
+	limit := int64(s.cfg.MaxChunk)
+	if limit == 0 && len(l.relays)+len(l.remote) > 1 {
+		limit = 8192
+	}
+	s.outgoing[o.m.ID] = o
+	s.lastSent = time.Now()
+	s.mu.Unlock()
+	h.MessageID, h.SuccessReport, h.FailureReport = o.m.ID, o.m.SuccessReport, o.m.FailureReport
+	h.ContentType, h.Fields = o.m.ContentType, o.m.Fields
+	h.Range = frame.Range{Start: 1, End: frame.Unknown, Total: size}
+	o.stream, err = c.link.NewStream(&link.StreamConfig{Head: h, Limit: limit, Owner: o})
+	if err != nil {
+		o.finish()
+		return nil, err
+	}
+	o.m.Body = nil
+	w := &Writer{o: o, ctx: ctx, size: size}
+	w.stop = context.AfterFunc(ctx, func() { o.fail(context.Cause(ctx)) })
+	return w, nil
+}
+
+// size returns the length of the body, frame.Unknown if nothing says it.
+func (m *Message) size() (int64, error) {
+	if m.Size > 0 {
+		return m.Size, nil
+	}
+	switch b := m.Body.(type) {
+	case interface{ Len() int }:
+		return int64(b.Len()), nil
+	case *os.File:
+		info, err := b.Stat()
+		if err != nil {
+			return 0, err
+		}
+		if !info.Mode().IsRegular() {
+			break
+		}
+		at, err := b.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return 0, err
+		}
+		return max(0, info.Size()-at), nil
+	}
+	return frame.Unknown, nil
+}
+
+// A Writer is a message that is being written.
+type Writer struct {
+	o    *outgoing
+	ctx  context.Context
+	stop func() bool
+	size int64
+	n    int64
+}
+
+// errSize says that a message is not as long as its Size.
+var errSize = errors.New("msrp: the message is not of the size that was said")
+
+// Write writes a piece of the message. It waits while the connection takes no more; an error is one of
+// those of Send.
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.size != frame.Unknown && w.n+int64(len(p)) > w.size {
+		return 0, errSize
+	}
+	n, err := w.o.stream.Write(p)
+	w.n += int64(n)
+	return n, w.o.why(err)
+}
+
+// ReadFrom writes what r gives to its end.
+func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
+	if w.size != frame.Unknown {
+		r = &capped{r, w.size - w.n}
+	}
+	n, err := w.o.stream.ReadFrom(r)
+	w.n += n
+	return n, w.o.why(err)
+}
+
+// A capped reader says that there is more than there should be.
+type capped struct {
+	io.Reader
+	left int64
+}
+
+func (c *capped) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if c.left -= int64(n); c.left < 0 {
+		return 0, errSize
+	}
+	return n, err
+}
+
+// Close ends the message, and waits for the same as Send.
+func (w *Writer) Close() error {
+	o := w.o
+	if w.size != frame.Unknown && w.n != w.size {
+		w.Abort()
+		return o.why(errSize)
+	}
+	defer w.stop()
+	defer o.finish()
+	o.stream.End(frame.Complete)
+	chunks, err := o.stream.Wait()
+	if err != nil {
+		return o.why(err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.err == nil && (o.m.FailureReport == frame.FailureReportYes && o.answered < chunks || o.m.SuccessReport && !o.arrived.all(w.n)) {
+		o.changed.Wait()
+	}
+	return o.err
+}
+
+// Abort gives the message up: the peer is told that no more will come.
+func (w *Writer) Abort() {
+	w.stop()
+	w.o.fail(ErrClosed)
+	w.o.finish()
+}
+
+// why returns what has ended the message, if that is known better than err.
+func (o *outgoing) why(err error) error {
+	if err == nil {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return o.err
+	}
+	if lost := o.c.link.Err(); lost != nil {
+		return fmt.Errorf("%w: %w", ErrLost, lost)
+	}
+	return err
+}
+
+// fail ends the message; the first error stands.
+func (o *outgoing) fail(err error) {
+	o.mu.Lock()
+	first := o.err == nil && !o.over
+	if first {
+		o.err = err
+	}
+	o.changed.Broadcast()
+	o.mu.Unlock()
+	if first && o.stream != nil {
+		o.stream.End(frame.Aborted)
+	}
+}
+
+// finish forgets the message, unless it is to hear of REPORTs.
+func (o *outgoing) finish() {
+	o.mu.Lock()
+	o.over = true
+	o.mu.Unlock()
+	s := o.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outgoing[o.m.ID] != o {
+		return
+	}
+	delete(s.outgoing, o.m.ID)
+	if o.m.OnReport != nil && !s.closed {
+		if len(s.told) == maxTold {
+			s.told = slices.Delete(s.told, 0, 1)
+		}
+		s.told = append(s.told, o)
+	}
+}
+
+// Answered is that of link.Owner: a chunk has its response.
+func (o *outgoing) Answered(r frame.Range, h *frame.Head, err error) {
+	switch {
+	case errors.Is(err, link.ErrNoAnswer):
+		o.fail(frame.StatusTimeout)
+	case err != nil:
+		o.fail(fmt.Errorf("%w: %w", ErrLost, err))
+	case h.Status != frame.StatusOK:
+		o.fail(h.Status)
+		o.l.refused(h.Status)
+	default:
+		o.mu.Lock()
+		o.answered++
+		o.changed.Broadcast()
+		o.mu.Unlock()
+	}
+}
+
+// report takes a REPORT (RFC 4975 section 7.3.2). One on a message that is not known is passed over.
+func (s *Session) report(h *frame.Head) {
+	if h.Report == 0 {
+		return // of another namespace
+	}
+	s.mu.Lock()
+	o := s.outgoing[h.MessageID]
+	if o == nil {
+		for _, t := range s.told {
+			if t.m.ID == h.MessageID {
+				o = t
+			}
+		}
+	}
+	s.mu.Unlock()
+	if o == nil {
+		return
+	}
+	if h.Report == frame.StatusOK {
+		o.mu.Lock()
+		if h.Range == (frame.Range{}) {
+			o.arrived.add(1, 1<<62)
+		} else {
+			o.arrived.add(h.Range.Start, h.Range.End)
+		}
+		o.changed.Broadcast()
+		o.mu.Unlock()
+	} else {
+		o.fail(h.Report)
+	}
+	if o.m.OnReport != nil {
+		o.m.OnReport(Report{ID: h.MessageID, Status: h.Report, Range: h.Range})
+	}
+}
+
+// ranges are bytes of a message, as REPORTs have named them: a receiver may report as it likes (RFC 4975 section
+// 7.1.3).
+type ranges struct {
+	list []frame.Range // in order, none touching another
+	any  bool
+}
+
+const maxRanges = 1024
+
+// add adds the bytes from start to end.
+func (r *ranges) add(start, end int64) {
+	r.any = true
+	if end == frame.Unknown || end < start {
+		return // of no byte, or of nobody knows which
+	}
+	i := 0
+	for i < len(r.list) && r.list[i].End < start-1 {
+		i++
+	}
+	j := i
+	for j < len(r.list) && r.list[j].Start <= end+1 {
+		start, end = min(start, r.list[j].Start), max(end, r.list[j].End)
+		j++
+	}
+	if i == j && len(r.list) >= maxRanges {
+		return
+	}
+	r.list = slices.Replace(r.list, i, j, frame.Range{Start: start, End: end})
+}
+
+// all reports whether a message of n bytes is in them.
+func (r *ranges) all(n int64) bool {
+	if n == 0 {
+		return r.any
+	}
+	return len(r.list) > 0 && r.list[0].Start == 1 && r.list[0].End >= n
+}

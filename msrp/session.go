@@ -1,0 +1,621 @@
+package msrp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/msrp/internal/link"
+)
+
+// SessionConfig says what a Session takes. The zero value is for a chat in plain text.
+type SessionConfig struct {
+	// AcceptTypes are the media types that we take, the preferred first: "text/plain",
+	// "image/*", "*". Nil is text/plain alone. AcceptWrappedTypes are those that we take inside
+	// of containers, such as message/cpim, alone (RFC 4975 section 8.6).
+	AcceptTypes, AcceptWrappedTypes []string
+
+	// MaxSize is how many bytes a message may have that we take; 0: as many as it likes.
+	MaxSize int64
+
+	// MaxChunk is how many bytes a chunk of ours has at most. 0 is 8,192 where a relay is on the way,
+	// for there are relays that take no more, and else no limit: a chunk is interrupted when another
+	// wants to be sent.
+	MaxChunk int64
+
+	// TLS has the peer connect by TLS, or us to the peer.
+	TLS bool
+
+	// CEMA offers to connect to the address in the session description that middleboxes have put there, in
+	// place of that in the path (RFC 6714). What a peer offers of it is answered in any case.
+	CEMA bool
+
+	// AnyAuthority takes a request for this session by the session-id alone, whatever host and port its
+	// URI has: for peers behind gateways that change them, as RCS has it.
+	AnyAuthority bool
+
+	// OnRequest serves requests of other methods than SEND and REPORT: it returns the status to answer. It is
+	// called by the goroutine that reads the connection. nil: they get 501.
+	OnRequest func(h *frame.Head, body []byte) frame.Status
+}
+
+// What is in the way of a session.
+var (
+	// ErrHeld says that the peer does not want to receive now.
+	ErrHeld = errors.New("msrp: the peer does not receive now")
+	// ErrLost says that the connection of the session is lost. A new offer makes another one.
+	ErrLost = errors.New("msrp: connection lost")
+	// ErrNotConnected says that there is no peer yet.
+	ErrNotConnected = errors.New("msrp: no peer yet")
+)
+
+// A Session is an exchange of messages with one peer (RFC 4975). It is a stream of a call,
+// which describes itself in SDP, and can be connected without that by Path and Connect.
+// Its methods may be called from any goroutine.
+type Session struct {
+	e   *Endpoint
+	cfg SessionConfig
+
+	mu      sync.Mutex
+	changed sync.Cond // for who waits
+	current *leg      // nil: not begun
+	next    *leg      // offered, and not agreed yet
+	peer    peer
+	held    bool // the peer does not receive
+	closed  bool
+
+	offered     bool  // the last description of ours was an offer
+	answerRoute route // of the last offer of the peer
+	plain       bool  // a middlebox does not do with CEMA
+
+	arrived  []*Incoming // that Messages has not given out
+	deaf     bool        // nobody has read for 20 seconds what waited
+	incoming map[string]*Incoming
+	done     []done // messages that are over, the newest last
+	reaper   *time.Timer
+	outgoing map[string]*outgoing
+	told     []*outgoing // that are over and still hear of REPORTs, the newest last
+
+	lastSent time.Time
+	alive    *time.Timer
+}
+
+// A peer is what the peer has said of itself.
+type peer struct {
+	types, wrapped []string
+	maxSize        int64 // 0: not said
+}
+
+const (
+	maxIncoming = 64  // messages that are not complete
+	maxArrived  = 256 // that nobody has asked for
+	maxDone     = 256 // that are over and remembered
+	maxTold     = 256 // of ours that hear of REPORTs
+)
+
+// NewSession makes a session on an endpoint. cfg may be nil.
+func NewSession(e *Endpoint, cfg *SessionConfig) *Session {
+	s := &Session{e: e, incoming: map[string]*Incoming{}, outgoing: map[string]*outgoing{}}
+	if cfg != nil {
+		s.cfg = *cfg
+	}
+	if s.cfg.AcceptTypes == nil {
+		s.cfg.AcceptTypes = []string{"text/plain"}
+	}
+	s.changed.L = &s.mu
+	return s
+}
+
+// A leg is a pair of URIs with the connection that they are bound to. A session that is
+// described anew may have another one.
+type leg struct {
+	s      *Session
+	local  frame.URI
+	path   frame.Path // by which the peer reaches us: relays, and local last
+	secure bool
+
+	// Under the lock of the session.
+	relays  frame.Path // of ours, the nearest first
+	remote  frame.Path // of the peer: its first hop first; nil: not known
+	to      string     // To-Path
+	from    string     // From-Path
+	conn    *connection
+	claimed frame.Path    // who has bound it before remote was known
+	verify  []fingerprint // that the peer may have; nil: not looked at
+	err     error         // why it is over
+
+	fingerprint string // ours; "" if others vouch for us
+}
+
+// newLeg makes URIs for the session and has requests for them find it.
+func (s *Session) newLeg(secure bool) (*leg, error) {
+	e := s.e
+	host, port, err := e.here(secure)
+	if err != nil {
+		return nil, err
+	}
+	l := &leg{s: s, secure: secure}
+	if secure {
+		id, err := e.own()
+		if err != nil {
+			return nil, err
+		}
+		l.fingerprint = id.fingerprint
+	}
+	l.local = frame.URI{Secure: secure, Host: host, Port: port, SessionID: frame.NewSessionID(), Transport: "tcp"}
+	l.from = l.local.String()
+	l.path = frame.Path{l.local}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.closed:
+		return nil, ErrClosed
+	case len(e.legs) >= e.cfg.MaxSessions:
+		return nil, fmt.Errorf("msrp: more than %d sessions", e.cfg.MaxSessions)
+	}
+	e.legs[l.local.SessionID] = l
+	return l, nil
+}
+
+// end takes a leg out of service.
+func (l *leg) end(err error) {
+	s := l.s
+	s.mu.Lock()
+	c := l.conn
+	if l.err == nil {
+		l.err = err
+	}
+	l.conn = nil
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	s.e.mu.Lock()
+	if s.e.legs[l.local.SessionID] == l {
+		delete(s.e.legs, l.local.SessionID)
+	}
+	s.e.mu.Unlock()
+	if c != nil {
+		c.leave(l)
+	}
+}
+
+// is reports whether a URI is that of the leg.
+func (l *leg) is(u frame.URI) bool {
+	return l.s.cfg.AnyAuthority && u.SessionID == l.local.SessionID || u.Equal(l.local)
+}
+
+// bound reports whether the leg is bound to a connection.
+func (l *leg) bound(c *connection) bool {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return l.conn == c && l.err == nil
+}
+
+// bind takes a request on a connection for the beginning of the leg on it (RFC 4975 section
+// 5.4).
+func (l *leg) bind(c *connection, from frame.Path) frame.Status {
+	s := l.s
+	s.mu.Lock()
+	switch {
+	case l.err != nil || s.closed:
+		s.mu.Unlock()
+		return frame.StatusNoSession
+	case l.remote != nil && !l.comesFrom(from):
+		s.mu.Unlock()
+		return frame.StatusNoSession
+	case l.conn == c:
+		s.mu.Unlock()
+		return frame.StatusOK
+	case l.conn != nil:
+		s.mu.Unlock()
+		return frame.StatusSessionBoundElsewhere
+	case l.remote != nil && !l.shows(c):
+		s.mu.Unlock()
+		return frame.StatusForbidden
+	}
+	l.conn, l.claimed = c, from
+	old := s.bound(l)
+	s.mu.Unlock()
+	if err := c.join(l); err != nil {
+		l.lost(c, err)
+		return frame.StatusNoSession
+	}
+	if old != nil {
+		old.end(errMoved)
+	}
+	return frame.StatusOK
+}
+
+var errMoved = errors.New("msrp: the session has moved")
+
+// comesFrom reports whether a request is from the peer: its own URI is the last.
+func (l *leg) comesFrom(from frame.Path) bool {
+	own, peer := from[len(from)-1], l.remote[len(l.remote)-1]
+	return own.Equal(peer) || l.s.cfg.AnyAuthority && own.SessionID == peer.SessionID
+}
+
+// shows reports whether a connection that the peer has made shows the certificate that it has said.
+// Where a relay made it that is the relay's matter.
+func (l *leg) shows(c *connection) bool {
+	if l.verify == nil || c.key != nil || len(l.remote) > 1 {
+		return true
+	}
+	state := c.link.TLS()
+	return state != nil && (len(state.PeerCertificates) == 0 || shows(l.verify)(*state) == nil)
+}
+
+// bound is called when a leg has its connection; it returns one that it takes the place of. The lock is
+// held.
+func (s *Session) bound(l *leg) (old *leg) {
+	if l.remote != nil && s.current != l {
+		if s.next == l {
+			s.next = nil
+		}
+		old, s.current = s.current, l
+	}
+	s.changed.Broadcast()
+	return old
+}
+
+// lost says that the connection of a leg is.
+func (l *leg) lost(c *connection, err error) {
+	s := l.s
+	s.mu.Lock()
+	if l.conn != c {
+		s.mu.Unlock()
+		return
+	}
+	if errors.Is(err, link.ErrClosed) {
+		l.err = ErrLost
+	} else {
+		l.err = fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	l.conn = nil
+	for id, m := range s.incoming {
+		if m.l == l {
+			delete(s.incoming, id)
+			m.fail(l.err)
+		}
+	}
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	l.end(nil)
+}
+
+// relayed reports whether we are reached by relays.
+func (s *Session) relayed() bool { return false }
+
+// Path returns our path, by which the peer reaches the session: what it is told where there is no
+// session description.
+func (s *Session) Path(ctx context.Context) (frame.Path, error) {
+	s.mu.Lock()
+	l := s.current
+	s.mu.Unlock()
+	if l == nil {
+		var err error
+		if l, err = s.newLeg(s.cfg.TLS); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		if s.closed || s.current != nil {
+			s.mu.Unlock()
+			l.end(ErrClosed)
+			return s.Path(ctx)
+		}
+		s.current = l
+		s.mu.Unlock()
+	}
+	return slices.Clone(l.path), nil
+}
+
+// Connect has the session talk to a peer whose path is known, where there is no session description. The
+// one of the two that is active connects to the other, which waits for that; the peer is taken to
+// accept every type.
+func (s *Session) Connect(ctx context.Context, remote frame.Path, active bool) error {
+	if _, err := s.Path(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	l := s.current
+	s.peer = peer{types: []string{"*"}, wrapped: []string{"*"}}
+	s.mu.Unlock()
+	return l.connect(ctx, route{remote: remote, active: active})
+}
+
+// A route says how a leg gets to its peer.
+type route struct {
+	remote  frame.Path
+	active  bool
+	address string        // to connect to in place of that of the first hop; "" none
+	verify  []fingerprint // of its certificate
+}
+
+// connect makes the connection of a leg, or waits for nothing if the peer is to do that.
+func (l *leg) connect(ctx context.Context, r route) error {
+	s := l.s
+	if len(r.remote) == 0 {
+		return &frame.SyntaxError{Where: "path", Msg: "empty"}
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	l.remote, l.verify = slices.Clone(r.remote), r.verify
+	l.to = append(slices.Clone(l.relays), r.remote...).String()
+	c := l.conn
+	if c != nil && (!l.comesFrom(l.claimed) || !l.shows(c)) {
+		// Somebody else was faster than the answer.
+		l.conn = nil
+		s.mu.Unlock()
+		c.leave(l)
+		s.mu.Lock()
+		c = nil
+	}
+	var old *leg
+	if c != nil {
+		old = s.bound(l)
+	}
+	s.mu.Unlock()
+	if old != nil {
+		old.end(errMoved)
+	}
+	if c != nil || !r.active {
+		s.keepAlive()
+		return nil
+	}
+	first := r.remote[0]
+	if len(l.relays) > 0 {
+		first = l.relays[0]
+	}
+	key := peerKey{secure: first.Secure, address: hostPort(first)}
+	if r.address != "" {
+		key.address = r.address
+	}
+	var check func(tls.ConnectionState) error
+	switch {
+	case !key.secure:
+	case r.verify == nil || len(l.relays) > 0:
+		key.name = first.Host
+	default:
+		check = shows(r.verify)
+		for _, f := range r.verify {
+			key.fingerprint += f.algorithm + f.sum
+		}
+	}
+	for tries := 0; ; tries++ {
+		c, err := s.e.connect(ctx, key, check)
+		if err == nil {
+			err = l.take(c)
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, link.ErrClosed) || tries == 3 {
+			return fmt.Errorf("msrp: connect to %s: %w", first, err)
+		}
+		s.e.forget(c) // others have ended it in between
+	}
+	s.keepAlive()
+	return s.announce(l)
+}
+
+// take binds a leg to a connection of ours.
+func (l *leg) take(c *connection) error {
+	if err := c.join(l); err != nil {
+		return link.ErrClosed
+	}
+	s := l.s
+	s.mu.Lock()
+	if s.closed || l.err != nil {
+		s.mu.Unlock()
+		c.leave(l)
+		return ErrClosed
+	}
+	l.conn = c
+	old := s.bound(l)
+	s.mu.Unlock()
+	if old != nil {
+		old.end(errMoved)
+	}
+	return nil
+}
+
+// announce sends the SEND by which the peer learns which session the connection is for (RFC
+// 4975 section 5.4). It has no body.
+func (s *Session) announce(l *leg) error {
+	s.mu.Lock()
+	c, h := l.conn, l.head(frame.SEND)
+	s.mu.Unlock()
+	if c == nil {
+		return ErrLost
+	}
+	h.MessageID, h.Range = newMessageID(), frame.Range{Start: 1, End: 0, Total: 0}
+	return c.link.Request(h, nil, announcement{l})
+}
+
+// An announcement is an empty SEND of ours. What the peer says of it tells whether the session is
+// there.
+type announcement struct{ l *leg }
+
+func (a announcement) Answered(_ frame.Range, h *frame.Head, err error) {
+	switch {
+	case errors.Is(err, link.ErrNoAnswer):
+		a.l.end(fmt.Errorf("%w: %w", ErrLost, frame.StatusTimeout))
+	case err == nil && h.Status != frame.StatusOK:
+		a.l.refused(h.Status)
+	}
+}
+
+// refused ends a leg that the peer says is none.
+func (l *leg) refused(status frame.Status) {
+	switch status {
+	case frame.StatusNoSession, frame.StatusSessionBoundElsewhere:
+		l.end(fmt.Errorf("%w: %w", ErrLost, status))
+	}
+}
+
+// head returns the head of a request of ours. The lock is held.
+func (l *leg) head(method frame.Method) *frame.Head {
+	return &frame.Head{Method: method, To: l.to, From: l.from}
+}
+
+// keepAlive sends an empty SEND now and then where that is wanted.
+func (s *Session) keepAlive() {
+	period := s.e.cfg.KeepAlive
+	if period <= 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	if s.alive == nil {
+		s.alive = time.AfterFunc(period, s.keepAliveNow)
+	}
+}
+
+func (s *Session) keepAliveNow() {
+	s.mu.Lock()
+	period, l := s.e.cfg.KeepAlive, s.current
+	quiet := time.Since(s.lastSent)
+	if s.closed || l == nil {
+		s.mu.Unlock()
+		return
+	}
+	if quiet < period {
+		s.alive.Reset(period - quiet)
+		s.mu.Unlock()
+		return
+	}
+	s.lastSent = time.Now()
+	s.alive.Reset(period)
+	conn := l.conn
+	s.mu.Unlock()
+	if conn != nil {
+		s.announce(l)
+	}
+}
+
+// Connected waits until the session has its connection: until the peer, if that is to connect, has done
+// so.
+func (s *Session) Connected(ctx context.Context) error {
+	_, _, err := s.ready(ctx)
+	return err
+}
+
+// ready waits until something can be sent.
+func (s *Session) ready(ctx context.Context) (*leg, *connection, error) {
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed.Broadcast()
+	})
+	defer stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		l := s.current
+		switch {
+		case s.closed:
+			return nil, nil, ErrClosed
+		case l != nil && l.err != nil && s.next == nil:
+			return nil, nil, l.err
+		case l != nil && l.conn != nil && l.remote != nil:
+			return l, l.conn, nil
+		case ctx.Err() != nil:
+			return nil, nil, context.Cause(ctx)
+		}
+		s.changed.Wait()
+	}
+}
+
+// Close ends the session: messages under way are cut off, and the connection is closed if no other session
+// uses it.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	for _, t := range []*time.Timer{s.alive, s.reaper} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	legs := []*leg{s.current, s.next}
+	for _, m := range s.incoming {
+		m.fail(ErrClosed)
+	}
+	clear(s.incoming)
+	var out []*outgoing
+	for _, o := range s.outgoing {
+		out = append(out, o)
+	}
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	for _, o := range out {
+		o.fail(ErrClosed)
+	}
+	for _, l := range legs {
+		if l != nil {
+			l.end(ErrClosed)
+		}
+	}
+	return nil
+}
+
+// Messages returns the messages that arrive, each when it begins. The loop ends when the session
+// is closed; it yields the error of ctx last if that ends, and why if the connection is lost. A message
+// is to be read, or Rejected: what is not read holds up the connection, and is refused after
+// 20 seconds. Each message goes to one loop.
+func (s *Session) Messages(ctx context.Context) iter.Seq2[*Incoming, error] {
+	return func(yield func(*Incoming, error) bool) {
+		stop := context.AfterFunc(ctx, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.changed.Broadcast()
+		})
+		defer stop()
+		for {
+			m, err := s.receive(ctx)
+			if err == ErrClosed {
+				return
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *Session) receive(ctx context.Context) (*Incoming, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		switch {
+		case len(s.arrived) > 0:
+			m := s.arrived[0]
+			s.arrived[0], s.deaf = nil, false
+			if s.arrived = s.arrived[1:]; len(s.arrived) == 0 {
+				s.arrived = nil
+			}
+			s.changed.Broadcast()
+			return m, nil
+		case s.closed:
+			return nil, ErrClosed
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case s.current != nil && s.current.err != nil && s.next == nil:
+			return nil, s.current.err
+		}
+		s.changed.Wait()
+	}
+}
