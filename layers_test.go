@@ -55,6 +55,10 @@ var layers = map[string]layer{
 	"simple":   {below: []string{"ua"}},
 	"simple/":  {}, // document formats, which know nothing of how they travel
 
+	// RFC 5438 defines headers of the envelope beside its document, and a
+	// notification is an envelope with that document in it.
+	"simple/imdn": {below: []string{"simple/cpim"}},
+
 	// What a registrar knows of users is the targets of a proxy.
 	"transaction/registrar":  {below: []string{"transaction/proxy", "sip/digest"}},
 	"transaction/registrar/": {below: []string{"transaction/registrar"}},
@@ -112,6 +116,7 @@ func TestLayersFindFaults(t *testing.T) {
 		{"part of its module", "sip/transport", imports("golang.org/x/net/ipv4"), ""},
 		{"an example", "examples/call", imports(module+"/ua", module+"/media"), ""},
 		{"a document", "simple/pidf", imports(), ""},
+		{"a document in its envelope", "simple/imdn", imports(module + "/simple/cpim"), ""},
 		{"a test's own module", "sip", source{testImports: []string{"github.com/google/go-cmp/cmp"}}, ""},
 		{"a test above", "sip/transport", source{testImports: []string{module + "/sip/siptest"}}, ""},
 
@@ -123,6 +128,7 @@ func TestLayersFindFaults(t *testing.T) {
 		{"msrp in ua", "ua", imports(module + "/msrp"), "ua imports msrp"},
 		{"nat in ua", "ua", imports(module + "/nat/ice"), "ua imports nat/ice"},
 		{"documents", "simple/rpid", imports(module + "/simple/pidf"), "simple/rpid imports simple/pidf"},
+		{"an envelope", "simple/cpim", imports(module + "/simple/imdn"), "simple/cpim imports simple/imdn"},
 		{"test help", "sip/transport", imports(module + "/sip/siptest"), "sip/transport imports sip/siptest"},
 		{"an example used", "ua", imports(module + "/examples/call"), "ua imports examples/call"},
 		{"transcripts used", "ua", imports(module + "/internal/flow"), "ua imports internal/flow"},

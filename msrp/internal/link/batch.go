@@ -10,8 +10,12 @@ import (
 type batch struct {
 	text   []byte
 	pieces []piece
-	mark   int // of text that is in no piece yet
 	iov    net.Buffers
+	out    net.Buffers // what of it is not written
+
+	stream *Stream // that is in it
+	data   []byte  // a buffer of it that is free when all is written
+	number uint32
 }
 
 // A piece is text up to an offset, and then body.
@@ -23,21 +27,43 @@ type piece struct {
 
 func (b *batch) reset() {
 	clear(b.pieces)
-	b.text, b.pieces, b.mark = b.text[:0], b.pieces[:0], 0
-	if cap(b.text) > 2*turn {
-		b.text = nil
+	b.text, b.pieces, b.stream, b.data = again(b.text), b.pieces[:0], nil, nil
+}
+
+// again returns a buffer to be used again, but for one that is large for what was in it.
+func again(buf []byte) []byte {
+	if cap(buf) > turn && len(buf) < cap(buf)/4 {
+		return nil
 	}
+	return buf[:0]
 }
 
 func (b *batch) empty() bool { return len(b.pieces) == 0 && len(b.text) == 0 }
 
-func (b *batch) body(p []byte) { b.pieces = append(b.pieces, piece{text: len(b.text), body: p}) }
+// body adds a part of a body: what is short is copied, which costs less than a piece of its own.
+func (b *batch) body(p []byte) {
+	if len(p) <= 512 {
+		b.text = append(b.text, p...)
+		return
+	}
+	b.pieces = append(b.pieces, piece{text: len(b.text), body: p})
+}
 
 func (b *batch) endFrame() {
 	b.pieces = append(b.pieces, piece{text: len(b.text), frame: true})
 }
 
-// buffers returns the pieces for one call of writev. Text that stands together is one buffer.
+// whole adds frames, which end at ends.
+func (b *batch) whole(frames []byte, ends []int) {
+	at := 0
+	for _, end := range ends {
+		b.text = append(b.text, frames[at:end]...)
+		b.endFrame()
+		at = end
+	}
+}
+
+// buffers returns the pieces for writev. What stands together is one buffer.
 func (b *batch) buffers() *net.Buffers {
 	b.iov = b.iov[:0]
 	from := 0
@@ -54,8 +80,8 @@ func (b *batch) buffers() *net.Buffers {
 	if len(b.text) > from {
 		b.iov = append(b.iov, b.text[from:])
 	}
-	all := b.iov
-	return &all
+	b.out = b.iov
+	return &b.out
 }
 
 // appendTo puts the pieces together.
