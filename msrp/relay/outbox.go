@@ -36,7 +36,7 @@ type outbox struct {
 	waiters  int
 	progress time.Time // when the connection last took something
 	watch    *time.Timer
-	stalled  bool // it has taken nothing for too long
+	refuse   time.Time // until when it gets nothing, after it has taken nothing for too long
 
 	letters []letter
 	weight  int  // of them, in bytes
@@ -161,7 +161,7 @@ func (o *outbox) begin(p *passage) frame.Status {
 	switch {
 	case o.isOver:
 		return p.rt.gone()
-	case o.stalled:
+	case time.Now().Before(o.refuse):
 		return frame.StatusTimeout
 	}
 	o.under[p] = struct{}{}
@@ -205,7 +205,9 @@ func (o *outbox) put(p *passage, piece []byte, end frame.Flag) {
 			break
 		}
 	}
-	o.wake()
+	if end != 0 || !p.isShort() {
+		o.wake()
+	}
 }
 
 // room returns the block at the end of the flow, which has room. The lock is held.
@@ -226,7 +228,7 @@ func (f *flow) room(o *outbox) *block {
 
 // wait waits until there is room, or p is to be passed over. The lock is held.
 func (o *outbox) wait(p *passage) {
-	for o.size >= maxWaiting && !p.done && !o.isOver && !o.stalled {
+	for o.size >= maxWaiting && !p.done && !o.isOver {
 		if o.watch == nil {
 			o.watch = time.AfterFunc(max(0, stallTime-time.Since(o.progress)), o.look)
 		}
@@ -249,7 +251,7 @@ func (o *outbox) look() {
 		o.mu.Unlock()
 		return
 	}
-	o.stalled = true
+	o.refuse = time.Now().Add(stallTime)
 	under := o.under
 	o.under, o.flows, o.turns, o.size = map[*passage]struct{}{}, map[*connection]*flow{}, nil, 0
 	for p := range under {
@@ -333,7 +335,7 @@ func (o *outbox) write() {
 // lost.
 func (o *outbox) written() bool {
 	l := o.linked[0]
-	l.stream.Wait()
+	_, err := l.stream.Wait()
 	if o.link.Err() != nil {
 		o.close()
 		return false
@@ -343,13 +345,15 @@ func (o *outbox) written() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.settle(l.p)
-	o.moved()
+	if err == nil {
+		o.moved()
+	}
 	return true
 }
 
 // moved says that the connection takes something. The lock is held.
 func (o *outbox) moved() {
-	if o.progress, o.stalled = time.Now(), false; o.waiters > 0 {
+	if o.progress, o.refuse = time.Now(), (time.Time{}); o.waiters > 0 {
 		o.room.Broadcast()
 	}
 }

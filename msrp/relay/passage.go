@@ -117,3 +117,10 @@ func (p *passage) isWritten() bool {
 	_, err := p.stream.Wait()
 	return err == nil
 }
+
+// isShort reports whether the end comes right behind what has come: a chunk that says where it
+// ends is not interrupted (RFC 4975 section 7.1.1).
+func (p *passage) isShort() bool {
+	r := p.head.Range
+	return r.Start > 0 && r.End != frame.Unknown && r.End-r.Start < 2048
+}

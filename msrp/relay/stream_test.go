@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,21 +181,22 @@ func TestReceiverThatTakesNothing(t *testing.T) {
 		bob, b := w.client("bob", example)
 		carol, c := w.client("carol", example)
 
-		began, sent := time.Now(), 0
+		var sent atomic.Int64
+		began := time.Now()
 		go func() {
 			alice.writeRaw("MSRP aaaa SEND\r\nTo-Path: " + a + " " + b + " " + bob.ours + "\r\nFrom-Path: " + alice.ours +
 				"\r\nMessage-ID: large\r\nByte-Range: 1-*/*\r\nContent-Type: text/plain\r\n\r\n")
 			piece := strings.Repeat("x", 10000)
-			for sent < 5000000 {
+			for sent.Load() < 5000000 {
 				alice.writeRaw(piece)
-				sent += len(piece)
+				sent.Add(int64(len(piece)))
 			}
 			alice.writeRaw("\r\n-------aaaa$\r\n")
 			alice.write(send("cccc", a+" "+c+" "+carol.ours, alice.ours, "", "hi carol"))
 		}()
 		time.Sleep(15 * time.Second)
-		if sent < 1<<20 || sent > 2<<20 {
-			t.Errorf("alice has sent %d bytes, want one to two MiB", sent)
+		if n := sent.Load(); n < 1<<20 || n > 2<<20 {
+			t.Errorf("alice has sent %d bytes, want one to two MiB", n)
 		}
 		g := alice.response("aaaa", frame.StatusTimeout)
 		if took := time.Since(began); g.Status == frame.StatusTimeout && (took < 20*time.Second || took > 21*time.Second) {
@@ -204,6 +206,8 @@ func TestReceiverThatTakesNothing(t *testing.T) {
 			t.Errorf("carol got %+v", g)
 		}
 		alice.response("cccc", frame.StatusOK)
+		alice.write(send("eeee", a+" "+b+" "+bob.ours, alice.ours, "", "hi bob"))
+		alice.response("eeee", frame.StatusTimeout)
 		// The connection to bob is gone when 30 s have passed without a byte.
 		time.Sleep(15 * time.Second)
 		alice.write(send("dddd", a+" "+b+" "+bob.ours, alice.ours, "", "hi bob"))
@@ -269,21 +273,21 @@ func TestMemoryIsBounded(t *testing.T) {
 				runtime.GC()
 				runtime.ReadMemStats(&before)
 				text := strings.ReplaceAll(send("aaaa", a+" "+b+" "+bob.ours, alice.ours, "Failure-Report: no\n", strings.Repeat("x", size)), "\n", "\r\n")
-				sent := 0
+				var sent atomic.Int64
 				go func() {
 					for {
 						alice.nc.SetWriteDeadline(time.Time{})
 						if _, err := io.WriteString(alice.nc, text); err != nil {
 							return
 						}
-						sent++
+						sent.Add(1)
 					}
 				}()
 				time.Sleep(10 * time.Second)
 				runtime.GC()
 				runtime.ReadMemStats(&after)
 				if used := int64(after.HeapAlloc) - int64(before.HeapAlloc); used > 8<<20 {
-					t.Errorf("%d chunks of %d bytes take %d bytes", sent, size, used)
+					t.Errorf("%d chunks of %d bytes take %d bytes", sent.Load(), size, used)
 				}
 				alice.nc.Close()
 				bob.nc.Close()
