@@ -138,7 +138,9 @@ func TestOnlyForItsClients(t *testing.T) {
 }
 
 // alice2 is the request again that alice has in her hands.
-func alice2(p *raw) got { return got{Head: &frame.Head{ID: "none", Method: frame.SEND, To: p.ours, From: p.ours}} }
+func alice2(p *raw) got {
+	return got{Head: &frame.Head{ID: "none", Method: frame.SEND, To: p.ours, From: p.ours}}
+}
 
 func TestLoopsAndLongPathsAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

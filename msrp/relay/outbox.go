@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -57,7 +58,9 @@ type linked struct {
 // A flow is what one connection sends to another.
 type flow struct {
 	blocks []*block
-	last   linked
+	open   *passage // whose Stream an item goes on with
+	next   *passage // of that item
+	last   linked   // the Stream before
 }
 
 // A block is a part of a flow: parts of passages.
@@ -183,7 +186,7 @@ func (o *outbox) put(p *passage, piece []byte, end frame.Flag) {
 			return
 		}
 		if end != 0 {
-			p.waits = true
+			p.end = end
 			o.size += p.cost
 		}
 		f := o.flows[p.c]
@@ -283,7 +286,7 @@ func (o *outbox) drop(p *passage) {
 
 // settle says that nothing of a passage waits any more. The lock is held.
 func (o *outbox) settle(p *passage) {
-	if _, ok := o.under[p]; ok && p.waits {
+	if _, ok := o.under[p]; ok && p.end != 0 {
 		o.size -= p.cost
 	}
 	delete(o.under, p)
@@ -296,7 +299,7 @@ func (o *outbox) write() {
 		o.mu.Lock()
 		if o.isOver || len(o.turns) == 0 && len(o.linked) == 0 {
 			o.writing, o.spare = false, nil
-			clear(o.flows)
+			maps.DeleteFunc(o.flows, func(_ *connection, f *flow) bool { return f.open == nil || f.open.done })
 			o.mu.Unlock()
 			return
 		}
@@ -319,8 +322,14 @@ func (o *outbox) write() {
 		}
 		o.mu.Unlock()
 		at := 0
-		for _, it := range b.items {
-			o.pass(f, it, b.data[at:at+it.n])
+		for i, it := range b.items {
+			var next *passage
+			if i+1 < len(b.items) {
+				next = b.items[i+1].p
+			} else {
+				next = o.next(f)
+			}
+			o.pass(f, it, b.data[at:at+it.n], next)
 			at += it.n
 		}
 		clear(b.items)
@@ -351,6 +360,16 @@ func (o *outbox) written() bool {
 	return true
 }
 
+// next returns the passage that is to come in a flow, nil if there is none yet.
+func (o *outbox) next(f *flow) *passage {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(f.blocks) == 0 {
+		return nil
+	}
+	return f.blocks[0].items[0].p
+}
+
 // moved says that the connection takes something. The lock is held.
 func (o *outbox) moved() {
 	if o.progress, o.refuse = time.Now(), (time.Time{}); o.waiters > 0 {
@@ -358,54 +377,106 @@ func (o *outbox) moved() {
 	}
 }
 
-// pass passes a part of a passage to the link.
-func (o *outbox) pass(f *flow, it item, data []byte) {
+// pass passes a part of a passage to the link. next is what comes behind it in the flow, if that is
+// known.
+func (o *outbox) pass(f *flow, it item, data []byte, next *passage) {
 	p := it.p
-	o.mu.Lock()
-	stream, done := p.stream, p.done
-	o.mu.Unlock()
-	if stream == nil && !done {
-		if f.last.bytes > inOrder {
-			f.last.stream.Wait() // for chunks stay in their order
-		}
-		head := p.head
-		head.To, head.From = p.rt.to, p.rt.from
-		cfg := link.StreamConfig{Head: &head, Limit: int64(o.c.r.cfg.MaxChunk)}
-		if head.FailureReport != frame.FailureReportNo {
-			cfg.Owner = p
-		}
-		var err error
-		if stream, err = o.link.NewStream(&cfg); err != nil {
-			p.fail(frame.StatusBadRequest, p.all())
-			done = true
-		} else {
-			o.mu.Lock()
-			p.stream, done = stream, p.done
-			o.mu.Unlock()
+	lead := f.open
+	if lead == nil || f.next != p { // another one: that was abandoned
+		if lead = p; !o.start(f, p) {
+			if it.end != 0 {
+				o.finish(p)
+			}
+			return
 		}
 	}
 	cut := false
-	if !done && len(data) > 0 {
-		_, err := stream.Write(data)
-		cut = err != nil // it is abandoned, or the link lost
-		if !cut {
-			o.mu.Lock()
-			o.moved()
-			o.mu.Unlock()
+	if len(data) > 0 {
+		_, err := lead.stream.Write(data)
+		if cut = err != nil; !cut { // else it is abandoned, or the link lost
+			o.took()
 		}
+	}
+	if lead.load += len(data); it.end != 0 {
+		lead.load += p.cost
+	}
+	if lead != p {
+		lead.n.Add(int64(len(data)))
 	}
 	switch {
-	case stream != nil && (cut || it.end != 0):
+	case it.end == 0 && !cut:
+		f.open, f.next = lead, p
+		return
+	case it.end == frame.Continued && next != nil && !cut && lead.goesOn(p, next):
+		f.open, f.next = lead, next
+	default:
 		if it.end != 0 {
-			stream.End(it.end)
+			lead.stream.End(it.end)
 		}
-		f.last = linked{p, stream, p.cost + int(p.n.Load())}
+		f.open, f.next, f.last = nil, nil, linked{lead, lead.stream, lead.load}
 		o.linked, o.bytes = append(o.linked, f.last), o.bytes+f.last.bytes
-	case it.end != 0:
-		o.mu.Lock()
-		o.settle(p)
-		o.mu.Unlock()
 	}
+	if lead != p {
+		o.member(p, cut, it.end != 0)
+	}
+}
+
+// member says what has become of a passage on the Stream of another one.
+func (o *outbox) member(p *passage, cut, ended bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p.done = p.done || cut
+	if ended {
+		o.settle(p)
+	}
+}
+
+// start begins a Stream. It returns false for a passage that is to be passed over.
+func (o *outbox) start(f *flow, p *passage) bool {
+	if f.last.bytes > inOrder {
+		f.last.stream.Wait() // for chunks stay in their order
+	}
+	o.mu.Lock()
+	done, whole := p.done, p.end == frame.Continued
+	o.mu.Unlock()
+	if done {
+		return false
+	}
+	head := p.head
+	head.To, head.From = p.rt.to, p.rt.from
+	cfg := link.StreamConfig{Head: &head, Limit: int64(o.c.r.cfg.MaxChunk)}
+	if n := p.n.Load(); whole && n > 0 && (cfg.Limit == 0 || n < cfg.Limit) {
+		// What goes on with it goes out in chunks of this size, too: maybe somebody down the way
+		// takes no larger ones.
+		cfg.Limit, p.sized = n, true
+	}
+	if head.FailureReport != frame.FailureReportNo {
+		cfg.Owner = p
+	}
+	stream, err := o.link.NewStream(&cfg)
+	if err != nil {
+		p.fail(frame.StatusBadRequest, p.all())
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if p.done {
+		return false
+	}
+	p.stream = stream
+	return true
+}
+
+func (o *outbox) finish(p *passage) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.settle(p)
+}
+
+func (o *outbox) took() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.moved()
 }
 
 // post takes a whole frame. It does not wait: a REPORT that finds no room is lost, as REPORTs may be,

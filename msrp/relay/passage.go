@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -23,9 +24,13 @@ type passage struct {
 	failed  bool
 
 	// Under the lock of the outbox.
-	waits  bool         // it is at its end, and counts
+	end    frame.Flag   // 0: it is not at its end
 	stream *link.Stream // nil: nothing of it has had its turn
 	done   bool         // what is still to come is passed over
+
+	// Of the goroutine that writes.
+	sized bool // the chunks of the Stream are as long as the passage
+	load  int  // bytes that the Stream has taken, roughly
 }
 
 // send begins to pass a chunk on.
@@ -123,4 +128,13 @@ func (p *passage) isWritten() bool {
 func (p *passage) isShort() bool {
 	r := p.head.Range
 	return r.Start > 0 && r.End != frame.Unknown && r.End-r.Start < 2048
+}
+
+// goesOn reports whether q, which comes behind p, can go on with the Stream of this passage: RFC 4976
+// section 6.4.1 allows that for the chunks of a message.
+func (lead *passage) goesOn(p, q *passage) bool {
+	a, b := &p.head, &q.head
+	return lead.sized && q.rt == lead.rt && b.Range.Start == lead.all().End+1 && b.Range.Total == a.Range.Total &&
+		b.MessageID == a.MessageID && b.MessageID != "" && b.ContentType == a.ContentType &&
+		b.SuccessReport == a.SuccessReport && b.FailureReport == a.FailureReport && slices.Equal(a.Fields, b.Fields)
 }
