@@ -41,14 +41,17 @@ func (r *Relay) isForUs(c *connection, h *frame.Head) (single, ours bool) {
 // auth serves an AUTH (RFC 4976 section 6.3).
 func (c *connection) auth(h *frame.Head, _ []byte) {
 	resp := c.authenticate(h)
-	if resp.Status == frame.StatusOK {
+	switch {
+	case resp.Status == frame.StatusOK:
 		c.refused = 0
 		c.prove()
-	} else {
+	case c.isRelay(h):
+		c.refused = 0 // it counts itself
+	default:
 		c.failed()
 	}
 	c.link.Respond(resp)
-	if c.refused > maxFailures && !c.isRelay(h) {
+	if c.refused > maxFailures {
 		c.r.log.Warn("relay: closed after wrong passwords", "peer", c.link.RemoteAddr())
 		c.close()
 	}

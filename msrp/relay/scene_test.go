@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,9 +22,10 @@ import (
 type world struct {
 	t     testing.TB
 	net   *siptest.Network
+	ca    *siptest.Authority
+	mu    sync.Mutex
 	names map[string]string
 	hosts map[string]*siptest.Host
-	ca    *siptest.Authority
 }
 
 func newWorld(t testing.TB) *world {
@@ -32,6 +34,8 @@ func newWorld(t testing.TB) *world {
 
 // host returns the host of a name.
 func (w *world) host(name string) *named {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.hosts[name] == nil {
 		address := "192.0.2." + strconv.Itoa(len(w.hosts)+1)
 		w.names[name], w.hosts[name] = address, w.net.Host(address)
@@ -50,7 +54,10 @@ func (n *named) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	if a, ok := n.w.names[name]; ok {
+	n.w.mu.Lock()
+	a, ok := n.w.names[name]
+	n.w.mu.Unlock()
+	if ok {
 		address = net.JoinHostPort(a, port)
 	}
 	return n.Host.DialContext(ctx, network, address)
@@ -260,7 +267,8 @@ func (p *raw) auth(user, to string) string {
 	return path
 }
 
-// tryAuth does an AUTH up to the answer to the credentials.
+// tryAuth does an AUTH up to the answer to the credentials; what it returns has no status if the
+// connection ends instead.
 func (p *raw) tryAuth(user, password, to string, extra ...string) got {
 	p.t.Helper()
 	c := &digest.Client{Username: user, Password: password}
@@ -280,8 +288,11 @@ func (p *raw) tryAuth(user, password, to string, extra ...string) got {
 		}
 		id := string(frame.AppendID(nil))
 		p.write("MSRP " + id + " AUTH\nTo-Path: " + to + "\nFrom-Path: " + p.ours + "\n" + lines + authorization + "-------" + id + "$\n")
-		g := p.read()
-		if g.ID != id {
+		g, err := p.tryRead(time.Hour)
+		if errors.Is(err, io.EOF) && value != "" {
+			return got{Head: &frame.Head{}}
+		}
+		if err != nil || g.ID != id {
 			p.t.Fatalf("%s: got %v, want the response to %s", p.name, g, id)
 		}
 		challenge, ok := g.Get("WWW-Authenticate")
