@@ -58,6 +58,7 @@ type linked struct {
 // A flow is what one connection sends to another.
 type flow struct {
 	blocks []*block
+	queued bool     // in outbox.turns
 	open   *passage // whose Stream an item goes on with
 	next   *passage // of that item
 	last   linked   // the Stream before
@@ -204,13 +205,14 @@ func (o *outbox) put(p *passage, piece []byte, end frame.Flag) {
 		} else {
 			b.items = append(b.items, item{p, n, end})
 		}
+		if end != 0 || len(b.data) == blockSize || !o.c.ws && !p.isShort() {
+			o.queue(f)
+		}
 		if len(piece) == 0 {
 			break
 		}
 	}
-	if end != 0 || !p.isShort() {
-		o.wake()
-	}
+	o.wake()
 }
 
 // room returns the block at the end of the flow, which has room. The lock is held.
@@ -223,10 +225,16 @@ func (f *flow) room(o *outbox) *block {
 		b = &block{}
 	}
 	f.blocks = append(f.blocks, b)
-	if len(f.blocks) == 1 {
+	return b
+}
+
+// queue has a flow take its turn. A chunk that ends soon goes with its end, and one for a WebSocket,
+// where none stays open, as soon as there is enough. The lock is held.
+func (o *outbox) queue(f *flow) {
+	if !f.queued && len(f.blocks) > 0 {
+		f.queued = true
 		o.turns = append(o.turns, f)
 	}
-	return b
 }
 
 // wait waits until there is room, or p is to be passed over. The lock is held.
@@ -234,6 +242,9 @@ func (o *outbox) wait(p *passage) {
 	for o.size >= maxWaiting && !p.done && !o.isOver {
 		if o.watch == nil {
 			o.watch = time.AfterFunc(max(0, stallTime-time.Since(o.progress)), o.look)
+		}
+		for _, f := range o.flows {
+			o.queue(f)
 		}
 		o.wake()
 		o.waiters++
@@ -313,9 +324,8 @@ func (o *outbox) write() {
 		f := o.turns[0]
 		o.turns = o.turns[1:]
 		b := f.blocks[0]
-		if f.blocks = f.blocks[1:]; len(f.blocks) > 0 {
-			o.turns = append(o.turns, f)
-		}
+		f.blocks, f.queued = f.blocks[1:], false
+		o.queue(f)
 		o.size -= len(b.data)
 		if o.waiters > 0 {
 			o.room.Broadcast()

@@ -61,18 +61,17 @@ func (p *passage) Write(piece []byte) {
 // End is that of link.Body. The hop before is told at once that we have the chunk (RFC 4976 section
 // 6.4.1); if it is lost, what there was is nothing.
 func (p *passage) End(flag frame.Flag) {
-	lost := flag == 0
-	if lost {
-		flag = frame.Aborted
-	}
-	p.rt.out.out.put(p, nil, flag)
 	p.mu.Lock()
 	p.arrived = true
 	failed := p.failed
 	p.mu.Unlock()
-	if !failed && !lost {
-		p.c.respond(&p.head, frame.StatusOK)
+	switch {
+	case flag == 0:
+		flag = frame.Aborted
+	case !failed:
+		p.c.respond(&p.head, frame.StatusOK) // before any REPORT
 	}
+	p.rt.out.out.put(p, nil, flag)
 }
 
 // Answered is that of link.Owner.

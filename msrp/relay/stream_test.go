@@ -147,7 +147,7 @@ func TestChunksStayInOrder(t *testing.T) {
 				}
 				id := fmt.Sprintf("chunk%06d", i)
 				io.WriteString(alice.nc, fmt.Sprintf("MSRP %s SEND\r\nTo-Path: %s %s %s\r\nFrom-Path: %s\r\nMessage-ID: m\r\nFailure-Report: no\r\nByte-Range: %d-*/%d\r\nContent-Type: a/b\r\n\r\n",
-					id, a, b, bob.ours, alice.ours, at+1, len(data)) + string(data[at:at+n]) + "\r\n-------" + id + flag + "\r\n")
+					id, a, b, bob.ours, alice.ours, at+1, len(data))+string(data[at:at+n])+"\r\n-------"+id+flag+"\r\n")
 				at += n
 			}
 		}()

@@ -185,11 +185,9 @@ func (s *Stream) wait(n int) error {
 }
 
 // enqueue has the writer look at the stream. When all bytes of the message are there it waits for
-// End, so that they go in one chunk with their end, and so it does for what would be a chunk of its
-// own and short. The lock is held.
+// End, so that they go in one chunk with their end. The lock is held.
 func (s *Stream) enqueue() {
-	n := int64(len(s.data) - s.at)
-	if n > 0 && s.pos+n-1 != s.total && (s.c.wire.limitFrame() == 0 || n >= s.limit) {
+	if len(s.data) > 0 && s.pos+int64(len(s.data)-s.at)-1 != s.total {
 		s.push()
 	}
 }
