@@ -312,6 +312,7 @@ func TestURIEndsWithTheConnection(t *testing.T) {
 		bob.write(send("aaaa", a+" "+alice.ours, bob.ours, "", "hi"))
 		bob.response("aaaa", frame.StatusOK)
 		alice.answer(alice.read(), frame.StatusOK)
+		synctest.Wait()
 		alice.nc.Close()
 		synctest.Wait()
 		again, _ := w.client("alice", example)
