@@ -21,4 +21,5 @@ require (
 	github.com/pion/transport/v5 v5.0.0 // indirect
 	github.com/wlynxg/anet v0.0.5 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
 )
