@@ -70,6 +70,7 @@ func (m *Incoming) Read(p []byte) (int, error) {
 		s.changed.Wait()
 	}
 	full := m.unread() >= window
+	s.deaf = false
 	n := copy(p, m.buf[m.off:])
 	m.off += n
 	if m.unread() == 0 {
@@ -82,6 +83,39 @@ func (m *Incoming) Read(p []byte) (int, error) {
 		s.changed.Broadcast()
 	}
 	return n, nil
+}
+
+// WriteTo writes the message to w, to its end, without a copy in between.
+func (m *Incoming) WriteTo(w io.Writer) (n int64, err error) {
+	s := m.s
+	var buf []byte
+	for {
+		s.mu.Lock()
+		for m.unread() == 0 && m.err == nil {
+			s.changed.Wait()
+		}
+		if m.unread() == 0 {
+			err := m.err
+			s.mu.Unlock()
+			if err == io.EOF {
+				err = nil
+			}
+			return n, err
+		}
+		if m.unread() >= window {
+			s.changed.Broadcast()
+		}
+		s.deaf = false
+		data := m.buf[m.off:]
+		m.buf, m.off = buf[:0], 0
+		s.mu.Unlock()
+		k, err := w.Write(data)
+		n += int64(k)
+		if err != nil {
+			return n, err
+		}
+		buf = data
+	}
 }
 
 // unread returns how many bytes wait to be read. The lock is held.
@@ -169,7 +203,7 @@ func (s *Session) messageOf(l *leg, h *frame.Head) (*Incoming, frame.Status) {
 		return nil, frame.StatusUnsupportedType
 	case s.cfg.MaxSize > 0 && size > s.cfg.MaxSize, len(s.incoming) >= maxIncoming:
 		return nil, frame.StatusStop
-	case len(s.arrived) >= maxArrived && (s.readers == 0 || !s.wait(func() bool { return len(s.arrived) < maxArrived })):
+	case len(s.arrived) >= maxArrived && !s.wait(func() bool { return len(s.arrived) < maxArrived }):
 		return nil, frame.StatusStop
 	}
 	if s.closed {
@@ -207,8 +241,12 @@ func (s *Session) reap() {
 	}
 }
 
-// wait holds up the connection until there is room, for no more than 20 seconds. The lock is held.
+// wait holds up the connection until there is room, for no more than 20 seconds, and not again before
+// somebody reads. The lock is held.
 func (s *Session) wait(room func() bool) bool {
+	if s.deaf {
+		return room()
+	}
 	over := false
 	t := time.AfterFunc(stallTime, func() {
 		s.mu.Lock()
@@ -220,6 +258,7 @@ func (s *Session) wait(room func() bool) bool {
 	for !room() && !over && !s.closed {
 		s.changed.Wait()
 	}
+	s.deaf = over && !room()
 	return room()
 }
 
@@ -265,7 +304,7 @@ func (k *chunk) stop() {
 func (m *Incoming) take(k *chunk, piece []byte) {
 	s := m.s
 	for len(piece) > 0 {
-		if m.unread() >= window && (!m.given && s.readers == 0 || !s.wait(func() bool { return m.unread() < window || m.err != nil })) {
+		if m.unread() >= window && !s.wait(func() bool { return m.unread() < window || m.err != nil }) {
 			m.reject(frame.StatusStop)
 		}
 		if m.err != nil {

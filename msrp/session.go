@@ -75,7 +75,7 @@ type Session struct {
 	plain       bool  // a middlebox does not do with CEMA
 
 	arrived  []*Incoming // that Messages has not given out
-	readers  int         // loops of Messages
+	deaf     bool        // nobody has read for 20 seconds what waited
 	incoming map[string]*Incoming
 	done     []done // messages that are over, the newest last
 	reaper   *time.Timer
@@ -584,14 +584,6 @@ func (s *Session) Messages(ctx context.Context) iter.Seq2[*Incoming, error] {
 			s.changed.Broadcast()
 		})
 		defer stop()
-		s.mu.Lock()
-		s.readers++
-		s.mu.Unlock()
-		defer func() {
-			s.mu.Lock()
-			s.readers--
-			s.mu.Unlock()
-		}()
 		for {
 			m, err := s.receive(ctx)
 			if err == ErrClosed {
@@ -611,8 +603,7 @@ func (s *Session) receive(ctx context.Context) (*Incoming, error) {
 		switch {
 		case len(s.arrived) > 0:
 			m := s.arrived[0]
-			m.given = true
-			s.arrived[0] = nil
+			s.arrived[0], s.deaf = nil, false
 			if s.arrived = s.arrived[1:]; len(s.arrived) == 0 {
 				s.arrived = nil
 			}

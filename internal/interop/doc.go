@@ -1,8 +1,8 @@
 // Package interop starts other people's SIP programs, so that tests can call
-// them: Kamailio as registrar and as proxy, baresip, Linphone and Twinkle as
-// telephones, SIPp as a script, a browser with JsSIP, sip-dig with a name server, and Wireshark's
-// dissectors as a judge of what was on the wire. It also makes networks with a
-// NAT between them.
+// them: Kamailio as registrar, as proxy and as MSRP relay, baresip, Linphone and
+// Twinkle as telephones, SIPp as a script, a browser with JsSIP, sip-dig with a name
+// server, and Wireshark's dissectors as a judge of what was on the wire. It also makes
+// networks with a NAT between them.
 //
 // Each peer is a function that takes the test, starts the program on free ports
 // of 127.0.0.1 and ::1 with its state in the test's own folder, and returns when

@@ -15,6 +15,7 @@ import (
 // Verdict is what Wireshark's dissectors found in a capture.
 type Verdict struct {
 	SIP, SDP, RTP, RTCP, STUN, WebSocket, TLS int // packets of each protocol
+	MSRP                                      int // requests and responses, each chunk being a request
 
 	Pings, Pongs int            // keepalives of RFC 5626 section 4.4.1 over TCP, and answers to them
 	Frames       map[string]int // of WebSocket: "ping", "pong" and "close"
@@ -24,32 +25,38 @@ type Verdict struct {
 
 // String returns the counts.
 func (v Verdict) String() string {
-	return fmt.Sprintf("%d packets of SIP, %d of them with SDP, %d of RTP, %d of RTCP, %d of STUN, %d of WebSocket, %d of TLS",
-		v.SIP, v.SDP, v.RTP, v.RTCP, v.STUN, v.WebSocket, v.TLS)
+	return fmt.Sprintf("%d packets of SIP, %d of them with SDP, %d of RTP, %d of RTCP, %d of STUN, %d of WebSocket, %d of TLS; %d messages of MSRP",
+		v.SIP, v.SDP, v.RTP, v.RTCP, v.STUN, v.WebSocket, v.TLS, v.MSRP)
 }
 
 // JudgeOptions say what tshark does not see by itself. Nil will do for SIP
-// over UDP, TCP and WebSocket, SDP, RTP, RTCP and STUN that are in order.
+// over UDP, TCP and WebSocket, SDP, RTP, RTCP and STUN that are in order, and for
+// MSRP over WebSocket.
 type JudgeOptions struct {
 	SIP    []string // addresses at which everything is taken for SIP, over UDP and TCP
 	TLS    []string // addresses at which SIP is spoken over TLS
+	MSRP   []string // addresses at which everything is MSRP, over TCP
+	MSRPS  []string // addresses at which MSRP is spoken over TLS
 	WSS    []string // addresses at which WebSocket is spoken over TLS
 	KeyLog []string // files with the secrets of TLS connections, in the format of NSS
 }
 
 // Judge lets tshark dissect a capture, and reports errors in the protocols that
 // a Verdict counts. What is in TLS is counted and judged where a KeyLog opens
-// it.
+// it. Messages of MSRP, of which tshark alone sees neither where they end nor what is
+// wrong, are found and held against RFC 4975 by testdata/msrp.lua.
 func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
 	t.Helper()
 	if opts == nil {
 		opts = &JudgeOptions{}
 	}
 	tshark := program(t, "tshark", "tshark")
+	script := filepath.Join(t.TempDir(), "msrp.lua")
+	config(t, "msrp.lua", script)
 	// What looks like SIP is taken for it, whatever else a port may be known for.
-	args := []string{"-r", path, "-o", "udp.try_heuristic_first:TRUE", "-T", "fields", "-E", "separator=|", "-E", "aggregator=" + aggregator,
+	args := []string{"-r", path, "-X", "lua_script:" + script, "-o", "udp.try_heuristic_first:TRUE", "-T", "fields", "-E", "separator=|", "-E", "aggregator=" + aggregator,
 		"-e", "frame.number", "-e", "frame.protocols", "-e", "_ws.expert.group", "-e", "_ws.expert.severity",
-		"-e", "_ws.expert.message", "-e", "tcp.payload", "-e", "websocket.opcode", "-e", "_ws.col.Info"}
+		"-e", "_ws.expert.message", "-e", "tcp.payload", "-e", "websocket.opcode", "-e", "msrpwire.length", "-e", "_ws.col.Info"}
 	decode := func(addrs []string, as ...string) {
 		for _, addr := range addrs {
 			_, port, err := net.SplitHostPort(addr)
@@ -63,6 +70,8 @@ func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
 	}
 	decode(opts.SIP, "udp.port=sip", "tcp.port=sip")
 	decode(opts.TLS, "tcp.port=tls", "tls.port=sip")
+	decode(opts.MSRP, "tcp.port=msrpwire")
+	decode(opts.MSRPS, "tcp.port=tls", "tls.port=msrpwire")
 	decode(opts.WSS, "tcp.port=tls", "tls.port=http")
 	if opts.KeyLog != nil {
 		args = append(args, "-o", "tls.keylog_file:"+joined(t, opts.KeyLog))
@@ -75,15 +84,18 @@ func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
 	}
 	v := Verdict{Frames: map[string]int{}}
 	for line := range strings.Lines(out.String()) {
-		f := strings.SplitN(strings.TrimSuffix(line, "\n"), "|", 8)
-		if len(f) != 8 {
+		f := strings.SplitN(strings.TrimSuffix(line, "\n"), "|", 9)
+		if len(f) != 9 {
 			continue
 		}
 		protocols := strings.Split(f[1], ":")
 		if slices.Contains(protocols, "icmp") || slices.Contains(protocols, "icmpv6") { // quotes a packet that nobody took
 			continue
 		}
-		ours := false
+		ours := slices.Contains(protocols, "msrpwire")
+		if f[7] != "" {
+			v.MSRP += strings.Count(f[7], aggregator) + 1
+		}
 		for name, n := range map[string]*int{
 			"sip": &v.SIP, "sdp": &v.SDP, "rtp": &v.RTP, "rtcp": &v.RTCP,
 			"stun": &v.STUN, "websocket": &v.WebSocket, "tls": &v.TLS,
@@ -110,7 +122,7 @@ func Judge(t testing.TB, path string, opts *JudgeOptions) Verdict {
 			continue
 		}
 		if faults := faults(f[2], f[3], f[4]); len(faults) > 0 {
-			v.Errors = append(v.Errors, fmt.Sprintf("frame %s (%s): %s: %s", f[0], f[1], strings.Join(faults, ", "), f[7]))
+			v.Errors = append(v.Errors, fmt.Sprintf("frame %s (%s): %s: %s", f[0], f[1], strings.Join(faults, ", "), f[8]))
 		}
 	}
 	return v

@@ -27,6 +27,8 @@ type KamailioOptions struct {
 
 	In    *Namespace // where it runs; nil: where the test does
 	Hosts []string   // the addresses it listens at; nil: 127.0.0.1 and ::1
+
+	names []string // in its certificate, beside those that it always has
 }
 
 // Kamailio is a SIP server: by StartKamailio a registrar and a record-routing
@@ -98,7 +100,7 @@ func startKamailio(t testing.TB, name string, opts *KamailioOptions, values ...s
 	if k.Authority == nil {
 		k.Authority = siptest.NewAuthority()
 	}
-	names := append([]string{"sip:sip.test", "sip.test"}, hosts...)
+	names := slices.Concat([]string{"sip:sip.test", "sip.test"}, hosts, opts.names)
 	for _, host := range hosts { // what its Record-Route calls it
 		names = append(names, "sip:"+strings.TrimSuffix(net.JoinHostPort(host, ""), ":"))
 	}
