@@ -78,6 +78,8 @@ type Conn struct {
 	ends    []int     // of them
 	streams []*Stream // that have something to write, in the order of their turns
 	open    *Stream   // whose chunk is not at its end on the wire
+	posts   []posted  // that wait
+	roomy   []*Outlet // that wait to hear that there is room
 	pending pending
 	err     error // why it is closed; nil: it is not
 	closing bool  // when everything is written
@@ -152,7 +154,7 @@ func (c *Conn) fail(err error) {
 	}
 	c.err = err
 	streams, waiting := c.streams, c.pending.takeAll()
-	c.streams, c.control, c.ends, c.open = nil, nil, nil, nil
+	c.streams, c.control, c.ends, c.open, c.posts, c.roomy = nil, nil, nil, nil, nil, nil
 	for _, s := range streams {
 		s.lost(err)
 	}

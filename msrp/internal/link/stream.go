@@ -49,15 +49,25 @@ type StreamConfig struct {
 // *frame.SyntaxError for a head that cannot be written.
 func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 	h := *cfg.Head
-	h.ID, h.HasBody = "xxxx", true
 	s := &Stream{c: c, owner: cfg.Owner, report: h.FailureReport, pos: max(1, h.Range.Start), total: h.Range.Total, limit: cfg.Limit}
 	if h.Range == (frame.Range{}) {
 		s.total = frame.Unknown
 	}
-	h.Range = frame.Range{}
+	var err error
+	if s.paths, s.rest, err = headAround(&h); err != nil {
+		return nil, err
+	}
+	s.free.L = &c.mu
+	return s, nil
+}
+
+// headAround writes the head of a chunk without what differs from chunk to chunk: To-Path and
+// From-Path, and what follows Byte-Range.
+func headAround(h *frame.Head) (paths, rest []byte, err error) {
+	h.ID, h.HasBody, h.Range = "xxxx", true, frame.Range{}
 	text, err := h.Append(nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	at := 0
 	for range 3 { // the start line and two paths
@@ -67,9 +77,7 @@ func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 		at++
 	}
 	first := len("MSRP xxxx SEND\r\n")
-	s.paths, s.rest = text[first:at], text[at:]
-	s.free.L = &c.mu
-	return s, nil
+	return text[first:at], text[at:], nil
 }
 
 // Write writes a piece of the message. It waits while more than 64 KB wait before it.

@@ -14,7 +14,7 @@ func (c *Conn) write() {
 	var text []byte // the other buffer of control
 	for {
 		c.mu.Lock()
-		for c.err == nil && len(c.control) == 0 && !c.closing && c.next() < 0 {
+		for c.err == nil && len(c.control) == 0 && len(c.posts) == 0 && !c.closing && c.next() < 0 {
 			c.work.Wait()
 		}
 		if c.err != nil {
@@ -36,7 +36,7 @@ func (c *Conn) write() {
 			more = len(c.streams) > 0
 			s.free.Broadcast()
 		}
-		over := c.closing && s == nil && len(frames) == 0
+		over := c.closing && s == nil && len(frames) == 0 && len(c.posts) == 0
 		c.gather(&b, frames, ends, s, data, end, more)
 		c.mu.Unlock()
 
@@ -59,7 +59,11 @@ func (c *Conn) write() {
 				s.free.Broadcast()
 			}
 		}
+		roomy := len(c.roomy) > 0
 		c.mu.Unlock()
+		if roomy {
+			c.tellRoom()
+		}
 		if text = frames; cap(text) > maxControl/4 {
 			text = nil
 		}
@@ -79,7 +83,7 @@ func (c *Conn) next() int {
 
 // gather puts together what is to be written. The lock is held.
 func (c *Conn) gather(b *batch, frames []byte, ends []int, s *Stream, data []byte, end frame.Flag, more bool) {
-	if c.open != nil && (len(frames) > 0 || s != nil && s != c.open || c.closing) {
+	if c.open != nil && (len(frames) > 0 || len(c.posts) > 0 || s != nil && s != c.open || c.closing) {
 		c.open.endChunk(b, frame.Continued)
 	}
 	at := 0
@@ -88,6 +92,7 @@ func (c *Conn) gather(b *batch, frames []byte, ends []int, s *Stream, data []byt
 		b.endFrame()
 		at = to
 	}
+	c.gatherPosts(b)
 	if s == nil {
 		return
 	}
