@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/simple/confinfo"
 	"github.com/goparley/parley/sip"
@@ -306,12 +307,13 @@ func (r *Room) leave(p *Participant) {
 	r.news()
 }
 
-// address returns what tells URIs of participants apart. Parameters do not count: a room that was called without any is
-// written to with ";transport=tcp" (RFC 7701 section 9.3).
+// address returns what tells URIs of participants, and of rooms, apart. As in all addresses of record of this module the port
+// does not count, nor do parameters: a room that was called without any is written to with ";transport=tcp" (RFC 7701
+// section 9.3).
 func address(u sip.URI) string {
 	switch u.Scheme {
 	case "sip", "sips":
-		return "sip:" + u.Username() + "@" + strings.ToLower(u.HostPort())
+		return "sip:" + u.Username() + "@" + hostname.Canonical(u.Host)
 	case "tel":
 		return "tel:" + strings.Map(func(c rune) rune {
 			if strings.ContainsRune("-.()", c) {
