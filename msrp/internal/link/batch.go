@@ -12,6 +12,7 @@ type batch struct {
 	pieces []piece
 	mark   int // of text that is in no piece yet
 	iov    net.Buffers
+	rest   net.Buffers // of iov, while it is written
 }
 
 // A piece is text up to an offset, and then body.
@@ -54,8 +55,8 @@ func (b *batch) buffers() *net.Buffers {
 	if len(b.text) > from {
 		b.iov = append(b.iov, b.text[from:])
 	}
-	all := b.iov
-	return &all
+	b.rest = b.iov
+	return &b.rest
 }
 
 // appendTo puts the pieces together.
