@@ -153,7 +153,7 @@ func (c *Conn) fail(err error) {
 	c.err = err
 	waiting := c.pending.takeAll()
 	for _, s := range c.streams {
-		s.data, s.spare = nil, nil
+		s.data = nil
 		s.free.Broadcast()
 	}
 	c.streams, c.control, c.ends, c.open = nil, nil, nil, nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"slices"
 	"sync"
 
 	"github.com/goparley/parley/msrp/frame"
@@ -26,7 +25,6 @@ type Stream struct {
 	free    sync.Cond  // for who waits until data is taken
 	data    []byte     // to be written
 	at      int        // of data: what is before it is in the hands of the writer
-	spare   []byte     // a buffer that is not in use
 	end     frame.Flag // of the last chunk; 0: more is to come
 	queued  bool       // in Conn.streams
 	ended   bool       // the last chunk is in the hands of the writer
@@ -95,10 +93,12 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		k := min(len(p), turn-len(s.data))
-		if s.data == nil {
-			s.data, s.spare = s.spare[:0], nil
+		if len(s.data)+k > cap(s.data) {
+			data := append(newBuffer(len(s.data)+k), s.data...)
+			freeBuffer(s.data)
+			s.data = data
 		}
-		s.data = append(slices.Grow(s.data, k), p[:k]...)
+		s.data = append(s.data, p[:k]...)
 		n, p = n+k, p[k:]
 		s.enqueue()
 	}
@@ -112,7 +112,7 @@ func (s *Stream) ReadFrom(r io.Reader) (n int64, err error) {
 		size, read = min(known.Len()+1, turn), readFull
 	}
 	for {
-		buf := s.buffer(size)
+		buf := newBuffer(size)
 		k, err := read(r, buf[:size])
 		if perr := s.put(buf[:k]); perr != nil {
 			return n, perr
@@ -137,20 +137,6 @@ func readFull(r io.Reader, buf []byte) (int, error) {
 	return n, err
 }
 
-// buffer returns an empty buffer for size bytes.
-func (s *Stream) buffer(size int) []byte {
-	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
-	buf := s.spare
-	if s.spare = nil; buf == nil && len(s.data) == 0 {
-		buf, s.data = s.data, nil
-	}
-	if cap(buf) < size {
-		return make([]byte, 0, size)
-	}
-	return buf[:0]
-}
-
 // put hands a buffer over to be written.
 func (s *Stream) put(data []byte) error {
 	c := s.c
@@ -160,9 +146,10 @@ func (s *Stream) put(data []byte) error {
 		return err
 	}
 	if len(s.data) == 0 {
-		s.data, s.spare = data, s.data
+		s.data = data
 	} else {
-		s.data, s.spare = append(s.data, data...), data
+		s.data = append(s.data, data...)
+		freeBuffer(data)
 	}
 	s.enqueue()
 	return nil

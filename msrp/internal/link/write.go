@@ -42,11 +42,10 @@ func (c *Conn) collect(b *batch) bool {
 	if c.open != nil && (len(c.control) > 0 || s != nil && s != c.open || s == nil && c.closing != nil) {
 		c.open.endChunk(b, frame.Continued)
 	}
-	b.whole(c.control, c.ends)
 	if len(c.control) >= maxControl {
 		c.drained.Broadcast()
 	}
-	c.control, c.ends = again(c.control), c.ends[:0]
+	c.control, c.ends = b.whole(c.control, c.ends), c.ends[:0]
 	if s != nil {
 		b.stream = s
 		s.gather(b)
@@ -69,13 +68,9 @@ func (c *Conn) release(b *batch) {
 	defer c.mu.Unlock()
 	c.written(b.number)
 	if s := b.stream; s != nil {
-		if s.spare == nil {
-			s.spare = b.data[:0]
-		}
-		if s.ended {
-			if s.spare = nil; s.end != frame.Aborted {
-				close(s.over)
-			}
+		freeBuffer(b.data)
+		if s.ended && s.end != frame.Aborted {
+			close(s.over)
 		}
 	}
 }
@@ -119,7 +114,7 @@ func (s *Stream) gather(b *batch) {
 			s.remember(piece)
 		}
 	}
-	b.data, s.data, s.spare, s.at = s.data, s.spare[:0], nil, 0
+	b.data, s.data, s.at = s.data, nil, 0
 	s.free.Broadcast()
 }
 
