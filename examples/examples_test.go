@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -50,6 +51,7 @@ func build(t *testing.T, name string) string {
 type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
+	in    io.WriteCloser
 	done  chan error // gets what became of it
 	mu    sync.Mutex
 	lines bytes.Buffer
@@ -72,6 +74,9 @@ func startWith(t *testing.T, variable, program string, args ...string) *process 
 		t.Fatal(err)
 	}
 	p.cmd.Stdout, p.cmd.Stderr = w, w
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,8 @@ func (s *Session) Post(p *Post) error {
 		return err
 	}
 	switch ok, err := o.Put(p.p); {
+	case errors.Is(err, frame.ErrTooLong):
+		return err
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	case !ok:

@@ -75,7 +75,7 @@ func run(ctx context.Context, aor, whom string, cfg *ua.Config, msrpCfg *msrp.Co
 		}
 	}
 	if whom == "" {
-		fmt.Println("waiting for a call")
+		fmt.Println("waiting for a call at", agent.Addr("udp"))
 		select {
 		case err := <-over:
 			return err

@@ -1,6 +1,8 @@
 package link
 
 import (
+	"math"
+
 	"github.com/goparley/parley/msrp/frame"
 )
 
@@ -8,7 +10,6 @@ const (
 	maxPosts  = 16       // of an Outlet that wait
 	maxPosted = 64 << 10 // bytes of them, unless it is one alone
 	smallBody = 1 << 10  // is put beside the heads rather than into a buffer of its own
-	postHead  = 160      // a start line, Byte-Range and an end-line take no more
 )
 
 // A Post is a whole message, encoded once, that any number of connections write: what each keeps of
@@ -23,7 +24,7 @@ type Post struct {
 func NewPost(h *frame.Head, body []byte) (*Post, error) {
 	c := *h
 	c.FailureReport = frame.FailureReportNo
-	_, rest, err := headAround(&c)
+	_, rest, err := headAround(c)
 	return &Post{rest: rest, body: body}, err
 }
 
@@ -31,7 +32,7 @@ func NewPost(h *frame.Head, body []byte) (*Post, error) {
 type Outlet struct {
 	c     *Conn
 	paths []byte // of the head: To-Path and From-Path
-	limit int64  // bytes in a chunk; 0: as many as there are
+	limit int64  // bytes in a chunk
 	room  func() // is told that there is room again
 
 	// Under the lock of the Conn.
@@ -48,20 +49,26 @@ type posted struct {
 // NewOutlet makes an Outlet. limit is that of a StreamConfig. room is called, by the goroutine
 // that writes, when there is room after Put has returned false.
 func (c *Conn) NewOutlet(to, from string, limit int64, room func()) (*Outlet, error) {
-	paths, _, err := headAround(&frame.Head{Method: frame.SEND, To: to, From: from, MessageID: "x", ContentType: "x/x"})
+	paths, _, err := headAround(frame.Head{To: to, From: from, MessageID: "x", ContentType: "x/x"})
+	if limit <= 0 {
+		limit = math.MaxInt64
+	}
 	return &Outlet{c: c, paths: paths, limit: limit, room: room}, err
 }
 
 // Put has a Post written after those before it, and does not wait. It reports false if 16 of them, or
-// 64 KB, wait already.
+// 64 KB, wait already. frame.ErrTooLong is that of NewStream.
 func (o *Outlet) Put(p *Post) (bool, error) {
 	c := o.c
+	if _, err := c.roomIn(o.limit, o.paths, p.rest); err != nil {
+		return false, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.err != nil:
 		return false, c.err
-	case c.closing:
+	case c.closing != nil:
 		return false, ErrClosed
 	case o.posts >= maxPosts || o.posts > 0 && o.bytes+len(p.body) > maxPosted:
 		o.full = true
@@ -96,26 +103,9 @@ func (c *Conn) gatherPosts(b *batch) {
 	}
 }
 
-// tellRoom calls those who wait for room.
-func (c *Conn) tellRoom() {
-	c.mu.Lock()
-	all := c.roomy
-	c.roomy = nil
-	c.mu.Unlock()
-	for _, o := range all {
-		o.room()
-	}
-}
-
 // write writes a Post in as many chunks as it takes, each of them whole.
 func (o *Outlet) write(b *batch, p *Post) {
-	room := int64(len(p.body))
-	if o.limit > 0 {
-		room = min(room, o.limit)
-	}
-	if whole := o.c.wire.limitFrame(); whole > 0 {
-		room = min(room, max(1, int64(whole-postHead-len(o.paths)-len(p.rest))))
-	}
+	room, _ := o.c.roomIn(o.limit, o.paths, p.rest)
 	total := int64(len(p.body))
 	for pos, body := int64(1), p.body; ; {
 		piece := body[:min(room, int64(len(body)))]
