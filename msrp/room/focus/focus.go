@@ -19,7 +19,6 @@ package focus
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"sync"
 
@@ -124,9 +123,7 @@ func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 	select {
 	case <-call.Done():
 	case <-p.Done():
-		if err := call.Hangup(context.WithoutCancel(ctx)); err != nil {
-			slog.Debug("focus: hang up", "error", err)
-		}
+		call.Hangup(context.WithoutCancel(ctx)) // and if the BYE is not answered, the call is over nevertheless
 	}
 }
 
