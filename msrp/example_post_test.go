@@ -12,7 +12,8 @@ import (
 	"github.com/goparley/parley/sip/siptest"
 )
 
-// A server that says of each message what its sender is told, and passes what it likes on to everybody: the body is encoded once.
+// A server that says of each message what its sender is told, and passes what it likes on to
+// everybody: the body is encoded once.
 func ExampleSession_Post() {
 	check := func(err error) {
 		if err != nil {

@@ -32,13 +32,13 @@ func NewPost(contentType string, body []byte) (*Post, error) {
 	return &Post{contentType: contentType, size: int64(len(body)), p: p}, nil
 }
 
-// Post has a Post written, and does not wait. Each goes to a session once, for a peer that gets a Message-ID again
-// takes nothing of it. The peer answers nothing (Failure-Report is no), so that
+// Post has a Post written, and does not wait. Each goes to a session once, for a peer that gets a
+// Message-ID again takes nothing of it. The peer answers nothing (Failure-Report is no), so that
 // nobody hears whether it has arrived.
 //
-// The error is ErrFull where too much waits already, and then SessionConfig.OnRoom is told when there is
-// room; ErrNotConnected where there is no connection yet, which Connected waits for; and else one of those
-// of Send.
+// The error is ErrFull where too much waits already, and then SessionConfig.OnRoom is told when
+// there is room; ErrNotConnected where there is no connection yet, which Connected waits for; and
+// else one of those of Send.
 func (s *Session) Post(p *Post) error {
 	s.mu.Lock()
 	o, err := s.outletFor(p)

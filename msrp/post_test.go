@@ -17,7 +17,8 @@ import (
 	"github.com/goparley/parley/sip/siptest"
 )
 
-// inMemory returns two sessions on hosts of a network in memory that know each other; the second has not connected yet.
+// inMemory returns two sessions on hosts of a network in memory that know each other; the second
+// has not connected yet.
 func inMemory(t *testing.T, a, b *msrp.SessionConfig) (alice, bob *msrp.Session, far *siptest.Host, connect func()) {
 	t.Helper()
 	n := siptest.NewNetwork(nil)
@@ -134,7 +135,8 @@ func TestPostInterruptsMessage(t *testing.T) {
 	})
 }
 
-// What waits for a peer that takes nothing is bounded, nobody waits, and when there is room again that is told.
+// What waits for a peer that takes nothing is bounded, nobody waits, and when there is room again
+// that is told.
 func TestPostsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := 0
@@ -185,8 +187,8 @@ func TestNewPostRefuses(t *testing.T) {
 	}
 }
 
-// OnMessage has each message when all of it is there, and what it says is what the sender is told, in the response to the last chunk,
-// and again if that comes again.
+// OnMessage has each message when all of it is there, and what it says is what the sender is told,
+// in the response to the last chunk, and again if that comes again.
 func TestOnMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string

@@ -1,5 +1,6 @@
-// Chatroom is a room for any number of chats: what one of them writes comes to all others. It prints who is there. Phones
-// that know conferences watch that, too, by the event package "conference".
+// Chatroom is a room for any number of chats: what one of them writes comes to all others. It
+// prints who is there. Phones that know conferences watch that, too, by the event package
+// "conference".
 //
 //	go run ./examples/chatroom -listen udp:127.0.0.1:5072 sip:room@127.0.0.1
 //	go run ./examples/chatroom -proxy sip:proxy.example.com -password secret sip:room@example.com

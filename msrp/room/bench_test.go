@@ -153,7 +153,8 @@ func BenchmarkRoom(b *testing.B) {
 	}
 }
 
-// What a message takes does not depend on to how many it goes: one that is passed on takes no more than the write of it.
+// What a message takes does not depend on to how many it goes: one that is passed on takes no more
+// than the write of it.
 func TestAllocationsPerDelivery(t *testing.T) {
 	const n, messages = 100, 100
 	h := newHall(t, n)

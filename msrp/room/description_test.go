@@ -22,7 +22,8 @@ func answerOf(t *testing.T, h *house, g *guest) *sdp.Media {
 	return answer
 }
 
-// The answer takes message/cpim alone, says what may be in it, and what the room can do (RFC 7701 sections 5.2 and 8).
+// The answer takes message/cpim alone, says what may be in it, and what the room can do (RFC 7701
+// sections 5.2 and 8).
 func TestDescription(t *testing.T) {
 	for _, c := range []struct {
 		cfg           room.Config
@@ -49,7 +50,8 @@ func TestDescription(t *testing.T) {
 	}
 }
 
-// Who does not take message/cpim is refused (RFC 7701 section 5.2), and who does not chat by TLS, where that is wanted.
+// Who does not take message/cpim is refused (RFC 7701 section 5.2), and who does not chat by TLS,
+// where that is wanted.
 func TestWhoIsRefused(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		if _, err := h.try(alice, wish{types: "text/plain text/html"}); err != errRefused {

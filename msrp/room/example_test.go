@@ -14,8 +14,8 @@ import (
 	"github.com/goparley/parley/sip/siptest"
 )
 
-// Two chats join a room, and one of them says hello. What their calls would bring, offers and answers, is done by hand here;
-// the network is in memory.
+// Two chats join a room, and one of them says hello. What their calls would bring, offers and
+// answers, is done by hand here; the network is in memory.
 func Example() {
 	check := func(err error) {
 		if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/goparley/parley/simple/cpim"
 )
 
-// Whatever somebody writes, as MSRP, in an envelope or as a nickname: nothing panics, and the others go on.
+// Whatever somebody writes, as MSRP, in an envelope or as a nickname: nothing panics, and the
+// others go on.
 func FuzzParticipant(f *testing.F) {
 	f.Add("", envelope(alice, "hello", uri), `"Alice"`)
 	f.Add("MSRP a786 SEND\r\nTo-Path: msrp://192.0.2.1:2855/x;tcp\r\n", envelope(alice, "psst", bob), `Alice`)

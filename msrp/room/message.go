@@ -12,8 +12,9 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
-// receive takes a message of the participant, passes it on as it is, and returns what its sender is told (RFC 7701
-// sections 6.1 to 6.3). That is about the room alone: what becomes of it at its recipients nobody is told.
+// receive takes a message of the participant, passes it on as it is, and returns what its sender is
+// told (RFC 7701 sections 6.1 to 6.3). That is about the room alone: what becomes of it at its
+// recipients nobody is told.
 func (p *Participant) receive(_ *msrp.Incoming, body []byte) frame.Status {
 	r := p.r
 	env, err := cpim.Parse(body)
@@ -65,7 +66,8 @@ func (r *Room) toAll(from *Participant, m *post, inside string) frame.Status {
 	return frame.StatusOK
 }
 
-// toOne passes a message on to each device of one user that can tell it from one to all (RFC 7701 section 6.2).
+// toOne passes a message on to each device of one user that can tell it from one to all (RFC 7701
+// section 6.2).
 func (r *Room) toOne(from *Participant, to string, m *post, inside string) frame.Status {
 	if r.cfg.NoPrivateMessages {
 		return frame.StatusForbidden
@@ -101,13 +103,14 @@ func (p *Participant) flush() {
 	}
 }
 
-// takes reports whether a participant takes what is in an envelope. Who does not say takes all (RFC 7701 section 5.2). The
-// lock of the room is held.
+// takes reports whether a participant takes what is in an envelope. Who does not say takes all (RFC
+// 7701 section 5.2). The lock of the room is held.
 func (p *Participant) takes(inside string) bool {
 	return len(p.types) == 0 || accepts(p.types, inside)
 }
 
-// greet tells who does not know chat rooms that this is one, and who else is there (RFC 7701 section 11). The lock is held.
+// greet tells who does not know chat rooms that this is one, and who else is there (RFC 7701
+// section 11). The lock is held.
 func (r *Room) greet(p *Participant) {
 	const most = 20
 	var b strings.Builder
@@ -162,7 +165,8 @@ func addressOf(text string) (key string, ok bool) {
 	return address(u), true
 }
 
-// accepts reports whether a media type is in a list, which may have "*" and "image/*". Parameters do not count.
+// accepts reports whether a media type is in a list, which may have "*" and "image/*". Parameters
+// do not count.
 func accepts(list []string, contentType string) bool {
 	contentType, _, _ = strings.Cut(contentType, ";")
 	contentType = strings.TrimSpace(contentType)

@@ -17,8 +17,8 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
-// What somebody writes to the room comes to all others as it is, in any number of pieces, and not back (RFC 7701
-// section 6.1).
+// What somebody writes to the room comes to all others as it is, in any number of pieces, and not
+// back (RFC 7701 section 6.1).
 func TestMessageToTheRoom(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		a, b, c := h.join(alice, wish{}), h.join(bob, wish{}), h.join(carol, wish{})
@@ -98,7 +98,8 @@ func TestPrivateMessage(t *testing.T) {
 	})
 }
 
-// Where private messages are not wanted they are refused, and not passed on to all (RFC 7701 sections 4.1 and 8).
+// Where private messages are not wanted they are refused, and not passed on to all (RFC 7701
+// sections 4.1 and 8).
 func TestNoPrivateMessages(t *testing.T) {
 	inHouse(t, &room.Config{NoPrivateMessages: true}, func(t *testing.T, h *house) {
 		a, b := h.join(alice, wish{}), h.join(bob, wish{})
@@ -132,8 +133,8 @@ func TestFromIsTheParticipants(t *testing.T) {
 	})
 }
 
-// What is not message/cpim gets 415 (RFC 7701 section 6.3); what says so and is not, 400; and what is inside of a type that the room
-// does not take, 415.
+// What is not message/cpim gets 415 (RFC 7701 section 6.3); what says so and is not, 400; and what
+// is inside of a type that the room does not take, 415.
 func TestTypes(t *testing.T) {
 	inHouse(t, &room.Config{AcceptTypes: []string{"text/*"}}, func(t *testing.T, h *house) {
 		a, b := h.join(alice, wish{}), h.join(bob, wish{})
@@ -155,7 +156,8 @@ func TestTypes(t *testing.T) {
 	})
 }
 
-// Each recipient gets what it takes, by type and by size; who has sent it is not told (RFC 7701 section 6.1).
+// Each recipient gets what it takes, by type and by size; who has sent it is not told (RFC 7701
+// section 6.1).
 func TestWhatRecipientsTake(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		a := h.join(alice, wish{})
@@ -228,8 +230,8 @@ func TestReports(t *testing.T) {
 	})
 }
 
-// A message is of MaxSize at most, however it comes, and one that stays away is given up after 540 s (RFC 7701 section
-// 6.1).
+// A message is of MaxSize at most, however it comes, and one that stays away is given up after 540
+// s (RFC 7701 section 6.1).
 func TestSizesAndTimes(t *testing.T) {
 	inHouse(t, &room.Config{MaxSize: 1000}, func(t *testing.T, h *house) {
 		a, b := h.join(alice, wish{}), h.join(bob, wish{})

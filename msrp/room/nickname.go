@@ -19,7 +19,8 @@ type nickname struct {
 	devices int
 }
 
-// request serves a NICKNAME (RFC 7701 section 7). Header fields and bodies that it is not to have do not matter.
+// request serves a NICKNAME (RFC 7701 section 7). Header fields and bodies that it is not to have
+// do not matter.
 func (p *Participant) request(h *frame.Head, _ []byte) frame.Status {
 	if h.Method != frame.NICKNAME {
 		return frame.StatusUnknownMethod
@@ -77,7 +78,8 @@ func (r *Room) release(p *Participant) {
 	p.nickname, p.nicknameID = "", ""
 }
 
-// useNickname returns the nickname that a request asks for, "" for none. It takes one without quotes, as msrplib writes it.
+// useNickname returns the nickname that a request asks for, "" for none. It takes one without
+// quotes, as msrplib writes it.
 func useNickname(h *frame.Head) (name string, ok bool) {
 	text, n := "", 0
 	for _, f := range h.Fields {
@@ -116,7 +118,8 @@ func unquote(text string) (string, bool) {
 	return "", false
 }
 
-// prepare returns a nickname as others are to see it, and what tells it from others (RFC 8266 sections 2.3 and 2.4).
+// prepare returns a nickname as others are to see it, and what tells it from others (RFC 8266
+// sections 2.3 and 2.4).
 func prepare(wanted string) (name, key string, err error) {
 	if name, err = precis.Nickname.String(wanted); err != nil {
 		return "", "", err

@@ -19,8 +19,8 @@ func (h *house) nickname(entity string) string {
 	return "(not there)"
 }
 
-// What a NICKNAME may look like, and what becomes of it (RFC 7701 section 7.1). The nickname that somebody has stays when
-// another one is refused (section 7.2).
+// What a NICKNAME may look like, and what becomes of it (RFC 7701 section 7.1). The nickname that
+// somebody has stays when another one is refused (section 7.2).
 func TestNicknameSyntax(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		p := h.raw(h.join(alice, wish{deaf: true}))
@@ -34,11 +34,11 @@ func TestNicknameSyntax(t *testing.T) {
 			{`use-nickname:   "  Alice   in Wonderland "`, 200, "Alice in Wonderland"},
 			{`Use-Nickname: "A \"quoted\" \\name"`, 200, `A "quoted" \name`},
 			{`Use-Nickname: "` + strings.Repeat("x", 1023) + `"`, 200, strings.Repeat("x", 1023)},
-			{`Use-Nickname: "` + strings.Repeat("ü", 511) + `"`, 200, strings.Repeat("ü", 511)},
+			{`Use-Nickname: "` + strings.Repeat("\u00fc", 511) + `"`, 200, strings.Repeat("\u00fc", 511)},
 			{`Use-Nickname: ""`, 200, ""},
 			{`Use-Nickname: "Alice"`, 200, "Alice"},
 			{`Use-Nickname: "` + strings.Repeat("x", 1024) + `"`, 424, "Alice"},
-			{`Use-Nickname: "` + strings.Repeat("ü", 512) + `"`, 424, "Alice"},
+			{`Use-Nickname: "` + strings.Repeat("\u00fc", 512) + `"`, 424, "Alice"},
 			{`Use-Nickname: "Bob`, 424, "Alice"},
 			{`Use-Nickname: "Bob\`, 424, "Alice"},
 			{`Use-Nickname: "Bob" the builder`, 424, "Alice"},
@@ -60,8 +60,8 @@ func TestNicknameSyntax(t *testing.T) {
 	})
 }
 
-// A nickname is one user's, whatever its case and width, and free again when nobody of theirs has it (RFC 7701 sections 7.1 to
-// 7.3, RFC 8266).
+// A nickname is one user's, whatever its case and width, and free again when nobody of theirs has
+// it (RFC 7701 sections 7.1 to 7.3, RFC 8266).
 func TestNicknameIsOneUsers(t *testing.T) {
 	inHouse(t, &room.Config{ReservedNicknames: []string{"Admin"}}, func(t *testing.T, h *house) {
 		ga, ga2, gb := h.join(alice, wish{}), h.join(alice, wish{}), h.join(bob, wish{})
@@ -96,7 +96,8 @@ func TestNicknameIsOneUsers(t *testing.T) {
 	})
 }
 
-// Where nicknames are not wanted they get 403 (RFC 7701 section 7.1), and other methods are none of the room's.
+// Where nicknames are not wanted they get 403 (RFC 7701 section 7.1), and other methods are none of
+// the room's.
 func TestNoNicknames(t *testing.T) {
 	inHouse(t, &room.Config{NoNicknames: true}, func(t *testing.T, h *house) {
 		p := h.raw(h.join(alice, wish{deaf: true}))

@@ -15,8 +15,8 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
-// connectTime is for how long a participant may be without a connection: before it comes, and from when it is
-// lost until another offer brings another one.
+// connectTime is for how long a participant may be without a connection: before it comes, and from
+// when it is lost until another offer brings another one.
 const connectTime = 32 * time.Second
 
 // A Participant is somebody in a room, by one device: the stream of a call.
@@ -41,6 +41,7 @@ type Participant struct {
 	types      []string
 	greeted    bool
 	running    bool        // watch does
+	offers     int         // that Update has told of
 	lost       *time.Timer // ends who is without a connection
 
 	queue queue
@@ -77,7 +78,8 @@ func (r *Room) newParticipant(who sip.Address, aliases []sip.URI) *Participant {
 // Done is closed when the participant has left, for whatever reason. Its call is to be ended then.
 func (p *Participant) Done() <-chan struct{} { return p.done }
 
-// Err returns why the participant has left: ErrExpelled, ErrClosed, msrp.ErrLost, or nil if its call was over.
+// Err returns why the participant has left: ErrExpelled, ErrClosed, msrp.ErrLost, or nil if its
+// call was over.
 func (p *Participant) Err() error {
 	p.r.mu.Lock()
 	defer p.r.mu.Unlock()
@@ -115,7 +117,8 @@ func (p *Participant) describe(m *sdp.Media) *sdp.Media {
 	return m
 }
 
-// Update is that of a stream: it puts the participant into the room. Without a chat the call is none of the room's.
+// Update is that of a stream: it puts the participant into the room. Without a chat the call is
+// none of the room's.
 func (p *Participant) Update(ctx context.Context, local, remote *sdp.Media) error {
 	if local.Port == 0 || remote.Port == 0 {
 		p.end(nil)
@@ -142,6 +145,7 @@ func (p *Participant) Update(ctx context.Context, local, remote *sdp.Media) erro
 		p.greeted = true
 		r.greet(p)
 	}
+	p.offers++
 	if !p.running {
 		p.running = true
 		if p.lost != nil {
@@ -152,44 +156,48 @@ func (p *Participant) Update(ctx context.Context, local, remote *sdp.Media) erro
 	return nil
 }
 
-// watch waits for the connection, and until it is lost, which the end of the participant makes it. Who has lost it is given
-// time to make another one (RFC 4975 section 5.4).
+// watch waits for the connection, and until it is lost, which the end of the participant makes it.
+// Who has lost it is given time to make another one (RFC 4975 section 5.4).
 func (p *Participant) watch() {
-	ctx, cancel := context.WithTimeout(context.Background(), connectTime)
-	defer cancel()
-	err := p.s.Connected(ctx)
-	if err == nil {
-		p.flush()
-		err = msrp.ErrClosed
-		for _, err = range p.s.Messages(context.Background()) { // they go to receive, but for the error
-		}
-	}
 	r := p.r
-	r.mu.Lock()
-	p.running = false
-	_, joined := r.joined[p]
-	lost := errors.Is(err, msrp.ErrLost)
-	if joined && lost {
-		p.lost = time.AfterFunc(connectTime, func() { p.isLost(err) })
-	}
-	r.mu.Unlock()
-	switch {
-	case lost:
-	case ctx.Err() != nil:
-		p.end(fmt.Errorf("%w: %w", msrp.ErrLost, err))
-	default:
-		p.end(err)
+	for offers := 0; ; {
+		err := p.untilLost()
+		r.mu.Lock()
+		again := offers != p.offers // in between, maybe with another path
+		offers = p.offers
+		lost := errors.Is(err, msrp.ErrLost)
+		if lost && again {
+			r.mu.Unlock()
+			continue
+		}
+		p.running = false
+		if _, joined := r.joined[p]; joined && lost {
+			p.lost = time.AfterFunc(connectTime, func() { p.endIf(err, func() bool { return !p.running }) })
+		}
+		r.mu.Unlock()
+		switch {
+		case lost:
+		case errors.Is(err, context.DeadlineExceeded):
+			p.end(fmt.Errorf("%w: %w", msrp.ErrLost, err))
+		default:
+			p.end(err)
+		}
+		return
 	}
 }
 
-// isLost ends who has not come back.
-func (p *Participant) isLost(err error) {
-	p.r.mu.Lock()
-	back := p.running
-	p.r.mu.Unlock()
-	if !back {
-		p.end(err)
+// untilLost returns why there is no connection any more, or none in time.
+func (p *Participant) untilLost() error {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTime)
+	defer cancel()
+	if err := p.s.Connected(ctx); err != nil {
+		return err
 	}
+	p.flush()
+	for _, err := range p.s.Messages(context.Background()) { // they go to receive
+		return err
+	}
+	return msrp.ErrClosed
 }
 
 // Close is that of a stream: the participant leaves.
@@ -199,10 +207,13 @@ func (p *Participant) Close() error {
 }
 
 // end takes the participant out of the room for good.
-func (p *Participant) end(err error) {
+func (p *Participant) end(err error) { p.endIf(err, func() bool { return true }) }
+
+// endIf is end, if may says so under the lock of the room.
+func (p *Participant) endIf(err error, may func() bool) {
 	r := p.r
 	r.mu.Lock()
-	if _, ok := r.joined[p]; !ok {
+	if _, ok := r.joined[p]; !ok || !may() {
 		r.mu.Unlock()
 		return
 	}

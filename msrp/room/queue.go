@@ -7,7 +7,8 @@ import (
 	"github.com/goparley/parley/msrp"
 )
 
-// maxQueueBytes is how many bytes of messages wait for one participant. They are shared by all for whom they wait.
+// maxQueueBytes is how many bytes of messages wait for one participant. They are shared by all for
+// whom they wait.
 const maxQueueBytes = 1 << 20
 
 // A post is a message as all queues share it.
@@ -16,8 +17,8 @@ type post struct {
 	size int
 }
 
-// A queue is what waits for one participant: what its session does not take at once. When it is full the oldest
-// goes: who comes back from a tunnel is to see what is being said.
+// A queue is what waits for one participant: what its session does not take at once. When it is
+// full the oldest goes: who comes back from a tunnel is to see what is being said.
 type queue struct {
 	mu    sync.Mutex
 	ring  []*post // nil while nothing waits, as is usual
@@ -50,8 +51,8 @@ func (q *queue) put(s *msrp.Session, m *post, most int) {
 	q.bytes += m.size
 }
 
-// flush sends what waits, as far as the session takes it. It returns how many messages were dropped before, once nothing
-// waits any more.
+// flush sends what waits, as far as the session takes it. It returns how many messages were dropped
+// before, once nothing waits any more.
 func (q *queue) flush(s *msrp.Session) (lost int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -66,8 +67,8 @@ func (q *queue) flush(s *msrp.Session) (lost int) {
 	return lost
 }
 
-// sent reports whether a message need not wait: it is on its way, or the participant does not want it. The lock is
-// held.
+// sent reports whether a message need not wait: it is on its way, or the participant does not want
+// it. The lock is held.
 func (q *queue) sent(s *msrp.Session, m *post) bool {
 	err := s.Post(m.Post)
 	return err == nil || err != msrp.ErrFull && err != msrp.ErrNotConnected && !errors.Is(err, msrp.ErrLost)

@@ -11,8 +11,8 @@ import (
 	"github.com/goparley/parley/msrp/room"
 )
 
-// People come and go, rename themselves and are expelled while others write. Who stays gets every message once and all in the
-// same order.
+// People come and go, rename themselves and are expelled while others write. Who stays gets every
+// message once and all in the same order.
 func TestComingAndGoing(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		a, b := h.join(alice, wish{}), h.join(bob, wish{})

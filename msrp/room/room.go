@@ -15,12 +15,13 @@ import (
 	"github.com/goparley/parley/sip"
 )
 
-// Config says what a Room is like. The zero value is one for everybody, with nicknames and private messages.
+// Config says what a Room is like. The zero value is one for everybody, with nicknames and private
+// messages.
 type Config struct {
 	Subject string // in the roster; "" none
 
-	// Admit decides who may join: an error keeps them out. It is not called for who is there already. nil
-	// admits everybody.
+	// Admit decides who may join: an error keeps them out. It is not called for who is there
+	// already. nil admits everybody.
 	Admit func(who sip.Address) error
 
 	NoNicknames       bool     // nicknames are refused, with 403
@@ -127,13 +128,14 @@ func (r *Room) Admits(who sip.Address) error {
 	return nil
 }
 
-// Join makes a participant, who is in the room when its call is there: it is the stream of that call, and is to be
-// closed if there is none. The address of who joins is what others see of them; the Room takes messages from that URI
-// and from the aliases, which are known to be theirs, too, and passes on what is for one of them. Somebody can join
-// several times.
+// Join makes a participant, who is in the room when its call is there: it is the stream of that
+// call, and is to be closed if there is none. The address of who joins is what others see of them;
+// the Room takes messages from that URI and from the aliases, which are known to be theirs, too,
+// and passes on what is for one of them. Somebody can join several times.
 //
-// Who joins from a host anonymous.invalid (RFC 3323 section 4.1.1.3) is somebody else each time, with a URI that the
-// roster has. Others who do not want to be known join by a URI that does not tell.
+// Who joins from a host anonymous.invalid (RFC 3323 section 4.1.1.3) is somebody else each time,
+// with a URI that the roster has. Others who do not want to be known join by a URI that does not
+// tell.
 //
 // Errors are ErrClosed, ErrFull, and what Admit returns.
 func (r *Room) Join(who sip.Address, aliases ...sip.URI) (*Participant, error) {
@@ -153,8 +155,8 @@ func (r *Room) Join(who sip.Address, aliases ...sip.URI) (*Participant, error) {
 	return p, nil
 }
 
-// Expel ends all participants of somebody, who are told ErrExpelled. It reports whether there were any. That they do not
-// come back is for Admit to see to.
+// Expel ends all participants of somebody, who are told ErrExpelled. It reports whether there were
+// any. That they do not come back is for Admit to see to.
 func (r *Room) Expel(who sip.URI) bool {
 	key := address(who)
 	r.mu.Lock()
@@ -236,9 +238,9 @@ func (r *Room) leave(p *Participant) {
 	r.news()
 }
 
-// address returns what tells URIs of participants, and of rooms, apart. As in all addresses of record of this module the port
-// does not count, nor do parameters: a room that was called without any is written to with ";transport=tcp" (RFC 7701
-// section 9.3).
+// address returns what tells URIs of participants, and of rooms, apart. As in all addresses of
+// record of this module the port does not count, nor do parameters: a room that was called without
+// any is written to with ";transport=tcp" (RFC 7701 section 9.3).
 func address(u sip.URI) string {
 	switch u.Scheme {
 	case "sip", "sips":

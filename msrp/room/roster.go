@@ -7,8 +7,9 @@ import (
 	"github.com/goparley/parley/simple/confinfo"
 )
 
-// Rosters returns who is there, first now and then whenever that has changed; if it changes often, not each time. The
-// loop ends with ctx, or when the room is closed. A roster is full, and does not change.
+// Rosters returns who is there, first now and then whenever that has changed; if it changes often,
+// not each time. The loop ends with ctx, or when the room is closed. A roster is full, and does not
+// change.
 func (r *Room) Rosters(ctx context.Context) iter.Seq[*confinfo.Conference] {
 	return func(yield func(*confinfo.Conference) bool) {
 		var last *confinfo.Conference

@@ -26,8 +26,8 @@ func show(c *confinfo.Conference) string {
 	return b.String()
 }
 
-// The roster says who comes, who goes and what they call themselves, and each is a document that follows the one before (RFC 4575
-// section 4.6, RFC 7701 section 7.4).
+// The roster says who comes, who goes and what they call themselves, and each is a document that
+// follows the one before (RFC 4575 section 4.6, RFC 7701 section 7.4).
 func TestRoster(t *testing.T) {
 	inHouse(t, &room.Config{Subject: "Gophers"}, func(t *testing.T, h *house) {
 		var seen, sent *confinfo.Conference
@@ -80,8 +80,8 @@ func TestRoster(t *testing.T) {
 	})
 }
 
-// Who joins without a name is somebody of their own each time, is written to by what the roster has, and writes by what they have
-// said or by that (RFC 7701 section 6.1).
+// Who joins without a name is somebody of their own each time, is written to by what the roster
+// has, and writes by what they have said or by that (RFC 7701 section 6.1).
 func TestAnonymous(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		const anonymous = "sip:anonymous@anonymous.invalid"
@@ -111,7 +111,8 @@ func TestAnonymous(t *testing.T) {
 	})
 }
 
-// The same user by two devices: what one of them writes comes to the other one, too (RFC 7701 section 6.1).
+// The same user by two devices: what one of them writes comes to the other one, too (RFC 7701
+// section 6.1).
 func TestSameUserTwice(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		a, a2, b := h.join(alice, wish{}), h.join(alice, wish{}), h.join(bob, wish{})

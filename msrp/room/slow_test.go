@@ -57,7 +57,8 @@ func TestSlowParticipantMissesTheOldest(t *testing.T) {
 	})
 }
 
-// Who takes nothing is expelled: the connection ends after 30 s, and there is half a minute to make another one.
+// Who takes nothing is expelled: the connection ends after 30 s, and there is half a minute to make
+// another one.
 func TestWhoTakesNothingIsExpelled(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		a, b := h.join(alice, wish{}), h.join(bob, wish{deaf: true})
@@ -78,7 +79,8 @@ func TestWhoTakesNothingIsExpelled(t *testing.T) {
 	})
 }
 
-// Who loses their connection and comes back by another offer has missed nothing that was written meanwhile (RFC 4975 section 5.4).
+// Who loses their connection and comes back by another offer has missed nothing that was written
+// meanwhile (RFC 4975 section 5.4).
 func TestLostConnectionComesBack(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		a, b := h.join(alice, wish{}), h.join(bob, wish{})

@@ -37,7 +37,8 @@ func mustPut(t *testing.T, o *Outlet, p *Post) {
 	}
 }
 
-// Where each frame is a message of its own a Post is cut so that its frames fit, and one that cannot be is refused.
+// Where each frame is a message of its own a Post is cut so that its frames fit, and one that
+// cannot be is refused.
 func TestPostFitsMessages(t *testing.T) {
 	messageStory(t, func(t *testing.T, c *Conn, _ *ear, near, far *chute) {
 		body := strings.Repeat("x", 1000)
@@ -66,7 +67,8 @@ func TestPostFitsMessages(t *testing.T) {
 	})
 }
 
-// One that is full tells nobody else so: what waits is each session's own, and so is the news that there is room.
+// One that is full tells nobody else so: what waits is each session's own, and so is the news that
+// there is room.
 func TestOutletsAreApart(t *testing.T) {
 	stalled(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
 		var told []string

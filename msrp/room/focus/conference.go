@@ -8,7 +8,8 @@ import (
 	"github.com/goparley/parley/ua"
 )
 
-// A conference is the event package (RFC 4575 section 3). The Value of a watcher is the roster that it was sent last.
+// A conference is the event package (RFC 4575 section 3). The Value of a watcher is the roster that
+// it was sent last.
 type conference struct{ f *Focus }
 
 func (conference) Name() string    { return "conference" }
@@ -23,7 +24,8 @@ func (c conference) Authorize(_ context.Context, w *ua.Watcher, _ *sip.Request) 
 	return r.Admits(w.From())
 }
 
-// State says all at first, and then what has changed (RFC 4575 section 4.4). The versions are those of the subscription.
+// State says all at first, and then what has changed (RFC 4575 section 4.4). The versions are those
+// of the subscription.
 func (c conference) State(_ context.Context, w *ua.Watcher) (sip.Body, error) {
 	r := c.f.room(w.Resource())
 	if r == nil {
@@ -42,7 +44,8 @@ func (c conference) State(_ context.Context, w *ua.Watcher) (sip.Body, error) {
 	return sip.Body{Type: confinfo.MediaType, Content: string(document.Append(nil))}, nil
 }
 
-// difference returns what has changed between two rosters, nil for nothing. Most watchers ask for the same one.
+// difference returns what has changed between two rosters, nil for nothing. Most watchers ask for
+// the same one.
 func (f *Focus) difference(old, now *confinfo.Conference) *confinfo.Conference {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,8 +1,8 @@
 // Package focus takes the calls to chat rooms, and lets their rosters be watched.
 //
-// A Focus is what stands between an Agent of package ua and Rooms of package msrp/room. It answers each call to the
-// URI of a Room with a participant of that, and hangs up when the Room has done with it. As an event package it tells who
-// may join who is there.
+// A Focus is what stands between an Agent of package ua and Rooms of package msrp/room. It answers
+// each call to the URI of a Room with a participant of that, and hangs up when the Room has done
+// with it. As an event package it tells who may join who is there.
 //
 //	f := focus.New(chat)
 //	agent, err := ua.New("sip:chat@example.com", &ua.Config{
@@ -10,8 +10,8 @@
 //		Notifiers: []*ua.Notifier{f.Notifier()},
 //	})
 //
-// It implements RFC 4353 and RFC 4579 section 5.1 as far as RFC 7701 section 5.2 wants that, and the event package
-// "conference" (RFC 4575).
+// It implements RFC 4353 and RFC 4579 section 5.1 as far as RFC 7701 section 5.2 wants that, and
+// the event package "conference" (RFC 4575).
 //
 // It calls nobody, does not serve REFER or Replaces, and has no policy but that of the Rooms.
 package focus
@@ -84,9 +84,10 @@ func (f *Focus) room(u sip.URI) *room.Room {
 
 func key(u sip.URI) string { return u.Username() + "@" + hostname.Canonical(u.Host) }
 
-// OnInvite is that of a ua.Config. A call to no room gets 404, one of somebody who may not join 403, one to a room that
-// is full 486. Who calls is who the network asserts (RFC 3325), unless they want to be private, and else who they say, which is to be
-// the user that they have proved to be, if they had to.
+// OnInvite is that of a ua.Config. A call to no room gets 404, one of somebody who may not join
+// 403, one to a room that is full 486. Who calls is who the network asserts (RFC 3325), unless they
+// want to be private, and else who they say, which is to be the user that they have proved to be,
+// if they had to.
 func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 	r := f.room(in.Request().URI())
 	if r == nil {

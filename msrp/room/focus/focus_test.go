@@ -236,7 +236,8 @@ func TestRoomEndsCalls(t *testing.T) {
 	})
 }
 
-// Who watches is told all of the roster, and then what changes: version by version (RFC 4575 sections 4.3 to 4.6).
+// Who watches is told all of the roster, and then what changes: version by version (RFC 4575
+// sections 4.3 to 4.6).
 func TestRosterIsWatched(t *testing.T) {
 	inPlace(t, ua.Config{}, func(t *testing.T, p *place) {
 		p.room("sip:room@example.com", &room.Config{Subject: "Gophers"})
@@ -289,8 +290,8 @@ func TestRosterIsWatched(t *testing.T) {
 	})
 }
 
-// Who somebody is in the room: who the network asserts, but for who wants to be private, and who they say, if that is who they have proved to
-// be.
+// Who somebody is in the room: who the network asserts, but for who wants to be private, and who
+// they say, if that is who they have proved to be.
 func TestWhoCalls(t *testing.T) {
 	users, err := digest.NewServer(digest.ServerConfig{Realm: "example.com", Password: digest.Passwords(map[string]string{"alice": "secret"})})
 	if err != nil {
