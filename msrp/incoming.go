@@ -69,7 +69,7 @@ func (m *Incoming) Read(p []byte) (int, error) {
 		}
 		s.changed.Wait()
 	}
-	full := m.unread() >= window
+	full := m.unread() >= s.window
 	s.deaf = false
 	n := copy(p, m.buf[m.off:])
 	m.off += n
@@ -102,7 +102,7 @@ func (m *Incoming) WriteTo(w io.Writer) (n int64, err error) {
 			}
 			return n, err
 		}
-		if m.unread() >= window {
+		if m.unread() >= s.window {
 			s.changed.Broadcast()
 		}
 		s.deaf = false
@@ -201,9 +201,9 @@ func (s *Session) messageOf(l *leg, h *frame.Head) (*Incoming, frame.Status) {
 	switch {
 	case !accepts(s.cfg.AcceptTypes, h.ContentType):
 		return nil, frame.StatusUnsupportedType
-	case s.cfg.MaxSize > 0 && size > s.cfg.MaxSize, len(s.incoming) >= maxIncoming:
+	case s.cfg.MaxSize > 0 && size > s.cfg.MaxSize, len(s.incoming) >= s.maxIncoming:
 		return nil, frame.StatusStop
-	case len(s.arrived) >= maxArrived && !s.wait(func() bool { return len(s.arrived) < maxArrived }):
+	case s.cfg.OnMessage == nil && len(s.arrived) >= maxArrived && !s.wait(func() bool { return len(s.arrived) < maxArrived }):
 		return nil, frame.StatusStop
 	}
 	if s.closed {
@@ -217,8 +217,10 @@ func (s *Session) messageOf(l *leg, h *frame.Head) (*Incoming, frame.Status) {
 	if s.reaper == nil {
 		s.reaper = time.AfterFunc(messageTime, s.reap)
 	}
-	s.arrived = append(s.arrived, m)
-	s.changed.Broadcast()
+	if s.cfg.OnMessage == nil {
+		s.arrived = append(s.arrived, m)
+		s.changed.Broadcast()
+	}
 	return m, frame.StatusOK
 }
 
@@ -304,14 +306,14 @@ func (k *chunk) stop() {
 func (m *Incoming) take(k *chunk, piece []byte) {
 	s := m.s
 	for len(piece) > 0 {
-		if m.unread() >= window && !s.wait(func() bool { return m.unread() < window || m.err != nil }) {
+		if m.unread() >= s.window && !s.wait(func() bool { return m.unread() < s.window || m.err != nil }) {
 			m.reject(frame.StatusStop)
 		}
 		if m.err != nil {
 			k.stop()
 			return
 		}
-		n := min(len(piece), window-m.unread())
+		n := min(len(piece), s.window-m.unread())
 		empty := m.unread() == 0
 		m.append(piece[:n])
 		piece = piece[n:]
@@ -371,7 +373,7 @@ func (m *Incoming) insert(p part) {
 		j++
 	}
 	m.ahead = slices.Replace(m.ahead, i, j, p)
-	if m.held += len(p.data); m.held > window || len(m.ahead) > 256 {
+	if m.held += len(p.data); m.held > m.s.window || len(m.ahead) > 256 {
 		m.reject(frame.StatusStop)
 	}
 }
@@ -412,17 +414,32 @@ func (k *chunk) End(flag frame.Flag) {
 	}
 	if m.total != frame.Unknown && m.next > m.total && m.err == nil {
 		complete = true
-		s.over(m)
-		m.fail(io.EOF)
+		k.judge()
 	}
 	s.mu.Unlock()
 	if flag == 0 {
 		return
 	}
 	k.answer()
-	if complete && m.success {
+	if complete && m.success && k.status == frame.StatusOK {
 		k.c.reportSuccess(k.l, k.from, m.ID, m.total)
 	}
+}
+
+// judge ends a message that is complete, and has OnMessage say what becomes of it. The lock is held,
+// but not meanwhile.
+func (k *chunk) judge() {
+	m, s := k.m, k.m.s
+	body := m.buf[m.off:]
+	m.fail(io.EOF)
+	if s.cfg.OnMessage != nil {
+		m.buf, m.off = nil, 0
+		s.mu.Unlock()
+		k.status = s.cfg.OnMessage(m, body)
+		s.mu.Lock()
+		m.status = k.status
+	}
+	s.over(m)
 }
 
 // A done message is known by its Message-ID alone: what comes of it is answered with the status.

@@ -122,10 +122,7 @@ func (s *Session) Create(ctx context.Context, m *Message) (*Writer, error) {
 		return nil, err
 	}
 	h := l.head(frame.SEND)
-	limit := int64(s.cfg.MaxChunk)
-	if limit == 0 && len(l.relays)+len(l.remote) > 1 {
-		limit = 8192
-	}
+	limit := l.maxChunk()
 	s.outgoing[o.m.ID] = o
 	s.lastSent = time.Now()
 	s.mu.Unlock()

@@ -69,3 +69,55 @@ func TestPattern(t *testing.T) {
 		}
 	}
 }
+
+// The echo of a response is good for responses of the same text, and for no other.
+func TestEcho(t *testing.T) {
+	const text = "MSRP abcd 200 OK\r\nTo-Path: a\r\nFrom-Path: b\r\nX: y\r\n-------abcd$\r\n"
+	var e echo
+	learn := func(whole string) {
+		s, ok, err := scanHead([]byte(whole))
+		if !ok || err != nil {
+			t.Fatalf("%q is no head", whole)
+		}
+		var h Head
+		h.parse(s.start, s.lines, &Head{})
+		e.learn(&h, []byte(whole))
+	}
+	for _, none := range []string{
+		strings.Replace(text, "200 OK", "REPORT", 1),
+		strings.Replace(text, "To-Path: a\r\n", "", 1),                 // malformed
+		strings.Replace(text, "y", strings.Repeat("y", maxPattern), 1), // more than is kept
+	} {
+		learn(none)
+		if _, _, n := e.match([]byte(none)); n != 0 {
+			t.Errorf("%.80q has an echo", none)
+		}
+	}
+	learn(text)
+	for _, c := range []struct {
+		text string
+		want Flag // 0: no match
+	}{
+		{text, Complete},
+		{text + "MSRP", Complete},
+		{strings.ReplaceAll(text, "abcd", "-%=+"), Complete},
+		{strings.Replace(text, "$", "#", 1), Aborted},
+		{strings.Replace(text, "$", "*", 1), 0},
+		{strings.Replace(text, "-------abcd", "-------abce", 1), 0},
+		{strings.Replace(text, "-------abcd", "-------abcde", 1), 0},
+		{strings.ReplaceAll(text, "abcd", "ab_d"), 0},
+		{strings.Replace(text, "200", "413", 1), 0},
+		{strings.Replace(text, "X: y", "X: z", 1), 0},
+		{text[:len(text)-1], 0},
+		{strings.Replace(text, "$\r\n", "$\n\n", 1), 0},
+		{text[:20], 0},
+	} {
+		id, flag, n := e.match([]byte(c.text))
+		if flag != c.want || (n > 0) != (c.want != 0) {
+			t.Errorf("match(%q) = %q, %q, %d; want the flag %q", c.text, id, flag, n, c.want)
+		}
+		if n > 0 && n != strings.Index(c.text, "\r\n-------")+2+7+len(id)+3 {
+			t.Errorf("match(%q) says %d bytes", c.text, n)
+		}
+	}
+}

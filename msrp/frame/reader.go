@@ -15,6 +15,7 @@ type Reader struct {
 
 	head   Head
 	again  pattern // the head of a chunk that may come again
+	echo   echo    // the response that may come again
 	needle []byte  // the end-line of the frame with the CRLF before it, without its flag
 	state  state
 	flag   Flag
@@ -74,18 +75,29 @@ func (r *Reader) Next() (*Head, error) {
 	}
 }
 
-// take reads the head of the next frame if it is like the one of the last chunk.
+// take reads the head of the next frame if it is like the one of the last chunk, or of the last response.
 func (r *Reader) take() *Head {
-	id, at, n := r.again.match(r.buf[r.lo:r.hi])
-	if n == 0 {
-		return nil
+	data := r.buf[r.lo:r.hi]
+	if id, at, n := r.again.match(data); n > 0 {
+		r.repeat(&r.again.head, id, n)
+		r.head.Range = at
+		r.beginBody(id)
+		return &r.head
 	}
-	fields := append(r.head.Fields[:0], r.again.head.Fields...)
-	r.head = r.again.head
-	r.head.ID, r.head.Range, r.head.Fields = string(id), at, fields
-	r.beginBody(id)
+	if id, flag, n := r.echo.match(data); n > 0 {
+		r.repeat(&r.echo.head, id, n)
+		r.flag, r.state = flag, bodyIsOver
+		return &r.head
+	}
+	return nil
+}
+
+// repeat makes the head a copy of another one, but for its identifier.
+func (r *Reader) repeat(h *Head, id []byte, n int) {
+	fields := append(r.head.Fields[:0], h.Fields...)
+	r.head = *h
+	r.head.ID, r.head.Fields = string(id), fields
 	r.lo += n
-	return &r.head
 }
 
 func (r *Reader) begin(s section) *Head {
@@ -98,6 +110,8 @@ func (r *Reader) begin(s section) *Head {
 	if s.body {
 		r.beginBody(s.start.id)
 		r.again.learn(&r.head, s.lines)
+	} else {
+		r.echo.learn(&r.head, r.buf[r.lo:r.lo+s.n])
 	}
 	r.lo += s.n
 	return &r.head

@@ -68,7 +68,7 @@ func (w *messageWire) body() ([]byte, error) {
 func (w *messageWire) flag() frame.Flag { return w.last }
 
 func (w *messageWire) write(b *batch) error {
-	for data := range b.frames(again(w.buf)) {
+	for data := range b.frames(b.again(w.buf)) {
 		w.watch(&w.writing, writeTime)
 		err := w.m.WriteMessage(data)
 		w.writing.Stop()

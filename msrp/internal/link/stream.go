@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"slices"
 	"sync"
 
 	"github.com/goparley/parley/msrp/frame"
@@ -26,7 +25,6 @@ type Stream struct {
 	free    sync.Cond  // for who waits until data is taken
 	data    []byte     // to be written
 	at      int        // of data: what is before it is in the hands of the writer
-	spare   []byte     // a buffer that is not in use
 	end     frame.Flag // of the last chunk; 0: more is to come
 	queued  bool       // in Conn.streams
 	ended   bool       // the last chunk is in the hands of the writer
@@ -53,7 +51,6 @@ type StreamConfig struct {
 // no room for a body in a message of the connection.
 func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 	h := *cfg.Head
-	h.ID, h.Method, h.HasBody = "xxxx", frame.SEND, true
 	s := &Stream{
 		c: c, owner: cfg.Owner, report: h.FailureReport, total: h.Range.Total, limit: cfg.Limit,
 		pos: max(1, h.Range.Start), begun: h.Range.Start > 1, over: make(chan struct{}),
@@ -64,24 +61,42 @@ func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 	if s.limit <= 0 {
 		s.limit = math.MaxInt64
 	}
-	h.Range = frame.Range{}
-	text, err := h.Append(nil)
-	if err != nil {
+	var err error
+	if s.paths, s.rest, err = headAround(h); err != nil {
 		return nil, err
 	}
-	if whole := c.wire.limitFrame(); whole > 0 {
-		// The start line, Byte-Range and the end-line take no more than 160 bytes.
-		room := whole - 160 - len(text)
-		if room < 1 {
-			return nil, frame.ErrTooLong
-		}
-		s.limit = min(s.limit, int64(room))
+	if s.limit, err = c.roomIn(s.limit, s.paths, s.rest); err != nil {
+		return nil, err
+	}
+	s.free.L = &c.mu
+	return s, nil
+}
+
+// headAround returns the head of each chunk but for what differs from one to the next: To-Path and
+// From-Path, and what follows Byte-Range.
+func headAround(h frame.Head) (paths, rest []byte, err error) {
+	h.ID, h.Method, h.HasBody, h.Range = "xxxx", frame.SEND, true, frame.Range{}
+	text, err := h.Append(nil)
+	if err != nil {
+		return nil, nil, err
 	}
 	first := len("MSRP xxxx SEND\r\n")
 	at := first + len("To-Path: ") + len(h.To) + len("\r\nFrom-Path: ") + len(h.From) + len("\r\n")
-	s.paths, s.rest = text[first:at], text[at:]
-	s.free.L = &c.mu
-	return s, nil
+	return text[first:at], text[at:], nil
+}
+
+// roomIn returns how many bytes a chunk with such a head can have, limit at most.
+func (c *Conn) roomIn(limit int64, paths, rest []byte) (int64, error) {
+	whole := c.wire.limitFrame()
+	if whole == 0 {
+		return limit, nil
+	}
+	// The start line, Byte-Range and the end-line take no more than 160 bytes.
+	room := whole - 160 - len("MSRP xxxx SEND\r\n") - len(paths) - len(rest)
+	if room < 1 {
+		return 0, frame.ErrTooLong
+	}
+	return min(limit, int64(room)), nil
 }
 
 // Write writes a piece of the message. It waits while 128 KB wait before it. When all bytes of a
@@ -95,10 +110,12 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		k := min(len(p), turn-len(s.data))
-		if s.data == nil {
-			s.data, s.spare = s.spare[:0], nil
+		if len(s.data)+k > cap(s.data) {
+			data := append(newBuffer(len(s.data)+k), s.data...)
+			freeBuffer(s.data)
+			s.data = data
 		}
-		s.data = append(slices.Grow(s.data, k), p[:k]...)
+		s.data = append(s.data, p[:k]...)
 		n, p = n+k, p[k:]
 		s.enqueue()
 	}
@@ -112,7 +129,7 @@ func (s *Stream) ReadFrom(r io.Reader) (n int64, err error) {
 		size, read = min(known.Len()+1, turn), readFull
 	}
 	for {
-		buf := s.buffer(size)
+		buf := newBuffer(size)
 		k, err := read(r, buf[:size])
 		if perr := s.put(buf[:k]); perr != nil {
 			return n, perr
@@ -137,20 +154,6 @@ func readFull(r io.Reader, buf []byte) (int, error) {
 	return n, err
 }
 
-// buffer returns an empty buffer for size bytes.
-func (s *Stream) buffer(size int) []byte {
-	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
-	buf := s.spare
-	if s.spare = nil; buf == nil && len(s.data) == 0 {
-		buf, s.data = s.data, nil
-	}
-	if cap(buf) < size {
-		return make([]byte, 0, size)
-	}
-	return buf[:0]
-}
-
 // put hands a buffer over to be written.
 func (s *Stream) put(data []byte) error {
 	c := s.c
@@ -160,9 +163,10 @@ func (s *Stream) put(data []byte) error {
 		return err
 	}
 	if len(s.data) == 0 {
-		s.data, s.spare = data, s.data
+		s.data = data
 	} else {
-		s.data, s.spare = append(s.data, data...), data
+		s.data = append(s.data, data...)
+		freeBuffer(data)
 	}
 	s.enqueue()
 	return nil

@@ -109,7 +109,7 @@ func (w *streamWire) write(b *batch) error {
 		return w.writeTCP(b.buffers())
 	}
 	// A TLS connection is lost with a deadline, so it gets what fits into one of its records.
-	w.buf = b.appendTo(again(w.buf))
+	w.buf = b.appendTo(b.again(w.buf))
 	for rest := w.buf; len(rest) > 0; {
 		if err := w.nc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
 			return err

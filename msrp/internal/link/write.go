@@ -18,7 +18,9 @@ func (c *Conn) write() {
 				return
 			}
 		}
-		c.release(&b)
+		for _, o := range c.release(&b) {
+			o.room()
+		}
 	}
 }
 
@@ -26,7 +28,7 @@ func (c *Conn) write() {
 // is to be written.
 func (c *Conn) collect(b *batch) bool {
 	c.mu.Lock()
-	for c.err == nil && len(c.control) == 0 && c.closing == nil && !c.streamMay() {
+	for c.err == nil && len(c.control) == 0 && len(c.posts) == 0 && c.closing == nil && !c.streamMay() {
 		c.work.Wait()
 	}
 	if c.err != nil {
@@ -39,14 +41,14 @@ func (c *Conn) collect(b *batch) bool {
 		s = c.streams[0]
 		c.streams, s.queued = slices.Delete(c.streams, 0, 1), false
 	}
-	if c.open != nil && (len(c.control) > 0 || s != nil && s != c.open || s == nil && c.closing != nil) {
+	if c.open != nil && (len(c.control) > 0 || len(c.posts) > 0 || s != nil && s != c.open || s == nil && c.closing != nil) {
 		c.open.endChunk(b, frame.Continued)
 	}
-	b.whole(c.control, c.ends)
 	if len(c.control) >= maxControl {
 		c.drained.Broadcast()
 	}
-	c.control, c.ends = again(c.control), c.ends[:0]
+	c.control, c.ends = b.whole(c.control, c.ends), c.ends[:0]
+	c.gatherPosts(b)
 	if s != nil {
 		b.stream = s
 		s.gather(b)
@@ -63,21 +65,19 @@ func (c *Conn) collect(b *batch) bool {
 // streamMay reports whether a stream may write. The lock is held.
 func (c *Conn) streamMay() bool { return len(c.streams) > 0 && !c.pending.full() }
 
-// release says that a batch is written.
-func (c *Conn) release(b *batch) {
+// release says that a batch is written. It returns who is to hear that there is room.
+func (c *Conn) release(b *batch) (roomy []*Outlet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.written(b.number)
 	if s := b.stream; s != nil {
-		if s.spare == nil {
-			s.spare = b.data[:0]
-		}
-		if s.ended {
-			if s.spare = nil; s.end != frame.Aborted {
-				close(s.over)
-			}
+		freeBuffer(b.data)
+		if s.ended && s.end != frame.Aborted {
+			close(s.over)
 		}
 	}
+	roomy, c.roomy = c.roomy, nil
+	return roomy
 }
 
 // gather takes a turn: it puts the chunks together that there is something of. The lock is held.
@@ -119,7 +119,7 @@ func (s *Stream) gather(b *batch) {
 			s.remember(piece)
 		}
 	}
-	b.data, s.data, s.spare, s.at = s.data, s.spare[:0], nil, 0
+	b.data, s.data, s.at = s.data, nil, 0
 	s.free.Broadcast()
 }
 
