@@ -142,7 +142,7 @@ func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
 		if single, ours := c.r.isForUs(c, h); single {
 			if !ours {
 				// RFC 4976 section 6.2.
-				c.r.log.Info("relay: closed, AUTH for another host", "peer", c.link.RemoteAddr(), "to", h.To)
+				c.r.log.Info("relay: closed, AUTH for another host", "peer", c.link.RemoteAddr(), "to", h.To[:min(len(h.To), 100)])
 				c.close()
 				return nil
 			}

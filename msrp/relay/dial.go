@@ -18,6 +18,9 @@ type hop struct {
 	port   uint16 // 0: as DNS says
 }
 
+// maxDialing is how many connections are made at a time.
+const maxDialing = 256
+
 // connect returns a connection to the host that a URI names, which may still be in the making: what
 // is sent waits, and fails if it comes to nothing.
 func (r *Relay) connect(u frame.URI) (*connection, frame.Status) {
@@ -30,9 +33,10 @@ func (r *Relay) connect(u frame.URI) (*connection, frame.Status) {
 	if c := r.dialed[to]; c != nil {
 		return c, 0
 	}
-	if r.closed || len(r.conns) >= r.cfg.MaxConns {
+	if r.closed || len(r.conns) >= r.cfg.MaxConns || r.dialing >= maxDialing {
 		return nil, frame.StatusTimeout
 	}
+	r.dialing++
 	c := r.newConnection()
 	c.to, c.secure = to, to.secure
 	r.conns[c], r.dialed[to] = struct{}{}, c
@@ -45,6 +49,9 @@ func (r *Relay) dial(c *connection) {
 	ctx, cancel := context.WithTimeout(r.ctx, dialTime)
 	defer cancel()
 	nc, err := r.dialTCP(ctx, c.to)
+	r.mu.Lock()
+	r.dialing--
+	r.mu.Unlock()
 	if err == nil {
 		c.link = link.New(nc, c)
 		r.mu.Lock()

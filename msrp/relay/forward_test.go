@@ -348,3 +348,27 @@ func TestBadRequests(t *testing.T) {
 		alice.ended()
 	})
 }
+
+// One client cannot have the relay connect everywhere at once.
+func TestConnectionsInTheMakingAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, a := w.client("alice", example)
+		w.host("down").Down()
+		refused := 0
+		for port := range 300 {
+			alice.write("MSRP aaaa FUTURE\nTo-Path: " + a + " msrp://down:" + strconv.Itoa(port+1) + "/b;tcp\nFrom-Path: " + alice.ours + "\n-------aaaa$\n")
+		}
+		began := time.Now()
+		for range 300 {
+			alice.response("aaaa", frame.StatusTimeout)
+			if time.Since(began) == 0 {
+				refused++
+			}
+		}
+		if refused != 300-256 {
+			t.Errorf("%d are refused at once, want %d", refused, 300-256)
+		}
+	})
+}

@@ -43,6 +43,7 @@ type Relay struct {
 	conns     map[*connection]struct{}
 	strangers int // of conns, that are on probation
 	dialed    map[hop]*connection
+	dialing   int               // of them, that are being made
 	grants    map[string]*grant // by session-id
 	users     map[string]int    // how many grants each has
 	closed    bool

@@ -17,8 +17,11 @@ type route struct {
 	outward  bool // the next hop is no client of ours, but away from one
 }
 
-// maxRoutes is how many routes a connection remembers.
-const maxRoutes = 1024
+// A connection remembers this many routes, whose paths have this many bytes.
+const (
+	maxRoutes = 512
+	maxKey    = 1 << 10
+)
 
 // good reports whether a route may still be used.
 func (rt *route) good() bool {
@@ -50,10 +53,12 @@ func (c *connection) route(h *frame.Head) (*route, frame.Status) {
 	if status != 0 {
 		return nil, status
 	}
-	if len(c.routes) >= maxRoutes {
-		clear(c.routes)
+	if len(key.to)+len(key.from) <= maxKey {
+		if len(c.routes) >= maxRoutes {
+			clear(c.routes)
+		}
+		c.routes[key] = rt
 	}
-	c.routes[key] = rt
 	return rt, 0
 }
 
