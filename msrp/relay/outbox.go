@@ -310,7 +310,9 @@ func (o *outbox) write() {
 		o.mu.Lock()
 		if o.isOver || len(o.turns) == 0 && len(o.linked) == 0 {
 			o.writing, o.spare = false, nil
-			maps.DeleteFunc(o.flows, func(_ *connection, f *flow) bool { return f.open == nil || f.open.done })
+			maps.DeleteFunc(o.flows, func(_ *connection, f *flow) bool {
+				return len(f.blocks) == 0 && (f.open == nil || f.open.done)
+			})
 			o.mu.Unlock()
 			return
 		}

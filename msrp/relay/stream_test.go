@@ -291,3 +291,27 @@ func TestMemoryIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// A short chunk waits for its end, and is not forgotten when what is before it has left.
+func TestShortChunkWaitsForItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, a := w.client("alice", example)
+		bob, b := w.client("bob", example)
+		to := a + " " + b + " " + bob.ours
+		alice.write(send("aaaa", to, alice.ours, "Byte-Range: 1-*/100000\n", strings.Repeat("x", 100000)))
+		alice.response("aaaa", frame.StatusOK)
+		alice.write("MSRP bbbb SEND\nTo-Path: " + to + "\nFrom-Path: " + alice.ours + "\nMessage-ID: m-b\nByte-Range: 1-10/10\nContent-Type: text/plain\n\n01234")
+		synctest.Wait()
+		for n := 0; n < 100000; {
+			n += len(bob.read().body)
+		}
+		bob.silent()
+		alice.write("56789\n-------bbbb$\n")
+		alice.response("bbbb", frame.StatusOK)
+		if g := bob.read(); g.body != "0123456789" || g.Range != (frame.Range{Start: 1, End: 10, Total: 10}) || g.flag != frame.Complete {
+			t.Errorf("bob got %v %q, flag %c", g.Range, g.body, g.flag)
+		}
+	})
+}
