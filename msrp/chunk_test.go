@@ -102,14 +102,14 @@ func TestMessagesInterleaved(t *testing.T) {
 		p.chunk("a", "1-*/*", "one ", "+")
 		p.chunk("b", "1-*/*", "two ", "+")
 		p.chunk("c", "1-*/*", "three", "$")
+		s.expect(box, "three", nil)
 		p.chunk("a", "5-*/*", "un", "$")
+		s.expect(box, "one un", nil)
 		p.chunk("b", "5-*/*", "deux", "$")
+		s.expect(box, "two deux", nil)
 		for range 5 {
 			p.response(200)
 		}
-		s.expect(box, "three", nil)
-		s.expect(box, "one un", nil)
-		s.expect(box, "two deux", nil)
 	})
 }
 

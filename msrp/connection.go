@@ -336,7 +336,10 @@ type wholeRequest struct {
 func (r *wholeRequest) Write(piece []byte) { r.body = append(r.body, piece...) } // no more than 10,240 bytes
 
 func (r *wholeRequest) End(flag frame.Flag) {
-	if flag == frame.Complete {
+	switch flag {
+	case frame.Complete:
 		r.c.refuse(r.h, r.serve(r.h, r.body))
+	case frame.Continued, frame.Aborted: // only a SEND comes in chunks
+		r.c.refuse(r.h, frame.StatusBadRequest)
 	}
 }
