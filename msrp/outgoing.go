@@ -370,6 +370,9 @@ func (s *Session) report(h *frame.Head) {
 	if o == nil {
 		return
 	}
+	if o.m.OnReport != nil {
+		o.m.OnReport(Report{ID: h.MessageID, Status: h.Report, Range: h.Range})
+	}
 	if !failed(h.Report) {
 		o.mu.Lock()
 		if h.Range == (frame.Range{}) {
@@ -381,9 +384,6 @@ func (s *Session) report(h *frame.Head) {
 		o.mu.Unlock()
 	} else {
 		o.refused(h.Report)
-	}
-	if o.m.OnReport != nil {
-		o.m.OnReport(Report{ID: h.MessageID, Status: h.Report, Range: h.Range})
 	}
 }
 

@@ -317,7 +317,7 @@ func (p *peer) tryNext(d time.Duration) (read, error) {
 
 func (p *peer) next() read {
 	p.s.Helper()
-	f, err := p.tryNext(time.Minute)
+	f, err := p.tryNext(3 * time.Minute)
 	if err != nil {
 		p.s.Fatalf("read: %v", err)
 	}
@@ -435,4 +435,17 @@ func section(path string, attributes ...string) *sdp.Media {
 		m.Attributes = append(m.Attributes, sdp.Attribute{Name: name, Value: value})
 	}
 	return m
+}
+
+// agree has a session and a peer agree again, with an offer of ours.
+func (s *scene) agree(x *msrp.Session, answer *sdp.Media) {
+	s.Helper()
+	offer, err := x.Offer(s.Context())
+	if err != nil {
+		s.Fatal(err)
+	}
+	offer.Direction = answer.Direction.Reverse()
+	if err := x.Update(s.Context(), offer, answer); err != nil {
+		s.Fatal(err)
+	}
 }
