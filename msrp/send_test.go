@@ -384,6 +384,7 @@ func TestMaxSizeOfThePeer(t *testing.T) {
 		if _, err := io.WriteString(w, "0"); !errors.Is(err, frame.StatusStop) {
 			s.Errorf("Write() beyond the size = %v", err)
 		}
+		time.Sleep(time.Second) // what is aborted before it goes out leaves no trace
 		w.Abort()
 		if f := p.next(); f.flag != frame.Aborted {
 			s.Errorf("%q ends with %q", f.body, f.flag)
