@@ -169,7 +169,9 @@ func fingerprints(m *sdp.Media) (list []fingerprint, err error) {
 			}
 		}
 		if len(list) > 0 {
-			return list, nil
+			// The strongest alone count (RFC 8122 section 5.1).
+			best := slices.MaxFunc(list, func(a, b fingerprint) int { return len(a.sum) - len(b.sum) })
+			return slices.DeleteFunc(list, func(f fingerprint) bool { return f.algorithm != best.algorithm }), nil
 		}
 		if err != nil {
 			return nil, err // one that we cannot check is not as if there were none

@@ -268,6 +268,9 @@ func (s *Session) wait(room func() bool) bool {
 
 // await waits until something is so, for no more than 20 seconds. The lock is held.
 func (s *Session) await(so func() bool) bool {
+	if so() {
+		return true
+	}
 	over := false
 	t := time.AfterFunc(stallTime, func() {
 		s.mu.Lock()

@@ -239,10 +239,11 @@ func (l *leg) bound(c *connection) bool {
 func (l *leg) bind(c *connection, from frame.Path) frame.Status {
 	s := l.s
 	s.mu.Lock()
-	if l.secure && l.remote == nil && c.key == nil {
+	if l.secure && c.key == nil && !s.await(func() bool { return l.remote != nil || l.err != nil }) {
 		// Nothing that comes by TLS counts before the fingerprint is known that goes with it (RFC 8122
 		// section 6.2).
-		s.await(func() bool { return l.remote != nil || l.err != nil })
+		s.mu.Unlock()
+		return frame.StatusNoSession
 	}
 	switch {
 	case l.err != nil || s.closed:
