@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,7 +163,6 @@ type peer struct {
 	r    *frame.Reader
 	to   string // of requests: the path of the session
 	from string // our own
-	mu   sync.Mutex
 	n    int // requests so far
 }
 
