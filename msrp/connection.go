@@ -12,8 +12,10 @@ import (
 	"github.com/goparley/parley/msrp/internal/link"
 )
 
-// unboundTime is for how long a connection may be without a session.
-const unboundTime = 30 * time.Second
+const (
+	unboundTime = 30 * time.Second // for how long a connection may be without a session
+	connectTime = 30 * time.Second // for a connection to be made, with its TLS
+)
 
 // A connection is one that sessions share.
 type connection struct {
@@ -27,9 +29,15 @@ type connection struct {
 	over  bool        // it had its last session
 
 	// Of the goroutine that reads.
-	routes  map[string]*leg // by To-Path as written
+	routes  map[string]sender // by To-Path as written
 	chunk   chunk
 	scratch []byte
+}
+
+// A sender is whose requests are known to be for a leg.
+type sender struct {
+	l    *leg
+	from string // From-Path as written
 }
 
 // A peerKey says which connections can be shared (RFC 4975 section 5.4).
@@ -48,9 +56,10 @@ type dialing struct {
 }
 
 func (e *Endpoint) newConnection(nc net.Conn, key *peerKey) *connection {
-	c := &connection{e: e, key: key, legs: map[*leg]struct{}{}, routes: map[string]*leg{}}
+	c := &connection{e: e, key: key, legs: map[*leg]struct{}{}, routes: map[string]sender{}}
 	c.chunk.c = c
 	c.link = link.New(nc, c)
+	e.open.Store(c, nil)
 	return c
 }
 
@@ -149,6 +158,7 @@ func (e *Endpoint) forget(c *connection) {
 // Closed is that of link.Handler.
 func (c *connection) Closed(_ *link.Conn, err error) {
 	c.e.forget(c)
+	c.e.open.Delete(c)
 	c.mu.Lock()
 	var legs []*leg
 	for l := range c.legs {
@@ -175,15 +185,17 @@ func (e *Endpoint) connect(ctx context.Context, key peerKey, verify func(tls.Con
 		if d == nil {
 			d = &dialing{done: make(chan struct{})}
 			e.dialed[key] = d
+			e.tasks.Add(1)
 			e.mu.Unlock()
-			d.conn, d.err = e.dial(ctx, key, verify)
-			if d.err != nil {
-				e.mu.Lock()
+			conn, err := e.dial(ctx, key, verify)
+			e.mu.Lock()
+			if d.conn, d.err = conn, err; err != nil {
 				delete(e.dialed, key)
-				e.mu.Unlock()
 			}
+			e.mu.Unlock()
 			close(d.done)
-			return d.conn, d.err
+			e.tasks.Done()
+			return conn, err
 		}
 		e.mu.Unlock()
 		select {
@@ -204,6 +216,9 @@ func (e *Endpoint) connect(ctx context.Context, key peerKey, verify func(tls.Con
 }
 
 func (e *Endpoint) dial(ctx context.Context, key peerKey, verify func(tls.ConnectionState) error) (*connection, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	defer context.AfterFunc(e.ctx, cancel)()
 	nc, err := e.network.DialContext(ctx, "tcp", key.address)
 	if err != nil {
 		return nil, err
@@ -235,8 +250,9 @@ func (e *Endpoint) dial(ctx context.Context, key peerKey, verify func(tls.Connec
 
 // Request is that of link.Handler: it finds the session of a request.
 func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
-	l := c.routes[h.To]
-	if l == nil || !l.bound(c) {
+	known := c.routes[h.To]
+	l := known.l
+	if l == nil || known.from != h.From || !l.bound(c) {
 		delete(c.routes, h.To)
 		var status frame.Status
 		if l, status = c.route(h); status != frame.StatusOK {
@@ -285,7 +301,7 @@ func (c *connection) route(h *frame.Head) (*leg, frame.Status) {
 	if len(c.routes) >= 1024 {
 		clear(c.routes)
 	}
-	c.routes[h.To] = l
+	c.routes[h.To] = sender{l, h.From}
 	return l, frame.StatusOK
 }
 
@@ -320,8 +336,11 @@ type wholeRequest struct {
 func (r *wholeRequest) Write(piece []byte) { r.body = append(r.body, piece...) } // no more than 10,240 bytes
 
 func (r *wholeRequest) End(flag frame.Flag) {
-	if flag == frame.Complete {
+	switch flag {
+	case frame.Complete:
 		r.h.FailureReport = frame.FailureReportYes // which is about SEND alone (RFC 4975 section 7.1.1)
 		r.c.refuse(r.h, r.serve(r.h, r.body))
+	case frame.Continued, frame.Aborted: // only a SEND comes in chunks
+		r.c.refuse(r.h, frame.StatusBadRequest)
 	}
 }

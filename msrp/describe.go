@@ -32,14 +32,16 @@ func (s *Session) Offer(ctx context.Context) (*sdp.Media, error) {
 // legToDescribe returns the leg that goes into a description: the current one if it is alive and where
 // we are, else a new one.
 func (s *Session) legToDescribe(secure bool) (*leg, error) {
+	s.making.Lock()
+	defer s.making.Unlock()
 	s.mu.Lock()
 	l := s.next
 	if l == nil {
 		l = s.current
 	}
-	alive := l != nil && l.err == nil && l.secure == secure
+	alive, known := l != nil && l.err == nil && l.failed == nil && l.secure == secure, s.address
 	s.mu.Unlock()
-	if alive && (l.local.Host == s.e.host(secure) || len(l.relays) > 0) {
+	if alive && (l.local.Host == s.e.host(secure, known) || len(l.relays) > 0) {
 		return l, nil
 	}
 	l, err := s.newLeg(secure)
@@ -149,31 +151,52 @@ func read(m *sdp.Media) (d described, err error) {
 		d.setup = setup // holdconn is as if it were not there (RFC 6135 section 4.2.1)
 	}
 	_, d.cema = m.Attribute("msrp-cema")
-	for _, a := range slices.Concat(m.Attributes, m.Inherited) {
-		if strings.EqualFold(a.Name, "fingerprint") {
+	d.print, err = fingerprints(m)
+	return d, err
+}
+
+// fingerprints returns those of a section, or if it has none those of its session (RFC 8122 section 5).
+func fingerprints(m *sdp.Media) (list []fingerprint, err error) {
+	for _, level := range [][]sdp.Attribute{m.Attributes, m.Inherited} {
+		for _, a := range level {
+			if a.Name != "fingerprint" {
+				continue
+			}
 			if f, ok := parseFingerprint(a.Value); ok {
-				d.print = append(d.print, f)
+				list = append(list, f)
+			} else {
+				err = fmt.Errorf("msrp: the fingerprint %.80q", a.Value)
 			}
 		}
+		if len(list) > 0 {
+			// The strongest alone count (RFC 8122 section 5.1).
+			best := slices.MaxFunc(list, func(a, b fingerprint) int { return len(a.sum) - len(b.sum) })
+			return slices.DeleteFunc(list, func(f fingerprint) bool { return f.algorithm != best.algorithm }), nil
+		}
+		if err != nil {
+			return nil, err // one that we cannot check is not as if there were none
+		}
 	}
-	return d, nil
+	return nil, nil
 }
 
 // Answer describes the session as an answer. It refuses, with nil, a section that is not of MSRP, has no
 // path, takes no type that we know, or whose connection cannot come about.
 func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, error) {
 	d, err := read(remote)
-	if err != nil || !s.common(d.peer) {
+	if err != nil || !s.common(d.peer) || s.cfg.TLS && !d.secure {
 		s.e.log.Debug("msrp: an offer that is refused", "error", err)
 		return nil, nil
 	}
 	r := route{remote: d.path, verify: d.print}
-	setup := "passive"
-	switch d.setup {
-	case "passive":
+	setup, reached := "passive", s.e.listens() || s.relayed()
+	switch {
+	case d.setup == "passive":
 		r.active = true
-	case "actpass":
-		r.active = !s.e.listens() && !s.relayed()
+	case d.setup == "actpass":
+		r.active = !reached
+	case !reached:
+		return nil, nil // the peer would have to connect to us (RFC 4975 section 5.4)
 	}
 	if r.active {
 		setup = "active"
@@ -266,11 +289,14 @@ func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
 	}
 	s.mu.Lock()
 	same, other := l.remote.Equal(r.remote), l.remote != nil
+	settled, over := l.conn != nil || !r.active, l.err
 	s.mu.Unlock()
 	switch {
-	case same:
+	case over != nil:
+		return over // lost while the offer was under way
+	case same && settled:
 		return nil // nothing has changed, or it is the final answer after an early one
-	case other:
+	case other && !same:
 		if l, err = s.branch(l); err != nil {
 			return err
 		}
@@ -281,7 +307,8 @@ func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
 // routeOfAnswer returns the way to a peer that has answered our offer. An error says that another offer
 // is needed.
 func (s *Session) routeOfAnswer(ctx context.Context, l *leg, remote *sdp.Media, d described) (route, error) {
-	r := route{remote: d.path, verify: d.print, active: d.setup != "active"}
+	// Who cannot be reached has to connect, whatever the peer says.
+	r := route{remote: d.path, verify: d.print, active: d.setup != "active" || !s.e.listens() && len(l.relays) == 0}
 	s.mu.Lock()
 	cema := s.cfg.CEMA && !s.plain
 	s.mu.Unlock()
@@ -330,8 +357,11 @@ func (s *Session) branch(l *leg) (*leg, error) {
 }
 
 // matches reports whether the address and port of a section are those of a URI of its path (RFC 6714
-// section 4.4).
+// section 4.4). A section without an address says nothing else than its path does.
 func (e *Endpoint) matches(ctx context.Context, m *sdp.Media, path frame.Path) bool {
+	if m.Address == "" {
+		return true
+	}
 	for _, u := range path {
 		if int(u.Port) != m.Port {
 			continue

@@ -5,15 +5,14 @@ import (
 	"io"
 	"slices"
 	"sort"
-	"strconv"
 	"time"
 
 	"github.com/goparley/parley/msrp/frame"
-	"github.com/goparley/parley/msrp/internal/link"
 )
 
 const (
-	window    = 256 << 10        // bytes of a message that wait to be read
+	window    = 256 << 10        // bytes of a message that wait to be read, and as many that came too early
+	maxParked = 4 << 20          // bytes in messages that nobody has asked for
 	stallTime = 20 * time.Second // for who reads, before a message is refused
 
 	messageTime = 540 * time.Second // between two chunks of a message (RFC 7701 section 6.1)
@@ -24,7 +23,7 @@ var ErrAborted = errors.New("msrp: message aborted by its sender")
 
 // Incoming is a message that arrives. It is read while it does: io.EOF is its end, ErrAborted says
 // that the sender has given it up, ErrLost that the connection is lost. Bytes come in order, however
-// they have arrived; 256 KB wait at most until they are read.
+// they have arrived; 256 KB wait at most until they are read, and as many that came too early.
 type Incoming struct {
 	ID          string        // Message-ID
 	ContentType string        // with its parameters
@@ -45,7 +44,7 @@ type Incoming struct {
 	held   int          // bytes in ahead
 	err    error        // of Read, when all is read
 	status frame.Status // with which the rest is refused; 0: it is not
-	given  bool         // Messages has given it out
+	given  bool         // Messages has given it out, or does not have to
 	heard  time.Time    // when the last chunk ended
 }
 
@@ -144,84 +143,20 @@ func (m *Incoming) fail(err error) {
 	if m.err == nil {
 		m.err = err
 	}
+	m.park(-m.held)
 	m.ahead, m.held = nil, 0
 	if err != io.EOF {
+		m.park(-m.unread())
 		m.buf, m.off = nil, 0
 	}
 	m.s.changed.Broadcast()
 }
 
-// A chunk is the SEND that a connection is reading.
-type chunk struct {
-	c       *connection
-	l       *leg
-	m       *Incoming
-	id      string
-	from    string
-	start   int64 // of its first byte
-	pos     int64
-	report  frame.FailureReport
-	status  frame.Status
-	success bool
-}
-
-// send takes the head of a SEND (RFC 4975 section 7.3.1).
-func (c *connection) send(l *leg, h *frame.Head) link.Body {
-	s := l.s
-	k := &c.chunk
-	*k = chunk{c: c, l: l, id: h.ID, from: h.From, report: h.FailureReport, status: frame.StatusOK, start: max(1, h.Range.Start)}
-	k.pos = k.start
-	if !h.HasBody {
-		k.answer()
-		return nil
+// park counts bytes that wait while nobody has asked for the message. The lock is held.
+func (m *Incoming) park(n int) {
+	if !m.given {
+		m.s.parked += n
 	}
-	s.mu.Lock()
-	k.m, k.status = s.messageOf(l, h)
-	s.mu.Unlock()
-	return k
-}
-
-// messageOf returns the message that a chunk is of, nil if its bytes are not wanted. The lock is held.
-func (s *Session) messageOf(l *leg, h *frame.Head) (*Incoming, frame.Status) {
-	if h.MessageID == "" {
-		return nil, frame.StatusBadRequest
-	}
-	if m := s.incoming[h.MessageID]; m != nil {
-		return m, frame.StatusOK
-	}
-	for _, d := range s.done {
-		if d.id == h.MessageID {
-			return nil, d.status // again, after a connection was lost (RFC 4975 section 5.4), or not wanted
-		}
-	}
-	size := int64(-1)
-	if h.Range != (frame.Range{}) && h.Range.Total != frame.Unknown {
-		size = h.Range.Total
-	}
-	switch {
-	case !accepts(s.cfg.AcceptTypes, h.ContentType):
-		return nil, frame.StatusUnsupportedType
-	case s.cfg.MaxSize > 0 && size > s.cfg.MaxSize, len(s.incoming) >= s.maxIncoming:
-		return nil, frame.StatusStop
-	case s.cfg.OnMessage == nil && len(s.arrived) >= maxArrived && !s.wait(func() bool { return len(s.arrived) < maxArrived }):
-		return nil, frame.StatusStop
-	}
-	if s.closed {
-		return nil, frame.StatusNoSession
-	}
-	from, _ := frame.ParsePath(h.From)
-	m := &Incoming{ID: h.MessageID, ContentType: h.ContentType, Size: size, From: from, Fields: slices.Clone(h.Fields),
-		s: s, l: l, success: h.SuccessReport, next: 1, total: frame.Unknown}
-	m.heard = time.Now()
-	s.incoming[m.ID] = m
-	if s.reaper == nil {
-		s.reaper = time.AfterFunc(messageTime, s.reap)
-	}
-	if s.cfg.OnMessage == nil {
-		s.arrived = append(s.arrived, m)
-		s.changed.Broadcast()
-	}
-	return m, frame.StatusOK
 }
 
 // reap gives up messages of which nothing has come for too long, and comes again while there are others.
@@ -249,6 +184,16 @@ func (s *Session) wait(room func() bool) bool {
 	if s.deaf {
 		return room()
 	}
+	ok := s.await(room)
+	s.deaf = !ok
+	return ok
+}
+
+// await waits until something is so, for no more than 20 seconds. The lock is held.
+func (s *Session) await(so func() bool) bool {
+	if so() {
+		return true
+	}
 	over := false
 	t := time.AfterFunc(stallTime, func() {
 		s.mu.Lock()
@@ -257,60 +202,24 @@ func (s *Session) wait(room func() bool) bool {
 		s.changed.Broadcast()
 	})
 	defer t.Stop()
-	for !room() && !over && !s.closed {
+	for !so() && !over && !s.closed {
 		s.changed.Wait()
 	}
-	s.deaf = over && !room()
-	return room()
+	return so()
 }
 
-// Write takes a piece of a chunk.
-func (k *chunk) Write(piece []byte) {
-	start := k.pos
-	k.pos += int64(len(piece))
-	m := k.m
-	if m == nil {
-		return
-	}
+// take appends bytes that are in order, and what came before them and fits now. It waits while what is there
+// is not read. The lock is held.
+func (m *Incoming) take(piece []byte) {
 	s := m.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if m.err != nil && m.err != io.EOF {
-		k.stop()
-		return
+	full := func() bool {
+		return m.err == nil && (m.unread() >= s.window || !m.given && s.parked >= maxParked)
 	}
-	if max := s.cfg.MaxSize; max > 0 && k.pos-1 > max {
-		m.reject(frame.StatusStop)
-		k.stop()
-		return
-	}
-	if start == m.next && len(m.ahead) == 0 {
-		m.take(k, piece)
-		return
-	}
-	m.place(start, piece)
-	if m.err != nil {
-		k.stop()
-	}
-}
-
-// stop has the rest of the chunk passed over.
-func (k *chunk) stop() {
-	if k.status = k.m.status; k.status == 0 {
-		k.status = frame.StatusStop
-	}
-	k.m = nil
-}
-
-// take appends bytes that are in order. It waits while what is there is not read. The lock is held.
-func (m *Incoming) take(k *chunk, piece []byte) {
-	s := m.s
 	for len(piece) > 0 {
-		if m.unread() >= s.window && !s.wait(func() bool { return m.unread() < s.window || m.err != nil }) {
+		if full() && !s.wait(func() bool { return !full() }) {
 			m.reject(frame.StatusStop)
 		}
 		if m.err != nil {
-			k.stop()
 			return
 		}
 		n := min(len(piece), s.window-m.unread())
@@ -321,6 +230,7 @@ func (m *Incoming) take(k *chunk, piece []byte) {
 			s.changed.Broadcast()
 		}
 	}
+	m.join()
 }
 
 // append adds bytes to those that wait to be read. The lock is held.
@@ -331,33 +241,27 @@ func (m *Incoming) append(p []byte) {
 	}
 	m.buf = append(m.buf, p...)
 	m.next += int64(len(p))
+	m.park(len(p))
 }
 
-// place takes bytes that come early, or again (RFC 4975 section 7.3.1): those that came last
-// stand, as far as they are not read yet. The lock is held.
-func (m *Incoming) place(start int64, piece []byte) {
+// overwrite takes bytes that come again (RFC 4975 section 7.3.1): those that came last stand, as far as
+// they are not read yet. It returns those that are new. The lock is held.
+func (m *Incoming) overwrite(start int64, piece []byte) (int64, []byte) {
 	unread := m.buf[m.off:]
-	read := m.next - int64(len(unread)) // the position of its first byte
-	if end := start + int64(len(piece)); start < m.next {
-		if start < read {
-			skip := min(read-start, int64(len(piece)))
-			start, piece = start+skip, piece[skip:]
-		}
-		n := copy(unread[min(start-read, int64(len(unread))):], piece)
+	if read := m.next - int64(len(unread)); start < read { // before the first of them
+		skip := min(read-start, int64(len(piece)))
+		start, piece = start+skip, piece[skip:]
+	}
+	if start < m.next {
+		n := copy(unread[len(unread)-int(m.next-start):], piece)
 		start, piece = start+int64(n), piece[n:]
-		if end <= m.next {
-			return
-		}
 	}
-	if len(piece) > 0 {
-		m.insert(part{start, slices.Clone(piece)})
-	}
-	m.join()
+	return start, piece
 }
 
 // insert puts a part in its place among those ahead. The lock is held.
 func (m *Incoming) insert(p part) {
-	end := p.start + int64(len(p.data))
+	end, held := p.start+int64(len(p.data)), m.held
 	i := sort.Search(len(m.ahead), func(i int) bool { return m.ahead[i].start+int64(len(m.ahead[i].data)) >= p.start })
 	j := i
 	for j < len(m.ahead) && m.ahead[j].start <= end {
@@ -373,7 +277,9 @@ func (m *Incoming) insert(p part) {
 		j++
 	}
 	m.ahead = slices.Replace(m.ahead, i, j, p)
-	if m.held += len(p.data); m.held > m.s.window || len(m.ahead) > 256 {
+	m.held += len(p.data)
+	m.park(m.held - held)
+	if m.held > m.s.window || len(m.ahead) > 256 || !m.given && m.s.parked > maxParked {
 		m.reject(frame.StatusStop)
 	}
 }
@@ -384,6 +290,7 @@ func (m *Incoming) join() {
 		p := m.ahead[0]
 		m.ahead = slices.Delete(m.ahead, 0, 1)
 		m.held -= len(p.data)
+		m.park(-len(p.data))
 		if skip := m.next - p.start; skip < int64(len(p.data)) {
 			m.append(p.data[skip:])
 		}
@@ -391,102 +298,9 @@ func (m *Incoming) join() {
 	}
 }
 
-// End takes the end of a chunk: it is answered, and if the message is complete, reported.
-func (k *chunk) End(flag frame.Flag) {
-	m := k.m
-	if m == nil {
-		if flag != 0 {
-			k.answer()
-		}
-		return
-	}
-	s := m.s
-	s.mu.Lock()
-	complete := false
-	switch flag {
-	case frame.Continued:
-		m.heard = time.Now()
-	case frame.Complete:
-		m.total = k.pos - 1
-	case frame.Aborted:
-		s.over(m)
-		m.fail(ErrAborted)
-	}
-	if m.total != frame.Unknown && m.next > m.total && m.err == nil {
-		complete = true
-		k.judge()
-	}
-	s.mu.Unlock()
-	if flag == 0 {
-		return
-	}
-	k.answer()
-	if complete && m.success && k.status == frame.StatusOK {
-		k.c.reportSuccess(k.l, k.from, m.ID, m.total)
-	}
-}
-
-// judge ends a message that is complete, and has OnMessage say what becomes of it. The lock is held,
-// but not meanwhile.
-func (k *chunk) judge() {
-	m, s := k.m, k.m.s
-	body := m.buf[m.off:]
-	m.fail(io.EOF)
-	if s.cfg.OnMessage != nil {
-		m.buf, m.off = nil, 0
-		s.mu.Unlock()
-		k.status = s.cfg.OnMessage(m, body)
-		s.mu.Lock()
-		m.status = k.status
-	}
-	s.over(m)
-}
-
-// A done message is known by its Message-ID alone: what comes of it is answered with the status.
-type done struct {
-	id     string
-	status frame.Status
-}
-
-// over forgets a message but for its Message-ID. The lock is held.
-func (s *Session) over(m *Incoming) {
-	delete(s.incoming, m.ID)
-	if len(s.done) == maxDone {
-		s.done = slices.Delete(s.done, 0, 1)
-	}
-	d := done{m.ID, m.status}
-	if d.status == 0 {
-		d.status = frame.StatusOK
-	}
-	s.done = append(s.done, d)
-}
-
-// answer sends the response to a chunk, if one is wanted (RFC 4975 section 7.2).
-func (k *chunk) answer() {
-	if k.report == frame.FailureReportNo || k.report == frame.FailureReportPartial && k.status == frame.StatusOK {
-		return
-	}
-	c := k.c
-	b := append(append(append(c.scratch[:0], "MSRP "...), k.id...), ' ')
-	b = append(append(strconv.AppendInt(b, int64(k.status), 10), ' '), k.status.String()...)
-	b = append(b, "\r\nTo-Path: "...)
-	to := k.from
-	for i := range len(to) {
-		if to[i] == ' ' {
-			to = to[:i]
-			break
-		}
-	}
-	b = append(append(b, to...), "\r\nFrom-Path: "...)
-	b = append(append(b, k.l.from...), "\r\n-------"...)
-	b = append(append(b, k.id...), "$\r\n"...)
-	c.scratch = b
-	c.link.Send(b)
-}
-
-// reportSuccess sends a REPORT for a whole message (RFC 4975 section 7.1.3).
-func (c *connection) reportSuccess(l *leg, to, id string, total int64) {
-	h := &frame.Head{Method: frame.REPORT, To: to, From: l.from, MessageID: id,
-		Range: frame.Range{Start: 1, End: total, Total: total}, Report: frame.StatusOK}
-	c.link.Request(h, nil, nil)
+// cut takes n bytes away that nobody has read. The lock is held.
+func (m *Incoming) cut(n int) {
+	m.buf = m.buf[:len(m.buf)-n]
+	m.next -= int64(n)
+	m.park(-n)
 }

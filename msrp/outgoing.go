@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -80,8 +81,7 @@ func (s *Session) Send(ctx context.Context, m *Message) error {
 	}
 	if m.Body != nil {
 		if _, err := w.ReadFrom(m.Body); err != nil {
-			w.Abort()
-			return w.o.why(err)
+			return w.abort(err)
 		}
 	}
 	return w.Close()
@@ -108,7 +108,11 @@ func (s *Session) Create(ctx context.Context, m *Message) (*Writer, error) {
 	}
 	s.mu.Lock()
 	switch {
-	case !accepts(s.peer.types, o.m.ContentType):
+	case s.closed:
+		err = ErrClosed
+	case l.conn != c: // lost since ready has said so
+		err = ErrLost
+	case !accepts(s.peer.types, o.m.ContentType), accepts(s.refused, o.m.ContentType):
 		err = fmt.Errorf("%w: %s", frame.StatusUnsupportedType, o.m.ContentType)
 	case s.peer.maxSize > 0 && size > s.peer.maxSize:
 		err = fmt.Errorf("%w: %d bytes, of %d", frame.StatusStop, size, s.peer.maxSize)
@@ -122,20 +126,19 @@ func (s *Session) Create(ctx context.Context, m *Message) (*Writer, error) {
 		return nil, err
 	}
 	h := l.head(frame.SEND)
-	limit := l.maxChunk()
-	s.outgoing[o.m.ID] = o
-	s.lastSent = time.Now()
-	s.mu.Unlock()
 	h.MessageID, h.SuccessReport, h.FailureReport = o.m.ID, o.m.SuccessReport, o.m.FailureReport
 	h.ContentType, h.Fields = o.m.ContentType, o.m.Fields
 	h.Range = frame.Range{Start: 1, End: frame.Unknown, Total: size}
-	o.stream, err = c.link.NewStream(&link.StreamConfig{Head: h, Limit: limit, Owner: o})
+	o.stream, err = c.link.NewStream(&link.StreamConfig{Head: h, Limit: l.maxChunk(), Owner: o})
 	if err != nil {
-		o.finish()
+		s.mu.Unlock()
 		return nil, err
 	}
 	o.m.Body = nil
-	w := &Writer{o: o, ctx: ctx, size: size}
+	s.outgoing[o.m.ID] = o // and from now on others may end it
+	s.lastSent = time.Now()
+	w := &Writer{o: o, size: size, most: s.peer.maxSize}
+	s.mu.Unlock()
 	w.stop = context.AfterFunc(ctx, func() { o.fail(context.Cause(ctx)) })
 	return w, nil
 }
@@ -168,20 +171,31 @@ func (m *Message) size() (int64, error) {
 // A Writer is a message that is being written.
 type Writer struct {
 	o    *outgoing
-	ctx  context.Context
 	stop func() bool
 	size int64
+	most int64 // that the peer takes; 0: it has not said
 	n    int64
 }
 
 // errSize says that a message is not as long as its Size.
 var errSize = errors.New("msrp: the message is not of the size that was said")
 
+// room returns how many bytes more there may be, and what is wrong if there are others still.
+func (w *Writer) room() (int64, error) {
+	switch {
+	case w.size != frame.Unknown:
+		return w.size - w.n, errSize
+	case w.most > 0:
+		return w.most - w.n, fmt.Errorf("%w: more than %d bytes", frame.StatusStop, w.most)
+	}
+	return math.MaxInt64, nil
+}
+
 // Write writes a piece of the message. It waits while the connection takes no more; an error is one of
 // those of Send.
 func (w *Writer) Write(p []byte) (int, error) {
-	if w.size != frame.Unknown && w.n+int64(len(p)) > w.size {
-		return 0, errSize
+	if room, err := w.room(); int64(len(p)) > room {
+		return 0, err
 	}
 	n, err := w.o.stream.Write(p)
 	w.n += int64(n)
@@ -190,8 +204,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 
 // ReadFrom writes what r gives to its end.
 func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
-	if w.size != frame.Unknown {
-		r = &capped{r, w.size - w.n}
+	if room, err := w.room(); err != nil {
+		r = &capped{r, room, err}
 	}
 	n, err := w.o.stream.ReadFrom(r)
 	w.n += n
@@ -202,12 +216,13 @@ func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
 type capped struct {
 	io.Reader
 	left int64
+	err  error
 }
 
 func (c *capped) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	if c.left -= int64(n); c.left < 0 {
-		return 0, errSize
+		return 0, c.err
 	}
 	return n, err
 }
@@ -216,8 +231,7 @@ func (c *capped) Read(p []byte) (int, error) {
 func (w *Writer) Close() error {
 	o := w.o
 	if w.size != frame.Unknown && w.n != w.size {
-		w.Abort()
-		return o.why(errSize)
+		return w.abort(errSize)
 	}
 	defer w.stop()
 	defer o.finish()
@@ -235,10 +249,15 @@ func (w *Writer) Close() error {
 }
 
 // Abort gives the message up: the peer is told that no more will come.
-func (w *Writer) Abort() {
+func (w *Writer) Abort() { w.abort(ErrClosed) }
+
+// abort gives the message up because of err, and returns the first reason that there was.
+func (w *Writer) abort(err error) error {
 	w.stop()
-	w.o.fail(ErrClosed)
+	err = w.o.why(err)
+	w.o.fail(err)
 	w.o.finish()
+	return err
 }
 
 // why returns what has ended the message, if that is known better than err.
@@ -266,7 +285,7 @@ func (o *outgoing) fail(err error) {
 	}
 	o.changed.Broadcast()
 	o.mu.Unlock()
-	if first && o.stream != nil {
+	if first {
 		o.stream.End(frame.Aborted)
 	}
 }
@@ -298,14 +317,37 @@ func (o *outgoing) Answered(r frame.Range, h *frame.Head, err error) {
 		o.fail(frame.StatusTimeout)
 	case err != nil:
 		o.fail(fmt.Errorf("%w: %w", ErrLost, err))
-	case h.Status != frame.StatusOK:
-		o.fail(h.Status)
+	case failed(h.Status):
+		o.refused(h.Status)
 		o.l.refused(h.Status)
 	default:
 		o.mu.Lock()
 		o.answered++
 		o.changed.Broadcast()
 		o.mu.Unlock()
+	}
+}
+
+// failed reports whether a status is one of failure. Those that are not known count as their class
+// (RFC 4975 section 10 has none but 200 for success).
+func failed(status frame.Status) bool { return status/100 != 2 }
+
+// refused ends a message that the peer, or a relay, does not take. A media type that it says not to
+// understand is not sent again (RFC 4975 section 10.6), but for containers: what it does not understand may be
+// what was in one.
+func (o *outgoing) refused(status frame.Status) {
+	o.fail(status)
+	if status != frame.StatusUnsupportedType {
+		return
+	}
+	kind, _, _ := strings.Cut(o.m.ContentType, ";")
+	kind = strings.TrimSpace(kind)
+	major, _, _ := strings.Cut(kind, "/")
+	s := o.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !strings.EqualFold(major, "message") && !strings.EqualFold(major, "multipart") && !accepts(s.refused, kind) && len(s.refused) < maxRefused {
+		s.refused = append(s.refused, kind)
 	}
 }
 
@@ -327,7 +369,10 @@ func (s *Session) report(h *frame.Head) {
 	if o == nil {
 		return
 	}
-	if h.Report == frame.StatusOK {
+	if o.m.OnReport != nil {
+		o.m.OnReport(Report{ID: h.MessageID, Status: h.Report, Range: h.Range})
+	}
+	if !failed(h.Report) {
 		o.mu.Lock()
 		if h.Range == (frame.Range{}) {
 			o.arrived.add(1, 1<<62)
@@ -337,10 +382,7 @@ func (s *Session) report(h *frame.Head) {
 		o.changed.Broadcast()
 		o.mu.Unlock()
 	} else {
-		o.fail(h.Report)
-	}
-	if o.m.OnReport != nil {
-		o.m.OnReport(Report{ID: h.MessageID, Status: h.Report, Range: h.Range})
+		o.refused(h.Report)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -29,7 +30,8 @@ type SessionConfig struct {
 	// wants to be sent.
 	MaxChunk int64
 
-	// TLS has the peer connect by TLS, or us to the peer.
+	// TLS has the peer connect by TLS, or us to the peer, and refuses an offer without. What is
+	// offered with TLS is answered with TLS in any case.
 	TLS bool
 
 	// CEMA offers to connect to the address in the session description that middleboxes have put there, in
@@ -72,6 +74,8 @@ type Session struct {
 	e   *Endpoint
 	cfg SessionConfig
 
+	making sync.Mutex // while there may be a new leg
+
 	mu      sync.Mutex
 	changed sync.Cond // for who waits
 	current *leg      // nil: not begun
@@ -79,6 +83,7 @@ type Session struct {
 	peer    peer
 	held    bool // the peer does not receive
 	closed  bool
+	address netip.Addr // where the peer reaches us, as we were told
 
 	offered     bool  // the last description of ours was an offer
 	answerRoute route // of the last offer of the peer
@@ -93,6 +98,8 @@ type Session struct {
 	reaper      *time.Timer
 	outgoing    map[string]*outgoing
 	told        []*outgoing // that are over and still hear of REPORTs, the newest last
+	refused     []string    // media types that the peer has listed, and has not taken
+	parked      int         // bytes in messages that Messages has not given out
 
 	lastSent time.Time
 	alive    *time.Timer
@@ -110,6 +117,7 @@ const (
 	maxArrived  = 256 // that nobody has asked for
 	maxDone     = 256 // that are over and remembered
 	maxTold     = 256 // of ours that hear of REPORTs
+	maxRefused  = 64  // media types
 )
 
 // NewSession makes a session on an endpoint. cfg may be nil.
@@ -151,6 +159,7 @@ type leg struct {
 	claimed frame.Path    // who has bound it before remote was known
 	verify  []fingerprint // that the peer may have; nil: not looked at
 	err     error         // why it is over
+	failed  error         // why we could not connect; it may be tried again
 
 	fingerprint string // ours; "" if others vouch for us
 }
@@ -158,7 +167,10 @@ type leg struct {
 // newLeg makes URIs for the session and has requests for them find it.
 func (s *Session) newLeg(secure bool) (*leg, error) {
 	e := s.e
-	host, port, err := e.here(secure)
+	s.mu.Lock()
+	known := s.address
+	s.mu.Unlock()
+	host, port, err := e.here(secure, known)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +197,15 @@ func (s *Session) newLeg(secure bool) (*leg, error) {
 	return l, nil
 }
 
-// end takes a leg out of service.
+// UseAddress says which of our addresses the peer reaches. It counts where Config.Host does not say it,
+// nor the address that is bound.
+func (s *Session) UseAddress(a netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.address = a
+}
+
+// end takes a leg out of service, and with it the messages under way on it.
 func (l *leg) end(err error) {
 	s := l.s
 	s.mu.Lock()
@@ -193,9 +213,27 @@ func (l *leg) end(err error) {
 	if l.err == nil {
 		l.err = err
 	}
-	l.conn = nil
+	err, l.conn = l.err, nil
+	if s.next == l {
+		s.next = nil
+	}
+	for id, m := range s.incoming {
+		if m.l == l {
+			delete(s.incoming, id)
+			m.fail(err)
+		}
+	}
+	var out []*outgoing
+	for _, o := range s.outgoing {
+		if o.l == l {
+			out = append(out, o)
+		}
+	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
+	for _, o := range out {
+		o.fail(err)
+	}
 	s.e.mu.Lock()
 	if s.e.legs[l.local.SessionID] == l {
 		delete(s.e.legs, l.local.SessionID)
@@ -223,6 +261,12 @@ func (l *leg) bound(c *connection) bool {
 func (l *leg) bind(c *connection, from frame.Path) frame.Status {
 	s := l.s
 	s.mu.Lock()
+	if l.secure && c.key == nil && !s.await(func() bool { return l.remote != nil || l.err != nil }) {
+		// Nothing that comes by TLS counts before the fingerprint is known that goes with it (RFC 8122
+		// section 6.2).
+		s.mu.Unlock()
+		return frame.StatusNoSession
+	}
 	switch {
 	case l.err != nil || s.closed:
 		s.mu.Unlock()
@@ -253,7 +297,7 @@ func (l *leg) bind(c *connection, from frame.Path) frame.Status {
 	return frame.StatusOK
 }
 
-var errMoved = errors.New("msrp: the session has moved")
+var errMoved = fmt.Errorf("%w: the session has moved", ErrLost)
 
 // comesFrom reports whether a request is from the peer: its own URI is the last.
 func (l *leg) comesFrom(from frame.Path) bool {
@@ -261,14 +305,14 @@ func (l *leg) comesFrom(from frame.Path) bool {
 	return own.Equal(peer) || l.s.cfg.AnyAuthority && own.SessionID == peer.SessionID
 }
 
-// shows reports whether a connection that the peer has made shows the certificate that it has said.
-// Where a relay made it that is the relay's matter.
+// shows reports whether a connection that the peer has made shows the certificate that it has said: one
+// that shows none does not (RFC 8122 section 6.2). Where a relay made it that is the relay's matter.
 func (l *leg) shows(c *connection) bool {
 	if l.verify == nil || c.key != nil || len(l.remote) > 1 {
 		return true
 	}
 	state := c.link.TLS()
-	return state != nil && (len(state.PeerCertificates) == 0 || shows(l.verify)(*state) == nil)
+	return state != nil && shows(l.verify)(*state) == nil
 }
 
 // bound is called when a leg has its connection; it returns one that it takes the place of. The lock is
@@ -298,13 +342,6 @@ func (l *leg) lost(c *connection, err error) {
 		l.err = fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	l.conn = nil
-	for id, m := range s.incoming {
-		if m.l == l {
-			delete(s.incoming, id)
-			m.fail(l.err)
-		}
-	}
-	s.changed.Broadcast()
 	s.mu.Unlock()
 	l.end(nil)
 }
@@ -313,24 +350,11 @@ func (l *leg) lost(c *connection, err error) {
 func (s *Session) relayed() bool { return false }
 
 // Path returns our path, by which the peer reaches the session: what it is told where there is no
-// session description.
+// session description. A session that has lost its connection gets a new one.
 func (s *Session) Path(ctx context.Context) (frame.Path, error) {
-	s.mu.Lock()
-	l := s.current
-	s.mu.Unlock()
-	if l == nil {
-		var err error
-		if l, err = s.newLeg(s.cfg.TLS); err != nil {
-			return nil, err
-		}
-		s.mu.Lock()
-		if s.closed || s.current != nil {
-			s.mu.Unlock()
-			l.end(ErrClosed)
-			return s.Path(ctx)
-		}
-		s.current = l
-		s.mu.Unlock()
+	l, err := s.legToDescribe(s.cfg.TLS)
+	if err != nil {
+		return nil, err
 	}
 	return slices.Clone(l.path), nil
 }
@@ -339,11 +363,11 @@ func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 // one of the two that is active connects to the other, which waits for that; the peer is taken to
 // accept every type.
 func (s *Session) Connect(ctx context.Context, remote frame.Path, active bool) error {
-	if _, err := s.Path(ctx); err != nil {
+	l, err := s.legToDescribe(s.cfg.TLS)
+	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	l := s.current
 	s.peer = peer{types: []string{"*"}, wrapped: []string{"*"}}
 	s.mu.Unlock()
 	return l.connect(ctx, route{remote: remote, active: active})
@@ -359,6 +383,17 @@ type route struct {
 
 // connect makes the connection of a leg, or waits for nothing if the peer is to do that.
 func (l *leg) connect(ctx context.Context, r route) error {
+	err := l.tryConnect(ctx, r)
+	if err != nil && !errors.Is(err, ErrClosed) {
+		l.s.mu.Lock()
+		l.failed = fmt.Errorf("%w: %w", ErrLost, err)
+		l.s.changed.Broadcast()
+		l.s.mu.Unlock()
+	}
+	return err
+}
+
+func (l *leg) tryConnect(ctx context.Context, r route) error {
 	s := l.s
 	if len(r.remote) == 0 {
 		return &frame.SyntaxError{Where: "path", Msg: "empty"}
@@ -368,7 +403,8 @@ func (l *leg) connect(ctx context.Context, r route) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	l.remote, l.verify = slices.Clone(r.remote), r.verify
+	l.remote, l.verify, l.failed = slices.Clone(r.remote), r.verify, nil
+	s.changed.Broadcast()
 	l.to = append(slices.Clone(l.relays), r.remote...).String()
 	c := l.conn
 	if c != nil && (!l.comesFrom(l.claimed) || !l.shows(c)) {
@@ -434,10 +470,14 @@ func (l *leg) take(c *connection) error {
 	}
 	s := l.s
 	s.mu.Lock()
-	if s.closed || l.err != nil {
+	err := l.err
+	if s.closed {
+		err = ErrClosed
+	}
+	if err != nil || l.conn != nil && l.conn != c { // or the peer was faster
 		s.mu.Unlock()
 		c.leave(l)
-		return ErrClosed
+		return err
 	}
 	l.conn = c
 	old := s.bound(l)
@@ -469,7 +509,7 @@ func (a announcement) Answered(_ frame.Range, h *frame.Head, err error) {
 	switch {
 	case errors.Is(err, link.ErrNoAnswer):
 		a.l.end(fmt.Errorf("%w: %w", ErrLost, frame.StatusTimeout))
-	case err == nil && h.Status != frame.StatusOK:
+	case err == nil && failed(h.Status):
 		a.l.refused(h.Status)
 	}
 }
@@ -505,22 +545,17 @@ func (s *Session) keepAlive() {
 
 func (s *Session) keepAliveNow() {
 	s.mu.Lock()
-	period, l := s.e.cfg.KeepAlive, s.current
-	quiet := time.Since(s.lastSent)
-	if s.closed || l == nil {
-		s.mu.Unlock()
-		return
+	wait, l := s.e.cfg.KeepAlive-time.Since(s.lastSent), s.current
+	due := wait <= 0 && !s.closed
+	if due {
+		wait, s.lastSent = s.e.cfg.KeepAlive, time.Now()
 	}
-	if quiet < period {
-		s.alive.Reset(period - quiet)
-		s.mu.Unlock()
-		return
+	if !s.closed {
+		s.alive.Reset(wait)
 	}
-	s.lastSent = time.Now()
-	s.alive.Reset(period)
-	conn := l.conn
+	due = due && l != nil && l.conn != nil
 	s.mu.Unlock()
-	if conn != nil {
+	if due {
 		s.announce(l)
 	}
 }
@@ -534,28 +569,54 @@ func (s *Session) Connected(ctx context.Context) error {
 
 // ready waits until something can be sent.
 func (s *Session) ready(ctx context.Context) (*leg, *connection, error) {
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.changed.Broadcast()
-	})
-	defer stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for {
+	for waits := false; ; s.changed.Wait() {
 		l := s.current
 		switch {
-		case s.closed:
+		case s.ended():
 			return nil, nil, ErrClosed
-		case l != nil && l.err != nil && s.next == nil:
-			return nil, nil, l.err
 		case l != nil && l.conn != nil && l.remote != nil:
 			return l, l.conn, nil
+		case s.lost() != nil:
+			return nil, nil, s.lost()
 		case ctx.Err() != nil:
 			return nil, nil, context.Cause(ctx)
 		}
-		s.changed.Wait()
+		if !waits {
+			defer s.wakes(ctx)()
+			waits = true
+		}
 	}
+}
+
+// ended reports whether the session is closed, or its endpoint. The lock is held.
+func (s *Session) ended() bool { return s.closed || s.e.ctx.Err() != nil }
+
+// lost returns why there is no connection and none to come before another offer; nil if that is not so. The
+// lock is held.
+func (s *Session) lost() error {
+	l, n := s.current, s.next
+	switch {
+	case l == nil || n != nil && n.failed == nil:
+		return nil
+	case l.err != nil:
+		return l.err
+	case l.conn == nil:
+		return l.failed
+	}
+	return nil
+}
+
+// wakes has the end of a context, and of the endpoint, wake who waits. What it returns ends that.
+func (s *Session) wakes(ctx context.Context) (stop func()) {
+	wake := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed.Broadcast()
+	}
+	one, other := context.AfterFunc(ctx, wake), context.AfterFunc(s.e.ctx, wake)
+	return func() { one(); other() }
 }
 
 // Close ends the session: messages under way are cut off, and the connection is closed if no other session
@@ -600,12 +661,7 @@ func (s *Session) Close() error {
 // 20 seconds. Each message goes to one loop.
 func (s *Session) Messages(ctx context.Context) iter.Seq2[*Incoming, error] {
 	return func(yield func(*Incoming, error) bool) {
-		stop := context.AfterFunc(ctx, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.changed.Broadcast()
-		})
-		defer stop()
+		defer s.wakes(ctx)()
 		for {
 			m, err := s.receive(ctx)
 			if err == ErrClosed {
@@ -625,18 +681,19 @@ func (s *Session) receive(ctx context.Context) (*Incoming, error) {
 		switch {
 		case len(s.arrived) > 0:
 			m := s.arrived[0]
-			s.arrived[0], s.deaf = nil, false
+			s.arrived[0], s.deaf, m.given = nil, false, true
+			s.parked -= m.unread() + m.held
 			if s.arrived = s.arrived[1:]; len(s.arrived) == 0 {
 				s.arrived = nil
 			}
 			s.changed.Broadcast()
 			return m, nil
-		case s.closed:
+		case s.ended():
 			return nil, ErrClosed
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case s.current != nil && s.current.err != nil && s.next == nil:
-			return nil, s.current.err
+		case s.lost() != nil:
+			return nil, s.lost()
 		}
 		s.changed.Wait()
 	}
