@@ -302,6 +302,7 @@ func TestShortChunkWaitsForItsEnd(t *testing.T) {
 		to := a + " " + b + " " + bob.ours
 		alice.write(send("aaaa", to, alice.ours, "Byte-Range: 1-*/100000\n", strings.Repeat("x", 100000)))
 		alice.response("aaaa", frame.StatusOK)
+		synctest.Wait() // all of that is on its way
 		alice.write("MSRP bbbb SEND\nTo-Path: " + to + "\nFrom-Path: " + alice.ours + "\nMessage-ID: m-b\nByte-Range: 1-10/10\nContent-Type: text/plain\n\n01234")
 		synctest.Wait()
 		for n := 0; n < 100000; {
