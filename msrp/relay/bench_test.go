@@ -1,14 +1,15 @@
 package relay_test
 
 import (
-	"context"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/goparley/parley/msrp/frame"
-	"github.com/goparley/parley/msrp/internal/link"
 	"github.com/goparley/parley/msrp/relay"
 )
 
@@ -34,7 +35,7 @@ func BenchmarkThroughput(b *testing.B) {
 			pump(b, from, to)
 		}
 	})
-	for _, chunk := range []int64{2048, 64 << 10} {
+	for _, chunk := range []int{2048, 64 << 10} {
 		b.Run(fmt.Sprintf("relay/%d", chunk), func(b *testing.B) {
 			r, err := relay.New(&relay.Config{Listen: []string{"tcp:127.0.0.1:0"}, PlainAUTH: true, Domain: "localhost", Password: relay.Passwords(users)})
 			if err != nil {
@@ -87,82 +88,46 @@ func pump(b *testing.B, from, to net.Conn) {
 
 type onlyReader struct{ io.Reader }
 
-// An end is one of a message: it counts what comes, and answers it.
-type end struct {
-	n    int64
-	done chan struct{}
-	fail chan error
-	head *frame.Head
-	c    *link.Conn
-}
-
-func (e *end) Request(c *link.Conn, h *frame.Head) link.Body {
-	if h.Method == frame.REPORT {
-		e.failed(h.Report)
-		return nil
-	}
-	e.head, e.c = h.Response(frame.StatusOK, h.To), c
-	return e
-}
-
-func (e *end) Write(piece []byte) { e.n += int64(len(piece)) }
-
-func (e *end) End(frame.Flag) {
-	e.c.Respond(e.head)
-	if e.n == benchBytes {
-		close(e.done)
-	}
-}
-
-func (e *end) Closed(*link.Conn, error) {}
-
-func (e *end) Answered(_ frame.Range, response *frame.Head, err error) {
-	if response == nil || response.Status != frame.StatusOK {
-		e.failed(fmt.Errorf("%v, %w", response, err))
-	}
-}
-
-func (e *end) failed(err error) {
-	select {
-	case e.fail <- err:
-	default:
-	}
-}
-
-func through(b *testing.B, r *relay.Relay, chunk int64) {
-	join := func(name string) (*link.Conn, *end, string) {
-		nc, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", r.Addr("tcp").String())
+// through sends a message from one raw end to another. Nobody answers anything.
+func through(b *testing.B, r *relay.Relay, chunk int) {
+	join := func(name string) (*raw, string) {
+		nc, err := net.Dial("tcp", r.Addr("tcp").String())
 		if err != nil {
 			b.Fatal(err)
 		}
 		p := &raw{t: b, nc: nc, in: frame.NewReader(nc), name: name, ours: "msrp://" + name + ":9/" + name + ";tcp"}
-		uri := p.auth(name, "msrp://localhost;tcp")
-		e := &end{done: make(chan struct{}), fail: make(chan error, 1)}
-		c := link.New(nc, e)
-		c.Start()
-		return c, e, uri
+		return p, p.auth(name, "msrp://localhost;tcp")
 	}
-	alice, sender, from := join("alice")
-	bob, receiver, to := join("bob")
-	s, err := alice.NewStream(&link.StreamConfig{Limit: chunk, Owner: sender, Head: &frame.Head{
-		Method: frame.SEND, To: from + " " + to + " msrp://bob:9/bob;tcp", From: "msrp://alice:9/alice;tcp", MessageID: "1",
-		Range: frame.Range{Start: 1, Total: benchBytes}, ContentType: "a/b",
-	}})
-	if err != nil {
-		b.Fatal(err)
-	}
+	alice, from := join("alice")
+	bob, to := join("bob")
+	defer alice.nc.Close()
+	defer bob.nc.Close()
+	alice.nc.SetDeadline(time.Time{})
+	bob.nc.SetDeadline(time.Time{})
+	go func() { // ends when all is written, or the connection lost
+		body := bytes.Repeat([]byte("x"), chunk)
+		var buf []byte
+		for at := 0; at < benchBytes; at += chunk {
+			flag := '+'
+			if at+chunk == benchBytes {
+				flag = '$'
+			}
+			buf = fmt.Appendf(buf, "MSRP %08d SEND\r\nTo-Path: %s %s %s\r\nFrom-Path: %s\r\nMessage-ID: 1\r\nFailure-Report: no\r\n"+
+				"Byte-Range: %d-*/%d\r\nContent-Type: a/b\r\n\r\n%s\r\n-------%08d%c\r\n", at/chunk, from, to, bob.ours, alice.ours, at+1, benchBytes, body, at/chunk, flag)
+			if len(buf) >= 64<<10 || flag == '$' {
+				if _, err := alice.nc.Write(buf); err != nil {
+					return
+				}
+				buf = buf[:0]
+			}
+		}
+	}()
 	buf := make([]byte, 64<<10)
-	for range benchBytes / len(buf) {
-		if _, err := s.Write(buf); err != nil {
+	for n, last := 0, ""; n < benchBytes || !strings.HasSuffix(last, "$\r\n"); {
+		k, err := bob.nc.Read(buf)
+		if err != nil {
 			b.Fatal(err)
 		}
+		n, last = n+k, string(buf[max(0, k-3):k])
 	}
-	s.End(frame.Complete)
-	select {
-	case <-receiver.done:
-	case err := <-sender.fail:
-		b.Fatal(err)
-	}
-	alice.CloseNow()
-	bob.CloseNow()
 }

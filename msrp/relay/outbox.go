@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"maps"
 	"sync"
 	"time"
 
@@ -19,8 +18,8 @@ const (
 )
 
 // An outbox is what waits for a connection: chunks, those of each connection they come on in a
-// queue of their own, which take turns, and other frames, which do not wait for chunks. Two
-// goroutines pass them to the link, each of which runs while there is something.
+// queue of their own, which take turns, and other frames, which do not wait for chunks. The
+// goroutines that pass them to the link run while there is something.
 type outbox struct {
 	c *connection
 
@@ -32,8 +31,7 @@ type outbox struct {
 	flows    map[*connection]*flow
 	turns    []*flow // that have something, in the order of their turns
 	size     int     // bytes that wait
-	spare    *block
-	writing  bool // write runs
+	writing  bool    // write runs
 	waiters  int
 	progress time.Time // when the connection last took something
 	watch    *time.Timer
@@ -43,9 +41,10 @@ type outbox struct {
 	weight  int  // of them, in bytes
 	posting bool // deliver runs
 
-	// Of the goroutine that writes.
-	linked []linked // passed to the link up to their ends
-	bytes  int      // of them
+	linked  []linked  // passed to the link up to their ends
+	bytes   int       // of them
+	less    sync.Cond // for write, until they are less
+	reaping bool      // reap runs
 }
 
 // A linked passage is for the link to write.
@@ -70,6 +69,14 @@ type block struct {
 	data  []byte
 }
 
+var blocks = sync.Pool{New: func() any { return new(block) }}
+
+func (b *block) free() {
+	clear(b.items)
+	b.items, b.data = b.items[:0], b.data[:0]
+	blocks.Put(b)
+}
+
 // An item is n bytes of a passage in the data of a block, and its end if there is a flag.
 type item struct {
 	p   *passage
@@ -77,18 +84,9 @@ type item struct {
 	end frame.Flag
 }
 
-// A letter is a whole frame: a response, or a request whose response the owner waits for.
-type letter struct {
-	head  *frame.Head
-	body  []byte
-	owner link.Owner
-}
-
-func (l *letter) weigh() int { return 512 + len(l.head.To) + len(l.head.From) + len(l.body) }
-
 func (o *outbox) init(c *connection) {
 	o.c, o.under, o.flows, o.progress = c, map[*passage]struct{}{}, map[*connection]*flow{}, time.Now()
-	o.room.L = &o.mu
+	o.room.L, o.less.L = &o.mu, &o.mu
 }
 
 // open says that there is a link now.
@@ -136,11 +134,12 @@ func (o *outbox) close() {
 	}
 	o.isOver = true
 	under, letters := o.under, o.letters
-	o.under, o.flows, o.turns, o.letters, o.spare, o.size = nil, nil, nil, nil, nil, 0
+	o.under, o.flows, o.turns, o.letters, o.linked, o.size = nil, nil, nil, nil, nil, 0
 	if o.watch != nil {
 		o.watch.Stop()
 	}
 	o.room.Broadcast()
+	o.less.Signal()
 	for p := range under {
 		if p.stream != nil && p.isWritten() {
 			delete(under, p) // the link answers for it
@@ -195,7 +194,7 @@ func (o *outbox) put(p *passage, piece []byte, end frame.Flag) {
 			f = &flow{}
 			o.flows[p.c] = f
 		}
-		b := f.room(o)
+		b := f.room()
 		n := min(len(piece), blockSize-len(b.data))
 		b.data, piece = append(b.data, piece[:n]...), piece[n:]
 		o.size += n
@@ -216,14 +215,11 @@ func (o *outbox) put(p *passage, piece []byte, end frame.Flag) {
 }
 
 // room returns the block at the end of the flow, which has room. The lock is held.
-func (f *flow) room(o *outbox) *block {
+func (f *flow) room() *block {
 	if n := len(f.blocks); n > 0 && len(f.blocks[n-1].data) < blockSize {
 		return f.blocks[n-1]
 	}
-	b := o.spare
-	if o.spare = nil; b == nil {
-		b = &block{}
-	}
+	b := blocks.Get().(*block)
 	f.blocks = append(f.blocks, b)
 	return b
 }
@@ -301,237 +297,4 @@ func (o *outbox) settle(p *passage) {
 		o.size -= p.cost
 	}
 	delete(o.under, p)
-}
-
-// write is the goroutine that passes chunks to the link. It ends when none wait and all are written,
-// or with the link.
-func (o *outbox) write() {
-	for {
-		o.mu.Lock()
-		if o.isOver || len(o.turns) == 0 && len(o.linked) == 0 {
-			o.writing, o.spare = false, nil
-			maps.DeleteFunc(o.flows, func(_ *connection, f *flow) bool {
-				return len(f.blocks) == 0 && (f.open == nil || f.open.done)
-			})
-			o.mu.Unlock()
-			return
-		}
-		if len(o.turns) == 0 || o.bytes > maxLinked {
-			o.mu.Unlock()
-			if !o.written() {
-				return
-			}
-			continue
-		}
-		f := o.turns[0]
-		o.turns = o.turns[1:]
-		b := f.blocks[0]
-		f.blocks, f.queued = f.blocks[1:], false
-		o.queue(f)
-		o.size -= len(b.data)
-		if o.waiters > 0 {
-			o.room.Broadcast()
-		}
-		o.mu.Unlock()
-		at := 0
-		for i, it := range b.items {
-			var next *passage
-			if i+1 < len(b.items) {
-				next = b.items[i+1].p
-			} else {
-				next = o.next(f)
-			}
-			o.pass(f, it, b.data[at:at+it.n], next)
-			at += it.n
-		}
-		clear(b.items)
-		b.items, b.data = b.items[:0], b.data[:0]
-		o.mu.Lock()
-		o.spare = b
-		o.mu.Unlock()
-	}
-}
-
-// written waits until the first of what the link has is written. It returns false when the link is
-// lost.
-func (o *outbox) written() bool {
-	l := o.linked[0]
-	_, err := l.stream.Wait()
-	if o.link.Err() != nil {
-		o.close()
-		return false
-	}
-	o.linked[0] = linked{}
-	o.linked, o.bytes = o.linked[1:], o.bytes-l.bytes
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.settle(l.p)
-	if err == nil {
-		o.moved()
-	}
-	return true
-}
-
-// next returns the passage that is to come in a flow, nil if there is none yet.
-func (o *outbox) next(f *flow) *passage {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(f.blocks) == 0 {
-		return nil
-	}
-	return f.blocks[0].items[0].p
-}
-
-// moved says that the connection takes something. The lock is held.
-func (o *outbox) moved() {
-	if o.progress, o.refuse = time.Now(), (time.Time{}); o.waiters > 0 {
-		o.room.Broadcast()
-	}
-}
-
-// pass passes a part of a passage to the link. next is what comes behind it in the flow, if that is
-// known.
-func (o *outbox) pass(f *flow, it item, data []byte, next *passage) {
-	p := it.p
-	lead := f.open
-	if lead == nil || f.next != p { // another one: that was abandoned
-		if lead = p; !o.start(f, p) {
-			if it.end != 0 {
-				o.finish(p)
-			}
-			return
-		}
-	}
-	cut := false
-	if len(data) > 0 {
-		_, err := lead.stream.Write(data)
-		if cut = err != nil; !cut { // else it is abandoned, or the link lost
-			o.took()
-		}
-	}
-	if lead.load += len(data); it.end != 0 {
-		lead.load += p.cost
-	}
-	if lead != p {
-		lead.n.Add(int64(len(data)))
-	}
-	switch {
-	case it.end == 0 && !cut:
-		f.open, f.next = lead, p
-		return
-	case it.end == frame.Continued && next != nil && !cut && lead.goesOn(p, next):
-		f.open, f.next = lead, next
-	default:
-		if it.end != 0 {
-			lead.stream.End(it.end)
-		}
-		f.open, f.next, f.last = nil, nil, linked{lead, lead.stream, lead.load}
-		o.linked, o.bytes = append(o.linked, f.last), o.bytes+f.last.bytes
-	}
-	if lead != p {
-		o.member(p, cut, it.end != 0)
-	}
-}
-
-// member says what has become of a passage on the Stream of another one.
-func (o *outbox) member(p *passage, cut, ended bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	p.done = p.done || cut
-	if ended {
-		o.settle(p)
-	}
-}
-
-// start begins a Stream. It returns false for a passage that is to be passed over.
-func (o *outbox) start(f *flow, p *passage) bool {
-	if f.last.bytes > inOrder {
-		f.last.stream.Wait() // for chunks stay in their order
-	}
-	o.mu.Lock()
-	done, whole := p.done, p.end == frame.Continued
-	o.mu.Unlock()
-	if done {
-		return false
-	}
-	head := p.head
-	head.To, head.From = p.rt.to, p.rt.from
-	cfg := link.StreamConfig{Head: &head, Limit: int64(o.c.r.cfg.MaxChunk)}
-	if n := p.n.Load(); whole && n > 0 && (cfg.Limit == 0 || n < cfg.Limit) {
-		// What goes on with it goes out in chunks of this size, too: maybe somebody down the way
-		// takes no larger ones.
-		cfg.Limit, p.sized = n, true
-	}
-	if head.FailureReport != frame.FailureReportNo {
-		cfg.Owner = p
-	}
-	stream, err := o.link.NewStream(&cfg)
-	if err != nil {
-		p.fail(frame.StatusBadRequest, p.all())
-		return false
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if p.done {
-		return false
-	}
-	p.stream = stream
-	return true
-}
-
-func (o *outbox) finish(p *passage) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.settle(p)
-}
-
-func (o *outbox) took() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.moved()
-}
-
-// post takes a whole frame. It does not wait: a REPORT that finds no room is lost, as REPORTs may be,
-// and a request has no answer.
-func (o *outbox) post(l letter) {
-	o.mu.Lock()
-	if !o.isOver && o.weight < maxLetters {
-		o.letters = append(o.letters, l)
-		o.weight += l.weigh()
-		o.wake()
-		o.mu.Unlock()
-		return
-	}
-	o.mu.Unlock()
-	if l.owner != nil {
-		l.owner.Answered(frame.Range{}, nil, link.ErrNoAnswer)
-	}
-}
-
-// deliver is the goroutine that passes whole frames to the link. It ends when none wait.
-func (o *outbox) deliver() {
-	for {
-		o.mu.Lock()
-		if len(o.letters) == 0 {
-			o.posting = false
-			o.mu.Unlock()
-			return
-		}
-		l := o.letters[0]
-		o.letters[0] = letter{}
-		o.letters = o.letters[1:]
-		o.mu.Unlock()
-		var err error
-		if l.head.Method == "" {
-			err = o.link.Respond(l.head)
-		} else {
-			err = o.link.Request(l.head, l.body, l.owner)
-		}
-		if err != nil && l.owner != nil {
-			l.owner.Answered(frame.Range{}, nil, err)
-		}
-		o.mu.Lock()
-		o.weight -= l.weigh()
-		o.mu.Unlock()
-	}
 }
