@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 	"github.com/goparley/parley/msrp/relay"
 )
 
-const benchBytes = 256 << 20
+const benchBytes = 64 << 20
 
 // BenchmarkThroughput is one message through a relay, over loopback, with chunks of 2 KB and of 64 KB,
 // beside a plain connection and a plain forwarder between two of them.
@@ -42,10 +43,13 @@ func BenchmarkThroughput(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer r.Close()
+			alice, from := join(b, r, "alice")
+			bob, to := join(b, r, "bob")
+			wire := message(from+" "+to+" "+bob.ours, alice.ours, chunk)
 			b.SetBytes(benchBytes)
 			b.ReportAllocs()
 			for b.Loop() {
-				through(b, r, chunk)
+				through(b, alice.nc, bob.nc, wire)
 			}
 		})
 	}
@@ -88,43 +92,47 @@ func pump(b *testing.B, from, to net.Conn) {
 
 type onlyReader struct{ io.Reader }
 
-// through sends a message from one raw end to another. Nobody answers anything.
-func through(b *testing.B, r *relay.Relay, chunk int) {
-	join := func(name string) (*raw, string) {
-		nc, err := net.Dial("tcp", r.Addr("tcp").String())
-		if err != nil {
-			b.Fatal(err)
-		}
-		p := &raw{t: b, nc: nc, in: frame.NewReader(nc), name: name, ours: "msrp://" + name + ":9/" + name + ";tcp"}
-		return p, p.auth(name, "msrp://localhost;tcp")
+func join(b *testing.B, r *relay.Relay, name string) (p *raw, uri string) {
+	nc, err := net.Dial("tcp", r.Addr("tcp").String())
+	if err != nil {
+		b.Fatal(err)
 	}
-	alice, from := join("alice")
-	bob, to := join("bob")
-	defer alice.nc.Close()
-	defer bob.nc.Close()
-	alice.nc.SetDeadline(time.Time{})
-	bob.nc.SetDeadline(time.Time{})
+	b.Cleanup(func() { nc.Close() })
+	p = &raw{t: b, nc: nc, in: frame.NewReader(nc), name: name, ours: "msrp://" + name + ":9/" + name + ";tcp"}
+	uri = p.auth(name, "msrp://localhost;tcp")
+	nc.SetDeadline(time.Time{})
+	return p, uri
+}
+
+// message returns a message of benchBytes in chunks, to which nobody answers anything.
+func message(to, from string, chunk int) []byte {
+	body := bytes.Repeat([]byte("x"), chunk)
+	var wire []byte
+	for at := 0; at < benchBytes; at += chunk {
+		flag := '+'
+		if at+chunk == benchBytes {
+			flag = '$'
+		}
+		wire = fmt.Appendf(wire, "MSRP %08d SEND\r\nTo-Path: %s\r\nFrom-Path: %s\r\nMessage-ID: 1\r\nFailure-Report: no\r\n"+
+			"Byte-Range: %d-*/%d\r\nContent-Type: a/b\r\n\r\n", at/chunk, to, from, at+1, benchBytes)
+		wire = append(wire, body...)
+		wire = fmt.Appendf(wire, "\r\n-------%08d%c\r\n", at/chunk, flag)
+	}
+	return wire
+}
+
+// through sends a message from one raw end to another.
+func through(b *testing.B, from, to net.Conn, wire []byte) {
 	go func() { // ends when all is written, or the connection lost
-		body := bytes.Repeat([]byte("x"), chunk)
-		var buf []byte
-		for at := 0; at < benchBytes; at += chunk {
-			flag := '+'
-			if at+chunk == benchBytes {
-				flag = '$'
-			}
-			buf = fmt.Appendf(buf, "MSRP %08d SEND\r\nTo-Path: %s %s %s\r\nFrom-Path: %s\r\nMessage-ID: 1\r\nFailure-Report: no\r\n"+
-				"Byte-Range: %d-*/%d\r\nContent-Type: a/b\r\n\r\n%s\r\n-------%08d%c\r\n", at/chunk, from, to, bob.ours, alice.ours, at+1, benchBytes, body, at/chunk, flag)
-			if len(buf) >= 64<<10 || flag == '$' {
-				if _, err := alice.nc.Write(buf); err != nil {
-					return
-				}
-				buf = buf[:0]
+		for piece := range slices.Chunk(wire, 64<<10) {
+			if _, err := from.Write(piece); err != nil {
+				return
 			}
 		}
 	}()
 	buf := make([]byte, 64<<10)
 	for n, last := 0, ""; n < benchBytes || !strings.HasSuffix(last, "$\r\n"); {
-		k, err := bob.nc.Read(buf)
+		k, err := to.Read(buf)
 		if err != nil {
 			b.Fatal(err)
 		}
