@@ -64,7 +64,7 @@ func TestRefusalMirrorsTheOffer(t *testing.T) {
 	if got.Port != 0 || got.Type != "message" || got.Proto != "TCP/MSRP" || !slices.Equal(got.Attributes, want) {
 		t.Errorf("Refuse = %+v, want %q", got, want)
 	}
-	if kind, d, err := Read(got, nil); kind != Ended || d.ID != "transfer1" || err != nil {
+	if kind, d, err := Read(got, nil); kind != KindEnded || d.ID != "transfer1" || err != nil {
 		t.Errorf("Read of the refusal = %v, %+v, %v, want ended", kind, d, err)
 	}
 	if _, err := ReadAnswer(got, push()); !errors.Is(err, ErrRefused) {

@@ -101,7 +101,7 @@ func TestSetRefusesWhatIsNoTransfer(t *testing.T) {
 func TestPullMayHaveNothingButAName(t *testing.T) {
 	d := Description{Direction: sdp.RecvOnly, Selector: Selector{Name: "a.jpg"}, ID: "x"}
 	kind, got, err := Read(described(t, d), nil)
-	if kind != Pull || err != nil || !reflect.DeepEqual(got, d) {
+	if kind != KindPull || err != nil || !reflect.DeepEqual(got, d) {
 		t.Errorf("Read = %v, %+v, %v, want pull, %+v", kind, got, err, d)
 	}
 }
@@ -189,7 +189,7 @@ func TestWhatOnlyDescribesMayBeOdd(t *testing.T) {
 	m = with(m, "file-date", "today")
 	m = with(m, "x-file-offset", "17")
 	kind, d, err := Read(m, nil)
-	if kind != Push || err != nil || !reflect.DeepEqual(d, push()) {
+	if kind != KindPush || err != nil || !reflect.DeepEqual(d, push()) {
 		t.Errorf("Read = %v, %+v, %v, want push, %+v", kind, d, err, push())
 	}
 }
@@ -202,7 +202,7 @@ func TestOnlyTheFirstLineOfTheSectionCounts(t *testing.T) {
 	}
 	// The attributes are at the media level only (RFC 5547 section 6).
 	chat := &sdp.Media{Type: "message", Port: 2855, Inherited: m.Attributes}
-	if kind, _, err := Read(chat, nil); kind != None || err != nil {
+	if kind, _, err := Read(chat, nil); kind != KindNone || err != nil {
 		t.Errorf("Read of a section beside session attributes = %v, %v, want none", kind, err)
 	}
 }

@@ -12,9 +12,9 @@
 //
 //	kind, offered, err := file.Read(section, known)
 //	switch {
-//	case err != nil || kind == file.Push && offered.Selector.Size > limit:
+//	case err != nil || kind == file.KindPush && offered.Selector.Size > limit:
 //		answer = file.Refuse(section)
-//	case kind == file.Push:
+//	case kind == file.KindPush:
 //		err = offered.AcceptPush().Set(answer) // answer has port, path and types
 //	}
 //

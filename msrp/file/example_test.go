@@ -30,9 +30,9 @@ func Example() {
 	var known []file.Description // of this call
 	kind, offered, err := file.Read(offer, known)
 	switch {
-	case err != nil || kind == file.Push && offered.Selector.Size > 1<<20:
+	case err != nil || kind == file.KindPush && offered.Selector.Size > 1<<20:
 		answer = file.Refuse(offer)
-	case kind == file.Push:
+	case kind == file.KindPush:
 		fmt.Printf("Bob gets %s of %d octets\n", file.SafeName(offered.Selector.Name), offered.Selector.Size)
 		known = append(known, offered)
 		answer = &sdp.Media{Type: "message", Port: 8888, Proto: "TCP/MSRP", Formats: []string{"*"}}

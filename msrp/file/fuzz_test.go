@@ -63,7 +63,7 @@ func FuzzDescription(f *testing.F) {
 			}
 			ReadAnswer(m, push())
 			kind, d, err := Read(m, []Description{push()})
-			if err != nil || kind != Push && kind != Pull {
+			if err != nil || kind != KindPush && kind != KindPull {
 				continue
 			}
 			if len(d.Selector.Hashes) > 0 && d.Selector.hash(SHA1) == nil {
@@ -85,7 +85,7 @@ func FuzzDescription(f *testing.F) {
 			if again != kind || err != nil || !sameDescription(d, d2) {
 				t.Errorf("%v %+v is %v %+v then, %v", kind, d, again, d2, err)
 			}
-			if same, _, err := Read(sent.Media[0], []Description{d}); same != Same || err != nil {
+			if same, _, err := Read(sent.Media[0], []Description{d}); same != KindSame || err != nil {
 				t.Errorf("%+v again is %v, %v", d, same, err)
 			}
 		}
