@@ -43,7 +43,7 @@ var layers = map[string]layer{
 	"msrp/internal/digest": {},
 	"msrp/internal/link":   {below: []string{"msrp/frame"}},
 	"msrp":                 {below: []string{"sdp", "msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
-	"msrp/file":            {below: []string{"msrp"}},
+	"msrp/file":            {below: []string{"msrp", "simple/cpim"}},
 
 	"media": {below: []string{"sdp"}, modules: []string{
 		"github.com/pion/rtp", "github.com/pion/rtcp", "github.com/pion/srtp/v3",
