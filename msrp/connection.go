@@ -176,12 +176,12 @@ func (e *Endpoint) connect(ctx context.Context, key peerKey, verify func(tls.Con
 			d = &dialing{done: make(chan struct{})}
 			e.dialed[key] = d
 			e.mu.Unlock()
-			d.conn, d.err = e.dial(ctx, key, verify)
-			if d.err != nil {
-				e.mu.Lock()
+			conn, err := e.dial(ctx, key, verify)
+			e.mu.Lock()
+			if d.conn, d.err = conn, err; err != nil {
 				delete(e.dialed, key)
-				e.mu.Unlock()
 			}
+			e.mu.Unlock()
 			close(d.done)
 			return d.conn, d.err
 		}

@@ -170,6 +170,9 @@ func (e *Endpoint) UseAddress(a netip.Addr) {
 	e.address = a
 }
 
+// UseAddress says the same where a call knows it.
+func (s *Session) UseAddress(a netip.Addr) { s.e.UseAddress(a) }
+
 // listens reports whether peers may connect to us.
 func (e *Endpoint) listens() bool { return len(e.cfg.Listen) == 0 || e.cfg.Listen[0] != "none" }
 

@@ -12,8 +12,9 @@ import (
 	"github.com/goparley/parley/simple/cpim"
 )
 
-// maxEnvelope is how much longer a message may be than the file in it.
-const maxEnvelope = 64 << 10
+// slack is how much longer a message may be than the file in it: for an envelope, and for what
+// waits in the session, as a file that is too large is to be noticed here.
+const slack = 1 << 20
 
 var errTooLarge = errors.New("larger than the limit")
 

@@ -64,7 +64,7 @@ func Receive(e *msrp.Endpoint, dir *os.Root, opts *ReceiveOptions) *Receiver {
 		r.opts.MaxSize = 1 << 30
 	}
 	cfg := r.opts.Session
-	cfg.MaxSize = r.opts.MaxSize + maxEnvelope
+	cfg.MaxSize = r.opts.MaxSize + slack
 	r.init(e, cfg, r.receive)
 	r.ready = r.open
 	return r

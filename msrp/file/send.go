@@ -39,6 +39,9 @@ func (s *Sender) send(t *transfer) error {
 		}
 		switch {
 		case errors.Is(err, io.EOF):
+			s.mu.Lock()
+			t.gone = true
+			s.mu.Unlock()
 			return w.Close()
 		case err != nil:
 			w.Abort()

@@ -3,20 +3,18 @@ package file_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha1"
-	"errors"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/file"
-	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/ua"
 )
@@ -34,6 +32,7 @@ type place struct {
 	ctx        context.Context
 	net        *siptest.Network
 	alice, bob *person
+	got        chan receipt // of what Bob takes
 }
 
 // story runs a test with Alice and Bob. Bob does with calls what answer says.
@@ -42,14 +41,18 @@ func story(t *testing.T, answer func(p *place, ctx context.Context, in *ua.Invit
 	storyWith(t, &ua.Config{}, answer, tell)
 }
 
-func storyWith(t *testing.T, bob *ua.Config, answer func(p *place, ctx context.Context, in *ua.Invitation), tell func(p *place)) {
+func storyWith(t *testing.T, bob *ua.Config, answer func(p *place, ctx context.Context, in *ua.Invitation), tell func(p *place), before ...func(p *place)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		p := &place{t: t, ctx: ctx, net: siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond, Record: true})}
+		p := &place{t: t, ctx: ctx, net: siptest.NewNetwork(&siptest.NetworkConfig{Delay: 10 * time.Millisecond, Record: true}),
+			got: make(chan receipt, 16)}
 		p.alice = p.person("192.0.2.1", "sip:alice@example.com", &ua.Config{})
 		bob.OnInvite = func(ctx context.Context, in *ua.Invitation) { answer(p, ctx, in) }
+		for _, f := range before {
+			f(p)
+		}
 		p.bob = p.person("192.0.2.2", "sip:bob@192.0.2.2", bob)
 		tell(p)
 	})
@@ -142,47 +145,80 @@ func holds(t *testing.T, dir *os.Root, want map[string][]byte) {
 	}
 }
 
-// Alice sends a file and Bob gets it: RFC 5547 section 9.1.
-func TestSection9_1InACall(t *testing.T) {
-	octets := content(1, 300_000)
-	inbox := root(t)
-	got := make(chan error, 1)
-	story(t, func(p *place, ctx context.Context, inv *ua.Invitation) {
-		in := file.Receive(p.bob.ep, inbox, nil)
-		call, err := inv.Answer(ctx, in)
-		if err != nil {
-			got <- err
-			return
-		}
-		path, err := in.Wait(p.ctx)
-		if want := filepath.Join(inbox.Name(), "My cool picture.jpg"); path != want {
-			t.Errorf("the path is %q, %v, want %q", path, err, want)
-		}
-		if d := in.Description(); d.Selector.Type != "image/jpeg" || d.Disposition != "attachment" || d.Modified.IsZero() {
-			t.Errorf("the file is described as %+v", d)
-		}
-		<-call.Done()
-		got <- err
-	}, func(p *place) {
-		push := p.push(written(t, "My cool picture.jpg", octets), &file.SendOptions{Disposition: "attachment"})
-		call := p.calls(push)
-		if err := push.Wait(p.ctx); err != nil {
-			t.Error(err)
-		}
-		if err := call.Hangup(p.ctx); err != nil {
-			t.Error(err)
-		}
-		if err := <-got; err != nil {
-			t.Error(err)
-		}
-		sum := sha1.Sum(octets)
-		if d := push.Description(); d.Selector.Size != int64(len(octets)) || !bytes.Equal(d.Selector.Hashes[0].Sum, sum[:]) {
-			t.Errorf("the description is %+v", d)
-		}
-		holds(t, inbox, map[string][]byte{"My cool picture.jpg": octets})
-	})
+// A receipt is what became of a file at Bob's.
+type receipt struct {
+	path string
+	file file.Description
+	err  error
 }
 
-var _ = errors.Is
-var _ = io.EOF
-var _ sip.Status
+// takes has somebody answer a call with Receivers, one for each file that is offered, resume what can
+// be, and tell what became of them.
+func takes(dir *os.Root, opts *file.ReceiveOptions, files int) func(*place, context.Context, *ua.Invitation) {
+	return func(p *place, ctx context.Context, inv *ua.Invitation) {
+		var streams []ua.Stream
+		for range files {
+			streams = append(streams, file.Receive(p.bob.ep, dir, opts))
+		}
+		call, err := inv.Answer(ctx, streams...)
+		if err != nil {
+			p.got <- receipt{err: err}
+			return
+		}
+		for _, s := range streams {
+			in := s.(*file.Receiver)
+			if err := in.Resume(p.ctx, call.Renegotiate); err != nil {
+				p.t.Errorf("Resume: %v", err)
+			}
+			path, err := in.Wait(p.ctx)
+			p.got <- receipt{path, in.Description(), err}
+		}
+		<-call.Done()
+	}
+}
+
+// sent returns how many bytes of MSRP have gone from one to the other since that packet.
+func (p *place) sent(from *person, since int) (n int) {
+	for _, packet := range p.net.Packets()[since:] {
+		if packet.From.Addr() == from.host.Addr() && packet.From.Port() != 5060 && packet.To.Port() != 5060 {
+			n += len(packet.Data)
+		}
+	}
+	return n
+}
+
+// hangup ends a call.
+func (p *place) hangup(call *ua.Call) {
+	p.t.Helper()
+	if err := call.Hangup(p.ctx); err != nil {
+		p.t.Error(err)
+	}
+}
+
+// said reports whether somebody has sent a packet that contains these texts.
+func (p *place) said(who *person, texts ...string) bool {
+	for _, packet := range p.net.Packets() {
+		missing := func(text string) bool { return !strings.Contains(string(packet.Data), text) }
+		if packet.From.Addr() == who.host.Addr() && !slices.ContainsFunc(texts, missing) {
+			return true
+		}
+	}
+	return false
+}
+
+// parts returns the sizes of the files in a directory whose names begin with a dot.
+func parts(t *testing.T, dir *os.Root) (sizes []int64) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir.Name(), ".*.part"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, info.Size())
+	}
+	return sizes
+}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/frame"
@@ -40,6 +41,7 @@ type transfer struct {
 
 	// Under the lock of the stream.
 	file Description // what is known of the file
+	gone bool        // all octets are out, and not acknowledged yet
 	over bool
 	err  error
 }
@@ -54,7 +56,8 @@ type stream struct {
 	// ready is called before a transfer begins. nil: nothing is to be done.
 	ready func(context.Context, *transfer) error
 
-	past []Description // transfers before the current one
+	address netip.Addr    // at which the peer reaches us; not valid: not known
+	past    []Description // transfers before the current one
 
 	mu            sync.Mutex
 	changed       sync.Cond
@@ -70,8 +73,15 @@ func (s *stream) init(e *msrp.Endpoint, cfg msrp.SessionConfig, move func(*trans
 	s.changed.L = &s.mu
 }
 
-// UseAddress tells the endpoint which of our addresses peers reach.
-func (s *stream) UseAddress(a netip.Addr) { s.e.UseAddress(a) }
+// UseAddress says which of our addresses the peer reaches.
+func (s *stream) UseAddress(a netip.Addr) {
+	s.address = a
+	for _, t := range []*transfer{s.current, s.next} {
+		if t != nil {
+			t.session.UseAddress(a)
+		}
+	}
+}
 
 // Description returns what is known of the file so far. When all of it is there
 // that has its size and the hashes that were computed on the way.
@@ -110,6 +120,9 @@ func (s *stream) named(id string) *transfer {
 func (s *stream) propose(said, file Description) *transfer {
 	t := &transfer{session: msrp.NewSession(s.e, &s.cfg), said: said, file: file}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	if s.address.IsValid() {
+		t.session.UseAddress(s.address)
+	}
 	s.dropNext()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -326,7 +339,25 @@ func (s *stream) end(why error) {
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	if t != nil {
+		s.linger(t)
 		t.stop(why)
+	}
+}
+
+// lingerTime is for how long what is on its way by one connection is waited for when
+// another one says that the call is over.
+const lingerTime = time.Second
+
+// linger waits for the acknowledgement of the last octets, if that is all that is missing.
+func (s *stream) linger(t *transfer) {
+	ctx, cancel := context.WithTimeout(t.ctx, lingerTime)
+	defer cancel()
+	stop := context.AfterFunc(ctx, s.wake)
+	defer stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t.gone && !t.over && ctx.Err() == nil {
+		s.changed.Wait()
 	}
 }
 
