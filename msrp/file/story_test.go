@@ -103,7 +103,7 @@ func content(seed uint64, n int) []byte {
 }
 
 // written writes a file, and returns its path.
-func written(t *testing.T, name string, octets []byte) string {
+func written(t testing.TB, name string, octets []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, octets, 0o600); err != nil {
@@ -113,7 +113,7 @@ func written(t *testing.T, name string, octets []byte) string {
 }
 
 // root opens a new directory.
-func root(t *testing.T) *os.Root {
+func root(t testing.TB) *os.Root {
 	t.Helper()
 	r, err := os.OpenRoot(t.TempDir())
 	if err != nil {
