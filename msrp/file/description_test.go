@@ -24,7 +24,7 @@ func push() Description {
 func described(t testing.TB, d Description) *sdp.Media {
 	t.Helper()
 	m := &sdp.Media{Type: "message", Port: 2855, Proto: "TCP/MSRP", Formats: []string{"*"}}
-	if err := d.Set(m); err != nil {
+	if err := d.set(m); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -47,7 +47,7 @@ func TestSetReplacesOnlyWhatIsOfRFC5547(t *testing.T) {
 	list := m.Attributes
 	d := push()
 	d.Range = Range{Start: 501}
-	if err := d.Set(m); err != nil {
+	if err := d.set(m); err != nil {
 		t.Fatal(err)
 	}
 	want := []sdp.Attribute{
@@ -89,7 +89,7 @@ func TestSetRefusesWhatIsNoTransfer(t *testing.T) {
 		d, m := push(), described(t, push())
 		before := m.Clone()
 		tt.edit(&d)
-		if err := d.Set(m); err == nil || tt.want != nil && !errors.Is(err, tt.want) {
+		if err := d.set(m); err == nil || tt.want != nil && !errors.Is(err, tt.want) {
 			t.Errorf("%s: Set = %v, want %v", tt.name, err, tt.want)
 		}
 		if !reflect.DeepEqual(m, before) {
@@ -208,8 +208,8 @@ func TestOnlyTheFirstLineOfTheSectionCounts(t *testing.T) {
 }
 
 func TestIdentifiersAreLongAndNew(t *testing.T) {
-	a, b := NewID(), NewID()
+	a, b := newID(), newID()
 	if a == b || len(a) < 26 || !isToken(a) {
-		t.Errorf("NewID = %q, %q", a, b)
+		t.Errorf("newID = %q, %q", a, b)
 	}
 }

@@ -3,6 +3,8 @@ package file
 import (
 	"context"
 	"io"
+
+	"github.com/goparley/parley/sdp"
 )
 
 // FailWrites has the disk of a Receiver take so many octets and no more.
@@ -30,3 +32,9 @@ func (f *full) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Set has tests describe what no Sender would.
+func (d Description) Set(m *sdp.Media) error { return d.set(m) }
+
+// NewID is for them as well.
+var NewID = newID

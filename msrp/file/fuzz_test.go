@@ -58,10 +58,10 @@ func FuzzDescription(f *testing.F) {
 			return
 		}
 		for _, m := range s.Media {
-			if Refuse(m).Port != 0 {
+			if refuse(m).Port != 0 {
 				t.Error("Refuse left a port")
 			}
-			ReadAnswer(m, push())
+			readAnswer(m, push())
 			kind, d, err := Read(m, []Description{push()})
 			if err != nil || kind != KindPush && kind != KindPull {
 				continue
@@ -70,7 +70,7 @@ func FuzzDescription(f *testing.F) {
 				continue
 			}
 			ours := &sdp.Media{Type: "message", Port: 1, Proto: "TCP/MSRP", Formats: []string{"*"}}
-			if err := d.Set(ours); err != nil {
+			if err := d.set(ours); err != nil {
 				if len(text) < maxSelector/8 && !errors.Is(err, ErrNoSelector) { // a push of a name alone
 					t.Errorf("%+v cannot be written: %v", d, err)
 				}

@@ -89,7 +89,7 @@ func TestWhatTheRFCPrintsIsWrittenTheSame(t *testing.T) {
 		if kind == KindCapability {
 			SetCapability(again)
 			again.Direction = m.Direction
-		} else if err := d.Set(again); err != nil {
+		} else if err := d.set(again); err != nil {
 			t.Errorf("%s: Set: %v", name, err)
 			continue
 		}
@@ -107,15 +107,15 @@ func TestSection9_1IsAPush(t *testing.T) {
 		t.Fatalf("Read = %v, %v, want push", kind, err)
 	}
 	m := &sdp.Media{Attributes: without(answer)}
-	if err := offered.AcceptPush().Set(m); err != nil {
+	if err := offered.acceptPush().set(m); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(m.Attributes, answer.Attributes) || m.Direction != sdp.RecvOnly {
 		t.Errorf("answer = %v %q, want %q", m.Direction, m.Attributes, answer.Attributes)
 	}
-	agreed, err := ReadAnswer(answer, offered)
+	agreed, err := readAnswer(answer, offered)
 	if err != nil || agreed.Selector.String() != offered.Selector.String() || agreed.Direction != sdp.RecvOnly {
-		t.Errorf("ReadAnswer = %+v, %v", agreed, err)
+		t.Errorf("readAnswer = %+v, %v", agreed, err)
 	}
 }
 
@@ -128,20 +128,20 @@ func TestSection9_2IsAPullAndThenAPush(t *testing.T) {
 		t.Fatalf("Read = %v, %v, want pull", kind, err)
 	}
 	photo := Selector{Name: "My cool photo.jpg", Type: "image/jpeg", Size: 1931, Hashes: []Hash{{SHA1, sha1Hash.Sum}}}
-	accepted, err := offered.AcceptPull(photo)
+	accepted, err := offered.acceptPull(photo)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &sdp.Media{Attributes: without(answer)}
-	if err := accepted.Set(m); err != nil {
+	if err := accepted.set(m); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(m.Attributes, answer.Attributes) || m.Direction != sdp.SendOnly {
 		t.Errorf("answer = %v %q, want %q", m.Direction, m.Attributes, answer.Attributes)
 	}
-	agreed, err := ReadAnswer(answer, offered)
+	agreed, err := readAnswer(answer, offered)
 	if err != nil || agreed.Selector.Type != "image/jpeg" {
-		t.Errorf("ReadAnswer = %+v, %v", agreed, err)
+		t.Errorf("readAnswer = %+v, %v", agreed, err)
 	}
 
 	known := []Description{agreed}
@@ -150,8 +150,8 @@ func TestSection9_2IsAPullAndThenAPush(t *testing.T) {
 		t.Fatalf("Read of the second offer = %v, %v, want push", kind, err)
 	}
 	// Figure 20 has a disposition, which section 8.3.1 has an answer not say.
-	if _, err := ReadAnswer(section(t, "rfc5547-07-s9.2-second_answer.sdp"), second); err != nil {
-		t.Errorf("ReadAnswer of figure 20: %v", err)
+	if _, err := readAnswer(section(t, "rfc5547-07-s9.2-second_answer.sdp"), second); err != nil {
+		t.Errorf("readAnswer of figure 20: %v", err)
 	}
 	if kind, _, err := Read(section(t, "rfc5547-04-s9.2-offer.sdp"), known); kind != KindSame || err != nil {
 		t.Errorf("Read of the first offer again = %v, %v, want same", kind, err)

@@ -47,7 +47,7 @@ func TestResumedFileIsHashedFromItsStart(t *testing.T) {
 	want := Selector{Size: 6000, Hashes: []Hash{{SHA1, sum1[:]}, {SHA256, sum256[:]}}}
 
 	root, _ := openRoot(t)
-	f, err := Create(root, "a")
+	f, err := create(root, "a")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func (k Kind) String() string {
 // For the answer to an OPTIONS request Read tells the capability as well; it
 // has no section but with port 0.
 //
-// What comes with an error is to be refused, with [Refuse], and ended if it
+// What comes with an error is to be refused, and ended if it
 // was going on. The error is ErrNoSelector, ErrNoID, ErrDirection, ErrRange,
 // ErrOtherFile or a [*SyntaxError]. A section with port 0 has none: it ends the
 // transfer whatever else it says.

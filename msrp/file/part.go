@@ -91,7 +91,7 @@ func (p *part) finish(name string, size int64) (string, error) {
 	}
 	var f *os.File
 	if err == nil {
-		f, err = Create(p.dir, name)
+		f, err = create(p.dir, name)
 	}
 	if err != nil {
 		p.leave()

@@ -97,7 +97,7 @@ func (r *Receiver) Offer(ctx context.Context) (*sdp.Media, error) {
 
 // ask offers to receive what is missing of a file, under a new identifier (RFC 5547 section 8.1).
 func (r *Receiver) ask(ctx context.Context, want Selector) (*sdp.Media, error) {
-	d := Description{Direction: sdp.RecvOnly, Selector: want, ID: NewID()}
+	d := Description{Direction: sdp.RecvOnly, Selector: want, ID: newID()}
 	var to *hashing
 	var octets int64
 	if want.hash(SHA1) != nil {
@@ -123,7 +123,7 @@ func (r *Receiver) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, e
 	kind, offered, err := Read(remote, r.known())
 	switch t := r.named(offered.ID); {
 	case err != nil && remote.Direction == sdp.SendOnly, kind == KindSame && t == nil:
-		return Refuse(remote), nil
+		return refuse(remote), nil
 	case kind == KindSame:
 		return r.answer(ctx, t, remote)
 	case kind != KindPush || r.pull && r.current == nil:
@@ -134,7 +134,7 @@ func (r *Receiver) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, e
 			return nil, context.Cause(ctx)
 		}
 
-		return Refuse(remote), nil
+		return refuse(remote), nil
 	}
 	p, err := r.partOf(offered.Selector)
 	if err != nil {
@@ -142,13 +142,13 @@ func (r *Receiver) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, e
 	}
 	start, there := max(offered.Range.Start, 1)-1, p.octets(offered.Selector.Size)
 	if start > there {
-		return Refuse(remote), nil // octets before these are missing
+		return refuse(remote), nil // octets before these are missing
 	}
 	to, err := p.write(start)
 	if err != nil {
 		return nil, err
 	}
-	t := r.propose(offered.AcceptPush(), offered)
+	t := r.propose(offered.acceptPush(), offered)
 	t.to, t.start, t.there = to, start, there
 	return r.answer(ctx, t, remote)
 }

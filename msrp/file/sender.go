@@ -140,7 +140,7 @@ func (s *Sender) Offer(ctx context.Context) (*sdp.Media, error) {
 		if err != nil {
 			return nil, err
 		}
-		file.ID, file.Range = NewID(), s.opts.Range
+		file.ID, file.Range = newID(), s.opts.Range
 		if !file.Range.in(file.Selector.Size) {
 			return nil, ErrRange
 		}
@@ -154,7 +154,7 @@ func (s *Sender) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, err
 	kind, wanted, err := Read(remote, s.known())
 	switch t := s.named(wanted.ID); {
 	case err != nil && remote.Direction == sdp.RecvOnly, kind == KindSame && t == nil:
-		return Refuse(remote), nil
+		return refuse(remote), nil
 	case kind == KindSame:
 		return s.answer(ctx, t, remote)
 	case kind != KindPull:
@@ -165,7 +165,7 @@ func (s *Sender) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, err
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return Refuse(remote), nil
+		return refuse(remote), nil
 	}
 	file := s.source.file
 	file.ID, file.Range = wanted.ID, wanted.Range
@@ -194,7 +194,7 @@ func (s *Sender) choose(ctx context.Context, wanted Description) (Description, e
 	}
 	file, err := s.describe(ctx)
 	if err == nil {
-		if file, err = wanted.AcceptPull(file.Selector); err == nil {
+		if file, err = wanted.acceptPull(file.Selector); err == nil {
 			file.Disposition = s.opts.Disposition
 			return file, nil
 		}

@@ -159,11 +159,11 @@ func (t *transfer) stop(why error) {
 func (s *stream) offer(ctx context.Context, t *transfer) (*sdp.Media, error) {
 	if s.isOver(t) {
 		m := &sdp.Media{Type: "message", Proto: t.section.Proto, Formats: []string{"*"}}
-		return m, t.said.Set(m)
+		return m, t.said.set(m)
 	}
 	m, err := t.session.Offer(ctx)
 	if err == nil {
-		err = t.said.Set(m)
+		err = t.said.set(m)
 	}
 	if err != nil {
 		return nil, err
@@ -182,9 +182,9 @@ func (s *stream) answer(ctx context.Context, t *transfer, remote *sdp.Media) (*s
 		return nil, err
 	}
 	if m == nil {
-		return Refuse(remote), nil
+		return refuse(remote), nil
 	}
-	if err := t.said.Set(m); err != nil {
+	if err := t.said.set(m); err != nil {
 		return nil, err
 	}
 	t.offered, t.section = false, m
@@ -217,7 +217,7 @@ func (s *stream) Update(ctx context.Context, local, remote *sdp.Media) error {
 		return fmt.Errorf("file: no transfer %.80q", id)
 	}
 	if t.offered {
-		known, err := ReadAnswer(remote, t.said)
+		known, err := readAnswer(remote, t.said)
 		switch {
 		case err != nil && t.done != nil: // nothing new was asked for
 		case err != nil && t == s.next:
