@@ -295,3 +295,62 @@ func TestSameNameTwice(t *testing.T) {
 		holds(t, inbox, map[string][]byte{"a.txt": content(0, 100), "a (2).txt": content(1, 100)})
 	})
 }
+
+// In a section that is under way another file is refused, and the one under way arrives; when it is there the
+// section may be used for another (RFC 5547 sections 8.6 and 8.7).
+func TestAnotherFileInTheSection(t *testing.T) {
+	octets := content(1, 2<<20)
+	inbox := root(t)
+	story(t, takes(inbox, nil, 1), func(p *place) {
+		begun := make(chan bool, 1)
+		first := p.push(written(t, "a.bin", octets), &file.SendOptions{Progress: func(int64, int64) {
+			select {
+			case begun <- true:
+			default:
+			}
+		}})
+		second := p.push(written(t, "b.bin", octets[:1000]), nil)
+		both := &both{Sender: first}
+		call := p.calls(both)
+		<-begun
+		both.other = second
+		if err := call.Renegotiate(p.ctx); err == nil {
+			t.Error("another file was taken in the section of one that is under way")
+		}
+		if err := first.Wait(p.ctx); err != nil {
+			t.Error(err)
+		}
+		if r := <-p.got; r.err != nil {
+			t.Error(r.err)
+		}
+		if err := call.Renegotiate(p.ctx); err != nil {
+			t.Errorf("another file in the section of one that is there: %v", err)
+		}
+		if err := second.Wait(p.ctx); err != nil {
+			t.Error(err)
+		}
+		p.hangup(call)
+		second.Close()
+		holds(t, inbox, map[string][]byte{"a.bin": octets, "b.bin": octets[:1000]})
+	})
+}
+
+// both is a section of one file that becomes one of another.
+type both struct {
+	*file.Sender
+	other *file.Sender
+}
+
+func (b *both) Offer(ctx context.Context) (*sdp.Media, error) {
+	if b.other != nil {
+		return b.other.Offer(ctx)
+	}
+	return b.Sender.Offer(ctx)
+}
+
+func (b *both) Update(ctx context.Context, local, remote *sdp.Media) error {
+	if id, _ := local.Attribute("file-transfer-id"); b.other != nil && id == b.other.Description().ID {
+		return b.other.Update(ctx, local, remote)
+	}
+	return b.Sender.Update(ctx, local, remote)
+}

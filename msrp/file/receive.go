@@ -24,7 +24,7 @@ func (r *Receiver) receive(t *transfer) error {
 		if err != nil {
 			return err
 		}
-		if t.start > 0 && r.isThere() { // by the transfer before, which was to be replaced
+		if t.rest && r.isThere() {
 			_, err := io.Copy(io.Discard, m)
 			return err
 		}

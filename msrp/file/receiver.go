@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -64,7 +65,7 @@ func Receive(e *msrp.Endpoint, dir *os.Root, opts *ReceiveOptions) *Receiver {
 		r.opts.MaxSize = 1 << 30
 	}
 	cfg := r.opts.Session
-	cfg.MaxSize = r.opts.MaxSize + slack
+	cfg.MaxSize = min(r.opts.MaxSize, math.MaxInt64-slack) + slack
 	r.init(e, cfg, r.receive)
 	r.ready = r.open
 	return r
@@ -114,7 +115,7 @@ func (r *Receiver) ask(ctx context.Context, want Selector) (*sdp.Media, error) {
 		}
 	}
 	t := r.propose(d, d)
-	t.to, t.start, t.there = to, octets, octets
+	t.to, t.start, t.there, t.rest = to, octets, octets, r.current != t
 	return r.offer(ctx, t)
 }
 
@@ -133,7 +134,6 @@ func (r *Receiver) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, e
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-
 		return refuse(remote), nil
 	}
 	p, err := r.partOf(offered.Selector)
@@ -162,8 +162,8 @@ func (r *Receiver) accept(ctx context.Context, d Description) error {
 		return frame.StatusStop
 	case d.Range.Stop != 0 && d.Range.Stop != size:
 		return ErrRange // and the file would never be all there
-	case r.current != nil && !r.isOver(r.current) && r.current.said.Selector.contradicts(d.Selector):
-		return ErrOtherFile // before the other is there
+	case r.isBusyWithout(d.Selector):
+		return ErrOtherFile // before the one under way is there
 	case r.opts.Accept == nil:
 		return nil
 	}
@@ -172,19 +172,31 @@ func (r *Receiver) accept(ctx context.Context, d Description) error {
 
 // partOf returns the part of a file, which one transfer has from the other.
 func (r *Receiver) partOf(s Selector) (*part, error) {
-	key := partKey(s, r.opts.Peer)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.isPartOf(s) {
+		return r.part, nil
+	}
 	if r.part != nil {
-		if key != "" && r.part.key == key {
-			return r.part, nil
-		}
 		r.part.leave()
-		r.part = nil
 	}
 	var err error
-	r.part, err = openPart(r.dir, key)
+	r.part, err = openPart(r.dir, partKey(s, r.opts.Peer))
 	return r.part, err
+}
+
+// isBusyWithout reports whether another file is on its way.
+func (r *Receiver) isBusyWithout(s Selector) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.current
+	return t != nil && t.done != nil && !t.over && !r.isPartOf(s)
+}
+
+// isPartOf reports whether the part that is open is of this file. The lock is held.
+func (r *Receiver) isPartOf(s Selector) bool {
+	key := partKey(s, r.opts.Peer)
+	return key != "" && r.part != nil && r.part.key == key
 }
 
 // open makes the part of a file whose hash the answer has told.

@@ -199,7 +199,10 @@ func (s *Sender) choose(ctx context.Context, wanted Description) (Description, e
 			return file, nil
 		}
 	}
-	s.source = was
+	if s.source != was {
+		s.source.f.Close()
+		s.source, s.opened = was, s.opened[:len(s.opened)-1]
+	}
 	return Description{}, err
 }
 

@@ -37,6 +37,7 @@ type transfer struct {
 	to     *hashing // of a receiver
 	start  int64    // octets before those that are received
 	there  int64    // octets that were there before
+	rest   bool     // in place of a transfer that may have ended well meanwhile
 	relays bool     // are on the way
 
 	// Under the lock of the stream.
@@ -63,8 +64,7 @@ type stream struct {
 	changed       sync.Cond
 	current, next *transfer // next is offered or answered, and not agreed on yet
 	held          bool      // the peer does not want to receive now
-	closed        bool
-	err           error // why there was no transfer
+	err           error     // why there was no transfer
 }
 
 func (s *stream) init(e *msrp.Endpoint, cfg msrp.SessionConfig, move func(*transfer) error) {
@@ -115,8 +115,8 @@ func (s *stream) named(id string) *transfer {
 	return nil
 }
 
-// propose begins another transfer, which takes the place of the current one when it is
-// agreed on.
+// propose makes another transfer, which takes the place of the current one when it is agreed
+// on; of one that was not begun, at once.
 func (s *stream) propose(said, file Description) *transfer {
 	t := &transfer{session: msrp.NewSession(s.e, &s.cfg), said: said, file: file}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
@@ -125,11 +125,16 @@ func (s *stream) propose(said, file Description) *transfer {
 	}
 	s.dropNext()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.current == nil {
+	old := s.current
+	switch {
+	case old == nil || old.done == nil:
 		s.current = t
-	} else {
-		s.next = t
+	default:
+		s.next, old = t, nil
+	}
+	s.mu.Unlock()
+	if old != nil {
+		old.stop(ErrRefused)
 	}
 	return t
 }
