@@ -25,6 +25,7 @@ type connection struct {
 	legs  map[*leg]struct{}
 	alone *time.Timer // ends it when it has had no session for a while
 	over  bool        // it had its last session
+	owned bool        // a relay of ours has let us in
 
 	// Of the goroutine that reads.
 	routes  map[string]*leg // by To-Path as written
@@ -38,6 +39,7 @@ type peerKey struct {
 	address     string // host:port
 	name        string // that the certificate has to have; "" none
 	fingerprint string // of the certificate; "" any
+	relay       bool   // it is to our relay, whose URI the address is
 }
 
 // A dialing is a connection that is being made, or has been.
@@ -48,9 +50,15 @@ type dialing struct {
 }
 
 func (e *Endpoint) newConnection(nc net.Conn, key *peerKey) *connection {
+	c := e.blank(key)
+	c.link = link.New(nc, c)
+	return c
+}
+
+// blank returns a connection without a link.
+func (e *Endpoint) blank(key *peerKey) *connection {
 	c := &connection{e: e, key: key, legs: map[*leg]struct{}{}, routes: map[string]*leg{}}
 	c.chunk.c = c
-	c.link = link.New(nc, c)
 	return c
 }
 
@@ -95,8 +103,19 @@ func (c *connection) wait() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.legs) == 0 && c.alone == nil {
-		c.alone = time.AfterFunc(unboundTime, c.link.Close)
+		period := unboundTime
+		if c.owned {
+			period = keepTime
+		}
+		c.alone = time.AfterFunc(period, c.link.Close)
 	}
+}
+
+// known says that a relay has let us in: the connection is kept for the next session.
+func (c *connection) known() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owned = true
 }
 
 // join adds a leg. It fails if the connection has ended.
@@ -117,16 +136,17 @@ func (c *connection) join(l *leg) error {
 }
 
 // leave takes a leg away, and closes a connection of ours with the last of them (RFC 4975
-// section 5.4).
+// section 5.4), if it is not to a relay.
 func (c *connection) leave(l *leg) {
 	c.mu.Lock()
 	delete(c.legs, l)
 	empty := len(c.legs) == 0
-	c.over = empty && c.key != nil
+	c.over = empty && c.key != nil && !c.owned
+	over := c.over
 	c.mu.Unlock()
 	switch {
 	case !empty:
-	case c.key != nil:
+	case over:
 		c.e.forget(c)
 		c.link.Close()
 	default:
@@ -177,11 +197,13 @@ func (e *Endpoint) connect(ctx context.Context, key peerKey, verify func(tls.Con
 			e.dialed[key] = d
 			e.mu.Unlock()
 			d.conn, d.err = e.dial(ctx, key, verify)
+			e.mu.Lock()
 			if d.err != nil {
-				e.mu.Lock()
 				delete(e.dialed, key)
-				e.mu.Unlock()
+			} else if e.closed {
+				d.conn.link.Close()
 			}
+			e.mu.Unlock()
 			close(d.done)
 			return d.conn, d.err
 		}
@@ -204,28 +226,23 @@ func (e *Endpoint) connect(ctx context.Context, key peerKey, verify func(tls.Con
 }
 
 func (e *Endpoint) dial(ctx context.Context, key peerKey, verify func(tls.ConnectionState) error) (*connection, error) {
+	if key.relay {
+		return e.dialRelay(ctx, key)
+	}
 	nc, err := e.network.DialContext(ctx, "tcp", key.address)
 	if err != nil {
 		return nil, err
 	}
 	if key.secure {
-		id, err := e.own()
+		nc, err = e.secure(ctx, nc, key.name, func(cfg *tls.Config) {
+			if verify != nil {
+				cfg.InsecureSkipVerify = true // by the fingerprint instead
+				cfg.VerifyConnection = verify
+			}
+		})
 		if err != nil {
-			nc.Close()
 			return nil, err
 		}
-		cfg := id.client.Clone()
-		cfg.ServerName = key.name
-		if verify != nil {
-			cfg.InsecureSkipVerify = true // by the fingerprint instead
-			cfg.VerifyConnection = verify
-		}
-		tc := tls.Client(nc, cfg)
-		if err := tc.HandshakeContext(ctx); err != nil {
-			nc.Close()
-			return nil, &net.OpError{Op: "handshake", Net: "tcp", Addr: nc.RemoteAddr(), Err: err}
-		}
-		nc = tc
 	}
 	c := e.newConnection(nc, &key)
 	c.wait()
@@ -233,10 +250,28 @@ func (e *Endpoint) dial(ctx context.Context, key peerKey, verify func(tls.Connec
 	return c, nil
 }
 
+// secure does the handshake of a TLS client, whose configuration change may change. It closes nc if that fails.
+func (e *Endpoint) secure(ctx context.Context, nc net.Conn, name string, change func(*tls.Config)) (net.Conn, error) {
+	id, err := e.own()
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	cfg := id.client.Clone()
+	cfg.ServerName = name
+	change(cfg)
+	tc := tls.Client(nc, cfg)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, &net.OpError{Op: "handshake", Net: "tcp", Addr: nc.RemoteAddr(), Err: err}
+	}
+	return tc, nil
+}
+
 // Request is that of link.Handler: it finds the session of a request.
 func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
 	l := c.routes[h.To]
-	if l == nil || !l.bound(c) {
+	if l == nil || !l.bound(c, h.From) {
 		delete(c.routes, h.To)
 		var status frame.Status
 		if l, status = c.route(h); status != frame.StatusOK {
@@ -279,7 +314,7 @@ func (c *connection) route(h *frame.Head) (*leg, frame.Status) {
 	if len(to) != 1 || l == nil || !l.is(to[0]) {
 		return nil, frame.StatusNoSession
 	}
-	if status := l.bind(c, from); status != frame.StatusOK {
+	if status := l.bind(c, from, h.From); status != frame.StatusOK {
 		return nil, status
 	}
 	if len(c.routes) >= 1024 {

@@ -15,34 +15,34 @@ import (
 // Offer describes the session (RFC 4975 section 8). A session that has lost its connection, or this
 // host its address, gets a new path.
 func (s *Session) Offer(ctx context.Context) (*sdp.Media, error) {
-	l, err := s.legToDescribe(s.cfg.TLS)
+	l, err := s.legToDescribe(ctx, s.cfg.TLS)
 	if err != nil {
 		return nil, err
 	}
 	setup := "actpass"
-	if !s.e.listens() && len(l.relays) == 0 {
+	if !s.e.listens() && !l.given {
 		setup = "active"
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offered = true
-	return s.describe(l, setup, s.cfg.CEMA && !s.plain), nil
+	return s.describe(l, setup, s.cfg.CEMA && !s.plain || s.cfg.DataChannel), nil
 }
 
 // legToDescribe returns the leg that goes into a description: the current one if it is alive and where
 // we are, else a new one.
-func (s *Session) legToDescribe(secure bool) (*leg, error) {
+func (s *Session) legToDescribe(ctx context.Context, secure bool) (*leg, error) {
 	s.mu.Lock()
 	l := s.next
 	if l == nil {
 		l = s.current
 	}
-	alive := l != nil && l.err == nil && l.secure == secure
+	alive := l != nil && l.err == nil && !l.stale && (l.given || l.secure == secure)
 	s.mu.Unlock()
-	if alive && (l.local.Host == s.e.host(secure) || len(l.relays) > 0) {
+	if alive && (l.given || l.local.Host == s.e.host(secure)) {
 		return l, nil
 	}
-	l, err := s.newLeg(secure)
+	l, err := s.newLeg(ctx, secure)
 	if err != nil {
 		return nil, err
 	}
@@ -173,14 +173,16 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 	case "passive":
 		r.active = true
 	case "actpass":
-		r.active = !s.e.listens() && !s.relayed()
+		r.active = !s.e.listens() && !s.relayed() && !s.cfg.DataChannel
 	}
 	if r.active {
 		setup = "active"
 	}
 	cema := d.cema
-	matches := s.e.matches(ctx, remote, d.path)
+	matches := s.cfg.DataChannel || s.e.matches(ctx, remote, d.path)
 	switch theirs, ours := len(d.path) > 1, s.relayed(); {
+	case s.cfg.DataChannel:
+		cema = true // RFC 8873 section 4.4
 	case !d.cema && !matches:
 		// A middlebox wants to be connected to that does not know how to say so (RFC 6714 section 4.3).
 		return nil, nil
@@ -190,26 +192,30 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 	if cema && r.active && !matches {
 		r.address = hostPort(frame.URI{Host: remote.Address, Port: uint16(remote.Port)})
 	}
-	l, err := s.legToAnswer(d)
+	l, err := s.legToAnswer(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offered, s.answerRoute = false, r
-	return s.describe(l, setup, cema), nil
+	m := s.describe(l, setup, cema)
+	if s.cfg.DataChannel {
+		m.Direction = remote.Direction.Answer(sdp.SendRecv) // for which there is no engine
+	}
+	return m, nil
 }
 
 // legToAnswer returns the leg for an offer: another one if the peer has another path.
-func (s *Session) legToAnswer(d described) (*leg, error) {
+func (s *Session) legToAnswer(ctx context.Context, d described) (*leg, error) {
 	s.mu.Lock()
 	l := s.current
 	moved := l != nil && l.remote != nil && !l.remote.Equal(d.path)
 	s.mu.Unlock()
 	if !moved {
-		return s.legToDescribe(d.secure)
+		return s.legToDescribe(ctx, d.secure)
 	}
-	l, err := s.newLeg(d.secure)
+	l, err := s.newLeg(ctx, d.secure)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +254,7 @@ func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
 		return err
 	}
 	s.mu.Lock()
-	s.peer, s.held = d.peer, !local.Direction.Sends()
+	s.peer, s.held = d.peer, !local.Direction.Sends() || !remote.Direction.Receives()
 	l, r, offered := s.next, s.answerRoute, s.offered
 	if l == nil {
 		l = s.current
@@ -283,7 +289,7 @@ func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
 func (s *Session) routeOfAnswer(ctx context.Context, l *leg, remote *sdp.Media, d described) (route, error) {
 	r := route{remote: d.path, verify: d.print, active: d.setup != "active"}
 	s.mu.Lock()
-	cema := s.cfg.CEMA && !s.plain
+	cema := s.cfg.CEMA && !s.plain && !s.cfg.DataChannel
 	s.mu.Unlock()
 	if !cema {
 		return r, nil
@@ -306,7 +312,7 @@ func (s *Session) routeOfAnswer(ctx context.Context, l *leg, remote *sdp.Media, 
 // branch returns a leg with the URI of another one, in whose place it is: another phone has answered the
 // same offer.
 func (s *Session) branch(l *leg) (*leg, error) {
-	n := &leg{s: s, local: l.local, path: l.path, secure: l.secure, relays: l.relays, from: l.from, fingerprint: l.fingerprint}
+	n := &leg{s: s, local: l.local, path: l.path, secure: l.secure, relays: l.relays, from: l.from, fingerprint: l.fingerprint, given: l.given}
 	s.e.mu.Lock()
 	if s.e.legs[l.local.SessionID] == l {
 		s.e.legs[l.local.SessionID] = n
@@ -321,6 +327,7 @@ func (s *Session) branch(l *leg) (*leg, error) {
 	}
 	closed := s.closed
 	s.mu.Unlock()
+	n.succeed(l)
 	l.end(errMoved)
 	if closed {
 		n.end(ErrClosed)

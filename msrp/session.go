@@ -40,6 +40,14 @@ type SessionConfig struct {
 	// URI has: for peers behind gateways that change them, as RCS has it.
 	AnyAuthority bool
 
+	// DataChannel has the session run over a WebRTC data channel (RFC 8873), which Open gives it. Its sections are
+	// those of DataChannel.Attributes and DataChannel.Section.
+	DataChannel bool
+
+	// OnExpiring is called when the path by which a relay lets the peer reach us is about to end: a new offer gets
+	// another one (RFC 4976 section 9.4). nil: the session is lost with it, and gets another one then.
+	OnExpiring func()
+
 	// OnRequest serves requests of other methods than SEND and REPORT: it returns the status to answer. It is
 	// called by the goroutine that reads the connection. nil: they get 501.
 	OnRequest func(h *frame.Head, body []byte) frame.Status
@@ -131,10 +139,25 @@ type leg struct {
 	err     error         // why it is over
 
 	fingerprint string // ours; "" if others vouch for us
+	given       bool   // what it runs over is no matter of descriptions: a relay of ours, or a data channel
+
+	// Of a given one, under the lock of the session.
+	active bool        // we are who sends first
+	opened bool        // and the one who is has done so
+	heard  string      // From-Path of the last request that was in order
+	stale  bool        // another path is wanted
+	until  time.Time   // when the path ends; zero: nobody says
+	expiry *time.Timer // for that
 }
 
 // newLeg makes URIs for the session and has requests for them find it.
-func (s *Session) newLeg(secure bool) (*leg, error) {
+func (s *Session) newLeg(ctx context.Context, secure bool) (*leg, error) {
+	switch e := s.e; {
+	case s.cfg.DataChannel:
+		return s.newChannelLeg()
+	case len(e.relays) > 0:
+		return s.newRelayedLeg(ctx)
+	}
 	e := s.e
 	host, port, err := e.here(secure)
 	if err != nil {
@@ -151,16 +174,24 @@ func (s *Session) newLeg(secure bool) (*leg, error) {
 	l.local = frame.URI{Secure: secure, Host: host, Port: port, SessionID: frame.NewSessionID(), Transport: "tcp"}
 	l.from = l.local.String()
 	l.path = frame.Path{l.local}
+	if err := e.register(l); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// register has requests for a leg find it.
+func (e *Endpoint) register(l *leg) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
 	case e.closed:
-		return nil, ErrClosed
+		return ErrClosed
 	case len(e.legs) >= e.cfg.MaxSessions:
-		return nil, fmt.Errorf("msrp: more than %d sessions", e.cfg.MaxSessions)
+		return fmt.Errorf("msrp: more than %d sessions", e.cfg.MaxSessions)
 	}
 	e.legs[l.local.SessionID] = l
-	return l, nil
+	return nil
 }
 
 // end takes a leg out of service.
@@ -172,6 +203,9 @@ func (l *leg) end(err error) {
 		l.err = err
 	}
 	l.conn = nil
+	if l.expiry != nil {
+		l.expiry.Stop()
+	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	s.e.mu.Lock()
@@ -189,16 +223,17 @@ func (l *leg) is(u frame.URI) bool {
 	return l.s.cfg.AnyAuthority && u.SessionID == l.local.SessionID || u.Equal(l.local)
 }
 
-// bound reports whether the leg is bound to a connection.
-func (l *leg) bound(c *connection) bool {
+// bound reports whether the leg is bound to a connection, and is spoken to by who was there before. Others can
+// only be there behind a relay.
+func (l *leg) bound(c *connection, from string) bool {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
-	return l.conn == c && l.err == nil
+	return l.conn == c && l.err == nil && (!l.given || l.heard == from)
 }
 
 // bind takes a request on a connection for the beginning of the leg on it (RFC 4975 section
 // 5.4).
-func (l *leg) bind(c *connection, from frame.Path) frame.Status {
+func (l *leg) bind(c *connection, from frame.Path, written string) frame.Status {
 	s := l.s
 	s.mu.Lock()
 	switch {
@@ -206,6 +241,16 @@ func (l *leg) bind(c *connection, from frame.Path) frame.Status {
 		s.mu.Unlock()
 		return frame.StatusNoSession
 	case l.remote != nil && !l.comesFrom(from):
+		s.mu.Unlock()
+		return frame.StatusNoSession
+	case l.given && l.conn != nil && l.conn == c:
+		old := l.hear(from, written)
+		s.mu.Unlock()
+		if old != nil {
+			old.end(errMoved)
+		}
+		return frame.StatusOK
+	case l.given && l.conn == nil:
 		s.mu.Unlock()
 		return frame.StatusNoSession
 	case l.conn == c:
@@ -287,9 +332,6 @@ func (l *leg) lost(c *connection, err error) {
 	l.end(nil)
 }
 
-// relayed reports whether we are reached by relays.
-func (s *Session) relayed() bool { return false }
-
 // Path returns our path, by which the peer reaches the session: what it is told where there is no
 // session description.
 func (s *Session) Path(ctx context.Context) (frame.Path, error) {
@@ -298,7 +340,7 @@ func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 	s.mu.Unlock()
 	if l == nil {
 		var err error
-		if l, err = s.newLeg(s.cfg.TLS); err != nil {
+		if l, err = s.newLeg(ctx, s.cfg.TLS); err != nil {
 			return nil, err
 		}
 		s.mu.Lock()
@@ -341,6 +383,9 @@ func (l *leg) connect(ctx context.Context, r route) error {
 	if len(r.remote) == 0 {
 		return &frame.SyntaxError{Where: "path", Msg: "empty"}
 	}
+	if l.given {
+		return l.meet(r)
+	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -370,9 +415,6 @@ func (l *leg) connect(ctx context.Context, r route) error {
 		return nil
 	}
 	first := r.remote[0]
-	if len(l.relays) > 0 {
-		first = l.relays[0]
-	}
 	key := peerKey{secure: first.Secure, address: hostPort(first)}
 	if r.address != "" {
 		key.address = r.address
@@ -380,7 +422,7 @@ func (l *leg) connect(ctx context.Context, r route) error {
 	var check func(tls.ConnectionState) error
 	switch {
 	case !key.secure:
-	case r.verify == nil || len(l.relays) > 0:
+	case r.verify == nil:
 		key.name = first.Host
 	default:
 		check = shows(r.verify)
@@ -418,10 +460,17 @@ func (l *leg) take(c *connection) error {
 		return ErrClosed
 	}
 	l.conn = c
-	old := s.bound(l)
+	var old *leg
+	if !l.given { // one that is has still to be opened
+		old = s.bound(l)
+	}
 	s.mu.Unlock()
 	if old != nil {
 		old.end(errMoved)
+	}
+	if err := c.link.Err(); err != nil { // in between, so that nobody has told the leg
+		l.lost(c, err)
+		return link.ErrClosed
 	}
 	return nil
 }
@@ -496,9 +545,9 @@ func (s *Session) keepAliveNow() {
 	}
 	s.lastSent = time.Now()
 	s.alive.Reset(period)
-	conn := l.conn
+	usable := l.usable()
 	s.mu.Unlock()
-	if conn != nil {
+	if usable {
 		s.announce(l)
 	}
 }
@@ -509,6 +558,9 @@ func (s *Session) Connected(ctx context.Context) error {
 	_, _, err := s.ready(ctx)
 	return err
 }
+
+// usable reports whether the peer can be sent to. The lock is held.
+func (l *leg) usable() bool { return l.conn != nil && l.remote != nil && (!l.given || l.opened) }
 
 // ready waits until something can be sent.
 func (s *Session) ready(ctx context.Context) (*leg, *connection, error) {
@@ -527,7 +579,7 @@ func (s *Session) ready(ctx context.Context) (*leg, *connection, error) {
 			return nil, nil, ErrClosed
 		case l != nil && l.err != nil && s.next == nil:
 			return nil, nil, l.err
-		case l != nil && l.conn != nil && l.remote != nil:
+		case l != nil && l.usable():
 			return l, l.conn, nil
 		case ctx.Err() != nil:
 			return nil, nil, context.Cause(ctx)
