@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/goparley/parley/msrp/frame"
-	"github.com/goparley/parley/msrp/internal/digest"
 	"github.com/goparley/parley/msrp/internal/link"
 )
 
@@ -34,6 +33,7 @@ func (r *relay) authenticate(ctx context.Context, c *connection, from frame.URI,
 	}
 	to := append(slices.Clone(via), r.uri)
 	wish := int64((r.Expires + time.Second - 1) / time.Second)
+	var last frame.Status
 	for range maxAuth {
 		// The digest is of the URI that the request is for, the rightmost (RFC 4976 section 9.1).
 		credentials, err := r.client.Authorize("AUTH", r.uri.String())
@@ -51,10 +51,10 @@ func (r *relay) authenticate(ctx context.Context, c *connection, from frame.URI,
 		if err != nil {
 			return nil, 0, err
 		}
-		switch resp.Status {
+		switch last = resp.Status; last {
 		case frame.StatusUnauthorized:
 			if err := r.client.Challenged(values(resp, "WWW-Authenticate")); err != nil {
-				return nil, 0, fmt.Errorf("%w: %w", resp.Status, err)
+				return nil, 0, fmt.Errorf("%w: %w", last, err)
 			}
 			continue
 		case frame.StatusOK:
@@ -62,12 +62,12 @@ func (r *relay) authenticate(ctx context.Context, c *connection, from frame.URI,
 		}
 		r.client.Verify("") // what was sent has had its answer
 		other, ok := bounded(wish, resp)
-		if resp.Status != frame.StatusOutOfBounds || !ok {
-			return nil, 0, resp.Status
+		if last != frame.StatusOutOfBounds || !ok {
+			return nil, 0, last
 		}
 		wish = other
 	}
-	return nil, 0, fmt.Errorf("%w: %w", frame.StatusUnauthorized, digest.ErrTooManyChallenges)
+	return nil, 0, last
 }
 
 // accepted reads the answer of a relay that lets us in.

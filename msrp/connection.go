@@ -314,6 +314,9 @@ func (c *connection) route(h *frame.Head) (*leg, frame.Status) {
 	if len(to) != 1 || l == nil || !l.is(to[0]) {
 		return nil, frame.StatusNoSession
 	}
+	if h.Method == frame.REPORT && l.over(c) {
+		return l, frame.StatusOK // of a relay, too, which speaks for itself then (RFC 4976 section 6.4.1)
+	}
 	if status := l.bind(c, from, h.From); status != frame.StatusOK {
 		return nil, status
 	}

@@ -80,3 +80,10 @@ func (l *leg) succeed(old *leg) {
 		l.lastFor(time.Until(until))
 	}
 }
+
+// over reports whether the leg is given and runs over a connection.
+func (l *leg) over(c *connection) bool {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return l.given && l.conn == c && l.err == nil
+}
