@@ -6,6 +6,8 @@ func isAlphanum(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
+func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
+
 func isIdent(c byte) bool {
 	return isAlphanum(c) || c == '.' || c == '-' || c == '+' || c == '%' || c == '='
 }

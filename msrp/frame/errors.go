@@ -20,6 +20,6 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("frame: %s: %s: %q", e.Where, e.Msg, e.Text)
 }
 
-// ErrTooLong says that a head, or the body of a request that is no SEND, is longer than any
-// has reason to be.
+// ErrTooLong says that a head, or the body of what is no SEND, is longer than any has reason
+// to be.
 var ErrTooLong = errors.New("frame: too long")

@@ -43,7 +43,7 @@ const (
 // A Head is the start line of a frame with its header fields. It shares no memory with what
 // it was read from.
 type Head struct {
-	ID string // the transaction identifier: 4 to 32 characters
+	ID string // the transaction identifier: 4 to 32 characters; others may have 1 to 64
 
 	Method Method // of a request; "" in a response
 
@@ -83,6 +83,7 @@ const (
 	maxHead   = 16 << 10 // bytes of a head
 	maxFields = 64       // other header fields
 	maxID     = 64       // characters of a transaction identifier that are put up with
+	maxMethod = 32
 )
 
 // parse reads what stands before the body or the end-line: the start line, already taken
@@ -153,7 +154,7 @@ func (h *Head) field(line []byte, last *Head, seen *uint) {
 		}
 		h.Range = r
 	case successReport:
-		h.SuccessReport = strings.EqualFold(string(value), "yes")
+		h.SuccessReport = len(value) == len("yes") && strings.EqualFold(string(value), "yes")
 	case failureReport:
 		switch {
 		case strings.EqualFold(string(value), "no"):
@@ -195,7 +196,8 @@ func reportStatus(v []byte) (code Status, ok bool) {
 	if len(v) < 7 || string(v[:4]) != "000 " || len(v) > 7 && v[7] != ' ' {
 		return 0, false
 	}
-	return statusCode(v[4:7])
+	code, ok = statusCode(v[4:7])
+	return code, ok && code >= 100
 }
 
 // statusCode reads three digits.
@@ -266,120 +268,6 @@ func knownName(b []byte) int {
 	}
 	return other
 }
-
-// Append writes the head in the order of RFC 4975 section 9: To-Path, From-Path, what is not
-// of MIME, what is, and Content-Type last, with the blank line behind it if there is a body. A response
-// always gets a comment, without which Kamailio takes it for a request. The error is a
-// *SyntaxError for what would not be read back as it is.
-func (h *Head) Append(b []byte) ([]byte, error) {
-	if err := h.writable(); err != nil {
-		return b, err
-	}
-	b = append(append(append(b, "MSRP "...), h.ID...), ' ')
-	if h.Method != "" {
-		b = append(b, h.Method...)
-	} else {
-		comment := h.Comment
-		if comment == "" {
-			comment = h.Status.String()
-		}
-		b = append(append(strconv.AppendInt(b, int64(h.Status), 10), ' '), comment...)
-	}
-	b = append(b, "\r\n"...)
-	b = appendField(b, "To-Path", h.To)
-	b = appendField(b, "From-Path", h.From)
-	if h.MessageID != "" {
-		b = appendField(b, "Message-ID", h.MessageID)
-	}
-	if h.SuccessReport {
-		b = append(b, "Success-Report: yes\r\n"...)
-	}
-	switch h.FailureReport {
-	case FailureReportNo:
-		b = append(b, "Failure-Report: no\r\n"...)
-	case FailureReportPartial:
-		b = append(b, "Failure-Report: partial\r\n"...)
-	}
-	if h.Range != (Range{}) {
-		b = append(h.Range.Append(append(b, "Byte-Range: "...)), "\r\n"...)
-	}
-	if h.Report != 0 {
-		b = strconv.AppendInt(append(b, "Status: 000 "...), int64(h.Report), 10)
-		b = append(append(append(b, ' '), h.Report.String()...), "\r\n"...)
-	}
-	for _, f := range h.Fields {
-		if !isMIME(f.Name) {
-			b = appendField(b, f.Name, f.Value)
-		}
-	}
-	if !h.HasBody {
-		return b, nil
-	}
-	for _, f := range h.Fields {
-		if isMIME(f.Name) {
-			b = appendField(b, f.Name, f.Value)
-		}
-	}
-	if h.ContentType != "" {
-		b = appendField(b, "Content-Type", h.ContentType)
-	}
-	return append(b, "\r\n"...), nil
-}
-
-// AppendEnd writes the end of the frame: after a body the CRLF that is not part of it, and the
-// end-line.
-func (h *Head) AppendEnd(b []byte, flag Flag) []byte {
-	if h.HasBody {
-		b = append(b, "\r\n"...)
-	}
-	b = append(append(b, hyphens...), h.ID...)
-	return append(b, byte(flag), '\r', '\n')
-}
-
-const hyphens = "-------"
-
-func appendField(b []byte, name, value string) []byte {
-	b = append(append(b, name...), ": "...)
-	return append(append(b, value...), "\r\n"...)
-}
-
-// isMIME reports whether a field describes the body.
-func isMIME(name string) bool { return len(name) > 8 && strings.EqualFold(name[:8], "Content-") }
-
-// writable says what cannot be written.
-func (h *Head) writable() error {
-	bad := func(where, text string) error {
-		return &SyntaxError{Where: where, Text: clip(text), Msg: "cannot be written"}
-	}
-	switch {
-	case len(h.ID) < 4 || len(h.ID) > maxID || !isAlphanum(h.ID[0]) || !all(h.ID, isIdent):
-		return bad("transaction identifier", h.ID)
-	case h.Method != "" && !all(string(h.Method), isUpper):
-		return bad("method", string(h.Method))
-	case h.Method == "" && (h.Status < 100 || h.Status > 999):
-		return bad("status", strconv.Itoa(int(h.Status)))
-	case h.To == "" || !all(h.To, isText):
-		return bad("To-Path", h.To)
-	case h.From == "" || !all(h.From, isText):
-		return bad("From-Path", h.From)
-	case !all(h.Comment, isText):
-		return bad("comment", h.Comment)
-	case !all(h.MessageID, isText):
-		return bad("Message-ID", h.MessageID)
-	case !all(h.ContentType, isText):
-		return bad("Content-Type", h.ContentType)
-	case h.HasBody && h.ContentType == "":
-		return bad("Content-Type", "")
-	}
-	for _, f := range h.Fields {
-		if f.Name == "" || !all(f.Name, isToken) || !all(f.Value, isText) || knownName([]byte(f.Name)) != other && !strings.EqualFold(f.Name, "Status") {
-			return bad("header field", f.Name+": "+f.Value)
-		}
-	}
-	return nil
-}
-
-func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
 
 // Clone returns a copy that shares no list with h.
 func (h *Head) Clone() *Head {

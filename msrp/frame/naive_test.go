@@ -15,6 +15,14 @@ import (
 // together, up to and with the empty line or the end-line.
 const naiveHeadLimit = 16 << 10
 
+// naiveBodyLimit is what the body of anything but a SEND may have (RFC 4975
+// section 7.1), and naiveFieldLimit how many header fields a head that says
+// more than RFC 4975 knows.
+const (
+	naiveBodyLimit  = 10240
+	naiveFieldLimit = 64
+)
+
 // A naiveFrame is a request or response as naiveParse reads it.
 type naiveFrame struct {
 	TransactionID string
@@ -22,6 +30,7 @@ type naiveFrame struct {
 	Status        int    // of a response
 	Comment       string // of a response, which may have none
 	Headers       [][2]string
+	Malformed     bool // the frame can be told, but its header block is not one
 	HasBody       bool // with an empty line: the body may still be empty
 	Body          []byte
 	Flag          byte // '$', '+' or '#'
@@ -34,8 +43,9 @@ type naiveFrame struct {
 // end, which is no error; or what follows the frames before an error.
 //
 // It takes more than the ABNF: transaction ids of 1 to 64 characters, whichever
-// comes first; any line in a header block; a body in a response; a comment of
-// any bytes. It does not take an empty line between two frames.
+// comes first; any line in a header block, which makes that malformed; a body in
+// a response; a comment of any bytes. It does not take an empty line between two
+// frames.
 func naiveParse(data []byte) (frames []naiveFrame, rest []byte, err error) {
 	for len(data) > 0 {
 		f, size, err := naiveOne(data, naiveHeadLimit)
@@ -63,18 +73,26 @@ func naiveOne(data []byte, limit int) (f naiveFrame, size int, err error) {
 			break
 		}
 		if line == "" {
+			f.Malformed = f.Malformed || naiveMalformed(f.Headers)
 			return naiveBody(f, data, len(data)-len(after))
 		}
 		// Without a body, the end-line follows the last header field (RFC
 		// 4975 section 7.1).
 		for _, flag := range "$+#" {
-			if line == "-------"+f.TransactionID+string(flag) {
+			// A line that is no header field may run into it: so does that of
+			// Kamailio's 423, which nothing more will follow.
+			before, ends := strings.CutSuffix(line, "-------"+f.TransactionID+string(flag))
+			if ends && (before == "" || !naiveIsField(line)) {
 				f.Flag = byte(flag)
+				f.Malformed = f.Malformed || before != "" || naiveMalformed(f.Headers)
 				return f, len(data) - len(after), nil
 			}
 		}
 		// "Name: value" (RFC 4975 section 9); something else is not read, and
 		// does no harm.
+		if !naiveIsField(line) || !naiveIsText(line) {
+			f.Malformed = true
+		}
 		name, value, colon := strings.Cut(line, ":")
 		if colon && !strings.Contains(line, "\x00") {
 			f.Headers = append(f.Headers, [2]string{name, strings.Trim(value, " \t")})
@@ -88,24 +106,34 @@ func naiveOne(data []byte, limit int) (f naiveFrame, size int, err error) {
 
 // naiveBody reads the body that begins at data[start:]. It ends before the
 // first CRLF and end-line (RFC 4975 section 9: "Content-Type 2CRLF data CRLF"
-// and then end-line). That CRLF is none of the two: behind the empty line an
-// empty body is a CRLF and the end-line, and an end-line there is data.
+// and then end-line). By the ABNF that CRLF is none of the two, so that behind
+// the empty line an empty body is a CRLF and the end-line. But an end-line
+// right behind the empty line has a CRLF before it as well, the sender may not
+// have it in the body (section 7.1), and who takes it for data waits for ever:
+// it is the end of an empty body.
 func naiveBody(f naiveFrame, data []byte, start int) (naiveFrame, int, error) {
 	f.HasBody = true
-	found := -1
+	found, size := -1, 0
 	for _, flag := range "$+#" {
 		end := naiveEnd(f.TransactionID, byte(flag))
-		i := bytes.Index(data[start:], end)
+		i := bytes.Index(data[start-len("\r\n"):], end)
 		if i >= 0 && (found < 0 || i < found) {
-			found = i
+			found, size = i, start-len("\r\n")+i+len(end)
 			f.Flag = byte(flag)
 		}
+	}
+	body := data[start:]
+	if found >= 0 {
+		body = body[:max(found-len("\r\n"), 0)]
+	}
+	if f.Method != "SEND" && (found >= 0 && len(body) > naiveBodyLimit || len(body) > naiveBodyLimit+100) {
+		return naiveFrame{}, 0, errors.New("body too large")
 	}
 	if found < 0 {
 		return naiveFrame{}, 0, nil
 	}
-	f.Body = data[start : start+found]
-	return f, start + found + len(naiveEnd(f.TransactionID, f.Flag)), nil
+	f.Body = body
+	return f, size, nil
 }
 
 // naiveEnd is the end-line of a body, with the CRLF before it.
@@ -258,7 +286,10 @@ func TestNaiveParseFindsTheEndLine(t *testing.T) {
 		{"a body", "A: 1\r\n\r\nhello\r\n-------abcd#\r\n", "[[A 1]] hello #"},
 		{"an empty body", "A: 1\r\n\r\n\r\n-------abcd$\r\n", "[[A 1]]  $"},
 		{"a body that is a CRLF", "\r\n\r\n\r\n-------abcd$\r\n", "[] \r\n $"},
-		{"an end-line right behind the empty line", "\r\n-------abcd$\r\nx\r\n-------abcd$\r\n", "[] -------abcd$\r\nx $"},
+		{"an end-line right behind the empty line", "\r\n-------abcd+\r\nx\r\n-------abcd$\r\n", "[]  +"},
+		{"nearly one there", "\r\n-------abcd+\nx\r\n-------abcd$\r\n", "[] -------abcd+\nx $"},
+		{"no header field that runs into it", "A: 1\r\nB\x00\x00 -------abcd#\r\n", "[[A 1]] #"},
+		{"a header field that does", "A: -------abcd#\r\n-------abcd$\r\n", "[[A -------abcd#]] $"},
 		{"any header name, no value, no space", "aBc:1\r\nb:\r\nA: \t2:3 \r\n-------abcd$\r\n", "[[aBc 1] [b ] [A 2:3]] $"},
 		{"no colon", "A: 1\r\nsomething\r\nB: 2\r\n-------abcd$\r\n", "[[A 1] [B 2]] $"},
 		{"NUL", "A: \x00\r\n\x00: 2\r\nB: 2\r\n-------abcd$\r\n", "[[B 2]] $"},
@@ -368,6 +399,30 @@ func TestNaiveParseRefusesALargeHead(t *testing.T) {
 		frames, _, err := naiveParse([]byte(c.data))
 		if len(frames) != c.want || (err != nil) != c.err {
 			t.Errorf("%s: %d frames, error %v, want %d, %v", c.name, len(frames), err, c.want, c.err)
+		}
+	}
+}
+
+// All but a SEND is small (RFC 4975 section 7.1).
+func TestNaiveParseRefusesALargeBody(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		body int
+		end  string
+		want int // frames
+		err  bool
+	}{
+		{"REPORT", naiveBodyLimit, "\r\n-------abcd$\r\n", 1, false},
+		{"REPORT", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 0, true},
+		{"200 OK", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 0, true},
+		{"SEND", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 1, false},
+		{"REPORT", naiveBodyLimit, "", 0, false},
+		{"REPORT", naiveBodyLimit + 101, "", 0, true},
+		{"SEND", naiveBodyLimit + 101, "", 0, false},
+	} {
+		frames, _, err := naiveParse([]byte("MSRP abcd " + c.what + "\r\n\r\n" + strings.Repeat("x", c.body) + c.end))
+		if len(frames) != c.want || (err != nil) != c.err {
+			t.Errorf("%s with %d bytes and %q: %d frames, error %v, want %d, %v", c.what, c.body, c.end, len(frames), err, c.want, c.err)
 		}
 	}
 }

@@ -18,6 +18,9 @@ func randomStream(r *rand.Rand) (data []byte, frames []naiveFrame) {
 	for range 1 + r.IntN(6) {
 		id = randomID(r, id)
 		f := randomFrame(r, id)
+		if len(frames) > 0 && r.IntN(3) == 0 {
+			f = randomChunk(r, frames[len(frames)-1], id)
+		}
 		frames = append(frames, f)
 		data = append(data, randomText(r, f)...)
 	}
@@ -99,7 +102,24 @@ func randomFrame(r *rand.Rand, id string) naiveFrame {
 		}
 		add("Content-Type", "text/plain", "message/cpim", `text/plain;charset="utf-8"`)
 		f.HasBody = true
-		f.Body = randomBody(r, id)
+		f.Body = randomBody(r, f.Method, id)
+	}
+	return f
+}
+
+// randomChunk makes a frame that is like another but for its id, its Byte-Range
+// and its body.
+func randomChunk(r *rand.Rand, last naiveFrame, id string) naiveFrame {
+	f := last
+	f.TransactionID = id
+	f.Headers = slices.Clone(f.Headers)
+	for i, h := range f.Headers {
+		if strings.EqualFold(h[0], "Byte-Range") {
+			f.Headers[i][1] = pick(r, "26-*/*", "1-25/25", "5-999999999999999999/*", "01-02/0003")
+		}
+	}
+	if f.HasBody {
+		f.Body = randomBody(r, f.Method, id)
 	}
 	return f
 }
@@ -159,15 +179,16 @@ func randomPath(r *rand.Rand) string {
 }
 
 // randomBody makes a body for a frame with this id: one that does not begin
-// with its end-line, and has none in it (RFC 4975 section 7.1).
-func randomBody(r *rand.Rand, id string) []byte {
+// with its end-line, has none in it, and is not large unless it is that of a
+// SEND (RFC 4975 section 7.1).
+func randomBody(r *rand.Rand, method, id string) []byte {
 	flags := []string{"$", "+", "#"}
 	for {
 		var body string
 		for range r.IntN(8) {
 			body += randomPiece(r, id)
 		}
-		if !slices.ContainsFunc(flags, func(flag string) bool {
+		if (method == "SEND" || len(body) <= naiveBodyLimit) && !slices.ContainsFunc(flags, func(flag string) bool {
 			return strings.Contains("\r\n"+body+"\r\n", "\r\n-------"+id+flag+"\r\n")
 		}) {
 			return []byte(body)
@@ -285,6 +306,9 @@ func TestRandomStreamMakesEverything(t *testing.T) {
 				count("id that begins as the last", id != last && strings.HasPrefix(id, last))
 				count("id that the last begins with", id != last && strings.HasPrefix(last, id))
 				count("id as the last", id == last)
+				before := frames[i-1]
+				count("chunk like the last", f.Method == "SEND" && f.HasBody && before.HasBody &&
+					len(f.Headers) == len(before.Headers) && f.Headers[0] == before.Headers[0] && !reflect.DeepEqual(f.Headers, before.Headers))
 			}
 		}
 	}

@@ -13,8 +13,8 @@ const Unknown = -1
 // parseRange reads a Range; msg says what is wrong.
 func parseRange(v []byte) (r Range, msg string) {
 	var ok bool
-	if r.Start, v, ok = number(v, '-'); !ok || r.Start < 1 {
-		return Range{}, "no start from 1 on"
+	if r.Start, v, ok = number(v, '-'); !ok {
+		return Range{}, "no start"
 	}
 	if r.End, v, ok = numberOrStar(v, '/'); !ok {
 		return Range{}, "no end"
@@ -22,14 +22,29 @@ func parseRange(v []byte) (r Range, msg string) {
 	if r.Total, v, ok = numberOrStar(v, 0); !ok || len(v) > 0 {
 		return Range{}, "no total"
 	}
-	switch {
-	case r.End != Unknown && r.End < r.Start-1:
-		return Range{}, "ends before it starts"
-	case r.Total != Unknown && (r.End > r.Total || r.Start > r.Total+1):
-		return Range{}, "goes beyond the total"
+	if msg := r.wrong(); msg != "" {
+		return Range{}, msg
 	}
 	return r, ""
 }
+
+// wrong says what is wrong with the numbers of a Range, if anything is.
+func (r Range) wrong() string {
+	switch {
+	case r.Start < 1:
+		return "no start from 1 on"
+	case max(r.Start, r.End, r.Total) >= maxOffset:
+		return "too large"
+	case r.End != Unknown && r.End < r.Start-1:
+		return "ends before it starts"
+	case r.Total != Unknown && (r.End > r.Total || r.Start > r.Total+1):
+		return "goes beyond the total"
+	}
+	return ""
+}
+
+// maxOffset is more than anybody has bytes.
+const maxOffset = 1e18
 
 func numberOrStar(v []byte, end byte) (n int64, rest []byte, ok bool) {
 	if len(v) == 0 || v[0] != '*' {
@@ -44,13 +59,12 @@ func numberOrStar(v []byte, end byte) (n int64, rest []byte, ok bool) {
 	return Unknown, v[1:], true
 }
 
-// number reads digits up to end, or to the end of v if that is 0. It takes up to 18 digits,
-// which is more than anybody has bytes.
+// number reads digits up to end, or to the end of v if that is 0. ok is false from maxOffset on.
 func number(v []byte, end byte) (n int64, rest []byte, ok bool) {
 	i := 0
 	for i < len(v) && v[i] >= '0' && v[i] <= '9' {
 		n = n*10 + int64(v[i]-'0')
-		if i++; n >= 1e18 {
+		if i++; n >= maxOffset {
 			return 0, nil, false
 		}
 	}

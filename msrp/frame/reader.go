@@ -5,16 +5,18 @@ import (
 	"io"
 )
 
-// A Reader reads frames from a stream, which may come in pieces of any size. It has a buffer
-// that grows with what comes at once, up to 128 KB, and shrinks when less comes.
+// A Reader reads frames from a stream, which may come in pieces of any size. Its buffer is
+// of 4 KB while nothing comes, and grows up to 128 KB with what comes at once.
 type Reader struct {
 	src    io.Reader
 	buf    []byte
-	lo, hi int // of what is read and not given out
-	few    int // reads in a row that needed little of the buffer
+	small  []byte // the buffer while nothing comes
+	lo, hi int    // of what is read and not given out
 
 	head   Head
-	needle []byte // the end-line of the frame with the CRLF before it, without its flag
+	again  pattern // the head of a chunk that may come again
+	echo   echo    // the response that may come again
+	needle []byte  // the end-line of the frame with the CRLF before it, without its flag
 	state  state
 	flag   Flag
 	size   int // bytes of the body so far
@@ -27,13 +29,10 @@ const (
 	fresh                   // at the beginning of a body
 	inBody                  // further on
 	bodyIsOver              // and the next frame not asked for
+	tooLong                 // the body, of which nothing more is given out
 )
 
-const (
-	minBuffer  = 4 << 10
-	maxBuffer  = 128 << 10
-	maxNonSEND = 10240 // bytes of the body of a request that is no SEND (RFC 4975 section 7.1)
-)
+const maxNonSEND = 10240 // bytes of the body of a request that is no SEND (RFC 4975 section 7.1)
 
 // NewReader returns a Reader of a stream.
 func NewReader(src io.Reader) *Reader { return &Reader{src: src} }
@@ -43,14 +42,22 @@ func NewReader(src io.Reader) *Reader { return &Reader{src: src} }
 // between two frames, a *SyntaxError or ErrTooLong that it is not MSRP, and then nothing that
 // follows can be told apart.
 func (r *Reader) Next() (*Head, error) {
-	for r.state == fresh || r.state == inBody {
+	for r.state != between && r.state != bodyIsOver {
 		if _, err := r.Body(); err != nil && err != io.EOF {
 			return nil, err
 		}
 	}
-	for {
-		if r.lo < r.hi {
-			s, ok, err := scanHead(r.buf[r.lo:r.hi])
+	if r.lo == r.hi {
+		r.shrink()
+	}
+	for seen := 0; ; {
+		data := r.buf[r.lo:r.hi]
+		if h := r.take(); h != nil {
+			return h, nil
+		}
+		// Without a line more there is nothing to find, but that it is no MSRP, or too long.
+		if seen < len("MSRP ") || len(data) >= maxHead || bytes.Contains(data[seen-1:], []byte("\r\n")) {
+			s, ok, err := scanHead(data)
 			if err != nil {
 				return nil, err
 			}
@@ -58,6 +65,7 @@ func (r *Reader) Next() (*Head, error) {
 				return r.begin(s), nil
 			}
 		}
+		seen = len(data)
 		if err := r.fill(); err != nil {
 			if err == io.EOF && r.lo < r.hi {
 				err = io.ErrUnexpectedEOF
@@ -67,27 +75,62 @@ func (r *Reader) Next() (*Head, error) {
 	}
 }
 
+// take reads the head of the next frame if it is like the one of the last chunk, or of the last response.
+func (r *Reader) take() *Head {
+	data := r.buf[r.lo:r.hi]
+	if id, at, n := r.again.match(data); n > 0 {
+		r.repeat(&r.again.head, id, n)
+		r.head.Range = at
+		r.beginBody(id)
+		return &r.head
+	}
+	if id, flag, n := r.echo.match(data); n > 0 {
+		r.repeat(&r.echo.head, id, n)
+		r.flag, r.state = flag, bodyIsOver
+		return &r.head
+	}
+	return nil
+}
+
+// repeat makes the head a copy of another one, but for its identifier.
+func (r *Reader) repeat(h *Head, id []byte, n int) {
+	fields := append(r.head.Fields[:0], h.Fields...)
+	r.head = *h
+	r.head.ID, r.head.Fields = string(id), fields
+	r.lo += n
+}
+
 func (r *Reader) begin(s section) *Head {
 	last := r.head
 	r.head.parse(s.start, s.lines, &last)
 	if s.stray {
 		r.head.fail("header field", "", "something before the end-line")
 	}
-	r.head.HasBody, r.flag, r.size, r.state = s.body, s.flag, 0, bodyIsOver
+	r.head.HasBody, r.flag, r.state = s.body, s.flag, bodyIsOver
 	if s.body {
-		r.state = fresh
-		r.needle = append(append(append(r.needle[:0], "\r\n"...), hyphens...), s.start.id...)
+		r.beginBody(s.start.id)
+		r.again.learn(&r.head, s.lines)
+	} else {
+		r.echo.learn(&r.head, r.buf[r.lo:r.lo+s.n])
 	}
 	r.lo += s.n
 	return &r.head
 }
 
+func (r *Reader) beginBody(id []byte) {
+	r.state, r.flag, r.size = fresh, 0, 0
+	r.needle = append(append(append(r.needle[:0], "\r\n"...), hyphens...), id...)
+}
+
 // Body returns the next piece of the body of the frame, which is good until the Reader is used
 // again, and at its end io.EOF, for a frame that has none at once. What it returns at a time
-// is what has come. ErrTooLong says that a request other than SEND has a body of more than
-// 10,240 bytes; others are those of the stream.
+// is what has come. ErrTooLong says that something other than a SEND has a body of more than
+// 10,240 bytes, and stays: what follows is not read. Other errors are those of the stream.
 func (r *Reader) Body() ([]byte, error) {
 	for r.state != bodyIsOver && r.state != between {
+		if r.state == tooLong {
+			return nil, ErrTooLong
+		}
 		data := r.buf[r.lo:r.hi]
 		if r.state == fresh {
 			// Who writes an empty body may leave out the CRLF behind it.
@@ -105,7 +148,8 @@ func (r *Reader) Body() ([]byte, error) {
 			}
 			r.lo += n + end
 			if r.size += n; r.size > maxNonSEND && r.head.Method != SEND {
-				return nil, ErrTooLong
+				r.state = tooLong
+				continue
 			}
 			if n > 0 {
 				return data[:n], nil
@@ -149,47 +193,7 @@ func (r *Reader) Flag() Flag { return r.flag }
 // that the next call will wait for the stream.
 func (r *Reader) Buffered() int { return r.hi - r.lo }
 
-// fill reads once from the stream.
-func (r *Reader) fill() error {
-	switch rest := r.hi - r.lo; {
-	case rest == 0:
-		if r.few > 64 && len(r.buf) > minBuffer {
-			r.buf, r.few = nil, 0
-		}
-		r.lo, r.hi = 0, 0
-	case r.lo > 0:
-		copy(r.buf, r.buf[r.lo:r.hi])
-		r.lo, r.hi = 0, rest
-	}
-	if r.hi == len(r.buf) {
-		r.grow()
-	}
-	for range 100 {
-		n, err := r.src.Read(r.buf[r.hi:])
-		r.hi += n
-		if n > 0 {
-			if r.few++; n > len(r.buf)/8 {
-				r.few = 0
-			}
-			if r.hi == len(r.buf) && len(r.buf) < maxBuffer {
-				r.grow() // more is waiting
-			}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return io.ErrNoProgress
-}
-
-func (r *Reader) grow() {
-	buf := make([]byte, min(max(minBuffer, 4*len(r.buf)), maxBuffer))
-	copy(buf, r.buf[r.lo:r.hi])
-	r.lo, r.hi, r.buf = 0, r.hi-r.lo, buf
-}
-
-// Parse reads a frame that is a message of its own, as on a WebSocket (RFC 7977 section 5.2) or
+// Parse reads a frame that is a message of its own, as on a WebSocket (RFC 7977 section 5.1) or
 // on a data channel: nothing may follow it. The body is part of data.
 func Parse(data []byte) (h *Head, body []byte, flag Flag, err error) {
 	fail := func(msg string) (*Head, []byte, Flag, error) {

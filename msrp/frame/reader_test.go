@@ -1,25 +1,25 @@
-package frame
+package frame_test
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/goparley/parley/msrp/frame"
 )
 
 // A read is a frame with all of its body.
 type read struct {
-	head *Head
+	head *frame.Head
 	body string
-	flag Flag
+	flag frame.Flag
 }
 
 // readAll reads frames until the stream ends.
 func readAll(src io.Reader) (all []read, err error) {
-	r := NewReader(src)
+	r := frame.NewReader(src)
 	for {
 		h, err := r.Next()
 		if err == io.EOF {
@@ -28,23 +28,14 @@ func readAll(src io.Reader) (all []read, err error) {
 		if err != nil {
 			return all, err
 		}
-		f := read{head: h.Clone()}
-		for {
-			piece, err := r.Body()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return all, err
-			}
-			f.body += string(piece)
+		head := h.Clone()
+		body, err := readBody(r)
+		if err != nil {
+			return all, err
 		}
-		f.flag = r.Flag()
-		all = append(all, f)
+		all = append(all, read{head, string(body), r.Flag()})
 	}
 }
-
-const paths = "To-Path: msrp://bob.example.com:8493/si438ds;tcp\r\nFrom-Path: msrp://alice.example.com:7777/iau39;tcp\r\n"
 
 // The end-line has a CRLF before it, the identifier, a flag, and a CRLF behind it; less is data
 // (RFC 4975 section 7.1).
@@ -63,7 +54,7 @@ func TestEndLineInTheBodyIsData(t *testing.T) {
 			t.Errorf("%s: %d frames, %v", name, len(got), err)
 			continue
 		}
-		if got[0].body != body || got[0].flag != Continued {
+		if got[0].body != body || got[0].flag != frame.Continued {
 			t.Errorf("%s: body %q %c, want %q +", name, got[0].body, got[0].flag, body)
 		}
 		if got[1].head.Status != 200 || got[1].head.HasBody {
@@ -87,7 +78,7 @@ func TestEmptyBodyIsABody(t *testing.T) {
 			t.Errorf("%s: %d frames, %v", c.name, len(got), err)
 			continue
 		}
-		if got[0].head.HasBody != c.body || got[0].body != "" || got[0].flag != Complete {
+		if got[0].head.HasBody != c.body || got[0].body != "" || got[0].flag != frame.Complete {
 			t.Errorf("%s: HasBody %v, body %q, flag %c", c.name, got[0].head.HasBody, got[0].body, got[0].flag)
 		}
 	}
@@ -100,84 +91,8 @@ func TestStrayBytesBeforeTheEndLine(t *testing.T) {
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%d frames, %v", len(got), err)
 	}
-	var syntax *SyntaxError
+	var syntax *frame.SyntaxError
 	if got[0].head.Status != 423 || !errors.As(got[0].head.Err, &syntax) || got[1].head.Err != nil {
 		t.Errorf("got %v with %v, then %v with %v", got[0].head, got[0].head.Err, got[1].head, got[1].head.Err)
 	}
-}
-
-// The chunks of a message share all but their identifiers, so reading them takes one allocation
-// each.
-func TestReadingChunksAllocatesTheirIDs(t *testing.T) {
-	var stream bytes.Buffer
-	const chunks = 1000
-	body := bytes.Repeat([]byte("x"), 2048)
-	for i := range int64(chunks) {
-		h := Head{ID: string(AppendID(nil)), Method: SEND, To: "msrp://bob.example.com:8493/si438ds;tcp", From: "msrp://alice.example.com:7777/iau39;tcp",
-			MessageID: "12339sdqwer", Range: Range{i*2048 + 1, (i + 1) * 2048, chunks * 2048}, ContentType: "text/plain", HasBody: true}
-		b, err := h.Append(stream.AvailableBuffer())
-		if err != nil {
-			t.Fatal(err)
-		}
-		stream.Write(h.AppendEnd(append(b, body...), Continued))
-	}
-	data := stream.Bytes()
-	allocs := testing.AllocsPerRun(10, func() {
-		r := NewReader(bytes.NewReader(data))
-		for range chunks {
-			if _, err := r.Next(); err != nil {
-				t.Fatal(err)
-			}
-			for {
-				if _, err := r.Body(); err != nil {
-					break
-				}
-			}
-		}
-	})
-	if allocs > chunks+30 {
-		t.Errorf("%v allocations for %d chunks", allocs, chunks)
-	}
-}
-
-func BenchmarkReader(b *testing.B) {
-	for _, size := range []int{100, 2048, 65536} {
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			h := Head{ID: "a786hjs2xyzab", Method: SEND, To: "msrp://bob.example.com:8493/si438ds;tcp", From: "msrp://alice.example.com:7777/iau39;tcp",
-				MessageID: "12339sdqwer", Range: Range{1, int64(size), Unknown}, ContentType: "text/plain", HasBody: true}
-			chunk, err := h.Append(nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			chunk = h.AppendEnd(append(chunk, bytes.Repeat([]byte("x"), size)...), Complete)
-			b.SetBytes(int64(len(chunk)))
-			b.ReportAllocs()
-			r := NewReader(&repeat{chunk: chunk})
-			for b.Loop() {
-				if _, err := r.Next(); err != nil {
-					b.Fatal(err)
-				}
-				for {
-					if _, err := r.Body(); err != nil {
-						break
-					}
-				}
-			}
-		})
-	}
-}
-
-// repeat is a stream of the same chunk for ever.
-type repeat struct {
-	chunk []byte
-	at    int
-}
-
-func (r *repeat) Read(p []byte) (n int, err error) {
-	for n < len(p) {
-		k := copy(p[n:], r.chunk[r.at:])
-		n += k
-		r.at = (r.at + k) % len(r.chunk)
-	}
-	return n, nil
 }

@@ -25,7 +25,7 @@ type section struct {
 func scanHead(data []byte) (s section, ok bool, err error) {
 	line, ok := cutLine(data)
 	if !ok {
-		if len(data) > maxHead {
+		if len(data) >= maxHead {
 			return s, false, ErrTooLong
 		}
 		return s, false, checkBeginning(data)
@@ -36,13 +36,13 @@ func scanHead(data []byte) (s section, ok bool, err error) {
 	first := len(line) + 2
 	for at := first; ; {
 		line, ok := cutLine(data[at:])
-		if !ok && len(data) > maxHead || at+len(line) > maxHead {
+		next := at + len(line) + 2
+		if !ok && len(data) >= maxHead || ok && next > maxHead {
 			return s, false, ErrTooLong
 		}
 		if !ok {
 			return s, false, nil
 		}
-		next := at + len(line) + 2
 		if len(line) == 0 {
 			s.lines, s.n, s.body = data[first:at], next, true
 			return s, true, nil
@@ -154,7 +154,7 @@ func parseStart(line []byte) (s startLine, err error) {
 				return fail("a method that is not of upper-case letters")
 			}
 		}
-		if len(rest) > 32 {
+		if len(rest) > maxMethod {
 			return fail("a method of too many letters")
 		}
 		s.method = Method(rest)
@@ -167,11 +167,16 @@ func parseStart(line []byte) (s startLine, err error) {
 // bytes may be the beginning of it. needle is the end-line without its flag.
 func scanBody(data, needle []byte) (n, end int, flag Flag, whole bool) {
 	for {
-		i := bytes.IndexByte(data[n:], '\r')
-		if i < 0 {
-			return len(data), 0, 0, false
+		if n < len(data) && data[n] == '\n' { // behind the CR that was none
+			n++
 		}
-		n += i
+		if n == len(data) || data[n] != '\r' { // to look for one that is there takes longer
+			i := bytes.IndexByte(data[n:], '\r')
+			if i < 0 {
+				return len(data), 0, 0, false
+			}
+			n += i
+		}
 		rest := data[n:]
 		if len(rest) < len(needle)+3 {
 			if couldEnd(rest, needle) {

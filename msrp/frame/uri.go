@@ -33,8 +33,8 @@ func ParseURI(s string) (URI, error) {
 	}
 	var u URI
 	switch {
-	case strings.EqualFold(scheme, "msrp"):
-	case strings.EqualFold(scheme, "msrps"):
+	case len(scheme) == len("msrp") && strings.EqualFold(scheme, "msrp"):
+	case len(scheme) == len("msrps") && strings.EqualFold(scheme, "msrps"): // no letter beyond ASCII
 		u.Secure = true
 	default:
 		return fail("scheme is neither msrp nor msrps")
@@ -53,7 +53,7 @@ func ParseURI(s string) (URI, error) {
 		return fail("transport is not one")
 	}
 	if ok {
-		u.Params = ";" + params
+		u.Params = s[len(s)-len(params)-len(";"):]
 		if !all(u.Params, isParams) {
 			return fail("a parameter is none")
 		}
@@ -112,7 +112,7 @@ func splitHostPort(s string) (host string, port uint16, err string) {
 	}
 	if has {
 		n, err := strconv.ParseUint(digits, 10, 16)
-		if err != nil || n == 0 || digits[0] == '+' {
+		if err != nil || n == 0 {
 			return "", 0, "the port is not from 1 to 65535"
 		}
 		port = uint16(n)
@@ -164,12 +164,13 @@ func SameHost(a, b string) bool {
 	if a == b {
 		return true
 	}
+	a, b = decoded(a), decoded(b)
 	x, errX := netip.ParseAddr(a)
 	y, errY := netip.ParseAddr(b)
 	if errX == nil || errY == nil {
 		return errX == nil && errY == nil && x == y
 	}
-	return strings.EqualFold(decoded(a), decoded(b))
+	return strings.EqualFold(a, b)
 }
 
 // decoded takes the percent-encoding off the characters of a host that need none.
@@ -199,7 +200,7 @@ const maxPath = 16
 
 // ParsePath reads URIs with spaces between them, 16 at most. Errors are of type *SyntaxError.
 func ParsePath(s string) (Path, error) {
-	p := make(Path, 0, 1+strings.Count(s[:min(len(s), maxURI)], " "))
+	p := make(Path, 0, min(maxPath, 1+strings.Count(s, " ")))
 	for s = strings.Trim(s, " "); s != ""; s = strings.TrimLeft(s, " ") {
 		word := s
 		if i := strings.IndexByte(s, ' '); i >= 0 {

@@ -9,8 +9,11 @@ import (
 	"io"
 	"log"
 	"net"
+	"os"
 	"runtime"
+	"runtime/pprof"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,9 +26,17 @@ func main() {
 	mode := flag.String("mode", "all", "session, idle, or all")
 	rounds := flag.Int("rounds", 5, "rounds, of which the median counts")
 	size := flag.Int64("size", 1<<30, "bytes moved in each round")
+	only := flag.String("only", "", "of the ways to move bytes, those with this in their names")
+	profile := flag.String("cpuprofile", "", "file to write a CPU profile to")
 	flag.Parse()
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		check(err)
+		check(pprof.StartCPUProfile(f))
+		defer pprof.StopCPUProfile()
+	}
 	if *mode == "all" || *mode == "session" {
-		sessions(*rounds, *size)
+		sessions(*rounds, *size, *only)
 	}
 	if *mode == "all" || *mode == "idle" {
 		idle(10_000, 100)
@@ -39,7 +50,7 @@ type way struct {
 }
 
 // sessions prints what moves in a second, in turns so that all have the same machine.
-func sessions(rounds int, size int64) {
+func sessions(rounds int, size int64, only string) {
 	ways := []way{
 		{"plain TCP, writes of 64 KB", plain},
 		{"session, chunks of 2 KB, each answered", session(2048, frame.FailureReportYes)},
@@ -47,6 +58,7 @@ func sessions(rounds int, size int64) {
 		{"session, chunks of 8 KB, each answered", session(8192, frame.FailureReportYes)},
 		{"session, one chunk", session(0, frame.FailureReportYes)},
 	}
+	ways = slices.DeleteFunc(ways, func(w way) bool { return !strings.Contains(w.name, only) })
 	rates, cpu := make([][]float64, len(ways)), make([][]float64, len(ways))
 	for range rounds {
 		for i, w := range ways {

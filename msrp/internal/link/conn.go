@@ -14,6 +14,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -28,12 +29,12 @@ const (
 	bodyTime   = 540 * time.Second // without a byte of a body that has begun (RFC 7701 section 6.1)
 	closeTime  = 2 * time.Second   // for what is still to be written by Close
 
-	turn       = 64 << 10 // bytes of one Stream that are written in one go
-	maxControl = 1 << 20  // bytes of whole frames that wait
-	maxPending = 4096     // requests that wait for their responses
+	turn       = 128 << 10 // bytes of one Stream that are written in one go
+	maxControl = 1 << 20   // bytes of whole frames that wait
+	maxPending = 4096      // requests that wait for their responses when no more chunks are written
 )
 
-// ErrClosed says that the connection was closed by this end.
+// ErrClosed says that this end has closed the connection, or aborted the message.
 var ErrClosed = errors.New("msrp: connection closed")
 
 // ErrNoAnswer says that a request got no response in 30 seconds.
@@ -79,9 +80,10 @@ type Conn struct {
 	streams []*Stream // that have something to write, in the order of their turns
 	open    *Stream   // whose chunk is not at its end on the wire
 	pending pending
-	err     error // why it is closed; nil: it is not
-	closing bool  // when everything is written
+	err     error       // why it is closed; nil: it is not
+	closing *time.Timer // until it is closed; nil: nobody has asked for that
 
+	lost                  chan struct{} // closed when err is there
 	readEnded, writeEnded chan struct{}
 }
 
@@ -91,11 +93,14 @@ func New(nc net.Conn, h Handler) *Conn { return newConn(newStreamWire(nc), h) }
 // NewMessages makes a Conn of something that carries a frame in each message, of at most limit
 // bytes: a WebSocket (RFC 7977) or a data channel (RFC 8873).
 func NewMessages(m Messages, limit int, h Handler) *Conn {
-	return newConn(&messageWire{m: m, limit: limit}, h)
+	w := &messageWire{m: m, limit: limit}
+	c := newConn(w, h)
+	w.late = func() { c.fail(os.ErrDeadlineExceeded) }
+	return c
 }
 
 func newConn(w wire, h Handler) *Conn {
-	c := &Conn{wire: w, handler: h, readEnded: make(chan struct{}), writeEnded: make(chan struct{})}
+	c := &Conn{wire: w, handler: h, lost: make(chan struct{}), readEnded: make(chan struct{}), writeEnded: make(chan struct{})}
 	c.work.L, c.drained.L = &c.mu, &c.mu
 	return c
 }
@@ -111,20 +116,15 @@ func (c *Conn) Start() {
 func (c *Conn) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil || c.closing {
+	if c.err != nil || c.closing != nil {
 		return
 	}
-	c.closing = true
+	c.closing = time.AfterFunc(closeTime, func() { c.fail(ErrClosed) })
 	c.work.Signal()
-	t := time.AfterFunc(closeTime, func() { c.fail(ErrClosed) })
-	go func() { // ends with the connection
-		<-c.writeEnded
-		t.Stop()
-	}()
 }
 
-// CloseNow ends the connection and waits until its goroutines have ended. It must not be
-// called by a Handler.
+// CloseNow ends a connection that was started, and waits until its goroutines have ended. It
+// must not be called by a Handler, a Body or an Owner.
 func (c *Conn) CloseNow() {
 	c.fail(ErrClosed)
 	<-c.readEnded
@@ -151,11 +151,16 @@ func (c *Conn) fail(err error) {
 		return
 	}
 	c.err = err
-	streams, waiting := c.streams, c.pending.takeAll()
-	c.streams, c.control, c.ends, c.open = nil, nil, nil, nil
-	for _, s := range streams {
-		s.lost(err)
+	waiting := c.pending.takeAll()
+	for _, s := range c.streams {
+		s.data = nil
+		s.free.Broadcast()
 	}
+	c.streams, c.control, c.ends, c.open = nil, nil, nil, nil
+	if c.closing != nil {
+		c.closing.Stop()
+	}
+	close(c.lost)
 	c.work.Signal()
 	c.drained.Broadcast()
 	c.mu.Unlock()

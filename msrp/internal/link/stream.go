@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"io"
+	"math"
 	"sync"
 
 	"github.com/goparley/parley/msrp/frame"
@@ -18,18 +19,18 @@ type Stream struct {
 	total       int64
 	limit       int64 // bytes in a chunk; 0: as many as there are
 
+	over chan struct{} // closed when the last chunk is written, or the message aborted
+
 	// Under the lock of the Conn.
 	free    sync.Cond  // for who waits until data is taken
 	data    []byte     // to be written
-	spare   []byte     // a buffer that is not in use
+	at      int        // of data: what is before it is in the hands of the writer
 	end     frame.Flag // of the last chunk; 0: more is to come
 	queued  bool       // in Conn.streams
 	ended   bool       // the last chunk is in the hands of the writer
-	written bool       // and has been written
 	waiting int        // chunks that expect a response, so far
-	err     error      // why nothing more is written
 
-	// Of the goroutine that writes.
+	// Of the writer, under the lock as well.
 	pos   int64 // of the next byte
 	id    [idLen]byte
 	room  int64  // in the open chunk
@@ -46,63 +47,78 @@ type StreamConfig struct {
 }
 
 // NewStream begins a message with the byte Head.Range.Start, or 1 if that is 0. The error is a
-// *frame.SyntaxError for a head that cannot be written.
+// *frame.SyntaxError for a head that cannot be written, and frame.ErrTooLong for one that leaves
+// no room for a body in a message of the connection.
 func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 	h := *cfg.Head
-	h.ID, h.HasBody = "xxxx", true
-	s := &Stream{c: c, owner: cfg.Owner, report: h.FailureReport, pos: max(1, h.Range.Start), total: h.Range.Total, limit: cfg.Limit}
+	h.ID, h.Method, h.HasBody = "xxxx", frame.SEND, true
+	s := &Stream{
+		c: c, owner: cfg.Owner, report: h.FailureReport, total: h.Range.Total, limit: cfg.Limit,
+		pos: max(1, h.Range.Start), over: make(chan struct{}),
+	}
 	if h.Range == (frame.Range{}) {
 		s.total = frame.Unknown
+	}
+	if s.limit <= 0 {
+		s.limit = math.MaxInt64
 	}
 	h.Range = frame.Range{}
 	text, err := h.Append(nil)
 	if err != nil {
 		return nil, err
 	}
-	at := 0
-	for range 3 { // the start line and two paths
-		for text[at] != '\n' {
-			at++
+	if whole := c.wire.limitFrame(); whole > 0 {
+		// The start line, Byte-Range and the end-line take no more than 160 bytes.
+		room := whole - 160 - len(text)
+		if room < 1 {
+			return nil, frame.ErrTooLong
 		}
-		at++
+		s.limit = min(s.limit, int64(room))
 	}
 	first := len("MSRP xxxx SEND\r\n")
+	at := first + len("To-Path: ") + len(h.To) + len("\r\nFrom-Path: ") + len(h.From) + len("\r\n")
 	s.paths, s.rest = text[first:at], text[at:]
 	s.free.L = &c.mu
 	return s, nil
 }
 
-// Write writes a piece of the message. It waits while more than 64 KB wait before it.
+// Write writes a piece of the message. It waits while 128 KB wait before it. When all bytes of a
+// message are there whose total is known, what is left of them goes with its End.
 func (s *Stream) Write(p []byte) (n int, err error) {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for len(p) > 0 {
-		k := min(len(p), turn)
-		buf := s.buffer(k)
-		buf = append(buf, p[:k]...)
-		if err := s.put(buf); err != nil {
+		if err := s.wait(1); err != nil {
 			return n, err
 		}
+		k := min(len(p), turn-len(s.data))
+		if len(s.data)+k > cap(s.data) {
+			data := append(newBuffer(len(s.data)+k), s.data...)
+			freeBuffer(s.data)
+			s.data = data
+		}
+		s.data = append(s.data, p[:k]...)
 		n, p = n+k, p[k:]
+		s.enqueue()
 	}
 	return n, nil
 }
 
 // ReadFrom writes what a reader gives, to its end.
 func (s *Stream) ReadFrom(r io.Reader) (n int64, err error) {
-	size := 4 << 10
-	if known, ok := r.(interface{ Len() int }); ok {
-		size = min(max(known.Len(), 1)+1, turn)
+	size, read := 4<<10, io.Reader.Read
+	if known, ok := r.(interface{ Len() int }); ok { // it is all there
+		size, read = min(known.Len()+1, turn), readFull
 	}
 	for {
-		buf := s.buffer(size)
-		k, err := r.Read(buf[:size])
-		if k > 0 {
-			if perr := s.put(buf[:k]); perr != nil {
-				return n, perr
-			}
-			n += int64(k)
-			if k == size {
-				size = turn
-			}
+		buf := newBuffer(size)
+		k, err := read(r, buf[:size])
+		if perr := s.put(buf[:k]); perr != nil {
+			return n, perr
+		}
+		if n += int64(k); k == size {
+			size = turn
 		}
 		switch {
 		case errors.Is(err, io.EOF):
@@ -113,46 +129,57 @@ func (s *Stream) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 }
 
-// buffer returns an empty buffer for size bytes.
-func (s *Stream) buffer(size int) []byte {
-	s.c.mu.Lock()
-	buf := s.spare
-	s.spare = nil
-	s.c.mu.Unlock()
-	if cap(buf) < size {
-		return make([]byte, 0, size)
+func readFull(r io.Reader, buf []byte) (int, error) {
+	n, err := io.ReadFull(r, buf)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
 	}
-	return buf[:0]
+	return n, err
 }
 
-// put hands data over to be written. It belongs to the Stream then.
+// put hands a buffer over to be written.
 func (s *Stream) put(data []byte) error {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(s.data) > 0 && s.err == nil && s.end == 0 && c.err == nil {
-		if len(s.data)+len(data) <= cap(s.data) {
-			s.data = append(s.data, data...)
-			s.spare = data[:0]
-			return nil
-		}
-		s.free.Wait()
+	if err := s.wait(len(data)); err != nil {
+		return err
 	}
-	switch {
-	case s.err != nil:
-		return s.err
-	case c.err != nil:
-		return c.err
-	case s.end != 0 || c.closing:
-		return ErrClosed
+	if len(s.data) == 0 {
+		s.data = data
+	} else {
+		s.data = append(s.data, data...)
+		freeBuffer(data)
 	}
-	s.data = data
 	s.enqueue()
 	return nil
 }
 
-// enqueue has the writer look at the stream. The lock is held.
+// wait waits until there is room for n bytes. The lock is held.
+func (s *Stream) wait(n int) error {
+	c := s.c
+	for s.end == 0 && c.err == nil && len(s.data) > 0 && len(s.data)+n > turn {
+		s.push()
+		s.free.Wait()
+	}
+	switch {
+	case c.err != nil:
+		return c.err
+	case s.end != 0 || c.closing != nil:
+		return ErrClosed
+	}
+	return nil
+}
+
+// enqueue has the writer look at the stream. When all bytes of the message are there it waits for
+// End, so that they go in one chunk with their end. The lock is held.
 func (s *Stream) enqueue() {
+	if len(s.data) > 0 && s.pos+int64(len(s.data)-s.at)-1 != s.total {
+		s.push()
+	}
+}
+
+func (s *Stream) push() {
 	if !s.queued {
 		s.queued = true
 		s.c.streams = append(s.c.streams, s)
@@ -166,41 +193,35 @@ func (s *Stream) End(flag frame.Flag) {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.ended || s.err != nil || c.err != nil || s.end == frame.Aborted || s.end != 0 && flag != frame.Aborted {
+	if s.ended || c.err != nil || s.end == frame.Aborted || s.end != 0 && flag != frame.Aborted {
 		return
 	}
 	s.end = flag
 	if flag == frame.Aborted {
-		s.data = nil
-		s.err = ErrClosed
+		s.data, s.at = nil, 0
+		close(s.over)
 	}
 	s.free.Broadcast()
-	s.enqueue()
+	s.push()
 }
 
 // Wait waits until the last chunk is written, and returns how many there were that expect a
-// response.
+// response. The error is ErrClosed, at once, for a message that is aborted.
 func (s *Stream) Wait() (chunks int, err error) {
+	select {
+	case <-s.over:
+	case <-s.c.lost:
+	}
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !s.written && s.err == nil && c.err == nil {
-		s.free.Wait()
+	select {
+	case <-s.over:
+		if s.end == frame.Aborted {
+			err = ErrClosed
+		}
+	default:
+		err = c.err
 	}
-	switch {
-	case s.written:
-		return s.waiting, nil
-	case s.err != nil:
-		return s.waiting, s.err
-	}
-	return s.waiting, c.err
-}
-
-// lost says that the connection is. The lock is held.
-func (s *Stream) lost(err error) {
-	if s.err == nil {
-		s.err = err
-	}
-	s.queued, s.data, s.spare = false, nil, nil
-	s.free.Broadcast()
+	return s.waiting, err
 }

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"slices"
 	"time"
 
 	"github.com/goparley/parley/msrp/frame"
@@ -11,68 +12,69 @@ const idLen = 13 // of the identifiers that frame.AppendID makes
 // A transaction is a request that waits for its response.
 type transaction struct {
 	id       [idLen]byte
-	r        frame.Range
-	owner    Owner     // nil: it has its response
-	deadline time.Time // zero: not written yet
-	partial  bool      // only a failure is answered, if anything
+	partial  bool        // only a failure is answered, if anything
+	weight   int32       // see weigh
+	batch    uint32      // that it was written with
+	r        frame.Range // of the message
+	owner    Owner       // nil: it is over
+	deadline time.Time   // zero: not written yet
 }
 
 // pending are the transactions of a connection in the order of their requests, in which their responses
 // come as a rule.
 type pending struct {
-	list  []transaction // a ring
-	first int
-	n     int
-	live  int // that are waited for: neither answered nor partial
+	list  []transaction
+	first int    // of list that is not over
+	load  int    // the weight of those that are answered in any case
+	batch uint32 // that is being put together
 	timer *time.Timer
+	armed bool // timer is running
 }
 
-func (p *pending) at(i int) *transaction { return &p.list[(p.first+i)%len(p.list)] }
-
-// add makes room for another one and returns it.
-func (p *pending) add(owner Owner, r frame.Range, partial bool) *transaction {
-	if p.n == len(p.list) {
-		p.makeRoom()
-	}
-	t := p.at(p.n)
-	p.n++
-	*t = transaction{owner: owner, r: r, partial: partial}
-	if !partial {
-		p.live++
-	}
-	frame.AppendID(t.id[:0])
-	return t
+// weigh says how much of maxPending a request takes up: as many as weigh that much have responses
+// of maxControl bytes. So two ends that answer each other's chunks always have room for the responses,
+// and neither waits for the other to read.
+func weigh(paths int) int32 {
+	const rest = 80 // bytes of a response beside its paths
+	return int32(1 + (paths+rest)/(maxControl/maxPending))
 }
 
-// makeRoom lengthens the ring. If it is long for what is waited for, it forgets the chunks of which
-// only failures are told.
-func (p *pending) makeRoom() {
-	list := make([]transaction, max(8, 2*len(p.list)))
-	n := 0
-	for i := range p.n {
-		if t := p.at(i); t.owner != nil && (!t.partial || p.n < 2*maxPending) {
-			list[n] = *t
-			n++
+// full says that too many requests wait for a chunk to be added.
+func (p *pending) full() bool { return p.load >= maxPending }
+
+func (p *pending) add(t transaction) {
+	if len(p.list) == cap(p.list) {
+		p.compact()
+	}
+	if t.batch = p.batch; !t.partial {
+		p.load += int(t.weight)
+	}
+	p.list = append(p.list, t)
+}
+
+// compact drops what is over. If there is a lot, it forgets the chunks of which only failures are
+// told.
+func (p *pending) compact() {
+	many := len(p.list) >= 2*maxPending
+	kept := p.list[:0]
+	for _, t := range p.list[p.first:] {
+		if t.owner != nil && !(many && t.partial) {
+			kept = append(kept, t)
 		}
 	}
-	if n <= len(list)/4 && n > 0 {
-		list = list[:len(list)/2]
+	clear(p.list[len(kept):])
+	if len(kept) > cap(kept)/2 {
+		kept = slices.Grow(kept, max(8, cap(kept)))
 	}
-	p.list, p.first, p.n = list, 0, n
+	p.list, p.first = kept, 0
 }
 
 // take returns the transaction with an identifier, which is over then.
 func (p *pending) take(id string) (t transaction, ok bool) {
-	if len(id) != idLen {
-		return t, false
-	}
-	for i := range p.n {
-		if e := p.at(i); e.owner != nil && string(e.id[:]) == id {
+	for i := p.first; i < len(p.list); i++ {
+		if e := &p.list[i]; string(e.id[:]) == id && e.owner != nil {
 			t = *e
-			e.owner = nil
-			if !e.partial {
-				p.live--
-			}
+			p.end(e)
 			p.trim()
 			return t, true
 		}
@@ -80,68 +82,27 @@ func (p *pending) take(id string) (t transaction, ok bool) {
 	return t, false
 }
 
-// trim drops those at the beginning that are over.
+func (p *pending) end(t *transaction) {
+	if t.owner = nil; !t.partial {
+		p.load -= int(t.weight)
+	}
+}
+
+// trim passes over those at the beginning that are over.
 func (p *pending) trim() {
-	for p.n > 0 && p.at(0).owner == nil {
-		*p.at(0) = transaction{}
-		p.first, p.n = (p.first+1)%len(p.list), p.n-1
+	for p.first < len(p.list) && p.list[p.first].owner == nil {
+		p.first++
 	}
-	if p.n == 0 && len(p.list) > 64 {
-		p.list, p.first = nil, 0
-	}
-}
-
-// written says that everything so far is on its way: the time for the responses begins.
-func (c *Conn) written(now time.Time) {
-	p := &c.pending
-	for i := p.n - 1; i >= 0 && p.at(i).deadline.IsZero(); i-- {
-		p.at(i).deadline = now.Add(answerTime)
-	}
-	if p.live == 0 {
-		return
-	}
-	if p.timer == nil {
-		p.timer = time.AfterFunc(answerTime, c.expire)
+	if p.first == len(p.list) {
+		p.list, p.first = p.list[:0], 0
 	}
 }
 
-// expire ends the transactions whose time is over.
-func (c *Conn) expire() {
-	now := time.Now()
-	var over []transaction
-	c.mu.Lock()
-	p := &c.pending
-	p.timer = nil
-	for i := range p.n {
-		t := p.at(i)
-		if t.owner == nil || t.partial {
-			continue
-		}
-		if t.deadline.IsZero() || t.deadline.After(now) {
-			wait := answerTime
-			if !t.deadline.IsZero() {
-				wait = t.deadline.Sub(now)
-			}
-			p.timer = time.AfterFunc(wait, c.expire)
-			break
-		}
-		over = append(over, *t)
-		t.owner = nil
-		p.live--
-	}
-	p.trim()
-	c.work.Signal()
-	c.mu.Unlock()
-	for _, t := range over {
-		t.owner.Answered(t.r, nil, ErrNoAnswer)
-	}
-}
-
-// takeAll returns those that still wait.
+// takeAll returns those that are answered in any case.
 func (p *pending) takeAll() (all []transaction) {
-	for i := range p.n {
-		if t := p.at(i); t.owner != nil && !t.partial {
-			all = append(all, *t)
+	for _, t := range p.list[p.first:] {
+		if t.owner != nil && !t.partial {
+			all = append(all, t)
 		}
 	}
 	if p.timer != nil {
@@ -151,12 +112,75 @@ func (p *pending) takeAll() (all []transaction) {
 	return all
 }
 
+// written says that a batch is on its way: the time for the responses to what is in it begins.
+// The lock is held.
+func (c *Conn) written(batch uint32) {
+	p := &c.pending
+	if p.first == len(p.list) {
+		return
+	}
+	deadline := time.Now().Add(answerTime)
+	for i := len(p.list) - 1; i >= p.first && p.list[i].deadline.IsZero(); i-- {
+		if p.list[i].batch == batch { // what is not is in the next
+			p.list[i].deadline = deadline
+		}
+	}
+	if !p.armed {
+		c.expireIn(answerTime)
+	}
+}
+
+func (c *Conn) expireIn(d time.Duration) {
+	p := &c.pending
+	if p.armed = true; p.timer == nil {
+		p.timer = time.AfterFunc(d, c.expire)
+	} else {
+		p.timer.Reset(d)
+	}
+}
+
+// expire ends the transactions whose time is over. Those of which only a failure is told have
+// succeeded then, as far as anybody knows.
+func (c *Conn) expire() {
+	now := time.Now()
+	var over []transaction
+	c.mu.Lock()
+	p := &c.pending
+	p.armed = false
+	for i := p.first; i < len(p.list); i++ {
+		t := &p.list[i]
+		if t.owner == nil {
+			continue
+		}
+		if t.deadline.IsZero() {
+			c.expireIn(answerTime)
+			break
+		}
+		if wait := t.deadline.Sub(now); wait > 0 {
+			c.expireIn(wait)
+			break
+		}
+		if !t.partial {
+			over = append(over, *t)
+		}
+		p.end(t)
+	}
+	if p.trim(); len(p.list) == 0 {
+		p.list = nil
+	}
+	c.work.Signal()
+	c.mu.Unlock()
+	for _, t := range over {
+		t.owner.Answered(t.r, nil, ErrNoAnswer)
+	}
+}
+
 // answered takes a response. What nobody waits for is passed over.
 func (c *Conn) answered(h *frame.Head) {
 	c.mu.Lock()
-	full := c.pending.live >= maxPending
+	full := c.pending.full()
 	t, ok := c.pending.take(h.ID)
-	if full && ok {
+	if full && !c.pending.full() {
 		c.work.Signal()
 	}
 	c.mu.Unlock()

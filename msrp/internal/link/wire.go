@@ -2,8 +2,9 @@ package link
 
 import (
 	"crypto/tls"
-	"io"
+	"errors"
 	"net"
+	"os"
 	"time"
 
 	"github.com/goparley/parley/msrp/frame"
@@ -15,9 +16,9 @@ type wire interface {
 	body() ([]byte, error)
 	flag() frame.Flag
 
-	// write writes the pieces of frames, with a mark behind the last piece of each.
+	// write writes a batch. It gives up when the peer takes nothing of it for writeTime.
 	write(b *batch) error
-	// limit is how many bytes a frame may have at most; 0 means that a frame may be written
+	// limitFrame is how many bytes a frame may have at most; 0 means that a frame may be written
 	// in several goes.
 	limitFrame() int
 
@@ -33,16 +34,12 @@ type streamWire struct {
 	nc      net.Conn
 	in      *frame.Reader
 	reading reading
-	whole   bool   // pieces are put together before they are written
-	buf     []byte // for that
+	buf     []byte // in which pieces are put together
 }
 
 func newStreamWire(nc net.Conn) *streamWire {
-	w := &streamWire{nc: nc}
+	w := &streamWire{nc: nc, reading: reading{nc: nc, until: unset}}
 	w.in = frame.NewReader(&w.reading)
-	w.reading.nc = nc
-	_, tcp := nc.(*net.TCPConn)
-	w.whole = !tcp
 	return w
 }
 
@@ -51,7 +48,7 @@ type reading struct {
 	nc    net.Conn
 	idle  time.Duration // to the next request; 0: as long as it likes
 	state readState
-	until readState // for which the deadline stands
+	until readState // for which the deadline stands; unset if it is to be set anew
 }
 
 type readState uint8
@@ -60,6 +57,7 @@ const (
 	idle   readState = iota // nothing of a frame is there
 	inHead                  // part of a head is
 	inBody
+	unset
 )
 
 func (r *reading) Read(p []byte) (int, error) {
@@ -91,7 +89,7 @@ func (r *reading) Read(p []byte) (int, error) {
 func (w *streamWire) next() (*frame.Head, error) {
 	w.reading.state = idle
 	if w.in.Buffered() > 0 {
-		w.reading.state = inHead
+		w.reading.state, w.reading.until = inHead, unset // of another head than before
 	}
 	return w.in.Next()
 }
@@ -104,23 +102,36 @@ func (w *streamWire) body() ([]byte, error) {
 func (w *streamWire) flag() frame.Flag { return w.in.Flag() }
 
 // setIdle is called by the goroutine that reads, or before it starts.
-func (w *streamWire) setIdle(d time.Duration) { w.reading.idle, w.reading.until = d, inBody }
+func (w *streamWire) setIdle(d time.Duration) { w.reading.idle, w.reading.until = d, unset }
 
 func (w *streamWire) write(b *batch) error {
-	if err := w.nc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return err
+	if _, tcp := w.nc.(*net.TCPConn); tcp {
+		return w.writeTCP(b.buffers())
 	}
-	if w.whole {
-		w.buf = b.appendTo(w.buf[:0])
-		_, err := w.nc.Write(w.buf)
-		if cap(w.buf) > 2*turn {
-			w.buf = nil
+	// A TLS connection is lost with a deadline, so it gets what fits into one of its records.
+	w.buf = b.appendTo(b.again(w.buf))
+	for rest := w.buf; len(rest) > 0; {
+		if err := w.nc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+			return err
 		}
-		return err
+		n, err := w.nc.Write(rest[:min(len(rest), 16<<10)])
+		if err != nil {
+			return err
+		}
+		rest = rest[n:]
 	}
-	bufs := b.buffers()
-	_, err := bufs.WriteTo(w.nc)
-	return err
+	return nil
+}
+
+func (w *streamWire) writeTCP(bufs *net.Buffers) error {
+	for {
+		if err := w.nc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+			return err
+		}
+		if n, err := bufs.WriteTo(w.nc); n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+	}
 }
 
 func (w *streamWire) limitFrame() int { return 0 }
@@ -137,75 +148,3 @@ func (w *streamWire) tls() *tls.ConnectionState {
 
 func (w *streamWire) localAddr() net.Addr  { return w.nc.LocalAddr() }
 func (w *streamWire) remoteAddr() net.Addr { return w.nc.RemoteAddr() }
-
-// Messages is a connection that keeps messages apart. One goroutine reads, one writes.
-type Messages interface {
-	ReadMessage() ([]byte, error)
-	WriteMessage([]byte) error
-	Close() error
-}
-
-// A messageWire carries each frame in a message of its own.
-type messageWire struct {
-	m     Messages
-	limit int
-	rest  []byte // of the body of the last frame that was read
-	last  frame.Flag
-	buf   []byte
-}
-
-func (w *messageWire) next() (*frame.Head, error) {
-	data, err := w.m.ReadMessage()
-	if err != nil {
-		return nil, err
-	}
-	h, body, flag, err := frame.Parse(data)
-	w.rest, w.last = body, flag
-	return h, err
-}
-
-func (w *messageWire) body() ([]byte, error) {
-	if len(w.rest) == 0 {
-		return nil, io.EOF
-	}
-	piece := w.rest
-	w.rest = nil
-	return piece, nil
-}
-
-func (w *messageWire) flag() frame.Flag { return w.last }
-
-func (w *messageWire) write(b *batch) error {
-	for data := range b.frames(w.buf) {
-		if err := w.m.WriteMessage(data); err != nil {
-			return err
-		}
-		w.buf = data
-	}
-	return nil
-}
-
-func (w *messageWire) limitFrame() int       { return w.limit }
-func (w *messageWire) close()                { w.m.Close() }
-func (w *messageWire) setIdle(time.Duration) {}
-
-func (w *messageWire) tls() *tls.ConnectionState {
-	if c, ok := w.m.(interface{ TLS() *tls.ConnectionState }); ok {
-		return c.TLS()
-	}
-	return nil
-}
-
-func (w *messageWire) localAddr() net.Addr {
-	if c, ok := w.m.(interface{ LocalAddr() net.Addr }); ok {
-		return c.LocalAddr()
-	}
-	return nil
-}
-
-func (w *messageWire) remoteAddr() net.Addr {
-	if c, ok := w.m.(interface{ RemoteAddr() net.Addr }); ok {
-		return c.RemoteAddr()
-	}
-	return nil
-}

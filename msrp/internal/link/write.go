@@ -2,7 +2,7 @@ package link
 
 import (
 	"bytes"
-	"time"
+	"slices"
 
 	"github.com/goparley/parley/msrp/frame"
 )
@@ -11,135 +11,119 @@ import (
 func (c *Conn) write() {
 	defer close(c.writeEnded)
 	var b batch
-	var text []byte // the other buffer of control
-	for {
-		c.mu.Lock()
-		for c.err == nil && len(c.control) == 0 && !c.closing && c.next() < 0 {
-			c.work.Wait()
-		}
-		if c.err != nil {
-			c.mu.Unlock()
-			return
-		}
-		b.reset()
-		frames, ends := c.control, c.ends
-		s, data := (*Stream)(nil), []byte(nil)
-		c.control, c.ends = text[:0], nil
-		if len(frames) >= maxControl {
-			c.drained.Broadcast()
-		}
-		end, more := frame.Flag(0), false
-		if i := c.next(); i >= 0 {
-			s = c.streams[i]
-			c.streams = append(c.streams[:i], c.streams[i+1:]...)
-			data, end, s.data, s.queued = s.data, s.end, nil, false
-			more = len(c.streams) > 0
-			s.free.Broadcast()
-		}
-		over := c.closing && s == nil && len(frames) == 0
-		c.gather(&b, frames, ends, s, data, end, more)
-		c.mu.Unlock()
-
-		if over && b.empty() {
-			c.fail(ErrClosed)
-			return
-		}
-		if err := c.wire.write(&b); err != nil {
-			c.fail(err)
-			return
-		}
-		c.mu.Lock()
-		c.written(time.Now())
-		if s != nil {
-			if cap(data) <= turn {
-				s.spare = data[:0]
-			}
-			if s.ended {
-				s.written, s.spare = true, nil
-				s.free.Broadcast()
+	for c.collect(&b) {
+		if !b.empty() {
+			if err := c.wire.write(&b); err != nil {
+				c.fail(err)
+				return
 			}
 		}
-		c.mu.Unlock()
-		if text = frames; cap(text) > maxControl/4 {
-			text = nil
-		}
+		c.release(&b)
 	}
 }
 
-// next returns which stream has its turn, -1 if none may write. The lock is held.
-func (c *Conn) next() int {
-	if c.pending.live >= maxPending {
-		return -1
+// collect waits for something to write, and puts it together. It returns false when nothing more
+// is to be written.
+func (c *Conn) collect(b *batch) bool {
+	c.mu.Lock()
+	for c.err == nil && len(c.control) == 0 && c.closing == nil && !c.streamMay() {
+		c.work.Wait()
 	}
-	if len(c.streams) == 0 {
-		return -1
+	if c.err != nil {
+		c.mu.Unlock()
+		return false
 	}
-	return 0
-}
-
-// gather puts together what is to be written. The lock is held.
-func (c *Conn) gather(b *batch, frames []byte, ends []int, s *Stream, data []byte, end frame.Flag, more bool) {
-	if c.open != nil && (len(frames) > 0 || s != nil && s != c.open || c.closing) {
+	b.reset()
+	var s *Stream
+	if c.streamMay() {
+		s = c.streams[0]
+		c.streams, s.queued = slices.Delete(c.streams, 0, 1), false
+	}
+	if c.open != nil && (len(c.control) > 0 || s != nil && s != c.open || s == nil && c.closing != nil) {
 		c.open.endChunk(b, frame.Continued)
 	}
-	at := 0
-	for _, to := range ends {
-		b.text = append(b.text, frames[at:to]...)
-		b.endFrame()
-		at = to
+	if len(c.control) >= maxControl {
+		c.drained.Broadcast()
 	}
-	if s == nil {
-		return
+	c.control, c.ends = b.whole(c.control, c.ends), c.ends[:0]
+	if s != nil {
+		b.stream = s
+		s.gather(b)
 	}
-	if end == frame.Aborted {
-		switch {
-		case c.open == s:
-			s.endChunk(b, frame.Aborted)
-		case s.begun && !s.ended:
-			s.beginChunk(b, 0, true)
+	b.number, c.pending.batch = c.pending.batch, c.pending.batch+1
+	over := b.empty() && s == nil
+	c.mu.Unlock()
+	if over {
+		c.fail(ErrClosed)
+	}
+	return !over
+}
+
+// streamMay reports whether a stream may write. The lock is held.
+func (c *Conn) streamMay() bool { return len(c.streams) > 0 && !c.pending.full() }
+
+// release says that a batch is written.
+func (c *Conn) release(b *batch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.written(b.number)
+	if s := b.stream; s != nil {
+		freeBuffer(b.data)
+		if s.ended && s.end != frame.Aborted {
+			close(s.over)
+		}
+	}
+}
+
+// gather takes a turn: it puts the chunks together that there is something of. The lock is held.
+func (s *Stream) gather(b *batch) {
+	c := s.c
+	if s.end == frame.Aborted {
+		if s.begun && c.open != s {
+			s.beginChunk(b, 0)
+		}
+		if c.open == s {
 			s.endChunk(b, frame.Aborted)
 		}
 		s.ended = true
 		return
 	}
-	whole := c.wire.limitFrame()
-	for len(data) > 0 || end != 0 && !s.ended {
+	data, most := s.data[s.at:], len(b.text)+turn
+	for !s.ended && (len(data) > 0 || s.end != 0) {
 		if c.open == s && s.collides(data) {
 			s.endChunk(b, frame.Continued)
 		}
 		if c.open != s {
-			s.beginChunk(b, len(data), end != 0)
+			if c.pending.full() || len(b.text) > most {
+				s.push() // for another turn
+				return
+			}
+			s.beginChunk(b, len(data))
 		}
 		n := min(int64(len(data)), s.room)
 		piece := data[:n]
 		b.body(piece)
-		s.pos, s.room, data = s.pos+n, s.room-n, data[n:]
+		s.pos, s.room, data, s.at = s.pos+n, s.room-n, data[n:], s.at+int(n)
 		switch {
-		case len(data) == 0 && end != 0:
-			s.endChunk(b, end)
+		case len(data) == 0 && s.end != 0:
+			s.endChunk(b, s.end)
 			s.ended = true
-		case s.room == 0, whole > 0, more && len(data) == 0:
+		case s.room == 0, c.wire.limitFrame() > 0:
 			s.endChunk(b, frame.Continued)
 		default:
 			s.remember(piece)
 		}
 	}
+	b.data, s.data, s.at = s.data, nil, 0
+	s.free.Broadcast()
 }
 
-// beginChunk writes the head of a chunk, of which n bytes are there; last says that they are the rest.
-func (s *Stream) beginChunk(b *batch, n int, last bool) {
-	s.room = s.limit
-	if s.room <= 0 {
-		s.room = 1 << 62
-	}
-	if whole := s.c.wire.limitFrame(); whole > 0 {
-		// The start line, Byte-Range and the end-line take no more than 160 bytes.
-		s.room = min(s.room, max(1, int64(whole-160-len(s.paths)-len(s.rest))))
-	}
-	s.start = s.pos
+// beginChunk writes the head of a chunk, of which n bytes are there.
+func (s *Stream) beginChunk(b *batch, n int) {
+	s.room, s.start = s.limit, s.pos
 	r := frame.Range{Start: s.pos, End: frame.Unknown, Total: s.total}
 	// More than 2048 bytes can be interrupted, and say so (RFC 4975 section 7.1.1).
-	if body := min(int64(n), s.room); body <= 2048 && (body == s.room || last) {
+	if body := min(int64(n), s.room); body <= 2048 && (body == s.room || s.end != 0) {
 		r.End = s.pos + body - 1
 	}
 	frame.AppendID(s.id[:0])
@@ -158,8 +142,10 @@ func (s *Stream) endChunk(b *batch, flag frame.Flag) {
 		return
 	}
 	s.waiting++
-	t := s.c.pending.add(s.owner, frame.Range{Start: s.start, End: s.pos - 1, Total: s.total}, s.report == frame.FailureReportPartial)
-	t.id = s.id
+	s.c.pending.add(transaction{
+		id: s.id, owner: s.owner, partial: s.report == frame.FailureReportPartial, weight: weigh(len(s.paths)),
+		r: frame.Range{Start: s.start, End: s.pos - 1, Total: s.total},
+	})
 }
 
 // remember keeps the end of what was written of an open chunk, with which the beginning of what comes
@@ -185,54 +171,69 @@ func (s *Stream) collides(data []byte) bool {
 func (c *Conn) Send(text []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.send(text)
+	if err := c.room(); err != nil {
+		return err
+	}
+	return c.queue(append(c.control, text...))
 }
 
-func (c *Conn) send(text []byte) error {
+// room waits until there is room in control. The lock is held.
+func (c *Conn) room() error {
 	for len(c.control) >= maxControl && c.err == nil {
 		c.drained.Wait()
 	}
 	switch {
 	case c.err != nil:
 		return c.err
-	case c.closing:
+	case c.closing != nil:
 		return ErrClosed
 	}
-	c.control = append(c.control, text...)
-	c.ends = append(c.ends, len(c.control))
+	return nil
+}
+
+// queue has a frame written that was appended to control. The lock is held.
+func (c *Conn) queue(control []byte) error {
+	if whole := c.wire.limitFrame(); whole > 0 && len(control)-len(c.control) > whole {
+		return frame.ErrTooLong
+	}
+	c.control, c.ends = control, append(c.ends, len(control))
 	c.work.Signal()
 	return nil
 }
 
 // Respond writes a response.
-func (c *Conn) Respond(h *frame.Head) error {
-	text, err := h.Append(nil)
-	if err != nil {
-		return err
-	}
-	return c.Send(h.AppendEnd(text, frame.Complete))
-}
+func (c *Conn) Respond(h *frame.Head) error { return c.request(h, nil, nil) }
 
 // Request writes a request in one frame. With an owner, its response is waited for: 30 seconds.
 func (c *Conn) Request(h *frame.Head, body []byte, owner Owner) error {
+	t := transaction{
+		owner: owner, partial: h.FailureReport == frame.FailureReportPartial, weight: weigh(len(h.To) + len(h.From)), r: h.Range,
+	}
+	frame.AppendID(t.id[:0])
 	req := *h
+	req.ID = string(t.id[:])
+	return c.request(&req, body, &t)
+}
+
+// request writes a frame, of which t waits for the response if it has an owner.
+func (c *Conn) request(h *frame.Head, body []byte, t *transaction) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var id [idLen]byte
-	frame.AppendID(id[:0])
-	req.ID = string(id[:])
-	text, err := req.Append(nil)
+	if err := c.room(); err != nil {
+		return err
+	}
+	text, err := h.Append(c.control)
 	if err != nil {
 		return err
 	}
-	if req.HasBody {
+	if h.HasBody {
 		text = append(text, body...)
 	}
-	if err := c.send(req.AppendEnd(text, frame.Complete)); err != nil {
+	if err := c.queue(h.AppendEnd(text, frame.Complete)); err != nil {
 		return err
 	}
-	if owner != nil {
-		c.pending.add(owner, req.Range, req.FailureReport == frame.FailureReportPartial).id = id
+	if t != nil && t.owner != nil {
+		c.pending.add(*t)
 	}
 	return nil
 }

@@ -1,0 +1,200 @@
+package link
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/msrp/frame"
+)
+
+// A peer that stops reading holds up those who write messages, and those who send anything else at a megabyte;
+// when it has taken nothing for 30 seconds, it is gone.
+func TestPeerThatStopsReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := network(t)
+		defer far.Close()
+		h := &ear{}
+		c := New(near, h)
+		c.Start()
+		s := newStream(t, c, &StreamConfig{Head: sendHead(frame.Unknown)})
+		var written, sent atomic.Int64
+		results := make(chan error, 2)
+		go func() { // ends with the connection
+			for {
+				n, err := s.Write(make([]byte, 1000))
+				written.Add(int64(n))
+				if err != nil {
+					results <- err
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		if got, most := written.Load(), int64(64<<10+3*turn); got > most {
+			t.Errorf("%d bytes were written to a peer that does not read, want at most %d", got, most)
+		}
+		response := &frame.Head{ID: "abcd", Status: 200, To: bobURI, From: aliceURI}
+		go func() { // ends with the connection
+			for {
+				if err := c.Respond(response); err != nil {
+					results <- err
+					return
+				}
+				sent.Add(1)
+			}
+		}()
+		synctest.Wait()
+		text, _ := response.Append(nil)
+		size := len(response.AppendEnd(text, frame.Complete))
+		if got, want := int(sent.Load())*size, maxControl; got < want || got > want+size {
+			t.Errorf("%d bytes of responses wait, want %d", got, want)
+		}
+		time.Sleep(writeTime - 1)
+		if err := h.end(t); err != nil {
+			t.Errorf("after less than %v: %v", writeTime, err)
+		}
+		time.Sleep(time.Nanosecond)
+		if err := h.end(t); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Closed(%v), want %v", err, os.ErrDeadlineExceeded)
+		}
+		for range 2 {
+			if err := <-results; !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("who waits gets %v, want %v", err, os.ErrDeadlineExceeded)
+			}
+		}
+	})
+}
+
+// One that goes on reading gets all of it.
+func TestPeerThatReadsAgain(t *testing.T) {
+	stalled(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
+		const count = 5 * maxControl / 150
+		done := make(chan error)
+		go func() { // ends with the responses
+			for range count {
+				if err := c.Respond(&frame.Head{ID: "abcd", Status: 200, To: bobURI, From: aliceURI}); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+		time.Sleep(writeTime / 2)
+		go p.read()
+		if err := <-done; err != nil {
+			t.Errorf("Respond() = %v", err)
+		}
+		if got := len(p.frames()); got != count {
+			t.Errorf("%d responses came, want %d", got, count)
+		}
+	})
+}
+
+// One that is slow stays: a batch may take longer than 30 seconds.
+func TestPeerThatReadsSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := network(t)
+		defer far.Close()
+		h := &ear{}
+		c := New(near, h)
+		c.Start()
+		const size = 3 * turn
+		s := newStream(t, c, &StreamConfig{Head: sendHead(size)})
+		go func() { // ends with the message
+			s.Write(make([]byte, size))
+			s.End(frame.Complete)
+		}()
+		buf := make([]byte, 1000)
+		for got := 0; got < size; {
+			time.Sleep(time.Second)
+			n, err := far.Read(buf)
+			if got += n; err != nil {
+				t.Fatalf("after %d bytes: %v", got, err)
+			}
+		}
+		if _, err := s.Wait(); err != nil {
+			t.Errorf("Wait() = %v", err)
+		}
+		c.CloseNow()
+	})
+}
+
+// Both ends send as much as they can, of chunks with a few bytes and long paths, and answer each. Neither waits for the other to
+// read before it does itself.
+func TestTwoEndsThatFloodEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := network(t)
+		const chunks = 3 * maxPending
+		var ends [2]*Conn
+		var answers atomic.Int64
+		owner := ownerFunc(func(_ frame.Range, h *frame.Head, err error) {
+			if err == nil && h.Status == 200 {
+				answers.Add(1)
+			}
+		})
+		answer := &ear{}
+		answer.on = func(c *Conn, h *frame.Head, _ []byte, _ frame.Flag) {
+			if err := c.Respond(h.Response(200, h.To)); err != nil {
+				t.Errorf("Respond() = %v", err)
+			}
+		}
+		start := time.Now()
+		ends[0], ends[1] = New(near, answer), New(far, answer)
+		for _, c := range ends {
+			h := sendHead(chunks)
+			h.From = "msrp://" + strings.Repeat("a", 200) + ".example.com:2855/abc;tcp"
+			s := newStream(t, c, &StreamConfig{Head: h, Limit: 1, Owner: owner})
+			go func() { // ends with the message
+				mustWrite(t, s, strings.Repeat("x", chunks))
+				s.End(frame.Complete)
+			}()
+		}
+		for _, c := range ends {
+			c.Start()
+		}
+		synctest.Wait()
+		if got := answers.Load(); got != 2*chunks {
+			t.Errorf("%d chunks were answered, want %d", got, 2*chunks)
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("it took %v, want no waiting", d)
+		}
+		for _, c := range ends {
+			c.CloseNow()
+		}
+	})
+}
+
+// Chunks of one byte are mostly heads, and a turn has no more of them than a batch should.
+func TestTurnOfTinyChunks(t *testing.T) {
+	stalled(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
+		h := sendHead(frame.Unknown)
+		h.FailureReport = frame.FailureReportNo
+		s := newStream(t, c, &StreamConfig{Head: h, Limit: 1})
+		mustWrite(t, s, strings.Repeat("x", turn))
+		synctest.Wait()
+		if got := len(c.wire.(*streamWire).buf); got > 2*turn {
+			t.Errorf("%d bytes are written in one go, want at most %d", got, 2*turn)
+		}
+	})
+}
+
+// However many responses are to be written, a message gets its turn between them.
+func TestResponsesLeaveTurnsToMessages(t *testing.T) {
+	c := New(void{closed: make(chan struct{})}, &ear{})
+	for range 1500 {
+		c.Respond(&frame.Head{ID: "abcd", Status: 200, To: bobURI, From: aliceURI})
+	}
+	s := newStream(t, c, &StreamConfig{Head: sendHead(2)})
+	mustWrite(t, s, "hi")
+	s.End(frame.Complete)
+	var b batch
+	if c.collect(&b); !s.ended {
+		t.Errorf("the first batch is %d bytes of responses and no message", len(b.text))
+	}
+}
