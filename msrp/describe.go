@@ -173,7 +173,7 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 	case "passive":
 		r.active = true
 	case "actpass":
-		r.active = !s.e.listens() && !s.relayed() && !s.cfg.DataChannel
+		r.active = !s.given() && (!s.e.listens() || d.secure && len(d.path) > 1 && s.e.anonymous())
 	}
 	if r.active {
 		setup = "active"

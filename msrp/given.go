@@ -7,6 +7,9 @@ import (
 	"github.com/goparley/parley/msrp/frame"
 )
 
+// given reports whether what the session runs over is no matter of descriptions.
+func (s *Session) given() bool { return s.relayed() || s.cfg.DataChannel }
+
 // meet takes the peer of a leg whose connection is not made for it, and may not be there yet. The side that is active
 // sends the first request, for which the other one waits (RFC 6135 section 4.5, RFC 8873 section 5.2).
 func (l *leg) meet(r route) error {

@@ -914,3 +914,34 @@ func TestRelayFork(t *testing.T) {
 		}
 	})
 }
+
+// The relay of a peer knows certificates by name alone (RFC 4976 section 9.2): who has none of that kind
+// connects to it, where it may choose.
+func TestAnswerToPeerWithRelay(t *testing.T) {
+	certificate := siptest.NewAuthority().Certificate("192.0.2.1")
+	for name, c := range map[string]struct {
+		cfg  *tls.Config
+		path string
+		want string
+	}{
+		"a fingerprint":              {nil, "msrps://relay.example.com:2855/a;tcp msrps://192.0.2.2:9/b;tcp", "active"},
+		"a certificate":              {&tls.Config{Certificates: []tls.Certificate{certificate}}, "msrps://relay.example.com:2855/a;tcp msrps://192.0.2.2:9/b;tcp", "passive"},
+		"a fingerprint, to the peer": {nil, "msrps://192.0.2.2:9/b;tcp", "passive"},
+	} {
+		e, err := New(&Config{TLS: c.cfg, Listen: []string{"tls:192.0.2.1:0"}, Network: siptest.NewNetwork(nil).Host("192.0.2.1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		offer := answerOf(c.path, "actpass")
+		offer.Proto = "TCP/TLS/MSRP"
+		offer.Address, offer.Port = "192.0.2.2", 9
+		m, err := NewSession(e, nil).Answer(t.Context(), offer)
+		if err != nil || m == nil {
+			t.Fatalf("Answer() = %v, %v", m, err)
+		}
+		if got := attribute(t, m, "setup"); got != c.want {
+			t.Errorf("with %s: setup = %s, want %s", name, got, c.want)
+		}
+	}
+}
