@@ -1,9 +1,11 @@
 package msrp
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -246,6 +248,30 @@ func TestDataChannelExamples(t *testing.T) {
 	}
 }
 
+// RFC 8864 section 7 prints an offer as it was before RFC 8873: msrp, and neither msrp-cema nor setup. It is taken.
+func TestDataChannelOldOffer(t *testing.T) {
+	m := association([]sdp.Attribute{
+		{Name: "dcmap", Value: `0 subprotocol="bfcp";label="bfcp"`},
+		{Name: "dcmap", Value: `2 subprotocol="msrp";label="msrp"`},
+		{Name: "dcsa", Value: "2 accept-types:message/cpim text/plain"},
+		{Name: "dcsa", Value: "2 path:msrp://alice.example.com:10001/2s93i93idj;dc"},
+	})
+	e, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	session := NewSession(e, &SessionConfig{DataChannel: true})
+	answer, err := session.Answer(t.Context(), DataChannel{ID: 2}.Section(m))
+	if err != nil || answer == nil {
+		t.Fatalf("Answer() = %v, %v", answer, err)
+	}
+	attribute(t, answer, "msrp-cema")
+	if path, setup := attribute(t, answer, "path"), attribute(t, answer, "setup"); !strings.HasPrefix(path, "msrps://") || setup != "passive" {
+		t.Errorf("answered with path %s and setup %s, want msrps and passive", path, setup)
+	}
+}
+
 // RFC 8864 section 5.1.1: the examples of dcmap and others, of which those for MSRP are told.
 func TestDataChannelMap(t *testing.T) {
 	for value, want := range map[string]*DataChannel{
@@ -380,6 +406,29 @@ func TestDataChannelComparesURIs(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Nobody gets at a session over a data channel by TCP.
+func TestDataChannelIsNotReachedByTCP(t *testing.T) {
+	e, err := New(&Config{Listen: []string{"tcp:127.0.0.1:0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	m, err := NewSession(e, &SessionConfig{DataChannel: true}).Offer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := net.Dial("tcp", e.Addr(false).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	io.WriteString(nc, crlf("MSRP d93kswow SEND\nTo-Path: %s\nFrom-Path: %s\nMessage-ID: 1\n-------d93kswow$\n", attribute(t, m, "path"), bobPath))
+	resp, err := readFrame(bufio.NewReader(nc))
+	if err != nil || !strings.HasPrefix(resp, "MSRP d93kswow 481 ") {
+		t.Errorf("got %q, %v, want 481", resp, err)
+	}
 }
 
 // What is in the way of Open.

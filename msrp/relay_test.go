@@ -427,13 +427,41 @@ func TestRelayPeerBeforeAnswer(t *testing.T) {
 		s := newScene(t, nil)
 		session := NewSession(s.alice, nil)
 		m, c := s.offer(session)
-		c.send("MSRP d93kswow SEND\nTo-Path: %s\nFrom-Path: %s %s\nMessage-ID: 1\n-------d93kswow$\n", own(t, m), usePath, bobPath)
-		c.next("")
+		send := func(from string) frame.Status {
+			c.send("MSRP d93kswow SEND\nTo-Path: %s\nFrom-Path: %s %s\nMessage-ID: 1\n-------d93kswow$\n", own(t, m), usePath, from)
+			return c.next("").Status
+		}
+		if got := send(bobPath); got != frame.StatusOK {
+			t.Errorf("before the answer: %v, want 200", got)
+		}
 		if err := session.Update(t.Context(), m, answerOf(bobPath, "active")); err != nil {
 			t.Fatal(err)
 		}
 		if err := session.Connected(t.Context()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Whoever was there before the answer has to be who has answered.
+func TestRelayStrangerBeforeAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, nil)
+		session := NewSession(s.alice, nil)
+		m, c := s.offer(session)
+		for _, want := range []frame.Status{frame.StatusOK, frame.StatusNoSession} {
+			c.send("MSRP d93kswow SEND\nTo-Path: %s\nFrom-Path: %s msrp://192.0.2.3:4444/eve;tcp\nMessage-ID: 1\n-------d93kswow$\n", own(t, m), usePath)
+			if got := c.next(""); got.Status != want {
+				t.Errorf("eve got %q, want %d", got.text, int(want))
+			}
+			if err := session.Update(t.Context(), m, answerOf(bobPath, "active")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := session.Connected(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Connected() = %v, want to wait for bob", err)
 		}
 	})
 }
@@ -707,6 +735,11 @@ func TestRelaySilent(t *testing.T) {
 			t.Errorf("Offer() = %v after %v, want 408 after 30 seconds", err, time.Since(begin))
 		}
 		s.offer(session)
+		// One that has answered before is given up, too.
+		if _, err := NewSession(s.alice, nil).Offer(t.Context()); !errors.Is(err, frame.StatusTimeout) {
+			t.Errorf("Offer() = %v, want 408", err)
+		}
+		s.offer(NewSession(s.alice, nil))
 	})
 }
 

@@ -157,7 +157,7 @@ func TestWebSocketSlowReader(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.answer(c.next(frame.SEND), "200 OK")
-		const chunk, chunks = 64 << 10, 40
+		const chunk, chunks = 900 << 10, 3
 		go func() { // ends when all is sent
 			for i := range chunks {
 				flag := "+"
@@ -173,7 +173,7 @@ func TestWebSocketSlowReader(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := 0
-			for piece := make([]byte, chunk); ; {
+			for piece := make([]byte, 64<<10); ; {
 				k, err := in.Read(piece)
 				n += k
 				if errors.Is(err, io.EOF) {
