@@ -25,7 +25,7 @@ type connection struct {
 	legs  map[*leg]struct{}
 	alone *time.Timer // ends it when it has had no session for a while
 	over  bool        // it had its last session
-	owned bool        // a relay of ours has let us in
+	kept  bool        // it stays for the next session: a relay has let us in
 
 	// Of the goroutine that reads.
 	routes  map[string]*leg // by To-Path as written
@@ -104,18 +104,19 @@ func (c *connection) wait() {
 	defer c.mu.Unlock()
 	if len(c.legs) == 0 && c.alone == nil {
 		period := unboundTime
-		if c.owned {
+		if c.kept {
 			period = keepTime
 		}
 		c.alone = time.AfterFunc(period, c.link.Close)
 	}
 }
 
-// known says that a relay has let us in: the connection is kept for the next session.
-func (c *connection) known() {
+// keep has the connection stay for an hour without a session, as that to a relay of ours does (RFC 4976 section
+// 5.4).
+func (c *connection) keep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.owned = true
+	c.kept = true
 }
 
 // join adds a leg. It fails if the connection has ended.
@@ -136,12 +137,12 @@ func (c *connection) join(l *leg) error {
 }
 
 // leave takes a leg away, and closes a connection of ours with the last of them (RFC 4975
-// section 5.4), if it is not to a relay.
+// section 5.4), if it is not kept.
 func (c *connection) leave(l *leg) {
 	c.mu.Lock()
 	delete(c.legs, l)
 	empty := len(c.legs) == 0
-	c.over = empty && c.key != nil && !c.owned
+	c.over = empty && c.key != nil && !c.kept
 	over := c.over
 	c.mu.Unlock()
 	switch {

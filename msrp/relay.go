@@ -131,7 +131,7 @@ func (s *Session) askRelays(ctx context.Context) (*leg, error) {
 		l.end(err)
 		return nil, err
 	}
-	c.known()
+	c.keep()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.err != nil {
