@@ -197,9 +197,9 @@ func (e *Endpoint) connect(ctx context.Context, key peerKey, verify func(tls.Con
 			d = &dialing{done: make(chan struct{})}
 			e.dialed[key] = d
 			e.mu.Unlock()
-			d.conn, d.err = e.dial(ctx, key, verify)
+			conn, err := e.dial(ctx, key, verify)
 			e.mu.Lock()
-			if d.err != nil {
+			if d.conn, d.err = conn, err; err != nil {
 				delete(e.dialed, key)
 			} else if e.closed {
 				d.conn.link.Close()
