@@ -12,8 +12,10 @@ import (
 	"github.com/goparley/parley/msrp/internal/link"
 )
 
-// unboundTime is for how long a connection may be without a session.
-const unboundTime = 30 * time.Second
+const (
+	unboundTime = 30 * time.Second // for how long a connection may be without a session
+	connectTime = 30 * time.Second // for a connection to be made, with its TLS
+)
 
 // A connection is one that sessions share.
 type connection struct {
@@ -28,9 +30,15 @@ type connection struct {
 	kept  bool        // it stays for the next session: a relay has let us in
 
 	// Of the goroutine that reads.
-	routes  map[string]*leg // by To-Path as written
+	routes  map[string]sender // by To-Path as written
 	chunk   chunk
 	scratch []byte
+}
+
+// A sender is whose requests are known to be for a leg.
+type sender struct {
+	l    *leg
+	from string // From-Path as written
 }
 
 // A peerKey says which connections can be shared (RFC 4975 section 5.4).
@@ -47,17 +55,19 @@ type dialing struct {
 	done chan struct{}
 	conn *connection
 	err  error
+	left bool // who made it has not waited for it
 }
 
 func (e *Endpoint) newConnection(nc net.Conn, key *peerKey) *connection {
 	c := e.blank(key)
 	c.link = link.New(nc, c)
+	e.open.Store(c, nil)
 	return c
 }
 
 // blank returns a connection without a link.
 func (e *Endpoint) blank(key *peerKey) *connection {
-	c := &connection{e: e, key: key, legs: map[*leg]struct{}{}, routes: map[string]*leg{}}
+	c := &connection{e: e, key: key, legs: map[*leg]struct{}{}, routes: map[string]sender{}}
 	c.chunk.c = c
 	return c
 }
@@ -170,6 +180,7 @@ func (e *Endpoint) forget(c *connection) {
 // Closed is that of link.Handler.
 func (c *connection) Closed(_ *link.Conn, err error) {
 	c.e.forget(c)
+	c.e.open.Delete(c)
 	c.mu.Lock()
 	var legs []*leg
 	for l := range c.legs {
@@ -196,17 +207,18 @@ func (e *Endpoint) connect(ctx context.Context, key peerKey, verify func(tls.Con
 		if d == nil {
 			d = &dialing{done: make(chan struct{})}
 			e.dialed[key] = d
+			e.tasks.Add(1)
 			e.mu.Unlock()
 			conn, err := e.dial(ctx, key, verify)
 			e.mu.Lock()
 			if d.conn, d.err = conn, err; err != nil {
+				d.left = ctx.Err() != nil
 				delete(e.dialed, key)
-			} else if e.closed {
-				d.conn.link.Close()
 			}
 			e.mu.Unlock()
 			close(d.done)
-			return d.conn, d.err
+			e.tasks.Done()
+			return conn, err
 		}
 		e.mu.Unlock()
 		select {
@@ -220,13 +232,16 @@ func (e *Endpoint) connect(ctx context.Context, key peerKey, verify func(tls.Con
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if !errors.Is(d.err, context.Canceled) && !errors.Is(d.err, context.DeadlineExceeded) {
+		if !d.left {
 			return nil, d.err
 		}
 	}
 }
 
 func (e *Endpoint) dial(ctx context.Context, key peerKey, verify func(tls.ConnectionState) error) (*connection, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	defer context.AfterFunc(e.ctx, cancel)()
 	if key.relay {
 		return e.dialRelay(ctx, key)
 	}
@@ -271,8 +286,9 @@ func (e *Endpoint) secure(ctx context.Context, nc net.Conn, name string, change 
 
 // Request is that of link.Handler: it finds the session of a request.
 func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
-	l := c.routes[h.To]
-	if l == nil || !l.bound(c, h.From) {
+	known := c.routes[h.To]
+	l := known.l
+	if l == nil || known.from != h.From || !l.bound(c, h.From) {
 		delete(c.routes, h.To)
 		var status frame.Status
 		if l, status = c.route(h); status != frame.StatusOK {
@@ -315,7 +331,7 @@ func (c *connection) route(h *frame.Head) (*leg, frame.Status) {
 	if len(to) != 1 || l == nil || !l.is(to[0]) {
 		return nil, frame.StatusNoSession
 	}
-	if h.Method == frame.REPORT && l.over(c) {
+	if h.Method == frame.REPORT && l.uses(c) {
 		return l, frame.StatusOK // of a relay, too, which speaks for itself then (RFC 4976 section 6.4.1)
 	}
 	if status := l.bind(c, from, h.From); status != frame.StatusOK {
@@ -324,7 +340,7 @@ func (c *connection) route(h *frame.Head) (*leg, frame.Status) {
 	if len(c.routes) >= 1024 {
 		clear(c.routes)
 	}
-	c.routes[h.To] = l
+	c.routes[h.To] = sender{l, h.From}
 	return l, frame.StatusOK
 }
 
@@ -359,7 +375,10 @@ type wholeRequest struct {
 func (r *wholeRequest) Write(piece []byte) { r.body = append(r.body, piece...) } // no more than 10,240 bytes
 
 func (r *wholeRequest) End(flag frame.Flag) {
-	if flag == frame.Complete {
+	switch flag {
+	case frame.Complete:
 		r.c.refuse(r.h, r.serve(r.h, r.body))
+	case frame.Continued, frame.Aborted: // only a SEND comes in chunks
+		r.c.refuse(r.h, frame.StatusBadRequest)
 	}
 }

@@ -223,7 +223,7 @@ func (s *Session) Open(channel io.ReadWriteCloser, theirs, ours int) error {
 		err = errors.New("msrp: the session has a data channel")
 	default:
 		l.conn, c.legs[l] = c, struct{}{}
-		e.accepted[c] = struct{}{}
+		e.open.Store(c, nil)
 	}
 	s.mu.Unlock()
 	e.mu.Unlock()

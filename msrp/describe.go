@@ -32,14 +32,17 @@ func (s *Session) Offer(ctx context.Context) (*sdp.Media, error) {
 // legToDescribe returns the leg that goes into a description: the current one if it is alive and where
 // we are, else a new one.
 func (s *Session) legToDescribe(ctx context.Context, secure bool) (*leg, error) {
+	s.making.Lock()
+	defer s.making.Unlock()
 	s.mu.Lock()
 	l := s.next
 	if l == nil {
 		l = s.current
 	}
-	alive := l != nil && l.err == nil && !l.stale && (l.given || l.secure == secure)
+	alive := l != nil && l.err == nil && l.failed == nil && !l.stale && (l.given || l.secure == secure)
+	known := s.address
 	s.mu.Unlock()
-	if alive && (l.given || l.local.Host == s.e.host(secure)) {
+	if alive && (l.given || l.local.Host == s.e.host(secure, known)) {
 		return l, nil
 	}
 	l, err := s.newLeg(ctx, secure)
@@ -149,31 +152,52 @@ func read(m *sdp.Media) (d described, err error) {
 		d.setup = setup // holdconn is as if it were not there (RFC 6135 section 4.2.1)
 	}
 	_, d.cema = m.Attribute("msrp-cema")
-	for _, a := range slices.Concat(m.Attributes, m.Inherited) {
-		if strings.EqualFold(a.Name, "fingerprint") {
+	d.print, err = fingerprints(m)
+	return d, err
+}
+
+// fingerprints returns those of a section, or if it has none those of its session (RFC 8122 section 5).
+func fingerprints(m *sdp.Media) (list []fingerprint, err error) {
+	for _, level := range [][]sdp.Attribute{m.Attributes, m.Inherited} {
+		for _, a := range level {
+			if a.Name != "fingerprint" {
+				continue
+			}
 			if f, ok := parseFingerprint(a.Value); ok {
-				d.print = append(d.print, f)
+				list = append(list, f)
+			} else {
+				err = fmt.Errorf("msrp: the fingerprint %.80q", a.Value)
 			}
 		}
+		if len(list) > 0 {
+			// The strongest alone count (RFC 8122 section 5.1).
+			best := slices.MaxFunc(list, func(a, b fingerprint) int { return len(a.sum) - len(b.sum) })
+			return slices.DeleteFunc(list, func(f fingerprint) bool { return f.algorithm != best.algorithm }), nil
+		}
+		if err != nil {
+			return nil, err // one that we cannot check is not as if there were none
+		}
 	}
-	return d, nil
+	return nil, nil
 }
 
 // Answer describes the session as an answer. It refuses, with nil, a section that is not of MSRP, has no
 // path, takes no type that we know, or whose connection cannot come about.
 func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, error) {
 	d, err := read(remote)
-	if err != nil || !s.common(d.peer) {
+	if err != nil || !s.common(d.peer) || s.cfg.TLS && !d.secure {
 		s.e.log.Debug("msrp: an offer that is refused", "error", err)
 		return nil, nil
 	}
 	r := route{remote: d.path, verify: d.print}
-	setup := "passive"
-	switch d.setup {
-	case "passive":
+	setup, reached := "passive", s.e.listens() || s.given()
+	switch {
+	case d.setup == "passive":
 		r.active = true
-	case "actpass":
-		r.active = !s.given() && (!s.e.listens() || d.secure && len(d.path) > 1 && s.e.anonymous())
+	case d.setup == "actpass":
+		r.active = !reached || !s.given() && d.secure && len(d.path) > 1 && s.e.anonymous()
+	case !reached:
+		return nil, nil // the peer would have to connect to us (RFC 4975 section 5.4)
 	}
 	if r.active {
 		setup = "active"
@@ -272,11 +296,14 @@ func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
 	}
 	s.mu.Lock()
 	same, other := l.remote.Equal(r.remote), l.remote != nil
+	settled, over := l.conn != nil || !r.active, l.err
 	s.mu.Unlock()
 	switch {
-	case same:
+	case over != nil:
+		return over // lost while the offer was under way
+	case same && settled:
 		return nil // nothing has changed, or it is the final answer after an early one
-	case other:
+	case other && !same:
 		if l, err = s.branch(l); err != nil {
 			return err
 		}
@@ -287,7 +314,8 @@ func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
 // routeOfAnswer returns the way to a peer that has answered our offer. An error says that another offer
 // is needed.
 func (s *Session) routeOfAnswer(ctx context.Context, l *leg, remote *sdp.Media, d described) (route, error) {
-	r := route{remote: d.path, verify: d.print, active: d.setup != "active"}
+	// Who cannot be reached has to connect, whatever the peer says.
+	r := route{remote: d.path, verify: d.print, active: d.setup != "active" || !s.e.listens() && !l.given}
 	s.mu.Lock()
 	cema := s.cfg.CEMA && !s.plain && !s.cfg.DataChannel
 	s.mu.Unlock()
@@ -337,8 +365,11 @@ func (s *Session) branch(l *leg) (*leg, error) {
 }
 
 // matches reports whether the address and port of a section are those of a URI of its path (RFC 6714
-// section 4.4).
+// section 4.4). A section without an address says nothing else than its path does.
 func (e *Endpoint) matches(ctx context.Context, m *sdp.Media, path frame.Path) bool {
+	if m.Address == "" {
+		return true
+	}
 	for _, u := range path {
 		if int(u.Port) != m.Port {
 			continue

@@ -35,7 +35,7 @@ type Config struct {
 	Listen []string
 
 	// Host stands in the URIs of sessions: a name, or an address that others reach. "" is the
-	// address that is bound or, where that is every one, the one that UseAddress has said.
+	// address that is bound or, where that is every one, the one that Session.UseAddress has said.
 	Host string
 
 	// TLS is for both sides of TLS connections. nil has a certificate made, which peers know
@@ -71,14 +71,17 @@ type Endpoint struct {
 	resolver *net.Resolver
 	relays   []*relay
 
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	open sync.Map // of *connection: those that have not ended
+
 	mu        sync.Mutex
 	listeners map[bool]*listener // by whether they are TLS
 	legs      map[string]*leg    // by session-id
 	dialed    map[peerKey]*dialing
 	accepted  map[*connection]struct{}
 	closed    bool
-	address   netip.Addr
-	tasks     sync.WaitGroup // goroutines that accept
+	tasks     sync.WaitGroup // goroutines that accept, and connections that are being made
 	identity  *identity
 }
 
@@ -93,6 +96,7 @@ func New(cfg *Config) (*Endpoint, error) {
 	if cfg != nil {
 		e.cfg = *cfg
 	}
+	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.network, e.log = e.cfg.Network, e.cfg.Logger
 	if e.network == nil {
 		e.network = &system{}
@@ -172,18 +176,12 @@ func (e *Endpoint) Addr(secure bool) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// UseAddress says which of our addresses peers reach, where that is not known otherwise.
-func (e *Endpoint) UseAddress(a netip.Addr) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.address = a
-}
-
 // listens reports whether peers may connect to us.
 func (e *Endpoint) listens() bool { return len(e.cfg.Listen) == 0 || e.cfg.Listen[0] != "none" }
 
-// here returns host and port of our URIs: port 9 if nobody can connect (RFC 6135 section 4.2.2).
-func (e *Endpoint) here(secure bool) (host string, port uint16, err error) {
+// here returns host and port of our URIs: port 9 if nobody can connect (RFC 6135 section 4.2.2). known
+// is the address that a session was told; it may be invalid.
+func (e *Endpoint) here(secure bool, known netip.Addr) (host string, port uint16, err error) {
 	port = 9
 	if e.listens() {
 		if !e.Addr(secure).IsValid() {
@@ -193,10 +191,10 @@ func (e *Endpoint) here(secure bool) (host string, port uint16, err error) {
 		}
 		port = e.Addr(secure).Port()
 	}
-	return e.host(secure), port, nil
+	return e.host(secure, known), port, nil
 }
 
-func (e *Endpoint) host(secure bool) string {
+func (e *Endpoint) host(secure bool, known netip.Addr) string {
 	if e.cfg.Host != "" {
 		return e.cfg.Host
 	}
@@ -205,8 +203,8 @@ func (e *Endpoint) host(secure bool) string {
 	if l := e.listeners[secure]; l != nil && !l.addr.Addr().IsUnspecified() {
 		return l.addr.Addr().Unmap().String()
 	}
-	if e.address.IsValid() {
-		return e.address.Unmap().String()
+	if known.IsValid() {
+		return known.Unmap().String()
 	}
 	return "127.0.0.1"
 }
@@ -223,26 +221,18 @@ func (e *Endpoint) Close() error {
 	for _, l := range e.legs {
 		legs = append(legs, l)
 	}
-	var conns []*connection
-	for c := range e.accepted {
-		conns = append(conns, c)
-	}
-	for _, d := range e.dialed {
-		if d.conn != nil {
-			conns = append(conns, d.conn)
-		}
-	}
 	for _, l := range e.listeners {
 		l.Close()
 	}
 	e.mu.Unlock()
+	e.stop()
 	for _, l := range legs {
 		l.s.Close()
 	}
-	for _, c := range conns {
-		c.link.CloseNow()
-	}
 	e.tasks.Wait()
+	for c := range e.open.Range {
+		c.(*connection).link.CloseNow()
+	}
 	return nil
 }
 

@@ -36,6 +36,9 @@ func (f fingerprint) of(der []byte) []byte {
 	case "sha-1": // what the examples of RFC 4975 have, and old peers
 		sum := sha1.Sum(der)
 		return sum[:]
+	case "sha-224":
+		sum := sha256.Sum224(der)
+		return sum[:]
 	case "sha-256":
 		sum := sha256.Sum256(der)
 		return sum[:]

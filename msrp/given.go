@@ -1,6 +1,7 @@
 package msrp
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -71,22 +72,19 @@ func (l *leg) succeed(old *leg) {
 	s.mu.Lock()
 	c, err, claimed, until := old.conn, old.err, old.claimed, old.until
 	s.mu.Unlock()
-	if c != nil {
-		err = l.take(c)
+	if c != nil && err == nil {
+		if err = l.take(c); err != nil {
+			err = fmt.Errorf("%w: %w", ErrLost, err)
+		}
+	}
+	if err != nil {
+		l.end(err)
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.claimed = claimed; err != nil && l.err == nil {
-		l.err = err
-	}
-	if !until.IsZero() && l.err == nil {
+	l.claimed = claimed
+	if !until.IsZero() {
 		l.lastFor(time.Until(until))
 	}
-}
-
-// over reports whether the leg is given and runs over a connection.
-func (l *leg) over(c *connection) bool {
-	l.s.mu.Lock()
-	defer l.s.mu.Unlock()
-	return l.given && l.conn == c && l.err == nil
 }

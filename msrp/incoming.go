@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	window    = 256 << 10        // bytes of a message that wait to be read
+	window    = 256 << 10        // bytes of a message that wait to be read, and as many that came too early
+	maxParked = 4 << 20          // bytes in messages that nobody has asked for
 	stallTime = 20 * time.Second // for who reads, before a message is refused
 
 	messageTime = 540 * time.Second // between two chunks of a message (RFC 7701 section 6.1)
@@ -24,7 +25,7 @@ var ErrAborted = errors.New("msrp: message aborted by its sender")
 
 // Incoming is a message that arrives. It is read while it does: io.EOF is its end, ErrAborted says
 // that the sender has given it up, ErrLost that the connection is lost. Bytes come in order, however
-// they have arrived; 256 KB wait at most until they are read.
+// they have arrived; 256 KB wait at most until they are read, and as many that came too early.
 type Incoming struct {
 	ID          string        // Message-ID
 	ContentType string        // with its parameters
@@ -144,56 +145,69 @@ func (m *Incoming) fail(err error) {
 	if m.err == nil {
 		m.err = err
 	}
+	m.park(-m.held)
 	m.ahead, m.held = nil, 0
 	if err != io.EOF {
+		m.park(-m.unread())
 		m.buf, m.off = nil, 0
 	}
 	m.s.changed.Broadcast()
 }
 
+// park counts bytes that wait while nobody has asked for the message. The lock is held.
+func (m *Incoming) park(n int) {
+	if !m.given {
+		m.s.parked += n
+	}
+}
+
 // A chunk is the SEND that a connection is reading.
 type chunk struct {
-	c       *connection
-	l       *leg
-	m       *Incoming
-	id      string
-	from    string
-	start   int64 // of its first byte
-	pos     int64
-	report  frame.FailureReport
-	status  frame.Status
-	success bool
+	c      *connection
+	l      *leg
+	m      *Incoming // nil: what comes is passed over
+	id     string
+	from   string
+	pos    int64 // of the next byte
+	report frame.FailureReport
+	status frame.Status
+	again  *done // a message that has been here, of which a report is wanted again
 }
 
 // send takes the head of a SEND (RFC 4975 section 7.3.1).
 func (c *connection) send(l *leg, h *frame.Head) link.Body {
 	s := l.s
 	k := &c.chunk
-	*k = chunk{c: c, l: l, id: h.ID, from: h.From, report: h.FailureReport, status: frame.StatusOK, start: max(1, h.Range.Start)}
-	k.pos = k.start
-	if !h.HasBody {
-		k.answer()
-		return nil
-	}
+	*k = chunk{c: c, l: l, id: h.ID, from: h.From, report: h.FailureReport, status: frame.StatusOK, pos: max(1, h.Range.Start)}
 	s.mu.Lock()
-	k.m, k.status = s.messageOf(l, h)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	switch m := s.incoming[h.MessageID]; {
+	case m != nil:
+		k.m = m
+		if !h.HasBody && h.Range.Start == 0 {
+			k.pos = m.next
+		}
+	case !h.HasBody: // of no message: it binds the session, or keeps it alive
+	case h.MessageID == "":
+		k.status = frame.StatusBadRequest
+	default:
+		for i := range s.done {
+			// Again, after a connection was lost (RFC 4975 section 5.4), or not wanted.
+			if d := &s.done[i]; d.id == h.MessageID {
+				k.status = d.status
+				if h.SuccessReport && d.status == frame.StatusOK {
+					k.again = &done{d.id, d.status, d.total}
+				}
+				return k
+			}
+		}
+		k.m, k.status = s.newMessage(l, h)
+	}
 	return k
 }
 
-// messageOf returns the message that a chunk is of, nil if its bytes are not wanted. The lock is held.
-func (s *Session) messageOf(l *leg, h *frame.Head) (*Incoming, frame.Status) {
-	if h.MessageID == "" {
-		return nil, frame.StatusBadRequest
-	}
-	if m := s.incoming[h.MessageID]; m != nil {
-		return m, frame.StatusOK
-	}
-	for _, d := range s.done {
-		if d.id == h.MessageID {
-			return nil, d.status // again, after a connection was lost (RFC 4975 section 5.4), or not wanted
-		}
-	}
+// newMessage returns the message that a chunk begins, nil if it is not wanted. The lock is held.
+func (s *Session) newMessage(l *leg, h *frame.Head) (*Incoming, frame.Status) {
 	size := int64(-1)
 	if h.Range != (frame.Range{}) && h.Range.Total != frame.Unknown {
 		size = h.Range.Total
@@ -247,6 +261,16 @@ func (s *Session) wait(room func() bool) bool {
 	if s.deaf {
 		return room()
 	}
+	ok := s.await(room)
+	s.deaf = !ok
+	return ok
+}
+
+// await waits until something is so, for no more than 20 seconds. The lock is held.
+func (s *Session) await(so func() bool) bool {
+	if so() {
+		return true
+	}
 	over := false
 	t := time.AfterFunc(stallTime, func() {
 		s.mu.Lock()
@@ -255,11 +279,10 @@ func (s *Session) wait(room func() bool) bool {
 		s.changed.Broadcast()
 	})
 	defer t.Stop()
-	for !room() && !over && !s.closed {
+	for !so() && !over && !s.closed {
 		s.changed.Wait()
 	}
-	s.deaf = over && !room()
-	return room()
+	return so()
 }
 
 // Write takes a piece of a chunk.
@@ -273,20 +296,20 @@ func (k *chunk) Write(piece []byte) {
 	s := m.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m.err != nil && m.err != io.EOF {
-		k.stop()
-		return
-	}
-	if max := s.cfg.MaxSize; max > 0 && k.pos-1 > max {
+	m.heard = time.Now()
+	if most := s.cfg.MaxSize; most > 0 && k.pos-1 > most {
 		m.reject(frame.StatusStop)
-		k.stop()
-		return
 	}
-	if start == m.next && len(m.ahead) == 0 {
-		m.take(k, piece)
-		return
+	if m.total != frame.Unknown { // what is beyond is not of the message
+		piece = piece[:max(0, min(int64(len(piece)), m.total+1-start))]
 	}
-	m.place(start, piece)
+	if m.err == nil {
+		if start, piece = m.overwrite(start, piece); start == m.next {
+			m.take(piece)
+		} else if len(piece) > 0 {
+			m.insert(part{start, slices.Clone(piece)})
+		}
+	}
 	if m.err != nil {
 		k.stop()
 	}
@@ -294,21 +317,27 @@ func (k *chunk) Write(piece []byte) {
 
 // stop has the rest of the chunk passed over.
 func (k *chunk) stop() {
-	if k.status = k.m.status; k.status == 0 {
+	switch m := k.m; {
+	case m.status != 0:
+		k.status = m.status
+	case m.err != io.EOF:
 		k.status = frame.StatusStop
 	}
 	k.m = nil
 }
 
-// take appends bytes that are in order. It waits while what is there is not read. The lock is held.
-func (m *Incoming) take(k *chunk, piece []byte) {
+// take appends bytes that are in order, and what came before them and fits now. It waits while what is there
+// is not read. The lock is held.
+func (m *Incoming) take(piece []byte) {
 	s := m.s
+	full := func() bool {
+		return m.err == nil && (m.unread() >= window || !m.given && s.parked >= maxParked)
+	}
 	for len(piece) > 0 {
-		if m.unread() >= window && !s.wait(func() bool { return m.unread() < window || m.err != nil }) {
+		if full() && !s.wait(func() bool { return !full() }) {
 			m.reject(frame.StatusStop)
 		}
 		if m.err != nil {
-			k.stop()
 			return
 		}
 		n := min(len(piece), window-m.unread())
@@ -319,6 +348,7 @@ func (m *Incoming) take(k *chunk, piece []byte) {
 			s.changed.Broadcast()
 		}
 	}
+	m.join()
 }
 
 // append adds bytes to those that wait to be read. The lock is held.
@@ -329,33 +359,27 @@ func (m *Incoming) append(p []byte) {
 	}
 	m.buf = append(m.buf, p...)
 	m.next += int64(len(p))
+	m.park(len(p))
 }
 
-// place takes bytes that come early, or again (RFC 4975 section 7.3.1): those that came last
-// stand, as far as they are not read yet. The lock is held.
-func (m *Incoming) place(start int64, piece []byte) {
+// overwrite takes bytes that come again (RFC 4975 section 7.3.1): those that came last stand, as far as
+// they are not read yet. It returns those that are new. The lock is held.
+func (m *Incoming) overwrite(start int64, piece []byte) (int64, []byte) {
 	unread := m.buf[m.off:]
-	read := m.next - int64(len(unread)) // the position of its first byte
-	if end := start + int64(len(piece)); start < m.next {
-		if start < read {
-			skip := min(read-start, int64(len(piece)))
-			start, piece = start+skip, piece[skip:]
-		}
-		n := copy(unread[min(start-read, int64(len(unread))):], piece)
+	if read := m.next - int64(len(unread)); start < read { // before the first of them
+		skip := min(read-start, int64(len(piece)))
+		start, piece = start+skip, piece[skip:]
+	}
+	if start < m.next {
+		n := copy(unread[len(unread)-int(m.next-start):], piece)
 		start, piece = start+int64(n), piece[n:]
-		if end <= m.next {
-			return
-		}
 	}
-	if len(piece) > 0 {
-		m.insert(part{start, slices.Clone(piece)})
-	}
-	m.join()
+	return start, piece
 }
 
 // insert puts a part in its place among those ahead. The lock is held.
 func (m *Incoming) insert(p part) {
-	end := p.start + int64(len(p.data))
+	end, held := p.start+int64(len(p.data)), m.held
 	i := sort.Search(len(m.ahead), func(i int) bool { return m.ahead[i].start+int64(len(m.ahead[i].data)) >= p.start })
 	j := i
 	for j < len(m.ahead) && m.ahead[j].start <= end {
@@ -371,7 +395,9 @@ func (m *Incoming) insert(p part) {
 		j++
 	}
 	m.ahead = slices.Replace(m.ahead, i, j, p)
-	if m.held += len(p.data); m.held > window || len(m.ahead) > 256 {
+	m.held += len(p.data)
+	m.park(m.held - held)
+	if m.held > window || len(m.ahead) > 256 || !m.given && m.s.parked > maxParked {
 		m.reject(frame.StatusStop)
 	}
 }
@@ -382,6 +408,7 @@ func (m *Incoming) join() {
 		p := m.ahead[0]
 		m.ahead = slices.Delete(m.ahead, 0, 1)
 		m.held -= len(p.data)
+		m.park(-len(p.data))
 		if skip := m.next - p.start; skip < int64(len(p.data)) {
 			m.append(p.data[skip:])
 		}
@@ -396,25 +423,33 @@ func (k *chunk) End(flag frame.Flag) {
 		if flag != 0 {
 			k.answer()
 		}
+		if k.again != nil && flag == frame.Complete {
+			k.c.reportSuccess(k.l, k.from, k.again.id, k.again.total)
+		}
 		return
 	}
 	s := m.s
 	s.mu.Lock()
+	m.heard = time.Now()
 	complete := false
-	switch flag {
-	case frame.Continued:
-		m.heard = time.Now()
-	case frame.Complete:
+	switch {
+	case m.err != nil:
+		k.stop()
+	case flag == frame.Complete && m.total == frame.Unknown:
 		m.total = k.pos - 1
-	case frame.Aborted:
-		s.over(m)
+		if beyond := m.next - 1 - m.total; beyond > 0 {
+			m.cut(int(min(beyond, int64(m.unread()))))
+		}
+	case flag == frame.Aborted: // it may be sent again with its Message-ID
+		delete(s.incoming, m.ID)
 		m.fail(ErrAborted)
 	}
-	if m.total != frame.Unknown && m.next > m.total && m.err == nil {
+	if m.err == nil && m.total != frame.Unknown && m.next > m.total {
 		complete = true
 		s.over(m)
 		m.fail(io.EOF)
 	}
+	k.m = nil
 	s.mu.Unlock()
 	if flag == 0 {
 		return
@@ -425,10 +460,18 @@ func (k *chunk) End(flag frame.Flag) {
 	}
 }
 
+// cut takes n bytes away that nobody has read. The lock is held.
+func (m *Incoming) cut(n int) {
+	m.buf = m.buf[:len(m.buf)-n]
+	m.next -= int64(n)
+	m.park(-n)
+}
+
 // A done message is known by its Message-ID alone: what comes of it is answered with the status.
 type done struct {
 	id     string
 	status frame.Status
+	total  int64
 }
 
 // over forgets a message but for its Message-ID. The lock is held.
@@ -437,7 +480,7 @@ func (s *Session) over(m *Incoming) {
 	if len(s.done) == maxDone {
 		s.done = slices.Delete(s.done, 0, 1)
 	}
-	d := done{m.ID, m.status}
+	d := done{m.ID, m.status, m.total}
 	if d.status == 0 {
 		d.status = frame.StatusOK
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -80,8 +81,7 @@ func (s *Session) Send(ctx context.Context, m *Message) error {
 	}
 	if m.Body != nil {
 		if _, err := w.ReadFrom(m.Body); err != nil {
-			w.Abort()
-			return w.o.why(err)
+			return w.abort(err)
 		}
 	}
 	return w.Close()
@@ -108,7 +108,7 @@ func (s *Session) Create(ctx context.Context, m *Message) (*Writer, error) {
 	}
 	s.mu.Lock()
 	switch {
-	case !accepts(s.peer.types, o.m.ContentType):
+	case !accepts(s.peer.types, o.m.ContentType), accepts(s.refused, o.m.ContentType):
 		err = fmt.Errorf("%w: %s", frame.StatusUnsupportedType, o.m.ContentType)
 	case s.peer.maxSize > 0 && size > s.peer.maxSize:
 		err = fmt.Errorf("%w: %d bytes, of %d", frame.StatusStop, size, s.peer.maxSize)
@@ -126,6 +126,7 @@ func (s *Session) Create(ctx context.Context, m *Message) (*Writer, error) {
 	if limit == 0 && len(l.relays)+len(l.remote) > 1 {
 		limit = 8192
 	}
+	most := s.peer.maxSize
 	s.outgoing[o.m.ID] = o
 	s.lastSent = time.Now()
 	s.mu.Unlock()
@@ -138,7 +139,7 @@ func (s *Session) Create(ctx context.Context, m *Message) (*Writer, error) {
 		return nil, err
 	}
 	o.m.Body = nil
-	w := &Writer{o: o, ctx: ctx, size: size}
+	w := &Writer{o: o, size: size, most: most}
 	w.stop = context.AfterFunc(ctx, func() { o.fail(context.Cause(ctx)) })
 	return w, nil
 }
@@ -171,20 +172,31 @@ func (m *Message) size() (int64, error) {
 // A Writer is a message that is being written.
 type Writer struct {
 	o    *outgoing
-	ctx  context.Context
 	stop func() bool
 	size int64
+	most int64 // that the peer takes; 0: it has not said
 	n    int64
 }
 
 // errSize says that a message is not as long as its Size.
 var errSize = errors.New("msrp: the message is not of the size that was said")
 
+// room returns how many bytes more there may be, and what is wrong if there are others still.
+func (w *Writer) room() (int64, error) {
+	switch {
+	case w.size != frame.Unknown:
+		return w.size - w.n, errSize
+	case w.most > 0:
+		return w.most - w.n, fmt.Errorf("%w: more than %d bytes", frame.StatusStop, w.most)
+	}
+	return math.MaxInt64, nil
+}
+
 // Write writes a piece of the message. It waits while the connection takes no more; an error is one of
 // those of Send.
 func (w *Writer) Write(p []byte) (int, error) {
-	if w.size != frame.Unknown && w.n+int64(len(p)) > w.size {
-		return 0, errSize
+	if room, err := w.room(); int64(len(p)) > room {
+		return 0, err
 	}
 	n, err := w.o.stream.Write(p)
 	w.n += int64(n)
@@ -193,8 +205,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 
 // ReadFrom writes what r gives to its end.
 func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
-	if w.size != frame.Unknown {
-		r = &capped{r, w.size - w.n}
+	if room, err := w.room(); err != nil {
+		r = &capped{r, room, err}
 	}
 	n, err := w.o.stream.ReadFrom(r)
 	w.n += n
@@ -205,12 +217,13 @@ func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
 type capped struct {
 	io.Reader
 	left int64
+	err  error
 }
 
 func (c *capped) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	if c.left -= int64(n); c.left < 0 {
-		return 0, errSize
+		return 0, c.err
 	}
 	return n, err
 }
@@ -219,8 +232,7 @@ func (c *capped) Read(p []byte) (int, error) {
 func (w *Writer) Close() error {
 	o := w.o
 	if w.size != frame.Unknown && w.n != w.size {
-		w.Abort()
-		return o.why(errSize)
+		return w.abort(errSize)
 	}
 	defer w.stop()
 	defer o.finish()
@@ -238,10 +250,15 @@ func (w *Writer) Close() error {
 }
 
 // Abort gives the message up: the peer is told that no more will come.
-func (w *Writer) Abort() {
+func (w *Writer) Abort() { w.abort(ErrClosed) }
+
+// abort gives the message up because of err, and returns the first reason that there was.
+func (w *Writer) abort(err error) error {
 	w.stop()
-	w.o.fail(ErrClosed)
+	err = w.o.why(err)
+	w.o.fail(err)
 	w.o.finish()
+	return err
 }
 
 // why returns what has ended the message, if that is known better than err.
@@ -301,14 +318,37 @@ func (o *outgoing) Answered(r frame.Range, h *frame.Head, err error) {
 		o.fail(frame.StatusTimeout)
 	case err != nil:
 		o.fail(fmt.Errorf("%w: %w", ErrLost, err))
-	case h.Status != frame.StatusOK:
-		o.fail(h.Status)
+	case failed(h.Status):
+		o.refused(h.Status)
 		o.l.refused(h.Status)
 	default:
 		o.mu.Lock()
 		o.answered++
 		o.changed.Broadcast()
 		o.mu.Unlock()
+	}
+}
+
+// failed reports whether a status is one of failure. Those that are not known count as their class
+// (RFC 4975 section 10 has none but 200 for success).
+func failed(status frame.Status) bool { return status/100 != 2 }
+
+// refused ends a message that the peer, or a relay, does not take. A media type that it says not to
+// understand is not sent again (RFC 4975 section 10.6), but for containers: what it does not understand may be
+// what was in one.
+func (o *outgoing) refused(status frame.Status) {
+	o.fail(status)
+	if status != frame.StatusUnsupportedType {
+		return
+	}
+	kind, _, _ := strings.Cut(o.m.ContentType, ";")
+	kind = strings.TrimSpace(kind)
+	major, _, _ := strings.Cut(kind, "/")
+	s := o.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !strings.EqualFold(major, "message") && !strings.EqualFold(major, "multipart") && !accepts(s.refused, kind) && len(s.refused) < maxRefused {
+		s.refused = append(s.refused, kind)
 	}
 }
 
@@ -330,7 +370,10 @@ func (s *Session) report(h *frame.Head) {
 	if o == nil {
 		return
 	}
-	if h.Report == frame.StatusOK {
+	if o.m.OnReport != nil {
+		o.m.OnReport(Report{ID: h.MessageID, Status: h.Report, Range: h.Range})
+	}
+	if !failed(h.Report) {
 		o.mu.Lock()
 		if h.Range == (frame.Range{}) {
 			o.arrived.add(1, 1<<62)
@@ -340,10 +383,7 @@ func (s *Session) report(h *frame.Head) {
 		o.changed.Broadcast()
 		o.mu.Unlock()
 	} else {
-		o.fail(h.Report)
-	}
-	if o.m.OnReport != nil {
-		o.m.OnReport(Report{ID: h.MessageID, Status: h.Report, Range: h.Range})
+		o.refused(h.Report)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,10 +44,9 @@ type Relay struct {
 }
 
 const (
-	relayPort = 2855             // RFC 4976 section 8
-	dialTime  = 30 * time.Second // for a relay to be reached
-	keepTime  = time.Hour        // for a connection to it without sessions (RFC 4976 section 5.4)
-	renewTime = time.Minute      // before the end of a path that a new one is asked for
+	relayPort = 2855        // RFC 4976 section 8
+	keepTime  = time.Hour   // for a connection to it without sessions (RFC 4976 section 5.4)
+	renewTime = time.Minute // before the end of a path that a new one is asked for
 )
 
 // A relay is one of those of an endpoint.
@@ -112,7 +110,7 @@ func (s *Session) askRelays(ctx context.Context) (*leg, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &leg{s: s, given: true, local: frame.URI{Secure: first.uri.Secure, Host: e.hostOf(c), Port: 9,
+	l := &leg{s: s, given: true, local: frame.URI{Secure: first.uri.Secure, Host: s.hostOf(c), Port: 9,
 		SessionID: frame.NewSessionID(), Transport: strings.ToLower(first.uri.Transport)}}
 	l.from = l.local.String()
 	if err := e.register(l); err != nil {
@@ -192,9 +190,7 @@ func (l *leg) renew() {
 }
 
 // dialRelay makes a connection to the relay.
-func (e *Endpoint) dialRelay(parent context.Context, key peerKey) (*connection, error) {
-	ctx, cancel := context.WithTimeout(parent, dialTime)
-	defer cancel()
+func (e *Endpoint) dialRelay(ctx context.Context, key peerKey) (*connection, error) {
 	r := e.relays[0]
 	addresses, err := e.addresses(ctx, r)
 	for _, address := range addresses {
@@ -203,9 +199,6 @@ func (e *Endpoint) dialRelay(parent context.Context, key peerKey) (*connection, 
 			return c, nil
 		}
 		err = errors.Join(err, fault)
-	}
-	if ctx.Err() != nil && parent.Err() == nil {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
 	}
 	return nil, err
 }
@@ -262,20 +255,21 @@ func (e *Endpoint) reach(ctx context.Context, r *relay, address string, key peer
 	} else {
 		c.link = link.New(nc, c)
 	}
+	e.open.Store(c, nil)
 	c.wait()
 	c.link.Start()
 	return c, nil
 }
 
 // hostOf returns the host of our URIs behind a relay, where nobody connects to: it tells us from others.
-func (e *Endpoint) hostOf(c *connection) string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.cfg.Host != "" {
-		return e.cfg.Host
+func (s *Session) hostOf(c *connection) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.e.cfg.Host != "" {
+		return s.e.cfg.Host
 	}
-	if e.address.IsValid() {
-		return e.address.Unmap().String()
+	if s.address.IsValid() {
+		return s.address.Unmap().String()
 	}
 	if a := c.link.LocalAddr(); a != nil {
 		if ap, err := netip.ParseAddrPort(a.String()); err == nil {

@@ -407,10 +407,14 @@ func TestRelayPassive(t *testing.T) {
 			t.Errorf("a stranger got %q, want 481 to %s alone", got.text, usePath)
 		}
 		c.silent()
-		if got := send(usePath + " " + bobPath); got.Status != frame.StatusOK {
-			t.Errorf("bob got %q, want 200", got.text)
+		c.send("MSRP d93kswow SEND\nTo-Path: %s\nFrom-Path: %s %s\nMessage-ID: 1\n-------d93kswow$\n", own(t, m), usePath, bobPath)
+		resp, req := c.any(), c.any()
+		if resp.Method != "" {
+			resp, req = req, resp // neither waits for the other
 		}
-		req := c.next(frame.SEND)
+		if resp.Status != frame.StatusOK || req.Method != frame.SEND {
+			t.Errorf("bob got %q and %q, want 200 and a SEND", resp.text, req.text)
+		}
 		c.answer(req, "200 OK")
 		if _, err := sent(); err != nil || req.body != "Hi" {
 			t.Errorf("sent %q, %v, want Hi", req.text, err)
@@ -535,12 +539,13 @@ func TestRelayChunks(t *testing.T) {
 				return nil, session.Send(t.Context(), &Message{Body: strings.NewReader(data)})
 			})
 			var got strings.Builder
-			for got.Len() < len(data) {
+			for flag := frame.Continued; flag == frame.Continued; {
 				req := c.next(frame.SEND)
 				if len(req.body) > want {
 					t.Errorf("a chunk has %d bytes, want at most %d", len(req.body), want)
 				}
 				got.WriteString(req.body)
+				flag = req.flag
 				c.answer(req, "200 OK")
 			}
 			if _, err := sent(); err != nil || got.String() != data {
@@ -577,6 +582,37 @@ func TestRelayReportsFailure(t *testing.T) {
 					t.Errorf("Send() = %v, want 408", err)
 				}
 			}
+		}
+	})
+}
+
+// A relay of the peer reports in its own name, too.
+func TestPeersRelayReportsFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, func(cfg *Config) { cfg.Relays = nil })
+		session := NewSession(s.alice, nil)
+		path, err := session.Path(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		remote, err := frame.ParsePath(usePath + " " + bobPath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		connected := later(func() (any, error) { return nil, session.Connect(t.Context(), remote, true) })
+		c := s.relay.accept()
+		c.answer(c.next(frame.SEND), "200 OK")
+		if _, err := connected(); err != nil {
+			t.Fatal(err)
+		}
+		sent := later(func() (any, error) {
+			return nil, session.Send(t.Context(), &Message{Body: strings.NewReader("Hi"), SuccessReport: true})
+		})
+		req := c.next(frame.SEND)
+		c.answer(req, "200 OK")
+		c.send("MSRP r481 REPORT\nTo-Path: %s\nFrom-Path: %s\nMessage-ID: %s\nStatus: 000 481 Gone\n-------r481$\n", path, usePath, req.MessageID)
+		if _, err := sent(); !errors.Is(err, frame.StatusNoSession) {
+			t.Errorf("Send() = %v, want 481", err)
 		}
 	})
 }
@@ -749,9 +785,16 @@ func TestRelayWithoutHandshake(t *testing.T) {
 		s := newScene(t, func(cfg *Config) { cfg.Relays[0].URI = "msrps://192.0.2.9:2855;tcp" })
 		begin := time.Now()
 		var network *net.OpError
-		_, err := NewSession(s.alice, nil).Offer(t.Context())
-		if !errors.As(err, &network) || !network.Timeout() || time.Since(begin) != dialTime {
-			t.Errorf("Offer() = %v after %v, want a timeout after %v", err, time.Since(begin), dialTime)
+		var offers []func() (*sdp.Media, error)
+		for range 3 {
+			session := NewSession(s.alice, nil)
+			offers = append(offers, later(func() (*sdp.Media, error) { return session.Offer(t.Context()) }))
+		}
+		for _, offer := range offers {
+			_, err := offer()
+			if !errors.As(err, &network) || !network.Timeout() || time.Since(begin) != connectTime {
+				t.Errorf("Offer() = %v after %v, want a timeout after %v", err, time.Since(begin), connectTime)
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -29,7 +30,8 @@ type SessionConfig struct {
 	// wants to be sent.
 	MaxChunk int64
 
-	// TLS has the peer connect by TLS, or us to the peer.
+	// TLS has the peer connect by TLS, or us to the peer, and refuses an offer without. What is
+	// offered with TLS is answered with TLS in any case.
 	TLS bool
 
 	// CEMA offers to connect to the address in the session description that middleboxes have put there, in
@@ -70,6 +72,8 @@ type Session struct {
 	e   *Endpoint
 	cfg SessionConfig
 
+	making sync.Mutex // while there may be a new leg
+
 	mu      sync.Mutex
 	changed sync.Cond // for who waits
 	current *leg      // nil: not begun
@@ -77,6 +81,7 @@ type Session struct {
 	peer    peer
 	held    bool // the peer does not receive
 	closed  bool
+	address netip.Addr // where the peer reaches us, as we were told
 
 	offered     bool  // the last description of ours was an offer
 	answerRoute route // of the last offer of the peer
@@ -89,6 +94,8 @@ type Session struct {
 	reaper   *time.Timer
 	outgoing map[string]*outgoing
 	told     []*outgoing // that are over and still hear of REPORTs, the newest last
+	refused  []string    // media types that the peer has listed, and has not taken
+	parked   int         // bytes in messages that Messages has not given out
 
 	lastSent time.Time
 	alive    *time.Timer
@@ -105,6 +112,7 @@ const (
 	maxArrived  = 256 // that nobody has asked for
 	maxDone     = 256 // that are over and remembered
 	maxTold     = 256 // of ours that hear of REPORTs
+	maxRefused  = 64  // media types
 )
 
 // NewSession makes a session on an endpoint. cfg may be nil.
@@ -137,6 +145,7 @@ type leg struct {
 	claimed frame.Path    // who has bound it before remote was known
 	verify  []fingerprint // that the peer may have; nil: not looked at
 	err     error         // why it is over
+	failed  error         // why we could not connect; it may be tried again
 
 	fingerprint string // ours; "" if others vouch for us
 	given       bool   // what it runs over is no matter of descriptions: a relay of ours, or a data channel
@@ -159,7 +168,10 @@ func (s *Session) newLeg(ctx context.Context, secure bool) (*leg, error) {
 		return s.newRelayedLeg(ctx)
 	}
 	e := s.e
-	host, port, err := e.here(secure)
+	s.mu.Lock()
+	known := s.address
+	s.mu.Unlock()
+	host, port, err := e.here(secure, known)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +206,15 @@ func (e *Endpoint) register(l *leg) error {
 	return nil
 }
 
-// end takes a leg out of service.
+// UseAddress says which of our addresses the peer reaches. It counts where Config.Host does not say it,
+// nor the address that is bound.
+func (s *Session) UseAddress(a netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.address = a
+}
+
+// end takes a leg out of service, and with it the messages under way on it.
 func (l *leg) end(err error) {
 	s := l.s
 	s.mu.Lock()
@@ -202,12 +222,30 @@ func (l *leg) end(err error) {
 	if l.err == nil {
 		l.err = err
 	}
-	l.conn = nil
+	err, l.conn = l.err, nil
 	if l.expiry != nil {
 		l.expiry.Stop()
 	}
+	if s.next == l {
+		s.next = nil
+	}
+	for id, m := range s.incoming {
+		if m.l == l {
+			delete(s.incoming, id)
+			m.fail(err)
+		}
+	}
+	var out []*outgoing
+	for _, o := range s.outgoing {
+		if o.l == l {
+			out = append(out, o)
+		}
+	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
+	for _, o := range out {
+		o.fail(err)
+	}
 	s.e.mu.Lock()
 	if s.e.legs[l.local.SessionID] == l {
 		delete(s.e.legs, l.local.SessionID)
@@ -231,11 +269,24 @@ func (l *leg) bound(c *connection, from string) bool {
 	return l.conn == c && l.err == nil && (!l.given || l.heard == from)
 }
 
+// uses reports whether the leg is bound to a connection, whoever speaks on it.
+func (l *leg) uses(c *connection) bool {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return l.conn == c && l.err == nil
+}
+
 // bind takes a request on a connection for the beginning of the leg on it (RFC 4975 section
 // 5.4).
 func (l *leg) bind(c *connection, from frame.Path, written string) frame.Status {
 	s := l.s
 	s.mu.Lock()
+	if l.secure && !l.given && c.key == nil && !s.await(func() bool { return l.remote != nil || l.err != nil }) {
+		// Nothing that comes by TLS counts before the fingerprint is known that goes with it (RFC 8122
+		// section 6.2).
+		s.mu.Unlock()
+		return frame.StatusNoSession
+	}
 	switch {
 	case l.err != nil || s.closed:
 		s.mu.Unlock()
@@ -243,7 +294,7 @@ func (l *leg) bind(c *connection, from frame.Path, written string) frame.Status 
 	case l.remote != nil && !l.comesFrom(from):
 		s.mu.Unlock()
 		return frame.StatusNoSession
-	case l.given && l.conn != nil && l.conn == c:
+	case l.given && l.conn == c:
 		old := l.hear(from, written)
 		s.mu.Unlock()
 		if old != nil {
@@ -276,7 +327,7 @@ func (l *leg) bind(c *connection, from frame.Path, written string) frame.Status 
 	return frame.StatusOK
 }
 
-var errMoved = errors.New("msrp: the session has moved")
+var errMoved = fmt.Errorf("%w: the session has moved", ErrLost)
 
 // comesFrom reports whether a request is from the peer: its own URI is the last.
 func (l *leg) comesFrom(from frame.Path) bool {
@@ -284,14 +335,14 @@ func (l *leg) comesFrom(from frame.Path) bool {
 	return own.Equal(peer) || l.s.cfg.AnyAuthority && own.SessionID == peer.SessionID
 }
 
-// shows reports whether a connection that the peer has made shows the certificate that it has said.
-// Where a relay made it that is the relay's matter.
+// shows reports whether a connection that the peer has made shows the certificate that it has said: one
+// that shows none does not (RFC 8122 section 6.2). Where a relay made it that is the relay's matter.
 func (l *leg) shows(c *connection) bool {
 	if l.verify == nil || c.key != nil || len(l.remote) > 1 {
 		return true
 	}
 	state := c.link.TLS()
-	return state != nil && (len(state.PeerCertificates) == 0 || shows(l.verify)(*state) == nil)
+	return state != nil && shows(l.verify)(*state) == nil
 }
 
 // bound is called when a leg has its connection; it returns one that it takes the place of. The lock is
@@ -321,36 +372,16 @@ func (l *leg) lost(c *connection, err error) {
 		l.err = fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	l.conn = nil
-	for id, m := range s.incoming {
-		if m.l == l {
-			delete(s.incoming, id)
-			m.fail(l.err)
-		}
-	}
-	s.changed.Broadcast()
 	s.mu.Unlock()
 	l.end(nil)
 }
 
 // Path returns our path, by which the peer reaches the session: what it is told where there is no
-// session description.
+// session description. A session that has lost its connection gets a new one.
 func (s *Session) Path(ctx context.Context) (frame.Path, error) {
-	s.mu.Lock()
-	l := s.current
-	s.mu.Unlock()
-	if l == nil {
-		var err error
-		if l, err = s.newLeg(ctx, s.cfg.TLS); err != nil {
-			return nil, err
-		}
-		s.mu.Lock()
-		if s.closed || s.current != nil {
-			s.mu.Unlock()
-			l.end(ErrClosed)
-			return s.Path(ctx)
-		}
-		s.current = l
-		s.mu.Unlock()
+	l, err := s.legToDescribe(ctx, s.cfg.TLS)
+	if err != nil {
+		return nil, err
 	}
 	return slices.Clone(l.path), nil
 }
@@ -359,11 +390,11 @@ func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 // one of the two that is active connects to the other, which waits for that; the peer is taken to
 // accept every type.
 func (s *Session) Connect(ctx context.Context, remote frame.Path, active bool) error {
-	if _, err := s.Path(ctx); err != nil {
+	l, err := s.legToDescribe(ctx, s.cfg.TLS)
+	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	l := s.current
 	s.peer = peer{types: []string{"*"}, wrapped: []string{"*"}}
 	s.mu.Unlock()
 	return l.connect(ctx, route{remote: remote, active: active})
@@ -379,6 +410,17 @@ type route struct {
 
 // connect makes the connection of a leg, or waits for nothing if the peer is to do that.
 func (l *leg) connect(ctx context.Context, r route) error {
+	err := l.tryConnect(ctx, r)
+	if err != nil && !errors.Is(err, ErrClosed) {
+		l.s.mu.Lock()
+		l.failed = fmt.Errorf("%w: %w", ErrLost, err)
+		l.s.changed.Broadcast()
+		l.s.mu.Unlock()
+	}
+	return err
+}
+
+func (l *leg) tryConnect(ctx context.Context, r route) error {
 	s := l.s
 	if len(r.remote) == 0 {
 		return &frame.SyntaxError{Where: "path", Msg: "empty"}
@@ -391,7 +433,8 @@ func (l *leg) connect(ctx context.Context, r route) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	l.remote, l.verify = slices.Clone(r.remote), r.verify
+	l.remote, l.verify, l.failed = slices.Clone(r.remote), r.verify, nil
+	s.changed.Broadcast()
 	l.to = append(slices.Clone(l.relays), r.remote...).String()
 	c := l.conn
 	if c != nil && (!l.comesFrom(l.claimed) || !l.shows(c)) {
@@ -454,10 +497,14 @@ func (l *leg) take(c *connection) error {
 	}
 	s := l.s
 	s.mu.Lock()
-	if s.closed || l.err != nil {
+	err := l.err
+	if s.closed {
+		err = ErrClosed
+	}
+	if err != nil || l.conn != nil && l.conn != c { // or the peer was faster
 		s.mu.Unlock()
 		c.leave(l)
-		return ErrClosed
+		return err
 	}
 	l.conn = c
 	var old *leg
@@ -468,8 +515,13 @@ func (l *leg) take(c *connection) error {
 	if old != nil {
 		old.end(errMoved)
 	}
-	if err := c.link.Err(); err != nil { // in between, so that nobody has told the leg
-		l.lost(c, err)
+	if c.link.Err() != nil { // in between, so that the leg may not have been told
+		s.mu.Lock()
+		if l.conn == c {
+			l.conn = nil
+		}
+		s.mu.Unlock()
+		c.leave(l)
 		return link.ErrClosed
 	}
 	return nil
@@ -496,7 +548,7 @@ func (a announcement) Answered(_ frame.Range, h *frame.Head, err error) {
 	switch {
 	case errors.Is(err, link.ErrNoAnswer):
 		a.l.end(fmt.Errorf("%w: %w", ErrLost, frame.StatusTimeout))
-	case err == nil && h.Status != frame.StatusOK:
+	case err == nil && failed(h.Status):
 		a.l.refused(h.Status)
 	}
 }
@@ -532,22 +584,17 @@ func (s *Session) keepAlive() {
 
 func (s *Session) keepAliveNow() {
 	s.mu.Lock()
-	period, l := s.e.cfg.KeepAlive, s.current
-	quiet := time.Since(s.lastSent)
-	if s.closed || l == nil {
-		s.mu.Unlock()
-		return
+	wait, l := s.e.cfg.KeepAlive-time.Since(s.lastSent), s.current
+	due := wait <= 0 && !s.closed
+	if due {
+		wait, s.lastSent = s.e.cfg.KeepAlive, time.Now()
 	}
-	if quiet < period {
-		s.alive.Reset(period - quiet)
-		s.mu.Unlock()
-		return
+	if !s.closed {
+		s.alive.Reset(wait)
 	}
-	s.lastSent = time.Now()
-	s.alive.Reset(period)
-	usable := l.usable()
+	due = due && l != nil && l.usable()
 	s.mu.Unlock()
-	if usable {
+	if due {
 		s.announce(l)
 	}
 }
@@ -564,28 +611,54 @@ func (l *leg) usable() bool { return l.conn != nil && l.remote != nil && (!l.giv
 
 // ready waits until something can be sent.
 func (s *Session) ready(ctx context.Context) (*leg, *connection, error) {
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.changed.Broadcast()
-	})
-	defer stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for {
+	for waits := false; ; s.changed.Wait() {
 		l := s.current
 		switch {
-		case s.closed:
+		case s.ended():
 			return nil, nil, ErrClosed
-		case l != nil && l.err != nil && s.next == nil:
-			return nil, nil, l.err
 		case l != nil && l.usable():
 			return l, l.conn, nil
+		case s.lost() != nil:
+			return nil, nil, s.lost()
 		case ctx.Err() != nil:
 			return nil, nil, context.Cause(ctx)
 		}
-		s.changed.Wait()
+		if !waits {
+			defer s.wakes(ctx)()
+			waits = true
+		}
 	}
+}
+
+// ended reports whether the session is closed, or its endpoint. The lock is held.
+func (s *Session) ended() bool { return s.closed || s.e.ctx.Err() != nil }
+
+// lost returns why there is no connection and none to come before another offer; nil if that is not so. The
+// lock is held.
+func (s *Session) lost() error {
+	l, n := s.current, s.next
+	switch {
+	case l == nil || n != nil && n.failed == nil:
+		return nil
+	case l.err != nil:
+		return l.err
+	case l.conn == nil:
+		return l.failed
+	}
+	return nil
+}
+
+// wakes has the end of a context, and of the endpoint, wake who waits. What it returns ends that.
+func (s *Session) wakes(ctx context.Context) (stop func()) {
+	wake := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed.Broadcast()
+	}
+	one, other := context.AfterFunc(ctx, wake), context.AfterFunc(s.e.ctx, wake)
+	return func() { one(); other() }
 }
 
 // Close ends the session: messages under way are cut off, and the connection is closed if no other session
@@ -630,12 +703,7 @@ func (s *Session) Close() error {
 // 20 seconds. Each message goes to one loop.
 func (s *Session) Messages(ctx context.Context) iter.Seq2[*Incoming, error] {
 	return func(yield func(*Incoming, error) bool) {
-		stop := context.AfterFunc(ctx, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.changed.Broadcast()
-		})
-		defer stop()
+		defer s.wakes(ctx)()
 		for {
 			m, err := s.receive(ctx)
 			if err == ErrClosed {
@@ -655,18 +723,19 @@ func (s *Session) receive(ctx context.Context) (*Incoming, error) {
 		switch {
 		case len(s.arrived) > 0:
 			m := s.arrived[0]
-			s.arrived[0], s.deaf = nil, false
+			s.arrived[0], s.deaf, m.given = nil, false, true
+			s.parked -= m.unread() + m.held
 			if s.arrived = s.arrived[1:]; len(s.arrived) == 0 {
 				s.arrived = nil
 			}
 			s.changed.Broadcast()
 			return m, nil
-		case s.closed:
+		case s.ended():
 			return nil, ErrClosed
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case s.current != nil && s.current.err != nil && s.next == nil:
-			return nil, s.current.err
+		case s.lost() != nil:
+			return nil, s.lost()
 		}
 		s.changed.Wait()
 	}

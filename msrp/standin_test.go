@@ -110,16 +110,23 @@ type request struct {
 // next returns the next frame of the client, which is to be a request with a method, or a response if that is "".
 func (c *client) next(method frame.Method) request {
 	c.relay.t.Helper()
+	req := c.any()
+	if req.Method != method {
+		c.relay.t.Fatalf("got %.1000q, want a %q", req.text, method)
+	}
+	return req
+}
+
+// any returns the next frame of the client.
+func (c *client) any() request {
+	c.relay.t.Helper()
 	text, err := c.read()
 	if err != nil {
-		c.relay.t.Fatalf("no %q: %v", method, err)
+		c.relay.t.Fatal(err)
 	}
 	h, body, flag, err := frame.Parse([]byte(text))
 	if err != nil || h.Err != nil {
 		c.relay.t.Fatalf("%v, %v: %q", err, h.Err, text)
-	}
-	if h.Method != method {
-		c.relay.t.Fatalf("got %q, want a %q", text, method)
 	}
 	return request{h, text, string(body), flag}
 }

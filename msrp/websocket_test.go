@@ -71,16 +71,17 @@ func TestWebSocketMessages(t *testing.T) {
 				return nil, session.Send(t.Context(), &Message{ContentType: "application/octet-stream", Body: strings.NewReader(data)})
 			})
 			var got strings.Builder
-			for got.Len() < len(data) {
+			for flag := frame.Continued; flag == frame.Continued; {
 				req := c.next(frame.SEND)
 				got.WriteString(req.body)
 				if len(req.body) > 8192 {
 					t.Errorf("a chunk has %d bytes, want 8192 at most", len(req.body))
 				}
+				flag = req.flag
 				c.answer(req, "200 OK")
 			}
 			if _, err := sent(); err != nil || got.String() != data {
-				t.Errorf("sent %q, %v, want %q", got.String(), err, data)
+				t.Errorf("sent %.80q of %d bytes, %v, want %.80q of %d", got.String(), got.Len(), err, data, len(data))
 			}
 			c.send("MSRP dkei38sd SEND\nTo-Path: %s\nFrom-Path: %s %s\nMessage-ID: %d\nByte-Range: 1-%d/%d\nContent-Type: text/plain\n\n%s\n-------dkei38sd$\n",
 				own(t, m), usePath, bobPath, len(data), len(data), len(data), data)
@@ -92,7 +93,7 @@ func TestWebSocketMessages(t *testing.T) {
 					t.Fatal(err)
 				}
 				if back, err := io.ReadAll(in); err != nil || string(back) != data {
-					t.Errorf("read %q, %v, want %q", back, err, data)
+					t.Errorf("read %.80q, %v, want %.80q", back, err, data)
 				}
 				break
 			}

@@ -1,0 +1,241 @@
+package msrp_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/msrp/frame"
+)
+
+// The response to a SEND goes to the hop before alone, that to another method the whole way back (RFC 4975
+// section 7.2). It comes from the URI of the session, and has a comment.
+func TestResponsePaths(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.bound(nil)
+		p.from = "msrp://relay.example.com:2855/hop;tcp msrp://192.0.2.8:2855/hop;tcp " + rawURI
+		for _, c := range []struct {
+			method string
+			status frame.Status
+			to     string
+		}{
+			{"SEND", 200, "msrp://relay.example.com:2855/hop;tcp"},
+			{"NICKNAME", 501, p.from},
+		} {
+			p.request(c.method, "Message-ID: m")
+			f := p.response(c.status)
+			if f.To != c.to || f.From != s.path(x).String() || f.Comment == "" {
+				s.Errorf("%s: response to %q from %q with comment %q", c.method, f.To, f.From, f.Comment)
+			}
+		}
+	})
+}
+
+// Which chunks are answered is for Failure-Report to say (RFC 4975 section 7.1.2).
+func TestFailureReportOfPeers(t *testing.T) {
+	for _, c := range []struct {
+		report       string
+		fine, failed frame.Status // 0: nothing comes
+	}{
+		{"", 200, 415},
+		{"Failure-Report: yes", 200, 415},
+		{"Failure-Report: partial", 0, 415},
+		{"Failure-Report: no", 0, 0},
+	} {
+		t.Run(c.report, func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, p := s.bound(nil)
+				s.inbox(x)
+				for kind, want := range map[string]frame.Status{"text/plain": c.fine, "text/html": c.failed} {
+					fields := []string{"Content-Type: " + kind}
+					if c.report != "" {
+						fields = append([]string{c.report}, fields...)
+					}
+					p.chunk("of "+kind, "1-1/1", "x", "$", fields...)
+					if want == 0 {
+						p.silent(40 * time.Second)
+					} else {
+						p.response(want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A success report says what has arrived, and goes back the way that the message came, hop by hop. It
+// is a request that nobody answers (RFC 4975 section 7.1.3).
+func TestSuccessReport(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.bound(nil)
+		box := s.inbox(x)
+		p.from = "msrp://relay.example.com:2855/hop;tcp " + rawURI
+		p.chunk("m", "1-*/*", "hello ", "+", "Success-Report: yes")
+		p.response(200)
+		p.silent(time.Minute)
+		p.chunk("m", "7-*/*", "there", "$", "Success-Report: yes")
+		p.response(200)
+		r := p.next()
+		if r.Method != frame.REPORT || r.Report != 200 || r.MessageID != "m" || r.To != p.from || r.From != s.path(x).String() {
+			s.Errorf("got %v to %q from %q: %d of %s", r.Head, r.To, r.From, r.Report, r.MessageID)
+		}
+		if want := (frame.Range{Start: 1, End: 11, Total: 11}); r.Range != want {
+			s.Errorf("Byte-Range %v, want %v", r.Range, want)
+		}
+		if _, ok := r.Get("Failure-Report"); ok || r.SuccessReport || r.FailureReport != frame.FailureReportYes {
+			s.Errorf("a REPORT that asks for reports")
+		}
+		s.expect(box, "hello there", nil)
+		p.silent(time.Minute) // nobody waits for an answer to it
+		p.chunk("n", "1-*/*", "still here", "$")
+		p.response(200)
+	})
+}
+
+// Nothing is said to a REPORT, whatever is wrong with it (RFC 4975 section 7.1.2).
+func TestReportIsNotAnswered(t *testing.T) {
+	play(t, func(s *scene) {
+		_, p := s.bound(nil)
+		p.report("nobody knows", "1-5/5", "000 200 OK")
+		p.report("nobody knows", "1-5/5", "000 413 Stop")
+		p.report("nobody knows", "", "000 999")
+		p.report("nobody knows", "6-5/4", "000 200 OK")
+		p.report("nobody knows", "1-5/5", "001 200 OK")
+		p.request("REPORT", "Success-Report: yes", "Failure-Report: yes")
+		p.to = strings.Replace(p.to, "/", "/no", 3)
+		p.report("of no session", "1-5/5", "000 200 OK")
+		p.silent(time.Minute)
+	})
+}
+
+// 481 is for a session that is not there, or not for who asks; 506 for one that is bound to another
+// connection; 400 for what is malformed; 501 for methods that nobody serves (RFC 4975 sections 5.4, 7.3 and 10).
+func TestRefusedRequests(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(to, from *string) (fields []string)
+		status frame.Status
+	}{
+		{"another session-id", func(to, _ *string) []string { *to = strings.Replace(*to, ";", "x;", 1); return nil }, 481},
+		{"the session-id in capitals", func(to, _ *string) []string {
+			at := strings.LastIndex(*to, "/")
+			*to = (*to)[:at] + strings.ToUpper((*to)[at:strings.Index(*to, ";")]) + ";tcp"
+			return nil
+		}, 481},
+		{"another port", func(to, _ *string) []string { *to = strings.Replace(*to, ":2855", ":2856", 1); return nil }, 481},
+		{"no port", func(to, _ *string) []string { *to = strings.Replace(*to, ":2855", "", 1); return nil }, 481},
+		{"another scheme", func(to, _ *string) []string { *to = strings.Replace(*to, "msrp:", "msrps:", 1); return nil }, 481},
+		{"another host", func(to, _ *string) []string { *to = strings.Replace(*to, alice, bob, 1); return nil }, 481},
+		{"another transport", func(to, _ *string) []string { *to = strings.Replace(*to, ";tcp", ";ws", 1); return nil }, 481},
+		{"more to visit", func(to, _ *string) []string { *to += " " + rawURI; return nil }, 481},
+		{"another peer", func(_, from *string) []string { *from = strings.Replace(*from, "raw", "war", 1); return nil }, 481},
+		{"another peer by a relay", func(_, from *string) []string { *from += " msrp://192.0.2.66:1/x;tcp"; return nil }, 481},
+		{"userinfo and parameters do not count", func(to, _ *string) []string {
+			*to = strings.Replace(*to, "//", "//alice@", 1) + ";x=y"
+			return nil
+		}, 200},
+		{"the peer with userinfo", func(_, from *string) []string { *from = strings.Replace(*from, "//", "//eve@", 1); return nil }, 200},
+		{"no URI", func(to, _ *string) []string { *to = "alice"; return nil }, 400},
+		{"no URI of the peer", func(_, from *string) []string { *from = "bob"; return nil }, 400},
+		{"malformed", func(_, _ *string) []string { return []string{"Byte-Range: all"} }, 400},
+		{"twice the same", func(_, _ *string) []string { return []string{"Message-ID: n"} }, 400},
+	} {
+		for _, before := range []string{"bound", "new"} {
+			t.Run(c.name+" on a connection that is "+before, func(t *testing.T) {
+				play(t, func(s *scene) {
+					x := s.session(alice, nil)
+					if err := x.Connect(s.Context(), rawPath(s), false); err != nil {
+						s.Fatal(err)
+					}
+					p := s.calls(x)
+					if before == "bound" {
+						p.request("SEND", "Message-ID: m")
+						p.response(200)
+					}
+					to, from := p.to, p.from
+					fields := c.change(&p.to, &p.from)
+					p.request("SEND", append([]string{"Message-ID: m"}, fields...)...)
+					f := p.response(c.status)
+					if c.status == 481 && (f.To != strings.Fields(p.from)[0] || f.From != p.to[strings.LastIndexByte(p.to, ' ')+1:]) {
+						s.Errorf("to %q from %q", f.To, f.From)
+					}
+					p.request("SEND", append([]string{"Message-ID: m", "Failure-Report: no"}, fields...)...)
+					p.silent(time.Minute / 4)
+					p.to, p.from = to, from
+					p.request("SEND", "Message-ID: m")
+					p.response(200) // the session goes on
+				})
+			})
+		}
+	}
+}
+
+// A session is bound to one connection, until that is lost (RFC 4975 section 5.4).
+func TestBoundElsewhere(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.bound(nil)
+		box := s.inbox(x)
+		q := s.calls(x)
+		q.chunk("m", "1-*/*", "let me in", "$")
+		q.response(506)
+		p.chunk("m", "1-*/*", "hello", "$")
+		p.response(200)
+		s.expect(box, "hello", nil)
+		p.conn.Close()
+		s.expect(box, "", msrp.ErrLost)
+		q.request("SEND", "Message-ID: m")
+		q.response(481)
+	})
+}
+
+// For peers behind gateways a session can be known by its session-id alone.
+func TestAnyAuthority(t *testing.T) {
+	for _, any := range []bool{false, true} {
+		t.Run(fmt.Sprint(any), func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, p := s.bound(&msrp.SessionConfig{AnyAuthority: any})
+				box := s.inbox(x)
+				p.to = strings.Replace(p.to, alice+":2855", "203.0.113.9:9", 1)
+				p.from = strings.Replace(p.from, raw+":2855", "203.0.113.9:9", 1)
+				p.chunk("m", "1-*/*", "hello", "$")
+				if !any {
+					p.response(481)
+					return
+				}
+				p.response(200)
+				s.expect(box, "hello", nil)
+				p.to = strings.Replace(p.to, ";", "x;", 1)
+				p.chunk("m", "1-*/*", "hello", "$")
+				p.response(481)
+			})
+		})
+	}
+}
+
+// Requests of other methods are served if the program wants that, with their bodies.
+func TestOnRequest(t *testing.T) {
+	play(t, func(s *scene) {
+		var heard string
+		_, p := s.bound(&msrp.SessionConfig{OnRequest: func(h *frame.Head, body []byte) frame.Status {
+			name, _ := h.Get("Use-Nickname")
+			heard += fmt.Sprintf("%s %s %q\n", h.Method, name, body)
+			return frame.StatusNicknameInUse
+		}})
+		p.request("NICKNAME", `Use-Nickname: "Alice"`)
+		f := p.response(425)
+		if f.To != p.from {
+			s.Errorf("response to %q", f.To)
+		}
+		p.write(fmt.Sprintf("MSRP withbody INFO\nTo-Path: %s\nFrom-Path: %s\nContent-Type: text/plain\n\nhello\n-------withbody$\n", p.to, p.from))
+		p.response(425)
+		p.write(fmt.Sprintf("MSRP chunked0 INFO\nTo-Path: %s\nFrom-Path: %s\nContent-Type: text/plain\n\nhello\n-------chunked0+\n", p.to, p.from))
+		p.response(400)
+		if want := "NICKNAME \"Alice\" \"\"\nINFO  \"hello\"\n"; heard != want {
+			s.Errorf("heard %q, want %q", heard, want)
+		}
+		p.write(fmt.Sprintf("MSRP toolarge INFO\nTo-Path: %s\nFrom-Path: %s\nContent-Type: text/plain\n\n%s", p.to, p.from, strings.Repeat("x", 20000)))
+		p.closed()
+	})
+}

@@ -1,0 +1,549 @@
+package msrp_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/sdp"
+)
+
+// What a sender of ours says of a message, by how much is known of its size (RFC 4975 section 7.1.1).
+func TestSendSize(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func() io.Reader {
+		f, err := os.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	skipped := open()
+	if _, err := skipped.(*os.File).Seek(3, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	one := func(text string) io.Reader { return io.MultiReader(strings.NewReader(text)) } // says nothing of its size
+	for _, c := range []struct {
+		name  string
+		m     msrp.Message
+		total int64
+		body  string
+	}{
+		{"of a string", msrp.Message{Body: strings.NewReader("hello")}, 5, "hello"},
+		{"of a buffer", msrp.Message{Body: bytes.NewBufferString("hello")}, 5, "hello"},
+		{"of a file", msrp.Message{Body: open()}, 5, "hello"},
+		{"of the rest of a file", msrp.Message{Body: skipped}, 2, "lo"},
+		{"said", msrp.Message{Body: one("hello"), Size: 5}, 5, "hello"},
+		{"not known", msrp.Message{Body: one("hello")}, -1, "hello"},
+		{"empty", msrp.Message{Body: strings.NewReader("")}, 0, ""},
+		{"no body", msrp.Message{}, -1, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, p := s.called(nil)
+				done := s.sends(x, &c.m)
+				var body string
+				for at := int64(1); ; {
+					f := p.next()
+					if f.Method != frame.SEND || f.Range.Start != at || f.Range.Total != c.total || f.ContentType != "text/plain;charset=UTF-8" {
+						s.Errorf("%v of %s with Byte-Range %v, want from %d of %d", f.Head, f.ContentType, f.Range, at, c.total)
+					}
+					p.answer(f, 200)
+					body, at = body+f.body, at+int64(len(f.body))
+					if f.flag == frame.Complete {
+						break
+					}
+				}
+				s.sent(done, nil)
+				if body != c.body {
+					s.Errorf("body %q, want %q", body, c.body)
+				}
+			})
+		})
+	}
+}
+
+// A message that cannot be sent whole is aborted on the wire, and Send says why.
+func TestSendThatFails(t *testing.T) {
+	broken := errors.New("disk on fire")
+	late := errors.New("too late")
+	for _, c := range []struct {
+		name string
+		m    func() *msrp.Message
+		ctx  bool // ends after a minute
+		want error
+		text string // in the error, where there is none to ask for
+	}{
+		{name: "a body that fails", m: func() *msrp.Message {
+			return &msrp.Message{Body: io.MultiReader(strings.NewReader("half"), &later{r: failing{broken}})}
+		}, want: broken},
+		{name: "less than was said", m: func() *msrp.Message {
+			return &msrp.Message{Body: io.MultiReader(strings.NewReader("half"), &later{r: strings.NewReader("")}), Size: 8}
+		}, text: "size"},
+		{name: "more than was said", m: func() *msrp.Message {
+			return &msrp.Message{Body: io.MultiReader(strings.NewReader("half"), &later{r: strings.NewReader("and half")}), Size: 8}
+		}, text: "size"},
+		{name: "a context that ends", m: func() *msrp.Message {
+			r, w := io.Pipe()
+			go func() {
+				io.WriteString(w, "half")
+				time.Sleep(2 * time.Minute)
+				w.Close()
+			}()
+			return &msrp.Message{Body: r}
+		}, ctx: true, want: late},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, p := s.called(nil)
+				ctx := s.Context()
+				if c.ctx {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeoutCause(ctx, time.Minute, late)
+					defer cancel()
+				}
+				done := make(chan error, 1)
+				go func() { done <- x.Send(ctx, c.m()) }()
+				var last read
+				for last.flag != frame.Aborted {
+					if last = p.next(); last.flag == frame.Complete {
+						s.Fatalf("the message ends: %q", last.body)
+					}
+					p.answer(last, 200)
+				}
+				err := <-done
+				if c.want != nil && !errors.Is(err, c.want) || c.text != "" && (err == nil || !strings.Contains(err.Error(), c.text)) {
+					s.Errorf("Send() = %v, want %v%s", err, c.want, c.text)
+				}
+				// The session goes on.
+				done = make(chan error, 1)
+				go func() { done <- x.SendText(s.Context(), "still here") }()
+				f := p.next()
+				p.answer(f, 200)
+				s.sent(done, nil)
+				if f.body != "still here" {
+					s.Errorf("then came %q", f.body)
+				}
+			})
+		})
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// A later reader has nothing for a second.
+type later struct {
+	r      io.Reader
+	waited bool
+}
+
+func (l *later) Read(p []byte) (int, error) {
+	if !l.waited {
+		l.waited = true
+		time.Sleep(time.Second)
+	}
+	return l.r.Read(p)
+}
+
+// What Send waits for is for the reports to say (RFC 4975 section 7.1.2).
+func TestSendWaits(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		m       msrp.Message
+		answers frame.Status // 0: none
+		want    error
+	}{
+		{"for the response", msrp.Message{}, 200, nil},
+		{"for the response, which is a success of another kind", msrp.Message{}, 299, nil},
+		{"for the response in vain", msrp.Message{}, 0, frame.StatusTimeout},
+		{"for a refusal", msrp.Message{}, 413, frame.StatusStop},
+		{"for a refusal of a kind that is not known", msrp.Message{}, 499, frame.Status(499)},
+		{"for nothing", msrp.Message{FailureReport: frame.FailureReportNo}, 0, nil},
+		{"for nothing but what fails", msrp.Message{FailureReport: frame.FailureReportPartial}, 0, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, p := s.called(nil)
+				c.m.Body = strings.NewReader("hello")
+				start := time.Now()
+				done := s.sends(x, &c.m)
+				f := p.next()
+				if f.FailureReport != c.m.FailureReport || f.SuccessReport {
+					s.Errorf("reports %v, %v", f.FailureReport, f.SuccessReport)
+				}
+				if c.m.FailureReport == frame.FailureReportYes {
+					s.busy(done)
+				}
+				if c.answers != 0 {
+					p.answer(f, c.answers)
+				}
+				s.sent(done, c.want)
+				d := time.Since(start)
+				if c.want == frame.StatusTimeout && (d < 30*time.Second || d > 31*time.Second) {
+					s.Errorf("given up after %v, want 30 s", d)
+				}
+			})
+		})
+	}
+}
+
+// With SuccessReport a message has arrived when all of its bytes are reported, in however many pieces,
+// overlapping and in any order (RFC 4975 section 7.1.3).
+func TestSuccessReportsAddUp(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		reports []string // Byte-Range, and Status if that is not 000 200; the last one is the success
+	}{
+		{"at once", []string{"1-10/10"}},
+		{"without a Byte-Range", []string{""}},
+		{"for each chunk", []string{"1-5/10", "6-10/10"}},
+		{"backwards", []string{"6-10/10", "1-5/10"}},
+		{"by the byte", []string{"1-1/10", "3-3/10", "5-9/10", "2-2/10", "10-10/10", "4-4/10"}},
+		{"overlapping", []string{"1-6/10", "4-9/10", "9-10/10"}},
+		{"again", []string{"1-5/10", "1-5/10", "6-10/10"}},
+		{"not of this namespace", []string{"1-10/10 001 200", "1-10/10 999 413 Stop", "1-10/10"}},
+		{"with another success", []string{"1-10/10 000 202 Accepted"}},
+		{"of nothing", []string{"1-0/10", "5-4/10", "1-10/10"}},
+		{"with an end that is not known", []string{"1-*/10", "1-10/10"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, p := s.called(nil)
+				heard := 0
+				done := s.sends(x, &msrp.Message{ID: "m", Body: strings.NewReader("0123456789"), SuccessReport: true, OnReport: func(r msrp.Report) {
+					if r.ID != "m" {
+						s.Errorf("report of %q", r.ID)
+					}
+					heard++
+				}})
+				f := p.next()
+				if !f.SuccessReport {
+					s.Error("no Success-Report")
+				}
+				p.answer(f, 200)
+				p.report("another", "1-10/10", "000 200 OK")
+				p.report("another", "1-10/10", "000 413 Stop")
+				for _, r := range c.reports {
+					s.busy(done)
+					byteRange, status, ok := strings.Cut(r, " ")
+					if !ok {
+						status = "000 200 OK"
+					}
+					p.report("m", byteRange, status)
+				}
+				s.sent(done, nil)
+				if heard == 0 {
+					s.Error("OnReport was not called")
+				}
+			})
+		})
+	}
+}
+
+// Who wants a report and loses the connection does not wait for ever.
+func TestConnectionLostBeforeReport(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		done := s.sends(x, &msrp.Message{Body: strings.NewReader("hello"), SuccessReport: true})
+		p.answer(p.next(), 200)
+		s.busy(done)
+		p.conn.Close()
+		s.sent(done, msrp.ErrLost)
+	})
+}
+
+// A failure report fails the message, also one that is still being sent, which is cut off (RFC 4975
+// section 7.3.2).
+func TestFailureReport(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		r, w := io.Pipe()
+		defer w.Close()
+		done := s.sends(x, &msrp.Message{ID: "m", Body: r})
+		io.WriteString(w, "hello")
+		time.Sleep(time.Second)
+		p.report("m", "1-5/*", "000 403 Forbidden")
+		time.Sleep(time.Second)
+		w.Close()
+		f := p.next()
+		if f.body != "hello" || f.flag != frame.Aborted {
+			s.Errorf("%q ends with %q, want an end by #", f.body, f.flag)
+		}
+		s.sent(done, frame.StatusForbidden)
+	})
+}
+
+// Reports are heard of also when Send has returned, and not of messages that have none.
+func TestReportAfterSend(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		heard := make(chan msrp.Report, 10)
+		done := s.sends(x, &msrp.Message{ID: "m", Body: strings.NewReader("hello"), OnReport: func(r msrp.Report) { heard <- r }})
+		p.answer(p.next(), 200)
+		s.sent(done, nil)
+		p.report("m", "1-5/5", "000 408 a relay has waited")
+		p.report("m", "", "000 200 after all")
+		want := []msrp.Report{
+			{ID: "m", Status: frame.StatusTimeout, Range: frame.Range{Start: 1, End: 5, Total: 5}},
+			{ID: "m", Status: frame.StatusOK},
+		}
+		for _, want := range want {
+			if r := <-heard; r != want {
+				s.Errorf("report %+v, want %+v", r, want)
+			}
+		}
+	})
+}
+
+// A sender that gets 413 stops with #, and sends nothing more of the message (RFC 4975 section 10.5).
+func TestStopSending(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(&msrp.SessionConfig{MaxChunk: 1000})
+		done := s.sends(x, &msrp.Message{ID: "m", Body: bytes.NewReader(make([]byte, 1<<20))})
+		p.answer(p.next(), 413)
+		var last read
+		for last.flag != frame.Aborted {
+			if last = p.next(); last.flag == frame.Complete {
+				s.Fatal("the message goes on to its end")
+			}
+		}
+		s.sent(done, frame.StatusStop)
+		p.silent(time.Minute)
+	})
+}
+
+// A type that the peer does not take is not sent: one that it has not listed, and one that it has refused
+// with 415, as long as the session lasts (RFC 4975 sections 8.6 and 10.6). What was in a container may have been
+// the reason, and so containers are sent again.
+func TestTypesOfThePeer(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		of := func(kind string) *msrp.Message {
+			return &msrp.Message{ContentType: kind, Body: strings.NewReader("x")}
+		}
+		for _, c := range []struct {
+			kind, again string
+			goes        bool
+		}{
+			{"text/html", "Text/HTML;charset=utf-8", false},
+			{"message/cpim", "message/cpim", true},
+			{"multipart/mixed;boundary=x", "multipart/mixed;boundary=y", true},
+		} {
+			done := s.sends(x, of(c.kind))
+			p.answer(p.next(), 415)
+			s.sent(done, frame.StatusUnsupportedType)
+			done = s.sends(x, of(c.again))
+			if c.goes {
+				p.answer(p.next(), 200)
+				s.sent(done, nil)
+			} else {
+				s.sent(done, frame.StatusUnsupportedType)
+				p.silent(time.Minute)
+			}
+		}
+		s.agree(x, section(rawURI, "setup:passive"))
+		s.sent(s.sends(x, of("image/png")), frame.StatusUnsupportedType)
+		s.sent(s.sends(x, of("text/html")), frame.StatusUnsupportedType)
+		p.silent(time.Minute)
+	})
+}
+
+// A message is not larger than the peer has said, as far as that can be known (RFC 4975 section 8.6).
+func TestMaxSizeOfThePeer(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		s.agree(x, section(rawURI, "setup:passive", "max-size:10"))
+		s.sent(s.sends(x, text("01234567890")), frame.StatusStop)
+		p.silent(time.Minute)
+		done := s.sends(x, text("0123456789"))
+		p.answer(p.next(), 200)
+		s.sent(done, nil)
+		s.sent(s.sends(x, &msrp.Message{Body: io.MultiReader(strings.NewReader("01234567890"))}), frame.StatusStop)
+		w, err := x.Create(s.Context(), &msrp.Message{})
+		if err != nil {
+			s.Fatal(err)
+		}
+		if _, err := io.WriteString(w, "0123456789"); err != nil {
+			s.Error(err)
+		}
+		if _, err := io.WriteString(w, "0"); !errors.Is(err, frame.StatusStop) {
+			s.Errorf("Write() beyond the size = %v", err)
+		}
+		time.Sleep(time.Second) // what is aborted before it goes out leaves no trace
+		w.Abort()
+		if f := p.next(); f.flag != frame.Aborted {
+			s.Errorf("%q ends with %q", f.body, f.flag)
+		}
+	})
+}
+
+// A message is written piece by piece, and ended or given up.
+func TestWriter(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		w, err := x.Create(s.Context(), &msrp.Message{ID: "m", Size: 11, Fields: []frame.Field{{Name: "Content-Disposition", Value: "render"}}})
+		if err != nil {
+			s.Fatal(err)
+		}
+		if _, err := x.Create(s.Context(), &msrp.Message{ID: "m"}); err == nil {
+			s.Error("Create() with an ID that is on its way = nil")
+		}
+		io.WriteString(w, "hello ")
+		time.Sleep(time.Second)
+		io.WriteString(w, "there")
+		done := make(chan error, 1)
+		go func() { done <- w.Close() }()
+		f := p.next()
+		if d, _ := f.Get("Content-Disposition"); f.body != "hello there" || f.flag != frame.Complete || d != "render" {
+			s.Errorf("got %q, disposition %q, flag %q", f.body, d, f.flag)
+		}
+		p.answer(f, 200)
+		s.sent(done, nil)
+		if _, err := io.WriteString(w, "!"); err == nil {
+			s.Error("Write() after Close() = nil")
+		}
+		w.Abort() // too late
+
+		w, err = x.Create(s.Context(), &msrp.Message{ID: "m"})
+		if err != nil {
+			s.Fatal(err)
+		}
+		w.Abort()
+		w, err = x.Create(s.Context(), &msrp.Message{ID: "m"})
+		if err != nil {
+			s.Fatal(err)
+		}
+		if err := w.Close(); err == nil {
+			s.Error("Close() without an answer = nil")
+		}
+		f = p.next()
+		if f.flag != frame.Complete || f.body != "" || f.Range != (frame.Range{Start: 1, End: 0, Total: -1}) {
+			s.Errorf("an empty message is %q, %v", f.body, f.Range)
+		}
+	})
+}
+
+// Small messages do not wait for large ones, and large ones take turns.
+func TestSmallMessagesDoNotWait(t *testing.T) {
+	play(t, func(s *scene) {
+		x, y := s.pair(nil, nil)
+		arrived := make(chan string, 100)
+		go func() {
+			for m, err := range y.Messages(context.Background()) {
+				if err != nil {
+					return
+				}
+				go func() {
+					n, err := io.Copy(io.Discard, m)
+					arrived <- fmt.Sprint(m.ID, " ", n, " ", err)
+				}()
+			}
+		}()
+		send := func(id string, size int) <-chan error {
+			return s.sends(x, &msrp.Message{ID: id, Body: bytes.NewReader(make([]byte, size))})
+		}
+		big1, big2 := send("big1", 32<<20), send("big2", 32<<20)
+		for i := range 20 {
+			start := time.Now()
+			id := fmt.Sprint("small", i)
+			s.sent(send(id, 10), nil)
+			if d := time.Since(start); d > 200*time.Millisecond {
+				s.Errorf("%s took %v", id, d)
+			}
+			if got := <-arrived; got != id+" 10 <nil>" {
+				s.Fatalf("arrived %s", got)
+			}
+		}
+		s.busy(big1)
+		s.busy(big2)
+		s.sent(big1, nil)
+		s.sent(big2, nil)
+		for range 2 {
+			if got := <-arrived; !strings.HasSuffix(got, " 33554432 <nil>") {
+				s.Errorf("arrived %s", got)
+			}
+		}
+	})
+}
+
+// A peer that holds gets nothing until it resumes (RFC 4975 section 8.9).
+func TestHeld(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		for _, way := range []sdp.Direction{sdp.SendOnly, sdp.Inactive} {
+			held := section(rawURI, "setup:passive")
+			held.Direction = way
+			s.agree(x, held)
+			s.sent(s.sends(x, text("hello")), msrp.ErrHeld)
+			p.silent(time.Second)
+			s.agree(x, section(rawURI, "setup:passive"))
+			done := s.sends(x, text("hello"))
+			p.answer(p.next(), 200)
+			s.sent(done, nil)
+		}
+	})
+}
+
+// Who sends before there is a peer waits for it, as long as the context lasts.
+func TestSendBeforeThePeer(t *testing.T) {
+	play(t, func(s *scene) {
+		x := s.session(alice, nil)
+		ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+		defer cancel()
+		if err := x.SendText(ctx, "anybody?"); !errors.Is(err, context.DeadlineExceeded) {
+			s.Errorf("SendText() = %v", err)
+		}
+		if err := x.Connected(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			s.Errorf("Connected() = %v", err)
+		}
+		done := s.sends(x, text("hello"))
+		p := s.calls(x)
+		if err := x.Connect(s.Context(), rawPath(s), false); err != nil {
+			s.Fatal(err)
+		}
+		s.busy(done) // nobody has said who the peer is
+		p.request("SEND", "Message-ID: hello")
+		p.response(200)
+		p.answer(p.next(), 200)
+		s.sent(done, nil)
+		done = s.sends(x, text("hello"))
+		x.Close()
+		s.sent(done, msrp.ErrClosed)
+		s.sent(s.sends(x, text("hello")), msrp.ErrClosed)
+	})
+}
+
+// What cannot be written is an error, and nothing is sent.
+func TestSendWhatCannotBe(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		for _, m := range []*msrp.Message{
+			{ContentType: "text/plain\r\nX: y"},
+			{ID: "a\r\nb"},
+			{Fields: []frame.Field{{Name: "To-Path", Value: "msrp://x;tcp"}}},
+			{Fields: []frame.Field{{Name: "X", Value: "a\r\n\r\nb"}}},
+		} {
+			m.Body = strings.NewReader("x")
+			var syntax *frame.SyntaxError
+			if err := x.Send(s.Context(), m); !errors.As(err, &syntax) {
+				s.Errorf("Send(%+v) = %v, want a SyntaxError", m, err)
+			}
+		}
+		p.silent(time.Minute)
+	})
+}

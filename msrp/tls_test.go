@@ -1,0 +1,302 @@
+package msrp_test
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/sdp"
+	"github.com/goparley/parley/sip/siptest"
+)
+
+// print writes a fingerprint of a certificate.
+func print(algorithm string, cert tls.Certificate) string {
+	var sum []byte
+	switch strings.ToLower(algorithm) {
+	case "sha-1":
+		s := sha1.Sum(cert.Certificate[0])
+		sum = s[:]
+	case "sha-512":
+		s := sha512.Sum512(cert.Certificate[0])
+		sum = s[:]
+	default:
+		s := sha256.Sum256(cert.Certificate[0])
+		sum = s[:]
+	}
+	text := strings.TrimSuffix(strings.ReplaceAll(fmt.Sprintf("% X ", sum), " ", ":"), ":")
+	return "fingerprint:" + algorithm + " " + text
+}
+
+// secure makes an endpoint that listens by TLS with a certificate, nil for one of its own making.
+func (s *scene) secure(host string, cfg *tls.Config) {
+	s.Helper()
+	s.endpoint(host, &msrp.Config{Listen: []string{"tls:" + host + ":2855"}, TLS: cfg})
+}
+
+// Two endpoints that make their own certificates know each other by the fingerprints in their descriptions.
+func TestFingerprints(t *testing.T) {
+	play(t, func(s *scene) {
+		s.secure(alice, nil)
+		s.secure(bob, nil)
+		for _, setup := range []string{"Bob is called", "Bob is called again"} {
+			x, y := s.session(alice, &msrp.SessionConfig{TLS: true}), s.session(bob, nil)
+			offer, answer := s.negotiate(x, y, sdp.NewEngine(nil), sdp.NewEngine(nil))
+			if !strings.Contains(offer, "TCP/TLS/MSRP") || !strings.Contains(offer, "a=fingerprint:SHA-256 ") || !strings.Contains(answer, "a=fingerprint:SHA-256 ") {
+				s.Errorf("%s:\n%s%s", setup, offer, answer)
+			}
+			box := s.inbox(y)
+			s.sent(s.sends(x, text("hello")), nil)
+			s.expect(box, "hello", nil)
+		}
+	})
+}
+
+const secureURI = "msrps://192.0.2.9:2855/raw;tcp"
+
+// We connect to a peer with a certificate: it has to be the one whose fingerprint is known (RFC 8122 section
+// 5), or without one, that of the host in the path, from an authority that we trust (RFC 4975 section 5.4).
+func TestCertificateOfServers(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		of   string                                     // whom the certificate is for
+		says func(cert, other tls.Certificate) []string // fingerprints
+		ok   bool
+	}{
+		{"the right fingerprint", "nobody.example.com", func(c, _ tls.Certificate) []string { return []string{print("SHA-256", c)} }, true},
+		{"of SHA-1", "nobody.example.com", func(c, _ tls.Certificate) []string { return []string{print("sha-1", c)} }, true},
+		{"of SHA-512", "nobody.example.com", func(c, _ tls.Certificate) []string { return []string{print("sha-512", c)} }, true},
+		{"in small letters", "nobody.example.com", func(c, _ tls.Certificate) []string { return []string{strings.ToLower(print("SHA-256", c))} }, true},
+		{"one of several", "nobody.example.com", func(c, o tls.Certificate) []string { return []string{print("SHA-256", o), print("SHA-256", c)} }, true},
+		{"beside one that is not known", "nobody.example.com", func(c, _ tls.Certificate) []string { return []string{"fingerprint:sha-3 AB:CD", print("SHA-256", c)} }, true},
+		{"the wrong fingerprint", raw, func(_, o tls.Certificate) []string { return []string{print("SHA-256", o)} }, false},
+		{"the best of several is wrong", raw, func(c, o tls.Certificate) []string { return []string{print("SHA-1", c), print("SHA-256", o)} }, false},
+		{"one of MD5", raw, func(_, _ tls.Certificate) []string {
+			return []string{"fingerprint:MD5 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"}
+		}, false},
+		{"one that is cut off", raw, func(c, _ tls.Certificate) []string { return []string{print("SHA-256", c)[:60]} }, false},
+		{"none, and the right name", raw, func(_, _ tls.Certificate) []string { return nil }, true},
+		{"none, and the wrong name", bob, func(_, _ tls.Certificate) []string { return nil }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				authority := siptest.NewAuthority()
+				s.secure(alice, &tls.Config{RootCAs: authority.Pool()})
+				x := s.session(alice, &msrp.SessionConfig{TLS: true})
+				cert, other := authority.Certificate(c.of), authority.Certificate(c.of)
+				l, err := s.n.Host(raw).Listen(s.Context(), "tcp", ":2855")
+				if err != nil {
+					s.Fatal(err)
+				}
+				defer l.Close()
+				go func() { // ends with the listener, and its connection
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					defer conn.Close()
+					server := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert})
+					server.Read(make([]byte, 1))
+					server.Read(make([]byte, 1000))
+				}()
+				offer, err := x.Offer(s.Context())
+				if err != nil {
+					s.Fatal(err)
+				}
+				err = x.Update(s.Context(), offer, section(secureURI, append(c.says(cert, other), "setup:passive")...))
+				if (err == nil) != c.ok {
+					s.Errorf("Update() = %v, want success: %v", err, c.ok)
+				}
+				x.Close()
+				time.Sleep(time.Second) // until the peer has heard of it
+			})
+		})
+	}
+}
+
+// A peer connects to us: where it has said a fingerprint its certificate has to be that one, and there has to
+// be one (RFC 8122 section 6.2). What comes before the fingerprint is known waits for it.
+func TestCertificateOfClients(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		shows  bool
+		says   func(cert, other tls.Certificate) []string
+		early  bool // the peer is there before its answer
+		status frame.Status
+	}{
+		{"the right fingerprint", true, func(c, _ tls.Certificate) []string { return []string{print("SHA-256", c)} }, false, 200},
+		{"the right fingerprint, late", true, func(c, _ tls.Certificate) []string { return []string{print("SHA-256", c)} }, true, 200},
+		{"the wrong fingerprint", true, func(_, o tls.Certificate) []string { return []string{print("SHA-256", o)} }, false, 403},
+		{"the wrong fingerprint, late", true, func(_, o tls.Certificate) []string { return []string{print("SHA-256", o)} }, true, 403},
+		{"no certificate", false, func(c, _ tls.Certificate) []string { return []string{print("SHA-256", c)} }, false, 403},
+		{"no fingerprint", true, func(_, _ tls.Certificate) []string { return nil }, false, 200},
+		{"neither", false, func(_, _ tls.Certificate) []string { return nil }, false, 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				authority := siptest.NewAuthority()
+				s.secure(alice, nil)
+				x := s.session(alice, &msrp.SessionConfig{TLS: true})
+				box := s.inbox(x)
+				cert, other := authority.Certificate(raw), authority.Certificate(raw)
+				offer, err := x.Offer(s.Context())
+				if err != nil {
+					s.Fatal(err)
+				}
+				agree := func() {
+					answer := section(secureURI, append(c.says(cert, other), "setup:active")...)
+					if err := x.Update(s.Context(), offer, answer); err != nil {
+						s.Error(err)
+					}
+				}
+				if !c.early {
+					agree()
+				}
+				conn, err := s.n.Host(raw).DialContext(s.Context(), "tcp", alice+":2855")
+				if err != nil {
+					s.Fatal(err)
+				}
+				cfg := &tls.Config{InsecureSkipVerify: true}
+				if c.shows {
+					cfg.Certificates = []tls.Certificate{cert}
+				}
+				p := s.newPeer(tls.Client(conn, cfg), x)
+				p.from = secureURI
+				p.chunk("m", "1-*/*", "hello", "$")
+				if c.early {
+					time.Sleep(10 * time.Second)
+					s.none(box)
+					agree()
+				}
+				p.response(c.status)
+				if c.status == 200 {
+					s.expect(box, "hello", nil)
+				} else {
+					s.none(box)
+				}
+			})
+		})
+	}
+}
+
+// Where the answer does not come nothing that has come before it counts.
+func TestNoFingerprintInTime(t *testing.T) {
+	play(t, func(s *scene) {
+		s.secure(alice, nil)
+		x := s.session(alice, &msrp.SessionConfig{TLS: true})
+		box := s.inbox(x)
+		if _, err := x.Offer(s.Context()); err != nil {
+			s.Fatal(err)
+		}
+		conn, err := s.n.Host(raw).DialContext(s.Context(), "tcp", alice+":2855")
+		if err != nil {
+			s.Fatal(err)
+		}
+		p := s.newPeer(tls.Client(conn, &tls.Config{InsecureSkipVerify: true}), x)
+		p.from = secureURI
+		p.chunk("m", "1-*/*", "hello", "$")
+		p.response(481)
+		s.none(box)
+	})
+}
+
+// With certificates of an authority on both sides, each may ask for that of the other.
+func TestMutualTLS(t *testing.T) {
+	for _, trusted := range []bool{true, false} {
+		t.Run(fmt.Sprint(trusted), func(t *testing.T) {
+			play(t, func(s *scene) {
+				authority, clients := siptest.NewAuthority(), siptest.NewAuthority()
+				cfg := func(host string, a *siptest.Authority) *tls.Config {
+					return &tls.Config{Certificates: []tls.Certificate{a.Certificate(host)}, RootCAs: authority.Pool(), ClientCAs: authority.Pool(), ClientAuth: tls.RequireAndVerifyClientCert}
+				}
+				s.secure(bob, cfg(bob, authority))
+				if trusted {
+					clients = authority
+				}
+				s.secure(alice, cfg(alice, clients))
+				x, y := s.session(alice, &msrp.SessionConfig{TLS: true}), s.session(bob, &msrp.SessionConfig{TLS: true})
+				if err := y.Connect(s.Context(), s.path(x), false); err != nil {
+					s.Fatal(err)
+				}
+				err := x.Connect(s.Context(), s.path(y), true)
+				if !trusted {
+					// The client of TLS 1.3 hears of it only after its handshake.
+					ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+					defer cancel()
+					if err == nil {
+						err = x.SendText(ctx, "hello")
+					}
+					if err == nil {
+						s.Error("a certificate of an authority that is not trusted is")
+					}
+					return
+				}
+				if err != nil {
+					s.Fatal(err)
+				}
+				box := s.inbox(y)
+				s.sent(s.sends(x, text("hello")), nil)
+				s.expect(box, "hello", nil)
+			})
+		})
+	}
+}
+
+// Sessions share a connection of TLS only where they trust the same certificate.
+func TestSharedTLS(t *testing.T) {
+	play(t, func(s *scene) {
+		host := &counted{Host: s.n.Host(alice)}
+		e, err := msrp.New(&msrp.Config{Network: host, Listen: []string{"tls:" + alice + ":2855"}, Logger: quiet})
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer e.Close()
+		s.secure(bob, nil)
+		for range 3 {
+			s.negotiate(msrp.NewSession(e, &msrp.SessionConfig{TLS: true}), s.session(bob, nil), sdp.NewEngine(nil), sdp.NewEngine(nil))
+		}
+		if n := host.made.Load(); n != 1 {
+			s.Errorf("%d connections, want 1", n)
+		}
+		x, y := msrp.NewSession(e, &msrp.SessionConfig{TLS: true}), s.session(bob, &msrp.SessionConfig{TLS: true})
+		var op *net.OpError
+		if err := x.Connect(s.Context(), s.path(y), true); !errors.As(err, &op) {
+			s.Errorf("Connect() by name to a certificate of nobody = %v", err)
+		}
+	})
+}
+
+// A peer that says nothing while TLS begins is given up.
+func TestSilentHandshake(t *testing.T) {
+	play(t, func(s *scene) {
+		s.secure(alice, nil)
+		x := s.session(alice, &msrp.SessionConfig{TLS: true})
+		l, err := s.n.Host(raw).Listen(s.Context(), "tcp", ":2855")
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer l.Close()
+		path, err := frame.ParsePath(secureURI)
+		if err != nil {
+			s.Fatal(err)
+		}
+		start := time.Now()
+		if err := x.Connect(s.Context(), path, true); err == nil || time.Since(start) != 30*time.Second {
+			s.Errorf("Connect() = %v after %v", err, time.Since(start))
+		}
+		conn, err := s.n.Host(raw).DialContext(s.Context(), "tcp", alice+":2855")
+		if err != nil {
+			s.Fatal(err)
+		}
+		s.newPeer(conn, nil).closed()
+	})
+}
