@@ -31,6 +31,11 @@ func TestWhatAProgramLinks(t *testing.T) {
 			others: []string{"github.com/pion/sdp/v3", "github.com/pion/randutil",
 				"github.com/miekg/dns", "github.com/coder/websocket", "golang.org/x/net", "golang.org/x/sys"},
 		},
+		{ // who chats gets no tables for nicknames
+			imports: "msrp",
+			ours:    []string{"msrp", "msrp/frame", "msrp/internal/...", "sdp", "internal/..."},
+			others:  []string{"github.com/pion/sdp/v3", "github.com/pion/randutil"},
+		},
 	} {
 		t.Run(c.imports, func(t *testing.T) {
 			t.Parallel()

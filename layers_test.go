@@ -45,6 +45,12 @@ var layers = map[string]layer{
 	"msrp":                 {below: []string{"sdp", "msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
 	"msrp/file":            {below: []string{"msrp"}},
 
+	// A room reads the envelopes of messages, keeps a roster, and tells nicknames
+	// apart by the tables of its module, which who only chats does not link.
+	// Its focus takes calls, and what is watched is of ua.
+	"msrp/room":       {below: []string{"msrp", "sip", "simple/cpim", "simple/confinfo"}, modules: []string{"golang.org/x/text"}},
+	"msrp/room/focus": {below: []string{"msrp/room", "ua"}},
+
 	"media": {below: []string{"sdp"}, modules: []string{
 		"github.com/pion/rtp", "github.com/pion/rtcp", "github.com/pion/srtp/v3",
 		"github.com/pion/dtls/v3", "github.com/pion/opus",
@@ -124,6 +130,8 @@ func TestLayersFindFaults(t *testing.T) {
 		{"sideways", "media", imports(module + "/msrp"), "media imports msrp"},
 		{"itself below", "dialog", imports(module + "/sdp"), "dialog imports sdp"},
 		{"media in ua", "ua", imports(module + "/media"), "ua imports media"},
+		{"calls in a room", "msrp/room", imports(module + "/ua"), "msrp/room imports ua"},
+		{"nicknames in msrp", "msrp", imports("golang.org/x/text/secure/precis"), "msrp imports golang.org/x/text/secure/precis"},
 		{"msrp in ua", "ua", imports(module + "/msrp"), "ua imports msrp"},
 		{"nat in ua", "ua", imports(module + "/nat/ice"), "ua imports nat/ice"},
 		{"documents", "simple/rpid", imports(module + "/simple/pidf"), "simple/rpid imports simple/pidf"},

@@ -39,6 +39,7 @@ func TestChunks(t *testing.T) {
 		{"$ defines the total", []chunk{{"1-*/99", "hello", "+"}, {"6-*/99", "world", "$"}}, "helloworld", 99},
 		{"$ comes first and defines the total", []chunk{{"6-*/99", "world", "$"}, {"1-*/99", "hello", "+"}}, "helloworld", 99},
 		{"nothing is beyond $", []chunk{{"4-6/*", "456", "$"}, {"2-9/*", "bcdefghi", "+"}, {"1-1/*", "1", "+"}}, "1bcdef", -1},
+		{"nothing is beyond $, which came first", []chunk{{"5-9/*", "56789", "+"}, {"6-6/*", "f", "$"}, {"1-4/*", "1234", "+"}}, "12345f", -1},
 		{"the first $ stands", []chunk{{"3-4/*", "34", "$"}, {"5-6/*", "56", "$"}, {"1-2/*", "12", "+"}}, "1234", -1},
 		{"the end is where the bytes end", []chunk{{"1-5/10", "hel", "+"}, {"4-10/10", "loworld", "$"}}, "helloworld", 10},
 		{"more bytes than the header says", []chunk{{"1-2/10", "hello", "+"}, {"6-7/10", "world", "$"}}, "helloworld", 10},

@@ -377,6 +377,7 @@ func (r *wholeRequest) Write(piece []byte) { r.body = append(r.body, piece...) }
 func (r *wholeRequest) End(flag frame.Flag) {
 	switch flag {
 	case frame.Complete:
+		r.h.FailureReport = frame.FailureReportYes // which is about SEND alone (RFC 4975 section 7.1.1)
 		r.c.refuse(r.h, r.serve(r.h, r.body))
 	case frame.Continued, frame.Aborted: // only a SEND comes in chunks
 		r.c.refuse(r.h, frame.StatusBadRequest)

@@ -122,7 +122,7 @@ func New(cfg *Config) (*Endpoint, error) {
 		transport, address, ok := strings.Cut(where, ":")
 		if !ok || transport != "tcp" && transport != "tls" {
 			e.Close()
-			return nil, fmt.Errorf("msrp: listen %q: neither tcp: nor tls:", where)
+			return nil, fmt.Errorf("msrp: listen %q: it begins neither with tcp: nor with tls: as it should", where)
 		}
 		if err := e.listen(transport == "tls", address); err != nil {
 			e.Close()

@@ -46,7 +46,7 @@ type Incoming struct {
 	held   int          // bytes in ahead
 	err    error        // of Read, when all is read
 	status frame.Status // with which the rest is refused; 0: it is not
-	given  bool         // Messages has given it out
+	given  bool         // Messages has given it out, or does not have to
 	heard  time.Time    // when the last chunk ended
 }
 
@@ -70,7 +70,7 @@ func (m *Incoming) Read(p []byte) (int, error) {
 		}
 		s.changed.Wait()
 	}
-	full := m.unread() >= window
+	full := m.unread() >= s.window
 	s.deaf = false
 	n := copy(p, m.buf[m.off:])
 	m.off += n
@@ -103,7 +103,7 @@ func (m *Incoming) WriteTo(w io.Writer) (n int64, err error) {
 			}
 			return n, err
 		}
-		if m.unread() >= window {
+		if m.unread() >= s.window {
 			s.changed.Broadcast()
 		}
 		s.deaf = false
@@ -215,9 +215,9 @@ func (s *Session) newMessage(l *leg, h *frame.Head) (*Incoming, frame.Status) {
 	switch {
 	case !accepts(s.cfg.AcceptTypes, h.ContentType):
 		return nil, frame.StatusUnsupportedType
-	case s.cfg.MaxSize > 0 && size > s.cfg.MaxSize, len(s.incoming) >= maxIncoming:
+	case s.cfg.MaxSize > 0 && size > s.cfg.MaxSize, len(s.incoming) >= s.maxIncoming:
 		return nil, frame.StatusStop
-	case len(s.arrived) >= maxArrived && !s.wait(func() bool { return len(s.arrived) < maxArrived }):
+	case s.cfg.OnMessage == nil && len(s.arrived) >= maxArrived && !s.wait(func() bool { return len(s.arrived) < maxArrived }):
 		return nil, frame.StatusStop
 	}
 	if s.closed {
@@ -225,14 +225,16 @@ func (s *Session) newMessage(l *leg, h *frame.Head) (*Incoming, frame.Status) {
 	}
 	from, _ := frame.ParsePath(h.From)
 	m := &Incoming{ID: h.MessageID, ContentType: h.ContentType, Size: size, From: from, Fields: slices.Clone(h.Fields),
-		s: s, l: l, success: h.SuccessReport, next: 1, total: frame.Unknown}
+		s: s, l: l, success: h.SuccessReport, next: 1, total: frame.Unknown, given: s.cfg.OnMessage != nil}
 	m.heard = time.Now()
 	s.incoming[m.ID] = m
 	if s.reaper == nil {
 		s.reaper = time.AfterFunc(messageTime, s.reap)
 	}
-	s.arrived = append(s.arrived, m)
-	s.changed.Broadcast()
+	if s.cfg.OnMessage == nil {
+		s.arrived = append(s.arrived, m)
+		s.changed.Broadcast()
+	}
 	return m, frame.StatusOK
 }
 
@@ -331,7 +333,7 @@ func (k *chunk) stop() {
 func (m *Incoming) take(piece []byte) {
 	s := m.s
 	full := func() bool {
-		return m.err == nil && (m.unread() >= window || !m.given && s.parked >= maxParked)
+		return m.err == nil && (m.unread() >= s.window || !m.given && s.parked >= maxParked)
 	}
 	for len(piece) > 0 {
 		if full() && !s.wait(func() bool { return !full() }) {
@@ -340,7 +342,7 @@ func (m *Incoming) take(piece []byte) {
 		if m.err != nil {
 			return
 		}
-		n := min(len(piece), window-m.unread())
+		n := min(len(piece), s.window-m.unread())
 		empty := m.unread() == 0
 		m.append(piece[:n])
 		piece = piece[n:]
@@ -397,7 +399,7 @@ func (m *Incoming) insert(p part) {
 	m.ahead = slices.Replace(m.ahead, i, j, p)
 	m.held += len(p.data)
 	m.park(m.held - held)
-	if m.held > window || len(m.ahead) > 256 || !m.given && m.s.parked > maxParked {
+	if m.held > m.s.window || len(m.ahead) > 256 || !m.given && m.s.parked > maxParked {
 		m.reject(frame.StatusStop)
 	}
 }
@@ -437,17 +439,14 @@ func (k *chunk) End(flag frame.Flag) {
 		k.stop()
 	case flag == frame.Complete && m.total == frame.Unknown:
 		m.total = k.pos - 1
-		if beyond := m.next - 1 - m.total; beyond > 0 {
-			m.cut(int(min(beyond, int64(m.unread()))))
-		}
 	case flag == frame.Aborted: // it may be sent again with its Message-ID
 		delete(s.incoming, m.ID)
 		m.fail(ErrAborted)
 	}
 	if m.err == nil && m.total != frame.Unknown && m.next > m.total {
 		complete = true
-		s.over(m)
-		m.fail(io.EOF)
+		m.cut(int(min(m.next-1-m.total, int64(m.unread())))) // what is beyond the end
+		k.judge()
 	}
 	k.m = nil
 	s.mu.Unlock()
@@ -455,7 +454,7 @@ func (k *chunk) End(flag frame.Flag) {
 		return
 	}
 	k.answer()
-	if complete && m.success {
+	if complete && m.success && k.status == frame.StatusOK {
 		k.c.reportSuccess(k.l, k.from, m.ID, m.total)
 	}
 }
@@ -465,6 +464,22 @@ func (m *Incoming) cut(n int) {
 	m.buf = m.buf[:len(m.buf)-n]
 	m.next -= int64(n)
 	m.park(-n)
+}
+
+// judge ends a message that is complete, and has OnMessage say what becomes of it. The lock is held,
+// but not meanwhile.
+func (k *chunk) judge() {
+	m, s := k.m, k.m.s
+	body := m.buf[m.off:]
+	m.fail(io.EOF)
+	if s.cfg.OnMessage != nil {
+		m.buf, m.off = nil, 0
+		s.mu.Unlock()
+		k.status = s.cfg.OnMessage(m, body)
+		s.mu.Lock()
+		m.status = k.status
+	}
+	s.over(m)
 }
 
 // A done message is known by its Message-ID alone: what comes of it is answered with the status.

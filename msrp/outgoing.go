@@ -108,6 +108,10 @@ func (s *Session) Create(ctx context.Context, m *Message) (*Writer, error) {
 	}
 	s.mu.Lock()
 	switch {
+	case s.closed:
+		err = ErrClosed
+	case l.conn != c: // lost since ready has said so
+		err = ErrLost
 	case !accepts(s.peer.types, o.m.ContentType), accepts(s.refused, o.m.ContentType):
 		err = fmt.Errorf("%w: %s", frame.StatusUnsupportedType, o.m.ContentType)
 	case s.peer.maxSize > 0 && size > s.peer.maxSize:
@@ -122,24 +126,19 @@ func (s *Session) Create(ctx context.Context, m *Message) (*Writer, error) {
 		return nil, err
 	}
 	h := l.head(frame.SEND)
-	limit := int64(s.cfg.MaxChunk)
-	if limit == 0 && len(l.relays)+len(l.remote) > 1 {
-		limit = 8192
-	}
-	most := s.peer.maxSize
-	s.outgoing[o.m.ID] = o
-	s.lastSent = time.Now()
-	s.mu.Unlock()
 	h.MessageID, h.SuccessReport, h.FailureReport = o.m.ID, o.m.SuccessReport, o.m.FailureReport
 	h.ContentType, h.Fields = o.m.ContentType, o.m.Fields
 	h.Range = frame.Range{Start: 1, End: frame.Unknown, Total: size}
-	o.stream, err = c.link.NewStream(&link.StreamConfig{Head: h, Limit: limit, Owner: o})
+	o.stream, err = c.link.NewStream(&link.StreamConfig{Head: h, Limit: l.maxChunk(), Owner: o})
 	if err != nil {
-		o.finish()
+		s.mu.Unlock()
 		return nil, err
 	}
 	o.m.Body = nil
-	w := &Writer{o: o, size: size, most: most}
+	s.outgoing[o.m.ID] = o // and from now on others may end it
+	s.lastSent = time.Now()
+	w := &Writer{o: o, size: size, most: s.peer.maxSize}
+	s.mu.Unlock()
 	w.stop = context.AfterFunc(ctx, func() { o.fail(context.Cause(ctx)) })
 	return w, nil
 }
@@ -286,7 +285,7 @@ func (o *outgoing) fail(err error) {
 	}
 	o.changed.Broadcast()
 	o.mu.Unlock()
-	if first && o.stream != nil {
+	if first {
 		o.stream.End(frame.Aborted)
 	}
 }

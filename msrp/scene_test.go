@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,8 +163,7 @@ type peer struct {
 	r    *frame.Reader
 	to   string // of requests: the path of the session
 	from string // our own
-	mu   sync.Mutex
-	n    int // requests so far
+	n    int    // requests so far
 }
 
 const rawURI = "msrp://192.0.2.9:2855/raw;tcp"

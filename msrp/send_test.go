@@ -518,8 +518,11 @@ func TestSendBeforeThePeer(t *testing.T) {
 		}
 		s.busy(done) // nobody has said who the peer is
 		p.request("SEND", "Message-ID: hello")
-		p.response(200)
-		p.answer(p.next(), 200)
+		for range 2 { // the response, and what has waited
+			if f := p.next(); f.Method == frame.SEND {
+				p.answer(f, 200)
+			}
+		}
 		s.sent(done, nil)
 		done = s.sends(x, text("hello"))
 		x.Close()
@@ -546,4 +549,75 @@ func TestSendWhatCannotBe(t *testing.T) {
 		}
 		p.silent(time.Minute)
 	})
+}
+
+// All chunks of a message say the same of it, each with an identifier of its own and where it belongs (RFC 4975 sections
+// 5.1 and 7.1.1). They are as long as the session says, and where a relay is on the way no longer than 8,192 bytes.
+func TestChunksOfOurs(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		limit int64
+		relay bool
+		most  int
+	}{
+		{"limited", 1000, false, 1000},
+		{"by a relay", 0, true, 8192},
+		{"limited by a relay", 20000, true, 20000},
+		{"not limited", 0, false, 50000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, p := s.bound(&msrp.SessionConfig{MaxChunk: c.limit})
+				if c.relay {
+					p.conn.Close()
+					x, p = s.behindRelay(c.limit)
+				}
+				data := strings.Repeat("0123456789", 5000)
+				done := s.sends(x, &msrp.Message{ID: "m", ContentType: "text/plain;x=y", Body: strings.NewReader(data),
+					FailureReport: frame.FailureReportPartial, SuccessReport: true, Fields: []frame.Field{{Name: "X-Mood", Value: "fine"}}})
+				var body string
+				ids := map[string]bool{}
+				for last := frame.Flag(0); last != frame.Complete; {
+					f := p.next()
+					mood, _ := f.Get("X-Mood")
+					if f.MessageID != "m" || f.ContentType != "text/plain;x=y" || !f.SuccessReport || f.FailureReport != frame.FailureReportPartial || mood != "fine" || ids[f.ID] {
+						s.Errorf("a chunk %v of %s, %s", f.Head, f.MessageID, f.ContentType)
+					}
+					if f.Range.Start != int64(len(body)+1) || f.Range.Total != int64(len(data)) || len(f.body) > 2048 && f.Range.End != frame.Unknown {
+						s.Errorf("a chunk with Byte-Range %v after %d bytes", f.Range, len(body))
+					}
+					if len(f.body) > c.most {
+						s.Errorf("a chunk of %d bytes, want %d at most", len(f.body), c.most)
+					}
+					body, last, ids[f.ID] = body+f.body, f.flag, true
+				}
+				if body != data {
+					s.Errorf("%d bytes, want %d", len(body), len(data))
+				}
+				if want := (len(data) + c.most - 1) / c.most; c.relay && len(ids) != want {
+					s.Errorf("%d chunks, want %d", len(ids), want)
+				}
+				p.report("m", "1-50000/50000", "000 200 OK")
+				s.sent(done, nil)
+			})
+		})
+	}
+}
+
+// behindRelay returns a session whose peer is reached by a relay, which is the peer here.
+func (s *scene) behindRelay(limit int64) (*msrp.Session, *peer) {
+	s.Helper()
+	x := s.session(alice, &msrp.SessionConfig{MaxChunk: limit})
+	path, err := frame.ParsePath("msrp://192.0.2.9:2855/relay;tcp msrp://192.0.2.66:2855/peer;tcp")
+	if err != nil {
+		s.Fatal(err)
+	}
+	if err := x.Connect(s.Context(), path, false); err != nil {
+		s.Fatal(err)
+	}
+	p := s.calls(x)
+	p.from = path.String()
+	p.request("SEND", "Message-ID: hello")
+	p.response(200)
+	return x, p
 }

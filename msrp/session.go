@@ -53,6 +53,16 @@ type SessionConfig struct {
 	// OnRequest serves requests of other methods than SEND and REPORT: it returns the status to answer. It is
 	// called by the goroutine that reads the connection. nil: they get 501.
 	OnRequest func(h *frame.Head, body []byte) frame.Status
+
+	// OnMessage takes the messages in place of Messages, each when all of it is there, with its body, which
+	// is the func's to keep, and returns the status that its sender is told. It is called by the goroutine
+	// that reads the connection, and is not to wait. MaxSize is 256 KB then, if it is 0, and no more than 8
+	// messages arrive at a time; Messages tells of a lost connection alone. nil: they go to Messages.
+	OnMessage func(m *Incoming, body []byte) frame.Status
+
+	// OnRoom is called when there is room for another Post, after one was refused with ErrFull, by the
+	// goroutine that writes the connection. nil: nobody is told.
+	OnRoom func()
 }
 
 // What is in the way of a session.
@@ -87,15 +97,17 @@ type Session struct {
 	answerRoute route // of the last offer of the peer
 	plain       bool  // a middlebox does not do with CEMA
 
-	arrived  []*Incoming // that Messages has not given out
-	deaf     bool        // nobody has read for 20 seconds what waited
-	incoming map[string]*Incoming
-	done     []done // messages that are over, the newest last
-	reaper   *time.Timer
-	outgoing map[string]*outgoing
-	told     []*outgoing // that are over and still hear of REPORTs, the newest last
-	refused  []string    // media types that the peer has listed, and has not taken
-	parked   int         // bytes in messages that Messages has not given out
+	arrived     []*Incoming // that Messages has not given out
+	deaf        bool        // nobody has read for 20 seconds what waited
+	incoming    map[string]*Incoming
+	done        []done // messages that are over, the newest last
+	window      int    // bytes of a message that wait to be read
+	maxIncoming int    // messages that are not complete
+	reaper      *time.Timer
+	outgoing    map[string]*outgoing
+	told        []*outgoing // that are over and still hear of REPORTs, the newest last
+	refused     []string    // media types that the peer has listed, and has not taken
+	parked      int         // bytes in messages that Messages has not given out
 
 	lastSent time.Time
 	alive    *time.Timer
@@ -109,6 +121,7 @@ type peer struct {
 
 const (
 	maxIncoming = 64  // messages that are not complete
+	maxWhole    = 8   // of them with OnMessage, for which all that has come is kept
 	maxArrived  = 256 // that nobody has asked for
 	maxDone     = 256 // that are over and remembered
 	maxTold     = 256 // of ours that hear of REPORTs
@@ -123,6 +136,13 @@ func NewSession(e *Endpoint, cfg *SessionConfig) *Session {
 	}
 	if s.cfg.AcceptTypes == nil {
 		s.cfg.AcceptTypes = []string{"text/plain"}
+	}
+	s.maxIncoming, s.window = maxIncoming, window
+	if s.cfg.OnMessage != nil {
+		if s.cfg.MaxSize == 0 {
+			s.cfg.MaxSize = window
+		}
+		s.maxIncoming, s.window = maxWhole, int(s.cfg.MaxSize)
 	}
 	s.changed.L = &s.mu
 	return s
@@ -142,6 +162,8 @@ type leg struct {
 	to      string     // To-Path
 	from    string     // From-Path
 	conn    *connection
+	outlet  *link.Outlet  // for Posts; nil: there were none
+	outlets *connection   // of the outlet
 	claimed frame.Path    // who has bound it before remote was known
 	verify  []fingerprint // that the peer may have; nil: not looked at
 	err     error         // why it is over

@@ -79,6 +79,8 @@ type Conn struct {
 	ends    []int     // of them
 	streams []*Stream // that have something to write, in the order of their turns
 	open    *Stream   // whose chunk is not at its end on the wire
+	posts   []posted  // that wait
+	roomy   []*Outlet // that are to hear that there is room
 	pending pending
 	err     error       // why it is closed; nil: it is not
 	closing *time.Timer // until it is closed; nil: nobody has asked for that
@@ -156,7 +158,7 @@ func (c *Conn) fail(err error) {
 		s.data = nil
 		s.free.Broadcast()
 	}
-	c.streams, c.control, c.ends, c.open = nil, nil, nil, nil
+	c.streams, c.control, c.ends, c.open, c.posts, c.roomy = nil, nil, nil, nil, nil, nil
 	if c.closing != nil {
 		c.closing.Stop()
 	}

@@ -51,7 +51,6 @@ type StreamConfig struct {
 // no room for a body in a message of the connection.
 func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 	h := *cfg.Head
-	h.ID, h.Method, h.HasBody = "xxxx", frame.SEND, true
 	s := &Stream{
 		c: c, owner: cfg.Owner, report: h.FailureReport, total: h.Range.Total, limit: cfg.Limit,
 		pos: max(1, h.Range.Start), over: make(chan struct{}),
@@ -62,24 +61,42 @@ func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 	if s.limit <= 0 {
 		s.limit = math.MaxInt64
 	}
-	h.Range = frame.Range{}
-	text, err := h.Append(nil)
-	if err != nil {
+	var err error
+	if s.paths, s.rest, err = headAround(h); err != nil {
 		return nil, err
 	}
-	if whole := c.wire.limitFrame(); whole > 0 {
-		// The start line, Byte-Range and the end-line take no more than 160 bytes.
-		room := whole - 160 - len(text)
-		if room < 1 {
-			return nil, frame.ErrTooLong
-		}
-		s.limit = min(s.limit, int64(room))
+	if s.limit, err = c.roomIn(s.limit, s.paths, s.rest); err != nil {
+		return nil, err
+	}
+	s.free.L = &c.mu
+	return s, nil
+}
+
+// headAround returns the head of each chunk but for what differs from one to the next: To-Path and
+// From-Path, and what follows Byte-Range.
+func headAround(h frame.Head) (paths, rest []byte, err error) {
+	h.ID, h.Method, h.HasBody, h.Range = "xxxx", frame.SEND, true, frame.Range{}
+	text, err := h.Append(nil)
+	if err != nil {
+		return nil, nil, err
 	}
 	first := len("MSRP xxxx SEND\r\n")
 	at := first + len("To-Path: ") + len(h.To) + len("\r\nFrom-Path: ") + len(h.From) + len("\r\n")
-	s.paths, s.rest = text[first:at], text[at:]
-	s.free.L = &c.mu
-	return s, nil
+	return text[first:at], text[at:], nil
+}
+
+// roomIn returns how many bytes a chunk with such a head can have, limit at most.
+func (c *Conn) roomIn(limit int64, paths, rest []byte) (int64, error) {
+	whole := c.wire.limitFrame()
+	if whole == 0 {
+		return limit, nil
+	}
+	// The start line, Byte-Range and the end-line take no more than 160 bytes.
+	room := whole - 160 - len("MSRP xxxx SEND\r\n") - len(paths) - len(rest)
+	if room < 1 {
+		return 0, frame.ErrTooLong
+	}
+	return min(limit, int64(room)), nil
 }
 
 // Write writes a piece of the message. It waits while 128 KB wait before it. When all bytes of a

@@ -18,7 +18,9 @@ func (c *Conn) write() {
 				return
 			}
 		}
-		c.release(&b)
+		for _, o := range c.release(&b) {
+			o.room()
+		}
 	}
 }
 
@@ -26,7 +28,7 @@ func (c *Conn) write() {
 // is to be written.
 func (c *Conn) collect(b *batch) bool {
 	c.mu.Lock()
-	for c.err == nil && len(c.control) == 0 && c.closing == nil && !c.streamMay() {
+	for c.err == nil && len(c.control) == 0 && len(c.posts) == 0 && c.closing == nil && !c.streamMay() {
 		c.work.Wait()
 	}
 	if c.err != nil {
@@ -39,13 +41,14 @@ func (c *Conn) collect(b *batch) bool {
 		s = c.streams[0]
 		c.streams, s.queued = slices.Delete(c.streams, 0, 1), false
 	}
-	if c.open != nil && (len(c.control) > 0 || s != nil && s != c.open || s == nil && c.closing != nil) {
+	if c.open != nil && (len(c.control) > 0 || len(c.posts) > 0 || s != nil && s != c.open || s == nil && c.closing != nil) {
 		c.open.endChunk(b, frame.Continued)
 	}
 	if len(c.control) >= maxControl {
 		c.drained.Broadcast()
 	}
 	c.control, c.ends = b.whole(c.control, c.ends), c.ends[:0]
+	c.gatherPosts(b)
 	if s != nil {
 		b.stream = s
 		s.gather(b)
@@ -62,8 +65,8 @@ func (c *Conn) collect(b *batch) bool {
 // streamMay reports whether a stream may write. The lock is held.
 func (c *Conn) streamMay() bool { return len(c.streams) > 0 && !c.pending.full() }
 
-// release says that a batch is written.
-func (c *Conn) release(b *batch) {
+// release says that a batch is written. It returns who is to hear that there is room.
+func (c *Conn) release(b *batch) (roomy []*Outlet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.written(b.number)
@@ -73,6 +76,8 @@ func (c *Conn) release(b *batch) {
 			close(s.over)
 		}
 	}
+	roomy, c.roomy = c.roomy, nil
+	return roomy
 }
 
 // gather takes a turn: it puts the chunks together that there is something of. The lock is held.

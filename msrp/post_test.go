@@ -1,0 +1,229 @@
+package msrp_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/sip/siptest"
+)
+
+// inMemory returns two sessions on hosts of a network in memory that know each other; the second
+// has not connected yet.
+func inMemory(t *testing.T, a, b *msrp.SessionConfig) (alice, bob *msrp.Session, far *siptest.Host, connect func()) {
+	t.Helper()
+	n := siptest.NewNetwork(nil)
+	session := func(ip string, cfg *msrp.SessionConfig) (*msrp.Session, *siptest.Host) {
+		host := n.Host(ip)
+		e, err := msrp.New(&msrp.Config{Network: host, Listen: []string{"tcp:" + ip + ":2855"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { e.Close() })
+		return msrp.NewSession(e, cfg), host
+	}
+	alice, _ = session("192.0.2.1", a)
+	bob, far = session("192.0.2.2", b)
+	ours, err := alice.Path(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := bob.Path(t.Context())
+	if err == nil {
+		err = alice.Connect(t.Context(), theirs, false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return alice, bob, far, func() {
+		if err := bob.Connect(t.Context(), ours, true); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+	}
+}
+
+func newPost(t *testing.T, body string) *msrp.Post {
+	t.Helper()
+	p, err := msrp.NewPost("text/plain", []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Posts arrive whole and in order, cut where a chunk has a limit, and are answered by nobody.
+func TestPosts(t *testing.T) {
+	for _, limit := range []int64{0, 2048, 5000} {
+		synctest.Test(t, func(t *testing.T) {
+			alice, bob, _, connect := inMemory(t, &msrp.SessionConfig{MaxChunk: limit}, nil)
+			if err := alice.Post(newPost(t, "early")); err != msrp.ErrNotConnected {
+				t.Errorf("without a connection: %v", err)
+			}
+			connect()
+			want := []string{"one", "", strings.Repeat("\r\n-------abcdefghijklm$\r\n", 2000), "three"}
+			for _, text := range want {
+				if err := alice.Post(newPost(t, text)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var got []string
+			for m, err := range bob.Messages(t.Context()) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, err := io.ReadAll(m)
+				if err != nil || m.Size != int64(len(text)) {
+					t.Errorf("got %d bytes of %d, %v", len(text), m.Size, err)
+				}
+				if got = append(got, string(text)); len(got) == len(want) {
+					break
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("limit %d: got %.40q, want %.40q", limit, got, want)
+			}
+			time.Sleep(time.Hour) // no response is missed
+			if err := alice.Post(newPost(t, "still there")); err != nil {
+				t.Error(err)
+			}
+			alice.Close()
+			if err := alice.Post(newPost(t, "over")); err != msrp.ErrClosed {
+				t.Errorf("when it is closed: %v", err)
+			}
+		})
+	}
+}
+
+// A Post goes between the chunks of a message that is on its way.
+func TestPostInterruptsMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alice, bob, far, connect := inMemory(t, nil, nil)
+		connect()
+		far.Down() // so that something waits
+		big := bytes.Repeat([]byte("x"), 600_000)
+		go alice.Send(context.WithoutCancel(t.Context()), &msrp.Message{Body: bytes.NewReader(big)})
+		synctest.Wait()
+		if err := alice.Post(newPost(t, "short")); err != nil {
+			t.Fatal(err)
+		}
+		far.Up()
+		var first *msrp.Incoming
+		for m, err := range bob.Messages(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first == nil {
+				first = m
+				go io.Copy(io.Discard, m)
+				continue
+			}
+			if text, err := io.ReadAll(m); string(text) != "short" || err != nil {
+				t.Errorf("got %q, %v", text, err)
+			}
+			break
+		}
+	})
+}
+
+// What waits for a peer that takes nothing is bounded, nobody waits, and when there is room again
+// that is told.
+func TestPostsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := 0
+		alice, bob, far, connect := inMemory(t, &msrp.SessionConfig{OnRoom: func() { told++ }}, nil)
+		connect()
+		far.Down()
+		body := strings.Repeat("x", 10_000)
+		posted := 0
+		for ; posted < 1000; posted++ {
+			err := alice.Post(newPost(t, body))
+			if err == msrp.ErrFull {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if posted < 6 || posted > 100 || told != 0 {
+			t.Errorf("%d messages were taken, and room told %d times", posted, told)
+		}
+		far.Up()
+		n := 0
+		for m, err := range bob.Messages(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, m)
+			if n++; n == posted {
+				break
+			}
+		}
+		synctest.Wait()
+		if told != 1 {
+			t.Errorf("room is told %d times, want once", told)
+		}
+		if err := alice.Post(newPost(t, body)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A head that cannot be written is an error where it is made.
+func TestNewPostRefuses(t *testing.T) {
+	_, err := msrp.NewPost("text/plain\r\nX: y", nil)
+	if se := (*frame.SyntaxError)(nil); !errors.As(err, &se) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// OnMessage has each message when all of it is there, and what it says is what the sender is told,
+// in the response to the last chunk, and again if that comes again.
+func TestOnMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		alice, bob, _, connect := inMemory(t, nil, &msrp.SessionConfig{OnMessage: func(m *msrp.Incoming, body []byte) frame.Status {
+			got = append(got, fmt.Sprintf("%s %s %d", m.ID, m.ContentType, len(body)))
+			if strings.HasPrefix(string(body), "bad") {
+				return frame.StatusForbidden
+			}
+			return frame.StatusOK
+		}})
+		connect()
+		send := func(id, text string) (reports int, err error) {
+			err = alice.Send(t.Context(), &msrp.Message{ID: id, ContentType: "text/plain", Body: strings.NewReader(text), SuccessReport: true,
+				OnReport: func(r msrp.Report) { reports++ }})
+			synctest.Wait()
+			return reports, err
+		}
+		for _, c := range []struct {
+			id, text string
+			want     error
+			reports  int
+		}{
+			{"m1", "good", nil, 1},
+			{"m2", strings.Repeat("long", 50_000), nil, 1},
+			{"m3", "bad", frame.StatusForbidden, 0},
+			{"m3", "bad", frame.StatusForbidden, 0},
+			{"m4", strings.Repeat("x", 300_000), frame.StatusStop, 0}, // more than 256 KB
+		} {
+			if reports, err := send(c.id, c.text); !errors.Is(err, c.want) || reports != c.reports {
+				t.Errorf("%s: %v and %d reports, want %v and %d", c.id, err, reports, c.want, c.reports)
+			}
+		}
+		if want := []string{"m1 text/plain 4", "m2 text/plain 200000", "m3 text/plain 3"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		bob.Close()
+	})
+}

@@ -1,0 +1,153 @@
+// Package focus takes the calls to chat rooms, and lets their rosters be watched.
+//
+// A Focus is what stands between an Agent of package ua and Rooms of package msrp/room. It answers
+// each call to the URI of a Room with a participant of that, and hangs up when the Room has done
+// with it. As an event package it tells who may join who is there.
+//
+//	f := focus.New(chat)
+//	agent, err := ua.New("sip:chat@example.com", &ua.Config{
+//		OnInvite:  f.OnInvite,
+//		Notifiers: []*ua.Notifier{f.Notifier()},
+//	})
+//
+// It implements RFC 4353 and RFC 4579 section 5.1 as far as RFC 7701 section 5.2 wants that, and
+// the event package "conference" (RFC 4575).
+//
+// It calls nobody, does not serve REFER or Replaces, and has no policy but that of the Rooms.
+package focus
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/goparley/parley/internal/hostname"
+	"github.com/goparley/parley/msrp/room"
+	"github.com/goparley/parley/simple/confinfo"
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/ua"
+)
+
+// A Focus serves rooms at an agent, or at several. Its methods may be called from any goroutine.
+type Focus struct {
+	notifier *ua.Notifier
+
+	mu    sync.Mutex
+	rooms map[string]*room.Room
+	last  difference
+}
+
+// A difference is what most watchers are told at a time, for they all have seen the same before.
+type difference struct{ old, now, document *confinfo.Conference }
+
+// New makes a focus of rooms.
+func New(rooms ...*room.Room) *Focus {
+	f := &Focus{rooms: make(map[string]*room.Room)}
+	f.notifier = ua.NewNotifier(conference{f}, nil)
+	for _, r := range rooms {
+		f.Add(r)
+	}
+	return f
+}
+
+// Notifier returns what tells of the rosters: it belongs in the Config of the agent.
+func (f *Focus) Notifier() *ua.Notifier { return f.notifier }
+
+// Add has the focus serve another room, until that is closed.
+func (f *Focus) Add(r *room.Room) {
+	k := key(r.URI())
+	f.mu.Lock()
+	f.rooms[k] = r
+	f.mu.Unlock()
+	go func() { // ends when the room is closed
+		for range r.Rosters(context.Background()) {
+			f.notifier.Changed(r.URI())
+		}
+		f.mu.Lock()
+		if f.rooms[k] == r {
+			delete(f.rooms, k)
+		}
+		f.mu.Unlock()
+		for w := range f.notifier.Watchers(r.URI()) {
+			w.Terminate("noresource", 0)
+		}
+	}()
+}
+
+// room returns the room that a URI names, nil if there is none.
+func (f *Focus) room(u sip.URI) *room.Room {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rooms[key(u)]
+}
+
+func key(u sip.URI) string { return u.Username() + "@" + hostname.Canonical(u.Host) }
+
+// OnInvite is that of a ua.Config. A call to no room gets 404, one of somebody who may not join
+// 403, one to a room that is full 486. Who calls is who the network asserts (RFC 3325), unless they
+// want to be private, and else who they say, which is to be the user that they have proved to be,
+// if they had to.
+func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
+	r := f.room(in.Request().URI())
+	if r == nil {
+		r = f.room(in.Request().To().URI) // a registrar has put our Contact in its place
+	}
+	if r == nil {
+		in.Reject(ctx, sip.StatusNotFound)
+		return
+	}
+	who, aliases, err := caller(in)
+	var p *room.Participant
+	if err == nil {
+		p, err = r.Join(who, aliases...)
+	}
+	switch {
+	case errors.Is(err, room.ErrFull):
+		in.Reject(ctx, sip.StatusBusyHere)
+	case errors.Is(err, room.ErrClosed):
+		in.Reject(ctx, sip.StatusNotFound)
+	case err != nil:
+		in.Reject(ctx, sip.StatusForbidden)
+	}
+	if err != nil {
+		return
+	}
+	contact := in.Dialog().Contact() // RFC 4579 section 5.1
+	contact.Params = contact.Params.With("automata", "").With("isfocus", "").With("message", "").With("event", `"conference"`)
+	in.Dialog().SetContact(contact)
+	call, err := in.Answer(ctx, p)
+	if err != nil {
+		p.Close() // the caller has given up, or has no chat
+		return
+	}
+	select {
+	case <-call.Done():
+	case <-p.Done():
+		call.Hangup(context.WithoutCancel(ctx)) // and if the BYE is not answered, the call is over nevertheless
+	}
+}
+
+var errNotTheUser = errors.New("focus: From is not the user who has proved to call")
+
+// caller returns who calls.
+func caller(in *ua.Invitation) (who sip.Address, aliases []sip.URI, err error) {
+	who = in.From()
+	if strings.EqualFold(who.URI.Host, "anonymous.invalid") {
+		return who, nil, nil
+	}
+	if privacy, ok := in.Request().Value("Privacy"); !ok || strings.EqualFold(privacy, "none") {
+		for i, a := range in.Asserted() {
+			if aliases = append(aliases, a.URI); i == 0 {
+				who = a
+			}
+		}
+		if len(aliases) > 0 {
+			return who, aliases[1:], nil
+		}
+	}
+	if user := in.User(); user != "" && user != who.URI.Username() {
+		return who, nil, errNotTheUser
+	}
+	return who, nil, nil
+}

@@ -1,0 +1,182 @@
+package room
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/simple/cpim"
+	"github.com/goparley/parley/sip"
+)
+
+// receive takes a message of the participant, passes it on as it is, and returns what its sender is
+// told (RFC 7701 sections 6.1 to 6.3). That is about the room alone: what becomes of it at its
+// recipients nobody is told.
+func (p *Participant) receive(_ *msrp.Incoming, body []byte) frame.Status {
+	r := p.r
+	env, err := cpim.Parse(body)
+	if err != nil {
+		return frame.StatusBadRequest
+	}
+	if from, ok := addressOf(env.From.URI); !ok || !slices.Contains(p.own, from) {
+		return frame.StatusForbidden
+	}
+	if len(env.To) > 1 {
+		return frame.StatusForbidden
+	}
+	to, ok := "", false
+	if len(env.To) == 1 {
+		to, ok = addressOf(env.To[0].URI)
+	}
+	if !ok {
+		return frame.StatusNotFound
+	}
+	inside := env.ContentType
+	if inside == "" {
+		inside = "text/plain"
+	}
+	if !accepts(r.cfg.AcceptTypes, inside) {
+		return frame.StatusUnsupportedType
+	}
+	m, err := newPost(body)
+	if err != nil {
+		return frame.StatusInternalError
+	}
+	if to == r.key {
+		return r.toAll(p, m, inside)
+	}
+	return r.toOne(p, to, m, inside)
+}
+
+// toAll passes a message on to everybody but the device that it is from (RFC 7701 section 6.1).
+func (r *Room) toAll(from *Participant, m *post, inside string) frame.Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if from.user == nil {
+		return frame.StatusForbidden
+	}
+	for _, p := range r.inside {
+		if p != from && p.takes(inside) {
+			p.queue.put(p.s, m, r.cfg.MaxQueue)
+		}
+	}
+	return frame.StatusOK
+}
+
+// toOne passes a message on to each device of one user that can tell it from one to all (RFC 7701
+// section 6.2).
+func (r *Room) toOne(from *Participant, to string, m *post, inside string) frame.Status {
+	if r.cfg.NoPrivateMessages {
+		return frame.StatusForbidden
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.addresses[to]
+	switch {
+	case from.user == nil:
+		return frame.StatusForbidden
+	case u == nil:
+		return frame.StatusNotFound
+	}
+	status := frame.StatusNoPrivateMessages
+	for _, p := range u.devices {
+		if !p.private {
+			continue
+		}
+		// Where the type is not wanted the sender is not told: 415 would be about message/cpim.
+		status = frame.StatusOK
+		if p.takes(inside) {
+			p.queue.put(p.s, m, r.cfg.MaxQueue)
+		}
+	}
+	return status
+}
+
+// flush sends what has waited. The session calls it when it takes more.
+func (p *Participant) flush() {
+	if lost := p.queue.flush(p.s); lost > 0 {
+		// RFC 7701 section 6.4 has who is slow be told.
+		p.r.say(p, fmt.Sprintf("Your connection is too slow: %d messages were left out.", lost))
+	}
+}
+
+// takes reports whether a participant takes what is in an envelope. Who does not say takes all (RFC
+// 7701 section 5.2). The lock of the room is held.
+func (p *Participant) takes(inside string) bool {
+	return len(p.types) == 0 || accepts(p.types, inside)
+}
+
+// greet tells who does not know chat rooms that this is one, and who else is there (RFC 7701
+// section 11). The lock is held.
+func (r *Room) greet(p *Participant) {
+	const most = 20
+	var b strings.Builder
+	fmt.Fprintf(&b, "This is the chat room %s. What you write goes to everybody in it", r.uri)
+	n := 0
+	for _, u := range r.users {
+		if u == p.user {
+			continue
+		}
+		if n++; n > most {
+			continue
+		}
+		b.WriteString(map[bool]string{true: ": ", false: ", "}[n == 1])
+		if u.display != "" {
+			b.WriteString(u.display + " ")
+		}
+		b.WriteString("<" + u.entity + ">")
+	}
+	if n > most {
+		fmt.Fprintf(&b, " and %d others", n-most)
+	}
+	b.WriteString(".")
+	r.say(p, b.String())
+}
+
+// say sends a text of the room's own.
+func (r *Room) say(p *Participant, text string) {
+	env := cpim.Message{
+		From: cpim.Address{URI: r.uri.String()}, To: []cpim.Address{{URI: r.uri.String()}},
+		DateTime: time.Now().UTC(), ContentType: "text/plain;charset=UTF-8", Content: []byte(text),
+	}
+	body, err := env.Append(nil)
+	if err != nil {
+		return
+	}
+	if m, err := newPost(body); err == nil {
+		p.queue.put(p.s, m, r.cfg.MaxQueue)
+	}
+}
+
+func newPost(body []byte) (*post, error) {
+	m, err := msrp.NewPost(cpim.ContentType, body)
+	return &post{m, len(body)}, err
+}
+
+// addressOf returns the address that a header of an envelope has.
+func addressOf(text string) (key string, ok bool) {
+	u, err := sip.ParseURI(text)
+	if err != nil {
+		return "", false
+	}
+	return address(u), true
+}
+
+// accepts reports whether a media type is in a list, which may have "*" and "image/*". Parameters
+// do not count.
+func accepts(list []string, contentType string) bool {
+	contentType, _, _ = strings.Cut(contentType, ";")
+	contentType = strings.TrimSpace(contentType)
+	for _, t := range list {
+		if t == "*" || strings.EqualFold(t, contentType) {
+			return true
+		}
+		if n := len(t) - 1; strings.HasSuffix(t, "/*") && len(contentType) > n && strings.EqualFold(contentType[:n], t[:n]) {
+			return true
+		}
+	}
+	return false
+}
