@@ -1,0 +1,236 @@
+package msrp
+
+import (
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/msrp/internal/link"
+)
+
+// A chunk is the SEND that a connection is reading.
+type chunk struct {
+	c      *connection
+	l      *leg
+	m      *Incoming // nil: what comes is passed over
+	id     string
+	from   string
+	pos    int64 // of the next byte
+	report frame.FailureReport
+	status frame.Status
+	again  *done // a message that has been here, of which a report is wanted again
+}
+
+// send takes the head of a SEND (RFC 4975 section 7.3.1).
+func (c *connection) send(l *leg, h *frame.Head) link.Body {
+	s := l.s
+	k := &c.chunk
+	*k = chunk{c: c, l: l, id: h.ID, from: h.From, report: h.FailureReport, status: frame.StatusOK, pos: max(1, h.Range.Start)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch m := s.incoming[h.MessageID]; {
+	case m != nil:
+		k.m = m
+		if !h.HasBody && h.Range.Start == 0 {
+			k.pos = m.next
+		}
+	case !h.HasBody: // of no message: it binds the session, or keeps it alive
+	case h.MessageID == "":
+		k.status = frame.StatusBadRequest
+	default:
+		for i := range s.done {
+			// Again, after a connection was lost (RFC 4975 section 5.4), or not wanted.
+			if d := &s.done[i]; d.id == h.MessageID {
+				k.status = d.status
+				if h.SuccessReport && d.status == frame.StatusOK {
+					k.again = &done{d.id, d.status, d.total}
+				}
+				return k
+			}
+		}
+		k.m, k.status = s.newMessage(l, h)
+	}
+	return k
+}
+
+// newMessage returns the message that a chunk begins, nil if it is not wanted. The lock is held.
+func (s *Session) newMessage(l *leg, h *frame.Head) (*Incoming, frame.Status) {
+	size := int64(-1)
+	if h.Range != (frame.Range{}) && h.Range.Total != frame.Unknown {
+		size = h.Range.Total
+	}
+	switch {
+	case !accepts(s.cfg.AcceptTypes, h.ContentType):
+		return nil, frame.StatusUnsupportedType
+	case s.cfg.MaxSize > 0 && size > s.cfg.MaxSize, len(s.incoming) >= s.maxIncoming:
+		return nil, frame.StatusStop
+	case s.cfg.OnMessage == nil && len(s.arrived) >= maxArrived && !s.wait(func() bool { return len(s.arrived) < maxArrived }):
+		return nil, frame.StatusStop
+	}
+	if s.closed {
+		return nil, frame.StatusNoSession
+	}
+	from, _ := frame.ParsePath(h.From)
+	m := &Incoming{ID: h.MessageID, ContentType: h.ContentType, Size: size, From: from, Fields: slices.Clone(h.Fields),
+		s: s, l: l, success: h.SuccessReport, next: 1, total: frame.Unknown, given: s.cfg.OnMessage != nil}
+	m.heard = time.Now()
+	s.incoming[m.ID] = m
+	if s.reaper == nil {
+		s.reaper = time.AfterFunc(messageTime, s.reap)
+	}
+	if s.cfg.OnMessage == nil {
+		s.arrived = append(s.arrived, m)
+		s.changed.Broadcast()
+	}
+	return m, frame.StatusOK
+}
+
+// Write takes a piece of a chunk.
+func (k *chunk) Write(piece []byte) {
+	start := k.pos
+	k.pos += int64(len(piece))
+	m := k.m
+	if m == nil {
+		return
+	}
+	s := m.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.heard = time.Now()
+	if most := s.cfg.MaxSize; most > 0 && k.pos-1 > most {
+		m.reject(frame.StatusStop)
+	}
+	if m.total != frame.Unknown { // what is beyond is not of the message
+		piece = piece[:max(0, min(int64(len(piece)), m.total+1-start))]
+	}
+	if m.err == nil {
+		if start, piece = m.overwrite(start, piece); start == m.next {
+			m.take(piece)
+		} else if len(piece) > 0 {
+			m.insert(part{start, slices.Clone(piece)})
+		}
+	}
+	if m.err != nil {
+		k.stop()
+	}
+}
+
+// stop has the rest of the chunk passed over.
+func (k *chunk) stop() {
+	switch m := k.m; {
+	case m.status != 0:
+		k.status = m.status
+	case m.err != io.EOF:
+		k.status = frame.StatusStop
+	}
+	k.m = nil
+}
+
+// End takes the end of a chunk: it is answered, and if the message is complete, reported.
+func (k *chunk) End(flag frame.Flag) {
+	m := k.m
+	if m == nil {
+		if flag != 0 {
+			k.answer()
+		}
+		if k.again != nil && flag == frame.Complete {
+			k.c.reportSuccess(k.l, k.from, k.again.id, k.again.total)
+		}
+		return
+	}
+	s := m.s
+	s.mu.Lock()
+	m.heard = time.Now()
+	complete := false
+	switch {
+	case m.err != nil:
+		k.stop()
+	case flag == frame.Complete && m.total == frame.Unknown:
+		m.total = k.pos - 1
+	case flag == frame.Aborted: // it may be sent again with its Message-ID
+		delete(s.incoming, m.ID)
+		m.fail(ErrAborted)
+	}
+	if m.err == nil && m.total != frame.Unknown && m.next > m.total {
+		complete = true
+		m.cut(int(min(m.next-1-m.total, int64(m.unread())))) // what is beyond the end
+		k.judge()
+	}
+	k.m = nil
+	s.mu.Unlock()
+	if flag == 0 {
+		return
+	}
+	k.answer()
+	if complete && m.success && k.status == frame.StatusOK {
+		k.c.reportSuccess(k.l, k.from, m.ID, m.total)
+	}
+}
+
+// judge ends a message that is complete, and has OnMessage say what becomes of it. The lock is held,
+// but not meanwhile.
+func (k *chunk) judge() {
+	m, s := k.m, k.m.s
+	body := m.buf[m.off:]
+	m.fail(io.EOF)
+	if s.cfg.OnMessage != nil {
+		m.buf, m.off = nil, 0
+		s.mu.Unlock()
+		k.status = s.cfg.OnMessage(m, body)
+		s.mu.Lock()
+		m.status = k.status
+	}
+	s.over(m)
+}
+
+// A done message is known by its Message-ID alone: what comes of it is answered with the status.
+type done struct {
+	id     string
+	status frame.Status
+	total  int64
+}
+
+// over forgets a message but for its Message-ID. The lock is held.
+func (s *Session) over(m *Incoming) {
+	delete(s.incoming, m.ID)
+	if len(s.done) == maxDone {
+		s.done = slices.Delete(s.done, 0, 1)
+	}
+	d := done{m.ID, m.status, m.total}
+	if d.status == 0 {
+		d.status = frame.StatusOK
+	}
+	s.done = append(s.done, d)
+}
+
+// answer sends the response to a chunk, if one is wanted (RFC 4975 section 7.2).
+func (k *chunk) answer() {
+	if k.report == frame.FailureReportNo || k.report == frame.FailureReportPartial && k.status == frame.StatusOK {
+		return
+	}
+	c := k.c
+	b := append(append(append(c.scratch[:0], "MSRP "...), k.id...), ' ')
+	b = append(append(strconv.AppendInt(b, int64(k.status), 10), ' '), k.status.String()...)
+	b = append(b, "\r\nTo-Path: "...)
+	to := k.from
+	for i := range len(to) {
+		if to[i] == ' ' {
+			to = to[:i]
+			break
+		}
+	}
+	b = append(append(b, to...), "\r\nFrom-Path: "...)
+	b = append(append(b, k.l.from...), "\r\n-------"...)
+	b = append(append(b, k.id...), "$\r\n"...)
+	c.scratch = b
+	c.link.Send(b)
+}
+
+// reportSuccess sends a REPORT for a whole message (RFC 4975 section 7.1.3).
+func (c *connection) reportSuccess(l *leg, to, id string, total int64) {
+	h := &frame.Head{Method: frame.REPORT, To: to, From: l.from, MessageID: id,
+		Range: frame.Range{Start: 1, End: total, Total: total}, Report: frame.StatusOK}
+	c.link.Request(h, nil, nil)
+}
