@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/goparley/parley/msrp/frame"
-	"github.com/goparley/parley/msrp/internal/link"
 )
 
 // ErrUnproved says that a relay has not proved that it knows the password, or not the right one.
@@ -123,41 +122,4 @@ func values(h *frame.Head, name string) (list []string) {
 		}
 	}
 	return list
-}
-
-// ask sends a request and waits for its response.
-func (c *connection) ask(ctx context.Context, h *frame.Head) (*frame.Head, error) {
-	done := make(asked, 1)
-	if err := c.link.Request(h, nil, done); err != nil {
-		return nil, lostWith(err)
-	}
-	select {
-	case a := <-done:
-		switch {
-		case errors.Is(a.err, link.ErrNoAnswer):
-			return nil, frame.StatusTimeout
-		case a.err != nil:
-			return nil, lostWith(a.err)
-		}
-		return a.h, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-func lostWith(err error) error { return fmt.Errorf("%w: %w", ErrLost, err) }
-
-// asked hears what becomes of a request.
-type asked chan answer
-
-type answer struct {
-	h   *frame.Head
-	err error
-}
-
-func (a asked) Answered(_ frame.Range, h *frame.Head, err error) {
-	if h != nil {
-		h = h.Clone()
-	}
-	a <- answer{h, err}
 }

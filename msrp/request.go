@@ -21,32 +21,14 @@ func (s *Session) Do(ctx context.Context, method frame.Method, fields ...frame.F
 	h := l.head(method)
 	s.mu.Unlock()
 	h.Fields = fields
-	answer := make(request, 1)
-	if err := c.link.Request(h, nil, answer); err != nil {
+	resp, err := c.ask(ctx, h)
+	if err != nil {
 		return err
 	}
-	select {
-	case err := <-answer:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if resp.Status/100 != 2 {
+		return resp.Status
 	}
-}
-
-// A request gets what became of it.
-type request chan error
-
-func (r request) Answered(_ frame.Range, h *frame.Head, err error) {
-	switch {
-	case errors.Is(err, link.ErrNoAnswer):
-		r <- frame.StatusTimeout
-	case err != nil:
-		r <- fmt.Errorf("%w: %w", ErrLost, err)
-	case h.Status/100 != 2:
-		r <- h.Status
-	default:
-		r <- nil
-	}
+	return nil
 }
 
 // SetNickname asks a chat room for a nickname (RFC 7701 section 7.1); "" gives back the one that there is. A
@@ -55,4 +37,44 @@ func (r request) Answered(_ frame.Range, h *frame.Head, err error) {
 func (s *Session) SetNickname(ctx context.Context, name string) error {
 	quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
 	return s.Do(ctx, frame.NICKNAME, frame.Field{Name: "Use-Nickname", Value: quoted})
+}
+
+// ask sends a request and waits for its response.
+func (c *connection) ask(ctx context.Context, h *frame.Head) (*frame.Head, error) {
+	done := make(asked, 1)
+	if err := c.link.Request(h, nil, done); err != nil {
+		if c.link.Err() != nil {
+			err = lostWith(err)
+		}
+		return nil, err
+	}
+	select {
+	case a := <-done:
+		switch {
+		case errors.Is(a.err, link.ErrNoAnswer):
+			return nil, frame.StatusTimeout
+		case a.err != nil:
+			return nil, lostWith(a.err)
+		}
+		return a.h, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func lostWith(err error) error { return fmt.Errorf("%w: %w", ErrLost, err) }
+
+// asked hears what becomes of a request.
+type asked chan answer
+
+type answer struct {
+	h   *frame.Head
+	err error
+}
+
+func (a asked) Answered(_ frame.Range, h *frame.Head, err error) {
+	if h != nil {
+		h = h.Clone()
+	}
+	a <- answer{h, err}
 }
