@@ -98,6 +98,7 @@ func (s *Session) describe(l *leg, setup string, cema bool) *sdp.Media {
 	if l.secure && l.fingerprint != "" && len(l.relays) == 0 {
 		add("fingerprint", l.fingerprint)
 	}
+	m.Attributes = append(m.Attributes, s.cfg.Attributes...)
 	return m
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/msrp/internal/link"
+	"github.com/goparley/parley/sdp"
 )
 
 // SessionConfig says what a Session takes. The zero value is for a chat in plain text.
@@ -37,6 +38,10 @@ type SessionConfig struct {
 	// CEMA offers to connect to the address in the session description that middleboxes have put there, in
 	// place of that in the path (RFC 6714). What a peer offers of it is answered in any case.
 	CEMA bool
+
+	// Attributes are further ones of the section in the session description: chatroom:nickname of who would join a
+	// room (RFC 7701 section 8), say.
+	Attributes []sdp.Attribute
 
 	// AnyAuthority takes a request for this session by the session-id alone, whatever host and port its
 	// URI has: for peers behind gateways that change them, as RCS has it.
