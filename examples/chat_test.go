@@ -34,3 +34,23 @@ func TestChat(t *testing.T) {
 		})
 	}
 }
+
+// Two chats join a room, one with a nickname, and write to each other there.
+func TestChatsInARoom(t *testing.T) {
+	address := freePort(t)
+	room := start(t, build(t, "chatroom"), "-listen", "udp:"+address, "sip:room@127.0.0.1")
+	room.says("0 here")
+	program := build(t, "chat")
+	alice := start(t, program, "-listen", "udp:127.0.0.1:0", "-nick", "Star", "sip:alice@127.0.0.1", "sip:room@"+address)
+	alice.says("talking to <sip:room@")
+	bob := start(t, program, "-listen", "udp:127.0.0.1:0", "sip:bob@127.0.0.1", "sip:room@"+address)
+	bob.says("talking to <sip:room@")
+	room.says("2 here")
+	io.WriteString(alice.in, "hello all\n")
+	alice.says("(delivered)")
+	bob.says("(sip:alice@127.0.0.1 is writing)")
+	bob.says("sip:alice@127.0.0.1: hello all\n")
+	bob.in.Close()
+	bob.ends()
+	room.says("1 here: sip:alice@127.0.0.1")
+}

@@ -16,17 +16,6 @@ import (
 	"github.com/goparley/parley/ua"
 )
 
-// A roomChat is a chat that knows rooms, as its session description says.
-type roomChat struct{ *msrp.Session }
-
-func (c roomChat) Offer(ctx context.Context) (*sdp.Media, error) {
-	m, err := c.Session.Offer(ctx)
-	if m != nil {
-		m.Attributes = append(m.Attributes, sdp.Attribute{Name: "chatroom", Value: "private-messages"})
-	}
-	return m, err
-}
-
 // Two chats join a room, which tells both who is there; what one of them writes comes to the other.
 func TestChatroom(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -46,8 +35,9 @@ func TestChatroom(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { e.Close() })
-		chat := msrp.NewSession(e, &msrp.SessionConfig{AcceptTypes: []string{cpim.ContentType}, AcceptWrappedTypes: []string{"text/plain"}})
-		call, err := agent.Invite(ctx, uri, &ua.InviteOptions{Streams: []ua.Stream{roomChat{chat}}})
+		chat := msrp.NewSession(e, &msrp.SessionConfig{AcceptTypes: []string{cpim.ContentType}, AcceptWrappedTypes: []string{"text/plain"},
+			Attributes: []sdp.Attribute{{Name: "chatroom", Value: "private-messages"}}})
+		call, err := agent.Invite(ctx, uri, &ua.InviteOptions{Streams: []ua.Stream{chat}})
 		if err != nil {
 			t.Fatal(err)
 		}

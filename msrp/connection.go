@@ -27,6 +27,7 @@ type connection struct {
 	legs  map[*leg]struct{}
 	alone *time.Timer // ends it when it has had no session for a while
 	over  bool        // it had its last session
+	kept  bool        // it stays for the next session: a relay has let us in
 
 	// Of the goroutine that reads.
 	routes  map[string]sender // by To-Path as written
@@ -46,6 +47,7 @@ type peerKey struct {
 	address     string // host:port
 	name        string // that the certificate has to have; "" none
 	fingerprint string // of the certificate; "" any
+	relay       bool   // it is to our relay, whose URI the address is
 }
 
 // A dialing is a connection that is being made, or has been.
@@ -53,13 +55,20 @@ type dialing struct {
 	done chan struct{}
 	conn *connection
 	err  error
+	left bool // who made it has not waited for it
 }
 
 func (e *Endpoint) newConnection(nc net.Conn, key *peerKey) *connection {
-	c := &connection{e: e, key: key, legs: map[*leg]struct{}{}, routes: map[string]sender{}}
-	c.chunk.c = c
+	c := e.blank(key)
 	c.link = link.New(nc, c)
 	e.open.Store(c, nil)
+	return c
+}
+
+// blank returns a connection without a link.
+func (e *Endpoint) blank(key *peerKey) *connection {
+	c := &connection{e: e, key: key, legs: map[*leg]struct{}{}, routes: map[string]sender{}}
+	c.chunk.c = c
 	return c
 }
 
@@ -104,8 +113,20 @@ func (c *connection) wait() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.legs) == 0 && c.alone == nil {
-		c.alone = time.AfterFunc(unboundTime, c.link.Close)
+		period := unboundTime
+		if c.kept {
+			period = keepTime
+		}
+		c.alone = time.AfterFunc(period, c.link.Close)
 	}
+}
+
+// keep has the connection stay for an hour without a session, as that to a relay of ours does (RFC 4976 section
+// 5.4).
+func (c *connection) keep() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = true
 }
 
 // join adds a leg. It fails if the connection has ended.
@@ -126,16 +147,17 @@ func (c *connection) join(l *leg) error {
 }
 
 // leave takes a leg away, and closes a connection of ours with the last of them (RFC 4975
-// section 5.4).
+// section 5.4), if it is not kept.
 func (c *connection) leave(l *leg) {
 	c.mu.Lock()
 	delete(c.legs, l)
 	empty := len(c.legs) == 0
-	c.over = empty && c.key != nil
+	c.over = empty && c.key != nil && !c.kept
+	over := c.over
 	c.mu.Unlock()
 	switch {
 	case !empty:
-	case c.key != nil:
+	case over:
 		c.e.forget(c)
 		c.link.Close()
 	default:
@@ -190,6 +212,7 @@ func (e *Endpoint) connect(ctx context.Context, key peerKey, verify func(tls.Con
 			conn, err := e.dial(ctx, key, verify)
 			e.mu.Lock()
 			if d.conn, d.err = conn, err; err != nil {
+				d.left = ctx.Err() != nil
 				delete(e.dialed, key)
 			}
 			e.mu.Unlock()
@@ -209,7 +232,7 @@ func (e *Endpoint) connect(ctx context.Context, key peerKey, verify func(tls.Con
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if !errors.Is(d.err, context.Canceled) && !errors.Is(d.err, context.DeadlineExceeded) {
+		if !d.left {
 			return nil, d.err
 		}
 	}
@@ -219,28 +242,23 @@ func (e *Endpoint) dial(ctx context.Context, key peerKey, verify func(tls.Connec
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
 	defer context.AfterFunc(e.ctx, cancel)()
+	if key.relay {
+		return e.dialRelay(ctx, key)
+	}
 	nc, err := e.network.DialContext(ctx, "tcp", key.address)
 	if err != nil {
 		return nil, err
 	}
 	if key.secure {
-		id, err := e.own()
+		nc, err = e.secure(ctx, nc, key.name, func(cfg *tls.Config) {
+			if verify != nil {
+				cfg.InsecureSkipVerify = true // by the fingerprint instead
+				cfg.VerifyConnection = verify
+			}
+		})
 		if err != nil {
-			nc.Close()
 			return nil, err
 		}
-		cfg := id.client.Clone()
-		cfg.ServerName = key.name
-		if verify != nil {
-			cfg.InsecureSkipVerify = true // by the fingerprint instead
-			cfg.VerifyConnection = verify
-		}
-		tc := tls.Client(nc, cfg)
-		if err := tc.HandshakeContext(ctx); err != nil {
-			nc.Close()
-			return nil, &net.OpError{Op: "handshake", Net: "tcp", Addr: nc.RemoteAddr(), Err: err}
-		}
-		nc = tc
 	}
 	c := e.newConnection(nc, &key)
 	c.wait()
@@ -248,11 +266,29 @@ func (e *Endpoint) dial(ctx context.Context, key peerKey, verify func(tls.Connec
 	return c, nil
 }
 
+// secure does the handshake of a TLS client, whose configuration change may change. It closes nc if that fails.
+func (e *Endpoint) secure(ctx context.Context, nc net.Conn, name string, change func(*tls.Config)) (net.Conn, error) {
+	id, err := e.own()
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	cfg := id.client.Clone()
+	cfg.ServerName = name
+	change(cfg)
+	tc := tls.Client(nc, cfg)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, &net.OpError{Op: "handshake", Net: "tcp", Addr: nc.RemoteAddr(), Err: err}
+	}
+	return tc, nil
+}
+
 // Request is that of link.Handler: it finds the session of a request.
 func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
 	known := c.routes[h.To]
 	l := known.l
-	if l == nil || known.from != h.From || !l.bound(c) {
+	if l == nil || known.from != h.From || !l.bound(c, h.From) {
 		delete(c.routes, h.To)
 		var status frame.Status
 		if l, status = c.route(h); status != frame.StatusOK {
@@ -295,7 +331,10 @@ func (c *connection) route(h *frame.Head) (*leg, frame.Status) {
 	if len(to) != 1 || l == nil || !l.is(to[0]) {
 		return nil, frame.StatusNoSession
 	}
-	if status := l.bind(c, from); status != frame.StatusOK {
+	if h.Method == frame.REPORT && l.uses(c) {
+		return l, frame.StatusOK // of a relay, too, which speaks for itself then (RFC 4976 section 6.4.1)
+	}
+	if status := l.bind(c, from, h.From); status != frame.StatusOK {
 		return nil, status
 	}
 	if len(c.routes) >= 1024 {

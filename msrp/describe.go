@@ -15,23 +15,23 @@ import (
 // Offer describes the session (RFC 4975 section 8). A session that has lost its connection, or this
 // host its address, gets a new path.
 func (s *Session) Offer(ctx context.Context) (*sdp.Media, error) {
-	l, err := s.legToDescribe(s.cfg.TLS)
+	l, err := s.legToDescribe(ctx, s.cfg.TLS)
 	if err != nil {
 		return nil, err
 	}
 	setup := "actpass"
-	if !s.e.listens() && len(l.relays) == 0 {
+	if !s.e.listens() && !l.given {
 		setup = "active"
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offered = true
-	return s.describe(l, setup, s.cfg.CEMA && !s.plain), nil
+	return s.describe(l, setup, s.cfg.CEMA && !s.plain || s.cfg.DataChannel), nil
 }
 
 // legToDescribe returns the leg that goes into a description: the current one if it is alive and where
 // we are, else a new one.
-func (s *Session) legToDescribe(secure bool) (*leg, error) {
+func (s *Session) legToDescribe(ctx context.Context, secure bool) (*leg, error) {
 	s.making.Lock()
 	defer s.making.Unlock()
 	s.mu.Lock()
@@ -39,12 +39,13 @@ func (s *Session) legToDescribe(secure bool) (*leg, error) {
 	if l == nil {
 		l = s.current
 	}
-	alive, known := l != nil && l.err == nil && l.failed == nil && l.secure == secure, s.address
+	alive := l != nil && l.err == nil && l.failed == nil && !l.stale && (l.given || l.secure == secure)
+	known := s.address
 	s.mu.Unlock()
-	if alive && (l.local.Host == s.e.host(secure, known) || len(l.relays) > 0) {
+	if alive && (l.given || l.local.Host == s.e.host(secure, known)) {
 		return l, nil
 	}
-	l, err := s.newLeg(secure)
+	l, err := s.newLeg(ctx, secure)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +98,7 @@ func (s *Session) describe(l *leg, setup string, cema bool) *sdp.Media {
 	if l.secure && l.fingerprint != "" && len(l.relays) == 0 {
 		add("fingerprint", l.fingerprint)
 	}
+	m.Attributes = append(m.Attributes, s.cfg.Attributes...)
 	return m
 }
 
@@ -189,12 +191,12 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 		return nil, nil
 	}
 	r := route{remote: d.path, verify: d.print}
-	setup, reached := "passive", s.e.listens() || s.relayed()
+	setup, reached := "passive", s.e.listens() || s.given()
 	switch {
 	case d.setup == "passive":
 		r.active = true
 	case d.setup == "actpass":
-		r.active = !reached
+		r.active = !reached || !s.given() && d.secure && len(d.path) > 1 && s.e.anonymous()
 	case !reached:
 		return nil, nil // the peer would have to connect to us (RFC 4975 section 5.4)
 	}
@@ -202,8 +204,10 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 		setup = "active"
 	}
 	cema := d.cema
-	matches := s.e.matches(ctx, remote, d.path)
+	matches := s.cfg.DataChannel || s.e.matches(ctx, remote, d.path)
 	switch theirs, ours := len(d.path) > 1, s.relayed(); {
+	case s.cfg.DataChannel:
+		cema = true // RFC 8873 section 4.4
 	case !d.cema && !matches:
 		// A middlebox wants to be connected to that does not know how to say so (RFC 6714 section 4.3).
 		return nil, nil
@@ -213,26 +217,30 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 	if cema && r.active && !matches {
 		r.address = hostPort(frame.URI{Host: remote.Address, Port: uint16(remote.Port)})
 	}
-	l, err := s.legToAnswer(d)
+	l, err := s.legToAnswer(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offered, s.answerRoute = false, r
-	return s.describe(l, setup, cema), nil
+	m := s.describe(l, setup, cema)
+	if s.cfg.DataChannel {
+		m.Direction = remote.Direction.Answer(sdp.SendRecv) // for which there is no engine
+	}
+	return m, nil
 }
 
 // legToAnswer returns the leg for an offer: another one if the peer has another path.
-func (s *Session) legToAnswer(d described) (*leg, error) {
+func (s *Session) legToAnswer(ctx context.Context, d described) (*leg, error) {
 	s.mu.Lock()
 	l := s.current
 	moved := l != nil && l.remote != nil && !l.remote.Equal(d.path)
 	s.mu.Unlock()
 	if !moved {
-		return s.legToDescribe(d.secure)
+		return s.legToDescribe(ctx, d.secure)
 	}
-	l, err := s.newLeg(d.secure)
+	l, err := s.newLeg(ctx, d.secure)
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +279,7 @@ func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
 		return err
 	}
 	s.mu.Lock()
-	s.peer, s.held = d.peer, !local.Direction.Sends()
+	s.peer, s.held = d.peer, !local.Direction.Sends() || !remote.Direction.Receives()
 	l, r, offered := s.next, s.answerRoute, s.offered
 	if l == nil {
 		l = s.current
@@ -308,9 +316,9 @@ func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
 // is needed.
 func (s *Session) routeOfAnswer(ctx context.Context, l *leg, remote *sdp.Media, d described) (route, error) {
 	// Who cannot be reached has to connect, whatever the peer says.
-	r := route{remote: d.path, verify: d.print, active: d.setup != "active" || !s.e.listens() && len(l.relays) == 0}
+	r := route{remote: d.path, verify: d.print, active: d.setup != "active" || !s.e.listens() && !l.given}
 	s.mu.Lock()
-	cema := s.cfg.CEMA && !s.plain
+	cema := s.cfg.CEMA && !s.plain && !s.cfg.DataChannel
 	s.mu.Unlock()
 	if !cema {
 		return r, nil
@@ -333,7 +341,7 @@ func (s *Session) routeOfAnswer(ctx context.Context, l *leg, remote *sdp.Media, 
 // branch returns a leg with the URI of another one, in whose place it is: another phone has answered the
 // same offer.
 func (s *Session) branch(l *leg) (*leg, error) {
-	n := &leg{s: s, local: l.local, path: l.path, secure: l.secure, relays: l.relays, from: l.from, fingerprint: l.fingerprint}
+	n := &leg{s: s, local: l.local, path: l.path, secure: l.secure, relays: l.relays, from: l.from, fingerprint: l.fingerprint, given: l.given}
 	s.e.mu.Lock()
 	if s.e.legs[l.local.SessionID] == l {
 		s.e.legs[l.local.SessionID] = n
@@ -348,6 +356,7 @@ func (s *Session) branch(l *leg) (*leg, error) {
 	}
 	closed := s.closed
 	s.mu.Unlock()
+	n.succeed(l)
 	l.end(errMoved)
 	if closed {
 		n.end(ErrClosed)

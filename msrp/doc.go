@@ -19,7 +19,10 @@
 //		io.Copy(os.Stdout, m)
 //	}
 //
-// The package follows RFC 4975, with the roles of RFC 6135 and without them, RFC 6714 (middleboxes),
+// With Config.Relays sessions go by relays, over TLS or WebSocket, and with SessionConfig.DataChannel over a
+// channel of a WebRTC stack that the program has.
+//
+// The package follows RFC 4975, RFC 4976 section 5 (relays, for their clients), RFC 7977 and RFC 8873 with RFC 8864, with the roles of RFC 6135 and without them, RFC 6714 (middleboxes),
 // RFC 8122 and RFC 4975 section 14.4 (fingerprints), and knows of RFC 7701 that messages that stop are given
 // up. Who presents a fingerprint has to show that certificate; without one it is the name in the path
 // that counts, for who connects. The port of an active endpoint that listens is its real one, where

@@ -46,6 +46,10 @@ type Config struct {
 	// connections of peers are accepted; 0 means 10,000.
 	MaxSessions, MaxConns int
 
+	// Relays carry all sessions, the nearest first: the second is reached by the first, and so on. With none
+	// sessions go from peer to peer.
+	Relays []Relay
+
 	// KeepAlive is after how long without a word from us an empty SEND goes out on a session; 0
 	// means never. The sockets have keepalives of TCP in any case.
 	KeepAlive time.Duration
@@ -65,6 +69,7 @@ type Endpoint struct {
 	log     *slog.Logger
 
 	resolver *net.Resolver
+	relays   []*relay
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -97,6 +102,10 @@ func New(cfg *Config) (*Endpoint, error) {
 		e.network = &system{}
 	}
 	e.resolver = net.DefaultResolver
+	var err error
+	if e.relays, err = newRelays(e.cfg.Relays); err != nil {
+		return nil, err
+	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}

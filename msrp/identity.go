@@ -33,7 +33,7 @@ func (e *Endpoint) own() (*identity, error) {
 		cfg.MinVersion = tls.VersionTLS12
 	}
 	id := &identity{}
-	if len(cfg.Certificates) == 0 && cfg.GetCertificate == nil {
+	if e.anonymous() {
 		cert, err := selfSigned()
 		if err != nil {
 			return nil, err
@@ -51,6 +51,13 @@ func (e *Endpoint) own() (*identity, error) {
 	}
 	id.server, e.identity = cfg, id
 	return id, nil
+}
+
+// anonymous reports whether our certificate is known by its fingerprint alone, which the relay of a peer does not look
+// at.
+func (e *Endpoint) anonymous() bool {
+	cfg := e.cfg.TLS
+	return cfg == nil || len(cfg.Certificates) == 0 && cfg.GetCertificate == nil
 }
 
 // selfSigned makes a certificate that says nothing of who we are.

@@ -65,7 +65,7 @@ func (s *Session) outletFor(p *Post) (*link.Outlet, error) {
 		return nil, ErrClosed
 	case l != nil && l.err != nil && s.next == nil:
 		return nil, l.err
-	case l == nil || l.conn == nil || l.remote == nil:
+	case l == nil || !l.usable():
 		return nil, ErrNotConnected
 	case s.held:
 		return nil, ErrHeld

@@ -13,6 +13,7 @@ import (
 
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/msrp/internal/link"
+	"github.com/goparley/parley/sdp"
 )
 
 // SessionConfig says what a Session takes. The zero value is for a chat in plain text.
@@ -38,9 +39,21 @@ type SessionConfig struct {
 	// place of that in the path (RFC 6714). What a peer offers of it is answered in any case.
 	CEMA bool
 
+	// Attributes are further ones of the section in the session description: chatroom:nickname of who would join a
+	// room (RFC 7701 section 8), say.
+	Attributes []sdp.Attribute
+
 	// AnyAuthority takes a request for this session by the session-id alone, whatever host and port its
 	// URI has: for peers behind gateways that change them, as RCS has it.
 	AnyAuthority bool
+
+	// DataChannel has the session run over a WebRTC data channel (RFC 8873), which Open gives it. Its sections are
+	// those of DataChannel.Attributes and DataChannel.Section.
+	DataChannel bool
+
+	// OnExpiring is called when the path by which a relay lets the peer reach us is about to end: a new offer gets
+	// another one (RFC 4976 section 9.4). nil: the session is lost with it, and gets another one then.
+	OnExpiring func()
 
 	// OnRequest serves requests of other methods than SEND and REPORT: it returns the status to answer. It is
 	// called by the goroutine that reads the connection. nil: they get 501.
@@ -162,10 +175,25 @@ type leg struct {
 	failed  error         // why we could not connect; it may be tried again
 
 	fingerprint string // ours; "" if others vouch for us
+	given       bool   // what it runs over is no matter of descriptions: a relay of ours, or a data channel
+
+	// Of a given one, under the lock of the session.
+	active bool        // we are who sends first
+	opened bool        // and the one who is has done so
+	heard  string      // From-Path of the last request that was in order
+	stale  bool        // another path is wanted
+	until  time.Time   // when the path ends; zero: nobody says
+	expiry *time.Timer // for that
 }
 
 // newLeg makes URIs for the session and has requests for them find it.
-func (s *Session) newLeg(secure bool) (*leg, error) {
+func (s *Session) newLeg(ctx context.Context, secure bool) (*leg, error) {
+	switch e := s.e; {
+	case s.cfg.DataChannel:
+		return s.newChannelLeg()
+	case len(e.relays) > 0:
+		return s.newRelayedLeg(ctx)
+	}
 	e := s.e
 	s.mu.Lock()
 	known := s.address
@@ -185,16 +213,24 @@ func (s *Session) newLeg(secure bool) (*leg, error) {
 	l.local = frame.URI{Secure: secure, Host: host, Port: port, SessionID: frame.NewSessionID(), Transport: "tcp"}
 	l.from = l.local.String()
 	l.path = frame.Path{l.local}
+	if err := e.register(l); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// register has requests for a leg find it.
+func (e *Endpoint) register(l *leg) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
 	case e.closed:
-		return nil, ErrClosed
+		return ErrClosed
 	case len(e.legs) >= e.cfg.MaxSessions:
-		return nil, fmt.Errorf("msrp: more than %d sessions", e.cfg.MaxSessions)
+		return fmt.Errorf("msrp: more than %d sessions", e.cfg.MaxSessions)
 	}
 	e.legs[l.local.SessionID] = l
-	return l, nil
+	return nil
 }
 
 // UseAddress says which of our addresses the peer reaches. It counts where Config.Host does not say it,
@@ -214,6 +250,9 @@ func (l *leg) end(err error) {
 		l.err = err
 	}
 	err, l.conn = l.err, nil
+	if l.expiry != nil {
+		l.expiry.Stop()
+	}
 	if s.next == l {
 		s.next = nil
 	}
@@ -249,8 +288,16 @@ func (l *leg) is(u frame.URI) bool {
 	return l.s.cfg.AnyAuthority && u.SessionID == l.local.SessionID || u.Equal(l.local)
 }
 
-// bound reports whether the leg is bound to a connection.
-func (l *leg) bound(c *connection) bool {
+// bound reports whether the leg is bound to a connection, and is spoken to by who was there before. Others can
+// only be there behind a relay.
+func (l *leg) bound(c *connection, from string) bool {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return l.conn == c && l.err == nil && (!l.given || l.heard == from)
+}
+
+// uses reports whether the leg is bound to a connection, whoever speaks on it.
+func (l *leg) uses(c *connection) bool {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	return l.conn == c && l.err == nil
@@ -258,10 +305,10 @@ func (l *leg) bound(c *connection) bool {
 
 // bind takes a request on a connection for the beginning of the leg on it (RFC 4975 section
 // 5.4).
-func (l *leg) bind(c *connection, from frame.Path) frame.Status {
+func (l *leg) bind(c *connection, from frame.Path, written string) frame.Status {
 	s := l.s
 	s.mu.Lock()
-	if l.secure && c.key == nil && !s.await(func() bool { return l.remote != nil || l.err != nil }) {
+	if l.secure && !l.given && c.key == nil && !s.await(func() bool { return l.remote != nil || l.err != nil }) {
 		// Nothing that comes by TLS counts before the fingerprint is known that goes with it (RFC 8122
 		// section 6.2).
 		s.mu.Unlock()
@@ -272,6 +319,16 @@ func (l *leg) bind(c *connection, from frame.Path) frame.Status {
 		s.mu.Unlock()
 		return frame.StatusNoSession
 	case l.remote != nil && !l.comesFrom(from):
+		s.mu.Unlock()
+		return frame.StatusNoSession
+	case l.given && l.conn == c:
+		old := l.hear(from, written)
+		s.mu.Unlock()
+		if old != nil {
+			old.end(errMoved)
+		}
+		return frame.StatusOK
+	case l.given && l.conn == nil:
 		s.mu.Unlock()
 		return frame.StatusNoSession
 	case l.conn == c:
@@ -346,13 +403,10 @@ func (l *leg) lost(c *connection, err error) {
 	l.end(nil)
 }
 
-// relayed reports whether we are reached by relays.
-func (s *Session) relayed() bool { return false }
-
 // Path returns our path, by which the peer reaches the session: what it is told where there is no
 // session description. A session that has lost its connection gets a new one.
 func (s *Session) Path(ctx context.Context) (frame.Path, error) {
-	l, err := s.legToDescribe(s.cfg.TLS)
+	l, err := s.legToDescribe(ctx, s.cfg.TLS)
 	if err != nil {
 		return nil, err
 	}
@@ -363,7 +417,7 @@ func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 // one of the two that is active connects to the other, which waits for that; the peer is taken to
 // accept every type.
 func (s *Session) Connect(ctx context.Context, remote frame.Path, active bool) error {
-	l, err := s.legToDescribe(s.cfg.TLS)
+	l, err := s.legToDescribe(ctx, s.cfg.TLS)
 	if err != nil {
 		return err
 	}
@@ -398,6 +452,9 @@ func (l *leg) tryConnect(ctx context.Context, r route) error {
 	if len(r.remote) == 0 {
 		return &frame.SyntaxError{Where: "path", Msg: "empty"}
 	}
+	if l.given {
+		return l.meet(r)
+	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -428,9 +485,6 @@ func (l *leg) tryConnect(ctx context.Context, r route) error {
 		return nil
 	}
 	first := r.remote[0]
-	if len(l.relays) > 0 {
-		first = l.relays[0]
-	}
 	key := peerKey{secure: first.Secure, address: hostPort(first)}
 	if r.address != "" {
 		key.address = r.address
@@ -438,7 +492,7 @@ func (l *leg) tryConnect(ctx context.Context, r route) error {
 	var check func(tls.ConnectionState) error
 	switch {
 	case !key.secure:
-	case r.verify == nil || len(l.relays) > 0:
+	case r.verify == nil:
 		key.name = first.Host
 	default:
 		check = shows(r.verify)
@@ -480,10 +534,22 @@ func (l *leg) take(c *connection) error {
 		return err
 	}
 	l.conn = c
-	old := s.bound(l)
+	var old *leg
+	if !l.given { // one that is has still to be opened
+		old = s.bound(l)
+	}
 	s.mu.Unlock()
 	if old != nil {
 		old.end(errMoved)
+	}
+	if c.link.Err() != nil { // in between, so that the leg may not have been told
+		s.mu.Lock()
+		if l.conn == c {
+			l.conn = nil
+		}
+		s.mu.Unlock()
+		c.leave(l)
+		return link.ErrClosed
 	}
 	return nil
 }
@@ -553,7 +619,7 @@ func (s *Session) keepAliveNow() {
 	if !s.closed {
 		s.alive.Reset(wait)
 	}
-	due = due && l != nil && l.conn != nil
+	due = due && l != nil && l.usable()
 	s.mu.Unlock()
 	if due {
 		s.announce(l)
@@ -567,6 +633,9 @@ func (s *Session) Connected(ctx context.Context) error {
 	return err
 }
 
+// usable reports whether the peer can be sent to. The lock is held.
+func (l *leg) usable() bool { return l.conn != nil && l.remote != nil && (!l.given || l.opened) }
+
 // ready waits until something can be sent.
 func (s *Session) ready(ctx context.Context) (*leg, *connection, error) {
 	s.mu.Lock()
@@ -576,7 +645,7 @@ func (s *Session) ready(ctx context.Context) (*leg, *connection, error) {
 		switch {
 		case s.ended():
 			return nil, nil, ErrClosed
-		case l != nil && l.conn != nil && l.remote != nil:
+		case l != nil && l.usable():
 			return l, l.conn, nil
 		case s.lost() != nil:
 			return nil, nil, s.lost()

@@ -195,7 +195,9 @@ func (e *Engine) ReceiveOffer(body string) ([]*Media, error) {
 }
 
 // Answer answers the offer received with one section for each of its own; nil,
-// or one with port 0 or without a format, refuses. Direction is the one our
+// or one with port 0 or without a format, refuses. One with port 0 may have
+// attributes, which go into the answer: what is refused may have a name that is
+// to be said (RFC 5547 section 8.3). Direction is the one our
 // side would like, and becomes what the offer leaves of it. Type and Proto are
 // those of the offer if empty. It returns the body and the sections as now
 // agreed.
@@ -218,6 +220,9 @@ func (e *Engine) Answer(media []*Media) (body string, agreed []Pair, err error) 
 			// Bundle-only sections (RFC 9143 section 6) are among these: their
 			// port is 0, and without BUNDLE they have nowhere to go.
 			wanted[i] = theirs.refused()
+			if m != nil && m.Port == 0 {
+				wanted[i].Attributes = slices.Clone(m.Attributes)
+			}
 			written[i] = wanted[i]
 			agreed[i] = Pair{Local: wanted[i], Remote: theirs}
 			continue

@@ -27,3 +27,27 @@ func TestSectionOfferedWithPortZero(t *testing.T) {
 		t.Errorf("active %v %v, want true false", agreed[0].Active(), agreed[1].Active())
 	}
 }
+
+// Who refuses a section may say in the answer what it is that they refuse: for a
+// file that is its selector and identifier (RFC 5547 section 8.3).
+func TestRefusalWithAttributes(t *testing.T) {
+	bob := NewEngine(&Config{Address: "192.0.2.2"})
+	if _, err := bob.ReceiveOffer(head + "m=audio 9000 RTP/AVP 0\r\nm=message 9002 TCP/MSRP *\r\na=file-transfer-id:one\r\na=path:msrp://a;tcp\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	refusal := &Media{Type: "message", Proto: "TCP/MSRP", Formats: []string{"*"}, Attributes: []Attribute{{"file-transfer-id", "one"}}}
+	answer, agreed, err := bob.Answer([]*Media{audio(SendRecv, pcmu), refusal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "m=message 0 TCP/MSRP *\r\na=file-transfer-id:one\r\n"; !strings.HasSuffix(answer, want) {
+		t.Errorf("answer\n%s\nwant it to end with\n%s", answer, want)
+	}
+	if agreed[1].Active() {
+		t.Error("the file is agreed on")
+	}
+	refusal.Attributes[0].Value = "two"
+	if id, _ := agreed[1].Local.Attribute("file-transfer-id"); id != "one" {
+		t.Errorf("the engine has the caller's own list: %q", id)
+	}
+}

@@ -92,6 +92,9 @@ type Config struct {
 	// it by OPTIONS (RFC 3840): `;audio;automata;+sip.message`. ";methods"
 	// without a value becomes the methods that it serves. "" says nothing.
 	Features sip.Params
+	// Sections are what the agent could carry, for who asks it by OPTIONS (RFC 3261 section
+	// 11.2, RFC 3264 section 9): m= sections of which the port is 0. nil describes nothing.
+	Sections []*sdp.Media
 
 	// WatchNetwork is how often the agent looks whether another address of this
 	// machine leads to where it is registered, which is NetworkChanged then. 0 is

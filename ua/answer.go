@@ -70,11 +70,15 @@ func (m *media) answer(ctx context.Context, body string, more func(context.Conte
 		if err != nil {
 			return "", nil, err
 		}
-		if h == nil {
+		if section == nil {
+			continue
+		}
+		sections[i] = section
+		if section.Port == 0 {
 			continue
 		}
 		taken = true
-		sections[i], streams[i] = section, h
+		streams[i] = h
 		if j := slices.Index(free, h); j >= 0 {
 			free = slices.Delete(free, j, j+1)
 		}
@@ -115,7 +119,8 @@ func (m *media) answer(ctx context.Context, body string, more func(context.Conte
 	}, nil
 }
 
-// ask returns the first of some streams that takes an offered section, nil for none.
+// ask returns the first of some streams that takes an offered section, or refuses it by a section
+// with port 0; nil for none.
 func ask(ctx context.Context, streams []*holder, remote *sdp.Media) (*holder, *sdp.Media, error) {
 	for _, h := range streams {
 		if section, err := h.Answer(ctx, remote); section != nil || err != nil {

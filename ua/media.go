@@ -240,6 +240,12 @@ func (h *holder) useAddress(addr netip.Addr) {
 	}
 }
 
+func (h *holder) refused() {
+	if r, ok := h.Stream.(refusalUser); ok {
+		r.Refused()
+	}
+}
+
 // tell tells the streams what is agreed, while ctx lasts. It is called with the turn.
 func (m *media) tell(ctx context.Context, pairs []sdp.Pair) error {
 	if err := cause(ctx); err != nil {
@@ -278,7 +284,8 @@ func (m *media) update(ctx context.Context, pairs []sdp.Pair) error {
 		}
 		h := m.streams[i]
 		if h.pair.Local == nil && !p.Active() {
-			continue // never was in use
+			h.refused() // never was in use
+			continue
 		}
 		p.Changed = false
 		// A refresh, or early media of this branch said it before.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/goparley/parley/dialog"
+	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/sip"
 )
 
@@ -85,8 +86,26 @@ func (a *Agent) request(tx *dialog.Server, req *sip.Request) {
 				edits = append(edits, sip.Contact{URI: self, Params: params})
 			}
 		}
+		if body, err := a.couldCarry(); body != "" && takesDescription(req) {
+			edits = append(edits, sip.Body{Type: sdpType, Content: body})
+		} else if err != nil {
+			a.log.Warn("OPTIONS answered without a description", "error", err)
+		}
 		tx.Reply(sip.StatusOK, edits...)
 	}
+}
+
+// couldCarry describes a session without one, "" if the program has not said what could be in it.
+func (a *Agent) couldCarry() (string, error) {
+	if len(a.cfg.Sections) == 0 {
+		return "", nil
+	}
+	sections := make([]*sdp.Media, len(a.cfg.Sections))
+	for i, m := range a.cfg.Sections {
+		sections[i] = m.Clone()
+		sections[i].Port = 0
+	}
+	return sdp.NewEngine(nil).Offer(sections)
 }
 
 // serves reports whether requests of a method are served, but for those that begin and

@@ -31,7 +31,9 @@ type Stream interface {
 
 	// Answer returns what to accept of an offered section; nil refuses it. An
 	// incoming call asks its streams one after the other for each section, so
-	// refusing what one does not know is the usual thing.
+	// refusing what one does not know is the usual thing. One with a Port of 0
+	// refuses what one does know: nobody else is asked, and its attributes go into
+	// the answer.
 	Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, error)
 
 	// Update says what both sides have agreed on: first when the call is
@@ -90,4 +92,10 @@ func same(s, other Stream) bool { return reflect.ValueOf(s).Comparable() && s ==
 // when that has changed.
 type addressUser interface {
 	UseAddress(netip.Addr)
+}
+
+// refusalUser is a Stream that wants to know that the peer has refused its section, which
+// Update does not tell of one that was never in use. Another phone may take it after early media.
+type refusalUser interface {
+	Refused()
 }

@@ -1,10 +1,12 @@
-// Chat lets two people type to each other. It shows when the other one is writing, and
+// Chat lets two people type to each other, or joins a room of many. It shows who is writing, and
 // when what one has written has arrived.
 //
 //	go run ./examples/chat -listen udp:127.0.0.1:5070 sip:bob@127.0.0.1
 //	go run ./examples/chat -listen udp:127.0.0.1:5071 sip:alice@127.0.0.1 sip:bob@127.0.0.1:5070
 //
-// With -relay it is reached by an MSRP relay, such as examples/msrprelay.
+// With -relay it is reached by an MSRP relay, such as examples/msrprelay:
+//
+//	go run ./examples/chat -relay "msrps://relay.example.com;tcp" -password secret sip:alice@example.com sip:bob@example.com
 package main
 
 import (
@@ -19,103 +21,122 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/sdp"
+	"github.com/goparley/parley/simple/cpim"
 	"github.com/goparley/parley/simple/iscomposing"
 	"github.com/goparley/parley/ua"
 )
 
 func main() {
 	listen := flag.String("listen", "udp:0.0.0.0:5060", "where to listen for calls")
-	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060")
-	password := flag.String("password", "", "password; none does not register")
+	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060; none does not register")
+	relay := flag.String("relay", "", "URI of an MSRP relay, such as msrps://relay.example.com;tcp")
+	password := flag.String("password", "", "password, there and at the proxy")
 	secure := flag.Bool("tls", false, "chat by TLS")
+	nick := flag.String("nick", "", "nickname to have in a room")
 	flag.Parse()
 	if flag.NArg() < 1 || flag.NArg() > 2 {
 		log.Fatal("usage: chat [flags] sip:user@domain [sip:whom@domain]")
 	}
+	aor, whom := flag.Arg(0), flag.Arg(1)
+	user, _, _ := strings.Cut(strings.TrimPrefix(aor, "sip:"), "@")
+	cfg := &msrp.Config{}
+	if *relay != "" {
+		cfg.Relays = []msrp.Relay{{URI: *relay, Username: user, Password: *password}}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	defer keyByKey()()
-	cfg := &ua.Config{Listen: []string{*listen}, Proxy: *proxy, Password: *password}
-	if err := run(ctx, flag.Arg(0), flag.Arg(1), cfg, nil, *secure, os.Stdin); err != nil && ctx.Err() == nil {
-		log.Fatal(err)
+	c := &chat{self: aor, nick: *nick, secure: *secure}
+	if err := c.run(ctx, whom, &ua.Config{Listen: []string{*listen}, Proxy: *proxy, Password: *password}, cfg); err != nil && ctx.Err() == nil {
+		fmt.Println(err)
 	}
 }
 
+// A chat is a call with somebody, or with a room.
+type chat struct {
+	self, nick string
+	secure     bool
+	wrap       bool // the peer takes message/cpim alone, as rooms do
+	call       *ua.Call
+	session    *msrp.Session
+}
+
 // run calls whom, or waits for the call of somebody.
-func run(ctx context.Context, aor, whom string, cfg *ua.Config, msrpCfg *msrp.Config, secure bool, in io.Reader) error {
+func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, msrpCfg *msrp.Config) error {
 	ep, err := msrp.New(msrpCfg)
 	if err != nil {
 		return err
 	}
 	defer ep.Close()
-	over := make(chan error, 1)
-	newChat := func() *msrp.Session {
-		return msrp.NewSession(ep, &msrp.SessionConfig{AcceptTypes: []string{"text/plain", iscomposing.ContentType}, TLS: secure})
-	}
-	cfg.OnInvite = func(ctx context.Context, inv *ua.Invitation) {
-		chat := newChat()
-		call, err := inv.Answer(ctx, chat)
-		if err != nil {
-			return // cancelled, or no chat
+	types := []string{"text/plain", iscomposing.ContentType}
+	c.session = msrp.NewSession(ep, &msrp.SessionConfig{
+		AcceptTypes:        append(types, cpim.ContentType),
+		AcceptWrappedTypes: types,
+		Attributes:         []sdp.Attribute{{Name: "chatroom", Value: "nickname private-messages"}},
+		TLS:                c.secure,
+	})
+	called := make(chan *ua.Call, 1)
+	cfg.OnInvite = func(ctx context.Context, in *ua.Invitation) {
+		if call, err := in.Answer(ctx, c.session); err == nil {
+			called <- call
 		}
-		over <- talk(context.WithoutCancel(ctx), call, chat, in)
 	}
-	agent, err := ua.New(aor, cfg)
+	agent, err := ua.New(c.self, cfg)
 	if err != nil {
 		return err
 	}
 	defer agent.Close()
-	if cfg.Password != "" {
+	if cfg.Proxy != "" {
 		if _, err := agent.Register(ctx, nil); err != nil {
 			return err
 		}
 	}
-	if whom == "" {
-		fmt.Println("waiting for a call at", agent.Addr("udp"))
-		select {
-		case err := <-over:
+	if whom != "" {
+		call, err := agent.Invite(ctx, whom, &ua.InviteOptions{Streams: []ua.Stream{c.session}})
+		if err != nil {
 			return err
-		case <-ctx.Done():
-			return nil
 		}
+		called <- call
+	} else {
+		fmt.Println("waiting for a call at", agent.Addr("udp"))
 	}
-	chat := newChat()
-	call, err := agent.Invite(ctx, whom, &ua.InviteOptions{Streams: []ua.Stream{chat}})
-	if err != nil {
-		return err
+	select {
+	case c.call = <-called:
+	case <-ctx.Done():
+		return nil
 	}
-	return talk(ctx, call, chat, in)
+	return c.talk(ctx)
 }
 
 // talk shows what comes, and sends what is typed, until one of the two has had enough.
-func talk(ctx context.Context, call *ua.Call, chat *msrp.Session, in io.Reader) error {
-	peer := call.Remote().URI.User
-	fmt.Println("talking to", call.Remote())
-	go hear(ctx, chat, peer)
+func (c *chat) talk(ctx context.Context) error {
+	fmt.Println("talking to", c.call.Remote())
+	go c.hear(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		write(ctx, chat, in)
+		c.write(ctx)
 	}()
 	select {
 	case <-done:
-		return call.Hangup(ctx)
-	case <-call.Done():
-		fmt.Println(peer, "has gone")
-		return nil
 	case <-ctx.Done():
-		return call.Hangup(context.WithoutCancel(ctx))
+	case <-c.call.Done():
+		fmt.Println(c.call.Remote().URI.User, "has gone")
+		return nil
 	}
+	return c.call.Hangup(context.WithoutCancel(ctx))
 }
 
-// hear prints messages, and whether the peer is writing one.
-func hear(ctx context.Context, chat *msrp.Session, peer string) {
-	var receiver iscomposing.Receiver
-	for m, err := range chat.Messages(ctx) {
+// hear prints messages, and who is writing one.
+func (c *chat) hear(ctx context.Context) {
+	writing := map[string]*iscomposing.Receiver{}
+	for m, err := range c.session.Messages(ctx) {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -124,23 +145,38 @@ func hear(ctx context.Context, chat *msrp.Session, peer string) {
 		if err != nil {
 			continue
 		}
-		if m.ContentType != iscomposing.ContentType {
-			receiver.Content()
-			fmt.Printf("%s: %s\n", peer, text)
-			continue
+		who, kind := c.call.Remote().URI.User, m.ContentType
+		if kind == cpim.ContentType {
+			wrapped, err := cpim.Parse(text)
+			if err != nil {
+				continue
+			}
+			who, kind, text = wrapped.From.URI, wrapped.ContentType, wrapped.Content
 		}
-		status, err := iscomposing.Parse(text)
-		if active, _ := receiver.Status(time.Now(), status); err == nil && active {
-			fmt.Printf("(%s is writing)\n", peer)
+		if writing[who] == nil {
+			writing[who] = &iscomposing.Receiver{}
+		}
+		if kind != iscomposing.ContentType {
+			writing[who].Content()
+			fmt.Printf("%s: %s\n", who, text)
+		} else if status, err := iscomposing.Parse(text); err == nil {
+			if active, _ := writing[who].Status(time.Now(), status); active {
+				fmt.Printf("(%s is writing)\n", who)
+			}
 		}
 	}
 }
 
 // write sends line by line, and tells that a line is being written.
-func write(ctx context.Context, chat *msrp.Session, in io.Reader) {
+func (c *chat) write(ctx context.Context) {
+	if c.nick != "" {
+		if err := c.session.SetNickname(ctx, c.nick); err != nil {
+			fmt.Println(err)
+		}
+	}
 	var sender iscomposing.Sender
 	var line []byte
-	for keys := bufio.NewReader(in); ; {
+	for keys := bufio.NewReader(os.Stdin); ; {
 		key, err := keys.ReadByte()
 		if err != nil {
 			return
@@ -148,7 +184,7 @@ func write(ctx context.Context, chat *msrp.Session, in io.Reader) {
 		if key != '\n' {
 			line = append(line, key)
 			if status := sender.Typed(time.Now()).Send; status != nil {
-				err := chat.Send(ctx, &msrp.Message{ContentType: iscomposing.ContentType, Body: bytes.NewReader(status.Append(nil)), FailureReport: frame.FailureReportNo})
+				err := c.send(ctx, &msrp.Message{ContentType: iscomposing.ContentType, FailureReport: frame.FailureReportNo}, status.Append(nil))
 				if errors.Is(err, frame.StatusUnsupportedType) {
 					sender.Stop() // the peer does not care
 				}
@@ -156,15 +192,34 @@ func write(ctx context.Context, chat *msrp.Session, in io.Reader) {
 			continue
 		}
 		sender.Sent()
-		text := line
-		line = nil
-		err = chat.Send(ctx, &msrp.Message{Body: bytes.NewReader(text), SuccessReport: true})
-		if err != nil {
+		if err := c.send(ctx, &msrp.Message{ContentType: "text/plain", SuccessReport: true}, line); err != nil {
 			fmt.Println(err)
 		} else {
 			fmt.Println("(delivered)")
 		}
+		line = nil
 	}
+}
+
+// send sends a message, in an envelope where it has to have one.
+func (c *chat) send(ctx context.Context, m *msrp.Message, body []byte) error {
+	if !c.wrap {
+		m.Body = bytes.NewReader(body)
+		err := c.session.Send(ctx, m)
+		if c.wrap = errors.Is(err, frame.StatusUnsupportedType); !c.wrap {
+			return err
+		}
+	}
+	envelope := &cpim.Message{
+		From: cpim.Address{URI: c.self}, To: []cpim.Address{{URI: c.call.Remote().URI.String()}},
+		DateTime: time.Now(), ContentType: m.ContentType, Content: body,
+	}
+	text, err := envelope.Append(nil)
+	if err != nil {
+		return err
+	}
+	m.ContentType, m.Body = cpim.ContentType, bytes.NewReader(text)
+	return c.session.Send(ctx, m)
 }
 
 // keyByKey has a terminal give out each key at once, and returns what takes that back.

@@ -6,9 +6,9 @@ import (
 	"github.com/goparley/parley/sdp"
 )
 
-// AcceptPush returns what the answer to an offered push says: the selector,
+// acceptPush returns what the answer to an offered push says: the selector,
 // identifier and range of the offer (RFC 5547 section 8.3.1).
-func (d Description) AcceptPush() Description {
+func (d Description) acceptPush() Description {
 	s := d.Selector
 	// An offer should have said SHA1 (RFC 5547 section 5), and to repeat the
 	// others is no duty of ours.
@@ -18,13 +18,13 @@ func (d Description) AcceptPush() Description {
 	return Description{Direction: sdp.RecvOnly, Selector: s, ID: d.ID, Range: d.Range}
 }
 
-// AcceptPull returns what the answer to an offered pull says of the file that
+// acceptPull returns what the answer to an offered pull says of the file that
 // was chosen: its type and hashes (RFC 5547 section 8.3.2). Its name and size
 // go with the file itself. The caller may add a disposition and an icon.
 //
 // The error is ErrOtherFile if the file is none that the offer selects, or
 // ErrRange if it has no such octets.
-func (d Description) AcceptPull(file Selector) (Description, error) {
+func (d Description) acceptPull(file Selector) (Description, error) {
 	if !d.Selector.Matches(file) {
 		return Description{}, ErrOtherFile
 	}
@@ -35,9 +35,9 @@ func (d Description) AcceptPull(file Selector) (Description, error) {
 	return Description{Direction: sdp.SendOnly, Selector: s, ID: d.ID, Range: d.Range}, nil
 }
 
-// Refuse returns the section that refuses an offered one: port 0, and the
+// refuse returns the section that refuses an offered one: port 0, and the
 // selector and identifier as they came (RFC 5547 section 8.3).
-func Refuse(m *sdp.Media) *sdp.Media {
+func refuse(m *sdp.Media) *sdp.Media {
 	r := &sdp.Media{Type: m.Type, Proto: m.Proto, Formats: m.Formats}
 	for _, name := range []string{attrSelector, attrID} {
 		if value, ok := attribute(m, name); ok {
@@ -47,14 +47,14 @@ func Refuse(m *sdp.Media) *sdp.Media {
 	return r
 }
 
-// ReadAnswer returns what both sides have said of the file after an answer to
+// readAnswer returns what both sides have said of the file after an answer to
 // offer: all that is known to select it, and the rest as in the answer. A peer
 // that knows nothing of RFC 5547 can be sent a file, too, as its section 4
 // says: then it is as in the offer. The direction is that of the answer.
 //
 // The error is ErrRefused; ErrNoID, ErrOtherFile or ErrRange if the answer is
 // not about what was offered; or a [*SyntaxError].
-func ReadAnswer(m *sdp.Media, offer Description) (Description, error) {
+func readAnswer(m *sdp.Media, offer Description) (Description, error) {
 	if m.Port == 0 {
 		return Description{}, ErrRefused
 	}

@@ -18,12 +18,12 @@ func TestAnswerToAPushRepeatsWhichFile(t *testing.T) {
 	offer.Disposition, offer.Icon = "attachment", "cid:a@b"
 	offer.Created, offer.Modified, offer.Read = time.Unix(1, 0), time.Unix(2, 0), time.Unix(3, 0)
 	want := Description{Direction: sdp.RecvOnly, Selector: offer.Selector, ID: offer.ID, Range: offer.Range}
-	if got := offer.AcceptPush(); !reflect.DeepEqual(got, want) {
-		t.Errorf("AcceptPush = %+v, want %+v", got, want)
+	if got := offer.acceptPush(); !reflect.DeepEqual(got, want) {
+		t.Errorf("acceptPush = %+v, want %+v", got, want)
 	}
 
 	offer.Selector.Hashes = []Hash{sha256Hash} // without SHA-1, which it must not be
-	if err := offer.AcceptPush().Set(&sdp.Media{}); err != nil {
+	if err := offer.acceptPush().set(&sdp.Media{}); err != nil {
 		t.Errorf("Set of the answer to an offer without SHA-1: %v", err)
 	}
 }
@@ -33,24 +33,24 @@ func TestAnswerToAPullSaysTypeAndHashes(t *testing.T) {
 	file := Selector{"a.jpg", "image/jpeg", 1000, []Hash{sha1Hash, sha256Hash}}
 	offer := Description{Direction: sdp.RecvOnly, Selector: Selector{Name: "a.jpg"}, ID: "x", Range: Range{501, 0}}
 	want := Description{Direction: sdp.SendOnly, Selector: Selector{Type: "image/jpeg", Hashes: file.Hashes}, ID: "x", Range: Range{501, 0}}
-	got, err := offer.AcceptPull(file)
+	got, err := offer.acceptPull(file)
 	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("AcceptPull = %+v, %v, want %+v", got, err, want)
+		t.Errorf("acceptPull = %+v, %v, want %+v", got, err, want)
 	}
 	// The offerer then knows what it asked for and what it was told.
-	agreed, err := ReadAnswer(described(t, got), offer)
+	agreed, err := readAnswer(described(t, got), offer)
 	wanted := Selector{"a.jpg", "image/jpeg", 0, file.Hashes}
 	if err != nil || !reflect.DeepEqual(agreed.Selector, wanted) || agreed.Range != offer.Range {
-		t.Errorf("ReadAnswer = %+v, %v, want %+v", agreed, err, wanted)
+		t.Errorf("readAnswer = %+v, %v, want %+v", agreed, err, wanted)
 	}
 
 	file.Size = 500
-	if _, err := offer.AcceptPull(file); !errors.Is(err, ErrRange) {
-		t.Errorf("AcceptPull of a file that is too short: %v, want ErrRange", err)
+	if _, err := offer.acceptPull(file); !errors.Is(err, ErrRange) {
+		t.Errorf("acceptPull of a file that is too short: %v, want ErrRange", err)
 	}
 	file.Name = "b.jpg"
-	if _, err := offer.AcceptPull(file); !errors.Is(err, ErrOtherFile) {
-		t.Errorf("AcceptPull of another file: %v, want ErrOtherFile", err)
+	if _, err := offer.acceptPull(file); !errors.Is(err, ErrOtherFile) {
+		t.Errorf("acceptPull of another file: %v, want ErrOtherFile", err)
 	}
 }
 
@@ -59,22 +59,22 @@ func TestRefusalMirrorsTheOffer(t *testing.T) {
 	m := described(t, push())
 	m = with(m, "file-selector", `size:1 name:"%41" x:y`)
 	m = with(m, "file-disposition", "attachment")
-	got := Refuse(m)
+	got := refuse(m)
 	want := []sdp.Attribute{{Name: "file-selector", Value: `size:1 name:"%41" x:y`}, {Name: "file-transfer-id", Value: "transfer1"}}
 	if got.Port != 0 || got.Type != "message" || got.Proto != "TCP/MSRP" || !slices.Equal(got.Attributes, want) {
 		t.Errorf("Refuse = %+v, want %q", got, want)
 	}
-	if kind, d, err := Read(got, nil); kind != Ended || d.ID != "transfer1" || err != nil {
+	if kind, d, err := Read(got, nil); kind != KindEnded || d.ID != "transfer1" || err != nil {
 		t.Errorf("Read of the refusal = %v, %+v, %v, want ended", kind, d, err)
 	}
-	if _, err := ReadAnswer(got, push()); !errors.Is(err, ErrRefused) {
-		t.Errorf("ReadAnswer of the refusal: %v, want ErrRefused", err)
+	if _, err := readAnswer(got, push()); !errors.Is(err, ErrRefused) {
+		t.Errorf("readAnswer of the refusal: %v, want ErrRefused", err)
 	}
 }
 
 func TestAnswerIsAboutTheOffer(t *testing.T) {
 	offer := push()
-	answer := described(t, offer.AcceptPush())
+	answer := described(t, offer.acceptPush())
 	resumed := offer
 	resumed.Range = Range{501, 0}
 	pull := Description{Direction: sdp.RecvOnly, Selector: Selector{Name: "a.jpg"}, ID: "transfer1"}
@@ -107,15 +107,15 @@ func TestAnswerIsAboutTheOffer(t *testing.T) {
 		{"of one that would resume", plain, resumed, ErrNoID},
 		{"of one that would send", plain, pull, ErrNoID},
 	} {
-		d, err := ReadAnswer(tt.m, tt.offer)
+		d, err := readAnswer(tt.m, tt.offer)
 		if syntax := new(SyntaxError); errors.As(err, &syntax) {
 			err = errSyntax
 		}
 		switch {
 		case !errors.Is(err, tt.want):
-			t.Errorf("%s: ReadAnswer: %v, want %v", tt.name, err, tt.want)
+			t.Errorf("%s: readAnswer: %v, want %v", tt.name, err, tt.want)
 		case err == nil && (d.ID != tt.offer.ID || d.Selector.Name != "a.jpg" || d.Direction != tt.m.Direction):
-			t.Errorf("%s: ReadAnswer = %+v", tt.name, d)
+			t.Errorf("%s: readAnswer = %+v", tt.name, d)
 		}
 	}
 }

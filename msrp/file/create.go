@@ -10,12 +10,12 @@ import (
 // maxCopies is how many files of one name are kept in a directory.
 const maxCopies = 999
 
-// Create makes a new file for what a peer sends, to be read and written by the
+// create makes a new file for what a peer sends, to be read and written by the
 // user alone. Its name is the SafeName of the peer's, or if there is such a
 // file, "name (2).ext", and so on. Nothing that is there is opened or followed.
 //
 // The error is a [*fs.PathError], of fs.ErrExist if there are 999 of that name.
-func Create(dir *os.Root, name string) (*os.File, error) {
+func create(dir *os.Root, name string) (*os.File, error) {
 	safe := SafeName(name)
 	next := safe
 	for n := 2; ; n++ {

@@ -21,10 +21,10 @@ func openRoot(t *testing.T) (*os.Root, string) {
 	return root, dir
 }
 
-// create creates a file and returns its name.
-func create(t *testing.T, root *os.Root, name string) string {
+// made creates a file and returns its name.
+func made(t *testing.T, root *os.Root, name string) string {
 	t.Helper()
-	f, err := Create(root, name)
+	f, err := create(root, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,8 +45,8 @@ func TestCreateMakesANameThatIsNotThere(t *testing.T) {
 		{long, strings.Repeat("a", 251) + ".jpg"},
 		{long, strings.Repeat("a", 247) + " (2).jpg"},
 	} {
-		if got := create(t, root, tt.name); got != tt.want {
-			t.Errorf("Create(%.20q) made %q, want %q", tt.name, got, tt.want)
+		if got := made(t, root, tt.name); got != tt.want {
+			t.Errorf("create(%.20q) made %q, want %q", tt.name, got, tt.want)
 		}
 		if info, err := os.Stat(filepath.Join(dir, tt.want)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%q: %v, %v", tt.want, info, err)
@@ -60,7 +60,7 @@ func TestCreateFollowsNoLink(t *testing.T) {
 	if err := os.Symlink("elsewhere", filepath.Join(dir, "a.jpg")); err != nil {
 		t.Fatal(err)
 	}
-	if got := create(t, root, "a.jpg"); got != "a (2).jpg" {
+	if got := made(t, root, "a.jpg"); got != "a (2).jpg" {
 		t.Errorf("Create made %q, want %q", got, "a (2).jpg")
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "elsewhere")); !errors.Is(err, fs.ErrNotExist) {
@@ -78,10 +78,10 @@ func TestCreateEndsAfter999Names(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := create(t, root, "a.jpg"); got != "a (999).jpg" {
+	if got := made(t, root, "a.jpg"); got != "a (999).jpg" {
 		t.Errorf("the 999th is %q", got)
 	}
-	if f, err := Create(root, "a.jpg"); !errors.Is(err, fs.ErrExist) {
+	if f, err := create(root, "a.jpg"); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("the 1000th is %v, %v, want fs.ErrExist", f, err)
 	}
 }

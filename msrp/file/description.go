@@ -34,7 +34,7 @@ type Description struct {
 	Direction sdp.Direction
 
 	Selector Selector
-	ID       string // of the transfer, new for each; see NewID
+	ID       string // of the transfer, new for each
 	Range    Range  // the octets to transfer; zero: all
 
 	// What a file sender may say beside it.
@@ -45,18 +45,18 @@ type Description struct {
 	Icon        string // cid URL of the body part beside the description that has a preview (RFC 5547 section 8.8); "": none
 }
 
-// NewID returns a random identifier for a new transfer (RFC 5547 section 8.1).
+// newID returns a random identifier for a new transfer (RFC 5547 section 8.1).
 // To resume a transfer that was broken off takes a new one, too.
-func NewID() string { return rand.Text() }
+func newID() string { return rand.Text() }
 
-// Set describes the file in a section: it sets the direction and replaces all
+// set describes the file in a section: it sets the direction and replaces all
 // attributes of RFC 5547. Port, path and types are left to others (RFC 4975
 // section 8). What a section that ends a transfer says is the same, with port 0.
 //
 // The error is ErrNoSelector, also for a file that is sent and of which
 // neither type, size nor hash is known (RFC 5547 section 8.2.1), ErrNoID or
 // ErrDirection, or says what cannot be written. Then m is as it was.
-func (d Description) Set(m *sdp.Media) error {
+func (d Description) set(m *sdp.Media) error {
 	if d.Direction != sdp.SendOnly && d.Direction != sdp.RecvOnly {
 		return ErrDirection
 	}

@@ -24,7 +24,7 @@ func push() Description {
 func described(t testing.TB, d Description) *sdp.Media {
 	t.Helper()
 	m := &sdp.Media{Type: "message", Port: 2855, Proto: "TCP/MSRP", Formats: []string{"*"}}
-	if err := d.Set(m); err != nil {
+	if err := d.set(m); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -47,7 +47,7 @@ func TestSetReplacesOnlyWhatIsOfRFC5547(t *testing.T) {
 	list := m.Attributes
 	d := push()
 	d.Range = Range{Start: 501}
-	if err := d.Set(m); err != nil {
+	if err := d.set(m); err != nil {
 		t.Fatal(err)
 	}
 	want := []sdp.Attribute{
@@ -89,7 +89,7 @@ func TestSetRefusesWhatIsNoTransfer(t *testing.T) {
 		d, m := push(), described(t, push())
 		before := m.Clone()
 		tt.edit(&d)
-		if err := d.Set(m); err == nil || tt.want != nil && !errors.Is(err, tt.want) {
+		if err := d.set(m); err == nil || tt.want != nil && !errors.Is(err, tt.want) {
 			t.Errorf("%s: Set = %v, want %v", tt.name, err, tt.want)
 		}
 		if !reflect.DeepEqual(m, before) {
@@ -101,7 +101,7 @@ func TestSetRefusesWhatIsNoTransfer(t *testing.T) {
 func TestPullMayHaveNothingButAName(t *testing.T) {
 	d := Description{Direction: sdp.RecvOnly, Selector: Selector{Name: "a.jpg"}, ID: "x"}
 	kind, got, err := Read(described(t, d), nil)
-	if kind != Pull || err != nil || !reflect.DeepEqual(got, d) {
+	if kind != KindPull || err != nil || !reflect.DeepEqual(got, d) {
 		t.Errorf("Read = %v, %+v, %v, want pull, %+v", kind, got, err, d)
 	}
 }
@@ -189,7 +189,7 @@ func TestWhatOnlyDescribesMayBeOdd(t *testing.T) {
 	m = with(m, "file-date", "today")
 	m = with(m, "x-file-offset", "17")
 	kind, d, err := Read(m, nil)
-	if kind != Push || err != nil || !reflect.DeepEqual(d, push()) {
+	if kind != KindPush || err != nil || !reflect.DeepEqual(d, push()) {
 		t.Errorf("Read = %v, %+v, %v, want push, %+v", kind, d, err, push())
 	}
 }
@@ -202,14 +202,14 @@ func TestOnlyTheFirstLineOfTheSectionCounts(t *testing.T) {
 	}
 	// The attributes are at the media level only (RFC 5547 section 6).
 	chat := &sdp.Media{Type: "message", Port: 2855, Inherited: m.Attributes}
-	if kind, _, err := Read(chat, nil); kind != None || err != nil {
+	if kind, _, err := Read(chat, nil); kind != KindNone || err != nil {
 		t.Errorf("Read of a section beside session attributes = %v, %v, want none", kind, err)
 	}
 }
 
 func TestIdentifiersAreLongAndNew(t *testing.T) {
-	a, b := NewID(), NewID()
+	a, b := newID(), newID()
 	if a == b || len(a) < 26 || !isToken(a) {
-		t.Errorf("NewID = %q, %q", a, b)
+		t.Errorf("newID = %q, %q", a, b)
 	}
 }

@@ -1,121 +1,176 @@
 package file_test
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"io/fs"
 	"log"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
-	"testing/fstest"
 
+	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/file"
 	"github.com/goparley/parley/sdp"
+	"github.com/goparley/parley/ua"
 )
+
+// directory makes a directory that is gone when the example is over.
+func directory() (dir *os.Root, remove func()) {
+	path, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if dir, err = os.OpenRoot(path); err != nil {
+		log.Fatal(err)
+	}
+	return dir, func() {
+		dir.Close()
+		os.RemoveAll(path)
+	}
+}
+
+// someone makes an agent and what their files go over.
+func someone(cfg ua.Config) (*ua.Agent, *msrp.Endpoint) {
+	ep, err := msrp.New(&msrp.Config{Listen: []string{"tcp:127.0.0.1:0"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	cfg.Listen, cfg.Logger = []string{"tcp:127.0.0.1:0"}, slog.New(slog.DiscardHandler)
+	agent, err := ua.New("sip:someone@127.0.0.1", &cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return agent, ep
+}
 
 // Alice sends a file, and Bob takes it.
 func Example() {
-	selector, err := file.Describe("notes.json", strings.NewReader(`{"a": 1}`))
+	ctx := context.Background()
+	inbox, remove := directory()
+	defer remove()
+	desk, clear := directory()
+	defer clear()
+	desk.WriteFile("notes.json", []byte(`{"a": 1}`), 0o600)
+
+	var theirs *msrp.Endpoint
+	done := make(chan bool)
+	bob, theirs := someone(ua.Config{OnInvite: func(ctx context.Context, inv *ua.Invitation) {
+		defer close(done)
+		in := file.Receive(theirs, inbox, &file.ReceiveOptions{
+			MaxSize: 10 << 20,
+			Accept: func(_ context.Context, offered file.Description) error {
+				fmt.Printf("Bob is offered %s of %d octets\n", offered.Selector.Name, offered.Selector.Size)
+				return nil
+			},
+		})
+		call, err := inv.Answer(ctx, in)
+		if err != nil {
+			log.Print(err)
+			return
+		}
+		if err := in.Resume(ctx, call.Renegotiate); err != nil { // if a part of it is here from before
+			log.Print(err)
+		}
+		path, err := in.Wait(ctx)
+		fmt.Println("Bob has got", filepath.Base(path), err)
+		<-call.Done()
+	}})
+	defer bob.Close()
+	defer theirs.Close()
+	alice, ours := someone(ua.Config{})
+	defer alice.Close()
+	defer ours.Close()
+
+	push, err := file.Push(ours, desk.Name()+"/notes.json", nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	push := file.Description{Direction: sdp.SendOnly, Selector: selector, ID: "Q6LMoGymJdh0IKIgD6wD0jkcfgva4xvE"}
-	offer := &sdp.Media{Type: "message", Port: 7654, Proto: "TCP/MSRP", Formats: []string{"*"}}
-	if err := push.Set(offer); err != nil {
-		log.Fatal(err)
-	}
-
-	// Bob has got the offer.
-	var answer *sdp.Media
-	var known []file.Description // of this call
-	kind, offered, err := file.Read(offer, known)
-	switch {
-	case err != nil || kind == file.Push && offered.Selector.Size > 1<<20:
-		answer = file.Refuse(offer)
-	case kind == file.Push:
-		fmt.Printf("Bob gets %s of %d octets\n", file.SafeName(offered.Selector.Name), offered.Selector.Size)
-		known = append(known, offered)
-		answer = &sdp.Media{Type: "message", Port: 8888, Proto: "TCP/MSRP", Formats: []string{"*"}}
-		err = offered.AcceptPush().Set(answer)
-	}
+	call, err := alice.Invite(ctx, "sip:bob@"+bob.Addr("tcp").String()+";transport=tcp", &ua.InviteOptions{Streams: []ua.Stream{push}})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(answer.Direction)
-	for _, a := range answer.Attributes {
-		fmt.Printf("%s %.48s\n", a.Name, a.Value)
+	if err := push.Wait(ctx); err != nil { // all of it is there
+		log.Fatal(err)
 	}
-
-	// Alice has got the answer.
-	if _, err := file.ReadAnswer(answer, push); errors.Is(err, file.ErrRefused) {
-		fmt.Println("Bob does not want it")
-	}
-
-	// A refresh of the session says it all again.
-	kind, _, _ = file.Read(offer, known)
-	fmt.Println(kind)
+	call.Hangup(ctx)
+	<-done
 	// Output:
-	// Bob gets notes.json of 8 octets
-	// recvonly
-	// file-selector name:"notes.json" type:application/json size:8 h
-	// file-transfer-id Q6LMoGymJdh0IKIgD6wD0jkcfgva4xvE
-	// same
+	// Bob is offered notes.json of 8 octets
+	// Bob has got notes.json <nil>
 }
 
-// Bob has files, and Alice asks for one of which she knows the name.
-func ExampleDescription_AcceptPull() {
-	files := fstest.MapFS{
-		"a.json": {Data: []byte("[1]")},
-		"b.json": {Data: []byte("[2]")},
-	}
-	offered := file.Description{Direction: sdp.RecvOnly, Selector: file.Selector{Name: "b.json"}, ID: "aCQYuBRVoUPGVsFZkCK98vzcX2FXDIk2"}
+// Bob has files, and Alice asks for the one of which she knows the hash.
+func ExamplePull() {
+	ctx := context.Background()
+	shelf, remove := directory()
+	defer remove()
+	shelf.WriteFile("a.json", []byte("[1]"), 0o600)
+	shelf.WriteFile("b.json", []byte("[2]"), 0o600)
 
-	names, err := fs.Glob(files, "*")
+	var theirs *msrp.Endpoint
+	find := file.InDir(shelf) // for all calls
+	bob, theirs := someone(ua.Config{OnInvite: func(ctx context.Context, inv *ua.Invitation) {
+		out := file.Serve(theirs, find, nil)
+		call, err := inv.Answer(ctx, out)
+		if err == nil {
+			out.Wait(ctx)
+			call.Hangup(ctx)
+		}
+	}})
+	defer bob.Close()
+	defer theirs.Close()
+	alice, ours := someone(ua.Config{})
+	defer alice.Close()
+	defer ours.Close()
+
+	inbox, clear := directory()
+	defer clear()
+	wanted, err := file.Describe("", strings.NewReader("[2]"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, name := range names {
-		f, err := files.Open(name)
-		if err != nil {
-			log.Fatal(err)
-		}
-		selector, err := file.Describe(name, f)
-		f.Close()
-		if err != nil {
-			log.Fatal(err)
-		}
-		if !offered.Selector.Matches(selector) {
-			continue
-		}
-		accepted, err := offered.AcceptPull(selector)
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Printf("%s goes as %s\n", name, accepted.Selector.Type)
+	pull := file.Pull(ours, inbox, file.Selector{Hashes: wanted.Hashes}, nil)
+	_, err = alice.Invite(ctx, "sip:bob@"+bob.Addr("tcp").String()+";transport=tcp", &ua.InviteOptions{Streams: []ua.Stream{pull}})
+	if err != nil {
+		log.Fatal(err)
 	}
-	// Output:
-	// b.json goes as application/json
+	path, err := pull.Wait(ctx)
+	fmt.Println(filepath.Base(path), pull.Description().Selector.Type, err)
+	// Output: b.json application/json <nil>
 }
 
-// What was broken off after 2048 octets is resumed, as a new transfer.
-func ExampleRange() {
-	resumed := file.Description{
-		Direction: sdp.RecvOnly,
-		Selector:  file.Selector{Name: "film.mp4", Size: 32349},
-		ID:        file.NewID(),
-		Range:     file.Range{Start: 2049},
-	}
-	fmt.Println(resumed.Range)
-	// Output: 2049-*
-}
-
-// The program answers OPTIONS with what it could do.
+// A program says that it could transfer files, and another one asks.
 func ExampleSetCapability() {
-	m := &sdp.Media{Type: "message", Proto: "TCP/MSRP", Formats: []string{"*"}}
-	file.SetCapability(m)
-	kind, _, _ := file.Read(m, nil)
-	fmt.Println(kind)
-	// Output: capability
+	ctx := context.Background()
+	could := &sdp.Media{Type: "message", Proto: "TCP/MSRP", Formats: []string{"*"}, Attributes: []sdp.Attribute{{Name: "accept-types", Value: "*"}}}
+	file.SetCapability(could)
+	bob, theirs := someone(ua.Config{Sections: []*sdp.Media{could}})
+	defer bob.Close()
+	defer theirs.Close()
+	alice, ours := someone(ua.Config{})
+	defer alice.Close()
+	defer ours.Close()
+
+	resp, err := alice.Options(ctx, "sip:bob@"+bob.Addr("tcp").String()+";transport=tcp")
+	if err != nil {
+		log.Fatal(err)
+	}
+	session, err := sdp.Parse(resp.Body())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, section := range session.Media {
+		kind, _, err := file.Read(section, nil)
+		fmt.Println(kind, err)
+	}
+	// Output: capability <nil>
+}
+
+// What was broken off after 2048 octets is resumed there.
+func ExampleRange() {
+	fmt.Println(file.Range{Start: 2049})
+	// Output: 2049-*
 }
 
 func ExampleSafeName() {
@@ -128,28 +183,4 @@ func ExampleSafeName() {
 	// autoexec.bat
 	// _NUL.txt
 	// txt.exe
-}
-
-func ExampleCreate() {
-	path, err := os.MkdirTemp("", "received")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(path)
-	dir, err := os.OpenRoot(path)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer dir.Close()
-	for range 2 {
-		f, err := file.Create(dir, "../picture.jpg")
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(strings.TrimPrefix(f.Name(), path+"/"))
-		f.Close()
-	}
-	// Output:
-	// picture.jpg
-	// picture (2).jpg
 }

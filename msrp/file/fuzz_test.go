@@ -58,19 +58,19 @@ func FuzzDescription(f *testing.F) {
 			return
 		}
 		for _, m := range s.Media {
-			if Refuse(m).Port != 0 {
+			if refuse(m).Port != 0 {
 				t.Error("Refuse left a port")
 			}
-			ReadAnswer(m, push())
+			readAnswer(m, push())
 			kind, d, err := Read(m, []Description{push()})
-			if err != nil || kind != Push && kind != Pull {
+			if err != nil || kind != KindPush && kind != KindPull {
 				continue
 			}
 			if len(d.Selector.Hashes) > 0 && d.Selector.hash(SHA1) == nil {
 				continue
 			}
 			ours := &sdp.Media{Type: "message", Port: 1, Proto: "TCP/MSRP", Formats: []string{"*"}}
-			if err := d.Set(ours); err != nil {
+			if err := d.set(ours); err != nil {
 				if len(text) < maxSelector/8 && !errors.Is(err, ErrNoSelector) { // a push of a name alone
 					t.Errorf("%+v cannot be written: %v", d, err)
 				}
@@ -85,7 +85,7 @@ func FuzzDescription(f *testing.F) {
 			if again != kind || err != nil || !sameDescription(d, d2) {
 				t.Errorf("%v %+v is %v %+v then, %v", kind, d, again, d2, err)
 			}
-			if same, _, err := Read(sent.Media[0], []Description{d}); same != Same || err != nil {
+			if same, _, err := Read(sent.Media[0], []Description{d}); same != KindSame || err != nil {
 				t.Errorf("%+v again is %v, %v", d, same, err)
 			}
 		}

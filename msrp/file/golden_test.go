@@ -48,7 +48,7 @@ var east3 = time.FixedZone("", 3*60*60)
 // Figure 2 of RFC 5547 has every attribute.
 func TestFigure2SaysAllOfAFile(t *testing.T) {
 	kind, d, err := Read(section(t, "rfc5547-01-s6.sdp"), nil)
-	if kind != Push || err != nil {
+	if kind != KindPush || err != nil {
 		t.Fatalf("Read = %v, %v, want push", kind, err)
 	}
 	s := d.Selector
@@ -68,14 +68,14 @@ func TestFigure2SaysAllOfAFile(t *testing.T) {
 // What the RFC prints is read, and written again to the letter.
 func TestWhatTheRFCPrintsIsWrittenTheSame(t *testing.T) {
 	want := map[string]Kind{
-		"rfc5547-01-s6.sdp":                 Push,
-		"rfc5547-02-s9.1-offer.sdp":         Push,
-		"rfc5547-03-s9.1-answer.sdp":        Pull, // as an answer it is none
-		"rfc5547-04-s9.2-offer.sdp":         Pull,
-		"rfc5547-05-s9.2-answer.sdp":        Push,
-		"rfc5547-06-s9.2-second_offer.sdp":  Push,
-		"rfc5547-07-s9.2-second_answer.sdp": Pull,
-		"rfc5547-08-s9.3-options.sdp":       Capability,
+		"rfc5547-01-s6.sdp":                 KindPush,
+		"rfc5547-02-s9.1-offer.sdp":         KindPush,
+		"rfc5547-03-s9.1-answer.sdp":        KindPull, // as an answer it is none
+		"rfc5547-04-s9.2-offer.sdp":         KindPull,
+		"rfc5547-05-s9.2-answer.sdp":        KindPush,
+		"rfc5547-06-s9.2-second_offer.sdp":  KindPush,
+		"rfc5547-07-s9.2-second_answer.sdp": KindPull,
+		"rfc5547-08-s9.3-options.sdp":       KindCapability,
 	}
 	for name, m := range printed(t) {
 		kind, d, err := Read(m, nil)
@@ -86,10 +86,10 @@ func TestWhatTheRFCPrintsIsWrittenTheSame(t *testing.T) {
 		again := m.Clone()
 		again.Attributes = without(m)
 		again.Direction = sdp.SendRecv
-		if kind == Capability {
+		if kind == KindCapability {
 			SetCapability(again)
 			again.Direction = m.Direction
-		} else if err := d.Set(again); err != nil {
+		} else if err := d.set(again); err != nil {
 			t.Errorf("%s: Set: %v", name, err)
 			continue
 		}
@@ -103,19 +103,19 @@ func TestWhatTheRFCPrintsIsWrittenTheSame(t *testing.T) {
 func TestSection9_1IsAPush(t *testing.T) {
 	offer, answer := section(t, "rfc5547-02-s9.1-offer.sdp"), section(t, "rfc5547-03-s9.1-answer.sdp")
 	kind, offered, err := Read(offer, nil)
-	if kind != Push || err != nil {
+	if kind != KindPush || err != nil {
 		t.Fatalf("Read = %v, %v, want push", kind, err)
 	}
 	m := &sdp.Media{Attributes: without(answer)}
-	if err := offered.AcceptPush().Set(m); err != nil {
+	if err := offered.acceptPush().set(m); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(m.Attributes, answer.Attributes) || m.Direction != sdp.RecvOnly {
 		t.Errorf("answer = %v %q, want %q", m.Direction, m.Attributes, answer.Attributes)
 	}
-	agreed, err := ReadAnswer(answer, offered)
+	agreed, err := readAnswer(answer, offered)
 	if err != nil || agreed.Selector.String() != offered.Selector.String() || agreed.Direction != sdp.RecvOnly {
-		t.Errorf("ReadAnswer = %+v, %v", agreed, err)
+		t.Errorf("readAnswer = %+v, %v", agreed, err)
 	}
 }
 
@@ -124,36 +124,36 @@ func TestSection9_1IsAPush(t *testing.T) {
 func TestSection9_2IsAPullAndThenAPush(t *testing.T) {
 	offer, answer := section(t, "rfc5547-04-s9.2-offer.sdp"), section(t, "rfc5547-05-s9.2-answer.sdp")
 	kind, offered, err := Read(offer, nil)
-	if kind != Pull || err != nil {
+	if kind != KindPull || err != nil {
 		t.Fatalf("Read = %v, %v, want pull", kind, err)
 	}
 	photo := Selector{Name: "My cool photo.jpg", Type: "image/jpeg", Size: 1931, Hashes: []Hash{{SHA1, sha1Hash.Sum}}}
-	accepted, err := offered.AcceptPull(photo)
+	accepted, err := offered.acceptPull(photo)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &sdp.Media{Attributes: without(answer)}
-	if err := accepted.Set(m); err != nil {
+	if err := accepted.set(m); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(m.Attributes, answer.Attributes) || m.Direction != sdp.SendOnly {
 		t.Errorf("answer = %v %q, want %q", m.Direction, m.Attributes, answer.Attributes)
 	}
-	agreed, err := ReadAnswer(answer, offered)
+	agreed, err := readAnswer(answer, offered)
 	if err != nil || agreed.Selector.Type != "image/jpeg" {
-		t.Errorf("ReadAnswer = %+v, %v", agreed, err)
+		t.Errorf("readAnswer = %+v, %v", agreed, err)
 	}
 
 	known := []Description{agreed}
 	kind, second, err := Read(section(t, "rfc5547-06-s9.2-second_offer.sdp"), known)
-	if kind != Push || err != nil {
+	if kind != KindPush || err != nil {
 		t.Fatalf("Read of the second offer = %v, %v, want push", kind, err)
 	}
 	// Figure 20 has a disposition, which section 8.3.1 has an answer not say.
-	if _, err := ReadAnswer(section(t, "rfc5547-07-s9.2-second_answer.sdp"), second); err != nil {
-		t.Errorf("ReadAnswer of figure 20: %v", err)
+	if _, err := readAnswer(section(t, "rfc5547-07-s9.2-second_answer.sdp"), second); err != nil {
+		t.Errorf("readAnswer of figure 20: %v", err)
 	}
-	if kind, _, err := Read(section(t, "rfc5547-04-s9.2-offer.sdp"), known); kind != Same || err != nil {
+	if kind, _, err := Read(section(t, "rfc5547-04-s9.2-offer.sdp"), known); kind != KindSame || err != nil {
 		t.Errorf("Read of the first offer again = %v, %v, want same", kind, err)
 	}
 }

@@ -66,11 +66,15 @@ func Describe(name string, r io.Reader) (Selector, error) {
 		return Selector{}, fmt.Errorf("describe %s: %w", name, err)
 	}
 	name = base(name)
-	typ := mime.TypeByExtension(path.Ext(name))
-	if typ == "" {
-		typ = "application/octet-stream"
+	return Selector{Name: name, Type: typeOf(name), Size: h.size, Hashes: h.hashes()}, nil
+}
+
+// typeOf returns the media type of a file by the extension of its name.
+func typeOf(name string) string {
+	if typ := mime.TypeByExtension(path.Ext(name)); typ != "" {
+		return typ
 	}
-	return Selector{Name: name, Type: typ, Size: h.size, Hashes: h.hashes()}, nil
+	return "application/octet-stream"
 }
 
 // A hashing writes a file from its first octet on and hashes what it has
@@ -86,15 +90,18 @@ func newHashing(to io.Writer) *hashing {
 	return &hashing{to: to, sha1: sha1.New(), sha256: sha256.New()}
 }
 
-// resume reads the part of a file that is there already, which may be none, to
-// its end, where writing goes on: a hash is that of the whole file. What is
-// missing begins at octet size+1.
-func resume(file io.ReadWriter) (*hashing, error) {
+// resume hashes the first octets of a file, which are there already, and goes on
+// to write behind them: a hash is that of the whole file. io.ErrUnexpectedEOF
+// says that there are fewer.
+func resume(file io.ReaderAt, to io.WriterAt, octets int64) (*hashing, error) {
 	h := newHashing(io.Discard)
-	if _, err := io.Copy(h, file); err != nil {
+	if _, err := io.CopyN(h, io.NewSectionReader(file, 0, octets), octets); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
 		return nil, fmt.Errorf("hash what is there: %w", err)
 	}
-	h.to = file
+	h.to = io.NewOffsetWriter(to, octets)
 	return h, nil
 }
 

@@ -47,12 +47,12 @@ func TestResumedFileIsHashedFromItsStart(t *testing.T) {
 	want := Selector{Size: 6000, Hashes: []Hash{{SHA1, sum1[:]}, {SHA256, sum256[:]}}}
 
 	root, _ := openRoot(t)
-	f, err := Create(root, "a")
+	f, err := create(root, "a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	first, err := resume(f) // nothing is there
+	first, err := resume(f, f, 0) // nothing is there
 	if err != nil || first.size != 0 {
 		t.Fatalf("resume of an empty file: %d octets, %v", first.size, err)
 	}
@@ -70,7 +70,7 @@ func TestResumedFileIsHashedFromItsStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	second, err := resume(again)
+	second, err := resume(again, again, 2500)
 	if err != nil || second.size != 2500 {
 		t.Fatalf("resume: %d octets, %v, want 2500", second.size, err)
 	}

@@ -10,12 +10,12 @@ import (
 type Kind int
 
 const (
-	None       Kind = iota // nothing about files
-	Capability             // nothing yet; but the peer could transfer files (RFC 5547 section 8.5)
-	Push                   // to receive a file
-	Pull                   // to send a file
-	Same                   // nothing new: the transfer is known, be it under way or over
-	Ended                  // port 0: to end a transfer, or that it was refused
+	KindNone       Kind = iota // nothing about files
+	KindCapability             // nothing yet; but the peer could transfer files (RFC 5547 section 8.5)
+	KindPush                   // to receive a file
+	KindPull                   // to send a file
+	KindSame                   // nothing new: the transfer is known, be it under way or over
+	KindEnded                  // port 0: to end a transfer, or that it was refused
 )
 
 var kinds = [...]string{"none", "capability", "push", "pull", "same", "ended"}
@@ -37,7 +37,7 @@ func (k Kind) String() string {
 // For the answer to an OPTIONS request Read tells the capability as well; it
 // has no section but with port 0.
 //
-// What comes with an error is to be refused, with [Refuse], and ended if it
+// What comes with an error is to be refused, and ended if it
 // was going on. The error is ErrNoSelector, ErrNoID, ErrDirection, ErrRange,
 // ErrOtherFile or a [*SyntaxError]. A section with port 0 has none: it ends the
 // transfer whatever else it says.
@@ -46,24 +46,24 @@ func Read(m *sdp.Media, known []Description) (Kind, Description, error) {
 	_, hasID := attribute(m, attrID)
 	switch {
 	case !has && !hasID:
-		return None, Description{}, nil
+		return KindNone, Description{}, nil
 	case strings.Trim(selector, " ") == "" && !hasID:
-		return Capability, Description{}, nil
+		return KindCapability, Description{}, nil
 	}
 	d, err := describe(m)
 	switch {
 	case m.Port == 0:
-		return Ended, d, nil
+		return KindEnded, d, nil
 	case err != nil:
-		return None, Description{}, err
+		return KindNone, Description{}, err
 	case d.Selector.isZero():
-		return None, Description{}, ErrNoSelector
+		return KindNone, Description{}, ErrNoSelector
 	case d.ID == "":
-		return None, Description{}, ErrNoID
+		return KindNone, Description{}, ErrNoID
 	}
 	kind, err := d.kind(known)
 	if err != nil {
-		return None, Description{}, err
+		return KindNone, Description{}, err
 	}
 	return kind, d, nil
 }
@@ -75,22 +75,22 @@ func (d Description) kind(known []Description) (Kind, error) {
 			continue
 		}
 		if d.Selector.contradicts(k.Selector) {
-			return None, ErrOtherFile
+			return KindNone, ErrOtherFile
 		}
 		same = true
 	}
 	// Sections in use may be put on hold, so their direction says nothing.
 	switch {
 	case same:
-		return Same, nil
+		return KindSame, nil
 	case !d.Range.in(d.Selector.Size):
-		return None, ErrRange
+		return KindNone, ErrRange
 	case d.Direction == sdp.SendOnly:
-		return Push, nil
+		return KindPush, nil
 	case d.Direction == sdp.RecvOnly:
-		return Pull, nil
+		return KindPull, nil
 	}
-	return None, ErrDirection
+	return KindNone, ErrDirection
 }
 
 // SetCapability makes a section of an answer to OPTIONS say that files can be

@@ -14,10 +14,10 @@ func TestOfferIsWhatItsDirectionSays(t *testing.T) {
 		want Kind
 		err  error
 	}{
-		{sdp.SendOnly, Push, nil},
-		{sdp.RecvOnly, Pull, nil},
-		{sdp.SendRecv, None, ErrDirection},
-		{sdp.Inactive, None, ErrDirection},
+		{sdp.SendOnly, KindPush, nil},
+		{sdp.RecvOnly, KindPull, nil},
+		{sdp.SendRecv, KindNone, ErrDirection},
+		{sdp.Inactive, KindNone, ErrDirection},
 	} {
 		m := described(t, push())
 		m.Direction = tt.way
@@ -39,21 +39,21 @@ func TestIdentifierAndSelectorSayWhetherATransferIsNew(t *testing.T) {
 		want  Kind
 		err   error
 	}{
-		{"changed, different file", []func(*Description){newID, newFile}, Push, nil},
-		{"changed, same file", []func(*Description){newID}, Push, nil},
-		{"unchanged, different file", []func(*Description){newFile}, None, ErrOtherFile},
-		{"unchanged, same file", nil, Same, nil},
-		{"unchanged, with another name", []func(*Description){func(d *Description) { d.Selector.Name = "c.jpg" }}, None, ErrOtherFile},
-		{"unchanged, with another type", []func(*Description){func(d *Description) { d.Selector.Type = "image/png" }}, None, ErrOtherFile},
-		{"unchanged, with another size", []func(*Description){func(d *Description) { d.Selector.Size++ }}, None, ErrOtherFile},
+		{"changed, different file", []func(*Description){newID, newFile}, KindPush, nil},
+		{"changed, same file", []func(*Description){newID}, KindPush, nil},
+		{"unchanged, different file", []func(*Description){newFile}, KindNone, ErrOtherFile},
+		{"unchanged, same file", nil, KindSame, nil},
+		{"unchanged, with another name", []func(*Description){func(d *Description) { d.Selector.Name = "c.jpg" }}, KindNone, ErrOtherFile},
+		{"unchanged, with another type", []func(*Description){func(d *Description) { d.Selector.Type = "image/png" }}, KindNone, ErrOtherFile},
+		{"unchanged, with another size", []func(*Description){func(d *Description) { d.Selector.Size++ }}, KindNone, ErrOtherFile},
 		{"unchanged, with another hash", []func(*Description){func(d *Description) {
 			d.Selector.Hashes = []Hash{{SHA1, make([]byte, 20)}}
-		}}, None, ErrOtherFile},
+		}}, KindNone, ErrOtherFile},
 		{"unchanged, with a hash more", []func(*Description){func(d *Description) {
 			d.Selector.Hashes = []Hash{sha1Hash, sha256Hash}
-		}}, Same, nil},
-		{"unchanged, with a selector less", []func(*Description){func(d *Description) { d.Selector.Name = "" }}, Same, nil},
-		{"unchanged, offered by the side that receives", []func(*Description){func(d *Description) { d.Direction = sdp.RecvOnly }}, Same, nil},
+		}}, KindSame, nil},
+		{"unchanged, with a selector less", []func(*Description){func(d *Description) { d.Selector.Name = "" }}, KindSame, nil},
+		{"unchanged, offered by the side that receives", []func(*Description){func(d *Description) { d.Direction = sdp.RecvOnly }}, KindSame, nil},
 	} {
 		d := first
 		for _, edit := range tt.edits {
@@ -68,7 +68,7 @@ func TestIdentifierAndSelectorSayWhetherATransferIsNew(t *testing.T) {
 func TestTransferOnHoldIsTheSame(t *testing.T) {
 	m := described(t, push())
 	m.Direction = sdp.Inactive
-	if kind, _, err := Read(m, []Description{push()}); kind != Same || err != nil {
+	if kind, _, err := Read(m, []Description{push()}); kind != KindSame || err != nil {
 		t.Errorf("Read = %v, %v, want same", kind, err)
 	}
 }
@@ -77,12 +77,12 @@ func TestTransferOnHoldIsTheSame(t *testing.T) {
 func TestPort0EndsATransferWhateverElseItSays(t *testing.T) {
 	m := described(t, push())
 	m.Port = 0
-	if kind, d, err := Read(m, nil); kind != Ended || err != nil || !reflect.DeepEqual(d, push()) {
+	if kind, d, err := Read(m, nil); kind != KindEnded || err != nil || !reflect.DeepEqual(d, push()) {
 		t.Errorf("Read = %v, %+v, %v, want ended, %+v", kind, d, err, push())
 	}
 	m = with(m, "file-selector", "size:!")
 	m.Direction = sdp.SendRecv
-	if kind, d, err := Read(m, nil); kind != Ended || err != nil || d.ID != "transfer1" {
+	if kind, d, err := Read(m, nil); kind != KindEnded || err != nil || d.ID != "transfer1" {
 		t.Errorf("Read with a bad selector = %v, %+v, %v, want ended", kind, d, err)
 	}
 }
@@ -99,13 +99,13 @@ func TestResumedTransferHasItsRangeInTheFile(t *testing.T) {
 		{"1-1001", ErrRange},
 	} {
 		kind, d, err := Read(with(described(t, push()), "file-range", tt.text), nil)
-		if !errors.Is(err, tt.err) || err == nil && (kind != Push || d.Range.String() != tt.text) {
+		if !errors.Is(err, tt.err) || err == nil && (kind != KindPush || d.Range.String() != tt.text) {
 			t.Errorf("Read with a range of %s = %v, %v, %v, want %v", tt.text, kind, d.Range, err, tt.err)
 		}
 	}
 	// Of a file whose size is not said any range may be there.
 	d := Description{Direction: sdp.RecvOnly, Selector: Selector{Name: "a"}, ID: "x", Range: Range{1 << 40, 0}}
-	if kind, _, err := Read(described(t, d), nil); kind != Pull || err != nil {
+	if kind, _, err := Read(described(t, d), nil); kind != KindPull || err != nil {
 		t.Errorf("Read = %v, %v, want pull", kind, err)
 	}
 }
@@ -128,7 +128,7 @@ func TestWhatOfferIsRefused(t *testing.T) {
 	} {
 		kind, d, err := Read(tt.m, nil)
 		var syntax *SyntaxError
-		if kind != None || !reflect.DeepEqual(d, Description{}) ||
+		if kind != KindNone || !reflect.DeepEqual(d, Description{}) ||
 			tt.want == nil && !errors.As(err, &syntax) || tt.want != nil && !errors.Is(err, tt.want) {
 			t.Errorf("%s: Read = %v, %+v, %v, want %v", tt.name, kind, d, err, tt.want)
 		}
@@ -137,7 +137,7 @@ func TestWhatOfferIsRefused(t *testing.T) {
 
 func TestOrdinaryChatIsNoTransfer(t *testing.T) {
 	m := &sdp.Media{Type: "message", Port: 2855, Attributes: []sdp.Attribute{{Name: "accept-types", Value: "*"}}}
-	if kind, _, err := Read(m, nil); kind != None || err != nil {
+	if kind, _, err := Read(m, nil); kind != KindNone || err != nil {
 		t.Errorf("Read = %v, %v, want none", kind, err)
 	}
 }
@@ -151,7 +151,7 @@ func TestCapabilityIsAnEmptySelector(t *testing.T) {
 	}
 	for _, port := range []int{0, 2855} {
 		m.Port = port
-		if kind, _, err := Read(m, nil); kind != Capability || err != nil {
+		if kind, _, err := Read(m, nil); kind != KindCapability || err != nil {
 			t.Errorf("Read with port %d = %v, %v, want capability", port, kind, err)
 		}
 	}

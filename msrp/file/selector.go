@@ -28,7 +28,7 @@ func (s Selector) isZero() bool {
 }
 
 // String returns the value of a=file-selector (RFC 5547 section 6), or "" if
-// the selector is empty or cannot be written; [Description.Set] says why.
+// the selector is empty or cannot be written; [Description.set] says why.
 func (s Selector) String() string {
 	text, err := s.text()
 	if err != nil {

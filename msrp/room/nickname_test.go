@@ -1,6 +1,7 @@
 package room_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -56,6 +57,33 @@ func TestNicknameSyntax(t *testing.T) {
 			if got := h.nickname(alice); got != c.name {
 				t.Errorf("after %.60q the nickname is %q, want %q", c.fields, got, c.name)
 			}
+		}
+	})
+}
+
+// A session asks for nicknames, with any text in them, and is told what is wrong with one.
+func TestSetNickname(t *testing.T) {
+	inHouse(t, &room.Config{ReservedNicknames: []string{"Admin"}}, func(t *testing.T, h *house) {
+		g := h.join(alice, wish{})
+		for _, c := range []struct {
+			name string
+			want error
+			now  string
+		}{
+			{"Alice \"the\" \\great", nil, "Alice \"the\" \\great"},
+			{"admin", frame.StatusNicknameInUse, "Alice \"the\" \\great"},
+			{" ", frame.StatusBadNickname, "Alice \"the\" \\great"},
+			{"", nil, ""},
+		} {
+			if err := g.SetNickname(t.Context(), c.name); !errors.Is(err, c.want) {
+				t.Errorf("SetNickname(%q) = %v, want %v", c.name, err, c.want)
+			}
+			if got := h.nickname(alice); got != c.now {
+				t.Errorf("after %q the nickname is %q, want %q", c.name, got, c.now)
+			}
+		}
+		if err := g.SetNickname(t.Context(), "a\r\nb"); err == nil {
+			t.Error("a nickname of two lines goes out")
 		}
 	})
 }

@@ -1,0 +1,182 @@
+// Sendfile sends files, and takes those that others send. What was broken off, by whatever end, goes on
+// where it was when the same file is sent again.
+//
+//	go run ./examples/sendfile -listen udp:127.0.0.1:5070,tcp:127.0.0.1:5070 -dir inbox sip:bob@127.0.0.1
+//	go run ./examples/sendfile -to sip:bob@127.0.0.1:5070 report.pdf photo.jpg
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/msrp/file"
+	"github.com/goparley/parley/sdp"
+	"github.com/goparley/parley/sip"
+	"github.com/goparley/parley/ua"
+)
+
+func main() {
+	listen := flag.String("listen", "udp:0.0.0.0:5060,tcp:0.0.0.0:5060", "where to listen for calls, which need TCP if they are of several files")
+	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060")
+	password := flag.String("password", "", "password; none does not register")
+	secure := flag.Bool("tls", false, "send by TLS")
+	from := flag.String("from", "sip:anonymous@anonymous.invalid", "who sends")
+	to := flag.String("to", "", "URI of whom to send files to")
+	dir := flag.String("dir", "", "directory for files that others send")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	cfg := &ua.Config{Listen: strings.Split(*listen, ","), Proxy: *proxy, Password: *password}
+	var err error
+	switch {
+	case *to != "" && *dir == "" && flag.NArg() > 0:
+		err = send(ctx, *from, *to, cfg, msrp.SessionConfig{TLS: *secure}, flag.Args())
+	case *dir != "" && *to == "" && flag.NArg() == 1:
+		err = receive(ctx, flag.Arg(0), *dir, cfg)
+	default:
+		log.Fatal("usage: sendfile [flags] -to sip:whom@domain file...\n       sendfile [flags] -dir directory sip:user@domain")
+	}
+	if err != nil && ctx.Err() == nil {
+		log.Fatal(err)
+	}
+}
+
+// send sends files in one call, which ends when all are there.
+func send(ctx context.Context, from, to string, cfg *ua.Config, session msrp.SessionConfig, paths []string) error {
+	ep, err := msrp.New(nil)
+	if err != nil {
+		return err
+	}
+	defer ep.Close()
+	var pushes []*file.Sender
+	opts := &ua.InviteOptions{}
+	for _, path := range paths {
+		push, err := file.Push(ep, path, &file.SendOptions{Progress: bar(path), Session: session})
+		if err != nil {
+			return err
+		}
+		pushes, opts.Streams = append(pushes, push), append(opts.Streams, push)
+	}
+	agent, err := ua.New(from, cfg)
+	if err != nil {
+		return err
+	}
+	defer agent.Close()
+	call, err := agent.Invite(ctx, to, opts)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, push := range pushes {
+		if err := push.Wait(ctx); err != nil {
+			failed = err
+		} else {
+			show("sent", push.Description())
+		}
+	}
+	if err := call.Hangup(context.WithoutCancel(ctx)); failed == nil {
+		failed = err
+	}
+	return failed
+}
+
+// receive takes the files of all calls, until it is interrupted.
+func receive(ctx context.Context, aor, path string, cfg *ua.Config) error {
+	dir, err := os.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	ep, err := msrp.New(nil)
+	if err != nil {
+		return err
+	}
+	defer ep.Close()
+	cfg.OnInvite = func(ctx context.Context, inv *ua.Invitation) {
+		var files []*file.Receiver
+		var streams []ua.Stream
+		for _, offered := range offers(inv) {
+			in := file.Receive(ep, dir, &file.ReceiveOptions{MaxSize: 1 << 40, Progress: bar(file.SafeName(offered.Selector.Name))})
+			files, streams = append(files, in), append(streams, in)
+		}
+		call, err := inv.Answer(ctx, streams...)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, in := range files {
+			// The peer may not know how to, and then the file comes from its beginning.
+			if err := in.Resume(ctx, call.Renegotiate); err != nil {
+				fmt.Println(err)
+			}
+		}
+		for _, in := range files {
+			if path, err := in.Wait(ctx); err != nil {
+				fmt.Println(err)
+			} else {
+				show("received "+path, in.Description())
+			}
+		}
+		<-call.Done()
+	}
+	agent, err := ua.New(aor, cfg)
+	if err != nil {
+		return err
+	}
+	defer agent.Close()
+	if cfg.Password != "" {
+		if _, err := agent.Register(ctx, nil); err != nil {
+			return err
+		}
+	}
+	fmt.Println("waiting for files")
+	<-ctx.Done()
+	return nil
+}
+
+// offers returns the files that a call is about, each of which takes a stream.
+func offers(inv *ua.Invitation) (files []file.Description) {
+	body, err := sip.FindBody(inv.Request(), "application/sdp", "session")
+	if err != nil {
+		return nil
+	}
+	offer, err := sdp.Parse(body.Content)
+	if err != nil {
+		return nil
+	}
+	for _, section := range offer.Media {
+		if kind, d, err := file.Read(section, nil); err == nil && kind == file.KindPush {
+			files = append(files, d)
+		}
+	}
+	return files
+}
+
+// bar returns a func that shows on one line how far a file is.
+func bar(name string) func(n, size int64) {
+	last, percent := int64(0), int64(-1)
+	return func(n, size int64) {
+		if n > last+1<<20 { // what is there already is not sent again
+			fmt.Printf("\r%s goes on at octet %d\n", name, n+1)
+		}
+		last = n
+		if now := 100 * n / max(size, 1); now != percent {
+			percent = now
+			fmt.Printf("\r%s %3d%%", name, percent)
+		}
+	}
+}
+
+// show says that a file is there, and the hashes that it was checked against.
+func show(what string, d file.Description) {
+	fmt.Printf("\r%s: %d octets\n", what, d.Selector.Size)
+	for _, hash := range d.Selector.Hashes {
+		fmt.Println(" ", hash)
+	}
+}

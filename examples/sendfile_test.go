@@ -1,0 +1,161 @@
+package examples_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/msrp/file"
+	"github.com/goparley/parley/ua"
+)
+
+// scribble writes a file that nobody guesses, and returns it with its path and hash.
+func scribble(t *testing.T, name string, size int) (path string, octets []byte, hash string) {
+	t.Helper()
+	octets = make([]byte, size)
+	rand.NewChaCha8([32]byte{byte(size)}).Read(octets)
+	path = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, octets, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(octets)
+	return path, octets, file.Hash{Algorithm: file.SHA256, Sum: sum[:]}.String()
+}
+
+// arrived checks that a file is in a directory, and that nothing else is.
+func arrived(t *testing.T, dir string, want map[string][]byte) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if got, err := os.ReadFile(filepath.Join(dir, e.Name())); err != nil || !bytes.Equal(got, want[e.Name()]) {
+			t.Errorf("%s has %d bytes, %v, want %d others", e.Name(), len(got), err, len(want[e.Name()]))
+		}
+	}
+	if len(entries) != len(want) {
+		t.Errorf("there are %d files, want %d", len(entries), len(want))
+	}
+}
+
+func TestSendFiles(t *testing.T) {
+	t.Parallel()
+	program, inbox, address := build(t, "sendfile"), t.TempDir(), freePort(t)
+	bob := start(t, program, "-listen", "udp:"+address+",tcp:"+address, "-dir", inbox, "sip:bob@127.0.0.1")
+	bob.says("waiting for files")
+	one, a, hashOne := scribble(t, "one.bin", 3<<20)
+	two, b, hashTwo := scribble(t, "two.txt", 10)
+	alice := start(t, program, "-listen", "udp:127.0.0.1:0,tcp:127.0.0.1:0", "-tls", "-to", "sip:bob@"+address, one, two)
+	alice.says("sent: 3145728 octets")
+	alice.says(hashOne)
+	alice.says(hashTwo)
+	alice.ends()
+	bob.says("received " + filepath.Join(inbox, "two.txt") + ": 10 octets")
+	bob.says(hashOne)
+	bob.says(hashTwo)
+	arrived(t, inbox, map[string][]byte{"one.bin": a, "two.txt": b})
+	bob.interrupt()
+}
+
+// A narrow network stops after so many bytes, until it is opened.
+type narrow struct {
+	net.Dialer
+	net.ListenConfig
+	left int
+	open chan struct{}
+}
+
+type narrowConn struct {
+	net.Conn
+	n  *narrow
+	mu sync.Mutex
+}
+
+func (n *narrow) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := n.Dialer.DialContext(ctx, network, address)
+	return &narrowConn{Conn: c, n: n}, err
+}
+
+func (c *narrowConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	c.n.left -= len(p)
+	over := c.n.left < 0
+	c.mu.Unlock()
+	if over {
+		<-c.n.open
+	}
+	return c.Conn.Write(p)
+}
+
+// The receiver is killed in the middle of a file. When it runs again, and the file is sent again, it has the
+// rest sent, and the hash is that of the whole.
+func TestSendFileAfterAKill(t *testing.T) {
+	t.Parallel()
+	program, inbox, address := build(t, "sendfile"), t.TempDir(), freePort(t)
+	path, octets, hash := scribble(t, "film.bin", 32<<20)
+	receiver := func() *process {
+		bob := start(t, program, "-listen", "udp:"+address+",tcp:"+address, "-dir", inbox, "sip:bob@127.0.0.1")
+		bob.says("waiting for files")
+		return bob
+	}
+	bob := receiver()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	open := make(chan struct{})
+	ep, err := msrp.New(&msrp.Config{Network: &narrow{left: 20 << 20, open: open}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ep.Close()
+	defer close(open)
+	push, err := file.Push(ep, path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent, err := ua.New("sip:alice@127.0.0.1", &ua.Config{Listen: []string{"udp:127.0.0.1:0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer agent.Close()
+	if _, err := agent.Invite(ctx, "sip:bob@"+address, &ua.InviteOptions{Streams: []ua.Stream{push}}); err != nil {
+		t.Fatal(err)
+	}
+	var there int64
+	for there < 16<<20 {
+		if parts, _ := filepath.Glob(filepath.Join(inbox, ".*.part")); len(parts) == 1 {
+			if info, err := os.Stat(parts[0]); err == nil {
+				there = info.Size()
+			}
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%d bytes are there", there)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	bob.cmd.Process.Kill()
+	<-bob.done
+	if err := push.Wait(ctx); err == nil {
+		t.Error("the file is sent to nobody")
+	}
+
+	bob = receiver()
+	alice := start(t, program, "-listen", "udp:127.0.0.1:0", "-to", "sip:bob@"+address, path)
+	alice.says("goes on at octet")
+	alice.says(fmt.Sprintf("sent: %d octets", len(octets)))
+	alice.ends()
+	bob.says("goes on at octet")
+	bob.says(hash)
+	arrived(t, inbox, map[string][]byte{"film.bin": octets})
+	bob.interrupt()
+}

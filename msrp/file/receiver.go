@@ -1,0 +1,270 @@
+package file
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/sdp"
+)
+
+// ReceiveOptions are the options of Receive and Pull. nil will do.
+type ReceiveOptions struct {
+	// Accept is asked about each file that a peer offers, whose description is all that the peer
+	// says; an error refuses it. The disposition is a wish: nothing here shows or opens a file. nil
+	// takes every file.
+	Accept func(ctx context.Context, offered Description) error
+
+	// MaxSize is how many octets a file may have, whatever its peer says. 0 means 1 GiB.
+	MaxSize int64
+
+	// Progress is told how many octets of the file are there, of how many, 0 if that is not known, by
+	// the goroutine that writes them, and is not to wait for the call. nil: nobody is told.
+	Progress func(received, size int64)
+
+	// Peer is who sends, as far as the program knows for sure. A part of a file that was left
+	// by one peer is not given to another one to go on with. "" has one part for all who send a file of
+	// that hash: a liar among them can spoil it, and the file comes from the beginning then.
+	Peer string
+
+	// Session has what the session is to be, apart from what it takes: TLS, CEMA.
+	Session msrp.SessionConfig
+}
+
+// A Receiver is the side of a call that receives a file (RFC 5547 sections 8.2.2 and 8.3.1): a ua.Stream.
+// Its methods other than Wait, Resume and Description are for the call.
+//
+// What comes is written to a part, whose name begins with a dot and ends with ".part". It gets its own name
+// when all is there and has the hash that was said. A part whose transfer was broken off stays where it is
+// if the hash of the file is known, also when the program was killed.
+type Receiver struct {
+	stream
+	opts ReceiveOptions
+	dir  *os.Root
+	want Selector // of a pull
+	pull bool
+
+	// Under the lock of the stream.
+	part     *part
+	resuming bool
+	path     string // when it is there
+}
+
+// Receive returns a stream that takes a file that a peer sends, into a directory, which is to be open
+// as long as the stream is.
+func Receive(e *msrp.Endpoint, dir *os.Root, opts *ReceiveOptions) *Receiver {
+	r := &Receiver{dir: dir}
+	if opts != nil {
+		r.opts = *opts
+	}
+	if r.opts.MaxSize <= 0 {
+		r.opts.MaxSize = 1 << 30
+	}
+	cfg := r.opts.Session
+	cfg.MaxSize = min(r.opts.MaxSize, math.MaxInt64-slack) + slack
+	r.init(e, cfg, r.receive)
+	r.ready = r.open
+	return r
+}
+
+// Pull returns a stream that asks a peer for a file: by its hash, or else by name, type and size as far as they
+// are known. If there is a part of a file of that hash, the rest is asked for. Accept is not called.
+func Pull(e *msrp.Endpoint, dir *os.Root, want Selector, opts *ReceiveOptions) *Receiver {
+	r := Receive(e, dir, opts)
+	r.want, r.pull = want, true
+	return r
+}
+
+// Offer asks for the file, or for the rest of it.
+func (r *Receiver) Offer(ctx context.Context) (*sdp.Media, error) {
+	r.dropNext()
+	r.mu.Lock()
+	t, resuming := r.current, r.resuming
+	r.mu.Unlock()
+	switch {
+	case t == nil && !r.pull:
+		return nil, fmt.Errorf("file: nobody has offered a file yet")
+	case t == nil:
+		return r.ask(ctx, r.want)
+	case resuming && !r.isThere():
+		return r.ask(ctx, t.file.Selector)
+	}
+	return r.offer(ctx, t)
+}
+
+// ask offers to receive what is missing of a file, under a new identifier (RFC 5547 section 8.1).
+func (r *Receiver) ask(ctx context.Context, want Selector) (*sdp.Media, error) {
+	d := Description{Direction: sdp.RecvOnly, Selector: want, ID: newID()}
+	var to *hashing
+	var octets int64
+	if want.hash(SHA1) != nil {
+		p, err := r.partOf(want)
+		if err != nil {
+			return nil, err
+		}
+		octets = p.octets(want.Size)
+		if to, err = p.write(octets); err != nil {
+			return nil, err
+		}
+		if octets > 0 {
+			d.Range = Range{Start: octets + 1}
+		}
+	}
+	t := r.propose(d, d)
+	t.to, t.start, t.there, t.rest = to, octets, octets, r.current != t
+	return r.offer(ctx, t)
+}
+
+// Answer takes a section that offers a file, and refuses others.
+func (r *Receiver) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, error) {
+	kind, offered, err := Read(remote, r.known())
+	switch t := r.named(offered.ID); {
+	case err != nil && remote.Direction == sdp.SendOnly, kind == KindSame && t == nil:
+		return refuse(remote), nil
+	case kind == KindSame:
+		return r.answer(ctx, t, remote)
+	case kind != KindPush || r.pull && r.current == nil:
+		return nil, nil
+	}
+	if err := r.accept(ctx, offered); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return refuse(remote), nil
+	}
+	p, err := r.partOf(offered.Selector)
+	if err != nil {
+		return nil, err
+	}
+	start, there := max(offered.Range.Start, 1)-1, p.octets(offered.Selector.Size)
+	if start > there {
+		return refuse(remote), nil // octets before these are missing
+	}
+	to, err := p.write(start)
+	if err != nil {
+		return nil, err
+	}
+	t := r.propose(offered.acceptPush(), offered)
+	t.to, t.start, t.there = to, start, there
+	return r.answer(ctx, t, remote)
+}
+
+// accept returns why a file that is offered is not taken.
+func (r *Receiver) accept(ctx context.Context, d Description) error {
+	switch size := d.Selector.Size; {
+	case len(r.past) >= maxTransfers:
+		return ErrRefused
+	case size > r.opts.MaxSize:
+		return frame.StatusStop
+	case d.Range.Stop != 0 && d.Range.Stop != size:
+		return ErrRange // and the file would never be all there
+	case r.isBusyWithout(d.Selector):
+		return ErrOtherFile // before the one under way is there
+	case r.opts.Accept == nil:
+		return nil
+	}
+	return r.opts.Accept(ctx, d)
+}
+
+// partOf returns the part of a file, which one transfer has from the other.
+func (r *Receiver) partOf(s Selector) (*part, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.isPartOf(s) {
+		return r.part, nil
+	}
+	if r.part != nil {
+		r.part.leave()
+	}
+	var err error
+	r.part, err = openPart(r.dir, partKey(s, r.opts.Peer))
+	return r.part, err
+}
+
+// isBusyWithout reports whether another file is on its way.
+func (r *Receiver) isBusyWithout(s Selector) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.current
+	return t != nil && t.done != nil && !t.over && !r.isPartOf(s)
+}
+
+// isPartOf reports whether the part that is open is of this file. The lock is held.
+func (r *Receiver) isPartOf(s Selector) bool {
+	key := partKey(s, r.opts.Peer)
+	return key != "" && r.part != nil && r.part.key == key
+}
+
+// open makes the part of a file whose hash the answer has told.
+func (r *Receiver) open(_ context.Context, t *transfer) error {
+	if t.to != nil {
+		return nil
+	}
+	p, err := r.partOf(t.file.Selector)
+	if err == nil {
+		t.to, err = p.write(0)
+	}
+	return err
+}
+
+// Resume has a peer that sends the whole file send only what is missing, where a part of it was left by
+// a transfer that was broken off; or has the rest sent when the connection is lost. It asks for
+// that in an offer, which takes the place of the transfer as it is (RFC 5547 section 8.1), for to an offer of the
+// whole file there is no answer but yes and no. renegotiate is the Renegotiate of the call. Where nothing can be
+// gained it does nothing.
+//
+// An error is that of renegotiate. The transfer goes on as it was then.
+func (r *Receiver) Resume(ctx context.Context, renegotiate func(context.Context) error) error {
+	r.mu.Lock()
+	t, p := r.current, r.part
+	gain := t != nil && t.done != nil && p != nil && p.key != "" && (t.over || t.there > t.start)
+	r.resuming = gain
+	r.mu.Unlock()
+	if !gain {
+		return nil
+	}
+	err := renegotiate(ctx)
+	r.mu.Lock()
+	r.resuming = false
+	r.mu.Unlock()
+	return err
+}
+
+// isThere reports whether the file is there, which may be by a transfer that was to be replaced.
+func (r *Receiver) isThere() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.path != ""
+}
+
+// Wait waits until the file is there and is what was said of it, and returns its path in the directory.
+// It is for the sender to hang up. When ctx ends the transfer is aborted.
+//
+// The error is ErrOtherFile if size or hash are others than was said, and then the file is removed;
+// frame.StatusStop if it is larger than MaxSize; msrp.ErrAborted if the sender has given up; msrp.ErrLost; ErrEnded if the call was
+// over before; ErrRefused; the error of ctx, or that of the disk.
+func (r *Receiver) Wait(ctx context.Context) (path string, err error) {
+	if err := r.wait(ctx); err != nil {
+		name := r.Description().Selector.Name
+		return "", fmt.Errorf("receive %s: %w", SafeName(name), err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return filepath.Join(r.dir.Name(), r.path), nil
+}
+
+// Close ends the transfer. The call does that, or who has not got as far as a call.
+func (r *Receiver) Close() error {
+	r.end(ErrEnded)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.part != nil {
+		r.part.leave()
+		r.part = nil
+	}
+	return nil
+}
