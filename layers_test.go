@@ -44,6 +44,7 @@ var layers = map[string]layer{
 	"msrp/internal/link":   {below: []string{"msrp/frame"}},
 	"msrp":                 {below: []string{"sdp", "msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
 	"msrp/file":            {below: []string{"msrp", "simple/cpim"}},
+	"msrp/relay":           {below: []string{"msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
 
 	// A room reads the envelopes of messages, keeps a roster, and tells nicknames
 	// apart by the tables of its module, which who only chats does not link.

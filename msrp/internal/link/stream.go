@@ -35,7 +35,7 @@ type Stream struct {
 	id    [idLen]byte
 	room  int64  // in the open chunk
 	start int64  // of the open chunk
-	begun bool   // a chunk has been written
+	begun bool   // the peer knows of the message
 	tail  []byte // the last bytes of it, if it was left open
 }
 
@@ -53,7 +53,7 @@ func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 	h := *cfg.Head
 	s := &Stream{
 		c: c, owner: cfg.Owner, report: h.FailureReport, total: h.Range.Total, limit: cfg.Limit,
-		pos: max(1, h.Range.Start), over: make(chan struct{}),
+		pos: max(1, h.Range.Start), begun: h.Range.Start > 1, over: make(chan struct{}),
 	}
 	if h.Range == (frame.Range{}) {
 		s.total = frame.Unknown

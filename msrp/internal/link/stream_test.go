@@ -305,6 +305,16 @@ func TestAbortedMessage(t *testing.T) {
 	}
 }
 
+// Of a message that began elsewhere the peer has the beginning, and hears that there is no more.
+func TestAbortOfAContinuedMessage(t *testing.T) {
+	story(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
+		h := sendHead(100)
+		h.Range.Start = 11
+		newStream(t, c, &StreamConfig{Head: h}).End(frame.Aborted)
+		p.saw(`SEND 11-10/100 "" #`)
+	})
+}
+
 // What waits for a peer that does not read is given up at once.
 func TestAbortReleasesTheWriter(t *testing.T) {
 	stalled(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {

@@ -1,0 +1,31 @@
+package examples_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"strings"
+	"testing"
+)
+
+// The relay makes a certificate and prints it; who trusts that gets an answer by TLS.
+func TestMSRPRelay(t *testing.T) {
+	address := freePort(t)
+	p := start(t, build(t, "msrprelay"), "-listen", "tls:"+address, "alice:secret")
+	p.says("serving example.com")
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(p.output())) {
+		t.Fatal("the relay has printed no certificate")
+	}
+	client, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: "localhost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	io.WriteString(client, "MSRP 49fh AUTH\r\nTo-Path: msrps://localhost;tcp\r\nFrom-Path: msrps://192.0.2.1:9/98cjs;tcp\r\n-------49fh$\r\n")
+	answer := make([]byte, len("MSRP 49fh 401"))
+	if _, err := io.ReadFull(client, answer); err != nil || !strings.HasSuffix(string(answer), "401") {
+		t.Errorf("answer is %q, %v, want 401", answer, err)
+	}
+	p.interrupt()
+}

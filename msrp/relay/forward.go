@@ -1,0 +1,89 @@
+package relay
+
+import (
+	"strings"
+
+	"github.com/goparley/parley/msrp/frame"
+)
+
+// forward passes on a request that is not a message: a REPORT, an AUTH for the next relay, a
+// NICKNAME, a SEND without a body, or what is not known yet (RFC 4976 section 6.4.2).
+func (c *connection) forward(rt *route, h *frame.Head, body []byte) {
+	f := &forwarded{c: c, rt: rt, h: h}
+	out := *h
+	out.To, out.From = rt.to, rt.from
+	item := letter{head: &out, body: body}
+	switch {
+	case h.Method == frame.REPORT:
+	case h.Method == frame.SEND:
+		c.respond(h, frame.StatusOK)
+		fallthrough
+	default:
+		if h.FailureReport != frame.FailureReportNo {
+			item.owner = f
+		}
+	}
+	rt.out.out.post(item)
+}
+
+// A forwarded request waits for its response.
+type forwarded struct {
+	c  *connection
+	rt *route
+	h  *frame.Head
+}
+
+// Answered is that of link.Owner. The response to a SEND goes no further; a failure becomes a
+// REPORT. Other responses go back the whole way (RFC 4976 section 6.4.3).
+func (f *forwarded) Answered(_ frame.Range, response *frame.Head, err error) {
+	status := frame.StatusTimeout
+	if response != nil {
+		status = response.Status
+	}
+	if f.h.Method == frame.SEND {
+		if status/100 != 2 {
+			f.c.report(f.rt, f.h, f.h.Range, status)
+		}
+		return
+	}
+	if response == nil {
+		if resp := answer(f.h, status); resp != nil {
+			f.c.out.post(letter{head: resp})
+		}
+		return
+	}
+	resp := response.Clone()
+	resp.ID, resp.To, resp.From = f.h.ID, f.h.From, f.rt.ours+" "+response.From
+	resp.HasBody = false
+	f.c.out.post(letter{head: resp})
+	f.guess(response)
+}
+
+// guess counts passwords that another relay does not take (RFC 4976 section 6.3).
+func (f *forwarded) guess(response *frame.Head) {
+	if f.h.Method != frame.AUTH || strings.Contains(f.h.From, " ") {
+		return
+	}
+	if _, tried := f.h.Get("Authorization"); !tried || response.Status != frame.StatusUnauthorized {
+		if response.Status == frame.StatusOK {
+			f.c.guesses.Store(0)
+		}
+		return
+	}
+	challenge, _ := response.Get("WWW-Authenticate")
+	if !strings.Contains(strings.ToLower(challenge), "stale=true") && f.c.guesses.Add(1) > maxFailures {
+		f.c.r.log.Warn("relay: closed after wrong passwords for another relay")
+		f.c.close()
+	}
+}
+
+// report tells the sender of a message that part of it has not arrived (RFC 4976 section 6.4.1).
+func (c *connection) report(rt *route, h *frame.Head, r frame.Range, status frame.Status) {
+	if h.FailureReport == frame.FailureReportNo || h.MessageID == "" {
+		return
+	}
+	first, _ := cutFirst(rt.ours)
+	c.out.post(letter{head: &frame.Head{
+		Method: frame.REPORT, To: h.From, From: first, MessageID: h.MessageID, Range: r, Report: status,
+	}})
+}

@@ -1,0 +1,223 @@
+package relay
+
+import (
+	"maps"
+	"time"
+
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/msrp/internal/link"
+)
+
+// write is the goroutine that passes chunks to the link. It ends when none wait, or with the link.
+func (o *outbox) write() {
+	for {
+		o.mu.Lock()
+		for o.bytes > maxLinked && !o.isOver {
+			o.less.Wait()
+		}
+		if o.isOver || len(o.turns) == 0 {
+			o.writing = false
+			o.forget()
+			o.mu.Unlock()
+			return
+		}
+		f := o.turns[0]
+		o.turns = o.turns[1:]
+		b := f.blocks[0]
+		f.blocks, f.queued = f.blocks[1:], false
+		o.queue(f)
+		o.size -= len(b.data)
+		if o.waiters > 0 {
+			o.room.Broadcast()
+		}
+		o.mu.Unlock()
+		at := 0
+		for i, it := range b.items {
+			var next *passage
+			if i+1 < len(b.items) {
+				next = b.items[i+1].p
+			} else {
+				next = o.next(f)
+			}
+			o.pass(f, it, b.data[at:at+it.n], next)
+			at += it.n
+		}
+		b.free()
+	}
+}
+
+// reap is the goroutine that waits for what the link has to be written. It ends when all is, or with
+// the link.
+func (o *outbox) reap() {
+	for {
+		o.mu.Lock()
+		if o.isOver || len(o.linked) == 0 {
+			o.reaping = false
+			o.forget()
+			o.mu.Unlock()
+			return
+		}
+		l := o.linked[0]
+		o.mu.Unlock()
+		_, err := l.stream.Wait()
+		if o.link.Err() != nil {
+			o.close()
+			return
+		}
+		o.mu.Lock()
+		if len(o.linked) > 0 { // else it is over
+			o.linked[0] = linked{}
+			o.linked = o.linked[1:]
+		}
+		o.bytes -= l.bytes
+		o.settle(l.p)
+		if err == nil {
+			o.moved()
+		}
+		o.less.Signal()
+		o.mu.Unlock()
+	}
+}
+
+// forget drops the flows of which nothing is left. The lock is held.
+func (o *outbox) forget() {
+	if o.writing || o.reaping {
+		return
+	}
+	maps.DeleteFunc(o.flows, func(_ *connection, f *flow) bool {
+		return len(f.blocks) == 0 && (f.open == nil || f.open.done)
+	})
+}
+
+// next returns the passage that is to come in a flow, nil if there is none yet.
+func (o *outbox) next(f *flow) *passage {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(f.blocks) == 0 {
+		return nil
+	}
+	return f.blocks[0].items[0].p
+}
+
+// moved says that the connection takes something. The lock is held.
+func (o *outbox) moved() {
+	if o.progress, o.refuse = time.Now(), (time.Time{}); o.waiters > 0 {
+		o.room.Broadcast()
+	}
+}
+
+// pass passes a part of a passage to the link. next is what comes behind it in the flow, if that is
+// known.
+func (o *outbox) pass(f *flow, it item, data []byte, next *passage) {
+	p := it.p
+	lead := f.open
+	if lead == nil || f.next != p { // another one: that was abandoned
+		if lead = p; !o.start(f, p) {
+			if it.end != 0 {
+				o.finish(p)
+			}
+			return
+		}
+	}
+	cut := false
+	if len(data) > 0 {
+		_, err := lead.stream.Write(data)
+		if cut = err != nil; !cut { // else it is abandoned, or the link lost
+			o.took()
+		}
+	}
+	if lead.load += len(data); it.end != 0 {
+		lead.load += p.cost
+	}
+	if lead != p {
+		lead.n.Add(int64(len(data)))
+	}
+	switch {
+	case it.end == 0 && !cut:
+		f.open, f.next = lead, p
+		return
+	case it.end == frame.Continued && next != nil && !cut && lead.goesOn(p, next):
+		f.open, f.next = lead, next
+	default:
+		if it.end != 0 {
+			lead.stream.End(it.end)
+		}
+		f.open, f.next, f.last = nil, nil, linked{lead, lead.stream, lead.load}
+		o.passed(f.last)
+	}
+	if lead != p {
+		o.member(p, cut, it.end != 0)
+	}
+}
+
+// passed notes what the link has up to its end.
+func (o *outbox) passed(l linked) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.isOver {
+		return
+	}
+	o.linked, o.bytes = append(o.linked, l), o.bytes+l.bytes
+	if !o.reaping {
+		o.reaping = true
+		o.c.r.tasks.Go(o.reap)
+	}
+}
+
+// member says what has become of a passage on the Stream of another one.
+func (o *outbox) member(p *passage, cut, ended bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p.done = p.done || cut
+	if ended {
+		o.settle(p)
+	}
+}
+
+// start begins a Stream. It returns false for a passage that is to be passed over.
+func (o *outbox) start(f *flow, p *passage) bool {
+	if f.last.bytes > inOrder {
+		f.last.stream.Wait() // for chunks stay in their order
+	}
+	o.mu.Lock()
+	done, whole := p.done, p.end == frame.Continued
+	o.mu.Unlock()
+	if done {
+		return false
+	}
+	head := p.head
+	head.To, head.From = p.rt.to, p.rt.from
+	cfg := link.StreamConfig{Head: &head, Limit: int64(o.c.r.cfg.MaxChunk)}
+	if n := p.n.Load(); whole && n > 0 && (cfg.Limit == 0 || n < cfg.Limit) {
+		// What goes on with it goes out in chunks of this size, too: maybe somebody down the way
+		// takes no larger ones.
+		cfg.Limit, p.sized = n, true
+	}
+	if head.FailureReport != frame.FailureReportNo {
+		cfg.Owner = p
+	}
+	stream, err := o.link.NewStream(&cfg)
+	if err != nil {
+		p.fail(frame.StatusBadRequest, p.all())
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if p.done {
+		return false
+	}
+	p.stream = stream
+	return true
+}
+
+func (o *outbox) finish(p *passage) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.settle(p)
+}
+
+func (o *outbox) took() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.moved()
+}

@@ -1,0 +1,139 @@
+package relay
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/msrp/internal/link"
+)
+
+// A passage is a chunk on its way through: it is written while it is read, in as many chunks as that
+// takes. It is the link.Body of what comes and the link.Owner of what goes.
+type passage struct {
+	c    *connection // that it comes on
+	rt   *route
+	head frame.Head   // as it has come, but for the list of other header fields
+	cost int          // of memory, for what is in the head
+	n    atomic.Int64 // bytes that have come
+
+	mu      sync.Mutex
+	arrived bool // its end has come
+	failed  bool
+
+	// Under the lock of the outbox.
+	end    frame.Flag   // 0: it is not at its end
+	stream *link.Stream // nil: nothing of it has had its turn
+	done   bool         // what is still to come is passed over
+
+	// Of the goroutine that writes.
+	sized bool // the chunks of the Stream are as long as the passage
+	load  int  // bytes that the Stream has taken, roughly
+}
+
+// send begins to pass a chunk on.
+func (c *connection) send(rt *route, h *frame.Head) link.Body {
+	if h.ContentType == "" {
+		return c.refuse(h, frame.StatusBadRequest)
+	}
+	p := &passage{c: c, rt: rt, head: *h, cost: 1<<10 + len(h.To) + len(h.From)}
+	p.head.Fields = nil
+	if len(h.Fields) > 0 {
+		p.head.Fields = h.Clone().Fields
+		for _, f := range h.Fields {
+			p.cost += 64 + len(f.Name) + len(f.Value)
+		}
+	}
+	if status := rt.out.out.begin(p); status != 0 {
+		return c.refuse(h, status)
+	}
+	return p
+}
+
+// Write is that of link.Body.
+func (p *passage) Write(piece []byte) {
+	p.n.Add(int64(len(piece)))
+	p.rt.out.out.put(p, piece, 0)
+}
+
+// End is that of link.Body. The hop before is told at once that we have the chunk (RFC 4976 section
+// 6.4.1); if it is lost, what there was is nothing.
+func (p *passage) End(flag frame.Flag) {
+	p.mu.Lock()
+	p.arrived = true
+	failed := p.failed
+	p.mu.Unlock()
+	switch {
+	case flag == 0:
+		flag = frame.Aborted
+	case !failed:
+		p.c.respond(&p.head, frame.StatusOK) // before any REPORT
+	}
+	p.rt.out.out.put(p, nil, flag)
+}
+
+// Answered is that of link.Owner.
+func (p *passage) Answered(r frame.Range, response *frame.Head, err error) {
+	switch {
+	case response == nil && errors.Is(err, link.ErrNoAnswer):
+		p.fail(frame.StatusTimeout, r)
+	case response == nil:
+		p.fail(p.rt.gone(), r)
+	case response.Status/100 != 2:
+		p.fail(response.Status, r)
+	}
+}
+
+// fail tells the sender once that the passage has come to nothing: by the response, if that is still
+// to be given, or by a REPORT. What is still to come is passed over.
+func (p *passage) fail(status frame.Status, r frame.Range) {
+	p.rt.out.out.abandon(p)
+	p.mu.Lock()
+	first := !p.failed
+	p.failed = true
+	arrived := p.arrived
+	p.mu.Unlock()
+	switch {
+	case !first:
+	case arrived:
+		p.c.report(p.rt, &p.head, r, status)
+	default:
+		if resp := answer(&p.head, status); resp != nil {
+			p.c.out.post(letter{head: resp})
+		}
+	}
+}
+
+// all is the range of the passage as far as it has come.
+func (p *passage) all() frame.Range {
+	start := max(1, p.head.Range.Start)
+	total := p.head.Range.Total
+	if p.head.Range == (frame.Range{}) {
+		total = frame.Unknown
+	}
+	return frame.Range{Start: start, End: start + p.n.Load() - 1, Total: total}
+}
+
+// isWritten reports whether the last of it was written before the link was lost.
+func (p *passage) isWritten() bool {
+	_, err := p.stream.Wait()
+	return err == nil
+}
+
+// isShort reports whether the end comes right behind what has come: a chunk that says where it
+// ends is not interrupted (RFC 4975 section 7.1.1).
+func (p *passage) isShort() bool {
+	r := p.head.Range
+	return r.Start > 0 && r.End != frame.Unknown && r.End-r.Start < 2048
+}
+
+// goesOn reports whether q, which comes behind p, can go on with the Stream of this passage: RFC 4976
+// section 6.4.1 allows that for the chunks of a message.
+func (lead *passage) goesOn(p, q *passage) bool {
+	a, b := &p.head, &q.head
+	return lead.sized && q.rt == lead.rt && b.Range.Start == lead.all().End+1 && b.Range.Total == a.Range.Total &&
+		b.MessageID == a.MessageID && b.MessageID != "" && b.ContentType == a.ContentType &&
+		b.SuccessReport == a.SuccessReport && b.FailureReport == a.FailureReport && slices.Equal(a.Fields, b.Fields)
+}
