@@ -24,6 +24,11 @@
 //	make -C call/c     # the peer in C: Sofia-SIP
 //	go run ./call      # every table of "Calls" in docs/performance.md, in 15 minutes
 //
+// Command msrp prints what MSRP sessions and relays move, beside plain TCP, and what idle
+// sessions take:
+//
+//	go run ./msrp
+//
 // What the steps within this library take is measured in the library:
 //
 //	go test -run x -bench . ./sip

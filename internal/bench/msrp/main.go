@@ -1,5 +1,5 @@
-// Command msrp measures MSRP sessions beside plain TCP over the loopback interface in the same
-// run: what a session moves, and what idle sessions take.
+// Command msrp measures MSRP sessions and relays beside plain TCP over the loopback interface in the
+// same run: what they move, and what idle sessions take. All ends are in this process.
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/msrp/relay"
 )
 
 func main() {
@@ -57,6 +58,11 @@ func sessions(rounds int, size int64, only string) {
 		{"session, chunks of 2 KB, failures answered", session(2048, frame.FailureReportPartial)},
 		{"session, chunks of 8 KB, each answered", session(8192, frame.FailureReportYes)},
 		{"session, one chunk", session(0, frame.FailureReportYes)},
+		{"plain forwarder, 64 KB", forwarder},
+		{"relay, chunks of 2 KB, each answered", relayed(2048, frame.FailureReportYes)},
+		{"relay, chunks of 8 KB, each answered", relayed(8192, frame.FailureReportYes)},
+		{"relay, chunks of 64 KB, each answered", relayed(64<<10, frame.FailureReportYes)},
+		{"relay, chunks of 64 KB, not answered", relayed(64<<10, frame.FailureReportNo)},
 	}
 	ways = slices.DeleteFunc(ways, func(w way) bool { return !strings.Contains(w.name, only) })
 	rates, cpu := make([][]float64, len(ways)), make([][]float64, len(ways))
@@ -76,11 +82,39 @@ func sessions(rounds int, size int64, only string) {
 
 // plain moves bytes over a bare connection.
 func plain(size int64) error {
+	return bare(size, func(addr string) (string, func()) { return addr, func() {} })
+}
+
+// forwarder moves them by a program that copies from one connection to another.
+func forwarder(size int64) error {
+	return bare(size, func(addr string) (string, func()) {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		check(err)
+		go func() {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer from.Close()
+			to, err := net.Dial("tcp4", addr)
+			check(err)
+			defer to.Close()
+			// Without splice, which moves pages and looks at no byte.
+			io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 64<<10))
+		}()
+		return l.Addr().String(), func() { l.Close() }
+	})
+}
+
+// bare moves bytes by way of what by returns for the address of their destination.
+func bare(size int64, by func(addr string) (string, func())) error {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	defer l.Close()
+	addr, done := by(l.Addr().String())
+	defer done()
 	got := make(chan error, 1)
 	go func() {
 		c, err := l.Accept()
@@ -99,7 +133,7 @@ func plain(size int64) error {
 		}
 		got <- nil
 	}()
-	c, err := net.Dial("tcp4", l.Addr().String())
+	c, err := net.Dial("tcp4", addr)
 	if err != nil {
 		return err
 	}
@@ -128,39 +162,61 @@ func (e *endless) Read(p []byte) (int, error) {
 // session moves bytes as one message of a session that has been connected before.
 func session(chunk int64, report frame.FailureReport) func(int64) error {
 	return func(size int64) error {
-		ctx := context.Background()
-		a, b, done := pair(&msrp.SessionConfig{MaxChunk: chunk})
+		a, b, done := pair(&msrp.SessionConfig{MaxChunk: chunk}, nil)
 		defer done()
-		got := make(chan error, 1)
-		go func() {
-			for m, err := range b.Messages(ctx) {
-				if err == nil {
-					var n int64
-					n, err = io.Copy(io.Discard, m)
-					if err == nil && n != size {
-						err = fmt.Errorf("%d bytes, want %d", n, size)
-					}
-				}
-				got <- err
-				return
-			}
-		}()
-		err := a.Send(ctx, &msrp.Message{ContentType: "application/octet-stream", Body: &endless{size}, Size: size, FailureReport: report, SuccessReport: true})
-		if err != nil {
-			return err
-		}
-		return <-got
+		return move(a, b, size, report)
 	}
 }
 
-// pair connects two sessions over the loopback interface.
-func pair(cfg *msrp.SessionConfig) (a, b *msrp.Session, done func()) {
-	listen := func() *msrp.Endpoint {
-		e, err := msrp.New(&msrp.Config{Listen: []string{"tcp:127.0.0.1:0"}})
+// relayed moves them by a relay of the sender's.
+func relayed(chunk int64, report frame.FailureReport) func(int64) error {
+	return func(size int64) error {
+		r, err := relay.New(&relay.Config{
+			Listen: []string{"tcp:127.0.0.1:0"}, Domain: "example.com", PlainAUTH: true,
+			Password: relay.Passwords(map[string]string{"alice": "secret"}),
+		})
+		check(err)
+		defer r.Close()
+		a, b, done := pair(&msrp.SessionConfig{MaxChunk: chunk}, []msrp.Relay{{
+			URI: "msrp://" + r.Addr("tcp").String() + ";tcp", Username: "alice", Password: "secret",
+		}})
+		defer done()
+		return move(a, b, size, report)
+	}
+}
+
+// move sends a message from one session to the other, and waits until all of it is there.
+func move(a, b *msrp.Session, size int64, report frame.FailureReport) error {
+	ctx := context.Background()
+	got := make(chan error, 1)
+	go func() {
+		for m, err := range b.Messages(ctx) {
+			if err == nil {
+				var n int64
+				n, err = io.Copy(io.Discard, m)
+				if err == nil && n != size {
+					err = fmt.Errorf("%d bytes, want %d", n, size)
+				}
+			}
+			got <- err
+			return
+		}
+	}()
+	err := a.Send(ctx, &msrp.Message{ContentType: "application/octet-stream", Body: &endless{size}, Size: size, FailureReport: report, SuccessReport: true})
+	if err != nil {
+		return err
+	}
+	return <-got
+}
+
+// pair connects two sessions over the loopback interface, the first by relays if there are any.
+func pair(cfg *msrp.SessionConfig, relays []msrp.Relay) (a, b *msrp.Session, done func()) {
+	listen := func(relays []msrp.Relay) *msrp.Endpoint {
+		e, err := msrp.New(&msrp.Config{Listen: []string{"tcp:127.0.0.1:0"}, Relays: relays})
 		check(err)
 		return e
 	}
-	one, two := listen(), listen()
+	one, two := listen(relays), listen(nil)
 	c := *cfg
 	c.AcceptTypes = []string{"*"}
 	a, b = msrp.NewSession(one, &c), msrp.NewSession(two, &c)
