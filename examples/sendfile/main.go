@@ -88,6 +88,9 @@ func send(ctx context.Context, from, to string, cfg *ua.Config, session msrp.Ses
 
 // receive takes the files of all calls, until it is interrupted.
 func receive(ctx context.Context, aor, path string, cfg *ua.Config) error {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
 	dir, err := os.OpenRoot(path)
 	if err != nil {
 		return err
