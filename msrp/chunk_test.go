@@ -95,6 +95,33 @@ func TestOverlapAsFarAsUnread(t *testing.T) {
 	})
 }
 
+// Bytes that come again, and were read before, are passed over, however few of them there are.
+func TestOverlapOfWhatIsRead(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.bound(nil)
+		p.chunk("m", "1-*/*", "0123456789", "+")
+		p.response(200)
+		for m, err := range x.Messages(s.Context()) {
+			if err != nil {
+				s.Fatal(err)
+			}
+			if _, err := io.ReadFull(m, make([]byte, 10)); err != nil {
+				s.Fatal(err)
+			}
+			for _, again := range [][2]string{{"1-1/*", "a"}, {"10-10/*", "b"}, {"3-5/*", "ccc"}, {"1-10/*", "dddddddddd"}, {"10-11/*", "eE"}} {
+				p.chunk("m", again[0], again[1], "+")
+				p.response(200)
+			}
+			p.chunk("m", "12-*/*", "", "$")
+			p.response(200)
+			if rest, err := io.ReadAll(m); string(rest) != "E" || err != nil {
+				s.Errorf("read %q, %v", rest, err)
+			}
+			break
+		}
+	})
+}
+
 // The chunks of messages may be interleaved.
 func TestMessagesInterleaved(t *testing.T) {
 	play(t, func(s *scene) {

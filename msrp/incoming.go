@@ -252,7 +252,7 @@ func (m *Incoming) overwrite(start int64, piece []byte) (int64, []byte) {
 		skip := min(read-start, int64(len(piece)))
 		start, piece = start+skip, piece[skip:]
 	}
-	if start < m.next {
+	if len(piece) > 0 && start < m.next {
 		n := copy(unread[len(unread)-int(m.next-start):], piece)
 		start, piece = start+int64(n), piece[n:]
 	}

@@ -211,9 +211,13 @@ func (l *leg) comesFrom(from frame.Path) bool {
 	return own.Equal(peer) || l.s.cfg.AnyAuthority && own.SessionID == peer.SessionID
 }
 
-// shows reports whether a connection that the peer has made shows the certificate that it has said: one
-// that shows none does not (RFC 8122 section 6.2). Where a relay made it that is the relay's matter.
+// shows reports whether a connection that the peer has made is by TLS, if our URI says so (RFC 4975 section
+// 6), and shows the certificate that the peer has said: one that shows none does not (RFC 8122 section
+// 6.2). Where a relay made it the certificate is the relay's matter.
 func (l *leg) shows(c *connection) bool {
+	if l.secure && !l.given && c.key == nil && c.link.TLS() == nil {
+		return false
+	}
 	if l.verify == nil || c.key != nil || len(l.remote) > 1 {
 		return true
 	}

@@ -300,3 +300,24 @@ func TestSilentHandshake(t *testing.T) {
 		s.newPeer(conn, nil).closed()
 	})
 }
+
+// A session whose URI says TLS is not reached without it, whatever else the endpoint listens for (RFC 4975
+// section 6).
+func TestSecureURIWithoutTLS(t *testing.T) {
+	play(t, func(s *scene) {
+		e := s.endpoint(alice, &msrp.Config{Listen: []string{"tls:" + alice + ":2855", "tcp:" + alice + ":2856"}})
+		x := msrp.NewSession(e, &msrp.SessionConfig{TLS: true})
+		to := s.path(x).String()
+		if err := x.Connect(s.Context(), frame.Path{{Secure: true, Host: "192.0.2.9", Port: 2855, SessionID: "raw", Transport: "tcp"}}, false); err != nil {
+			t.Fatal(err)
+		}
+		nc, err := s.n.Host(raw).DialContext(s.Context(), "tcp", alice+":2856")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := s.newPeer(nc, nil)
+		p.to, p.from = to, "msrps://192.0.2.9:2855/raw;tcp"
+		p.chunk("m1", "1-5/5", "hello", "$")
+		p.response(403)
+	})
+}
