@@ -372,3 +372,24 @@ func TestConnectionsInTheMakingAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// A hop whose URI says TLS has it: nobody comes by TCP to such a URI of a client, or speaks for one of
+// a peer, to whom the client's messages would go in clear text (RFC 4975 section 6).
+func TestSecureURIsWithoutTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{Listen: []string{"tls::2855", "tcp::2856"}, TLS: w.tls(example)})
+		alice := w.dialTLS("alice", example, ":2855", nil)
+		uri := alice.auth("alice", "msrps://"+example+";tcp")
+		for i, from := range []string{"msrps://bob.example.net:2855/bob1;tcp", "msrp://bob.example.net:2855/bob2;tcp"} {
+			nc, err := w.host("mallory").DialContext(t.Context(), "tcp", example+":2856")
+			if err != nil {
+				t.Fatal(err)
+			}
+			mallory := w.raw("mallory", nc)
+			id := "mal" + string(rune('0'+i))
+			mallory.write(send(id, uri+" "+alice.ours, from, "", "x"))
+			mallory.response(id, 403)
+		}
+	})
+}

@@ -93,6 +93,9 @@ func (c *connection) newRoute(key routeKey) (*route, frame.Status) {
 		next := to[i+1]
 		if !g.owns(before) || next.Equal(g.client) {
 			if before != nil && before != g.conn {
+				if !c.secure && !c.ws && (u.Secure || from[0].Secure) {
+					return nil, frame.StatusForbidden // the hop is to have TLS (RFC 4975 section 6)
+				}
 				if status := g.bind(from[0], c); status != 0 {
 					return nil, status
 				}
