@@ -126,6 +126,29 @@ func TestMaxChunkSplitsWhatIsLarger(t *testing.T) {
 	})
 }
 
+// A long chunk behind a tiny one is not made into tiny ones, each with a head of its own (RFC 4975 section
+// 7.1.1 wants none below 2048 bytes): what a stranger sends would come out many times as large.
+func TestLongChunkBehindATinyOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, a := w.client("alice", example)
+		bob, b := w.client("bob", example)
+		head := "To-Path: " + a + " " + b + " " + bob.ours + "\r\nFrom-Path: " + alice.ours + "\r\nMessage-ID: mmmm\r\nFailure-Report: no\r\n"
+		body := strings.Repeat("y", 100_000)
+		go io.WriteString(alice.nc, "MSRP aaaa SEND\r\n"+head+"Byte-Range: 1-*/100001\r\nContent-Type: a/b\r\n\r\nx\r\n-------aaaa+\r\n"+
+			"MSRP bbbb SEND\r\n"+head+"Byte-Range: 2-*/100001\r\nContent-Type: a/b\r\n\r\n"+body+"\r\n-------bbbb$\r\n")
+		all, chunks := "", 0
+		for flag := frame.Continued; flag == frame.Continued; chunks++ {
+			g := bob.read()
+			all, flag = all+g.body, g.flag
+		}
+		if all != "x"+body || chunks > 2+len(body)/2048 {
+			t.Errorf("bob got %d bytes in %d chunks, want %d in no more than %d", len(all), chunks, 1+len(body), 2+len(body)/2048)
+		}
+	})
+}
+
 // The chunks of a sender stay in their order (RFC 4976 section 3), whatever their sizes.
 func TestChunksStayInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
