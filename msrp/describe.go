@@ -221,6 +221,9 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 	if err != nil {
 		return nil, err
 	}
+	if s.relayed() && d.secure && !l.secure { // the relay does without the TLS that the peer asks for
+		return nil, nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offered, s.answerRoute = false, r

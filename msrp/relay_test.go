@@ -156,6 +156,20 @@ func TestRelayAnswer(t *testing.T) {
 	}
 }
 
+// What is offered by TLS is not answered without.
+func TestRelayAnswerWithoutTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, nil)
+		offer := answerOf(strings.Replace(bobPath, "msrp:", "msrps:", 1), "actpass")
+		offer.Proto = "TCP/TLS/MSRP"
+		answered := later(func() (*sdp.Media, error) { return NewSession(s.alice, nil).Answer(t.Context(), offer) })
+		s.relay.accept().admit(usePath)
+		if m, err := answered(); m != nil || err != nil {
+			t.Errorf("Answer() = %v, %v, want none, for the relay is reached without TLS", m, err)
+		}
+	})
+}
+
 // M-CEMA-3: with RFC 6714 the address of the relay is that of the section.
 func TestRelayCEMA(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

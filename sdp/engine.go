@@ -229,7 +229,7 @@ func (e *Engine) Answer(media []*Media) (body string, agreed []Pair, err error) 
 		}
 		m = e.own(m)
 		m.Type, m.Proto = or(m.Type, theirs.Type), or(m.Proto, theirs.Proto)
-		if !strings.EqualFold(m.Type, theirs.Type) || m.Proto != theirs.Proto {
+		if !strings.EqualFold(m.Type, theirs.Type) || m.Proto != theirs.Proto && !theirs.securedBy(m) {
 			return "", nil, fmt.Errorf("sdp: answer: m= section %d: %s %s to an offer of %s %s", i, m.Type, m.Proto, theirs.Type, theirs.Proto)
 		}
 		way := theirs.Direction.Answer(e.wish(m))

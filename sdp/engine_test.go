@@ -205,6 +205,38 @@ func TestVersionTellsOfChange(t *testing.T) {
 	}
 }
 
+// RFC 4976 section 11: messages are offered without TLS, and answered with it. What is offered with TLS is not
+// answered without.
+func TestAnswerWithTLS(t *testing.T) {
+	chat := func(proto string) *Media {
+		return &Media{Type: "message", Port: 7000, Address: "192.0.2.1", Proto: proto, Formats: []string{"*"}}
+	}
+	for _, c := range []struct {
+		offered, answered string
+		ok                bool
+	}{
+		{"TCP/MSRP", "TCP/TLS/MSRP", true},
+		{"TCP/TLS/MSRP", "TCP/MSRP", false},
+		{"RTP/AVP", "RTP/SAVP", false},
+	} {
+		alice, bob := NewEngine(nil), NewEngine(nil)
+		offer, err := alice.Offer([]*Media{chat(c.offered)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bob.ReceiveOffer(offer); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := bob.Answer([]*Media{chat(c.answered)}); (err == nil) != c.ok {
+			t.Errorf("Answer() with %s to %s = %v, want it made: %v", c.answered, c.offered, err, c.ok)
+		}
+		_, err = alice.ReceiveAnswer(strings.Replace(offer, c.offered, c.answered, 1))
+		if (err == nil) != c.ok {
+			t.Errorf("ReceiveAnswer() with %s to %s = %v, want it taken: %v", c.answered, c.offered, err, c.ok)
+		}
+	}
+}
+
 // One offer at a time, whoever's it is.
 func TestOneOfferAtATime(t *testing.T) {
 	alice, bob := call(t)

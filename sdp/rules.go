@@ -18,12 +18,18 @@ func (s *Session) addressed() error {
 	return nil
 }
 
+// securedBy reports whether an answer has TLS where the offer has none, as messages by a relay may have (RFC 4976
+// section 11, whose answers RFC 3264 does not know). The other way round it would be a downgrade.
+func (m *Media) securedBy(answer *Media) bool {
+	return m.Proto == "TCP/MSRP" && answer.Proto == "TCP/TLS/MSRP"
+}
+
 // mismatch says what is wrong with the answer to an offered section, or "".
 func (m *Media) mismatch(answer *Media) string {
 	// The transport must be the same, or media asked to be encrypted might
 	// not be. With or without early feedback is a matter of taste: both
 	// occur in answers to both.
-	if strings.TrimSuffix(m.Proto, "F") != strings.TrimSuffix(answer.Proto, "F") {
+	if strings.TrimSuffix(m.Proto, "F") != strings.TrimSuffix(answer.Proto, "F") && !m.securedBy(answer) {
 		return fmt.Sprintf("protocol %.80q to an offer of %s", answer.Proto, m.Proto)
 	}
 	if !m.isRTP() {

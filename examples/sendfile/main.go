@@ -3,6 +3,8 @@
 //
 //	go run ./examples/sendfile -listen udp:127.0.0.1:5070,tcp:127.0.0.1:5070 -dir inbox sip:bob@127.0.0.1
 //	go run ./examples/sendfile -to sip:bob@127.0.0.1:5070 report.pdf photo.jpg
+//
+// With -relay they go by an MSRP relay, such as examples/msrprelay.
 package main
 
 import (
@@ -24,7 +26,8 @@ import (
 func main() {
 	listen := flag.String("listen", "udp:0.0.0.0:5060,tcp:0.0.0.0:5060", "where to listen for calls, which need TCP if they are of several files")
 	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060")
-	password := flag.String("password", "", "password; none does not register")
+	relay := flag.String("relay", "", "URI of an MSRP relay, such as msrps://relay.example.com;tcp")
+	password := flag.String("password", "", "password, there and at the proxy; none does not register")
 	secure := flag.Bool("tls", false, "send by TLS")
 	from := flag.String("from", "sip:anonymous@anonymous.invalid", "who sends")
 	to := flag.String("to", "", "URI of whom to send files to")
@@ -33,12 +36,21 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	cfg := &ua.Config{Listen: strings.Split(*listen, ","), Proxy: *proxy, Password: *password}
+	msrpCfg := &msrp.Config{}
+	if *relay != "" {
+		aor := *from
+		if *dir != "" {
+			aor = flag.Arg(0)
+		}
+		user, _, _ := strings.Cut(strings.TrimPrefix(aor, "sip:"), "@")
+		msrpCfg.Relays = []msrp.Relay{{URI: *relay, Username: user, Password: *password}}
+	}
 	var err error
 	switch {
 	case *to != "" && *dir == "" && flag.NArg() > 0:
-		err = send(ctx, *from, *to, cfg, msrp.SessionConfig{TLS: *secure}, flag.Args())
+		err = send(ctx, *from, *to, cfg, msrpCfg, msrp.SessionConfig{TLS: *secure}, flag.Args())
 	case *dir != "" && *to == "" && flag.NArg() == 1:
-		err = receive(ctx, flag.Arg(0), *dir, cfg)
+		err = receive(ctx, flag.Arg(0), *dir, cfg, msrpCfg)
 	default:
 		log.Fatal("usage: sendfile [flags] -to sip:whom@domain file...\n       sendfile [flags] -dir directory sip:user@domain")
 	}
@@ -48,8 +60,8 @@ func main() {
 }
 
 // send sends files in one call, which ends when all are there.
-func send(ctx context.Context, from, to string, cfg *ua.Config, session msrp.SessionConfig, paths []string) error {
-	ep, err := msrp.New(nil)
+func send(ctx context.Context, from, to string, cfg *ua.Config, msrpCfg *msrp.Config, session msrp.SessionConfig, paths []string) error {
+	ep, err := msrp.New(msrpCfg)
 	if err != nil {
 		return err
 	}
@@ -87,7 +99,7 @@ func send(ctx context.Context, from, to string, cfg *ua.Config, session msrp.Ses
 }
 
 // receive takes the files of all calls, until it is interrupted.
-func receive(ctx context.Context, aor, path string, cfg *ua.Config) error {
+func receive(ctx context.Context, aor, path string, cfg *ua.Config, msrpCfg *msrp.Config) error {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return err
 	}
@@ -96,7 +108,7 @@ func receive(ctx context.Context, aor, path string, cfg *ua.Config) error {
 		return err
 	}
 	defer dir.Close()
-	ep, err := msrp.New(nil)
+	ep, err := msrp.New(msrpCfg)
 	if err != nil {
 		return err
 	}

@@ -22,9 +22,9 @@ type BrowserOptions struct {
 	KeyLog   string // file to which it writes the secrets of its TLS connections, for the Judge; empty: none
 }
 
-// Browser is Chromium, with JsSIP in a page.
+// Browser is Chromium, with JsSIP in a page, or with one that speaks MSRP.
 type Browser struct {
-	URI string // its address: sip:dave@sip.test
+	URI string // its address: sip:dave@sip.test; of one that speaks MSRP, the relay's
 
 	page     *httptest.Server
 	commands chan any
@@ -36,16 +36,35 @@ type Browser struct {
 func StartBrowser(t testing.TB, opts *BrowserOptions) *Browser {
 	t.Helper()
 	user := cmp.Or(opts.User, "dave")
-	b := &Browser{URI: "sip:" + user + "@" + cmp.Or(opts.Domain, "sip.test"), commands: make(chan any, 16)}
-	b.who = b.URI
-
-	chromium := program(t, "chromium", "chromium")
+	b := &Browser{URI: "sip:" + user + "@" + cmp.Or(opts.Domain, "sip.test")}
 	dir := t.TempDir()
-	script := bundle(t, dir)
+	b.open(t, dir, bundle(t, dir), opts)
+	return b
+}
+
+// StartMSRPBrowser starts a browser with a page that speaks MSRP in WebSocket without JsSIP. It connects to the
+// relay and asks it for a URI. Expect "connected" and "path", whose Param is the path to the page. It takes every
+// message, and reports on it.
+func StartMSRPBrowser(t testing.TB, relay *Relay, transport string) *Browser {
+	t.Helper()
+	b := &Browser{URI: relay.URI(transport)}
+	dir := t.TempDir()
+	page := filepath.Join(dir, "page.js")
+	config(t, "browser/msrp.js", page)
+	b.open(t, dir, page, &BrowserOptions{Server: transport + "://" + relay.At(transport), KeyHash: relay.KeyHash})
+	return b
+}
+
+// open opens a page that runs a script, and tells it to start.
+func (b *Browser) open(t testing.TB, dir, script string, opts *BrowserOptions) {
+	t.Helper()
+	user := cmp.Or(opts.User, "dave")
+	b.who, b.commands = b.URI, make(chan any, 16)
+	chromium := program(t, "chromium", "chromium")
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, `<!doctype html><meta charset="utf-8"><title>JsSIP</title><script src="/page.js"></script>`)
+		fmt.Fprint(w, `<!doctype html><meta charset="utf-8"><title>Parley</title><script src="/page.js"></script>`)
 	})
 	mux.HandleFunc("GET /page.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, script) })
 	mux.HandleFunc("GET /commands", b.serveCommands)
@@ -72,10 +91,9 @@ func StartBrowser(t testing.TB, opts *BrowserOptions) *Browser {
 		args = append(args, "--ssl-key-log-file="+opts.KeyLog)
 	}
 	start(t, dir, []string{"HOME=" + dir}, chromium, append(args, b.page.URL)...)
-	return b
 }
 
-// Message sends a text to a URI. Expect "delivered" or "undelivered", with the
+// Message sends a text to a URI, or by MSRP along a path. Expect "delivered" or "undelivered", with the
 // status of the response.
 func (b *Browser) Message(t testing.TB, to, text string) {
 	t.Helper()

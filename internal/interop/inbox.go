@@ -11,7 +11,8 @@ import (
 // Of a baresip the type is for example "CALL_INCOMING", "CALL_RINGING",
 // "CALL_ESTABLISHED" or "CALL_CLOSED". Of a browser it is "connected",
 // "disconnected", "registered", "unregistered", "registrationFailed",
-// "message", "delivered", "undelivered", "call", "callFailed" or "error".
+// "message", "delivered", "undelivered", "call", "callFailed" or "error"; of one
+// that speaks MSRP also "path" and "reported".
 type Event struct {
 	Type    string
 	Param   string // why a call was closed; the text of a message; the response to a REGISTER; the status or cause of a failure

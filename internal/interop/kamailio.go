@@ -50,6 +50,9 @@ type Kamailio struct {
 	rpc    string
 	tables string // of StartPresence
 	in     *Namespace
+
+	p     *process
+	start func(t testing.TB) // with the same ports and the same configuration
 }
 
 // StartKamailio starts a registrar.
@@ -128,13 +131,18 @@ func startKamailio(t testing.TB, name string, opts *KamailioOptions, values ...s
 		"NAME", name, "LISTEN", listen.String(), "RPC", k.rpc, "CLIENT_CERT", clientCert, "CHILDREN", children, "DIR", dir)
 	cfg := filepath.Join(dir, "kamailio.cfg")
 	config(t, name+".cfg", cfg, values...)
-	// In the foreground, log to stderr, runtime files in the test's folder.
-	p := startIn(t, opts.In, dir, nil, path, "-DD", "-E", "-m", "32", "-f", cfg, "-Y", dir, "-w", dir)
-	// The process that takes connections is the last that it makes.
-	p.ready(t, func() bool {
-		processes, err := k.ask("core.ps")
-		return err == nil && strings.Contains(string(processes), "tcp main process")
-	})
+	whole := t // until whose end it runs, whatever part of it starts it again
+	k.start = func(t testing.TB) {
+		t.Helper()
+		// In the foreground, log to stderr, runtime files in the test's folder.
+		k.p = startIn(whole, opts.In, dir, nil, path, "-DD", "-E", "-m", "32", "-f", cfg, "-Y", dir, "-w", dir)
+		// The process that takes connections is the last that it makes.
+		k.p.ready(t, func() bool {
+			processes, err := k.ask("core.ps")
+			return err == nil && strings.Contains(string(processes), "tcp main process")
+		})
+	}
+	k.start(t)
 	return k
 }
 

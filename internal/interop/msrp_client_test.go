@@ -166,7 +166,7 @@ func (c *msrpClient) usePath(t *testing.T, user string) string {
 	t.Helper()
 	challenge, answer := c.auth(t, user, user+"pw")
 	wantMSRP(t, challenge, "MSRP auth1 401 Unauthorized", "To-Path: "+c.own,
-		`WWW-Authenticate: Digest realm="`+c.relay.Domain+`", nonce="`, `qop="auth"`)
+		`WWW-Authenticate: Digest realm="`+c.relay.Domain+`", `, `nonce="`, `qop="auth"`)
 	wantMSRP(t, answer, "MSRP auth2 200 OK", "To-Path: "+c.own, "Use-Path: ")
 	return msrpField(answer, "Use-Path")
 }

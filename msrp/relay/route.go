@@ -92,15 +92,19 @@ func (c *connection) newRoute(key routeKey) (*route, frame.Status) {
 		rt.grants = append(rt.grants, g)
 		next := to[i+1]
 		if !g.owns(before) || next.Equal(g.client) {
-			if before != nil && before != g.conn {
-				if !c.secure && !c.ws && (u.Secure || from[0].Secure) {
-					return nil, frame.StatusForbidden // the hop is to have TLS (RFC 4975 section 6)
-				}
+			rt.out, rt.outward = g.owner(c.r), false
+			plain := !c.secure && !c.ws
+			switch {
+			case before == nil || before == g.conn:
+			case plain && u.Secure:
+				return nil, frame.StatusForbidden // this hop is to have TLS (RFC 4975 section 6)
+			case plain && from[0].Secure:
+				// What is for the hop before will go there by TLS, and not this way.
+			default:
 				if status := g.bind(from[0], c); status != 0 {
 					return nil, status
 				}
 			}
-			rt.out, rt.outward = g.owner(c.r), false
 			break
 		}
 		rt.outward = true

@@ -144,8 +144,11 @@ function wire.dissector(tvb, pinfo, tree)
 		for _, what in ipairs(found) do item:add_proto_expert_info(fault, what) end
 		if found[1] ~= "not the start of a message" then
 			item:add(length, range, n)
-			msrp:call(range:tvb(), pinfo, tree)
-			pinfo.desegment_offset, pinfo.desegment_len = 0, 0 -- it asks for more of what is cut short
+			-- Of some octets in a body that are no text, tshark's dissector makes a malformed packet.
+			if not tvb:raw(at, n):find("[%z\1-\8\11\12\14-\31]") then
+				msrp:call(range:tvb(), pinfo, tree)
+				pinfo.desegment_offset, pinfo.desegment_len = 0, 0 -- it asks for more of what is cut short
+			end
 		end
 		at = at + n
 	end
