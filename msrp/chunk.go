@@ -37,7 +37,7 @@ func (c *connection) send(l *leg, h *frame.Head) link.Body {
 			k.pos = m.next
 		}
 	case !h.HasBody: // of no message: it binds the session, or keeps it alive
-	case h.MessageID == "":
+	case h.MessageID == "", len(h.MessageID) > 256: // RFC 4975 section 9 has 32 characters
 		k.status = frame.StatusBadRequest
 	default:
 		for i := range s.done {

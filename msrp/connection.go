@@ -337,6 +337,9 @@ func (c *connection) route(h *frame.Head) (*leg, frame.Status) {
 	if status := l.bind(c, from, h.From); status != frame.StatusOK {
 		return nil, status
 	}
+	if len(h.To)+len(h.From) > 1<<10 {
+		return l, frame.StatusOK // too long to be remembered
+	}
 	if len(c.routes) >= 1024 {
 		clear(c.routes)
 	}
