@@ -27,7 +27,8 @@ func StartCapture(t testing.TB) *Capture {
 	path := program(t, "dumpcap", "tshark")
 	dir := t.TempDir()
 	c := &Capture{Path: filepath.Join(dir, "lo.pcapng"), mark: fmt.Sprintf("%s %d", t.Name(), time.Now().UnixNano())}
-	c.p = start(t, dir, nil, path, "-q", "-i", "lo", "-f", "host 127.0.0.1 or host ::1", "-w", c.Path)
+	// With its 2 MiB it loses packets where much is sent at a time.
+	c.p = start(t, dir, nil, path, "-q", "-B", "64", "-i", "lo", "-f", "host 127.0.0.1 or host ::1", "-w", c.Path)
 	c.p.ready(t, func() bool { return c.caught(t) })
 	return c
 }

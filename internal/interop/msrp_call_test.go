@@ -34,6 +34,8 @@ func TestMSRPCalls(t *testing.T) {
 }
 
 func callToChat(t *testing.T, registrar *interop.Kamailio, relay *interop.Relay, keys *os.File) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*msrpWait)
+	defer cancel()
 	bobs := make(chan *end, 1)
 	endpoint := newRelayed(t, relay, "wss", "bob", keys)
 	register(t, registrar, "udp", "127.0.0.1", "bob", &ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
@@ -45,7 +47,7 @@ func callToChat(t *testing.T, registrar *interop.Kamailio, relay *interop.Relay,
 	}})
 	agent := register(t, registrar, "udp", "127.0.0.1", "alice", &ua.Config{})
 	alice := newEnd(t, newRelayed(t, relay, "tls", "alice", keys), nil)
-	call, err := agent.Invite(t.Context(), "sip:bob@sip.test", &ua.InviteOptions{Streams: []ua.Stream{alice.Session}})
+	call, err := agent.Invite(ctx, "sip:bob@sip.test", &ua.InviteOptions{Streams: []ua.Stream{alice.Session}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,18 +56,20 @@ func callToChat(t *testing.T, registrar *interop.Kamailio, relay *interop.Relay,
 	relay.Restart(t)
 	alice.expect(t, "", msrp.ErrLost)
 	bob.expect(t, "", msrp.ErrLost)
-	if err := call.Renegotiate(t.Context()); err != nil {
+	if err := call.Renegotiate(ctx); err != nil {
 		t.Fatal(err)
 	}
 	alice.listen(t)
 	bob.listen(t)
 	converse(t, alice, bob)
-	if err := call.Hangup(t.Context()); err != nil {
+	if err := call.Hangup(ctx); err != nil {
 		t.Error(err)
 	}
 }
 
 func callToPush(t *testing.T, registrar *interop.Kamailio, relay *interop.Relay, keys *os.File) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*msrpWait)
+	defer cancel()
 	octets := noise(300_000)
 	path := filepath.Join(t.TempDir(), "a picture.jpg")
 	if err := os.WriteFile(path, octets, 0o600); err != nil {
@@ -78,7 +82,7 @@ func callToPush(t *testing.T, registrar *interop.Kamailio, relay *interop.Relay,
 	defer inbox.Close()
 	received := make(chan error, 1)
 	endpoint := newRelayed(t, relay, "ws", "dora", keys)
-	register(t, registrar, "tcp", "127.0.0.1", "dora", &ua.Config{OnInvite: func(ctx context.Context, in *ua.Invitation) {
+	register(t, registrar, "tcp", "127.0.0.1", "dora", &ua.Config{OnInvite: func(_ context.Context, in *ua.Invitation) {
 		pull := file.Receive(endpoint.Endpoint, inbox, nil)
 		call, err := in.Answer(ctx, pull)
 		if err == nil {
@@ -92,14 +96,14 @@ func callToPush(t *testing.T, registrar *interop.Kamailio, relay *interop.Relay,
 	if err != nil {
 		t.Fatal(err)
 	}
-	call, err := agent.Invite(t.Context(), "sip:dora@sip.test", &ua.InviteOptions{Streams: []ua.Stream{push}})
+	call, err := agent.Invite(ctx, "sip:dora@sip.test", &ua.InviteOptions{Streams: []ua.Stream{push}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := push.Wait(t.Context()); err != nil {
+	if err := push.Wait(ctx); err != nil {
 		t.Error(err)
 	}
-	if err := call.Hangup(t.Context()); err != nil {
+	if err := call.Hangup(ctx); err != nil {
 		t.Error(err)
 	}
 	if err := <-received; err != nil {
