@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/goparley/parley/sdp"
+	"github.com/goparley/parley/sip"
 )
 
 // Stream is one m= section of a session: voice, a chat, a file, a game. The
@@ -98,4 +99,13 @@ type addressUser interface {
 // Update does not tell of one that was never in use. Another phone may take it after early media.
 type refusalUser interface {
 	Refused()
+}
+
+// attacher is a Stream whose offers may refer to parts of the body beside the description: a
+// file has an icon, whose cid URL is the value of an attribute (RFC 5547 section 8.8). It is asked
+// for them after Offer, for as often as that is sent; a part that the offer does not refer to stays
+// here. One that goes may be lost on its way, for a peer that takes no such bodies gets the offer
+// without. So does who gets the offer in a response.
+type attacher interface {
+	Parts() []*sip.Part
 }
