@@ -101,11 +101,10 @@ type refusalUser interface {
 	Refused()
 }
 
-// attacher is a Stream whose offers may refer to parts of the body beside the description: a
-// file has an icon, whose cid URL is the value of an attribute (RFC 5547 section 8.8). It is asked
-// for them after Offer, for as often as that is sent; a part that the offer does not refer to stays
-// here. One that goes may be lost on its way, for a peer that takes no such bodies gets the offer
-// without. So does who gets the offer in a response.
+// attacher is a Stream whose offers may refer to parts of the body beside the description, by a
+// cid URL that is the value of an attribute: a file to its icon (RFC 5547 section 8.8). It is asked
+// for them each time that an offer goes into a request, and those go that the offer refers to. The peer
+// may have to do without, if it takes no multipart, or gets the offer in a response.
 type attacher interface {
 	Parts() []*sip.Part
 }
