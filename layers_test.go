@@ -43,7 +43,7 @@ var layers = map[string]layer{
 	"msrp/internal/digest": {},
 	"msrp/internal/link":   {below: []string{"msrp/frame"}},
 	"msrp":                 {below: []string{"sdp", "msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
-	"msrp/file":            {below: []string{"msrp", "simple/cpim"}},
+	"msrp/file":            {below: []string{"msrp", "sip", "simple/cpim"}},
 	"msrp/relay":           {below: []string{"msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
 
 	// A room reads the envelopes of messages, keeps a roster, and tells nicknames

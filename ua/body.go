@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/goparley/parley/sip"
 )
@@ -31,12 +32,13 @@ func description(m sip.Message) (string, bool) {
 }
 
 // checkBody says why a request cannot be processed because of its body: none is to be
-// required but a session description (RFC 3261 section 8.2.3, RFC 5621 section 8), unless it
-// is for others.
+// required but a session description, with what that refers to (RFC 3261 section 8.2.3, RFC
+// 5621 section 8), unless it is for others.
 func (a *Agent) checkBody(req *sip.Request) error {
 	others := a.bodyIsForOthers(req)
+	uses := sync.OnceValue(func() []use { return described(req) }) // few have any
 	return sip.CheckBody(req, func(t sip.ContentType, d sip.ContentDisposition) bool {
-		return others || t.Is(sdpType) && d.Is("session")
+		return others || t.Is(sdpType) && d.Is("session") || slices.Contains(uses(), use{t, d})
 	})
 }
 
@@ -97,16 +99,4 @@ func refuseBody(tx replier, err error) {
 	default:
 		tx.Refuse(err, acceptEncoding)
 	}
-}
-
-// withParts returns a request with further parts in its body.
-func withParts(req *sip.Request, parts []*sip.Part) (*sip.Request, error) {
-	if t, ok := req.Value("Content-Type"); ok {
-		parts = append([]*sip.Part{sip.NewPart(sip.Body{Type: t, Content: req.Body()})}, parts...)
-	}
-	body, err := sip.Multipart("multipart/mixed", parts...)
-	if err != nil {
-		return nil, err
-	}
-	return req.With(body), nil
 }

@@ -252,9 +252,19 @@ func (c *Call) retryIn(err error) (time.Duration, bool) {
 // seconds.
 const maxRetryAfter = 10
 
-// offer offers the session again: with an INVITE, or while the call is not answered
-// with an UPDATE (RFC 3311 section 5.1).
+// offer offers the session again, and once more to a peer that takes no parts beside the
+// description (RFC 5547 section 8.8).
 func (c *Call) offer(ctx context.Context) error {
+	err := c.offerOnce(ctx)
+	if errors.Is(err, sip.StatusUnsupportedMediaType) && c.m.detach() {
+		err = c.offerOnce(ctx)
+	}
+	return err
+}
+
+// offerOnce offers with an INVITE, or while the call is not answered with an UPDATE (RFC
+// 3311 section 5.1).
+func (c *Call) offerOnce(ctx context.Context) error {
 	if !c.answered.Load() && !c.m.isAgreed() {
 		return dialog.ErrPending // the INVITE has an offer to come, or its answer
 	}
@@ -262,7 +272,11 @@ func (c *Call) offer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	body := sip.Body{Type: sdpType, Content: offer}
+	body, err := c.m.wrap(sip.Body{Type: sdpType, Content: offer}, nil)
+	if err != nil {
+		c.m.rollback()
+		return err
+	}
 	if !c.answered.Load() {
 		if err := c.afterPRACK(ctx); err != nil {
 			c.m.rollback()
@@ -323,7 +337,7 @@ func (c *Call) reinvited(ctx context.Context, in *dialog.Invitation) error {
 	var err error
 	var end func(bool)
 	if offered {
-		body, end, err = c.m.answer(ctx, offer, c.more)
+		body, end, err = c.m.answer(withMessage(ctx, in.Request()), offer, c.more)
 	} else {
 		body, err = c.m.offer(ctx)
 	}
@@ -358,7 +372,7 @@ func (c *Call) updated(tx *dialog.Server, req *sip.Request) error {
 		c.learn(req)
 		return tx.Reply(sip.StatusOK, edits...)
 	}
-	answer, end, err := c.m.answer(tx.Context(), offer, c.more)
+	answer, end, err := c.m.answer(withMessage(tx.Context(), req), offer, c.more)
 	if err != nil {
 		reject(tx, tx.Dialog().Contact(), err)
 		return err

@@ -41,7 +41,7 @@
 //
 // The package follows RFC 3261 for the user agent (sections 8, 11, 13 to 15) and
 // its registrations (section 10), RFC 3264 and RFC 6337 for sessions with the
-// help of package sdp, RFC 5621 for bodies of several parts, RFC 3428 for
+// help of package sdp, RFC 5621 and RFC 2387 for bodies of several parts, RFC 3428 for
 // MESSAGE, and for registrations RFC 5626 sections 4.1 to 4.5 (flows by several
 // outbound proxies), RFC 3327 section 5.1 (Path), RFC 3608 section 6.1
 // (Service-Route), RFC 5627 section 4 (GRUUs), RFC 3840 sections 6 and 8

@@ -247,7 +247,7 @@ func (o *outgoing) describe(c *Call, p *provisional) error {
 		return c.m.answered(ctx, body, false, func() error { return acknowledge() })
 	}
 	// The offer is the callee's: it is answered in the PRACK (RFC 3262 section 5).
-	answer, err := c.answerTo(ctx, body, streams)
+	answer, err := c.answerTo(withMessage(ctx, p.resp), body, streams)
 	if answer == "" {
 		acknowledge()
 		return err

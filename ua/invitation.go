@@ -309,7 +309,7 @@ func (in *Invitation) describe(ctx context.Context, c *Call, mayOffer bool) (sip
 	switch {
 	case err != nil:
 	case offered:
-		body, _, err = c.m.answer(ctx, offer, nil)
+		body, _, err = c.m.answer(withMessage(ctx, in.in.Request()), offer, nil)
 	case len(c.m.all) == 0 || !mayOffer:
 		err = ErrNoStream
 	default:

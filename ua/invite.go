@@ -29,7 +29,8 @@ type InviteOptions struct {
 	// of ours, is left out if the INVITE does not go to one first (RFC 3325 section 6).
 	Header []sip.Edit
 	// Parts go into the body of the INVITE beside the offer (RFC 5621): a location, say.
-	// Who does not take a multipart/mixed refuses the call then. nil: the offer is alone.
+	// Who does not take a multipart/mixed, or a multipart/related if the offer refers to one by its
+	// Content-ID, refuses the call then. nil: there is the offer alone, with what its streams refer to.
 	Parts []*sip.Part
 	// Anonymous hides who is calling, as far as the agent can (RFC 3323 section 4.1):
 	// From is "Anonymous" <sip:anonymous@anonymous.invalid>, Contact has no user, the
@@ -296,6 +297,10 @@ func (o *outgoing) place(ctx context.Context, req *sip.Request) (s *dialog.Sessi
 	o.a.along(ctx, req, func(ctx context.Context, req *sip.Request) error {
 		var elsewhere bool
 		s, resp, elsewhere, err = o.placeBy(ctx, req)
+		if err == nil && resp.Status() == sip.StatusUnsupportedMediaType && o.base.detach() { // RFC 3261 section 8.1.3.5
+			again := req.With(sip.CSeq{Seq: resp.CSeq().Seq + 1, Method: sip.INVITE})
+			s, resp, elsewhere, err = o.placeBy(ctx, again)
+		}
 		if elsewhere {
 			return o.a.result(resp, err)
 		}
@@ -329,10 +334,16 @@ func (o *outgoing) placeBy(ctx context.Context, req *sip.Request) (s *dialog.Ses
 		}
 		req = req.With(sip.Body{Type: sdpType, Content: o.base.text()})
 	}
-	if len(o.opts.Parts) > 0 {
-		if req, err = withParts(req, o.opts.Parts); err != nil {
-			return nil, nil, false, err
-		}
+	var body sip.Body
+	if t, ok := req.Value("Content-Type"); ok {
+		body = sip.Body{Type: t, Content: req.Body()}
+	}
+	whole, err := o.base.wrap(body, o.opts.Parts)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	if whole != body {
+		req = req.With(whole)
 	}
 	early, end := context.WithCancel(ctx)
 	offered := supports(req, sip.Option100rel)
@@ -468,7 +479,7 @@ func (c *Call) accepted(ctx context.Context, resp *sip.Response, streams bool, a
 	case c.m.isAgreed(): // by a reliable provisional response
 		return c.m.confirmed(ctx, plain)
 	case ok:
-		answer, err := c.answerTo(ctx, body, streams)
+		answer, err := c.answerTo(withMessage(ctx, resp), body, streams)
 		if answer == "" {
 			acknowledge()
 			return err

@@ -37,6 +37,8 @@ type media struct {
 	adding    []*holder     // to be offered with the next offer
 	ending    *holder       // not to be offered any more
 	wish      sdp.Direction // by Hold and Resume
+	attached  bool          // parts of streams went with the last offer
+	plain     bool          // the peer takes no such parts
 }
 
 // holder is a stream of a call, or of several branches of one that is not answered.
@@ -76,7 +78,7 @@ func (m *media) branch(ctx context.Context, first bool, over func() bool) (*medi
 		return nil, err
 	}
 	defer done()
-	b := &media{over: over, panicked: m.panicked, ctx: &life{}, turn: m.turn, free: m.free, engine: m.engine.Clone(), address: m.address, described: m.described}
+	b := &media{over: over, panicked: m.panicked, ctx: &life{}, turn: m.turn, free: m.free, engine: m.engine.Clone(), address: m.address, described: m.described, plain: m.plain}
 	made := false
 	defer func() {
 		if !made { // be it by a panic in Fork

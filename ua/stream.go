@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/goparley/parley/sdp"
+	"github.com/goparley/parley/sip"
 )
 
 // Stream is one m= section of a session: voice, a chat, a file, a game. The
@@ -98,4 +99,12 @@ type addressUser interface {
 // Update does not tell of one that was never in use. Another phone may take it after early media.
 type refusalUser interface {
 	Refused()
+}
+
+// attacher is a Stream whose offers may refer to parts of the body beside the description, by a
+// cid URL that is the value of an attribute: a file to its icon (RFC 5547 section 8.8). It is asked
+// for them each time that an offer goes into a request, and those go that the offer refers to. The peer
+// may have to do without, if it takes no multipart, or gets the offer in a response.
+type attacher interface {
+	Parts() []*sip.Part
 }

@@ -42,7 +42,7 @@ type Description struct {
 	Created     time.Time // in seconds, as the other two; zero: not said
 	Modified    time.Time
 	Read        time.Time
-	Icon        string // cid URL of the body part beside the description that has a preview (RFC 5547 section 8.8); "": none
+	Icon        string // cid URL of the body part beside the description that has a preview, for ua.FindID (RFC 5547 section 8.8); "": none
 }
 
 // newID returns a random identifier for a new transfer (RFC 5547 section 8.1).

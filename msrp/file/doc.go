@@ -27,6 +27,9 @@
 // offer of its own for the rest, in the same section and under a new identifier, which ends the
 // transfer before (section 8.1): see [Receiver.Resume].
 //
+// A picture of a file, small enough for the INVITE, may come with its offer
+// (SendOptions.Icon), to decide by: ua.FindID finds what Icon of a Description names.
+//
 // A sender waits for the acknowledgement of the last octet, and by relays for the
 // report of the receiver. That the receiver has found the hash to be right it
 // does not hear: MSRP cannot say so.
@@ -35,8 +38,8 @@
 // Content-Disposition of RFC 2183, and the envelope of RFC 3862 where a peer
 // takes no file without.
 //
-// It does not choose among several files that a selector fits, make an icon (one
-// goes into the Parts of an INVITE), put a transfer on hold by itself, or decide whom to
+// It does not choose among several files that a selector fits, make an icon, send one with a
+// file that was asked for, put a transfer on hold by itself, or decide whom to
 // accept files from. A peer that holds a transfer for more than nine minutes
 // finds it broken off. Another file in the section of one that is there, as in RFC 5547
 // section 9.2, is refused where it goes the other way; it has a place in a section of its

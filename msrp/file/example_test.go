@@ -2,6 +2,7 @@ package file_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/file"
 	"github.com/goparley/parley/sdp"
+	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/ua"
 )
 
@@ -98,6 +100,49 @@ func Example() {
 	// Output:
 	// Bob is offered notes.json of 8 octets
 	// Bob has got notes.json <nil>
+}
+
+// A picture goes with a small one, which Bob looks at to decide.
+func Example_icon() {
+	ctx := context.Background()
+	inbox, remove := directory()
+	defer remove()
+	desk, clear := directory()
+	defer clear()
+	desk.WriteFile("cat.jpg", []byte("a large picture"), 0o600)
+
+	var theirs *msrp.Endpoint
+	done := make(chan bool)
+	bob, theirs := someone(ua.Config{OnInvite: func(ctx context.Context, inv *ua.Invitation) {
+		defer close(done)
+		inv.Answer(ctx, file.Receive(theirs, inbox, &file.ReceiveOptions{
+			Accept: func(ctx context.Context, offered file.Description) error {
+				if part, err := ua.FindID(ctx, offered.Icon); err == nil {
+					icon, err := sip.Content(part)
+					fmt.Println("Bob sees", icon, err)
+				}
+				return errors.New("not another cat")
+			},
+		}))
+	}})
+	defer bob.Close()
+	defer theirs.Close()
+	alice, ours := someone(ua.Config{})
+	defer alice.Close()
+	defer ours.Close()
+
+	push, err := file.Push(ours, desk.Name()+"/cat.jpg", &file.SendOptions{
+		Icon: sip.Body{Type: "image/jpeg", Content: "a small picture"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = alice.Invite(ctx, "sip:bob@"+bob.Addr("tcp").String()+";transport=tcp", &ua.InviteOptions{Streams: []ua.Stream{push}})
+	fmt.Println(errors.Is(err, sip.StatusNotAcceptableHere))
+	<-done
+	// Output:
+	// Bob sees a small picture <nil>
+	// true
 }
 
 // Bob has files, and Alice asks for the one of which she knows the hash.

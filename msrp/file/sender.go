@@ -9,6 +9,7 @@ import (
 
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/sdp"
+	"github.com/goparley/parley/sip"
 )
 
 // SendOptions are the options of Push and Serve. nil will do.
@@ -21,9 +22,11 @@ type SendOptions struct {
 	// that; "" is "render" (RFC 5547 section 7).
 	Disposition string
 
-	// Icon is the cid URL of a preview, which goes into the INVITE beside the offer (RFC
-	// 5547 section 8.8); "" means there is none.
-	Icon string
+	// Icon is a preview of what Push sends, sip.Body{Type: "image/jpeg", Content: jpeg} say. It goes
+	// into the request beside the offer, so it is to be small: a few KiB. A peer that takes no such
+	// requests gets the offer without it (RFC 5547 section 8.8), and so does one that gets the offer in a
+	// response. Zero: none.
+	Icon sip.Body
 
 	// Range is which octets Push sends to a peer that has the others, as the program knows; zero: all.
 	// A peer that we do not know that of asks for it (Receiver.Resume).
@@ -38,6 +41,7 @@ type SendOptions struct {
 type Sender struct {
 	stream
 	opts   SendOptions
+	iconID sip.ContentID // "": there is no icon
 	find   func(context.Context, Description) (*os.File, error)
 	source *source   // nil: nobody has asked for a file yet
 	opened []*source // to be closed
@@ -79,6 +83,9 @@ func newSender(e *msrp.Endpoint, opts *SendOptions) *Sender {
 	if opts != nil {
 		s.opts = *opts
 	}
+	if s.opts.Icon != (sip.Body{}) {
+		s.iconID = sip.ContentID(newID() + "@icon.invalid")
+	}
 	s.init(e, s.opts.Session, s.send)
 	return s
 }
@@ -112,7 +119,10 @@ func (s *Sender) describe(ctx context.Context) (Description, error) {
 	if err != nil {
 		return Description{}, err
 	}
-	from.file = Description{Direction: sdp.SendOnly, Selector: selector, Modified: info.ModTime(), Disposition: s.opts.Disposition, Icon: s.opts.Icon}
+	from.file = Description{Direction: sdp.SendOnly, Selector: selector, Modified: info.ModTime(), Disposition: s.opts.Disposition}
+	if s.iconID != "" {
+		from.file.Icon = s.iconID.URI().String()
+	}
 	return from.file, nil
 }
 
@@ -147,6 +157,15 @@ func (s *Sender) Offer(ctx context.Context) (*sdp.Media, error) {
 		s.propose(file, file).source = s.source
 	}
 	return s.offer(ctx, s.current)
+}
+
+// Parts returns the icon, which the offer of a file refers to (RFC 5547 section 8.8). Who has no use
+// for it passes it over.
+func (s *Sender) Parts() []*sip.Part {
+	if s.iconID == "" {
+		return nil
+	}
+	return []*sip.Part{sip.NewPart(s.opts.Icon, s.iconID, sip.ContentDisposition{Type: "icon", Params: ";handling=optional"})}
 }
 
 // Answer takes a section that asks for the file, and refuses others.

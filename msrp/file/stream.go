@@ -234,7 +234,7 @@ func (s *stream) Update(ctx context.Context, local, remote *sdp.Media) error {
 		case t.done == nil:
 			t.know(s, known)
 		}
-		t.offered = false
+		t.offered, t.said.Icon = false, "" // which was for the peer to decide by
 	}
 	if t == s.next {
 		s.advance()

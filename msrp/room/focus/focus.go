@@ -13,7 +13,8 @@
 // It implements RFC 4353 and RFC 4579 section 5.1 as far as RFC 7701 section 5.2 wants that, and
 // the event package "conference" (RFC 4575).
 //
-// It calls nobody, does not serve REFER or Replaces, and has no policy but that of the Rooms.
+// It calls nobody, does not serve REFER or Replaces, by which a participant could have it invite
+// or expel somebody and which RFC 7701 does not ask for, and has no policy but that of the Rooms.
 package focus
 
 import (
