@@ -90,8 +90,8 @@ func (d *Dialog) SetContact(contact sip.Contact) {
 }
 
 // Relocate makes the Contact anew, after the addresses of the machine have changed: an
-// address that leads here from where requests of the dialog go. The peer learns of it
-// as SetContact says.
+// address that leads here from where requests of the dialog go. Its parameters stay, for
+// they say what we can do (RFC 3840 section 7). The peer learns of it as SetContact says.
 func (d *Dialog) Relocate(ctx context.Context) (sip.Contact, error) {
 	d.mu.Lock()
 	req := d.d.request(sip.OPTIONS, 1)
@@ -102,10 +102,17 @@ func (d *Dialog) Relocate(ctx context.Context) (sip.Contact, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	was := d.ownContact()
-	is := contact(self, was.URI.User, was.URI.Scheme == "sips")
+	is := d.contactAt(self)
 	d.contact, d.made, d.moved = textOf(is), true, false
 	return is, nil
+}
+
+// contactAt returns the Contact with another address. It is called with d.mu held.
+func (d *Dialog) contactAt(self sip.URI) sip.Contact {
+	was := d.ownContact()
+	is := contact(self, was.URI.User, was.URI.Scheme == "sips")
+	is.Params = was.Params
+	return is
 }
 
 // Session returns the call, which may be over, or nil if there was none.

@@ -271,8 +271,7 @@ func (d *Dialog) renewedContact(self sip.URI, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err == nil && d.moved {
-		was := d.ownContact().URI
-		d.contact = textOf(contact(self, was.User, was.Scheme == "sips"))
+		d.contact = textOf(d.contactAt(self))
 		d.moved = false
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/goparley/parley/dialog"
 	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/sip/siptest"
 	"github.com/goparley/parley/transaction"
@@ -105,6 +106,46 @@ func TestCallMoves(t *testing.T) {
 			t.Errorf("the description is\n%s\nwant media at 192.0.2.50, and the o= of before", body)
 		}
 		call.Hangup(t.Context())
+	})
+}
+
+// What the program has put into the Contact of a call goes along: that it is a conference (RFC 3840
+// section 7) it still is at another address.
+func TestCallMovesWithItsFeatures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(nil)
+		laptop := &movable{Network: n.Host("192.0.2.2")}
+		bob := newLaptop(t, laptop, "sip:bob@b.example", ua.Config{
+			OnInvite: func(ctx context.Context, in *ua.Invitation) {
+				contact := in.Dialog().Contact()
+				contact.Params = contact.Params.With("isfocus", "")
+				in.Dialog().SetContact(contact)
+				in.Answer(ctx, newStream(t))
+			},
+		})
+		var contact sip.Contact
+		alice := newCaller(t, n, "192.0.2.9", &dialog.Config{
+			OnInvite: func(_ context.Context, in *dialog.Invitation) {
+				contact, _ = sip.Get[sip.Contact](in.Request())
+				in.Accept(describe("192.0.2.9", 1, "audio 5000 RTP/AVP 0"))
+			},
+		})
+		s, _, err := alice.Invite(t.Context(), request(sip.INVITE, bobURI, contactAt("192.0.2.9"), describe("192.0.2.9", 1, "audio 5000 RTP/AVP 0")), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Ack(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		laptop.moved.Store(true)
+		time.Sleep(time.Minute)
+		if err := bob.NetworkChanged(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if contact.URI.Host != "192.0.2.50" || !contact.Params.Has("isfocus") {
+			t.Errorf("the Contact is %v, want isfocus at 192.0.2.50", contact)
+		}
+		bob.Close()
 	})
 }
 

@@ -27,7 +27,8 @@
 // RFC 4575 section 5 has it.
 //
 // A message is passed on when all of it is there, of at most Config.MaxSize bytes; what is larger
-// is refused with 413, and files are better sent from one to another. Participants are who the
-// program says they are. Nicknames are free at once when who had them leaves (no quarantine), and
-// may look alike. How often somebody may write is not limited.
+// is refused with 413, and files are better sent from one to another. An envelope in which somebody
+// else might read another From, To or type than the Room does is refused, with 400 or 403.
+// Participants are who the program says they are. Nicknames are free at once when who had them
+// leaves (no quarantine), and may look alike. How often somebody may write is not limited.
 package room

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ func (p *Participant) receive(_ *msrp.Incoming, body []byte) frame.Status {
 	if from, ok := addressOf(env.From.URI); !ok || !slices.Contains(p.own, from) {
 		return frame.StatusForbidden
 	}
-	if len(env.To) > 1 {
+	if len(env.To) > 1 || !isPlain(body, len(body)-len(env.Content)) {
 		return frame.StatusForbidden
 	}
 	to, ok := "", false
@@ -49,6 +50,41 @@ func (p *Participant) receive(_ *msrp.Incoming, body []byte) frame.Status {
 		return r.toAll(p, m, inside)
 	}
 	return r.toOne(p, to, m, inside)
+}
+
+// isPlain reports whether an envelope, whose content begins at head, has one From, one To and one
+// Content-Type for every reader. It goes on as it is to readers of all kinds: who knows no case,
+// namespaces or folding, who takes only CRLF for the end of a line, or goes by the blank line that
+// RFC 3862 section 2 has before the MIME headers, which is missing in what many write.
+func isPlain(body []byte, head int) bool {
+	// Where those who want CRLF see the two blank lines.
+	first := behindBlank(body, 0)
+	second := behindBlank(body, first)
+	once := func(name string, end int) bool {
+		n := headers(body[:head], name)
+		return n <= 1 && (end <= head || headers(body[head:end], name) == 0)
+	}
+	return once("From", first) && once("To", first) && once("Content-Type", second)
+}
+
+func behindBlank(text []byte, from int) int {
+	const blank = "\r\n\r\n"
+	if i := bytes.Index(text[from:], []byte(blank)); i >= 0 {
+		return from + i + len(blank)
+	}
+	return len(text)
+}
+
+// headers counts the lines that may have that name for somebody.
+func headers(text []byte, name string) (n int) {
+	for line := range bytes.FieldsFuncSeq(text, func(c rune) bool { return strings.ContainsRune("\r\n\u0085\u2028\u2029", c) }) {
+		key, _, _ := bytes.Cut(line, []byte(":"))
+		key = bytes.TrimSpace(key[bytes.LastIndexByte(key, '.')+1:])
+		if strings.EqualFold(string(key), name) {
+			n++
+		}
+	}
+	return n
 }
 
 // toAll passes a message on to everybody but the device that it is from (RFC 7701 section 6.1).

@@ -133,6 +133,49 @@ func TestFromIsTheParticipants(t *testing.T) {
 	})
 }
 
+// Whoever reads an envelope otherwise than the room does, more strictly or less, finds nobody else in
+// it (RFC 7701 section 6.3), and nothing that the room does not take. What is as RFC 7701 section 9.3
+// prints it, or ends its lines with LF as some clients do, is fine.
+func TestEverybodyReadsTheSame(t *testing.T) {
+	inHouse(t, &room.Config{AcceptTypes: []string{"text/*"}}, func(t *testing.T, h *house) {
+		a, b := h.join(alice, wish{}), h.join(bob, wish{})
+		const own, text = "From: <" + alice + ">\r\nTo: <" + uri + ">\r\n", "\r\nContent-Type: text/plain\r\n\r\nhi"
+		for _, body := range []string{
+			own + text,
+			own + "Content-Type: text/plain\r\n\r\nhi",
+			strings.ReplaceAll(own+text, "\r\n", "\n"),
+			own + "\r\nContent-Type: text/plain\n\nFrom: him\r\nTo: her\r\n\r\nContent-Type: of text",
+			own + text + "\r\nFrom: him\r\nTo: her\r\nContent-Type: of text",
+		} {
+			if err := a.sends(body); err != nil {
+				t.Errorf("%q: %v", body, err)
+			}
+			if got := b.heard(); len(got) != 1 {
+				t.Errorf("%q: bob heard %q, want it", body, got)
+			}
+		}
+		for _, body := range []string{
+			own + "Content-Foo: a\r\nFrom: <" + bob + ">\r\n" + text,             // no blank line, or one header more
+			own + "Content-Foo: a\r\n From: <" + bob + ">\r\n" + text,            // folded, for who folds
+			own + "from: <" + bob + ">\r\n" + text,                               // case counts, for who knows
+			own + "NS: <urn:x>\r\nFrom: <" + bob + ">\r\n" + text,                // the From of another namespace
+			own + "NS: x <urn:x>\r\nx.From: <" + bob + ">\r\n" + text,            // with a prefix
+			own + "y.From: <" + bob + ">\r\n" + text,                             // with one that is not declared
+			own + "Subject: a\u2028From: <" + bob + ">\r\n" + text,               // what is a line break elsewhere
+			own + "TO: <" + alice + ">\r\n" + text,                               // private, or not
+			own + "Content-Foo: a\r\n\r\nContent-Type: a/b\r\n\r\nhi",            // no blank line, or another type
+			own + "\nContent-Type: text/plain\n\nFrom: <" + bob + ">\r\n" + text, // lines that end with CRLF alone
+		} {
+			if err := a.sends(body); !errors.Is(err, frame.StatusForbidden) && !errors.Is(err, frame.StatusBadRequest) {
+				t.Errorf("%q: %v, want 403 or 400", body, err)
+			}
+			if got := b.heard(); len(got) != 0 {
+				t.Errorf("%q: bob heard %q", body, got)
+			}
+		}
+	})
+}
+
 // What is not message/cpim gets 415 (RFC 7701 section 6.3); what says so and is not, 400; and what
 // is inside of a type that the room does not take, 415.
 func TestTypes(t *testing.T) {

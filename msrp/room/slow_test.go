@@ -58,6 +58,32 @@ func TestSlowParticipantMissesTheOldest(t *testing.T) {
 	})
 }
 
+// What waits for somebody has a megabyte at most, however few messages that is: of those that are
+// too many by their bytes the oldest go, too.
+func TestWhatWaitsIsBoundedByBytes(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		a, b := h.join(alice, wish{}), h.join(bob, wish{})
+		b.Session.Close()
+		synctest.Wait()
+		const n, size = 20, 60_000
+		for i := range n {
+			if err := a.says(fmt.Sprintf("%02d", i) + strings.Repeat("x", size)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := h.raw(b)
+		kept := (1 << 20) / (size + len(envelope(alice, "00", uri)))
+		for i := n - kept; i < n; i++ {
+			if _, body := p.next(); !strings.Contains(body, fmt.Sprintf("\r\n\r\n%02dx", i)) {
+				t.Fatalf("bob got %.200q, want message %d", body, i)
+			}
+		}
+		if _, body := p.next(); !strings.Contains(body, fmt.Sprintf(": %d messages were left out", n-kept)) {
+			t.Errorf("bob got %.200q, want to be told of %d", body, n-kept)
+		}
+	})
+}
+
 // Who takes nothing is expelled: the connection ends after 30 s, and there is half a minute to make
 // another one.
 func TestWhoTakesNothingIsExpelled(t *testing.T) {

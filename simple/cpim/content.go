@@ -16,6 +16,9 @@ func (p *parser) contentLine(s string) string {
 		*p.field = strings.Trim(*p.field+" "+strings.Trim(s, " \t"), " ")
 		return ""
 	}
+	if !p.blank && !beginsContent(s) {
+		return "header of the message behind one of its content"
+	}
 	name, value, ok := strings.Cut(s, ":")
 	if name = strings.TrimRight(name, " \t"); !ok || !isToken(name) {
 		return "not a MIME header"

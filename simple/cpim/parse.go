@@ -26,7 +26,8 @@ const (
 // Require, as SIP SIMPLE clients of AG Projects have it. A header whose name
 // begins with Content- begins the MIME headers, though the blank line before them
 // is missing, as it is in the examples of RFC 4975 section 11.4, RFC 5438, RFC 5547
-// and RFC 7701.
+// and RFC 7701. Then all of them begin so: who goes by the blank line takes what is
+// between for headers of the message (RFC 3862 section 2), and is to find none there.
 func Parse(text []byte) (*Message, error) {
 	var mime bool
 	end := 0
@@ -106,6 +107,7 @@ type parser struct {
 	prefixes  []prefix
 	offset    int     // of the line
 	from, day bool    // there was a From, a DateTime
+	blank     bool    // there was a blank line
 	field     *string // the value of the last MIME header, which may go on; nil: there is none yet
 }
 
@@ -127,6 +129,7 @@ func parseHead(head string) (*Message, error) {
 		var msg string
 		switch {
 		case text == "":
+			p.blank = true
 		case mime:
 			msg = p.contentLine(text)
 		default:

@@ -320,6 +320,8 @@ func TestWhatIsNoMessage(t *testing.T) {
 		{"content without MIME", "\r\nhello\r\n\r\n", 2},
 		{"MIME without a name", "\r\n: x\r\n\r\n", 2},
 		{"MIME of two types", "\r\nContent-Type:\r\ncontent-type: a/b\r\n\r\n", 17},
+		{"a sender behind a Content- line", lines("From: <im:a@b>", "Content-Foo: x", "From: <im:c@d>") + inside, 32},
+		{"a feature behind a Content- line", lines("content-type: a/b", "imdn.Message-ID: x") + "\r\nhello", 19},
 		{"MIME that starts folded", "\r\n a\r\n\r\n", 2},
 		{"MIME with NUL", "\r\nContent-Type: \x00\r\n\r\n", 2},
 		{"MIME with a lone CR", "\r\nContent-Type: a\rb\r\n\r\n", 2},

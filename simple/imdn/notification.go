@@ -5,11 +5,13 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"iter"
 	"mime"
 	"mime/multipart"
 	"strings"
 	"time"
 
+	"github.com/goparley/parley/internal/xmldoc"
 	"github.com/goparley/parley/simple/cpim"
 )
 
@@ -108,61 +110,72 @@ func mediaType(value string) string {
 
 const space = "urn:ietf:params:xml:ns:imdn"
 
-// A document is a Notification as encoding/xml reads it.
-type document struct {
-	XMLName           xml.Name  `xml:"urn:ietf:params:xml:ns:imdn imdn"`
-	MessageID         string    `xml:"urn:ietf:params:xml:ns:imdn message-id"`
-	DateTime          string    `xml:"urn:ietf:params:xml:ns:imdn datetime"`
-	Recipient         string    `xml:"urn:ietf:params:xml:ns:imdn recipient-uri"`
-	OriginalRecipient string    `xml:"urn:ietf:params:xml:ns:imdn original-recipient-uri"`
-	Subject           string    `xml:"urn:ietf:params:xml:ns:imdn subject"`
-	Delivery          []outcome `xml:"urn:ietf:params:xml:ns:imdn delivery-notification"`
-	Processing        []outcome `xml:"urn:ietf:params:xml:ns:imdn processing-notification"`
-	Display           []outcome `xml:"urn:ietf:params:xml:ns:imdn display-notification"`
-}
-
-type outcome struct {
-	Status struct {
-		Of []struct{ XMLName xml.Name } `xml:",any"`
-	} `xml:"urn:ietf:params:xml:ns:imdn status"`
-}
+// What is read at most.
+const (
+	maxText  = 64 << 10 // bytes of a document
+	maxParts = 100      // parts of an aggregate
+)
 
 // Parse reads a document of 64 KiB at most. It is to have a message-id, and one
 // status that its kind can have. The error wraps ErrMalformed.
 func Parse(text []byte) (Notification, error) {
-	var d document
-	if err := decode(text, &d); err != nil {
+	if len(text) > maxText {
+		return Notification{}, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, maxText)
+	}
+	root, err := xmldoc.Parse(string(text))
+	if err != nil {
 		return Notification{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	n := Notification{
-		MessageID:         strings.TrimSpace(d.MessageID),
-		Recipient:         strings.TrimSpace(d.Recipient),
-		OriginalRecipient: strings.TrimSpace(d.OriginalRecipient),
-		Subject:           d.Subject,
+	if root.Name != (xmldoc.Name{Space: space, Local: "imdn"}) {
+		return Notification{}, fmt.Errorf("%w: %.80q", ErrMalformed, root.Name.Local)
 	}
-	if n.MessageID == "" {
-		return Notification{}, fmt.Errorf("%w: no message-id", ErrMalformed)
-	}
-	if t, err := time.Parse(time.RFC3339, strings.TrimSpace(d.DateTime)); err == nil {
-		n.DateTime = t
-	}
+	var n Notification
 	found := 0
-	for kind, outcomes := range map[Kind][]outcome{
-		DeliveryNotification: d.Delivery, ProcessingNotification: d.Processing, DisplayNotification: d.Display,
-	} {
-		for _, o := range outcomes {
-			for _, s := range o.Status.Of {
-				if s.XMLName.Space == space { // others are extensions
-					n.Kind, n.Status = kind, Status(s.XMLName.Local)
-					found++
+	for e := range own(root) {
+		value := strings.Clone(e.Content())
+		switch e.Name.Local {
+		case "message-id":
+			n.MessageID = strings.TrimSpace(value)
+		case "datetime":
+			if t, err := time.Parse(time.RFC3339, strings.TrimSpace(value)); err == nil {
+				n.DateTime = t
+			}
+		case "recipient-uri":
+			n.Recipient = strings.TrimSpace(value)
+		case "original-recipient-uri":
+			n.OriginalRecipient = strings.TrimSpace(value)
+		case "subject":
+			n.Subject = value
+		case "delivery-notification", "processing-notification", "display-notification":
+			kind := Kind(strings.TrimSuffix(e.Name.Clone().Local, "-notification"))
+			for status := range own(e) {
+				for s := range own(status) {
+					if status.Name.Local == "status" {
+						n.Kind, n.Status = kind, Status(s.Name.Clone().Local)
+						found++
+					}
 				}
 			}
 		}
+	}
+	if n.MessageID == "" {
+		return Notification{}, fmt.Errorf("%w: no message-id", ErrMalformed)
 	}
 	if of, _ := asked(n.Kind, n.Status); of == 0 || found != 1 {
 		return Notification{}, fmt.Errorf("%w: no status, more than one, or an unknown one", ErrMalformed)
 	}
 	return n, nil
+}
+
+// own yields the elements within an element, but for extensions.
+func own(n *xmldoc.Node) iter.Seq[*xmldoc.Node] {
+	return func(yield func(*xmldoc.Node) bool) {
+		for e := range n.Elements() {
+			if e.Name.Space == space && !yield(e) {
+				return
+			}
+		}
+	}
 }
 
 // Append appends the document to b. Recipient and OriginalRecipient come together

@@ -116,7 +116,7 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		"document type":    `<!DOCTYPE imdn [<!ENTITY a "b">]>` + doc(id+failed),
 		"entity":           doc(`<message-id>&a;</message-id>` + failed),
 		"another charset":  `<?xml version="1.0" encoding="ISO-8859-1"?>` + doc(id+failed),
-		"too deep":         doc(id + failed + strings.Repeat("<x>", maxDepth) + strings.Repeat("</x>", maxDepth)),
+		"too deep":         doc(id + failed + strings.Repeat("<x>", 32) + strings.Repeat("</x>", 32)),
 		"too large":        doc(id+failed) + strings.Repeat(" ", maxText),
 	} {
 		if got, err := Parse([]byte(text)); !errors.Is(err, ErrMalformed) {
@@ -124,7 +124,7 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		}
 	}
 	// The limits are where they are said to be.
-	deep := doc(id + failed + strings.Repeat("<x>", maxDepth-1) + strings.Repeat("</x>", maxDepth-1))
+	deep := doc(id + failed + strings.Repeat("<x>", 31) + strings.Repeat("</x>", 31))
 	if _, err := Parse([]byte(deep + strings.Repeat(" ", maxText-len(deep)))); err != nil {
 		t.Errorf("Parse() = %v at the limits", err)
 	}

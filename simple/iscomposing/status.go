@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/goparley/parley/internal/xmldoc"
 )
 
 // ContentType is the media type of a Status.
@@ -27,34 +29,51 @@ type Status struct {
 // maxRefresh is the longest Refresh that is read. The schema has no limit.
 const maxRefresh = 24 * time.Hour
 
-// A document is a Status as encoding/xml reads it.
-type document struct {
-	XMLName     xml.Name `xml:"urn:ietf:params:xml:ns:im-iscomposing isComposing"`
-	State       string   `xml:"urn:ietf:params:xml:ns:im-iscomposing state"`
-	LastActive  string   `xml:"urn:ietf:params:xml:ns:im-iscomposing lastactive"`
-	ContentType string   `xml:"urn:ietf:params:xml:ns:im-iscomposing contenttype"`
-	Refresh     string   `xml:"urn:ietf:params:xml:ns:im-iscomposing refresh"`
-}
+const space = "urn:ietf:params:xml:ns:im-iscomposing"
+
+// maxText is how many bytes of a document are read at most.
+const maxText = 16 << 10
 
 // Parse reads a status of 16 KiB at most. What is optional and cannot be read counts as
 // not said. The error wraps ErrMalformed.
 func Parse(text []byte) (Status, error) {
-	var d document
-	if err := decode(text, &d); err != nil {
+	if len(text) > maxText {
+		return Status{}, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, maxText)
+	}
+	root, err := xmldoc.Parse(string(text))
+	if err != nil {
 		return Status{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	state := strings.TrimSpace(d.State)
+	if root.Name != (xmldoc.Name{Space: space, Local: "isComposing"}) {
+		return Status{}, fmt.Errorf("%w: %.80q", ErrMalformed, root.Name.Local)
+	}
+	var s Status
+	state := ""
+	for e := range root.Elements() {
+		if e.Name.Space != space {
+			continue // an extension
+		}
+		value := strings.TrimSpace(e.Content())
+		switch e.Name.Local {
+		case "state":
+			state = value
+		case "lastactive":
+			if t, err := time.Parse(time.RFC3339, value); err == nil {
+				s.LastActive = t
+			}
+		case "contenttype":
+			s.ContentType = strings.Clone(value)
+		case "refresh":
+			n, err := strconv.ParseUint(strings.TrimPrefix(value, "+"), 10, 64)
+			if err == nil || errors.Is(err, strconv.ErrRange) {
+				s.Refresh = time.Duration(min(n, uint64(maxRefresh/time.Second))) * time.Second
+			}
+		}
+	}
 	if state == "" {
 		return Status{}, fmt.Errorf("%w: no state", ErrMalformed)
 	}
-	s := Status{Active: state == "active", ContentType: strings.TrimSpace(d.ContentType)}
-	if t, err := time.Parse(time.RFC3339, strings.TrimSpace(d.LastActive)); err == nil {
-		s.LastActive = t
-	}
-	n, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSpace(d.Refresh), "+"), 10, 64)
-	if err == nil || errors.Is(err, strconv.ErrRange) {
-		s.Refresh = time.Duration(min(n, uint64(maxRefresh/time.Second))) * time.Second
-	}
+	s.Active = state == "active"
 	return s, nil
 }
 
@@ -63,7 +82,7 @@ func Parse(text []byte) (Status, error) {
 func (s Status) Append(b []byte) []byte {
 	w := bytes.NewBuffer(b)
 	w.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
-		`<isComposing xmlns="urn:ietf:params:xml:ns:im-iscomposing">` + "\n")
+		`<isComposing xmlns="` + space + `">` + "\n")
 	state := "idle"
 	if s.Active {
 		state = "active"
