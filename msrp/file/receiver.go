@@ -40,7 +40,8 @@ type ReceiveOptions struct {
 //
 // What comes is written to a part, whose name begins with a dot and ends with ".part". It gets its own name
 // when all is there and has the hash that was said. A part whose transfer was broken off stays where it is
-// if the hash of the file is known, also when the program was killed.
+// if the hash of the file is known, also when the program was killed. Where files
+// cannot be locked, as on Windows, none is gone on with.
 type Receiver struct {
 	stream
 	opts ReceiveOptions
@@ -99,23 +100,20 @@ func (r *Receiver) Offer(ctx context.Context) (*sdp.Media, error) {
 // ask offers to receive what is missing of a file, under a new identifier (RFC 5547 section 8.1).
 func (r *Receiver) ask(ctx context.Context, want Selector) (*sdp.Media, error) {
 	d := Description{Direction: sdp.RecvOnly, Selector: want, ID: newID()}
-	var to *hashing
-	var octets int64
-	if want.hash(SHA1) != nil {
-		p, err := r.partOf(want)
-		if err != nil {
-			return nil, err
+	p, octets, err := r.measure(want)
+	if err != nil {
+		return nil, err
+	}
+	if octets > 0 {
+		// Before the peer can send, who would have to wait for that, and may hang up when all is sent.
+		// What is wrong with the disk shows again in open.
+		if p.hash(ctx, octets); ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
-		octets = p.octets(want.Size)
-		if to, err = p.write(octets); err != nil {
-			return nil, err
-		}
-		if octets > 0 {
-			d.Range = Range{Start: octets + 1}
-		}
+		d.Range = Range{Start: octets + 1}
 	}
 	t := r.propose(d, d)
-	t.to, t.start, t.there, t.rest = to, octets, octets, r.current != t
+	t.start, t.there, t.rest = octets, octets, r.current != t
 	return r.offer(ctx, t)
 }
 
@@ -136,20 +134,16 @@ func (r *Receiver) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, e
 		}
 		return refuse(remote), nil
 	}
-	p, err := r.partOf(offered.Selector)
+	_, there, err := r.measure(offered.Selector)
 	if err != nil {
 		return nil, err
 	}
-	start, there := max(offered.Range.Start, 1)-1, p.octets(offered.Selector.Size)
+	start := max(offered.Range.Start, 1) - 1
 	if start > there {
 		return refuse(remote), nil // octets before these are missing
 	}
-	to, err := p.write(start)
-	if err != nil {
-		return nil, err
-	}
 	t := r.propose(offered.acceptPush(), offered)
-	t.to, t.start, t.there = to, start, there
+	t.start, t.there = start, there
 	return r.answer(ctx, t, remote)
 }
 
@@ -168,6 +162,19 @@ func (r *Receiver) accept(ctx context.Context, d Description) error {
 		return nil
 	}
 	return r.opts.Accept(ctx, d)
+}
+
+// measure returns the part of a file and how many octets of it are there, nil and 0 if its hash is
+// not known. A transfer may be writing more.
+func (r *Receiver) measure(s Selector) (*part, int64, error) {
+	if partKey(s, r.opts.Peer) == "" {
+		return nil, 0, nil
+	}
+	p, err := r.partOf(s)
+	if err != nil {
+		return nil, 0, err
+	}
+	return p, p.octets(s.Size), nil
 }
 
 // partOf returns the part of a file, which one transfer has from the other.
@@ -199,15 +206,25 @@ func (r *Receiver) isPartOf(s Selector) bool {
 	return key != "" && r.part != nil && r.part.key == key
 }
 
-// open makes the part of a file whose hash the answer has told.
-func (r *Receiver) open(_ context.Context, t *transfer) error {
-	if t.to != nil {
+// open has the transfer write behind what is there, now that the one before has ended: it may have
+// finished the file meanwhile, or removed it. In an answer of ours that is before the peer can send.
+func (r *Receiver) open(ctx context.Context, t *transfer) error {
+	if t.rest && r.isThere() {
 		return nil
 	}
 	p, err := r.partOf(t.file.Selector)
-	if err == nil {
-		t.to, err = p.write(0)
+	if err != nil {
+		return err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(t.ctx, func() { cancel(context.Cause(t.ctx)) })()
+	if t.there = p.octets(t.file.Selector.Size); t.there > t.start { // for Resume
+		if err := p.hash(ctx, t.there); err != nil {
+			return err
+		}
+	}
+	t.to, err = p.write(ctx, t.start)
 	return err
 }
 

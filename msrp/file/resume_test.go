@@ -258,7 +258,7 @@ func TestSpoiledPart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.WriteString("spoiled")
+		f.WriteAt([]byte("spoiled"), 1<<19) // behind what Alice sends until Bob has asked for the rest
 		f.Close()
 		for _, want := range []error{file.ErrOtherFile, nil} {
 			push := p.push(path, nil)
