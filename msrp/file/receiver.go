@@ -22,8 +22,9 @@ type ReceiveOptions struct {
 	// MaxSize is how many octets a file may have, whatever its peer says. 0 means 1 GiB.
 	MaxSize int64
 
-	// Progress is told how many octets of the file are there, of how many, 0 if that is not known, by
-	// the goroutine that writes them, and is not to wait for the call. nil: nobody is told.
+	// Progress is told how many octets of the file are there, of how many, 0 if that is not known, when a
+	// transfer begins, with those that are not sent again, and then at least every 64 KiB; by the goroutine
+	// that writes them, and is not to wait for the call. nil: nobody is told.
 	Progress func(received, size int64)
 
 	// Peer is who sends, as far as the program knows for sure. A part of a file that was left
@@ -52,6 +53,7 @@ type Receiver struct {
 	// Under the lock of the stream.
 	part     *part
 	resuming bool
+	asked    bool   // Resume has returned, or Wait was called
 	path     string // when it is there
 }
 
@@ -234,12 +236,16 @@ func (r *Receiver) open(ctx context.Context, t *transfer) error {
 // whole file there is no answer but yes and no. renegotiate is the Renegotiate of the call. Where nothing can be
 // gained it does nothing.
 //
+// It is to be called as soon as the call is answered: of a file that there is a part of nothing is read before
+// Resume has returned or Wait is called, so that it is not sent twice, and the peer is told to stop after 20 seconds.
+//
 // An error is that of renegotiate. The transfer goes on as it was then.
 func (r *Receiver) Resume(ctx context.Context, renegotiate func(context.Context) error) error {
 	r.mu.Lock()
 	t, p := r.current, r.part
 	gain := t != nil && t.done != nil && p != nil && p.key != "" && (t.over || t.there > t.start)
-	r.resuming = gain
+	r.resuming, r.asked = gain, true
+	r.changed.Broadcast()
 	r.mu.Unlock()
 	if !gain {
 		return nil
@@ -247,8 +253,19 @@ func (r *Receiver) Resume(ctx context.Context, renegotiate func(context.Context)
 	err := renegotiate(ctx)
 	r.mu.Lock()
 	r.resuming = false
+	r.changed.Broadcast()
 	r.mu.Unlock()
 	return err
+}
+
+// hold has a transfer wait that begins before octets that are there, until it is known whether the rest is
+// asked for.
+func (r *Receiver) hold(t *transfer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for t.there > t.start && (r.resuming || !r.asked) && t.ctx.Err() == nil {
+		r.changed.Wait()
+	}
 }
 
 // isThere reports whether the file is there, which may be by a transfer that was to be replaced.
@@ -265,6 +282,10 @@ func (r *Receiver) isThere() bool {
 // frame.StatusStop if it is larger than MaxSize; msrp.ErrAborted if the sender has given up; msrp.ErrLost; ErrEnded if the call was
 // over before; ErrRefused; the error of ctx, or that of the disk.
 func (r *Receiver) Wait(ctx context.Context) (path string, err error) {
+	r.mu.Lock()
+	r.asked = true
+	r.changed.Broadcast()
+	r.mu.Unlock()
 	if err := r.wait(ctx); err != nil {
 		name := r.Description().Selector.Name
 		return "", fmt.Errorf("receive %s: %w", SafeName(name), err)
