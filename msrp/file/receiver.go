@@ -42,7 +42,9 @@ type ReceiveOptions struct {
 // What comes is written to a part, whose name begins with a dot and ends with ".part". It gets its own name
 // when all is there and has the hash that was said. A part whose transfer was broken off stays where it is
 // if the hash of the file is known, also when the program was killed. Where files
-// cannot be locked, as on Windows, none is gone on with.
+// cannot be locked, as on Windows, none is gone on with. Parts are never removed for their age, as nobody
+// knows whether the file is sent again: a program removes those of ".*.part" that were not modified
+// for longer than it wants to wait, when it starts, say, and none that a Receiver is writing.
 type Receiver struct {
 	stream
 	opts ReceiveOptions

@@ -262,6 +262,10 @@ func TestRangeIsPushed(t *testing.T) {
 			t.Error(r.err)
 		}
 		holds(t, inbox, map[string][]byte{"a.bin": octets})
+		// The range counts in the file, and that of the message in what is sent (RFC 5547 section 6).
+		if !p.said(p.alice, "a=file-range:100001-*") || !p.said(p.alice, "Byte-Range: 1-*/948576") {
+			t.Error("Alice has not sent a message of the 948,576 octets from 100,001 on")
+		}
 	})
 }
 
