@@ -239,7 +239,8 @@ func (r *Receiver) open(ctx context.Context, t *transfer) error {
 // gained it does nothing.
 //
 // It is to be called as soon as the call is answered: of a file that there is a part of nothing is read before
-// Resume has returned or Wait is called, so that it is not sent twice, and the peer is told to stop after 20 seconds.
+// Resume has returned or Wait is called, so that it is not sent twice, and the peer is told to stop after 20 seconds. Before, while the call is answered,
+// what is there was hashed, which takes some seconds for each GiB.
 //
 // An error is that of renegotiate. The transfer goes on as it was then.
 func (r *Receiver) Resume(ctx context.Context, renegotiate func(context.Context) error) error {
@@ -282,7 +283,8 @@ func (r *Receiver) isThere() bool {
 //
 // The error is ErrOtherFile if size or hash are others than was said, and then the file is removed;
 // frame.StatusStop if it is larger than MaxSize; msrp.ErrAborted if the sender has given up; msrp.ErrLost; ErrEnded if the call was
-// over before; ErrRefused; the error of ctx, or that of the disk.
+// over before; ErrRange if octets are gone that the peer is not to send again; ErrRefused; the error of ctx, or
+// that of the disk.
 func (r *Receiver) Wait(ctx context.Context) (path string, err error) {
 	r.mu.Lock()
 	r.asked = true
