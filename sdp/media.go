@@ -12,10 +12,17 @@ func (m *Media) Clone() *Media {
 	return &c
 }
 
-// refused returns what refuses or ends the section: its m= line with port 0,
-// and nothing else (RFC 3264 sections 6 and 8.2).
+// refused returns what refuses or ends the section: its m= line with port 0
+// (RFC 3264 sections 6 and 8.2), and nothing else but what names the file that
+// it was about (RFC 5547 sections 8.1 and 8.3).
 func (m *Media) refused() *Media {
-	return &Media{Type: m.Type, Proto: m.Proto, Formats: m.Formats}
+	r := &Media{Type: m.Type, Proto: m.Proto, Formats: m.Formats}
+	for _, a := range m.Attributes {
+		if a.Name == "file-selector" || a.Name == "file-transfer-id" {
+			r.Attributes = append(r.Attributes, a)
+		}
+	}
+	return r
 }
 
 // directed returns the section with another direction.

@@ -28,6 +28,35 @@ func TestSectionOfferedWithPortZero(t *testing.T) {
 	}
 }
 
+// A file that is not transferred any more, or not at all, is known by its
+// selector and identifier still: whoever ends its section keeps them in this
+// offer and those after it, and the answer mirrors them (RFC 5547 section 8.1).
+func TestEndedFileIsNamed(t *testing.T) {
+	file := "a=file-selector:size:1\r\na=file-transfer-id:one\r\n"
+	open, ended := "m=message 9002 TCP/MSRP *\r\n", "m=message 0 TCP/MSRP *\r\n"
+	bob := NewEngine(&Config{Address: "192.0.2.2"})
+	voice := "m=audio 9000 RTP/AVP 0\r\n"
+	if _, err := bob.ReceiveOffer(head + voice + open + file + "a=path:msrp://a;tcp\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	message := &Media{Type: "message", Proto: "TCP/MSRP", Port: 9003, Formats: []string{"*"}, Attributes: []Attribute{
+		{"file-selector", "size:1"}, {"file-transfer-id", "one"}, {"path", "msrp://b;tcp"}}}
+	if _, _, err := bob.Answer([]*Media{audio(SendRecv, pcmu), message}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bob.ReceiveOffer(strings.Replace(head, "1 1", "1 2", 1) + voice + ended + file + "a=path:msrp://a;tcp\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, _, err := bob.Answer([]*Media{audio(SendRecv, pcmu), nil})
+	if err != nil || !strings.HasSuffix(answer, ended+file) {
+		t.Errorf("answer\n%s(%v)\nwant it to end with\n%s", answer, err, ended+file)
+	}
+	offer, err := bob.Offer([]*Media{audio(SendRecv, pcmu), nil})
+	if err != nil || !strings.HasSuffix(offer, ended+file) {
+		t.Errorf("the next offer is\n%s(%v)\nwant it to end with\n%s", offer, err, ended+file)
+	}
+}
+
 // Who refuses a section may say in the answer what it is that they refuse: for a
 // file that is its selector and identifier (RFC 5547 section 8.3).
 func TestRefusalWithAttributes(t *testing.T) {

@@ -177,7 +177,7 @@ func offers(inv *ua.Invitation) (files []file.Description) {
 func bar(name string) func(n, size int64) {
 	last, percent := int64(0), int64(-1)
 	return func(n, size int64) {
-		if n > last+1<<20 || n < last { // what is there already is not sent again
+		if n < last || n > last+64<<10 { // what is there already is not sent again
 			fmt.Printf("\r%s goes on at octet %d\n", name, n+1)
 		}
 		last = n

@@ -255,6 +255,9 @@ func TestRefreshIsNoTransfer(t *testing.T) {
 		if !p.said(p.alice, "m=message 0 TCP/MSRP *", ended) {
 			t.Errorf("no offer says with port 0\n%s", ended)
 		}
+		if !p.said(p.bob, "m=message 0 TCP/MSRP *\r\n"+ended) {
+			t.Errorf("no answer says with port 0\n%s", ended)
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"fmt"
@@ -90,18 +91,18 @@ func newHashing(to io.Writer) *hashing {
 	return &hashing{to: to, sha1: sha1.New(), sha256: sha256.New()}
 }
 
-// resume hashes the first octets of a file, which are there already, and goes on
-// to write behind them: a hash is that of the whole file. io.ErrUnexpectedEOF
-// says that there are fewer.
-func resume(file io.ReaderAt, to io.WriterAt, octets int64) (*hashing, error) {
+// hashFirst hashes the first octets of a file, which are there already, to go on
+// behind them: a hash is that of the whole file. ErrRange says that there are
+// fewer.
+func hashFirst(ctx context.Context, file io.ReaderAt, octets int64) (*hashing, error) {
 	h := newHashing(io.Discard)
-	if _, err := io.CopyN(h, io.NewSectionReader(file, 0, octets), octets); err != nil {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
+	n, err := io.Copy(h, &reader{ctx, io.NewSectionReader(file, 0, octets)})
+	if err == nil && n < octets {
+		err = ErrRange
+	}
+	if err != nil {
 		return nil, fmt.Errorf("hash what is there: %w", err)
 	}
-	h.to = io.NewOffsetWriter(to, octets)
 	return h, nil
 }
 

@@ -52,9 +52,9 @@ func TestResumedFileIsHashedFromItsStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	first, err := resume(f, f, 0) // nothing is there
+	first, err := (&part{f: f}).write(t.Context(), 0) // nothing is there
 	if err != nil || first.size != 0 {
-		t.Fatalf("resume of an empty file: %d octets, %v", first.size, err)
+		t.Fatalf("write to an empty file: %d octets, %v", first.size, err)
 	}
 	for _, part := range [][]byte{content[:2000], content[2000:2500]} {
 		if n, err := first.Write(part); n != len(part) || err != nil {
@@ -70,9 +70,13 @@ func TestResumedFileIsHashedFromItsStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	second, err := resume(again, again, 2500)
+	p := &part{f: again}
+	if _, err := p.write(t.Context(), 2501); !errors.Is(err, ErrRange) {
+		t.Errorf("write behind what is not there: %v, want ErrRange", err)
+	}
+	second, err := p.write(t.Context(), 2500)
 	if err != nil || second.size != 2500 {
-		t.Fatalf("resume: %d octets, %v, want 2500", second.size, err)
+		t.Fatalf("write: %d octets, %v, want 2500", second.size, err)
 	}
 	if _, err := second.Write(content[2500:]); err != nil {
 		t.Fatal(err)

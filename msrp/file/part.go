@@ -1,10 +1,13 @@
 package file
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"os"
+	"sync/atomic"
 )
 
 // A part is a file that is not all there. It is under a name that no peer can give
@@ -15,13 +18,20 @@ type part struct {
 	name string
 	key  string // "" for one that nobody finds again
 	f    *os.File
+
+	// writes goes up before each write and after it: it is odd while there is one.
+	writes atomic.Int64
+
+	// hashed is what is there, as it was when there had been hashedAt writes.
+	hashed   *hashing
+	hashedAt int64
 }
 
 // partKey returns what finds the part of a file again, from the same peer; "" for
-// a file whose hash nobody has said.
+// a file whose hash nobody has said, and where parts cannot be locked.
 func partKey(s Selector, peer string) string {
 	sum := s.hash(SHA1)
-	if sum == nil {
+	if sum == nil || !canLock {
 		return ""
 	}
 	key := sha256.Sum256(append(sum, peer...))
@@ -80,8 +90,44 @@ func (p *part) octets(size int64) int64 {
 	return info.Size()
 }
 
-// write returns what writes behind the first octets.
-func (p *part) write(octets int64) (*hashing, error) { return resume(p.f, p.f, octets) }
+// WriteAt writes to the part.
+func (p *part) WriteAt(b []byte, off int64) (int, error) {
+	p.writes.Add(1)
+	defer p.writes.Add(1)
+	return p.f.WriteAt(b, off)
+}
+
+// hash hashes the first octets, for write. Another transfer may be writing meanwhile.
+func (p *part) hash(ctx context.Context, octets int64) error {
+	if p.isHashed(octets) {
+		return nil
+	}
+	at := p.writes.Load()
+	h, err := hashFirst(ctx, p.f, octets)
+	if err == nil {
+		p.hashed, p.hashedAt = h, at
+	}
+	return err
+}
+
+// isHashed reports whether the first octets were hashed, and nothing was written since.
+func (p *part) isHashed(octets int64) bool {
+	return p.hashed != nil && p.hashed.size == octets && p.hashedAt == p.writes.Load()
+}
+
+// write returns what writes behind the first octets. Nobody else may be writing any more: a peer can
+// send through one transfer while it offers another (RFC 5547 section 8.1).
+//
+// The error is ErrRange if there are fewer octets.
+func (p *part) write(ctx context.Context, octets int64) (h *hashing, err error) {
+	if p.isHashed(octets) {
+		h, p.hashed = p.hashed, nil
+	} else if h, err = hashFirst(ctx, p.f, octets); err != nil {
+		return nil, err
+	}
+	h.to = io.NewOffsetWriter(p, octets)
+	return h, nil
+}
 
 // finish gives the file, which is all there, its name, and returns that.
 func (p *part) finish(name string, size int64) (string, error) {

@@ -55,6 +55,7 @@ func (r *Receiver) store(t *transfer, m *msrp.Incoming) error {
 	size := t.file.Selector.Size
 	r.progress(t.to.size, size)
 	for buf := make([]byte, 64<<10); ; {
+		r.hold(t)
 		n, err := octets.Read(buf)
 		switch all := t.to.size + int64(n); {
 		case size > 0 && all > size:

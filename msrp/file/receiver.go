@@ -22,8 +22,9 @@ type ReceiveOptions struct {
 	// MaxSize is how many octets a file may have, whatever its peer says. 0 means 1 GiB.
 	MaxSize int64
 
-	// Progress is told how many octets of the file are there, of how many, 0 if that is not known, by
-	// the goroutine that writes them, and is not to wait for the call. nil: nobody is told.
+	// Progress is told how many octets of the file are there, of how many, 0 if that is not known, when a
+	// transfer begins, with those that are not sent again, and then at least every 64 KiB; by the goroutine
+	// that writes them, and is not to wait for the call. nil: nobody is told.
 	Progress func(received, size int64)
 
 	// Peer is who sends, as far as the program knows for sure. A part of a file that was left
@@ -40,7 +41,10 @@ type ReceiveOptions struct {
 //
 // What comes is written to a part, whose name begins with a dot and ends with ".part". It gets its own name
 // when all is there and has the hash that was said. A part whose transfer was broken off stays where it is
-// if the hash of the file is known, also when the program was killed.
+// if the hash of the file is known, also when the program was killed. Where files
+// cannot be locked, as on Windows, none is gone on with. Parts are never removed for their age, as nobody
+// knows whether the file is sent again: a program removes those of ".*.part" that were not modified
+// for longer than it wants to wait, when it starts, say, and none that a Receiver is writing.
 type Receiver struct {
 	stream
 	opts ReceiveOptions
@@ -51,6 +55,7 @@ type Receiver struct {
 	// Under the lock of the stream.
 	part     *part
 	resuming bool
+	asked    bool   // Resume has returned, or Wait was called
 	path     string // when it is there
 }
 
@@ -99,23 +104,20 @@ func (r *Receiver) Offer(ctx context.Context) (*sdp.Media, error) {
 // ask offers to receive what is missing of a file, under a new identifier (RFC 5547 section 8.1).
 func (r *Receiver) ask(ctx context.Context, want Selector) (*sdp.Media, error) {
 	d := Description{Direction: sdp.RecvOnly, Selector: want, ID: newID()}
-	var to *hashing
-	var octets int64
-	if want.hash(SHA1) != nil {
-		p, err := r.partOf(want)
-		if err != nil {
-			return nil, err
+	p, octets, err := r.measure(want)
+	if err != nil {
+		return nil, err
+	}
+	if octets > 0 {
+		// Before the peer can send, who would have to wait for that, and may hang up when all is sent.
+		// What is wrong with the disk shows again in open.
+		if p.hash(ctx, octets); ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
-		octets = p.octets(want.Size)
-		if to, err = p.write(octets); err != nil {
-			return nil, err
-		}
-		if octets > 0 {
-			d.Range = Range{Start: octets + 1}
-		}
+		d.Range = Range{Start: octets + 1}
 	}
 	t := r.propose(d, d)
-	t.to, t.start, t.there, t.rest = to, octets, octets, r.current != t
+	t.start, t.there, t.rest = octets, octets, r.current != t
 	return r.offer(ctx, t)
 }
 
@@ -136,20 +138,16 @@ func (r *Receiver) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, e
 		}
 		return refuse(remote), nil
 	}
-	p, err := r.partOf(offered.Selector)
+	_, there, err := r.measure(offered.Selector)
 	if err != nil {
 		return nil, err
 	}
-	start, there := max(offered.Range.Start, 1)-1, p.octets(offered.Selector.Size)
+	start := max(offered.Range.Start, 1) - 1
 	if start > there {
 		return refuse(remote), nil // octets before these are missing
 	}
-	to, err := p.write(start)
-	if err != nil {
-		return nil, err
-	}
 	t := r.propose(offered.acceptPush(), offered)
-	t.to, t.start, t.there = to, start, there
+	t.start, t.there = start, there
 	return r.answer(ctx, t, remote)
 }
 
@@ -168,6 +166,19 @@ func (r *Receiver) accept(ctx context.Context, d Description) error {
 		return nil
 	}
 	return r.opts.Accept(ctx, d)
+}
+
+// measure returns the part of a file and how many octets of it are there, nil and 0 if its hash is
+// not known. A transfer may be writing more.
+func (r *Receiver) measure(s Selector) (*part, int64, error) {
+	if partKey(s, r.opts.Peer) == "" {
+		return nil, 0, nil
+	}
+	p, err := r.partOf(s)
+	if err != nil {
+		return nil, 0, err
+	}
+	return p, p.octets(s.Size), nil
 }
 
 // partOf returns the part of a file, which one transfer has from the other.
@@ -199,15 +210,25 @@ func (r *Receiver) isPartOf(s Selector) bool {
 	return key != "" && r.part != nil && r.part.key == key
 }
 
-// open makes the part of a file whose hash the answer has told.
-func (r *Receiver) open(_ context.Context, t *transfer) error {
-	if t.to != nil {
+// open has the transfer write behind what is there, now that the one before has ended: it may have
+// finished the file meanwhile, or removed it. In an answer of ours that is before the peer can send.
+func (r *Receiver) open(ctx context.Context, t *transfer) error {
+	if t.rest && r.isThere() {
 		return nil
 	}
 	p, err := r.partOf(t.file.Selector)
-	if err == nil {
-		t.to, err = p.write(0)
+	if err != nil {
+		return err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(t.ctx, func() { cancel(context.Cause(t.ctx)) })()
+	if t.there = p.octets(t.file.Selector.Size); t.there > t.start { // for Resume
+		if err := p.hash(ctx, t.there); err != nil {
+			return err
+		}
+	}
+	t.to, err = p.write(ctx, t.start)
 	return err
 }
 
@@ -217,12 +238,17 @@ func (r *Receiver) open(_ context.Context, t *transfer) error {
 // whole file there is no answer but yes and no. renegotiate is the Renegotiate of the call. Where nothing can be
 // gained it does nothing.
 //
+// It is to be called as soon as the call is answered: of a file that there is a part of nothing is read before
+// Resume has returned or Wait is called, so that it is not sent twice, and the peer is told to stop after 20 seconds. Before, while the call is answered,
+// what is there was hashed, which takes some seconds for each GiB.
+//
 // An error is that of renegotiate. The transfer goes on as it was then.
 func (r *Receiver) Resume(ctx context.Context, renegotiate func(context.Context) error) error {
 	r.mu.Lock()
 	t, p := r.current, r.part
 	gain := t != nil && t.done != nil && p != nil && p.key != "" && (t.over || t.there > t.start)
-	r.resuming = gain
+	r.resuming, r.asked = gain, true
+	r.changed.Broadcast()
 	r.mu.Unlock()
 	if !gain {
 		return nil
@@ -230,8 +256,19 @@ func (r *Receiver) Resume(ctx context.Context, renegotiate func(context.Context)
 	err := renegotiate(ctx)
 	r.mu.Lock()
 	r.resuming = false
+	r.changed.Broadcast()
 	r.mu.Unlock()
 	return err
+}
+
+// hold has a transfer wait that begins before octets that are there, until it is known whether the rest is
+// asked for.
+func (r *Receiver) hold(t *transfer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for t.there > t.start && (r.resuming || !r.asked) && t.ctx.Err() == nil {
+		r.changed.Wait()
+	}
 }
 
 // isThere reports whether the file is there, which may be by a transfer that was to be replaced.
@@ -246,8 +283,13 @@ func (r *Receiver) isThere() bool {
 //
 // The error is ErrOtherFile if size or hash are others than was said, and then the file is removed;
 // frame.StatusStop if it is larger than MaxSize; msrp.ErrAborted if the sender has given up; msrp.ErrLost; ErrEnded if the call was
-// over before; ErrRefused; the error of ctx, or that of the disk.
+// over before; ErrRange if octets are gone that the peer is not to send again; ErrRefused; the error of ctx, or
+// that of the disk.
 func (r *Receiver) Wait(ctx context.Context) (path string, err error) {
+	r.mu.Lock()
+	r.asked = true
+	r.changed.Broadcast()
+	r.mu.Unlock()
 	if err := r.wait(ctx); err != nil {
 		name := r.Description().Selector.Name
 		return "", fmt.Errorf("receive %s: %w", SafeName(name), err)

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/sha1"
 	"errors"
+	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/file"
@@ -55,7 +58,7 @@ func TestPushIsResumed(t *testing.T) {
 		}
 		p.hangup(call)
 		holds(t, inbox, map[string][]byte{"a.bin": octets})
-		// Until the new offer is there the file comes from its beginning: 2 round trips, of 64 KiB or so each.
+		// Until the new offer is there the file comes from its beginning, as far as there is room in the network.
 		if got, rest := p.sent(p.alice, packets), len(octets)-int(before[0]); got > rest+512<<10 {
 			t.Errorf("%d bytes were sent for the rest of %d", got, rest)
 		}
@@ -63,6 +66,76 @@ func TestPushIsResumed(t *testing.T) {
 			t.Error("Bob has not asked for a range")
 		}
 	})
+}
+
+// However long it takes to ask for the rest, the file is not sent from its beginning meanwhile: what is there
+// of it is not read again.
+func TestNothingIsReadBeforeTheRestIsAskedFor(t *testing.T) {
+	octets := content(1, 4<<20)
+	for name, answer := range map[string]func(in *file.Receiver, ctx context.Context, renegotiate func(context.Context) error) error{
+		"by Resume": func(in *file.Receiver, ctx context.Context, renegotiate func(context.Context) error) error {
+			time.Sleep(5 * time.Second) // of the bubble
+			return in.Resume(ctx, func(ctx context.Context) error {
+				time.Sleep(5 * time.Second)
+				return renegotiate(ctx)
+			})
+		},
+		"by nobody": func(*file.Receiver, context.Context, func(context.Context) error) error {
+			time.Sleep(10 * time.Second)
+			return nil
+		},
+		"in vain": func(in *file.Receiver, ctx context.Context, _ func(context.Context) error) error {
+			no := errors.New("no")
+			if err := in.Resume(ctx, func(context.Context) error { time.Sleep(10 * time.Second); return no }); err != no {
+				return fmt.Errorf("Resume: %w", err)
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inbox := root(t)
+			broken := true
+			story(t, func(p *place, ctx context.Context, inv *ua.Invitation) {
+				if broken {
+					takes(inbox, nil, 1)(p, ctx, inv)
+					return
+				}
+				answered := time.Now()
+				var most atomic.Int64
+				in := file.Receive(p.bob.ep, inbox, &file.ReceiveOptions{Progress: func(n, _ int64) {
+					if time.Since(answered) < 10*time.Second {
+						most.Store(n)
+					}
+				}})
+				call, err := inv.Answer(ctx, in)
+				if err == nil {
+					err = answer(in, p.ctx, call.Renegotiate)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				if n := most.Load(); n > 0 {
+					t.Errorf("%d octets were read before", n)
+				}
+				path, err := in.Wait(p.ctx)
+				p.got <- receipt{path: path, err: err}
+			}, func(p *place) {
+				path := written(t, "a.bin", octets)
+				breaksOff(p, path)
+				broken = false
+				push := p.push(path, nil)
+				call := p.calls(push)
+				if err := push.Wait(p.ctx); err != nil {
+					t.Error(err)
+				}
+				if r := <-p.got; r.err != nil {
+					t.Error(r.err)
+				}
+				p.hangup(call)
+				holds(t, inbox, map[string][]byte{"a.bin": octets})
+			})
+		})
+	}
 }
 
 // When the connection is lost and the call is not, the rest comes in the same call.
@@ -189,6 +262,10 @@ func TestRangeIsPushed(t *testing.T) {
 			t.Error(r.err)
 		}
 		holds(t, inbox, map[string][]byte{"a.bin": octets})
+		// The range counts in the file, and that of the message in what is sent (RFC 5547 section 6).
+		if !p.said(p.alice, "a=file-range:100001-*") || !p.said(p.alice, "Byte-Range: 1-*/948576") {
+			t.Error("Alice has not sent a message of the 948,576 octets from 100,001 on")
+		}
 	})
 }
 
@@ -258,7 +335,7 @@ func TestSpoiledPart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.WriteString("spoiled")
+		f.WriteAt([]byte("spoiled"), 1<<19) // behind what Alice sends until Bob has asked for the rest
 		f.Close()
 		for _, want := range []error{file.ErrOtherFile, nil} {
 			push := p.push(path, nil)

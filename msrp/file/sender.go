@@ -14,8 +14,9 @@ import (
 
 // SendOptions are the options of Push and Serve. nil will do.
 type SendOptions struct {
-	// Progress is told how many octets of the file have gone out, of how many, by the
-	// goroutine that sends them, and is not to wait for the call. nil: nobody is told.
+	// Progress is told how many octets of the file have gone out, of how many, when a transfer begins,
+	// with those that are not sent again, and then at least every 64 KiB; by the goroutine that sends
+	// them, and is not to wait for the call. nil: nobody is told.
 	Progress func(sent, size int64)
 
 	// Disposition is "attachment" for a file that is not to be shown before the user wants

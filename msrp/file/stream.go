@@ -251,6 +251,9 @@ func (s *stream) Update(ctx context.Context, local, remote *sdp.Media) error {
 	}
 	if t.done == nil && s.ready != nil {
 		if err := s.ready(ctx, t); err != nil {
+			if ctx.Err() != nil { // as below
+				return err
+			}
 			s.end(err)
 			return nil
 		}
