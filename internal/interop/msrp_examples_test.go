@@ -28,7 +28,7 @@ func TestMSRPExamples(t *testing.T) {
 		bob := start(t, "chat", "ws", "bob", "sip:bob@sip.test")
 		bob.Expect(t, "waiting for a call")
 		alice := start(t, "chat", "tls", "alice", "sip:alice@sip.test", "sip:bob@sip.test")
-		alice.Expect(t, "talking to <sip:bob@sip.test>")
+		alice.Expect(t, "talking to sip:bob@sip.test")
 		io.WriteString(alice.In, "hello\n")
 		bob.Expect(t, ": hello\n")
 		alice.Expect(t, "(delivered)")
