@@ -4,9 +4,13 @@
 //	go run ./examples/chat -listen udp:127.0.0.1:5070 sip:bob@127.0.0.1
 //	go run ./examples/chat -listen udp:127.0.0.1:5071 sip:alice@127.0.0.1 sip:bob@127.0.0.1:5070
 //
-// With -relay it is reached by an MSRP relay, such as examples/msrprelay:
+// With -relay what they write goes by an MSRP relay. One of our own has a certificate that both have to trust:
 //
-//	go run ./examples/chat -relay "msrps://relay.example.com;tcp" -password secret sip:alice@example.com sip:bob@example.com
+//	go run ./examples/msrprelay alice:secret bob:secret >relay.pem
+//	SSL_CERT_FILE=relay.pem go run ./examples/chat -relay "msrps://localhost;tcp" -password secret -listen udp:127.0.0.1:5070 sip:bob@127.0.0.1
+//	SSL_CERT_FILE=relay.pem go run ./examples/chat -relay "msrps://localhost;tcp" -password secret -listen udp:127.0.0.1:5071 sip:alice@127.0.0.1 sip:bob@127.0.0.1:5070
+//
+// In this file is the call, in talk.go what is said in it, and in terminal.go the line that is typed.
 package main
 
 import (
@@ -81,7 +85,7 @@ func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, msrpCfg *ms
 		c.session = c.newSession(ep)
 		call, err := in.Answer(ctx, c.session)
 		if err != nil {
-			c.term.Printf("no chat with %s: %v", in.From(), err)
+			c.term.Printf("no chat with %s: %v", in.From().URI, err)
 			busy.Store(false)
 			return
 		}
