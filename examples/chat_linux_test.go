@@ -79,9 +79,9 @@ func startAtTerminal(t *testing.T, program string, args ...string) *process {
 // he has hung up, and the terminal is as it was.
 func TestChatAtATerminal(t *testing.T) {
 	t.Parallel()
+	program, texts := build(t, "chat"), make(chan string, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	texts := make(chan string, 1)
 	alice, address, over := answer(t, nil)
 	go func() { // ends with the call
 		for m, err := range alice.Messages(ctx) {
@@ -92,7 +92,7 @@ func TestChatAtATerminal(t *testing.T) {
 			texts <- string(text)
 		}
 	}()
-	bob := startAtTerminal(t, build(t, "chat"), "-listen", "udp:127.0.0.1:0", "sip:bob@127.0.0.1", "sip:alice@"+address)
+	bob := startAtTerminal(t, program, "-listen", "udp:127.0.0.1:0", "sip:bob@127.0.0.1", "sip:alice@"+address)
 	bob.says("talking to sip:alice@127.0.0.1")
 	bob.says("\x1b[K> ")
 

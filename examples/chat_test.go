@@ -54,6 +54,7 @@ func TestChatsInARoom(t *testing.T) {
 	program := build(t, "chat")
 	alice := start(t, program, "-listen", "udp:127.0.0.1:0", "-nick", "Star", "sip:alice@127.0.0.1", "sip:room@"+address)
 	alice.says("talking to sip:room@")
+	room.says("1 here: sip:alice@127.0.0.1 (Star)")
 	bob := start(t, program, "-listen", "udp:127.0.0.1:0", "sip:bob@127.0.0.1", "sip:room@"+address)
 	bob.says("talking to sip:room@")
 	room.says("2 here")
@@ -96,10 +97,11 @@ func answer(t *testing.T, cfg *msrp.SessionConfig) (session *msrp.Session, addre
 // 3.3). A program that is interrupted hangs up.
 func TestChatSeesWhoStops(t *testing.T) {
 	t.Parallel()
+	program := build(t, "chat")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	alice, address, over := answer(t, &msrp.SessionConfig{AcceptTypes: []string{"text/plain", iscomposing.ContentType}})
-	bob := start(t, build(t, "chat"), "-listen", "udp:127.0.0.1:0", "sip:bob@127.0.0.1", "sip:alice@"+address)
+	bob := start(t, program, "-listen", "udp:127.0.0.1:0", "sip:bob@127.0.0.1", "sip:alice@"+address)
 	send := func(status iscomposing.Status) {
 		t.Helper()
 		if err := alice.Send(ctx, &msrp.Message{ContentType: iscomposing.ContentType, Body: bytes.NewReader(status.Append(nil))}); err != nil {

@@ -37,7 +37,7 @@ func main() {
 	relay := flag.String("relay", "", "URI of an MSRP relay, such as msrps://relay.example.com;tcp")
 	password := flag.String("password", "", "password, there and at the proxy")
 	secure := flag.Bool("tls", false, "chat by TLS")
-	nick := flag.String("nick", "", "nickname to have in a room")
+	nick := flag.String("nick", "", "nickname to have in a room, for those who look who is there")
 	flag.Parse()
 	if flag.NArg() < 1 || flag.NArg() > 2 {
 		log.Fatal("usage: chat [flags] sip:user@domain [sip:whom@domain]")
