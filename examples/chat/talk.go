@@ -21,7 +21,7 @@ func (c *chat) talk(ctx context.Context) error {
 	typed := c.term.Open()
 	defer c.term.Close()
 	ctx, enough := context.WithCancel(ctx)
-	go func() {
+	go func() { // ends when no more is typed, or with the program
 		defer enough()
 		c.write(ctx, typed)
 	}()
