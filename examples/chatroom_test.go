@@ -18,11 +18,12 @@ import (
 
 // Two chats join a room, which tells both who is there; what one of them writes comes to the other.
 func TestChatroom(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
+	t.Parallel()
 	address := freePort(t)
 	p := start(t, build(t, "chatroom"), "-listen", "udp:"+address, "sip:room@127.0.0.1")
 	p.says("0 here")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	uri := "sip:room@" + address
 	join := func(name string) (*ua.Agent, *ua.Call, *msrp.Session) {
 		agent, err := ua.New("sip:"+name+"@127.0.0.1", &ua.Config{Listen: []string{"udp:127.0.0.1:0"}})
@@ -102,6 +103,7 @@ func TestChatroom(t *testing.T) {
 
 // A chat that takes no message/cpim has no place in a room.
 func TestChatroomRefusesOthers(t *testing.T) {
+	t.Parallel()
 	address := freePort(t)
 	p := start(t, build(t, "chatroom"), "-listen", "udp:"+address, "sip:room@127.0.0.1")
 	p.says("0 here")

@@ -10,6 +10,7 @@ import (
 
 // The relay makes a certificate and prints it; who trusts that gets an answer by TLS.
 func TestMSRPRelay(t *testing.T) {
+	t.Parallel()
 	address := freePort(t)
 	p := start(t, build(t, "msrprelay"), "-listen", "tls:"+address, "alice:secret")
 	p.says("serving example.com")

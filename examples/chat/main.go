@@ -1,34 +1,33 @@
 // Chat lets two people type to each other, or joins a room of many. It shows who is writing, and
-// when what one has written has arrived.
+// when what one has written has arrived. ^D ends it, and ^C.
 //
 //	go run ./examples/chat -listen udp:127.0.0.1:5070 sip:bob@127.0.0.1
 //	go run ./examples/chat -listen udp:127.0.0.1:5071 sip:alice@127.0.0.1 sip:bob@127.0.0.1:5070
 //
-// With -relay it is reached by an MSRP relay, such as examples/msrprelay:
+// With -relay what they write goes by an MSRP relay. One of our own has a certificate that both have to trust:
 //
-//	go run ./examples/chat -relay "msrps://relay.example.com;tcp" -password secret sip:alice@example.com sip:bob@example.com
+//	go run ./examples/msrprelay alice:secret bob:secret >relay.pem
+//	SSL_CERT_FILE=relay.pem go run ./examples/chat -relay "msrps://localhost;tcp" -password secret -listen udp:127.0.0.1:5070 sip:bob@127.0.0.1
+//	SSL_CERT_FILE=relay.pem go run ./examples/chat -relay "msrps://localhost;tcp" -password secret -listen udp:127.0.0.1:5071 sip:alice@127.0.0.1 sip:bob@127.0.0.1:5070
+//
+// In this file is the call, in talk.go what is said in it, and in terminal.go the line that is typed.
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"flag"
-	"fmt"
-	"io"
 	"log"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strings"
-	"time"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/goparley/parley/msrp"
-	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/simple/cpim"
 	"github.com/goparley/parley/simple/iscomposing"
+	"github.com/goparley/parley/sip"
 	"github.com/goparley/parley/ua"
 )
 
@@ -38,7 +37,7 @@ func main() {
 	relay := flag.String("relay", "", "URI of an MSRP relay, such as msrps://relay.example.com;tcp")
 	password := flag.String("password", "", "password, there and at the proxy")
 	secure := flag.Bool("tls", false, "chat by TLS")
-	nick := flag.String("nick", "", "nickname to have in a room")
+	nick := flag.String("nick", "", "nickname to have in a room, for those who look who is there")
 	flag.Parse()
 	if flag.NArg() < 1 || flag.NArg() > 2 {
 		log.Fatal("usage: chat [flags] sip:user@domain [sip:whom@domain]")
@@ -49,12 +48,13 @@ func main() {
 	if *relay != "" {
 		cfg.Relays = []msrp.Relay{{URI: *relay, Username: user, Password: *password}}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	defer keyByKey()()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop) // a second ^C does not wait for the peer
 	c := &chat{self: aor, nick: *nick, secure: *secure}
-	if err := c.run(ctx, whom, &ua.Config{Listen: []string{*listen}, Proxy: *proxy, Password: *password}, cfg); err != nil && ctx.Err() == nil {
-		fmt.Println(err)
+	err := c.run(ctx, whom, &ua.Config{Listen: []string{*listen}, Proxy: *proxy, Password: *password}, cfg)
+	if err != nil && ctx.Err() == nil {
+		c.term.Printf("%v", err)
+		os.Exit(1)
 	}
 }
 
@@ -62,7 +62,7 @@ func main() {
 type chat struct {
 	self, nick string
 	secure     bool
-	wrap       bool // the peer takes message/cpim alone, as rooms do
+	term       terminal
 	call       *ua.Call
 	session    *msrp.Session
 }
@@ -74,18 +74,22 @@ func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, msrpCfg *ms
 		return err
 	}
 	defer ep.Close()
-	types := []string{"text/plain", iscomposing.ContentType}
-	c.session = msrp.NewSession(ep, &msrp.SessionConfig{
-		AcceptTypes:        append(types, cpim.ContentType),
-		AcceptWrappedTypes: types,
-		Attributes:         []sdp.Attribute{{Name: "chatroom", Value: "nickname private-messages"}},
-		TLS:                c.secure,
-	})
 	called := make(chan *ua.Call, 1)
+	var busy atomic.Bool
+	busy.Store(whom != "")
 	cfg.OnInvite = func(ctx context.Context, in *ua.Invitation) {
-		if call, err := in.Answer(ctx, c.session); err == nil {
-			called <- call
+		if busy.Swap(true) {
+			in.Reject(ctx, sip.StatusBusyHere)
+			return
 		}
+		c.session = c.newSession(ep)
+		call, err := in.Answer(ctx, c.session)
+		if err != nil {
+			c.term.Printf("no chat with %s: %v", in.From().URI, err)
+			busy.Store(false)
+			return
+		}
+		called <- call
 	}
 	agent, err := ua.New(c.self, cfg)
 	if err != nil {
@@ -98,137 +102,32 @@ func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, msrpCfg *ms
 		}
 	}
 	if whom != "" {
+		c.term.Printf("calling %s", whom)
+		c.session = c.newSession(ep)
 		call, err := agent.Invite(ctx, whom, &ua.InviteOptions{Streams: []ua.Stream{c.session}})
 		if err != nil {
 			return err
 		}
 		called <- call
 	} else {
-		fmt.Println("waiting for a call at", agent.Addr("udp"))
+		c.term.Printf("waiting for a call at %s", agent.Addr("udp"))
 	}
 	select {
 	case c.call = <-called:
+		return c.talk(ctx)
 	case <-ctx.Done():
 		return nil
 	}
-	return c.talk(ctx)
 }
 
-// talk shows what comes, and sends what is typed, until one of the two has had enough.
-func (c *chat) talk(ctx context.Context) error {
-	fmt.Println("talking to", c.call.Remote())
-	go c.hear(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c.write(ctx)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	case <-c.call.Done():
-		fmt.Println(c.call.Remote().URI.User, "has gone")
-		return nil
-	}
-	return c.call.Hangup(context.WithoutCancel(ctx))
-}
-
-// hear prints messages, and who is writing one.
-func (c *chat) hear(ctx context.Context) {
-	writing := map[string]*iscomposing.Receiver{}
-	for m, err := range c.session.Messages(ctx) {
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		text, err := io.ReadAll(io.LimitReader(m, 64<<10))
-		if err != nil {
-			continue
-		}
-		who, kind := c.call.Remote().URI.User, m.ContentType
-		if kind == cpim.ContentType {
-			wrapped, err := cpim.Parse(text)
-			if err != nil {
-				continue
-			}
-			who, kind, text = wrapped.From.URI, wrapped.ContentType, wrapped.Content
-		}
-		if writing[who] == nil {
-			writing[who] = &iscomposing.Receiver{}
-		}
-		if kind != iscomposing.ContentType {
-			writing[who].Content()
-			fmt.Printf("%s: %s\n", who, text)
-		} else if status, err := iscomposing.Parse(text); err == nil {
-			if active, _ := writing[who].Status(time.Now(), status); active {
-				fmt.Printf("(%s is writing)\n", who)
-			}
-		}
-	}
-}
-
-// write sends line by line, and tells that a line is being written.
-func (c *chat) write(ctx context.Context) {
-	if c.nick != "" {
-		if err := c.session.SetNickname(ctx, c.nick); err != nil {
-			fmt.Println(err)
-		}
-	}
-	var sender iscomposing.Sender
-	var line []byte
-	for keys := bufio.NewReader(os.Stdin); ; {
-		key, err := keys.ReadByte()
-		if err != nil {
-			return
-		}
-		if key != '\n' {
-			line = append(line, key)
-			if status := sender.Typed(time.Now()).Send; status != nil {
-				err := c.send(ctx, &msrp.Message{ContentType: iscomposing.ContentType, FailureReport: frame.FailureReportNo}, status.Append(nil))
-				if errors.Is(err, frame.StatusUnsupportedType) {
-					sender.Stop() // the peer does not care
-				}
-			}
-			continue
-		}
-		sender.Sent()
-		if err := c.send(ctx, &msrp.Message{ContentType: "text/plain", SuccessReport: true}, line); err != nil {
-			fmt.Println(err)
-		} else {
-			fmt.Println("(delivered)")
-		}
-		line = nil
-	}
-}
-
-// send sends a message, in an envelope where it has to have one.
-func (c *chat) send(ctx context.Context, m *msrp.Message, body []byte) error {
-	if !c.wrap {
-		m.Body = bytes.NewReader(body)
-		err := c.session.Send(ctx, m)
-		if c.wrap = errors.Is(err, frame.StatusUnsupportedType); !c.wrap {
-			return err
-		}
-	}
-	envelope := &cpim.Message{
-		From: cpim.Address{URI: c.self}, To: []cpim.Address{{URI: c.call.Remote().URI.String()}},
-		DateTime: time.Now(), ContentType: m.ContentType, Content: body,
-	}
-	text, err := envelope.Append(nil)
-	if err != nil {
-		return err
-	}
-	m.ContentType, m.Body = cpim.ContentType, bytes.NewReader(text)
-	return c.session.Send(ctx, m)
-}
-
-// keyByKey has a terminal give out each key at once, and returns what takes that back.
-func keyByKey() func() {
-	stty := func(args ...string) {
-		cmd := exec.Command("stty", args...)
-		cmd.Stdin = os.Stdin
-		cmd.Run() // there may be no terminal, and then it is line by line
-	}
-	stty("-icanon", "min", "1")
-	return func() { stty("icanon") }
+// newSession makes the stream of a call. A room takes only who says that they know rooms.
+func (c *chat) newSession(ep *msrp.Endpoint) *msrp.Session {
+	types := []string{"text/plain", iscomposing.ContentType}
+	return msrp.NewSession(ep, &msrp.SessionConfig{
+		AcceptTypes:        append(types, cpim.ContentType),
+		AcceptWrappedTypes: types,
+		MaxSize:            64 << 10,
+		Attributes:         []sdp.Attribute{{Name: "chatroom", Value: "nickname private-messages"}},
+		TLS:                c.secure,
+	})
 }

@@ -3,6 +3,11 @@
 // "conference".
 //
 //	go run ./examples/chatroom -listen udp:127.0.0.1:5072 sip:room@127.0.0.1
+//	go run ./examples/chat -listen udp:127.0.0.1:5070 -nick Star sip:alice@127.0.0.1 sip:room@127.0.0.1:5072
+//	go run ./examples/chat -listen udp:127.0.0.1:5071 sip:bob@127.0.0.1 sip:room@127.0.0.1:5072
+//
+// Or at a proxy, where it registers:
+//
 //	go run ./examples/chatroom -proxy sip:proxy.example.com -password secret sip:room@example.com
 package main
 
@@ -66,7 +71,11 @@ func run(uri string, cfg *ua.Config, roomCfg *room.Config) error {
 	for roster := range r.Rosters(ctx) {
 		var names []string
 		for _, u := range roster.Users {
-			names = append(names, u.Entity)
+			name := u.Entity
+			if u.Nickname != "" {
+				name += " (" + u.Nickname + ")"
+			}
+			names = append(names, name)
 		}
 		fmt.Printf("%d here: %s\n", len(names), strings.Join(names, ", "))
 	}

@@ -4,7 +4,7 @@
 //	go run ./examples/sendfile -listen udp:127.0.0.1:5070,tcp:127.0.0.1:5070 -dir inbox sip:bob@127.0.0.1
 //	go run ./examples/sendfile -to sip:bob@127.0.0.1:5070 report.pdf photo.jpg
 //
-// With -relay they go by an MSRP relay, such as examples/msrprelay.
+// With -relay they go by an MSRP relay, such as examples/msrprelay, as those of examples/chat do.
 package main
 
 import (
@@ -25,9 +25,9 @@ import (
 
 func main() {
 	listen := flag.String("listen", "udp:0.0.0.0:5060,tcp:0.0.0.0:5060", "where to listen for calls, which need TCP if they are of several files")
-	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060")
+	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060; none does not register")
 	relay := flag.String("relay", "", "URI of an MSRP relay, such as msrps://relay.example.com;tcp")
-	password := flag.String("password", "", "password, there and at the proxy; none does not register")
+	password := flag.String("password", "", "password, there and at the proxy")
 	secure := flag.Bool("tls", false, "send by TLS")
 	from := flag.String("from", "sip:anonymous@anonymous.invalid", "who sends")
 	to := flag.String("to", "", "URI of whom to send files to")
@@ -89,7 +89,7 @@ func send(ctx context.Context, from, to string, cfg *ua.Config, msrpCfg *msrp.Co
 		if err := push.Wait(ctx); err != nil {
 			failed = err
 		} else {
-			show("sent", push.Description())
+			show("sent "+push.Description().Selector.Name, push.Description())
 		}
 	}
 	if err := call.Hangup(context.WithoutCancel(ctx)); failed == nil {
@@ -145,7 +145,7 @@ func receive(ctx context.Context, aor, path string, cfg *ua.Config, msrpCfg *msr
 		return err
 	}
 	defer agent.Close()
-	if cfg.Password != "" {
+	if cfg.Proxy != "" {
 		if _, err := agent.Register(ctx, nil); err != nil {
 			return err
 		}
@@ -173,24 +173,24 @@ func offers(inv *ua.Invitation) (files []file.Description) {
 	return files
 }
 
-// bar returns a func that shows on one line how far a file is.
+// bar returns a func that shows how far a file is, on one line for all files.
 func bar(name string) func(n, size int64) {
 	last, percent := int64(0), int64(-1)
 	return func(n, size int64) {
 		if n < last || n > last+64<<10 { // what is there already is not sent again
-			fmt.Printf("\r%s goes on at octet %d\n", name, n+1)
+			fmt.Printf("\r\x1b[K%s goes on at octet %d\n", name, n+1)
 		}
 		last = n
 		if now := 100 * n / max(size, 1); now != percent {
 			percent = now
-			fmt.Printf("\r%s %3d%%", name, percent)
+			fmt.Printf("\r\x1b[K%s %3d%%", name, percent)
 		}
 	}
 }
 
 // show says that a file is there, and the hashes that it was checked against.
 func show(what string, d file.Description) {
-	fmt.Printf("\r%s: %d octets\n", what, d.Selector.Size)
+	fmt.Printf("\r\x1b[K%s: %d octets\n", what, d.Selector.Size)
 	for _, hash := range d.Selector.Hashes {
 		fmt.Println(" ", hash)
 	}
