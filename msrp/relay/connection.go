@@ -20,6 +20,7 @@ type connection struct {
 	to     hop        // of one that we make
 	secure bool
 	ws     bool
+	payer  string // the user whom it is made for; "" nobody
 	port   uint16 // of ours that it came to
 	user   string // that Config.Handshake knows; "" nobody
 	nonce  string // that binds nonces to it

@@ -45,7 +45,7 @@ type Relay struct {
 	dialed    map[hop]*connection
 	dialing   int               // of them, that are being made
 	grants    map[string]*grant // by session-id
-	users     map[string]int    // how many grants each has
+	users     map[string]*account
 	closed    bool
 	sweeper   *time.Timer
 }
@@ -65,7 +65,7 @@ func New(cfg *Config) (*Relay, error) {
 		conns:     map[*connection]struct{}{},
 		dialed:    map[hop]*connection{},
 		grants:    map[string]*grant{},
-		users:     map[string]int{},
+		users:     map[string]*account{},
 		lookupSRV: net.DefaultResolver.LookupSRV,
 	}
 	err := r.cfg.complete()
