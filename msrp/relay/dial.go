@@ -34,7 +34,7 @@ func (r *Relay) connect(u frame.URI, user string) (*connection, frame.Status) {
 		return c, 0
 	}
 	a := r.account(user)
-	if r.closed || len(r.conns) >= r.cfg.MaxConns || r.dialing >= maxDialing || a.dialing >= share(maxDialing) {
+	if r.closed || r.dialing >= maxDialing || a.dialing >= share(maxDialing) || !r.mayHave(a) || !r.hasRoom() {
 		r.settle(user)
 		return nil, frame.StatusTimeout
 	}
@@ -42,7 +42,7 @@ func (r *Relay) connect(u frame.URI, user string) (*connection, frame.Status) {
 	a.dialing++
 	c := r.newConnection()
 	c.to, c.secure, c.payer = to, to.secure, user
-	r.conns[c], r.dialed[to] = struct{}{}, c
+	r.conns[c], a.conns[c], r.dialed[to] = struct{}{}, struct{}{}, c
 	r.tasks.Go(func() { r.dial(c) })
 	return c, 0
 }

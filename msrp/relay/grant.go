@@ -113,9 +113,14 @@ func (r *Relay) grant(c *connection, user string, client frame.URI, relay bool, 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a := r.account(user)
-	if c.over || len(r.grants) >= r.cfg.MaxURIs || a.uris >= share(r.cfg.MaxURIs) {
+	pays := c.payer == "" && !relay
+	if c.over || len(r.grants) >= r.cfg.MaxURIs || a.uris >= share(r.cfg.MaxURIs) || pays && !r.mayHave(a) {
 		r.settle(user)
 		return nil
+	}
+	if pays {
+		c.payer = user
+		a.conns[c] = struct{}{}
 	}
 	r.grants[g.uri.SessionID] = g
 	a.uris++

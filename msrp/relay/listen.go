@@ -103,7 +103,7 @@ func (r *Relay) accept(l *listener) {
 func (r *Relay) admit(c *connection) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || len(r.conns) >= r.cfg.MaxConns || r.strangers >= (r.cfg.MaxConns+1)/2 {
+	if r.closed || r.strangers >= (r.cfg.MaxConns+1)/2 || !r.hasRoom() {
 		return false
 	}
 	r.conns[c] = struct{}{}

@@ -101,6 +101,7 @@ func (o *outbox) next(f *flow) *passage {
 
 // moved says that the connection takes something. The lock is held.
 func (o *outbox) moved() {
+	o.c.touch()
 	if o.progress, o.refuse = time.Now(), (time.Time{}); o.waiters > 0 {
 		o.room.Broadcast()
 	}

@@ -19,6 +19,7 @@ const (
 	stallTime  = 20 * time.Second // that a receiver may take nothing while others wait for it
 	dialTime   = 10 * time.Second // for a connection to the next hop
 	askTime    = 10 * time.Second // for Config.Password
+	restTime   = 30 * time.Second // after which all that was sent is answered, or will not be
 	idleTime   = time.Hour        // without a request on a connection with no URIs (RFC 4976 section 6.5)
 	sweepTime  = time.Minute      // from one look at what has expired to the next
 	frameTime  = 30 * time.Second // for a WebSocket message to arrive, or to leave
@@ -41,7 +42,8 @@ type Relay struct {
 	mu        sync.Mutex
 	listeners []*listener
 	conns     map[*connection]struct{}
-	strangers int // of conns, that are on probation
+	strangers int       // of conns, that are on probation
+	noRoom    time.Time // when there was last none in the place of another connection
 	dialed    map[hop]*connection
 	dialing   int               // of them, that are being made
 	grants    map[string]*grant // by session-id
