@@ -24,7 +24,7 @@ const (
 	sweepTime  = time.Minute      // from one look at what has expired to the next
 	frameTime  = 30 * time.Second // for a WebSocket message to arrive, or to leave
 	pingTime   = 30 * time.Second // from one ping of a WebSocket to the next
-	headerTime = 10 * time.Second // for the handshake of a WebSocket
+	headerTime = 10 * time.Second // for the handshake of a WebSocket, with that of TLS before it
 )
 
 // A Relay forwards for the clients that it knows.
@@ -43,6 +43,7 @@ type Relay struct {
 	listeners []*listener
 	conns     map[*connection]struct{}
 	strangers int       // of conns, that are on probation
+	knocking  int       // connections of HTTP that are no WebSockets yet
 	noRoom    time.Time // when there was last none in the place of another connection
 	dialed    map[hop]*connection
 	dialing   int               // of them, that are being made
