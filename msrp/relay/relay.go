@@ -16,7 +16,7 @@ import (
 // The times that a Relay keeps to.
 const (
 	probation  = 30 * time.Second // for a connection to show that it may be here (RFC 4976 section 6.1)
-	stallTime  = 20 * time.Second // that a receiver may take nothing while others wait for it
+	stallTime  = 20 * time.Second // that a receiver may take next to nothing while others wait for it
 	dialTime   = 10 * time.Second // for a connection to the next hop
 	askTime    = 10 * time.Second // for Config.Password
 	restTime   = 30 * time.Second // after which all that was sent is answered, or will not be
