@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/goparley/parley/msrp/internal/digest"
@@ -20,8 +21,8 @@ type Config struct {
 	Listen []string
 
 	// Domain is the realm of passwords, and a name by which clients may address the relay. Host
-	// is the name in the URIs that clients get, which TLS certificates have to have; "" is
-	// Domain.
+	// is the name, or the address, in the URIs that clients get, which TLS certificates have to
+	// have; "" is Domain.
 	Domain, Host string
 
 	// Password returns the password of a user, or ErrUnknownUser. Any other error is a failure
@@ -102,6 +103,7 @@ func (c *Config) complete() error {
 	if c.Host == "" {
 		c.Host = c.Domain
 	}
+	c.Host = strings.Trim(c.Host, "[]") // of an IPv6 address, as it stands in URIs
 	if c.MinExpires == 0 {
 		c.MinExpires = time.Minute
 	}

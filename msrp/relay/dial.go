@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -14,8 +15,16 @@ import (
 // A hop is what connections are shared by (RFC 4975 section 5.4).
 type hop struct {
 	secure bool
-	name   string // of the host, in lower case
+	name   string // of the host, in lower case, or its address
 	port   uint16 // 0: as DNS says
+}
+
+func hopTo(u frame.URI) hop {
+	to := hop{secure: u.Secure, name: strings.ToLower(u.Host), port: u.Port}
+	if addr, err := netip.ParseAddr(u.Host); err == nil {
+		to.name = addr.String() // one address may be written in many ways (RFC 4975 section 6.1)
+	}
+	return to
 }
 
 // maxDialing is how many connections are made at a time, of which each user has a tenth at most.
@@ -27,7 +36,7 @@ func (r *Relay) connect(u frame.URI, user string) (*connection, frame.Status) {
 	if !strings.EqualFold(u.Transport, "tcp") {
 		return nil, frame.StatusNoSession // nobody can connect to it (RFC 7977 section 5.1)
 	}
-	to := hop{secure: u.Secure, name: strings.ToLower(u.Host), port: u.Port}
+	to := hopTo(u)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c := r.dialed[to]; c != nil {
