@@ -113,13 +113,13 @@ func TestURIOfARelayOutlivesItsConnection(t *testing.T) {
 				bob.response("aaaa", frame.StatusNoSession)
 				return
 			}
-			go func() { // the peer of alice does not exist, which is reported
+			go func() { // ends with the listener
 				for {
 					nc, err := l.Accept()
 					if err != nil {
 						return
 					}
-					nc.Close()
+					defer nc.Close() // so that what is for the relay waits
 				}
 			}()
 			if g := again.read(); g.Report != frame.StatusTimeout && g.Status != frame.StatusTimeout {
