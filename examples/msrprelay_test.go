@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -28,5 +29,17 @@ func TestMSRPRelay(t *testing.T) {
 	if _, err := io.ReadFull(client, answer); err != nil || !strings.HasSuffix(string(answer), "401") {
 		t.Errorf("answer is %q, %v, want 401", answer, err)
 	}
+	p.interrupt()
+}
+
+// Passwords do not go without TLS, so a socket for WebSockets without it serves nobody.
+func TestMSRPRelayWithoutTLS(t *testing.T) {
+	program := build(t, "msrprelay")
+	out, err := exec.Command(program, "-listen", "ws:127.0.0.1:0", "alice:secret").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "wss") {
+		t.Errorf("-listen ws: %v, %q, want an error that says what to do", err, out)
+	}
+	p := start(t, program, "-listen", "ws:127.0.0.1:0", "-plain", "alice:secret")
+	p.says("serving example.com")
 	p.interrupt()
 }

@@ -4,7 +4,9 @@
 //	go run ./examples/msrprelay -listen tls:0.0.0.0:2855,wss:0.0.0.0:443,tcp:127.0.0.1:2856 \
 //		-domain example.com -host relay.example.com -cert relay.pem -key relay.key alice:secret bob:secret
 //
-// Without a certificate it makes one of its own, and prints it for clients to trust.
+// Clients come by TLS or WSS, for no password goes without TLS (RFC 4976 section 9.2); for tests -plain
+// lets them in by TCP and WS as well. Without a certificate it makes one of its own, and prints it for
+// clients to trust.
 package main
 
 import (
@@ -18,6 +20,7 @@ import (
 	"log"
 	"log/slog"
 	"math/big"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -28,7 +31,7 @@ import (
 )
 
 func main() {
-	listen := flag.String("listen", "tls:127.0.0.1:2855,ws:127.0.0.1:8080", "sockets, of tls, tcp, wss and ws")
+	listen := flag.String("listen", "tls:127.0.0.1:2855,wss:127.0.0.1:8443", "sockets, of tls, tcp, wss and ws")
 	domain := flag.String("domain", "example.com", "the realm of the passwords")
 	host := flag.String("host", "localhost", "name by which clients and their peers reach us")
 	certFile := flag.String("cert", "", "PEM file with the certificate; none: one of our own")
@@ -36,6 +39,9 @@ func main() {
 	plain := flag.Bool("plain", false, "let clients in without TLS, too: for tests")
 	maxChunk := flag.Int("maxchunk", 0, "bytes of a message in one chunk at most; 0: no limit")
 	flag.Parse()
+	if strings.Contains(","+*listen, ",ws:") && !*plain {
+		log.Fatal("ws is for clients, and none gets in without TLS: use wss, or -plain for tests")
+	}
 	users := map[string]string{}
 	for _, arg := range flag.Args() {
 		user, password, _ := strings.Cut(arg, ":")
@@ -60,9 +66,9 @@ func main() {
 		MaxChunk:  *maxChunk,
 		Logger:    slog.Default(),
 	})).Close()
-	log.Print("serving ", *domain, " on ", *listen)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	log.Print("serving ", *domain, " on ", *listen)
 	<-signals
 }
 
@@ -72,6 +78,9 @@ func selfSigned(host string) tls.Certificate {
 		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{host},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
 		BasicConstraintsValid: true, IsCA: true, // so that it can be trusted as it is
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		template.DNSNames, template.IPAddresses = nil, []net.IP{ip}
 	}
 	der := must(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}

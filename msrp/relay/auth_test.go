@@ -60,13 +60,15 @@ func TestAuthGivesAURI(t *testing.T) {
 func TestAuthIsForTheRelayByAnyOfItsNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.relay(example, relay.Config{Host: "RELAY.example.com"})
+		w.relay(example, relay.Config{Host: "Edge.example.com"})
 		alice := w.dial("alice", example)
 		for _, to := range []string{
-			"msrp://relay.example.com;tcp", "msrp://relay.example.com:2855;tcp", "msrp://Relay.Example.COM;tcp",
+			"msrp://relay.example.com;tcp", "msrp://relay.example.com:2855;tcp", "msrp://Relay.Example.COM;tcp", "msrp://edge.example.com;tcp",
 			"msrps://relay.example.com:443;ws", "msrp://" + w.names[example] + ":2855;tcp",
 		} {
-			alice.auth("alice", to)
+			if path := alice.auth("alice", to); !strings.HasPrefix(path, "msrp://Edge.example.com:2855/") {
+				t.Errorf("Use-Path is %q, want the name of the host", path)
+			}
 		}
 		alice.write("MSRP 49fh AUTH\nTo-Path: msrp://other.example.com;tcp\nFrom-Path: " + alice.ours + "\n-------49fh$\n")
 		alice.ended() // RFC 4976 section 6.2

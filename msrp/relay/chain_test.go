@@ -113,13 +113,13 @@ func TestURIOfARelayOutlivesItsConnection(t *testing.T) {
 				bob.response("aaaa", frame.StatusNoSession)
 				return
 			}
-			go func() { // the peer of alice does not exist, which is reported
+			go func() { // ends with the listener
 				for {
 					nc, err := l.Accept()
 					if err != nil {
 						return
 					}
-					nc.Close()
+					defer nc.Close() // so that what is for the relay waits
 				}
 			}()
 			if g := again.read(); g.Report != frame.StatusTimeout && g.Status != frame.StatusTimeout {
@@ -131,6 +131,23 @@ func TestURIOfARelayOutlivesItsConnection(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A relay that has proved its name speaks for many clients, of whom none renews the URI of another.
+func TestNobodyRenewsTheURIOfAnotherBehindOneRelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay("extra.example.com", relay.Config{Listen: []string{"tls::2855"}, TLS: w.tls("extra.example.com")})
+		intra := w.dialTLS("intra.example.com", "extra.example.com", ":2855", w.tls("intra.example.com"))
+		intra.ours = "msrps://intra.example.com:2855/i1;tcp msrps://alice.invalid:2855/a;tcp"
+		path := strings.Fields(intra.auth("alice", "msrps://extra.example.com;tcp"))
+		if g := intra.tryAuth("bob", users["bob"], path[1]); g.Status != frame.StatusForbidden {
+			t.Errorf("AUTH of bob for the URI of alice: %v, want 403", g)
+		}
+		if again := strings.Fields(intra.auth("alice", path[1])); len(again) != 2 || again[1] != path[1] {
+			t.Errorf("Use-Path of alice is %q, want %q", again, path)
+		}
+	})
 }
 
 // Two relays by TLS: a name that is not in the certificate is no hop (RFC 4976 section 9.2).

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/goparley/parley/msrp/internal/digest"
@@ -20,8 +21,8 @@ type Config struct {
 	Listen []string
 
 	// Domain is the realm of passwords, and a name by which clients may address the relay. Host
-	// is the name in the URIs that clients get, which TLS certificates have to have; "" is
-	// Domain.
+	// is the name, or the address, in the URIs that clients get, which TLS certificates have to
+	// have; "" is Domain.
 	Domain, Host string
 
 	// Password returns the password of a user, or ErrUnknownUser. Any other error is a failure
@@ -52,8 +53,10 @@ type Config struct {
 	MinExpires, MaxExpires time.Duration
 
 	// MaxConns is how many connections there may be, of which half are left to those that have
-	// shown that they may be here; 0 means 10,000. MaxURIs is how many URIs clients may have, of
-	// which each user gets a tenth at most; 0 means 100,000.
+	// shown that they may be here; 0 means 10,000. Where there is no room, one that was not used for
+	// 30 seconds makes some, unless it is a client's. MaxURIs is how many URIs clients may have; 0
+	// means 100,000. Each user gets a tenth of both at most, with the connections that are made for
+	// what the user sends, but 4 connections at least.
 	MaxConns, MaxURIs int
 
 	Network Network      // nil: that of the system
@@ -100,6 +103,7 @@ func (c *Config) complete() error {
 	if c.Host == "" {
 		c.Host = c.Domain
 	}
+	c.Host = strings.Trim(c.Host, "[]") // of an IPv6 address, as it stands in URIs
 	if c.MinExpires == 0 {
 		c.MinExpires = time.Minute
 	}

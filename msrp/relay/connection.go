@@ -25,11 +25,12 @@ type connection struct {
 	nonce  string // that binds nonces to it
 	out    outbox
 
-	used    atomic.Int64 // when the last request came or went, as time.Time.UnixNano
+	used    atomic.Int64 // when something of a request last came or went, as time.Time.UnixNano
 	guesses atomic.Int32 // passwords in a row that another relay did not take
 
 	// Under the lock of the Relay.
-	stranger bool // is on probation
+	payer    string // the user who has it, or whom it is made for; "" nobody
+	stranger bool   // is on probation
 	trial    *time.Timer
 	ping     *time.Timer
 	grants   map[*grant]struct{}
@@ -180,6 +181,14 @@ func (c *connection) Closed(_ *link.Conn, err error) {
 func (r *Relay) forget(c *connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.drop(c)
+}
+
+// drop is called with the lock.
+func (r *Relay) drop(c *connection) {
+	if c.over {
+		return
+	}
 	c.over = true
 	c.endTrial()
 	if c.ping != nil {
@@ -193,6 +202,10 @@ func (r *Relay) forget(c *connection) {
 		if !g.relay {
 			r.revoke(g)
 		}
+	}
+	if a := r.users[c.payer]; a != nil {
+		delete(a.conns, c)
+		r.settle(c.payer)
 	}
 }
 

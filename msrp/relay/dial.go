@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -14,32 +15,43 @@ import (
 // A hop is what connections are shared by (RFC 4975 section 5.4).
 type hop struct {
 	secure bool
-	name   string // of the host, in lower case
+	name   string // of the host, in lower case, or its address
 	port   uint16 // 0: as DNS says
 }
 
-// maxDialing is how many connections are made at a time.
+func hopTo(u frame.URI) hop {
+	to := hop{secure: u.Secure, name: strings.ToLower(u.Host), port: u.Port}
+	if addr, err := netip.ParseAddr(u.Host); err == nil {
+		to.name = addr.String() // one address may be written in many ways (RFC 4975 section 6.1)
+	}
+	return to
+}
+
+// maxDialing is how many connections are made at a time, of which each user has a tenth at most.
 const maxDialing = 256
 
 // connect returns a connection to the host that a URI names, which may still be in the making: what
-// is sent waits, and fails if it comes to nothing.
-func (r *Relay) connect(u frame.URI) (*connection, frame.Status) {
+// is sent waits, and fails if it comes to nothing. user is who has the URI that it is made for.
+func (r *Relay) connect(u frame.URI, user string) (*connection, frame.Status) {
 	if !strings.EqualFold(u.Transport, "tcp") {
 		return nil, frame.StatusNoSession // nobody can connect to it (RFC 7977 section 5.1)
 	}
-	to := hop{secure: u.Secure, name: strings.ToLower(u.Host), port: u.Port}
+	to := hopTo(u)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c := r.dialed[to]; c != nil {
 		return c, 0
 	}
-	if r.closed || len(r.conns) >= r.cfg.MaxConns || r.dialing >= maxDialing {
+	a := r.account(user)
+	if r.closed || r.dialing >= maxDialing || a.dialing >= share(maxDialing) || !r.mayHave(a) || !r.hasRoom() {
+		r.settle(user)
 		return nil, frame.StatusTimeout
 	}
 	r.dialing++
+	a.dialing++
 	c := r.newConnection()
-	c.to, c.secure = to, to.secure
-	r.conns[c], r.dialed[to] = struct{}{}, c
+	c.to, c.secure, c.payer = to, to.secure, user
+	r.conns[c], a.conns[c], r.dialed[to] = struct{}{}, struct{}{}, c
 	r.tasks.Go(func() { r.dial(c) })
 	return c, 0
 }
@@ -51,6 +63,8 @@ func (r *Relay) dial(c *connection) {
 	nc, err := r.dialTCP(ctx, c.to)
 	r.mu.Lock()
 	r.dialing--
+	r.users[c.payer].dialing--
+	r.settle(c.payer)
 	r.mu.Unlock()
 	if err == nil {
 		c.link = link.New(nc, c)

@@ -349,27 +349,40 @@ func TestBadRequests(t *testing.T) {
 	})
 }
 
-// One client cannot have the relay connect everywhere at once.
+// One user cannot have the relay connect everywhere at once, and does not keep it from connecting for
+// others.
 func TestConnectionsInTheMakingAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.relay(example, relay.Config{})
 		alice, a := w.client("alice", example)
 		w.host("down").Down()
+		carol, c := w.client("carol", example)
 		refused := 0
 		for port := range 300 {
 			alice.write("MSRP aaaa FUTURE\nTo-Path: " + a + " msrp://down:" + strconv.Itoa(port+1) + "/b;tcp\nFrom-Path: " + alice.ours + "\n-------aaaa$\n")
 		}
 		began := time.Now()
-		for range 300 {
+		for range 300 - 25 {
 			alice.response("aaaa", frame.StatusTimeout)
 			if time.Since(began) == 0 {
 				refused++
 			}
 		}
-		if refused != 300-256 {
-			t.Errorf("%d are refused at once, want %d", refused, 300-256)
+		if refused != 300-25 {
+			t.Errorf("%d are refused at once, want %d", refused, 300-25)
 		}
+		l := w.listen("bob")
+		carol.write(send("bbbb", c+" msrp://bob:2855/b;tcp", carol.ours, "", "hi"))
+		if g := w.accept("bob", l).read(); g.body != "hi" || time.Since(began) > 0 {
+			t.Errorf("bob got %+v after %v, want it at once", g, time.Since(began))
+		}
+		carol.response("bbbb", frame.StatusOK)
+		for range 25 {
+			alice.response("aaaa", frame.StatusTimeout)
+		}
+		alice.write(send("cccc", a+" "+"msrp://bob:2855/b;tcp", alice.ours, "", "hi again"))
+		alice.response("cccc", frame.StatusOK)
 	})
 }
 

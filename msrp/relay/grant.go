@@ -46,7 +46,7 @@ func (g *grant) owner(r *Relay) *connection {
 	if !g.relay {
 		return nil
 	}
-	c, _ := r.connect(g.client)
+	c, _ := r.connect(g.client, g.user)
 	return c
 }
 
@@ -112,11 +112,18 @@ func (r *Relay) grant(c *connection, user string, client frame.URI, relay bool, 
 	g.until.Store(time.Now().Add(lifetime).UnixNano())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c.over || len(r.grants) >= r.cfg.MaxURIs || r.users[user] >= max(1, r.cfg.MaxURIs/10) {
+	a := r.account(user)
+	pays := c.payer == "" && !relay
+	if c.over || len(r.grants) >= r.cfg.MaxURIs || a.uris >= share(r.cfg.MaxURIs) || pays && !r.mayHave(a) {
+		r.settle(user)
 		return nil
 	}
+	if pays {
+		c.payer = user
+		a.conns[c] = struct{}{}
+	}
 	r.grants[g.uri.SessionID] = g
-	r.users[user]++
+	a.uris++
 	c.grants[g] = struct{}{}
 	return g
 }
@@ -126,9 +133,8 @@ func (r *Relay) revoke(g *grant) {
 	g.until.Store(0)
 	delete(r.grants, g.uri.SessionID)
 	delete(g.conn.grants, g)
-	if r.users[g.user]--; r.users[g.user] == 0 {
-		delete(r.users, g.user)
-	}
+	r.users[g.user].uris--
+	r.settle(g.user)
 }
 
 // uri returns a new URI for a client: at the socket that it has connected to, or for a WebSocket

@@ -19,6 +19,7 @@ func (l *letter) weigh() int { return 512 + len(l.head.To) + len(l.head.From) + 
 func (o *outbox) post(l letter) {
 	o.mu.Lock()
 	if !o.isOver && o.weight < maxLetters {
+		o.c.touch()
 		o.letters = append(o.letters, l)
 		o.weight += l.weigh()
 		o.wake()

@@ -46,14 +46,37 @@ func (r *Relay) listen(where string) error {
 			nl = tls.NewListener(nl, cfg)
 		}
 		l.server = &http.Server{
-			Handler: r, ReadHeaderTimeout: headerTime, IdleTimeout: headerTime, MaxHeaderBytes: 16 << 10,
-			ErrorLog: log.New(logWriter{r}, "", 0),
+			Handler: r, ReadTimeout: headerTime, WriteTimeout: headerTime, MaxHeaderBytes: 16 << 10,
+			ConnState: r.knock, ErrorLog: log.New(logWriter{r}, "", 0),
 		}
+		l.server.SetKeepAlivesEnabled(false) // one request: the handshake
 		r.tasks.Go(func() { l.server.Serve(nl) })
 	default:
 		r.tasks.Go(func() { r.accept(l) })
 	}
 	return nil
+}
+
+// knock counts the connections of HTTP that are not WebSockets yet, or never will be, among those who
+// have not shown that they may be here.
+func (r *Relay) knock(nc net.Conn, state http.ConnState) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		if !r.mayKnock() {
+			nc.Close() // which is a state, too
+		}
+		r.knocking++
+	case http.StateHijacked, http.StateClosed:
+		r.knocking--
+	}
+}
+
+// mayKnock reports whether there is room for one more connection that somebody makes to us. The lock is
+// held.
+func (r *Relay) mayKnock() bool {
+	return r.strangers+r.knocking < (r.cfg.MaxConns+1)/2 && r.hasRoom()
 }
 
 // logWriter takes what net/http has to say, about handshakes that fail mostly.
@@ -103,7 +126,7 @@ func (r *Relay) accept(l *listener) {
 func (r *Relay) admit(c *connection) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || len(r.conns) >= r.cfg.MaxConns || r.strangers >= (r.cfg.MaxConns+1)/2 {
+	if r.closed || !r.mayKnock() {
 		return false
 	}
 	r.conns[c] = struct{}{}

@@ -15,6 +15,7 @@ const (
 	blockSize  = 64 << 10  // bytes of one sender that are passed to the link in one go
 	maxLinked  = 256 << 10 // bytes that are passed to the link and not written, beside those of open chunks
 	inOrder    = 32 << 10  // bytes of a chunk that the link writes in one go, at least
+	minTaken   = 32 << 10  // bytes that a receiver takes in stallTime, or it is given up
 )
 
 // An outbox is what waits for a connection: chunks, those of each connection they come on in a
@@ -33,9 +34,10 @@ type outbox struct {
 	size     int     // bytes that wait
 	writing  bool    // write runs
 	waiters  int
-	progress time.Time // when the connection last took something
-	watch    *time.Timer
-	refuse   time.Time // until when it gets nothing, after it has taken nothing for too long
+	watch    *time.Timer // while there are some
+	progress time.Time   // since when the connection has taken less than minTaken
+	taken    int         // that is how much, with heads
+	refuse   time.Time   // until when it gets nothing, after it was too slow
 
 	letters []letter
 	weight  int  // of them, in bytes
@@ -85,7 +87,7 @@ type item struct {
 }
 
 func (o *outbox) init(c *connection) {
-	o.c, o.under, o.flows, o.progress = c, map[*passage]struct{}{}, map[*connection]*flow{}, time.Now()
+	o.c, o.under, o.flows = c, map[*passage]struct{}{}, map[*connection]*flow{}
 	o.room.L, o.less.L = &o.mu, &o.mu
 }
 
@@ -93,7 +95,7 @@ func (o *outbox) init(c *connection) {
 func (o *outbox) open(l *link.Conn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.link, o.progress = l, time.Now()
+	o.link = l
 	o.wake()
 }
 
@@ -237,7 +239,8 @@ func (o *outbox) queue(f *flow) {
 func (o *outbox) wait(p *passage) {
 	for o.size >= maxWaiting && !p.done && !o.isOver {
 		if o.watch == nil {
-			o.watch = time.AfterFunc(max(0, stallTime-time.Since(o.progress)), o.look)
+			o.progress, o.taken = time.Now(), 0
+			o.watch = time.AfterFunc(stallTime, o.look)
 		}
 		for _, f := range o.flows {
 			o.queue(f)
@@ -249,7 +252,8 @@ func (o *outbox) wait(p *passage) {
 	}
 }
 
-// look fails everything if the connection has taken nothing for too long while others wait.
+// look fails everything if the connection has taken too little while others wait, and what they send to
+// others as well: one that takes a byte now and then is no better than one that takes nothing.
 func (o *outbox) look() {
 	o.mu.Lock()
 	if o.watch = nil; o.waiters == 0 || o.isOver {
@@ -269,7 +273,7 @@ func (o *outbox) look() {
 	}
 	o.room.Broadcast()
 	o.mu.Unlock()
-	o.c.r.log.Info("relay: receiver takes nothing", "peer", o.c.link.RemoteAddr(), "messages", len(under))
+	o.c.r.log.Info("relay: receiver takes too little", "peer", o.c.link.RemoteAddr(), "messages", len(under))
 	for p := range under {
 		p.fail(frame.StatusTimeout, p.all())
 	}
@@ -295,6 +299,7 @@ func (o *outbox) drop(p *passage) {
 func (o *outbox) settle(p *passage) {
 	if _, ok := o.under[p]; ok && p.end != 0 {
 		o.size -= p.cost
+		o.room.Broadcast()
 	}
 	delete(o.under, p)
 }

@@ -72,7 +72,7 @@ func (o *outbox) reap() {
 		o.bytes -= l.bytes
 		o.settle(l.p)
 		if err == nil {
-			o.moved()
+			o.took(l.bytes)
 		}
 		o.less.Signal()
 		o.mu.Unlock()
@@ -99,13 +99,6 @@ func (o *outbox) next(f *flow) *passage {
 	return f.blocks[0].items[0].p
 }
 
-// moved says that the connection takes something. The lock is held.
-func (o *outbox) moved() {
-	if o.progress, o.refuse = time.Now(), (time.Time{}); o.waiters > 0 {
-		o.room.Broadcast()
-	}
-}
-
 // pass passes a part of a passage to the link. next is what comes behind it in the flow, if that is
 // known.
 func (o *outbox) pass(f *flow, it item, data []byte, next *passage) {
@@ -122,9 +115,7 @@ func (o *outbox) pass(f *flow, it item, data []byte, next *passage) {
 	cut := false
 	if len(data) > 0 {
 		_, err := lead.stream.Write(data)
-		if cut = err != nil; !cut { // else it is abandoned, or the link lost
-			o.took()
-		}
+		cut = err != nil // it is abandoned, or the link lost
 	}
 	if lead.load += len(data); it.end != 0 {
 		lead.load += p.cost
@@ -135,9 +126,11 @@ func (o *outbox) pass(f *flow, it item, data []byte, next *passage) {
 	switch {
 	case it.end == 0 && !cut:
 		f.open, f.next = lead, p
+		o.pushed(len(data))
 		return
 	case it.end == frame.Continued && next != nil && !cut && lead.goesOn(p, next):
 		f.open, f.next = lead, next
+		o.pushed(len(data))
 	default:
 		if it.end != 0 {
 			lead.stream.End(it.end)
@@ -217,8 +210,17 @@ func (o *outbox) finish(p *passage) {
 	o.settle(p)
 }
 
-func (o *outbox) took() {
+// pushed says that the link has taken something of a Stream that goes on, which it does as it writes.
+func (o *outbox) pushed(n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.moved()
+	o.took(n)
+}
+
+// took says that the connection takes something. The lock is held.
+func (o *outbox) took(n int) {
+	o.c.touch()
+	if o.taken += n; o.taken >= minTaken {
+		o.progress, o.taken, o.refuse = time.Now(), 0, time.Time{}
+	}
 }

@@ -54,6 +54,7 @@ func (c *connection) send(rt *route, h *frame.Head) link.Body {
 
 // Write is that of link.Body.
 func (p *passage) Write(piece []byte) {
+	p.c.touch()
 	p.n.Add(int64(len(piece)))
 	p.rt.out.out.put(p, piece, 0)
 }

@@ -16,14 +16,15 @@ import (
 // The times that a Relay keeps to.
 const (
 	probation  = 30 * time.Second // for a connection to show that it may be here (RFC 4976 section 6.1)
-	stallTime  = 20 * time.Second // that a receiver may take nothing while others wait for it
+	stallTime  = 20 * time.Second // that a receiver may take next to nothing while others wait for it
 	dialTime   = 10 * time.Second // for a connection to the next hop
 	askTime    = 10 * time.Second // for Config.Password
+	restTime   = 30 * time.Second // after which all that was sent is answered, or will not be
 	idleTime   = time.Hour        // without a request on a connection with no URIs (RFC 4976 section 6.5)
 	sweepTime  = time.Minute      // from one look at what has expired to the next
 	frameTime  = 30 * time.Second // for a WebSocket message to arrive, or to leave
 	pingTime   = 30 * time.Second // from one ping of a WebSocket to the next
-	headerTime = 10 * time.Second // for the handshake of a WebSocket
+	headerTime = 10 * time.Second // for the handshake of a WebSocket, with that of TLS before it
 )
 
 // A Relay forwards for the clients that it knows.
@@ -41,11 +42,13 @@ type Relay struct {
 	mu        sync.Mutex
 	listeners []*listener
 	conns     map[*connection]struct{}
-	strangers int // of conns, that are on probation
+	strangers int       // of conns, that are on probation
+	knocking  int       // connections of HTTP that are no WebSockets yet
+	noRoom    time.Time // when there was last none in the place of another connection
 	dialed    map[hop]*connection
 	dialing   int               // of them, that are being made
 	grants    map[string]*grant // by session-id
-	users     map[string]int    // how many grants each has
+	users     map[string]*account
 	closed    bool
 	sweeper   *time.Timer
 }
@@ -65,7 +68,7 @@ func New(cfg *Config) (*Relay, error) {
 		conns:     map[*connection]struct{}{},
 		dialed:    map[hop]*connection{},
 		grants:    map[string]*grant{},
-		users:     map[string]int{},
+		users:     map[string]*account{},
 		lookupSRV: net.DefaultResolver.LookupSRV,
 	}
 	err := r.cfg.complete()

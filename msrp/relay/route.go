@@ -114,7 +114,7 @@ func (c *connection) newRoute(key routeKey) (*route, frame.Status) {
 		}
 		if rt.out = g.peer(next); rt.out == nil {
 			var status frame.Status
-			if rt.out, status = c.r.connect(next); status != 0 {
+			if rt.out, status = c.r.connect(next, g.user); status != 0 {
 				return nil, status
 			}
 		}

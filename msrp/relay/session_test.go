@@ -14,9 +14,9 @@ import (
 )
 
 // Sessions of package msrp at both ends: over one relay of ours, two, a chain, with a peer that has none,
-// and over WebSocket.
+// over WebSocket, and over IPv6.
 func TestSessionsOverRelays(t *testing.T) {
-	const a, b = "a.example.org", "b.example.net"
+	const a, b, six = "a.example.org", "b.example.net", "2001:db8::1"
 	for _, c := range []struct {
 		name       string
 		alice, bob []string // the URIs of their relays
@@ -27,11 +27,20 @@ func TestSessionsOverRelays(t *testing.T) {
 		{"WebSocket", []string{"msrps://" + a + ":443;ws"}, []string{"msrps://" + a + ":443;ws"}},
 		{"WebSocket and TCP", []string{"msrps://" + a + ":443;ws"}, []string{"msrps://" + b + ":2855;tcp"}},
 		{"a peer without a relay", []string{"msrps://" + a + ":443;ws"}, nil},
+		{"IPv6", []string{"msrps://[" + six + "]:2855;tcp"}, []string{"msrps://[2001:DB8:0::1]:443;ws"}},
+		{"IPv6 and a peer without a relay", []string{"msrps://[" + six + "]:2855;tcp"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				for _, name := range []string{a, b} {
+				relays := []string{a, b}
+				if strings.HasPrefix(c.name, "IPv6") {
+					relays = []string{six}
+					w.at(six, six)
+					w.at("alice", "2001:db8::a")
+					w.at("bob", "2001:db8::b")
+				}
+				for _, name := range relays {
 					w.relay(name, relay.Config{Listen: []string{"tls::2855", "wss::443"}, TLS: w.tls(name)})
 				}
 				end := func(name string, uris []string) *msrp.Session {

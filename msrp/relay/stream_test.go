@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand"
-	"net"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -250,7 +249,7 @@ func TestSlowReceiverGetsEverything(t *testing.T) {
 			}
 			alice.writeRaw("\r\n-------aaaa$\r\n")
 		}()
-		bob.nc = &slow{bob.nc}
+		bob.nc = &slow{bob.nc, 1000, 10 * time.Millisecond} // 100 KB a second
 		bob.in = frame.NewReader(bob.nc)
 		n := 0
 		for n < size {
@@ -269,14 +268,6 @@ func TestSlowReceiverGetsEverything(t *testing.T) {
 		}
 		alice.response("aaaa", frame.StatusOK)
 	})
-}
-
-// slow is a connection of 100 KB a second.
-type slow struct{ net.Conn }
-
-func (s *slow) Read(p []byte) (int, error) {
-	time.Sleep(10 * time.Millisecond)
-	return s.Conn.Read(p[:min(len(p), 1000)])
 }
 
 // Memory for a receiver that takes nothing is bounded, however small the chunks are.

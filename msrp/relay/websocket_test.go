@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -216,6 +217,61 @@ func TestWebSocketsAreKeptAlive(t *testing.T) {
 		}
 		bob.write(send("bbbb", a+" "+alice.ours, bob.ours, "", "hello?"))
 		bob.response("bbbb", frame.StatusNoSession)
+	})
+}
+
+// Connections of HTTP are connections from the first byte on, serve one request, and end if they do not
+// become WebSockets.
+func TestHTTPConnectionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{MaxConns: 8, Listen: []string{"ws::80"}, PlainAUTH: true})
+		dial := func() net.Conn {
+			nc, err := w.host("mallory").DialContext(t.Context(), "tcp", example+":80")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { nc.Close() })
+			synctest.Wait()
+			return nc
+		}
+		join := func() error {
+			p, err := w.browse("alice", example+":80", "ws://"+example+"/", nil)
+			if err == nil {
+				p.auth("alice", "msrp://"+example+":80;ws")
+			}
+			return err
+		}
+		ends := func(what string, nc net.Conn, after time.Duration) {
+			t.Helper()
+			began := time.Now()
+			nc.SetReadDeadline(began.Add(time.Hour))
+			text, err := io.ReadAll(nc)
+			if took := time.Since(began); err != nil || took > after {
+				t.Errorf("%s: %q, %v after %v, want the end in %v", what, text, err, took, after)
+			}
+		}
+		if err := join(); err != nil {
+			t.Fatal(err)
+		}
+		silent, head, body, web := dial(), dial(), dial(), dial()
+		io.WriteString(head, "GET / HTTP/1.1\r\nHost: ")
+		io.WriteString(body, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
+		ends("one more", dial(), 0)
+		io.WriteString(web, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		ends("a request for a page", web, time.Second)
+		if err := join(); err != nil {
+			t.Errorf("with room for one more: %v", err)
+		}
+		ends("nothing", silent, 10*time.Second)
+		ends("half a head", head, 0)
+		ends("half a body", body, 0)
+		time.Sleep(time.Second)
+		for i := range 2 {
+			if err := join(); err != nil {
+				t.Errorf("WebSocket %d when those are gone: %v", i, err)
+			}
+		}
 	})
 }
 
