@@ -16,6 +16,12 @@ type peer struct {
 	in       *frame.Reader
 	to, from string
 	n        int
+	early    []early // what came before the answer to the first SEND
+}
+
+type early struct {
+	h    *frame.Head
+	body string
 }
 
 // raw has a guest go on by hand, over a connection of its own, in place of its session.
@@ -50,10 +56,17 @@ func (h *house) raw(g *guest) *peer {
 	h.t.Cleanup(func() { p.conn.Close() })
 	p.in = frame.NewReader(p.conn)
 	p.write("MSRP bind0 SEND\r\nTo-Path: %s\r\nFrom-Path: %s\r\nMessage-ID: bind\r\nByte-Range: 1-0/0\r\n-------bind0$\r\n", p.to, p.from)
-	if got := p.status(); got != 200 {
-		h.t.Fatalf("the first SEND is answered with %d", got)
+	for {
+		head, body := p.read()
+		if head.Method != "" {
+			p.early = append(p.early, early{head, body})
+			continue
+		}
+		if head.Status != 200 {
+			h.t.Fatalf("the first SEND is answered with %d", head.Status)
+		}
+		return p
 	}
-	return p
 }
 
 func (p *peer) write(format string, args ...any) {
@@ -65,6 +78,16 @@ func (p *peer) write(format string, args ...any) {
 
 // next returns the next frame.
 func (p *peer) next() (*frame.Head, string) {
+	p.t.Helper()
+	if len(p.early) > 0 {
+		e := p.early[0]
+		p.early = p.early[1:]
+		return e.h, e.body
+	}
+	return p.read()
+}
+
+func (p *peer) read() (*frame.Head, string) {
 	p.t.Helper()
 	h, err := p.in.Next()
 	if err != nil {

@@ -251,3 +251,32 @@ func TestLeave(t *testing.T) {
 		}
 	})
 }
+
+// Whoever takes the chat out of a call, its participant leaves: a call without one is none of the
+// room's (RFC 3264 section 8.2).
+func TestCallWithoutTheChat(t *testing.T) {
+	for who, ports := range map[string][2]int{"the room": {0, 9}, "the participant": {9, 0}} {
+		inHouse(t, nil, func(t *testing.T, h *house) {
+			a, b := h.join(alice, wish{}), h.join(bob, wish{})
+			local, remote := *answerOf(t, h, b), *b.own
+			local.Port, remote.Port = ports[0], ports[1]
+			if err := b.p.Update(t.Context(), &local, &remote); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-b.p.Done():
+			default:
+				t.Fatalf("%s has ended the chat, and bob is still there", who)
+			}
+			if err := b.p.Err(); err != nil {
+				t.Errorf("bob is told %v", err)
+			}
+			if err := a.says("gone?"); err != nil {
+				t.Error(err)
+			}
+			if got := show(h.r.Roster()); got != "sip:alice@example.com (, , 1)\n" {
+				t.Errorf("who is there: %s", got)
+			}
+		})
+	}
+}
