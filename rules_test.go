@@ -74,7 +74,7 @@ func checkRules(text string, tests func(pkg string) []string) (rules int, faults
 		}
 		pkg, found := "", false
 		for _, m := range quoted.FindAllStringSubmatch(cells[2], -1) {
-			if !strings.HasPrefix(m[1], "Test") && !strings.HasPrefix(m[1], "Fuzz") {
+			if !slices.ContainsFunc([]string{"Test", "Fuzz", "Example"}, func(kind string) bool { return strings.HasPrefix(m[1], kind) }) {
 				pkg = m[1]
 				continue
 			}
