@@ -166,9 +166,10 @@ func (o *outbox) begin(p *passage) frame.Status {
 	switch {
 	case o.isOver:
 		return p.rt.gone()
-	case time.Now().Before(o.refuse):
+	case !o.refuse.IsZero() && time.Now().Before(o.refuse):
 		return frame.StatusTimeout
 	}
+	o.c.used.Store(p.c.used.Load())
 	o.under[p] = struct{}{}
 	return 0
 }

@@ -31,16 +31,9 @@ func (o *outbox) write() {
 			o.room.Broadcast()
 		}
 		o.mu.Unlock()
-		at := 0
-		for i, it := range b.items {
-			var next *passage
-			if i+1 < len(b.items) {
-				next = b.items[i+1].p
-			} else {
-				next = o.next(f)
-			}
-			o.pass(f, it, b.data[at:at+it.n], next)
-			at += it.n
+		for items, data := b.items, b.data; len(items) > 0; {
+			n, size := o.pass(f, items, data)
+			items, data = items[n:], data[size:]
 		}
 		b.free()
 	}
@@ -99,48 +92,68 @@ func (o *outbox) next(f *flow) *passage {
 	return f.blocks[0].items[0].p
 }
 
-// pass passes a part of a passage to the link. next is what comes behind it in the flow, if that is
-// known.
-func (o *outbox) pass(f *flow, it item, data []byte, next *passage) {
-	p := it.p
+// pass passes the first of some items to the link, with those behind it that go on with its Stream.
+// It returns how many these are, and their bytes of data.
+func (o *outbox) pass(f *flow, items []item, data []byte) (n, size int) {
+	last := items[0]
+	n, size = 1, last.n
 	lead := f.open
-	if lead == nil || f.next != p { // another one: that was abandoned
-		if lead = p; !o.start(f, p) {
-			if it.end != 0 {
-				o.finish(p)
+	if lead == nil || f.next != last.p { // another one: that was abandoned
+		if lead = last.p; !o.start(f, lead) {
+			if last.end != 0 {
+				o.finish(lead)
 			}
-			return
+			return n, size
 		}
+	} else if lead != last.p {
+		lead.n.Add(int64(last.n))
+	}
+	for last.end == frame.Continued && n < len(items) && lead.goesOn(last.p, items[n].p) {
+		last = items[n]
+		n, size = n+1, size+last.n
+		lead.n.Add(int64(last.n))
+	}
+	var next *passage
+	if last.end == frame.Continued && n == len(items) {
+		next = o.next(f)
 	}
 	cut := false
-	if len(data) > 0 {
-		_, err := lead.stream.Write(data)
+	if size > 0 {
+		_, err := lead.stream.Write(data[:size])
 		cut = err != nil // it is abandoned, or the link lost
 	}
-	if lead.load += len(data); it.end != 0 {
-		lead.load += p.cost
-	}
-	if lead != p {
-		lead.n.Add(int64(len(data)))
+	lead.load += size
+	for _, it := range items[:n] {
+		if it.end != 0 {
+			lead.load += it.p.cost
+		}
 	}
 	switch {
-	case it.end == 0 && !cut:
-		f.open, f.next = lead, p
-		o.pushed(len(data))
-		return
-	case it.end == frame.Continued && next != nil && !cut && lead.goesOn(p, next):
-		f.open, f.next = lead, next
-		o.pushed(len(data))
-	default:
-		if it.end != 0 {
-			lead.stream.End(it.end)
+	case cut || last.end != 0 && (next == nil || !lead.goesOn(last.p, next)):
+		if last.end != 0 {
+			lead.stream.End(last.end)
 		}
 		f.open, f.next, f.last = nil, nil, linked{lead, lead.stream, lead.load}
 		o.passed(f.last)
+	case last.end == 0:
+		f.open, f.next = lead, last.p
+	default:
+		f.open, f.next = lead, next
 	}
-	if lead != p {
-		o.member(p, cut, it.end != 0)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if f.open != nil {
+		o.took(size) // as the link has, which does it as it writes
 	}
+	for _, it := range items[:n] {
+		if it.p == lead {
+			continue
+		}
+		if it.p.done = it.p.done || cut; it.end != 0 {
+			o.settle(it.p)
+		}
+	}
+	return n, size
 }
 
 // passed notes what the link has up to its end.
@@ -154,16 +167,6 @@ func (o *outbox) passed(l linked) {
 	if !o.reaping {
 		o.reaping = true
 		o.c.r.tasks.Go(o.reap)
-	}
-}
-
-// member says what has become of a passage on the Stream of another one.
-func (o *outbox) member(p *passage, cut, ended bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	p.done = p.done || cut
-	if ended {
-		o.settle(p)
 	}
 }
 
@@ -210,17 +213,10 @@ func (o *outbox) finish(p *passage) {
 	o.settle(p)
 }
 
-// pushed says that the link has taken something of a Stream that goes on, which it does as it writes.
-func (o *outbox) pushed(n int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.took(n)
-}
-
 // took says that the connection takes something. The lock is held.
 func (o *outbox) took(n int) {
-	o.c.touch()
 	if o.taken += n; o.taken >= minTaken {
+		o.c.touch()
 		o.progress, o.taken, o.refuse = time.Now(), 0, time.Time{}
 	}
 }

@@ -54,8 +54,9 @@ func (c *connection) send(rt *route, h *frame.Head) link.Body {
 
 // Write is that of link.Body.
 func (p *passage) Write(piece []byte) {
-	p.c.touch()
-	p.n.Add(int64(len(piece)))
+	if p.n.Add(int64(len(piece))) > int64(len(piece)) {
+		p.c.touch() // a chunk may take its time
+	}
 	p.rt.out.out.put(p, piece, 0)
 }
 

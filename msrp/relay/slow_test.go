@@ -59,6 +59,7 @@ func TestSlowReceiverOrTrickle(t *testing.T) {
 		{8000, time.Second, 10000, false},
 		{8000, time.Second, 2000, false},
 		{8000, time.Second, 200, false},
+		{8000, time.Second, 1, false},
 	} {
 		t.Run(fmt.Sprintf("%d bytes in %v of %d", c.n, c.pause, c.size), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -68,7 +69,7 @@ func TestSlowReceiverOrTrickle(t *testing.T) {
 				bob, b := w.client("bob", example)
 				carol, cu := w.client("carol", example)
 				bob.in = frame.NewReader(&slow{bob.nc, c.n, c.pause})
-				began, messages, n := time.Now(), (4<<20)/c.size, 0
+				began, messages, n := time.Now(), min(20_000, (4<<20)/c.size), 0
 				var wg sync.WaitGroup
 				wg.Go(func() { n = bob.swallow() })
 				wg.Go(func() {

@@ -66,8 +66,9 @@ func TestEachUserHasATenthOfTheConnections(t *testing.T) {
 		five.answer(five.read(), frame.StatusOK)
 
 		time.Sleep(27 * time.Second)
-		alice.sendTo(a, "peer", 0, frame.StatusOK) // which is not the least recently used any more
-		made[0].answer(made[0].read(), frame.StatusOK)
+		alice.write(send("cccc", a+" msrp://peer:1000/b;tcp", alice.ours, "", "hi"))
+		alice.response("cccc", frame.StatusOK)
+		made[0].answer(made[0].read(), frame.StatusOK) // which is not the least recently used any more
 		alice.sendTo(a, "peer", 4, frame.StatusOK)
 		four := w.accept("peer", ls[4])
 		four.answer(four.read(), frame.StatusOK)

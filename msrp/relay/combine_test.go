@@ -1,0 +1,98 @@
+package relay_test
+
+import (
+	"fmt"
+	"math/rand"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/msrp/relay"
+)
+
+// A part is what chunks of one message that follow each other have.
+type part struct {
+	message, field string
+	start          int64
+	body           string
+	flag           frame.Flag
+}
+
+// add adds a chunk to parts.
+func add(parts []part, p part) []part {
+	if n := len(parts) - 1; n >= 0 {
+		if last := &parts[n]; last.flag == frame.Continued && last.message == p.message && last.field == p.field &&
+			last.start+int64(len(last.body)) == p.start {
+			last.body, last.flag = last.body+p.body, p.flag
+			return parts
+		}
+	}
+	return append(parts, p)
+}
+
+// Chunks that wait for a receiver may go out together, but those of one message alone, that follow each
+// other and have the same header fields (RFC 4976 section 6.4.1). Nothing is lost, and nothing changes.
+func TestChunksThatWaitAreCombined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, a := w.client("alice", example)
+		bob, b := w.client("bob", example)
+		r := rand.New(rand.NewSource(2))
+		var sent, got []part
+		var texts []string
+		next, chunks := map[string]int64{}, 0
+		message, field := "m1", "1"
+		for ; chunks < 20_000; chunks++ {
+			switch r.Intn(40) { // and else this message goes on
+			case 0:
+				message = fmt.Sprint("m", r.Intn(3))
+			case 1:
+				field = fmt.Sprint(r.Intn(2))
+			case 2:
+				next[message] += 1000 // a gap
+			}
+			p := part{message, field, next[message] + 1, strings.Repeat(string(rune('a'+r.Intn(26))), 1+r.Intn(600)), frame.Continued}
+			if r.Intn(100) == 0 {
+				p.flag = frame.Complete
+			}
+			next[message] += int64(len(p.body))
+			id := fmt.Sprintf("chunk%06d", chunks)
+			texts = append(texts, fmt.Sprintf("MSRP %s SEND\nTo-Path: %s %s %s\nFrom-Path: %s\nMessage-ID: %s\nFailure-Report: no\nByte-Range: %d-%d/*\nX: %s\nContent-Type: a/b\n\n%s\n-------%s%c\n",
+				id, a, b, bob.ours, alice.ours, p.message, p.start, p.start+int64(len(p.body))-1, p.field, p.body, id, p.flag))
+			sent = add(sent, p)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for _, text := range texts {
+				alice.write(text)
+			}
+		})
+		frames := 0
+		for len(got) < len(sent) || got[len(got)-1].body != sent[len(sent)-1].body {
+			if frames%1000 == 0 {
+				time.Sleep(time.Second) // so that chunks wait
+			}
+			g, err := bob.tryRead(time.Minute)
+			if err != nil {
+				t.Fatalf("after %d of %d parts: %v", len(got), len(sent), err)
+			}
+			field, _ := g.Get("X")
+			got = add(got, part{g.MessageID, field, g.Range.Start, g.body, g.flag})
+			frames++
+		}
+		for i, p := range got {
+			if p != sent[i] {
+				t.Fatalf("part %d is of %s at %d, %d bytes, %c, want %s at %d, %d bytes, %c", i,
+					p.message, p.start, len(p.body), p.flag, sent[i].message, sent[i].start, len(sent[i].body), sent[i].flag)
+			}
+		}
+		if frames > chunks/2 {
+			t.Errorf("%d chunks came as %d, want them combined", chunks, frames)
+		}
+		wg.Wait()
+	})
+}
