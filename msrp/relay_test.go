@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -84,17 +85,30 @@ func TestRelayPeerBeforeAnswer(t *testing.T) {
 		session := NewSession(s.alice, nil)
 		m, c := s.offer(session)
 		send := func(from string) frame.Status {
-			c.send("MSRP d93kswow SEND\nTo-Path: %s\nFrom-Path: %s %s\nMessage-ID: 1\n-------d93kswow$\n", own(t, m), usePath, from)
+			c.send("MSRP d93kswow SEND\nTo-Path: %s\nFrom-Path: %s %s\nMessage-ID: 1\nContent-Type: text/plain\n\nHi\n-------d93kswow$\n", own(t, m), usePath, from)
 			return c.next("").Status
 		}
-		if got := send(bobPath); got != frame.StatusOK {
-			t.Errorf("before the answer: %v, want 200", got)
+		for _, from := range []string{"msrp://192.0.2.3:4444/eve;tcp", bobPath, "msrp://192.0.2.3:4444/eve;tcp"} {
+			if got := send(from); got != frame.StatusOK {
+				t.Errorf("%s before the answer: %v, want 200", from, got)
+			}
 		}
 		if err := session.Update(t.Context(), m, answerOf(bobPath, "active")); err != nil {
 			t.Fatal(err)
 		}
-		if err := session.Connected(t.Context()); err != nil {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := session.Connected(ctx); err != nil {
 			t.Error(err)
+		}
+		var from []string
+		for in, err := range session.Messages(ctx) {
+			if err == nil {
+				from = append(from, in.From[len(in.From)-1].String())
+			}
+		}
+		if want := []string{bobPath}; !slices.Equal(from, want) {
+			t.Errorf("messages from %q, want %q", from, want)
 		}
 	})
 }

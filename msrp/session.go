@@ -53,13 +53,15 @@ type SessionConfig struct {
 	OnExpiring func()
 
 	// OnRequest serves requests of other methods than SEND and REPORT: it returns the status to answer. It is
-	// called by the goroutine that reads the connection. nil: they get 501.
+	// called by the goroutine that reads the connection. Those that come before it is known who the peer is get
+	// 403. nil: all get 501.
 	OnRequest func(h *frame.Head, body []byte) frame.Status
 
 	// OnMessage takes the messages in place of Messages, each when all of it is there, with its body, which
 	// is the func's to keep, and returns the status that its sender is told. It is called by the goroutine
 	// that reads the connection, and is not to wait. MaxSize is 256 KB then, if it is 0, and no more than 8
-	// messages arrive at a time; Messages tells of a lost connection alone. nil: they go to Messages.
+	// messages arrive at a time; Messages tells of a lost connection alone. What comes before it is known who the
+	// peer is gets 413. nil: they go to Messages.
 	OnMessage func(m *Incoming, body []byte) frame.Status
 
 	// OnRoom is called when there is room for another Post, after one was refused with ErrFull, by the
