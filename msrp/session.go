@@ -161,7 +161,8 @@ func (s *Session) UseAddress(a netip.Addr) {
 }
 
 // Path returns our path, by which the peer reaches the session: what it is told where there is no
-// session description. A session that has lost its connection gets a new one.
+// session description. A session that has lost its connection gets a new one. With SessionConfig.TLS it is
+// of use to peers that can verify the certificate of Config.TLS: see Connect.
 func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 	l, err := s.legToDescribe(ctx, s.cfg.TLS)
 	if err != nil {
@@ -173,6 +174,12 @@ func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 // Connect has the session talk to a peer whose path is known, where there is no session description. The
 // one of the two that is active connects to the other, which waits for that; the peer is taken to
 // accept every type.
+//
+// Without a description there is no fingerprint. So who connects by TLS, to a path with msrps, verifies the certificate of the
+// peer as that of a server: Config.TLS of the peer has to have one for the host in its path, from an authority that
+// ours trusts (RFC 4975 section 5.4). One that an Endpoint has made for itself is not enough: the error has a
+// *tls.CertificateVerificationError. Who is connected to knows its peer by the path alone, unless Config.TLS asks for a
+// certificate.
 func (s *Session) Connect(ctx context.Context, remote frame.Path, active bool) error {
 	l, err := s.legToDescribe(ctx, s.cfg.TLS)
 	if err != nil {

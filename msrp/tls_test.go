@@ -232,6 +232,54 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
+// Without descriptions who connects knows the certificate of its peer by the name in the path, and by an authority that it
+// trusts. The one that is made where there is none does not do.
+func TestConnectByTLS(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		trusted bool
+		of      string // whom the certificate is for; "" is one of its own making
+		want    string // in the error; "" none
+	}{
+		{"for the host", true, bob, ""},
+		{"for another host", true, raw, "is valid for 192.0.2.9, not 192.0.2.2"},
+		{"of an authority that is not trusted", false, bob, "unknown authority"},
+		{"of its own making", true, "", "cannot validate certificate for 192.0.2.2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				authority, mine, theirs := siptest.NewAuthority(), &tls.Config{}, &tls.Config{}
+				if c.trusted {
+					mine.RootCAs = authority.Pool()
+				}
+				if c.of != "" {
+					theirs.Certificates = []tls.Certificate{authority.Certificate(c.of)}
+				}
+				s.secure(alice, mine)
+				s.secure(bob, theirs)
+				x, y := s.session(alice, &msrp.SessionConfig{TLS: true}), s.session(bob, &msrp.SessionConfig{TLS: true})
+				if err := y.Connect(s.Context(), s.path(x), false); err != nil {
+					s.Fatal(err)
+				}
+				err := x.Connect(s.Context(), s.path(y), true)
+				if c.want == "" {
+					if err != nil {
+						s.Fatalf("Connect() = %v", err)
+					}
+					s.inbox(y)
+					s.sent(s.sends(x, text("hello")), nil)
+					return
+				}
+				var certificate *tls.CertificateVerificationError
+				if !errors.As(err, &certificate) || !strings.Contains(err.Error(), c.want) {
+					s.Errorf("Connect() = %v, want a *tls.CertificateVerificationError: %s", err, c.want)
+				}
+				s.sent(s.sends(x, text("hello")), msrp.ErrLost)
+			})
+		})
+	}
+}
+
 // Sessions share a connection of TLS only where they trust the same certificate.
 func TestSharedTLS(t *testing.T) {
 	play(t, func(s *scene) {
