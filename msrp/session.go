@@ -29,7 +29,8 @@ type SessionConfig struct {
 	MaxChunk int64
 
 	// TLS has the peer connect by TLS, or us to the peer, and refuses an offer without. What is
-	// offered with TLS is answered with TLS in any case.
+	// offered with TLS is answered with TLS in any case. With relays of ours their URIs say whether there is TLS:
+	// one without is an error of Offer, Answer and Path.
 	TLS bool
 
 	// CEMA offers to connect to the address in the session description that middleboxes have put there, in
