@@ -63,6 +63,9 @@ func (c *connection) send(l *leg, cl *claim, h *frame.Head) link.Body {
 		}
 		k.m, k.status = s.newMessage(l, cl, h)
 	}
+	if k.m != nil {
+		k.m.open = true
+	}
 	return k
 }
 
@@ -133,7 +136,6 @@ func (k *chunk) Write(piece []byte) {
 	s := m.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m.heard = time.Now()
 	if most := s.cfg.MaxSize; most > 0 && k.pos-1 > most {
 		m.reject(frame.StatusStop)
 	}
@@ -177,7 +179,6 @@ func (k *chunk) End(flag frame.Flag) {
 	}
 	s := m.s
 	s.mu.Lock()
-	m.heard = time.Now()
 	complete := false
 	switch {
 	case m.err != nil:
@@ -193,7 +194,9 @@ func (k *chunk) End(flag frame.Flag) {
 		m.cut(int(min(m.next-1-m.total, int64(m.unread())))) // what is beyond the end
 		k.judge()
 	}
-	k.m = nil
+	if k.m = nil; m.err == nil {
+		m.open, m.heard = false, time.Now()
+	}
 	s.mu.Unlock()
 	if flag == 0 {
 		return

@@ -46,6 +46,7 @@ type Incoming struct {
 	err    error        // of Read, when all is read
 	status frame.Status // with which the rest is refused; 0: it is not
 	given  bool         // Messages has given it out, or does not have to
+	open   bool         // in a chunk, whose pieces have a time of their own
 	heard  time.Time    // when the last chunk ended
 }
 
@@ -171,6 +172,9 @@ func (s *Session) reap() {
 	wait := time.Duration(-1)
 	for _, m := range s.incoming {
 		left := messageTime - time.Since(m.heard)
+		if m.open {
+			left = messageTime
+		}
 		if left <= 0 {
 			m.reject(frame.StatusTimeout)
 		} else if wait < 0 || left < wait {
