@@ -24,13 +24,27 @@ type chunk struct {
 }
 
 // send takes the head of a SEND (RFC 4975 section 7.3.1).
-func (c *connection) send(l *leg, h *frame.Head) link.Body {
+func (c *connection) send(l *leg, cl *claim, h *frame.Head) link.Body {
 	s := l.s
 	k := &c.chunk
 	*k = chunk{c: c, l: l, id: h.ID, from: h.From, report: h.FailureReport, status: frame.StatusOK, pos: max(1, h.Range.Start)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch m := s.incoming[h.MessageID]; {
+	switch {
+	case cl == nil || slices.Contains(l.claims, cl):
+	case l.conn == c && l.comesFrom(cl.from):
+		cl = nil // it stands since
+	default:
+		k.status = frame.StatusNoSession
+		return k
+	}
+	m := s.incoming[h.MessageID]
+	if cl != nil {
+		m = cl.find(h.MessageID)
+	}
+	switch {
+	case m != nil && m.err != nil:
+		k.over(m.done(), h)
 	case m != nil:
 		k.m = m
 		if !h.HasBody && h.Range.Start == 0 {
@@ -42,21 +56,29 @@ func (c *connection) send(l *leg, h *frame.Head) link.Body {
 	default:
 		for i := range s.done {
 			// Again, after a connection was lost (RFC 4975 section 5.4), or not wanted.
-			if d := &s.done[i]; d.id == h.MessageID {
-				k.status = d.status
-				if h.SuccessReport && d.status == frame.StatusOK {
-					k.again = &done{d.id, d.status, d.total}
-				}
+			if d := s.done[i]; d.id == h.MessageID {
+				k.over(d, h)
 				return k
 			}
 		}
-		k.m, k.status = s.newMessage(l, h)
+		k.m, k.status = s.newMessage(l, cl, h)
+	}
+	if k.m != nil {
+		k.m.open = true
 	}
 	return k
 }
 
+// over has a chunk of a message that is over answered as the last one was, and reported again.
+func (k *chunk) over(d done, h *frame.Head) {
+	k.status = d.status
+	if h.SuccessReport && d.status == frame.StatusOK {
+		k.again = &d
+	}
+}
+
 // newMessage returns the message that a chunk begins, nil if it is not wanted. The lock is held.
-func (s *Session) newMessage(l *leg, h *frame.Head) (*Incoming, frame.Status) {
+func (s *Session) newMessage(l *leg, cl *claim, h *frame.Head) (*Incoming, frame.Status) {
 	size := int64(-1)
 	if h.Range != (frame.Range{}) && h.Range.Total != frame.Unknown {
 		size = h.Range.Total
@@ -64,9 +86,13 @@ func (s *Session) newMessage(l *leg, h *frame.Head) (*Incoming, frame.Status) {
 	switch {
 	case !accepts(s.cfg.AcceptTypes, h.ContentType):
 		return nil, frame.StatusUnsupportedType
-	case s.cfg.MaxSize > 0 && size > s.cfg.MaxSize, len(s.incoming) >= s.maxIncoming:
+	case s.cfg.MaxSize > 0 && size > s.cfg.MaxSize:
 		return nil, frame.StatusStop
-	case s.cfg.OnMessage == nil && len(s.arrived) >= maxArrived && !s.wait(func() bool { return len(s.arrived) < maxArrived }):
+	case cl != nil && (s.cfg.OnMessage != nil || len(cl.messages) == maxClaimed):
+		return nil, frame.StatusStop // nothing is kept for OnMessage; the session stays: 481 would end it
+	case cl == nil && len(s.incoming) >= s.maxIncoming:
+		return nil, frame.StatusStop
+	case cl == nil && s.cfg.OnMessage == nil && len(s.arrived) >= maxArrived && !s.wait(func() bool { return len(s.arrived) < maxArrived }):
 		return nil, frame.StatusStop
 	}
 	if s.closed {
@@ -74,17 +100,29 @@ func (s *Session) newMessage(l *leg, h *frame.Head) (*Incoming, frame.Status) {
 	}
 	from, _ := frame.ParsePath(h.From)
 	m := &Incoming{ID: h.MessageID, ContentType: h.ContentType, Size: size, From: from, Fields: slices.Clone(h.Fields),
-		s: s, l: l, success: h.SuccessReport, next: 1, total: frame.Unknown, given: s.cfg.OnMessage != nil}
+		s: s, l: l, claim: cl, success: h.SuccessReport, next: 1, total: frame.Unknown, given: s.cfg.OnMessage != nil}
 	m.heard = time.Now()
-	s.incoming[m.ID] = m
-	if s.reaper == nil {
-		s.reaper = time.AfterFunc(messageTime, s.reap)
+	if cl != nil {
+		cl.messages = append(cl.messages, m)
+		return m, frame.StatusOK
 	}
+	s.begin(m)
 	if s.cfg.OnMessage == nil {
 		s.arrived = append(s.arrived, m)
 		s.changed.Broadcast()
 	}
 	return m, frame.StatusOK
+}
+
+// begin takes note of a message that is not complete. The lock is held.
+func (s *Session) begin(m *Incoming) {
+	if old := s.incoming[m.ID]; old != nil {
+		old.fail(ErrLost) // it has come again by another connection
+	}
+	s.incoming[m.ID] = m
+	if s.reaper == nil {
+		s.reaper = time.AfterFunc(messageTime, s.reap)
+	}
 }
 
 // Write takes a piece of a chunk.
@@ -98,7 +136,6 @@ func (k *chunk) Write(piece []byte) {
 	s := m.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m.heard = time.Now()
 	if most := s.cfg.MaxSize; most > 0 && k.pos-1 > most {
 		m.reject(frame.StatusStop)
 	}
@@ -142,7 +179,6 @@ func (k *chunk) End(flag frame.Flag) {
 	}
 	s := m.s
 	s.mu.Lock()
-	m.heard = time.Now()
 	complete := false
 	switch {
 	case m.err != nil:
@@ -150,7 +186,7 @@ func (k *chunk) End(flag frame.Flag) {
 	case flag == frame.Complete && m.total == frame.Unknown:
 		m.total = k.pos - 1
 	case flag == frame.Aborted: // it may be sent again with its Message-ID
-		delete(s.incoming, m.ID)
+		m.forget()
 		m.fail(ErrAborted)
 	}
 	if m.err == nil && m.total != frame.Unknown && m.next > m.total {
@@ -158,7 +194,9 @@ func (k *chunk) End(flag frame.Flag) {
 		m.cut(int(min(m.next-1-m.total, int64(m.unread())))) // what is beyond the end
 		k.judge()
 	}
-	k.m = nil
+	if k.m = nil; m.err == nil {
+		m.open, m.heard = false, time.Now()
+	}
 	s.mu.Unlock()
 	if flag == 0 {
 		return
@@ -192,17 +230,33 @@ type done struct {
 	total  int64
 }
 
-// over forgets a message but for its Message-ID. The lock is held.
-func (s *Session) over(m *Incoming) {
-	delete(s.incoming, m.ID)
-	if len(s.done) == maxDone {
-		s.done = slices.Delete(s.done, 0, 1)
-	}
+func (m *Incoming) done() done {
 	d := done{m.ID, m.status, m.total}
 	if d.status == 0 {
 		d.status = frame.StatusOK
 	}
-	s.done = append(s.done, d)
+	return d
+}
+
+// over forgets a message but for its Message-ID. A claim has still all of its messages. The lock is held.
+func (s *Session) over(m *Incoming) {
+	if m.claim != nil {
+		return
+	}
+	m.forget()
+	if len(s.done) == maxDone {
+		s.done = slices.Delete(s.done, 0, 1)
+	}
+	s.done = append(s.done, m.done())
+}
+
+// forget has a message that comes with the same Message-ID be another one. The lock is held.
+func (m *Incoming) forget() {
+	if cl := m.claim; cl != nil {
+		cl.messages = slices.DeleteFunc(cl.messages, func(o *Incoming) bool { return o == m })
+	} else {
+		delete(m.s.incoming, m.ID)
+	}
 }
 
 // answer sends the response to a chunk, if one is wanted (RFC 4975 section 7.2).

@@ -45,23 +45,24 @@ func (l *leg) tryConnect(ctx context.Context, r route) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
+	var left []*connection
+	moved := !l.remote.Equal(r.remote)
 	l.remote, l.verify, l.failed = slices.Clone(r.remote), r.verify, nil
 	s.changed.Broadcast()
 	l.to = append(slices.Clone(l.relays), r.remote...).String()
-	c := l.conn
-	if c != nil && (!l.comesFrom(l.claimed) || !l.shows(c)) {
-		// Somebody else was faster than the answer.
-		l.conn = nil
-		s.mu.Unlock()
-		c.leave(l)
-		s.mu.Lock()
-		c = nil
+	if l.conn != nil && (moved || !l.shows(l.conn)) { // to another peer
+		left, l.conn = append(left, l.conn), nil
 	}
+	left = append(left, l.settle()...)
+	c := l.conn
 	var old *leg
 	if c != nil {
 		old = s.bound(l)
 	}
 	s.mu.Unlock()
+	for _, c := range left {
+		c.leave(l)
+	}
 	if old != nil {
 		old.end(errMoved)
 	}
@@ -104,11 +105,12 @@ func (l *leg) tryConnect(ctx context.Context, r route) error {
 
 // take binds a leg to a connection of ours.
 func (l *leg) take(c *connection) error {
-	if err := c.join(l); err != nil {
-		return link.ErrClosed
-	}
 	s := l.s
 	s.mu.Lock()
+	if err := c.join(l); err != nil {
+		s.mu.Unlock()
+		return link.ErrClosed
+	}
 	err := l.err
 	if s.closed {
 		err = ErrClosed

@@ -146,15 +146,21 @@ func (c *connection) join(l *leg) error {
 	return nil
 }
 
-// leave takes a leg away, and closes a connection of ours with the last of them (RFC 4975
-// section 5.4), if it is not kept.
+// leave takes away a leg that is not on the connection any more, and closes a connection of ours with the last of
+// them (RFC 4975 section 5.4), if it is not kept.
 func (c *connection) leave(l *leg) {
+	l.s.mu.Lock()
+	if l.on(c) { // again
+		l.s.mu.Unlock()
+		return
+	}
 	c.mu.Lock()
 	delete(c.legs, l)
 	empty := len(c.legs) == 0
 	c.over = empty && c.key != nil && !c.kept
 	over := c.over
 	c.mu.Unlock()
+	l.s.mu.Unlock()
 	switch {
 	case !empty:
 	case over:
@@ -288,10 +294,11 @@ func (e *Endpoint) secure(ctx context.Context, nc net.Conn, name string, change 
 func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
 	known := c.routes[h.To]
 	l := known.l
+	var cl *claim
 	if l == nil || known.from != h.From || !l.bound(c, h.From) {
 		delete(c.routes, h.To)
 		var status frame.Status
-		if l, status = c.route(h); status != frame.StatusOK {
+		if l, cl, status = c.route(h); status != frame.StatusOK {
 			c.refuse(h, status)
 			return nil
 		}
@@ -302,49 +309,56 @@ func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
 	}
 	switch h.Method {
 	case frame.SEND:
-		return c.send(l, h)
+		return c.send(l, cl, h)
 	case frame.REPORT:
-		l.s.report(h)
+		if cl == nil {
+			l.s.report(h)
+		}
 	default:
-		if serve := l.s.cfg.OnRequest; serve != nil {
+		switch serve := l.s.cfg.OnRequest; {
+		case serve == nil:
+			c.refuse(h, frame.StatusUnknownMethod)
+		case cl != nil: // the session stays: 481 would end it
+			c.refuse(h, frame.StatusForbidden)
+		default:
 			return &wholeRequest{c: c, l: l, h: h.Clone(), serve: serve}
 		}
-		c.refuse(h, frame.StatusUnknownMethod)
 	}
 	return nil
 }
 
 // route finds the session that a To-Path names, and binds it to this connection if it has
-// none (RFC 4975 sections 5.4 and 7.3).
-func (c *connection) route(h *frame.Head) (*leg, frame.Status) {
+// none (RFC 4975 sections 5.4 and 7.3). There is a claim while nobody knows who its peer is.
+func (c *connection) route(h *frame.Head) (*leg, *claim, frame.Status) {
 	to, err := frame.ParsePath(h.To)
 	if err != nil {
-		return nil, frame.StatusBadRequest
+		return nil, nil, frame.StatusBadRequest
 	}
 	from, err := frame.ParsePath(h.From)
 	if err != nil {
-		return nil, frame.StatusBadRequest
+		return nil, nil, frame.StatusBadRequest
 	}
 	c.e.mu.Lock()
 	l := c.e.legs[to[0].SessionID]
 	c.e.mu.Unlock()
 	if len(to) != 1 || l == nil || !l.is(to[0]) {
-		return nil, frame.StatusNoSession
+		return nil, nil, frame.StatusNoSession
 	}
 	if h.Method == frame.REPORT && l.uses(c) {
-		return l, frame.StatusOK // of a relay, too, which speaks for itself then (RFC 4976 section 6.4.1)
+		return l, nil, frame.StatusOK // of a relay, too, which speaks for itself then (RFC 4976 section 6.4.1)
 	}
-	if status := l.bind(c, from, h.From); status != frame.StatusOK {
-		return nil, status
+	cl, status := l.bind(c, from, h.From)
+	if status != frame.StatusOK {
+		return nil, nil, status
 	}
-	if len(h.To)+len(h.From) > 1<<10 {
-		return l, frame.StatusOK // too long to be remembered
+	if cl != nil || len(h.To)+len(h.From) > 1<<10 {
+		return l, cl, frame.StatusOK // not sure, or too long, to be remembered
 	}
 	if len(c.routes) >= 1024 {
 		clear(c.routes)
 	}
 	c.routes[h.To] = sender{l, h.From}
-	return l, frame.StatusOK
+	return l, nil, frame.StatusOK
 }
 
 // refuse answers a request with an error, if it is one that is answered.

@@ -335,7 +335,7 @@ func (s *Session) routeOfAnswer(ctx context.Context, l *leg, remote *sdp.Media, 
 		s.plain = true
 		s.mu.Unlock()
 		return r, fmt.Errorf("%w: a middlebox needs an offer without msrp-cema (RFC 6714 section 4.2)", ErrLost)
-	case r.active && !ours:
+	case r.active: // of no matter where a relay of ours connects
 		r.address = hostPort(frame.URI{Host: remote.Address, Port: uint16(remote.Port)})
 	}
 	return r, nil

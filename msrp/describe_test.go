@@ -187,7 +187,7 @@ func TestSectionsThatAreNotOfMSRP(t *testing.T) {
 		{"no path", set("path", ""), false},
 		{"a path that is none", set("path", "192.0.2.9"), false},
 		{"a path of too many", set("path", strings.Repeat(rawURI+" ", 17)), false},
-		{"a URI without a port", set("path", "msrp://192.0.2.9/raw;tcp"), false},
+		{"a URI without a port", at(set("path", "msrp://192.0.2.9/raw;tcp"), "", 2855), false}, // of which DNS would say nothing
 		{"a URI of no session", set("path", "msrp://192.0.2.9:2855;tcp"), false},
 		{"msrps without TLS", set("path", "msrps://192.0.2.9:2855/raw;tcp"), false},
 		{"TLS without msrps", change(func(m *sdp.Media) { m.Proto = "TCP/TLS/MSRP" }), false},
@@ -231,9 +231,10 @@ func TestUpdateErrors(t *testing.T) {
 		if err != nil {
 			s.Fatal(err)
 		}
-		noPort := section("msrp://192.0.2.9/x;tcp")
-		noPort.Port = 2855
-		for _, bad := range []*sdp.Media{noPort, {Type: "message", Proto: "TCP/MSRP", Port: 9}} {
+		noPort := at(section("msrp://192.0.2.9/x;tcp", "setup:active"), raw, 2855)
+		noTypes := section(rawURI, "setup:active")
+		noTypes.Attributes = slices.DeleteFunc(noTypes.Attributes, func(a sdp.Attribute) bool { return a.Name == "accept-types" })
+		for _, bad := range []*sdp.Media{noPort, noTypes, {Type: "message", Proto: "TCP/MSRP", Port: 9}} {
 			if err := x.Update(s.Context(), offer, bad); err == nil {
 				s.Errorf("Update(%v) = nil", bad)
 			}
@@ -245,6 +246,25 @@ func TestUpdateErrors(t *testing.T) {
 		if _, err := x.Offer(s.Context()); !errors.Is(err, msrp.ErrClosed) {
 			s.Errorf("Offer() of a closed session = %v", err)
 		}
+	})
+}
+
+// A connection that is lost between an offer and its answer is not taken for one that stays.
+func TestLostDuringAnOffer(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.bound(nil)
+		offer, err := x.Offer(s.Context())
+		if err != nil {
+			s.Fatal(err)
+		}
+		p.conn.Close()
+		time.Sleep(time.Second)
+		if err := x.Update(s.Context(), offer, section(rawURI, "setup:active")); !errors.Is(err, msrp.ErrLost) {
+			s.Errorf("Update() = %v, want %v", err, msrp.ErrLost)
+		}
+		box, p := s.rebound(x)
+		p.chunk("m", "1-*/*", "hello", "$")
+		s.expect(box, "hello", nil)
 	})
 }
 

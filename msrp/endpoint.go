@@ -39,7 +39,8 @@ type Config struct {
 	Host string
 
 	// TLS is for both sides of TLS connections. nil has a certificate made, which peers know
-	// by the fingerprint in the session description (RFC 4975 section 14.4).
+	// by the fingerprint in the session description (RFC 4975 section 14.4). Where there is none,
+	// with Session.Connect, it has to have a certificate that peers can verify, for the host in the URIs.
 	TLS *tls.Config
 
 	// MaxSessions is how many sessions there may be; 0 means 100,000. MaxConns is how many

@@ -48,7 +48,8 @@ func (l fuzzedListener) Addr() net.Addr {
 	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.1:2855"))
 }
 
-// FuzzSession writes what it likes to a session: TO and FROM stand for its path and that of its peer. There
+// FuzzSession writes what it likes to a session: TO and FROM stand for its path and that of its peer. how says whether
+// the peer is known before or only after, and which messages are read at once, then, or never. There
 // is never a panic, no more memory than the bounds say, and another session on the same endpoint goes on.
 func FuzzSession(f *testing.F) {
 	const send = "MSRP abcd SEND\r\nTo-Path: TO\r\nFrom-Path: FROM\r\nMessage-ID: m\r\n"
@@ -61,9 +62,14 @@ func FuzzSession(f *testing.F) {
 		strings.Replace(send, "SEND", "NICKNAME", 1) + "Use-Nickname: \"x\"\r\n-------abcd$\r\n",
 		"MSRP abcd 200 OK\r\nTo-Path: TO\r\nFrom-Path: FROM\r\n-------abcd$\r\n",
 		"MSRP abcd 413 No\r\nTo-Path: TO\r\nFrom-Path: FROM\r\n-------abcd$\r\nMSRP ",
+		send + "Byte-Range: 1-*/*\r\nContent-Type: text/plain\r\n\r\nhello\r\n-------abcd+\r\n" + send + "Byte-Range: 3-*/*\r\nContent-Type: text/plain\r\n\r\nLLO!!\r\n-------abcd+\r\n" + send + "Byte-Range: 1-*/*\r\nContent-Type: text/plain\r\n\r\nHE\r\n-------abcd+\r\n" + send + "Byte-Range: 8-9/9\r\nContent-Type: text/plain\r\n\r\n??\r\n-------abcd$\r\n",
+		send + "Byte-Range: 4-*/*\r\nContent-Type: text/plain\r\n\r\nlo\r\n-------abcd$\r\n" + send + "Byte-Range: 1-*/*\r\nContent-Type: text/plain\r\n\r\nhello, and more\r\n-------abcd+\r\n",
+		send + "Byte-Range: 1-*/*\r\nContent-Type: text/plain\r\n\r\nhello, and more\r\n-------abcd+\r\n" + send + "Byte-Range: 4-*/*\r\nContent-Type: text/plain\r\n\r\nlo\r\n-------abcd$\r\n",
 		"GET / HTTP/1.1\r\n\r\n",
 	} {
-		f.Add([]byte(s))
+		for how := range byte(12) {
+			f.Add(how, []byte(s))
+		}
 	}
 	seeds, err := filepath.Glob("testdata/*.msrp")
 	if err != nil || len(seeds) == 0 {
@@ -74,25 +80,27 @@ func FuzzSession(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b)
+		f.Add(byte(0), b)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(func(t *testing.T, how byte, data []byte) {
 		synctest.Test(t, func(t *testing.T) {
 			network := fuzzed{make(chan net.Conn)}
 			e, err := msrp.New(&msrp.Config{Network: network, Listen: []string{"tcp:192.0.2.1:2855"}, Logger: quiet})
 			if err != nil {
 				t.Fatal(err)
 			}
-			dial := func(x *msrp.Session, from string) (conn net.Conn, to string) {
-				path, err := x.Path(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
+			know := func(x *msrp.Session, from string) {
 				peer, err := frame.ParsePath(from)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if err := x.Connect(t.Context(), peer, false); err != nil {
+					t.Error(err)
+				}
+			}
+			dial := func(x *msrp.Session) (conn net.Conn, to string) {
+				path, err := x.Path(t.Context())
+				if err != nil {
 					t.Fatal(err)
 				}
 				conn, far := net.Pipe()
@@ -101,28 +109,59 @@ func FuzzSession(f *testing.F) {
 			}
 			x := msrp.NewSession(e, &msrp.SessionConfig{AcceptTypes: []string{"*"}, MaxSize: 1 << 20})
 			y := msrp.NewSession(e, nil)
+			n, late := int(how), make(chan struct{})
 			go func() { // ends with the session
+				if how/6%2 == 1 { // nobody asks for messages
+					<-late
+				}
 				for m, err := range x.Messages(context.Background()) {
 					if err != nil {
 						return
 					}
-					b, err := io.ReadAll(m)
-					if err == nil && m.Size >= 0 && int64(len(b)) > 1<<20 {
-						t.Errorf("a message of %d bytes", len(b))
+					which := n % 3
+					n++
+					if which == 2 {
+						continue
 					}
+					go func(now bool) { // ends with the message
+						if !now {
+							<-late
+						}
+						if b, err := io.ReadAll(m); err == nil && len(b) > 1<<20 {
+							t.Errorf("a message of %d bytes", len(b))
+						}
+					}(which == 0)
 				}
 			}()
+			early := how/3%2 == 0
+			if early {
+				know(x, rawURI)
+			}
+			check := func() {
+				synctest.Wait()
+				if err := x.CheckHeld(); err != nil {
+					t.Error(err)
+				}
+			}
 			ctx, cancel := context.WithCancel(t.Context())
 			for range 2 { // for reports and responses
 				go x.Send(ctx, &msrp.Message{ID: "m", Body: strings.NewReader("hello"), SuccessReport: true, OnReport: func(msrp.Report) {}})
 			}
-			conn, to := dial(x, rawURI)
+			conn, to := dial(x)
 			go io.Copy(io.Discard, conn)
 			text := strings.NewReplacer("TO", to, "FROM", rawURI).Replace(string(data))
 			conn.SetWriteDeadline(time.Now().Add(time.Minute))
 			io.WriteString(conn, text) // it may be cut off
+			check()
+			if !early {
+				know(x, rawURI)
+				check()
+			}
+			close(late)
+			check()
 
-			other, to := dial(y, "msrp://192.0.2.9:2855/other;tcp")
+			know(y, "msrp://192.0.2.9:2855/other;tcp")
+			other, to := dial(y)
 			go io.WriteString(other, "MSRP other SEND\r\nTo-Path: "+to+"\r\nFrom-Path: msrp://192.0.2.9:2855/other;tcp\r\nMessage-ID: o\r\nContent-Type: text/plain\r\n\r\nhello\r\n-------other$\r\n")
 			h, err := frame.NewReader(other).Next()
 			if err != nil || h.Status != frame.StatusOK {

@@ -26,6 +26,7 @@ func (l *leg) meet(r route) error {
 	}
 	l.remote, l.active, l.heard = slices.Clone(r.remote), r.active, ""
 	l.to = append(slices.Clone(l.relays), r.remote...).String()
+	l.settle() // none of which is on another connection
 	s.mu.Unlock()
 	s.keepAlive()
 	return l.open()
@@ -35,7 +36,7 @@ func (l *leg) meet(r route) error {
 func (l *leg) open() error {
 	s := l.s
 	s.mu.Lock()
-	early := l.claimed != nil && l.remote != nil && l.comesFrom(l.claimed) // its first request came before its answer
+	early := l.spoke != nil && l.remote != nil && l.comesFrom(l.spoke) // its first request came before its answer
 	if l.opened || l.conn == nil || l.remote == nil || !l.active && !early {
 		s.mu.Unlock()
 		return nil
@@ -55,7 +56,7 @@ func (l *leg) open() error {
 // hear takes note of a request, the first of which opens the exchange. It returns the leg that this one takes
 // the place of. The lock is held.
 func (l *leg) hear(from frame.Path, written string) (old *leg) {
-	l.claimed, l.heard = from, written
+	l.spoke, l.heard = from, written
 	if l.remote == nil || l.opened {
 		return nil
 	}
@@ -70,7 +71,7 @@ func (l *leg) succeed(old *leg) {
 	}
 	s := l.s
 	s.mu.Lock()
-	c, err, claimed, until := old.conn, old.err, old.claimed, old.until
+	c, err, spoke, until := old.conn, old.err, old.spoke, old.until
 	s.mu.Unlock()
 	if c != nil && err == nil {
 		if err = l.take(c); err != nil {
@@ -83,7 +84,7 @@ func (l *leg) succeed(old *leg) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.claimed = claimed
+	l.spoke = spoke
 	if !until.IsZero() {
 		l.lastFor(time.Until(until))
 	}

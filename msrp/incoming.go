@@ -36,6 +36,7 @@ type Incoming struct {
 	l       *leg
 
 	// Under the lock of the session.
+	claim  *claim // of whose peer nobody knows yet that it is ours; nil: it is
 	buf    []byte // bytes in order, from off on not read
 	off    int
 	next   int64        // position of the byte after them
@@ -45,6 +46,7 @@ type Incoming struct {
 	err    error        // of Read, when all is read
 	status frame.Status // with which the rest is refused; 0: it is not
 	given  bool         // Messages has given it out, or does not have to
+	open   bool         // in a chunk, whose pieces have a time of their own
 	heard  time.Time    // when the last chunk ended
 }
 
@@ -154,7 +156,10 @@ func (m *Incoming) fail(err error) {
 
 // park counts bytes that wait while nobody has asked for the message. The lock is held.
 func (m *Incoming) park(n int) {
-	if !m.given {
+	switch {
+	case m.claim != nil:
+		m.claim.bytes += n
+	case !m.given:
 		m.s.parked += n
 	}
 }
@@ -167,6 +172,9 @@ func (s *Session) reap() {
 	wait := time.Duration(-1)
 	for _, m := range s.incoming {
 		left := messageTime - time.Since(m.heard)
+		if m.open {
+			left = messageTime
+		}
 		if left <= 0 {
 			m.reject(frame.StatusTimeout)
 		} else if wait < 0 || left < wait {
@@ -181,18 +189,8 @@ func (s *Session) reap() {
 // wait holds up the connection until there is room, for no more than 20 seconds, and not again before
 // somebody reads. The lock is held.
 func (s *Session) wait(room func() bool) bool {
-	if s.deaf {
+	if s.deaf || room() {
 		return room()
-	}
-	ok := s.await(room)
-	s.deaf = !ok
-	return ok
-}
-
-// await waits until something is so, for no more than 20 seconds. The lock is held.
-func (s *Session) await(so func() bool) bool {
-	if so() {
-		return true
 	}
 	over := false
 	t := time.AfterFunc(stallTime, func() {
@@ -202,27 +200,26 @@ func (s *Session) await(so func() bool) bool {
 		s.changed.Broadcast()
 	})
 	defer t.Stop()
-	for !so() && !over && !s.closed {
+	for !room() && !over && !s.closed {
 		s.changed.Wait()
 	}
-	return so()
+	s.deaf = !room()
+	return !s.deaf
 }
 
 // take appends bytes that are in order, and what came before them and fits now. It waits while what is there
 // is not read. The lock is held.
 func (m *Incoming) take(piece []byte) {
 	s := m.s
-	full := func() bool {
-		return m.err == nil && (m.unread() >= s.window || !m.given && s.parked >= maxParked)
-	}
+	room := func() bool { return m.err != nil || m.room() > 0 }
 	for len(piece) > 0 {
-		if full() && !s.wait(func() bool { return !full() }) {
+		if !room() && (m.claim != nil || !s.wait(room)) {
 			m.reject(frame.StatusStop)
 		}
 		if m.err != nil {
 			return
 		}
-		n := min(len(piece), s.window-m.unread())
+		n := min(len(piece), m.room())
 		empty := m.unread() == 0
 		m.append(piece[:n])
 		piece = piece[n:]
@@ -231,6 +228,18 @@ func (m *Incoming) take(piece []byte) {
 		}
 	}
 	m.join()
+}
+
+// room returns how many bytes more may wait to be read. The lock is held.
+func (m *Incoming) room() int {
+	n := m.s.window - m.unread()
+	switch {
+	case m.claim != nil:
+		n = min(n, claimSize-m.claim.bytes)
+	case !m.given && m.s.parked >= maxParked:
+		n = 0
+	}
+	return n
 }
 
 // append adds bytes to those that wait to be read. The lock is held.
@@ -279,7 +288,7 @@ func (m *Incoming) insert(p part) {
 	m.ahead = slices.Replace(m.ahead, i, j, p)
 	m.held += len(p.data)
 	m.park(m.held - held)
-	if m.held > m.s.window || len(m.ahead) > 256 || !m.given && m.s.parked > maxParked {
+	if m.held > m.s.window || len(m.ahead) > 256 || !m.given && m.s.parked > maxParked || m.claim != nil && m.claim.bytes > claimSize {
 		m.reject(frame.StatusStop)
 	}
 }

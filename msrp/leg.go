@@ -26,7 +26,7 @@ type leg struct {
 	conn    *connection
 	outlet  *link.Outlet  // for Posts; nil: there were none
 	outlets *connection   // of the outlet
-	claimed frame.Path    // who has bound it before remote was known
+	claims  []*claim      // before remote is known
 	verify  []fingerprint // that the peer may have; nil: not looked at
 	err     error         // why it is over
 	failed  error         // why we could not connect; it may be tried again
@@ -38,6 +38,7 @@ type leg struct {
 	active bool        // we are who sends first
 	opened bool        // and the one who is has done so
 	heard  string      // From-Path of the last request that was in order
+	spoke  frame.Path  // and of the last one, whoever was awaited then
 	stale  bool        // another path is wanted
 	until  time.Time   // when the path ends; zero: nobody says
 	expiry *time.Timer // for that
@@ -96,11 +97,15 @@ func (e *Endpoint) register(l *leg) error {
 func (l *leg) end(err error) {
 	s := l.s
 	s.mu.Lock()
-	c := l.conn
+	left := []*connection{l.conn}
+	for _, cl := range l.claims {
+		cl.fall()
+		left = append(left, cl.c)
+	}
 	if l.err == nil {
 		l.err = err
 	}
-	err, l.conn = l.err, nil
+	err, l.conn, l.claims = l.err, nil, nil
 	if l.expiry != nil {
 		l.expiry.Stop()
 	}
@@ -129,8 +134,10 @@ func (l *leg) end(err error) {
 		delete(s.e.legs, l.local.SessionID)
 	}
 	s.e.mu.Unlock()
-	if c != nil {
-		c.leave(l)
+	for _, c := range left {
+		if c != nil {
+			c.leave(l)
+		}
 	}
 }
 
@@ -144,7 +151,7 @@ func (l *leg) is(u frame.URI) bool {
 func (l *leg) bound(c *connection, from string) bool {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
-	return l.conn == c && l.err == nil && (!l.given || l.heard == from)
+	return l.conn == c && l.err == nil && l.remote != nil && (!l.given || l.heard == from)
 }
 
 // uses reports whether the leg is bound to a connection, whoever speaks on it.
@@ -155,54 +162,45 @@ func (l *leg) uses(c *connection) bool {
 }
 
 // bind takes a request on a connection for the beginning of the leg on it (RFC 4975 section
-// 5.4).
-func (l *leg) bind(c *connection, from frame.Path, written string) frame.Status {
+// 5.4), or for a claim to it while nobody knows who the peer is: that waits for nothing, for there are
+// other sessions on the connection.
+func (l *leg) bind(c *connection, from frame.Path, written string) (*claim, frame.Status) {
 	s := l.s
 	s.mu.Lock()
-	if l.secure && !l.given && c.key == nil && !s.await(func() bool { return l.remote != nil || l.err != nil }) {
-		// Nothing that comes by TLS counts before the fingerprint is known that goes with it (RFC 8122
-		// section 6.2).
-		s.mu.Unlock()
-		return frame.StatusNoSession
-	}
-	switch {
-	case l.err != nil || s.closed:
-		s.mu.Unlock()
-		return frame.StatusNoSession
-	case l.remote != nil && !l.comesFrom(from):
-		s.mu.Unlock()
-		return frame.StatusNoSession
-	case l.given && l.conn == c:
-		old := l.hear(from, written)
-		s.mu.Unlock()
-		if old != nil {
-			old.end(errMoved)
-		}
-		return frame.StatusOK
-	case l.given && l.conn == nil:
-		s.mu.Unlock()
-		return frame.StatusNoSession
-	case l.conn == c:
-		s.mu.Unlock()
-		return frame.StatusOK
-	case l.conn != nil:
-		s.mu.Unlock()
-		return frame.StatusSessionBoundElsewhere
-	case l.remote != nil && !l.shows(c):
-		s.mu.Unlock()
-		return frame.StatusForbidden
-	}
-	l.conn, l.claimed = c, from
-	old := s.bound(l)
+	cl, old, status := l.tryBind(c, from, written)
 	s.mu.Unlock()
-	if err := c.join(l); err != nil {
-		l.lost(c, err)
-		return frame.StatusNoSession
-	}
 	if old != nil {
 		old.end(errMoved)
 	}
-	return frame.StatusOK
+	return cl, status
+}
+
+// tryBind does it. It returns a leg, too, that this one takes the place of. The lock is held.
+func (l *leg) tryBind(c *connection, from frame.Path, written string) (cl *claim, old *leg, status frame.Status) {
+	s := l.s
+	switch {
+	case l.err != nil || s.closed, l.given && l.conn == nil:
+		return nil, nil, frame.StatusNoSession
+	case l.remote != nil && !l.comesFrom(from):
+		return nil, nil, frame.StatusNoSession
+	case l.conn != nil && l.conn != c:
+		return nil, nil, frame.StatusSessionBoundElsewhere
+	case l.given:
+		old = l.hear(from, written)
+	}
+	switch {
+	case l.remote == nil:
+		cl, status = l.claim(c, from)
+		return cl, old, status
+	case l.conn == c:
+		return nil, old, frame.StatusOK
+	case !l.shows(c):
+		return nil, nil, frame.StatusForbidden
+	case c.join(l) != nil:
+		return nil, nil, frame.StatusNoSession
+	}
+	l.conn = c
+	return nil, s.bound(l), frame.StatusOK
 }
 
 // comesFrom reports whether a request is from the peer: its own URI is the last.
@@ -211,17 +209,19 @@ func (l *leg) comesFrom(from frame.Path) bool {
 	return own.Equal(peer) || l.s.cfg.AnyAuthority && own.SessionID == peer.SessionID
 }
 
-// shows reports whether a connection that the peer has made is by TLS, if our URI says so (RFC 4975 section
-// 6), and shows the certificate that the peer has said: one that shows none does not (RFC 8122 section
-// 6.2). Where a relay made it the certificate is the relay's matter.
+// shows reports whether a connection is by TLS, if our URI says so (RFC 4975 section 6), and shows the certificate that
+// the peer has said, whoever made it: one that shows none does not (RFC 8122 section 6.2). Where a relay is at the other
+// end the certificate is the relay's matter.
 func (l *leg) shows(c *connection) bool {
-	if l.secure && !l.given && c.key == nil && c.link.TLS() == nil {
+	state := c.link.TLS()
+	switch {
+	case l.given:
+		return true
+	case l.secure && state == nil:
 		return false
-	}
-	if l.verify == nil || c.key != nil || len(l.remote) > 1 {
+	case l.verify == nil, len(l.remote) > 1:
 		return true
 	}
-	state := c.link.TLS()
 	return state != nil && shows(l.verify)(*state) == nil
 }
 
@@ -243,6 +243,7 @@ func (l *leg) lost(c *connection, err error) {
 	s := l.s
 	s.mu.Lock()
 	if l.conn != c {
+		l.abandoned(c)
 		s.mu.Unlock()
 		return
 	}

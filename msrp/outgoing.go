@@ -25,9 +25,14 @@ type Message struct {
 	// else it is not known before it ends.
 	Size int64
 
-	ID            string              // Message-ID; "" is a random one
-	SuccessReport bool                // the receiver is to say when it has all of it
-	FailureReport frame.FailureReport // the zero value has each chunk answered
+	ID string // Message-ID; "" is a random one
+
+	// SuccessReport asks the receiver to say when it has all of the message, and has Send wait for that. How long
+	// is for the context of Send to say: a report comes from end to end, and RFC 4975 section 7.1.1 knows of no time for it.
+	// A relay may have lost the message without a word, or the receiver does not send reports.
+	SuccessReport bool
+
+	FailureReport frame.FailureReport // the zero value has each chunk answered by the next hop, in 30 seconds
 	Fields        []frame.Field       // further header fields: Content-Disposition, say
 
 	// OnReport is called for each REPORT on the message, also when Send has returned (nil: nobody is told then), by the
@@ -68,6 +73,10 @@ func (s *Session) SendText(ctx context.Context, text string) error {
 // Send sends a message, and returns when all of it is answered by the next hop, which is the peer
 // if there are no relays; with SuccessReport, when the peer has said that it has all of it; with FailureReport no
 // or partial, when it is written. It waits for the session to have its connection.
+//
+// Three things are waited for without a time of their own, and want a ctx that ends: the connection, Body, and the
+// report of SuccessReport. A response has 30 seconds, and a next hop that takes nothing for 30 seconds is
+// ErrLost. Who has a relay and asks for no report is not told of what that loses in silence.
 //
 // A refusal, here or there, is a frame.Status in the error: frame.StatusStop if the peer does not want the
 // message, or not one of that size; frame.StatusUnsupportedType if it does not take the type; frame.StatusTimeout if

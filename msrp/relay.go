@@ -130,13 +130,19 @@ func (s *Session) askRelays(ctx context.Context) (*leg, error) {
 		return nil, err
 	}
 	c.keep()
+	path := append(slices.Clone(use), l.local)
+	slices.Reverse(path[:len(use)])
+	if plain := slices.IndexFunc(path, func(u frame.URI) bool { return !u.Secure }); s.cfg.TLS && plain >= 0 {
+		err := fmt.Errorf("the session has to have TLS, and is reached without TLS: %s", path[plain])
+		l.end(err)
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.err != nil {
 		return nil, l.err
 	}
-	l.relays, l.path = use, append(slices.Clone(use), l.local)
-	slices.Reverse(l.path[:len(use)])
+	l.relays, l.path = use, path
 	l.secure = l.path[0].Secure
 	l.lastFor(lasts)
 	return l, nil

@@ -213,6 +213,48 @@ func TestRelayTLS(t *testing.T) {
 	}
 }
 
+// A session that has to have TLS does not go by a relay without: the Use-Path says how peers connect to it (RFC 4976
+// section 5.1, RFC 4975 section 6). It does by one with.
+func TestRelayWithoutTheTLSOfASession(t *testing.T) {
+	for _, c := range []struct {
+		name, relay, use string
+		ok               bool
+	}{
+		{"a relay without TLS", "msrp://example.com:9000;tcp", "msrp://example.com:9000/x;tcp", false},
+		{"one that peers reach without", "msrps://example.com:9000;tcp", "msrp://example.com:9000/x;tcp", false},
+		{"one that we reach without", "msrp://example.com:9000;tcp", "msrps://example.com:9000/x;tcp", false},
+		{"with TLS", "msrps://example.com:9000;tcp", "msrps://example.com:9000/x;tcp", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			authority, n := siptest.NewAuthority(), siptest.NewNetwork(nil)
+			relay := newStandIn(t, n.Host("192.0.2.9"), ":9000")
+			if strings.HasPrefix(c.relay, "msrps") {
+				relay.tls = &tls.Config{Certificates: []tls.Certificate{authority.Certificate("example.com")}}
+			}
+			alice, err := New(&Config{TLS: &tls.Config{RootCAs: authority.Pool()},
+				Network: named{n.Host("192.0.2.1"), map[string]string{"example.com": "192.0.2.9"}},
+				Relays:  []Relay{{URI: c.relay, Username: "alice", Password: "secret"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { alice.Close() })
+			offered := later(func() (*sdp.Media, error) {
+				return NewSession(alice, &SessionConfig{TLS: true}).Offer(t.Context())
+			})
+			relay.accept().admit(c.use)
+			m, err := offered()
+			if (err == nil) != c.ok || c.ok && m.Proto != "TCP/TLS/MSRP" || !c.ok && !strings.Contains(err.Error(), "without TLS") {
+				t.Errorf("Offer() = %v, %v", m, err)
+			}
+			alice.mu.Lock()
+			defer alice.mu.Unlock()
+			if left := len(alice.legs); !c.ok && left != 0 {
+				t.Errorf("%d URIs are left", left)
+			}
+		})
+	}
+}
+
 // named is a host that knows others by name.
 type named struct {
 	*siptest.Host

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -84,17 +85,30 @@ func TestRelayPeerBeforeAnswer(t *testing.T) {
 		session := NewSession(s.alice, nil)
 		m, c := s.offer(session)
 		send := func(from string) frame.Status {
-			c.send("MSRP d93kswow SEND\nTo-Path: %s\nFrom-Path: %s %s\nMessage-ID: 1\n-------d93kswow$\n", own(t, m), usePath, from)
+			c.send("MSRP d93kswow SEND\nTo-Path: %s\nFrom-Path: %s %s\nMessage-ID: 1\nContent-Type: text/plain\n\nHi\n-------d93kswow$\n", own(t, m), usePath, from)
 			return c.next("").Status
 		}
-		if got := send(bobPath); got != frame.StatusOK {
-			t.Errorf("before the answer: %v, want 200", got)
+		for _, from := range []string{"msrp://192.0.2.3:4444/eve;tcp", bobPath, "msrp://192.0.2.3:4444/eve;tcp"} {
+			if got := send(from); got != frame.StatusOK {
+				t.Errorf("%s before the answer: %v, want 200", from, got)
+			}
 		}
 		if err := session.Update(t.Context(), m, answerOf(bobPath, "active")); err != nil {
 			t.Fatal(err)
 		}
-		if err := session.Connected(t.Context()); err != nil {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := session.Connected(ctx); err != nil {
 			t.Error(err)
+		}
+		var from []string
+		for in, err := range session.Messages(ctx) {
+			if err == nil {
+				from = append(from, in.From[len(in.From)-1].String())
+			}
+		}
+		if want := []string{bobPath}; !slices.Equal(from, want) {
+			t.Errorf("messages from %q, want %q", from, want)
 		}
 	})
 }
@@ -180,6 +194,92 @@ func TestRelayCEMA(t *testing.T) {
 		}
 		attribute(t, m, "msrp-cema")
 	})
+}
+
+// RFC 6714 section 4.3: with a relay of ours the answer is one of RFC 6714, unless the peer has a relay, too, or will not
+// connect.
+func TestRelayCEMAAnswer(t *testing.T) {
+	for _, c := range []struct {
+		name, path, setup string
+		cema              bool
+	}{
+		{"who may connect", bobPath, "actpass", true},
+		{"who connects", bobPath, "active", true},
+		{"who does not connect", bobPath, "passive", false},
+		{"who has a relay", "msrp://192.0.2.150:2855/relay;tcp " + bobPath, "actpass", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, nil)
+				session := NewSession(s.alice, nil)
+				offer := answerOf(c.path, c.setup)
+				offer.Attributes = append(offer.Attributes, sdp.Attribute{Name: "msrp-cema"})
+				answered := later(func() (*sdp.Media, error) { return session.Answer(t.Context(), offer) })
+				s.relay.accept().admit(usePath)
+				m, err := answered()
+				if err != nil || m == nil {
+					t.Fatalf("Answer() = %v, %v", m, err)
+				}
+				if _, got := m.Attribute("msrp-cema"); got != c.cema {
+					t.Errorf("msrp-cema in the answer: %v, want %v", got, c.cema)
+				}
+				// The section has the relay's address then, and else that of the session's own URI.
+				want := "192.0.2.1"
+				if c.cema {
+					want = "192.0.2.9"
+				}
+				if m.Address != want {
+					t.Errorf("the answer is at %s, want %s", m.Address, want)
+				}
+			})
+		})
+	}
+}
+
+// RFC 6714 section 4.2, criterion 2: a middlebox and a peer that does not know of it, with a relay of ours, need
+// another offer.
+func TestRelayCEMAOffer(t *testing.T) {
+	for _, c := range []struct {
+		name, address string
+		cema          bool
+		again         bool
+	}{
+		{"no middlebox", "192.0.2.2", false, false},
+		{"a middlebox, and a peer with", "192.0.2.200", true, false},
+		{"a middlebox, and a peer without", "192.0.2.200", false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, nil)
+				session := NewSession(s.alice, &SessionConfig{CEMA: true})
+				m, r := s.offer(session)
+				answer := answerOf(bobPath, "passive")
+				if answer.Address = c.address; c.cema {
+					answer.Attributes = append(answer.Attributes, sdp.Attribute{Name: "msrp-cema"})
+				}
+				if err := session.Update(t.Context(), m, answer); err != nil {
+					t.Fatal(err)
+				}
+				if !c.again {
+					r.next(frame.SEND) // by the relay, wherever the peer is
+					return
+				}
+				if err := session.SendText(t.Context(), "Hi"); !errors.Is(err, ErrLost) {
+					t.Errorf("SendText() = %v, want %v", err, ErrLost)
+				}
+				offered := later(func() (*sdp.Media, error) { return session.Offer(t.Context()) })
+				req := r.next(frame.AUTH)
+				r.answer(req, "200 OK", "Use-Path: "+usePath)
+				again, err := offered()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, ok := again.Attribute("msrp-cema"); ok {
+					t.Error("the next offer has msrp-cema")
+				}
+			})
+		})
+	}
 }
 
 // Relays may take little at a time: chunks have 8192 bytes at most, and the program may choose less.

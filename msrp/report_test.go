@@ -1,6 +1,8 @@
 package msrp_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -103,6 +105,27 @@ func TestSuccessReportsAddUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A report that does not come is waited for as long as the context says, for there is no time for it (RFC 4975
+// section 7.1.1): what is all written is not aborted then.
+func TestReportThatDoesNotCome(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		ctx, cancel := context.WithTimeout(s.Context(), time.Hour)
+		defer cancel()
+		start := time.Now()
+		done := make(chan error, 1)
+		go func() { done <- x.Send(ctx, &msrp.Message{Body: strings.NewReader("hello"), SuccessReport: true}) }()
+		p.answer(p.next(), 200)
+		if err := <-done; !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Hour {
+			s.Errorf("Send() = %v after %v, want the end of its context", err, time.Since(start))
+		}
+		p.silent(time.Minute)
+		again := s.sends(x, text("and on"))
+		p.answer(p.next(), 200)
+		s.sent(again, nil)
+	})
 }
 
 // Who wants a report and loses the connection does not wait for ever.

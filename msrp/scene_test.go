@@ -138,9 +138,10 @@ func (s *scene) expect(box <-chan got, text string, err error) got {
 	return got{}
 }
 
-// none says that nothing has come.
+// none says that nothing comes, however long what is on its way takes.
 func (s *scene) none(box <-chan got) {
 	s.Helper()
+	time.Sleep(time.Second)
 	synctest.Wait()
 	select {
 	case g := <-box:
@@ -388,9 +389,10 @@ func (s *scene) sent(done <-chan error, want error) {
 	}
 }
 
-// busy says that a Send has not returned.
+// busy says that a Send does not return, however long what is on its way takes.
 func (s *scene) busy(done <-chan error) {
 	s.Helper()
+	time.Sleep(time.Second)
 	synctest.Wait()
 	select {
 	case err := <-done:

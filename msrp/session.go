@@ -29,7 +29,8 @@ type SessionConfig struct {
 	MaxChunk int64
 
 	// TLS has the peer connect by TLS, or us to the peer, and refuses an offer without. What is
-	// offered with TLS is answered with TLS in any case.
+	// offered with TLS is answered with TLS in any case. With relays of ours their URIs say whether there is TLS:
+	// one without is an error of Offer, Answer and Path.
 	TLS bool
 
 	// CEMA offers to connect to the address in the session description that middleboxes have put there, in
@@ -53,13 +54,15 @@ type SessionConfig struct {
 	OnExpiring func()
 
 	// OnRequest serves requests of other methods than SEND and REPORT: it returns the status to answer. It is
-	// called by the goroutine that reads the connection. nil: they get 501.
+	// called by the goroutine that reads the connection. Those that come before it is known who the peer is get
+	// 403. nil: all get 501.
 	OnRequest func(h *frame.Head, body []byte) frame.Status
 
 	// OnMessage takes the messages in place of Messages, each when all of it is there, with its body, which
 	// is the func's to keep, and returns the status that its sender is told. It is called by the goroutine
 	// that reads the connection, and is not to wait. MaxSize is 256 KB then, if it is 0, and no more than 8
-	// messages arrive at a time; Messages tells of a lost connection alone. nil: they go to Messages.
+	// messages arrive at a time; Messages tells of a lost connection alone. What comes before it is known who the
+	// peer is gets 413. nil: they go to Messages.
 	OnMessage func(m *Incoming, body []byte) frame.Status
 
 	// OnRoom is called when there is room for another Post, after one was refused with ErrFull, by the
@@ -159,7 +162,8 @@ func (s *Session) UseAddress(a netip.Addr) {
 }
 
 // Path returns our path, by which the peer reaches the session: what it is told where there is no
-// session description. A session that has lost its connection gets a new one.
+// session description. A session that has lost its connection gets a new one. With SessionConfig.TLS it is
+// of use to peers that can verify the certificate of Config.TLS: see Connect.
 func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 	l, err := s.legToDescribe(ctx, s.cfg.TLS)
 	if err != nil {
@@ -171,6 +175,12 @@ func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 // Connect has the session talk to a peer whose path is known, where there is no session description. The
 // one of the two that is active connects to the other, which waits for that; the peer is taken to
 // accept every type.
+//
+// Without a description there is no fingerprint. So who connects by TLS, to a path with msrps, verifies the certificate of the
+// peer as that of a server: Config.TLS of the peer has to have one for the host in its path, from an authority that
+// ours trusts (RFC 4975 section 5.4). One that an Endpoint has made for itself is not enough: the error has a
+// *tls.CertificateVerificationError. Who is connected to knows its peer by the path alone, unless Config.TLS asks for a
+// certificate.
 func (s *Session) Connect(ctx context.Context, remote frame.Path, active bool) error {
 	l, err := s.legToDescribe(ctx, s.cfg.TLS)
 	if err != nil {

@@ -124,7 +124,7 @@ func TestCertificateOfServers(t *testing.T) {
 }
 
 // A peer connects to us: where it has said a fingerprint its certificate has to be that one, and there has to
-// be one (RFC 8122 section 6.2). What comes before the fingerprint is known waits for it.
+// be one (RFC 8122 section 6.2). What comes before the fingerprint is known is answered, and waits for it.
 func TestCertificateOfClients(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -173,9 +173,11 @@ func TestCertificateOfClients(t *testing.T) {
 				p.from = secureURI
 				p.chunk("m", "1-*/*", "hello", "$")
 				if c.early {
+					p.response(200)
 					time.Sleep(10 * time.Second)
 					s.none(box)
 					agree()
+					p.request("SEND", "Message-ID: n")
 				}
 				p.response(c.status)
 				if c.status == 200 {
@@ -186,27 +188,6 @@ func TestCertificateOfClients(t *testing.T) {
 			})
 		})
 	}
-}
-
-// Where the answer does not come nothing that has come before it counts.
-func TestNoFingerprintInTime(t *testing.T) {
-	play(t, func(s *scene) {
-		s.secure(alice, nil)
-		x := s.session(alice, &msrp.SessionConfig{TLS: true})
-		box := s.inbox(x)
-		if _, err := x.Offer(s.Context()); err != nil {
-			s.Fatal(err)
-		}
-		conn, err := s.n.Host(raw).DialContext(s.Context(), "tcp", alice+":2855")
-		if err != nil {
-			s.Fatal(err)
-		}
-		p := s.newPeer(tls.Client(conn, &tls.Config{InsecureSkipVerify: true}), x)
-		p.from = secureURI
-		p.chunk("m", "1-*/*", "hello", "$")
-		p.response(481)
-		s.none(box)
-	})
 }
 
 // With certificates of an authority on both sides, each may ask for that of the other.
@@ -246,6 +227,54 @@ func TestMutualTLS(t *testing.T) {
 				box := s.inbox(y)
 				s.sent(s.sends(x, text("hello")), nil)
 				s.expect(box, "hello", nil)
+			})
+		})
+	}
+}
+
+// Without descriptions who connects knows the certificate of its peer by the name in the path, and by an authority that it
+// trusts. The one that is made where there is none does not do.
+func TestConnectByTLS(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		trusted bool
+		of      string // whom the certificate is for; "" is one of its own making
+		want    string // in the error; "" none
+	}{
+		{"for the host", true, bob, ""},
+		{"for another host", true, raw, "is valid for 192.0.2.9, not 192.0.2.2"},
+		{"of an authority that is not trusted", false, bob, "unknown authority"},
+		{"of its own making", true, "", "cannot validate certificate for 192.0.2.2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				authority, mine, theirs := siptest.NewAuthority(), &tls.Config{}, &tls.Config{}
+				if c.trusted {
+					mine.RootCAs = authority.Pool()
+				}
+				if c.of != "" {
+					theirs.Certificates = []tls.Certificate{authority.Certificate(c.of)}
+				}
+				s.secure(alice, mine)
+				s.secure(bob, theirs)
+				x, y := s.session(alice, &msrp.SessionConfig{TLS: true}), s.session(bob, &msrp.SessionConfig{TLS: true})
+				if err := y.Connect(s.Context(), s.path(x), false); err != nil {
+					s.Fatal(err)
+				}
+				err := x.Connect(s.Context(), s.path(y), true)
+				if c.want == "" {
+					if err != nil {
+						s.Fatalf("Connect() = %v", err)
+					}
+					s.inbox(y)
+					s.sent(s.sends(x, text("hello")), nil)
+					return
+				}
+				var certificate *tls.CertificateVerificationError
+				if !errors.As(err, &certificate) || !strings.Contains(err.Error(), c.want) {
+					s.Errorf("Connect() = %v, want a *tls.CertificateVerificationError: %s", err, c.want)
+				}
+				s.sent(s.sends(x, text("hello")), msrp.ErrLost)
 			})
 		})
 	}
@@ -315,9 +344,11 @@ func TestSecureURIWithoutTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := s.newPeer(nc, nil)
-		p.to, p.from = to, "msrps://192.0.2.9:2855/raw;tcp"
-		p.chunk("m1", "1-5/5", "hello", "$")
-		p.response(403)
+		_, called := s.called(nil) // by a connection of ours, too
+		for _, p := range []*peer{s.newPeer(nc, nil), called} {
+			p.to, p.from = to, "msrps://192.0.2.9:2855/raw;tcp"
+			p.chunk("m1", "1-5/5", "hello", "$")
+			p.response(403)
+		}
 	})
 }
