@@ -257,11 +257,16 @@ func (l *leg) lost(c *connection, err error) {
 	l.end(nil)
 }
 
-// refused ends a leg that the peer says is none.
+// refused ends a leg that the peer says is none. After one that nobody has answered for, the next description has another
+// path, by which the message may be sent again (RFC 4975 section 7.3.2).
 func (l *leg) refused(status frame.Status) {
 	switch status {
 	case frame.StatusNoSession, frame.StatusSessionBoundElsewhere:
 		l.end(fmt.Errorf("%w: %w", ErrLost, status))
+	case frame.StatusTimeout:
+		l.s.mu.Lock()
+		l.stale = true
+		l.s.mu.Unlock()
 	}
 }
 

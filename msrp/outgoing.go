@@ -324,6 +324,7 @@ func (o *outgoing) Answered(r frame.Range, h *frame.Head, err error) {
 	switch {
 	case errors.Is(err, link.ErrNoAnswer):
 		o.fail(frame.StatusTimeout)
+		o.l.refused(frame.StatusTimeout)
 	case err != nil:
 		o.fail(fmt.Errorf("%w: %w", ErrLost, err))
 	case failed(h.Status):
@@ -390,8 +391,9 @@ func (s *Session) report(h *frame.Head) {
 		}
 		o.changed.Broadcast()
 		o.mu.Unlock()
-	} else {
+	} else { // as if it were the response
 		o.refused(h.Report)
+		o.l.refused(h.Report)
 	}
 }
 

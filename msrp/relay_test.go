@@ -184,7 +184,7 @@ func TestRelayAnswerWithoutTLS(t *testing.T) {
 	})
 }
 
-// M-CEMA-3: with RFC 6714 the address of the relay is that of the section.
+// With RFC 6714 the address of the relay is that of the section.
 func TestRelayCEMA(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t, nil)

@@ -161,6 +161,41 @@ func TestFailureReport(t *testing.T) {
 	})
 }
 
+// After a message that nobody has answered for, or was not delivered in time, the next description has another path:
+// what is sent again goes by that (RFC 4975 sections 7.3.2 and 10.4). A report says what a response would.
+func TestPathAfterATimeout(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		fails  func(p *peer, f read)
+		status frame.Status
+		moves  bool
+		lost   bool
+	}{
+		{"no response", func(*peer, read) {}, frame.StatusTimeout, true, false},
+		{"the response of a relay", func(p *peer, f read) { p.answer(f, 408) }, frame.StatusTimeout, true, false},
+		{"the report of a relay", func(p *peer, f read) { p.answer(f, 200); p.report("m", "1-5/5", "000 408 Timeout") }, frame.StatusTimeout, true, false},
+		{"a refusal", func(p *peer, f read) { p.answer(f, 403) }, frame.StatusForbidden, false, false},
+		{"the report of a refusal", func(p *peer, f read) { p.answer(f, 200); p.report("m", "1-5/5", "000 403 No") }, frame.StatusForbidden, false, false},
+		{"the report that there is no session", func(p *peer, f read) { p.answer(f, 200); p.report("m", "1-5/5", "000 481 No") }, frame.StatusNoSession, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, p := s.called(nil)
+				before := s.path(x)
+				done := s.sends(x, &msrp.Message{ID: "m", Body: strings.NewReader("hello"), SuccessReport: true})
+				c.fails(p, p.next())
+				s.sent(done, c.status)
+				if err := x.Connected(s.Context()); errors.Is(err, msrp.ErrLost) != c.lost {
+					s.Errorf("Connected() = %v, want the session to be lost: %v", err, c.lost)
+				}
+				if after := s.path(x); after.Equal(before) == c.moves {
+					s.Errorf("the path was %v, and is %v then", before, after)
+				}
+			})
+		})
+	}
+}
+
 // Reports are heard of also when Send has returned, and not of messages that have none.
 func TestReportAfterSend(t *testing.T) {
 	play(t, func(s *scene) {
