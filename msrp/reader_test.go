@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
+	"mime/multipart"
+	"net/textproto"
 	"runtime"
 	"strings"
 	"testing"
@@ -238,4 +241,47 @@ func TestMessagesLoops(t *testing.T) {
 			s.Errorf("Messages() of a closed session yields %v, %v", m, err)
 		}
 	})
+}
+
+// A container that is listed is read as it comes, part by part (RFC 4975 section 8.6).
+func TestContainers(t *testing.T) {
+	for _, kind := range []string{"multipart/mixed", "multipart/alternative"} {
+		t.Run(kind, func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, y := s.pair(nil, &msrp.SessionConfig{AcceptTypes: []string{kind}, AcceptWrappedTypes: []string{"text/plain", "text/html"}})
+				var body bytes.Buffer
+				w := multipart.NewWriter(&body)
+				parts := map[string]string{"text/plain": "Hello", "text/html": "<b>" + strings.Repeat("Hello ", 10_000) + "</b>"}
+				for _, t := range []string{"text/plain", "text/html"} {
+					p, err := w.CreatePart(textproto.MIMEHeader{"Content-Type": {t}})
+					if err != nil {
+						s.Fatal(err)
+					}
+					io.WriteString(p, parts[t])
+				}
+				w.Close()
+				done := s.sends(x, &msrp.Message{ContentType: kind + ";boundary=" + w.Boundary(), Body: &body})
+				m := s.first(y)
+				got, params, err := mime.ParseMediaType(m.ContentType)
+				if err != nil || got != kind {
+					s.Fatalf("the type is %s, %v", m.ContentType, err)
+				}
+				r := multipart.NewReader(m, params["boundary"])
+				for _, want := range []string{"text/plain", "text/html"} {
+					p, err := r.NextPart()
+					if err != nil {
+						s.Fatal(err)
+					}
+					text, err := io.ReadAll(p)
+					if got := p.Header.Get("Content-Type"); got != want || string(text) != parts[want] || err != nil {
+						s.Errorf("a part %s %q, %v; want %s", got, short(string(text)), err, want)
+					}
+				}
+				if _, err := r.NextPart(); err != io.EOF {
+					s.Errorf("then %v", err)
+				}
+				s.sent(done, nil)
+			})
+		})
+	}
 }
