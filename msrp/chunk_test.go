@@ -70,6 +70,24 @@ func TestChunks(t *testing.T) {
 	}
 }
 
+// Bytes beyond the end that is known are not read either while the chunk that fills the gap before them is still coming.
+func TestNothingBeyondTheEndIsRead(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.bound(nil)
+		box := s.inbox(x)
+		p.chunk("m", "5-9/*", "56789", "+")
+		p.response(200)
+		p.chunk("m", "6-6/*", "f", "$")
+		p.response(200)
+		id := p.id()
+		p.write(fmt.Sprintf("MSRP %s SEND\nTo-Path: %s\nFrom-Path: %s\nMessage-ID: m\nByte-Range: 1-4/*\nContent-Type: text/plain\n\n1234", id, p.to, p.from))
+		s.none(box)
+		p.write("\n-------" + id + "+\n")
+		p.response(200)
+		s.expect(box, "12345f", nil)
+	})
+}
+
 // What is read cannot be taken back; what is not can (RFC 4975 section 7.3.1).
 func TestOverlapAsFarAsUnread(t *testing.T) {
 	play(t, func(s *scene) {

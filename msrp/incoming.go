@@ -300,8 +300,12 @@ func (m *Incoming) join() {
 		m.ahead = slices.Delete(m.ahead, 0, 1)
 		m.held -= len(p.data)
 		m.park(-len(p.data))
-		if skip := m.next - p.start; skip < int64(len(p.data)) {
-			m.append(p.data[skip:])
+		end := int64(len(p.data))
+		if m.total != frame.Unknown { // what is beyond is not of the message
+			end = min(end, m.total+1-p.start)
+		}
+		if skip := m.next - p.start; skip < end {
+			m.append(p.data[skip:end])
 		}
 		m.s.changed.Broadcast()
 	}
