@@ -4,7 +4,11 @@
 //	go run ./examples/msrprelay -listen tls:0.0.0.0:2855,wss:0.0.0.0:443,tcp:127.0.0.1:2856 \
 //		-domain example.com -host relay.example.com -cert relay.pem -key relay.key alice:secret bob:secret
 //
-// Without a certificate it makes one of its own, and prints it for clients to trust.
+// Without a certificate it makes one of its own, and prints it for clients to trust, such as two who chat:
+//
+//	go run ./examples/msrprelay alice:secret bob:secret >relay.pem
+//	SSL_CERT_FILE=relay.pem go run ./examples/chat -relay "msrps://localhost;tcp" -password secret -listen udp:127.0.0.1:5070 sip:bob@127.0.0.1
+//	SSL_CERT_FILE=relay.pem go run ./examples/chat -relay "msrps://localhost;tcp" -password secret -listen udp:127.0.0.1:5071 sip:alice@127.0.0.1 sip:bob@127.0.0.1:5070
 package main
 
 import (
