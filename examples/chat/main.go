@@ -39,7 +39,7 @@ func main() {
 	listen := flag.String("listen", "udp:0.0.0.0:5060", "where to listen for calls")
 	relay := flag.String("relay", "", "URI of an MSRP relay, such as msrps://relay.example.com;tcp")
 	flag.StringVar(&cfg.Proxy, "proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060; none does not register")
-	flag.StringVar(&cfg.Password, "password", "", "password, there and at the relay")
+	flag.StringVar(&cfg.Password, "password", "", "password at the proxy and at the relay")
 	flag.BoolVar(&c.secure, "tls", false, "chat by TLS")
 	flag.StringVar(&c.nick, "nick", "", "nickname to have in a room, for those who look who is there")
 	flag.Parse()
@@ -83,7 +83,7 @@ func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, relays []ms
 		AcceptTypes: append(types, cpim.ContentType), AcceptWrappedTypes: types, MaxSize: 64 << 10, TLS: c.secure,
 		Attributes: []sdp.Attribute{{Name: "chatroom", Value: "nickname private-messages"}}, // what rooms ask for
 	}
-	called := make(chan *ua.Call, 1)
+	called := make(chan struct{})
 	var busy atomic.Bool
 	busy.Store(whom != "")
 	cfg.OnInvite = func(ctx context.Context, in *ua.Invitation) {
@@ -92,13 +92,13 @@ func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, relays []ms
 			return
 		}
 		c.session = msrp.NewSession(ep, takes)
-		call, err := in.Answer(ctx, c.session)
-		if err != nil {
-			log.Printf("no chat with %s: %v", in.From().URI, err)
-			busy.Store(false)
+		var err error
+		if c.call, err = in.Answer(ctx, c.session); err == nil {
+			close(called)
 			return
 		}
-		called <- call
+		log.Printf("no chat with %s: %v", in.From().URI, err)
+		busy.Store(false)
 	}
 	agent, err := ua.New(c.self, cfg)
 	if err != nil {
@@ -120,7 +120,7 @@ func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, relays []ms
 	}
 	log.Printf("waiting for a call at %s", agent.Addr("udp"))
 	select {
-	case c.call = <-called:
+	case <-called:
 		return c.talk(ctx)
 	case <-ctx.Done():
 		return nil
