@@ -12,6 +12,7 @@ require (
 	github.com/pion/stun/v4 v4.0.1
 	golang.org/x/net v0.62.0
 	golang.org/x/sys v0.49.0
+	golang.org/x/term v0.47.0
 	golang.org/x/text v0.43.0
 )
 

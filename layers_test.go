@@ -69,6 +69,9 @@ var layers = map[string]layer{
 	"transaction/registrar":  {below: []string{"transaction/proxy", "sip/digest"}},
 	"transaction/registrar/": {below: []string{"transaction/registrar"}},
 
+	// On top of all, and what is typed into a chat is edited.
+	"examples/chat": {modules: []string{"golang.org/x/term"}},
+
 	// What packages share and nobody else sees. Everything may import it, so
 	// it imports nothing.
 	"internal/": {},
@@ -121,6 +124,7 @@ func TestLayersFindFaults(t *testing.T) {
 		{"its module", "sdp", imports("github.com/pion/sdp/v3"), ""},
 		{"part of its module", "sip/transport", imports("golang.org/x/net/ipv4"), ""},
 		{"an example", "examples/call", imports(module+"/ua", module+"/media"), ""},
+		{"an example's module", "examples/chat", imports(module+"/ua", "golang.org/x/term"), ""},
 		{"a document", "simple/pidf", imports(), ""},
 		{"a document in its envelope", "simple/imdn", imports(module + "/simple/cpim"), ""},
 		{"a test's own module", "sip", source{testImports: []string{"github.com/google/go-cmp/cmp"}}, ""},
@@ -141,6 +145,7 @@ func TestLayersFindFaults(t *testing.T) {
 		{"an example used", "ua", imports(module + "/examples/call"), "ua imports examples/call"},
 		{"transcripts used", "ua", imports(module + "/internal/flow"), "ua imports internal/flow"},
 		{"interop used", "media", imports(module + "/internal/interop"), "media imports internal/interop"},
+		{"its module in another", "examples/call", imports("golang.org/x/term"), "examples/call imports golang.org/x/term"},
 		{"a module in sip", "sip", imports("golang.org/x/text/cases"), "sip imports golang.org/x/text/cases"},
 		{"another's module", "ua", imports("github.com/pion/rtp"), "ua imports github.com/pion/rtp"},
 		{"an older major", "nat/ice", imports("github.com/pion/ice/v2"), "nat/ice imports github.com/pion/ice/v2"},
@@ -195,11 +200,11 @@ func checkLayers(packages map[string]source) []string {
 
 // place returns the layer of a package: its own, or that of the folder.
 func place(pkg string) (layer, bool) {
-	if pkg == "." || isOutside(pkg) {
-		return layer{}, true
-	}
 	if l, ok := layers[pkg]; ok {
 		return l, true
+	}
+	if pkg == "." || isOutside(pkg) {
+		return layer{}, true
 	}
 	for name, l := range layers {
 		if strings.HasSuffix(name, "/") && strings.HasPrefix(pkg, name) {

@@ -74,7 +74,7 @@ func startAtTerminal(t *testing.T, program string, args ...string) *process {
 	return p
 }
 
-// Bob sits at a terminal, with a key that takes back the last one, and arrows, which write nothing. Alice takes plain text
+// Bob sits at a terminal, with a key that takes back the last one, and arrows, which go back. Alice takes plain text
 // alone, no word of who is writing. What she writes does nothing to his terminal, and leaves the line that he is typing. At ^D
 // he has hung up, and the terminal is as it was.
 func TestChatAtATerminal(t *testing.T) {
@@ -94,21 +94,20 @@ func TestChatAtATerminal(t *testing.T) {
 	}()
 	bob := startAtTerminal(t, program, "-listen", "udp:127.0.0.1:0", "sip:bob@127.0.0.1", "sip:alice@"+address)
 	bob.says("talking to sip:alice@127.0.0.1")
-	bob.says("\x1b[K> ")
+	bob.says("\r\n> ")
 
-	io.WriteString(bob.in, "Gr\u00fcxx\x7f\x7f\x1b[D\x1bOA\x1b[1;5C\u00dfe\r")
+	io.WriteString(bob.in, "Grxx\x7f\x7f\u00dfe\x1b[D\x1b[D\u00fc\x1b[1;5C\r")
 	if got := <-texts; got != "Gr\u00fc\u00dfe" {
 		t.Errorf("Alice got %q", got)
 	}
-	bob.says("> Gr\u00fc\u00dfe\r\n")
 	bob.says("(delivered)\r\n")
 
 	io.WriteString(bob.in, "and")
 	bob.says("> and")
-	if err := alice.SendText(ctx, "\x1b]0;owned\a\x1b[2Jhi\n(delivered)\u009b2J\u202e"); err != nil {
+	if err := alice.SendText(ctx, "\x1b]0;owned\a\x1b[2Jhi\r\n(delivered)\u009b2J\u202e"); err != nil {
 		t.Fatal(err)
 	}
-	bob.says("\r\x1b[Kalice: \ufffd]0;owned\ufffd\ufffd[2Jhi\r\n    (delivered)\ufffd2J\ufffd\r\n\r\x1b[K> and")
+	bob.says("\x1b[Kalice: \ufffd]0;owned\ufffd\ufffd[2Jhi\r\n    (delivered)\ufffd2J\ufffd\r\n> and")
 
 	io.WriteString(bob.in, "\x04") // within a line
 	io.WriteString(bob.in, "\x15\x04")

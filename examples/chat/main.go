@@ -4,26 +4,29 @@
 //	go run ./examples/chat -listen udp:127.0.0.1:5070 sip:bob@127.0.0.1
 //	go run ./examples/chat -listen udp:127.0.0.1:5071 sip:alice@127.0.0.1 sip:bob@127.0.0.1:5070
 //
-// With -relay what they write goes by an MSRP relay. One of our own has a certificate that both have to trust:
-//
-//	go run ./examples/msrprelay alice:secret bob:secret >relay.pem
-//	SSL_CERT_FILE=relay.pem go run ./examples/chat -relay "msrps://localhost;tcp" -password secret -listen udp:127.0.0.1:5070 sip:bob@127.0.0.1
-//	SSL_CERT_FILE=relay.pem go run ./examples/chat -relay "msrps://localhost;tcp" -password secret -listen udp:127.0.0.1:5071 sip:alice@127.0.0.1 sip:bob@127.0.0.1:5070
-//
-// In this file is the call, in talk.go what is said in it, and in terminal.go the line that is typed.
+// With -relay what they write goes by an MSRP relay, such as examples/msrprelay.
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"flag"
+	"fmt"
+	"io"
 	"log"
 	"os"
 	"os/signal"
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
 
 	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/simple/cpim"
 	"github.com/goparley/parley/simple/iscomposing"
@@ -32,29 +35,30 @@ import (
 )
 
 func main() {
+	c, cfg := &chat{}, &ua.Config{}
 	listen := flag.String("listen", "udp:0.0.0.0:5060", "where to listen for calls")
-	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060; none does not register")
 	relay := flag.String("relay", "", "URI of an MSRP relay, such as msrps://relay.example.com;tcp")
-	password := flag.String("password", "", "password, there and at the proxy")
-	secure := flag.Bool("tls", false, "chat by TLS")
-	nick := flag.String("nick", "", "nickname to have in a room, for those who look who is there")
+	flag.StringVar(&cfg.Proxy, "proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060; none does not register")
+	flag.StringVar(&cfg.Password, "password", "", "password at the proxy and at the relay")
+	flag.BoolVar(&c.secure, "tls", false, "chat by TLS")
+	flag.StringVar(&c.nick, "nick", "", "nickname to have in a room, for those who look who is there")
 	flag.Parse()
 	if flag.NArg() < 1 || flag.NArg() > 2 {
 		log.Fatal("usage: chat [flags] sip:user@domain [sip:whom@domain]")
 	}
-	aor, whom := flag.Arg(0), flag.Arg(1)
-	user, _, _ := strings.Cut(strings.TrimPrefix(aor, "sip:"), "@")
-	cfg := &msrp.Config{}
+	c.self, cfg.Listen = flag.Arg(0), []string{*listen}
+	var relays []msrp.Relay
 	if *relay != "" {
-		cfg.Relays = []msrp.Relay{{URI: *relay, Username: user, Password: *password}}
+		user, _, _ := strings.Cut(strings.TrimPrefix(c.self, "sip:"), "@")
+		relays = []msrp.Relay{{URI: *relay, Username: user, Password: cfg.Password}}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, stop) // a second ^C does not wait for the peer
-	c := &chat{self: aor, nick: *nick, secure: *secure}
-	err := c.run(ctx, whom, &ua.Config{Listen: []string{*listen}, Proxy: *proxy, Password: *password}, cfg)
-	if err != nil && ctx.Err() == nil {
-		c.term.Printf("%v", err)
-		os.Exit(1)
+	var ctx context.Context
+	ctx, c.enough = signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, c.enough) // a second ^C does not wait for the peer
+	log.SetFlags(0)
+	log.SetOutput(screen{os.Stdout})
+	if err := c.run(ctx, flag.Arg(1), cfg, relays); err != nil && !errors.Is(err, context.Canceled) {
+		log.Fatal(err)
 	}
 }
 
@@ -62,19 +66,24 @@ func main() {
 type chat struct {
 	self, nick string
 	secure     bool
-	term       terminal
+	enough     func() // ends it
 	call       *ua.Call
 	session    *msrp.Session
 }
 
 // run calls whom, or waits for the call of somebody.
-func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, msrpCfg *msrp.Config) error {
-	ep, err := msrp.New(msrpCfg)
+func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, relays []msrp.Relay) error {
+	ep, err := msrp.New(&msrp.Config{Relays: relays})
 	if err != nil {
 		return err
 	}
 	defer ep.Close()
-	called := make(chan *ua.Call, 1)
+	types := []string{"text/plain", iscomposing.ContentType}
+	takes := &msrp.SessionConfig{
+		AcceptTypes: append(types, cpim.ContentType), AcceptWrappedTypes: types, MaxSize: 64 << 10, TLS: c.secure,
+		Attributes: []sdp.Attribute{{Name: "chatroom", Value: "nickname private-messages"}}, // what rooms ask for
+	}
+	called := make(chan struct{})
 	var busy atomic.Bool
 	busy.Store(whom != "")
 	cfg.OnInvite = func(ctx context.Context, in *ua.Invitation) {
@@ -82,14 +91,14 @@ func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, msrpCfg *ms
 			in.Reject(ctx, sip.StatusBusyHere)
 			return
 		}
-		c.session = c.newSession(ep)
-		call, err := in.Answer(ctx, c.session)
-		if err != nil {
-			c.term.Printf("no chat with %s: %v", in.From().URI, err)
-			busy.Store(false)
+		c.session = msrp.NewSession(ep, takes)
+		var err error
+		if c.call, err = in.Answer(ctx, c.session); err == nil {
+			close(called)
 			return
 		}
-		called <- call
+		log.Printf("no chat with %s: %v", in.From().URI, err)
+		busy.Store(false)
 	}
 	agent, err := ua.New(c.self, cfg)
 	if err != nil {
@@ -102,32 +111,188 @@ func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, msrpCfg *ms
 		}
 	}
 	if whom != "" {
-		c.term.Printf("calling %s", whom)
-		c.session = c.newSession(ep)
-		call, err := agent.Invite(ctx, whom, &ua.InviteOptions{Streams: []ua.Stream{c.session}})
-		if err != nil {
+		log.Printf("calling %s", whom)
+		c.session = msrp.NewSession(ep, takes)
+		if c.call, err = agent.Invite(ctx, whom, &ua.InviteOptions{Streams: []ua.Stream{c.session}}); err != nil {
 			return err
 		}
-		called <- call
-	} else {
-		c.term.Printf("waiting for a call at %s", agent.Addr("udp"))
+		return c.talk(ctx)
 	}
+	log.Printf("waiting for a call at %s", agent.Addr("udp"))
 	select {
-	case c.call = <-called:
+	case <-called:
 		return c.talk(ctx)
 	case <-ctx.Done():
 		return nil
 	}
 }
 
-// newSession makes the stream of a call. A room takes only who says that they know rooms.
-func (c *chat) newSession(ep *msrp.Endpoint) *msrp.Session {
-	types := []string{"text/plain", iscomposing.ContentType}
-	return msrp.NewSession(ep, &msrp.SessionConfig{
-		AcceptTypes:        append(types, cpim.ContentType),
-		AcceptWrappedTypes: types,
-		MaxSize:            64 << 10,
-		Attributes:         []sdp.Attribute{{Name: "chatroom", Value: "nickname private-messages"}},
-		TLS:                c.secure,
-	})
+// talk shows what comes, and sends what is typed, until one of the two has had enough.
+func (c *chat) talk(ctx context.Context) error {
+	log.Printf("talking to %s", c.call.Remote().URI)
+	typed, restore := open()
+	go c.write(ctx, typed) // ends when no more is typed, or with the program
+	lost := c.hear(ctx)
+	restore()
+	select { // a peer that hangs up has closed the connection already, as a rule
+	case <-c.call.Done():
+	case <-ctx.Done():
+	case <-time.After(2 * time.Second):
+	}
+	err := c.call.Hangup(context.WithoutCancel(ctx))
+	if errors.Is(c.call.Err(), ua.ErrHungUp) {
+		log.Printf("%s has gone", c.call.Remote().URI.User)
+		return nil
+	}
+	return errors.Join(lost, err)
+}
+
+// hear prints messages, and who is writing one, until the call is over or ctx ends.
+func (c *chat) hear(ctx context.Context) error {
+	writers := map[string]*time.Timer{} // each is told to have stopped after the time that they have promised
+	for m, err := range c.session.Messages(ctx) {
+		if err != nil {
+			return err
+		}
+		who, kind := c.call.Remote().URI.User, m.ContentType
+		text, err := io.ReadAll(m) // MaxSize at most
+		if err != nil {
+			continue
+		}
+		if in, err := cpim.Parse(text); err == nil && kind == cpim.ContentType {
+			who, kind, text = in.From.URI, in.ContentType, in.Content
+		}
+		var status iscomposing.Status // who has sent a message is idle
+		if kind != iscomposing.ContentType {
+			log.Printf("%s: %s", who, text)
+		} else if status, err = iscomposing.Parse(text); err != nil {
+			continue
+		}
+		wrote := writers[who] != nil && writers[who].Stop()
+		delete(writers, who)
+		writes, until := new(iscomposing.Receiver).Status(time.Now(), status)
+		if writes && len(writers) < 1000 { // in no room are more, but names are easily made up
+			writers[who] = time.AfterFunc(time.Until(until), func() { log.Printf("(%s has stopped writing)", who) })
+		}
+		if writes && !wrote {
+			log.Printf("(%s is writing)", who)
+		} else if wrote && !writes && kind == iscomposing.ContentType {
+			log.Printf("(%s has stopped writing)", who)
+		}
+	}
+	return nil
+}
+
+// write sends line by line, and tells that a line is being written, until no more is typed.
+func (c *chat) write(ctx context.Context, typed <-chan string) {
+	defer c.enough()
+	if c.nick != "" {
+		if err := c.session.SetNickname(ctx, c.nick); err != nil {
+			log.Printf("no nickname: %v", err)
+		}
+	}
+	var sender iscomposing.Sender
+	tick := time.NewTimer(0)
+	for {
+		var out iscomposing.Output
+		select {
+		case line, ok := <-typed:
+			if !ok {
+				return
+			} else if line == "" {
+				out = sender.Typed(time.Now())
+				break
+			}
+			sender.Sent()
+			limited, cancel := context.WithTimeout(ctx, 30*time.Second) // there are peers that never tell
+			if err := c.send(limited, &msrp.Message{ContentType: "text/plain", SuccessReport: true}, []byte(line)); err != nil {
+				log.Printf("(not known to be delivered: %v)", err)
+			} else {
+				log.Print("(delivered)")
+			}
+			cancel()
+		case now := <-tick.C:
+			out = sender.Tick(now)
+		}
+		if out.Send != nil {
+			m := &msrp.Message{ContentType: iscomposing.ContentType, FailureReport: frame.FailureReportNo}
+			if err := c.send(ctx, m, out.Send.Append(nil)); errors.Is(err, frame.StatusUnsupportedType) {
+				sender.Stop() // the peer does not care
+			}
+		}
+		if !out.Next.IsZero() {
+			tick.Reset(time.Until(out.Next))
+		}
+	}
+}
+
+// send sends a message, in an envelope if the peer takes it in no other way, as rooms do.
+func (c *chat) send(ctx context.Context, m *msrp.Message, body []byte) error {
+	m.Body = bytes.NewReader(body)
+	err := c.session.Send(ctx, m)
+	if !errors.Is(err, frame.StatusUnsupportedType) {
+		return err
+	}
+	body, err = (&cpim.Message{
+		From: cpim.Address{URI: c.self}, To: []cpim.Address{{URI: c.call.Remote().URI.String()}},
+		DateTime: time.Now(), ContentType: m.ContentType, Content: body,
+	}).Append(nil)
+	if err != nil {
+		return err
+	}
+	m.ContentType, m.Body = cpim.ContentType, bytes.NewReader(body)
+	return c.session.Send(ctx, m)
+}
+
+// open returns the lines that are typed, until ^D, with "" for keys in between. At a terminal what is printed stands
+// above the line, until restore.
+func open() (typed chan string, restore func()) {
+	typed, restore = make(chan string, 64), func() {}
+	var tty struct {
+		io.Reader
+		io.Writer
+	}
+	tty.Reader, tty.Writer = io.MultiReader(os.Stdin, strings.NewReader("\n")), io.Discard // a pipe need not end with \n
+	in, line := int(os.Stdin.Fd()), term.NewTerminal(&tty, "> ")
+	if mode, err := term.MakeRaw(in); err == nil {
+		tty.Writer = os.Stdout
+		log.SetOutput(screen{line})
+		restore = func() {
+			log.SetOutput(screen{os.Stdout})
+			fmt.Print("\r\x1b[K")
+			term.Restore(in, mode)
+		}
+	}
+	line.AutoCompleteCallback = func(string, int, rune) (string, int, bool) { // called for each key
+		if width, height, err := term.GetSize(in); err == nil && width > 0 {
+			line.SetSize(width, height)
+		}
+		if len(typed) < cap(typed) {
+			typed <- ""
+		}
+		return "", 0, false // the key does what it does
+	}
+	go func() { // ends when no more is typed, or with the program
+		for text, err := line.ReadLine(); err == nil; text, err = line.ReadLine() {
+			if strings.TrimSpace(text) != "" {
+				typed <- text
+			}
+		}
+		close(typed)
+	}()
+	return typed, restore
+}
+
+// A screen shows what others have written, too, which may do nothing to the terminal nor pass for a line of ours.
+type screen struct{ io.Writer }
+
+func (s screen) Write(p []byte) (int, error) {
+	text := strings.NewReplacer("\r\n", "\n    ", "\n", "\n    ", "\t", " ").Replace(strings.TrimSuffix(string(p), "\n"))
+	text = strings.Map(func(r rune) rune {
+		if r != '\n' && unicode.In(r, unicode.Cc, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+	return fmt.Fprintln(s.Writer, text)
 }

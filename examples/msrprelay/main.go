@@ -6,7 +6,11 @@
 //
 // Clients come by TLS or WSS, for no password goes without TLS (RFC 4976 section 9.2); for tests -plain
 // lets them in by TCP and WS as well. Without a certificate it makes one of its own, and prints it for
-// clients to trust.
+// clients to trust, such as two who chat:
+//
+//	go run ./examples/msrprelay alice:secret bob:secret >relay.pem
+//	SSL_CERT_FILE=relay.pem go run ./examples/chat -relay "msrps://localhost;tcp" -password secret -listen udp:127.0.0.1:5070 sip:bob@127.0.0.1
+//	SSL_CERT_FILE=relay.pem go run ./examples/chat -relay "msrps://localhost;tcp" -password secret -listen udp:127.0.0.1:5071 sip:alice@127.0.0.1 sip:bob@127.0.0.1:5070
 package main
 
 import (
