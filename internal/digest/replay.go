@@ -25,9 +25,9 @@ type counts struct {
 }
 
 // NewReplays remembers as many nonces as limit at least, twice as many at most, at
-// some 50 bytes each. Of a nonce the highest count is new, and so are those fewer than
-// reach, 1 to 64, below it: requests that overtake each other on the way are no replays.
-// Nonces from before start count as used.
+// some 50 bytes each. A count may come once, and past a higher one if it is less than
+// reach below that: requests that overtake each other on the way are no replays. reach
+// is 1, where none does, to 64. Nonces from before start count as used.
 func NewReplays(limit int, reach uint32, start time.Time) *Replays {
 	start = start.Add(-1)
 	return &Replays{reach: reach, seen: NewRecent[counts](limit), turned: start, forgotten: start}

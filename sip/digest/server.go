@@ -72,8 +72,8 @@ type ServerConfig struct {
 type Server struct {
 	config  ServerConfig
 	nonces  shared.Nonces
-	dummy   string          // the key of those who do not exist
-	replays *shared.Replays // nil if nothing is kept
+	dummy   string // the key of those who do not exist
+	replays *shared.Replays
 }
 
 // NewServer returns a server. It fails for a configuration without a realm or

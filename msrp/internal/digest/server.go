@@ -147,7 +147,7 @@ func (s *Server) Verify(ctx context.Context, conn, value, method, uri string) (u
 		return "", "", ErrStale
 	}
 	proof := authenticationInfo{
-		nextnonce: s.nonces.New(now, conn),
+		nextnonce: s.nonces.New(s.now(), conn),
 		rspauth:   a.response(key, "", uri, &c),
 		cnonce:    c.cnonce,
 		nc:        c.nc,
