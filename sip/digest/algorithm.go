@@ -1,13 +1,9 @@
 package digest
 
 import (
-	"crypto/fips140"
-	"crypto/md5"
-	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/hex"
 	"strings"
 
+	shared "github.com/goparley/parley/internal/digest"
 	"github.com/goparley/parley/sip"
 )
 
@@ -27,18 +23,9 @@ const (
 
 // hash is an algorithm as code: which hash, and whether keys are per session.
 type hash struct {
-	kind hashKind
-	sess bool
+	shared.Hash // "" for an algorithm that is not understood
+	sess        bool
 }
-
-type hashKind uint8
-
-const (
-	hashNone hashKind = iota // an algorithm that is not understood
-	hashMD5
-	hashSHA256
-	hashSHA512256
-)
 
 // lookupHash finds the hash for the text of an algorithm parameter, in any
 // case. No text at all is MD5 (RFC 7616 section 3.3).
@@ -47,53 +34,17 @@ func lookupHash(algorithm string) (h hash, ok bool) {
 	if n := len(algorithm) - len("-sess"); n > 0 && strings.EqualFold(algorithm[n:], "-sess") {
 		base, h.sess = algorithm[:n], true
 	}
-	switch {
-	case base == "" || strings.EqualFold(base, string(MD5)):
-		// A program in FIPS 140-only mode has no MD5: crypto/md5 panics.
-		if !fips140.Enforced() {
-			h.kind = hashMD5
-		}
-	case strings.EqualFold(base, string(SHA256)):
-		h.kind = hashSHA256
-	case strings.EqualFold(base, string(SHA512256)):
-		h.kind = hashSHA512256
-	}
-	return h, h.kind != hashNone
+	h.Hash, ok = shared.FindHash(base)
+	return h, ok
 }
 
 // strong reports whether the algorithm is more than MD5.
-func (h hash) strong() bool { return h.kind > hashMD5 }
-
-// sum returns the hash of the parts with colons between them, in lower case
-// hex digits (RFC 8760 section 2.2).
-func (h hash) sum(parts ...string) string {
-	var room [512]byte
-	b := room[:0]
-	for i, p := range parts {
-		if i > 0 {
-			b = append(b, ':')
-		}
-		b = append(b, p...)
-	}
-	var sum [sha256.Size]byte
-	n := sha256.Size
-	switch h.kind {
-	case hashMD5:
-		s := md5.Sum(b)
-		n = copy(sum[:], s[:])
-	case hashSHA256:
-		sum = sha256.Sum256(b)
-	case hashSHA512256:
-		sum = sha512.Sum512_256(b)
-	}
-	var digits [2 * sha256.Size]byte
-	return string(digits[:hex.Encode(digits[:], sum[:n])])
-}
+func (h hash) strong() bool { return h.Hash != shared.MD5 }
 
 // key returns H(A1) for a password. That of a -sess algorithm is the same: the
 // nonces come in with response (RFC 7616 section 3.4.2).
 func (h hash) key(username, realm, password string) string {
-	return h.sum(username, realm, password)
+	return h.Sum(username, realm, password)
 }
 
 // response returns what the response parameter must say (RFC 7616 section
@@ -101,16 +52,16 @@ func (h hash) key(username, realm, password string) string {
 // uri, qop, nc and cnonce.
 func (h hash) response(key, method, body string, p *sip.DigestCredentials) string {
 	if h.sess {
-		key = h.sum(key, p.Nonce, p.CNonce)
+		key = h.Sum(key, p.Nonce, p.CNonce)
 	}
 	var a2 string
 	if p.QOP == qopAuthInt {
-		a2 = h.sum(method, p.URI, h.sum(body))
+		a2 = h.Sum(method, p.URI, h.Sum(body))
 	} else {
-		a2 = h.sum(method, p.URI)
+		a2 = h.Sum(method, p.URI)
 	}
 	if p.QOP == "" {
-		return h.sum(key, p.Nonce, a2)
+		return h.Sum(key, p.Nonce, a2)
 	}
-	return h.sum(key, p.Nonce, p.NC, p.CNonce, p.QOP, a2)
+	return h.Sum(key, p.Nonce, p.NC, p.CNonce, p.QOP, a2)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	shared "github.com/goparley/parley/internal/digest"
 	"github.com/goparley/parley/sip"
 )
 
@@ -39,9 +40,9 @@ type Client struct {
 	seed        maphash.Seed
 
 	mu       sync.Mutex
-	sessions recent[*session] // by space
-	scopes   recent[struct{}] // what the credentials for a space go with
-	answers  recent[answer]   // by response
+	sessions shared.Recent[*session] // by space
+	scopes   shared.Recent[struct{}] // what the credentials for a space go with
+	answers  shared.Recent[answer]   // by response
 }
 
 // space is a protection space: in SIP the realm alone defines it (RFC 3261
@@ -64,9 +65,9 @@ func NewClient(credentials ...Credentials) *Client {
 	return &Client{
 		credentials: append([]Credentials(nil), credentials...),
 		seed:        maphash.MakeSeed(),
-		sessions:    recent[*session]{limit: maxSessions},
-		scopes:      recent[struct{}]{limit: maxScopes},
-		answers:     recent[answer]{limit: maxAnswers},
+		sessions:    shared.NewRecent[*session](maxSessions),
+		scopes:      shared.NewRecent[struct{}](maxScopes),
+		answers:     shared.NewRecent[answer](maxAnswers),
 	}
 }
 
@@ -142,7 +143,7 @@ func (c *Client) answer(req *sip.Request, given []credential, challenges []chall
 		if g.session != nil {
 			continue
 		}
-		if a, ours := c.answers.get(answerKey(g.p.Response)); ours {
+		if a, ours := c.answers.Get(answerKey(g.p.Response)); ours {
 			g.session = c.session(g.space)
 			g.answer = answer{tries: a.tries}
 		}
@@ -154,7 +155,7 @@ func (c *Client) answer(req *sip.Request, given []credential, challenges []chall
 // again decides whether credentials that were refused may be followed by
 // others. RFC 3261 section 22.1: not by the same, unless the nonce was stale.
 func (c *Client) again(ch challenge, old *sip.DigestCredentials) (answer, error) {
-	a, ok := c.answers.get(answerKey(old.Response))
+	a, ok := c.answers.Get(answerKey(old.Response))
 	if !ok {
 		a = answer{tries: maxTries, fresh: true}
 	}
@@ -208,7 +209,7 @@ func (c *Client) prepareAck(ack *sip.Request) *sip.Request {
 	n := len(given)
 	c.mu.Lock()
 	given = slices.DeleteFunc(given, func(g credential) bool {
-		_, ours := c.answers.get(answerKey(g.p.Response))
+		_, ours := c.answers.Get(answerKey(g.p.Response))
 		return ours && !c.inScope(ack, g.space)
 	})
 	c.mu.Unlock()
@@ -228,7 +229,7 @@ func (c *Client) prepare(req *sip.Request) []credential {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var ready []*session
-	for s := range c.sessions.all() {
+	for s := range c.sessions.All() {
 		if !s.refused && c.inScope(req, s.space) {
 			ready = append(ready, s)
 		}
@@ -248,7 +249,7 @@ func (c *Client) prepare(req *sip.Request) []credential {
 		}
 		g.session, g.answer = s, answer{tries: 1}
 		if begins(req) {
-			c.scopes.put(c.callScope(req, s.space, ""), struct{}{})
+			c.scopes.Put(c.callScope(req, s.space, ""), struct{}{})
 		}
 	}
 	c.authorize(req, given)
@@ -278,7 +279,7 @@ func (c *Client) find(realm string, inDialog bool) (cred *Credentials, err error
 
 // session returns the session of a space, nil if there is none.
 func (c *Client) session(sp space) *session {
-	s, _ := c.sessions.get(c.spaceKey(sp))
+	s, _ := c.sessions.Get(c.spaceKey(sp))
 	if s == nil || s.space != sp {
 		return nil
 	}
@@ -296,19 +297,19 @@ func (c *Client) authorize(req *sip.Request, given []credential) {
 		}
 		g.p = g.session.authorize(req)
 		g.text = g.p.Challenge()
-		c.answers.put(answerKey(g.p.Response), g.answer)
-		c.sessions.put(c.spaceKey(g.space), g.session)
+		c.answers.Put(answerKey(g.p.Response), g.answer)
+		c.sessions.Put(c.spaceKey(g.space), g.session)
 	}
 }
 
 // scope remembers what later requests a realm's credentials are for.
 func (c *Client) scope(req *sip.Request, s space) {
 	if req.To().Tag() != "" {
-		c.scopes.put(c.callScope(req, s, hopOf(req)), struct{}{})
+		c.scopes.Put(c.callScope(req, s, hopOf(req)), struct{}{})
 		return
 	}
-	c.scopes.put(c.callScope(req, s, ""), struct{}{})
-	c.scopes.put(c.wayScope(req, s), struct{}{})
+	c.scopes.Put(c.callScope(req, s, ""), struct{}{})
+	c.scopes.Put(c.wayScope(req, s), struct{}{})
 }
 
 func (c *Client) inScope(req *sip.Request, s space) bool {
@@ -325,9 +326,9 @@ func begins(req *sip.Request) bool {
 }
 
 func (c *Client) isScope(key uint64) bool {
-	_, ok := c.scopes.get(key)
+	_, ok := c.scopes.Get(key)
 	if ok {
-		c.scopes.put(key, struct{}{})
+		c.scopes.Put(key, struct{}{})
 	}
 	return ok
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	shared "github.com/goparley/parley/internal/digest"
 	"github.com/goparley/parley/sip"
 )
 
@@ -70,9 +71,9 @@ type ServerConfig struct {
 // challenge. It may be used by many goroutines.
 type Server struct {
 	config  ServerConfig
-	secret  []byte
+	nonces  shared.Nonces
 	dummy   string // the key of those who do not exist
-	replays *replays
+	replays *shared.Replays
 }
 
 // NewServer returns a server. It fails for a configuration without a realm or
@@ -108,13 +109,9 @@ func NewServer(config ServerConfig) (*Server, error) {
 	if config.NonceLifetime <= 0 {
 		config.NonceLifetime = 5 * time.Minute
 	}
-	s := &Server{config: config, secret: append([]byte(nil), config.Secret...), dummy: rand.Text()}
-	if len(s.secret) == 0 {
-		s.secret = []byte(rand.Text() + rand.Text())
-	}
+	s := &Server{config: config, nonces: shared.NewNonces(config.Secret), dummy: rand.Text()}
 	if config.Nonces > 0 {
-		start := time.Now().Add(-1)
-		s.replays = &replays{seen: recent[counts]{limit: config.Nonces}, turned: start, forgotten: start}
+		s.replays = shared.NewReplays(config.Nonces, 64, time.Now())
 	}
 	return s, nil
 }
@@ -143,7 +140,7 @@ func (s *Server) ForProxy() *Server {
 // 407, one for each algorithm with the preferred one on top. stale tells the
 // client that its password may be right.
 func (s *Server) Challenge(stale bool) []sip.Edit {
-	ch := sip.DigestChallenge{Realm: s.config.Realm, Nonce: s.newNonce(time.Now()), QOP: []string{qopAuth}, Stale: stale}
+	ch := sip.DigestChallenge{Realm: s.config.Realm, Nonce: s.nonces.New(time.Now(), s.config.Realm), QOP: []string{qopAuth}, Stale: stale}
 	if s.config.Integrity {
 		ch.QOP = append(ch.QOP, qopAuthInt)
 	}

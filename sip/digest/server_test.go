@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	shared "github.com/goparley/parley/internal/digest"
 	"github.com/goparley/parley/sip"
 )
 
@@ -155,7 +156,7 @@ func TestSharedSecret(t *testing.T) {
 
 	elsewhere := newServer(t, ServerConfig{Secret: secret, Realm: "other.test"})
 	wantUser(t, elsewhere, req, "", ErrNoCredentials)
-	nonce := elsewhere.newNonce(time.Now())
+	nonce := elsewhere.nonces.New(time.Now(), "other.test")
 	wantUser(t, one, forge(t, req, func(p *sip.DigestCredentials) { p.Nonce = nonce }), "", ErrStale)
 }
 
@@ -178,7 +179,7 @@ func TestKeys(t *testing.T) {
 	// A missing entry is no key that a stranger could know.
 	req := login(t, s, NewClient(Credentials{Username: "eve", Password: "x"}), register(t, "reg"))
 	req = forge(t, req, func(p *sip.DigestCredentials) {
-		p.Response = hash{kind: hashMD5, sess: true}.response("", "REGISTER", "", p)
+		p.Response = hash{Hash: shared.MD5, sess: true}.response("", "REGISTER", "", p)
 	})
 	if user, err := s.Verify(t.Context(), req); err == nil || user != "" {
 		t.Errorf("Verify() = %q, %v with an empty key", user, err)
@@ -308,7 +309,7 @@ func TestOldClient(t *testing.T) {
 	req := login(t, s, NewClient(alice()), register(t, "reg"))
 	old := forge(t, req, func(p *sip.DigestCredentials) {
 		p.QOP, p.NC, p.CNonce, p.Algorithm = "", "", "", ""
-		h := hash{kind: hashMD5}
+		h := hash{Hash: shared.MD5}
 		p.Response = h.response(h.key("alice", "sip.test", "alicepw"), "REGISTER", "", p)
 	})
 	wantUser(t, s, old, "alice", nil)

@@ -3,9 +3,9 @@ package digest
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"strconv"
 	"strings"
 
+	shared "github.com/goparley/parley/internal/digest"
 	"github.com/goparley/parley/sip"
 )
 
@@ -52,9 +52,9 @@ func (c *Client) begin(ch challenge, cred *Credentials) *session {
 		cnonce: hex.EncodeToString(random[:]),
 	}
 	if s.userhash {
-		s.username = ch.hash.sum(cred.Username, ch.realm) // RFC 7616 section 3.4.4
+		s.username = ch.hash.Sum(cred.Username, ch.realm) // RFC 7616 section 3.4.4
 	}
-	c.sessions.put(c.spaceKey(s.space), s)
+	c.sessions.Put(c.spaceKey(s.space), s)
 	return s
 }
 
@@ -73,15 +73,8 @@ func (s *session) authorize(req *sip.Request) sip.DigestCredentials {
 	if s.qop != "" {
 		s.count++
 		p.CNonce = s.cnonce
-		p.NC = countText(s.count)
+		p.NC = shared.CountText(s.count)
 	}
 	p.Response = s.hash.response(s.key, string(req.Method()), req.Body(), &p)
 	return p
-}
-
-// countText writes a nonce count: eight hex digits (RFC 7616 section 3.4).
-func countText(n uint32) string {
-	var room [16]byte
-	b := strconv.AppendUint(room[:0], 1<<32|uint64(n), 16) // one digit too many
-	return string(b[1:])
 }

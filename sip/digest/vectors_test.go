@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	shared "github.com/goparley/parley/internal/digest"
 	"github.com/goparley/parley/sip"
 )
 
@@ -71,7 +72,7 @@ func TestEmptyBody(t *testing.T) {
 		SHA256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 	} {
 		h, _ := lookupHash(string(algorithm))
-		if got := h.sum(""); got != want {
+		if got := h.Sum(""); got != want {
 			t.Errorf("%s of nothing = %s, want %s", algorithm, got, want)
 		}
 	}
@@ -79,18 +80,18 @@ func TestEmptyBody(t *testing.T) {
 
 func TestAlgorithmNames(t *testing.T) {
 	for name, want := range map[string]hash{
-		"":                 {kind: hashMD5},
-		"md5":              {kind: hashMD5},
-		"MD5-SESS":         {kind: hashMD5, sess: true},
-		"SHA-256":          {kind: hashSHA256},
-		"sha-512-256-sess": {kind: hashSHA512256, sess: true},
+		"":                 {Hash: shared.MD5},
+		"md5":              {Hash: shared.MD5},
+		"MD5-SESS":         {Hash: shared.MD5, sess: true},
+		"SHA-256":          {Hash: shared.SHA256},
+		"sha-512-256-sess": {Hash: shared.SHA512256, sess: true},
 		"SHA-512":          {},
 		"AKAv1-MD5":        {},
 		"-sess":            {},
 		"MD5-sess-sess":    {sess: true},
 	} {
 		got, ok := lookupHash(name)
-		if got != want || ok != (want.kind != hashNone) {
+		if got != want || ok != (want.Hash != "") {
 			t.Errorf("lookupHash(%q) = %v, %v, want %v", name, got, ok, want)
 		}
 	}

@@ -5,9 +5,9 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
+	shared "github.com/goparley/parley/internal/digest"
 	"github.com/goparley/parley/sip"
 )
 
@@ -41,7 +41,7 @@ func (s *Server) Verify(ctx context.Context, req *sip.Request) (user string, err
 		method = sip.INVITE
 	}
 	now := time.Now()
-	made, id, ok := s.readNonce(p.Nonce)
+	made, id, ok := s.nonces.Read(p.Nonce, s.config.Realm)
 	if age := now.Sub(made); !ok || !ack && (age > s.config.NonceLifetime || age < -s.config.NonceLifetime) {
 		return "", ErrStale
 	}
@@ -64,10 +64,10 @@ func (s *Server) Verify(ctx context.Context, req *sip.Request) (user string, err
 		return "", ErrWrongURI
 	}
 	if s.replays != nil && !ack {
-		count, _ := strconv.ParseUint(p.NC, 16, 32)
+		count, _ := shared.ReadCount(p.NC) // zero without qop
 		// By the clock that is never set back: else all new nonces were stale then.
 		made = now.Add(-now.Sub(made))
-		if !s.replays.use(id, made, now, uint32(count)) {
+		if !s.replays.Use(id, made, now, count) {
 			return "", ErrStale
 		}
 	}
@@ -109,14 +109,6 @@ func (s *Server) check(p *sip.DigestCredentials) (h hash, algorithm Algorithm, e
 		// a weaker algorithm.
 		return hash{}, "", ErrNoCredentials
 	}
-	switch h.kind {
-	case hashMD5:
-		algorithm = MD5
-	case hashSHA256:
-		algorithm = SHA256
-	case hashSHA512256:
-		algorithm = SHA512256
-	}
 	switch p.QOP {
 	case "": // RFC 3261 section 22.4 item 8: a client may be that old
 		if h.sess || p.NC != "" {
@@ -126,14 +118,13 @@ func (s *Server) check(p *sip.DigestCredentials) (h hash, algorithm Algorithm, e
 		if p.QOP == qopAuthInt && !s.config.Integrity {
 			return hash{}, "", fmt.Errorf("%w: qop was not offered", ErrMalformed)
 		}
-		n, err := strconv.ParseUint(p.NC, 16, 32)
-		if err != nil || n == 0 || len(p.NC) != 8 || p.CNonce == "" {
+		if _, ok := shared.ReadCount(p.NC); !ok || p.CNonce == "" {
 			return hash{}, "", fmt.Errorf("%w: bad nc or cnonce", ErrMalformed)
 		}
 	default:
 		return hash{}, "", fmt.Errorf("%w: unknown qop", ErrMalformed)
 	}
-	return h, algorithm, nil
+	return h, Algorithm(h.Hash), nil
 }
 
 // sameURI reports whether the uri parameter stands for the Request-URI, or is
@@ -154,9 +145,9 @@ func (s *Server) sameURI(req *sip.Request, text string) bool {
 func (s *Server) key(ctx context.Context, user string, h hash, algorithm Algorithm) (string, error) {
 	if s.config.Key != nil {
 		key, err := s.config.Key(ctx, user, algorithm)
-		if err == nil && len(key) != len(h.sum()) {
+		if err == nil && len(key) != len(h.Sum()) {
 			// A stranger can make the response to no key.
-			err = fmt.Errorf("key has %d hex digits, %s needs %d", len(key), algorithm, len(h.sum()))
+			err = fmt.Errorf("key has %d hex digits, %s needs %d", len(key), algorithm, len(h.Sum()))
 		}
 		if err != nil {
 			return s.dummy, err

@@ -1,12 +1,6 @@
 package digest
 
-import (
-	"crypto/fips140"
-	"crypto/md5"
-	"crypto/sha256"
-	"encoding/hex"
-	"strings"
-)
+import shared "github.com/goparley/parley/internal/digest"
 
 // Algorithm is the algorithm parameter of a challenge. RFC 4976 section 9.1 rules out
 // MD5-sess, the only other one of RFC 2617.
@@ -20,14 +14,11 @@ const (
 // lookup finds the algorithm by the text of its parameter, in any case. No text at all
 // is MD5 (RFC 2617 section 3.2.1).
 func lookup(text string) (a Algorithm, ok bool) {
-	switch {
-	case strings.EqualFold(text, string(SHA256)):
-		return SHA256, true
-	case text == "", strings.EqualFold(text, string(MD5)):
-		// A program in FIPS 140-only mode has no MD5: crypto/md5 panics.
-		return MD5, !fips140.Enforced()
+	h, ok := shared.FindHash(text)
+	if !ok || h == shared.SHA512256 {
+		return "", false
 	}
-	return "", false
+	return Algorithm(h), true
 }
 
 // param is what stands in messages. MD5 does not, as in the examples of RFC 4976.
@@ -50,21 +41,4 @@ func (a Algorithm) response(key, method, uri string, c *credentials) string {
 	return a.sum(key, c.nonce, c.nc, c.cnonce, c.qop, a.sum(method, uri))
 }
 
-// sum returns the hash of the parts with colons between them, in lower case hex
-// digits.
-func (a Algorithm) sum(parts ...string) string {
-	var room [512]byte
-	b := room[:0]
-	for i, p := range parts {
-		if i > 0 {
-			b = append(b, ':')
-		}
-		b = append(b, p...)
-	}
-	if a == MD5 {
-		s := md5.Sum(b)
-		return hex.EncodeToString(s[:])
-	}
-	s := sha256.Sum256(b)
-	return hex.EncodeToString(s[:])
-}
+func (a Algorithm) sum(parts ...string) string { return shared.Hash(a).Sum(parts...) }

@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"strings"
+
+	shared "github.com/goparley/parley/internal/digest"
 )
 
 // maxStale is how many stale nonces in a row are believed.
@@ -61,7 +63,7 @@ func (c *Client) Authorize(method, uri string) (string, error) {
 		nonce:     s.nonce,
 		uri:       uri,
 		qop:       qopAuth,
-		nc:        countText(s.count),
+		nc:        shared.CountText(s.count),
 		cnonce:    rand.Text(), // 130 bits
 		opaque:    s.opaque,
 		algorithm: s.param,

@@ -2,7 +2,8 @@ package digest
 
 import (
 	"fmt"
-	"strconv"
+
+	shared "github.com/goparley/parley/internal/digest"
 )
 
 // credentials is the value of an Authorization header field (RFC 2617 section 3.2.2).
@@ -69,12 +70,9 @@ func (c *credentials) check() (count uint32, err error) {
 	if c.qop != qopAuth {
 		return 0, fmt.Errorf("%w: qop is not auth", ErrMalformed)
 	}
-	n, err := strconv.ParseUint(c.nc, 16, 32)
-	if err != nil || n == 0 || len(c.nc) != 8 {
+	count, ok := shared.ReadCount(c.nc)
+	if !ok {
 		return 0, fmt.Errorf("%w: bad nc", ErrMalformed)
 	}
-	return uint32(n), nil
+	return count, nil
 }
-
-// countText writes a nonce count: eight hex digits (RFC 4976 section 7).
-func countText(n uint32) string { return fmt.Sprintf("%08x", n) }

@@ -9,11 +9,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	shared "github.com/goparley/parley/internal/digest"
 )
 
 // nonceLifetime is how long a nonce may be used. It is longer than URIs usually last,
 // so that the nextnonce of an AUTH serves the next one.
 const nonceLifetime = time.Hour
+
+// maxNonces is how many nonces are remembered at least once they were used.
+const maxNonces = 1 << 14
 
 // ServerConfig says who may pass a Server. Realm and Password are required.
 type ServerConfig struct {
@@ -39,9 +44,9 @@ type ServerConfig struct {
 type Server struct {
 	config  ServerConfig
 	start   time.Time
-	secret  []byte
+	nonces  shared.Nonces
 	dummy   string // the password of those who do not exist
-	replays *replays
+	replays *shared.Replays
 }
 
 // NewServer returns a server. It fails for a configuration without a realm or a
@@ -68,24 +73,26 @@ func NewServer(config ServerConfig) (*Server, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
+	start := config.Now()
 	return &Server{
-		config:  config,
-		start:   config.Now(),
-		secret:  []byte(rand.Text() + rand.Text()),
-		dummy:   rand.Text(),
-		replays: newReplays(),
+		config: config,
+		start:  start,
+		nonces: shared.NewNonces(nil),
+		dummy:  rand.Text(),
+		// The highest count alone: AUTH requests are not pipelined (RFC 4976 section 9.1).
+		replays: shared.NewReplays(maxNonces, 1, start),
 	}, nil
 }
 
-// clock returns the time since the server began, which setting a clock does not change.
-func (s *Server) clock() time.Duration { return s.config.Now().Sub(s.start) }
+// now tells the time by a clock that is not set after the server began.
+func (s *Server) now() time.Time { return s.start.Add(s.config.Now().Sub(s.start)) }
 
 // Challenge returns the WWW-Authenticate values of a 401, one for each algorithm. conn
 // stands for the connection that the request came on, which the answer must come on,
 // too; it is "" where that does not matter. stale tells the client that its password may
 // be right.
 func (s *Server) Challenge(conn string, stale bool) []string {
-	ch := challenge{realm: s.config.Realm, qop: qopAuth, nonce: s.newNonce(conn), stale: stale}
+	ch := challenge{realm: s.config.Realm, qop: qopAuth, nonce: s.nonces.New(s.now(), conn), stale: stale}
 	values := make([]string, 0, 2)
 	for _, a := range s.config.Algorithms {
 		ch.algorithm = a.param()
@@ -120,9 +127,9 @@ func (s *Server) Verify(ctx context.Context, conn, value, method, uri string) (u
 	if err != nil {
 		return "", "", err
 	}
-	now := s.clock()
-	made, id, ok := s.readNonce(c.nonce, conn)
-	if !ok || now-made > nonceLifetime {
+	now := s.now()
+	made, id, ok := s.nonces.Read(c.nonce, conn)
+	if !ok || now.Sub(made) > nonceLifetime {
 		return "", "", ErrStale
 	}
 	if c.uri != "" && c.uri != uri {
@@ -136,11 +143,11 @@ func (s *Server) Verify(ctx context.Context, conn, value, method, uri string) (u
 	if subtle.ConstantTimeCompare([]byte(c.response), []byte(want)) != 1 || !known {
 		return "", "", ErrRefused
 	}
-	if !s.replays.use(id, made, now, count) {
+	if !s.replays.Use(id, made, now, count) {
 		return "", "", ErrStale
 	}
 	proof := authenticationInfo{
-		nextnonce: s.newNonce(conn),
+		nextnonce: s.nonces.New(s.now(), conn),
 		rspauth:   a.response(key, "", uri, &c),
 		cnonce:    c.cnonce,
 		nc:        c.nc,

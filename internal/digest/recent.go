@@ -2,18 +2,21 @@ package digest
 
 import "iter"
 
-// recent is a map that remembers what was used last: at least limit keys, at
+// Recent is a map that remembers what was used last: at least limit keys, at
 // most twice as many. When the young half is full it becomes the old one, and
 // what was old is forgotten.
 //
 // Keys are hashes or random, so that nobody's text is kept alive.
-type recent[V any] struct {
+type Recent[V any] struct {
 	limit      int
 	young, old map[uint64]V
 }
 
-// get returns the value of a key. Putting it again is what counts as a use.
-func (r *recent[V]) get(key uint64) (V, bool) {
+// NewRecent returns one without keys.
+func NewRecent[V any](limit int) Recent[V] { return Recent[V]{limit: limit} }
+
+// Get returns the value of a key. Putting it again is what counts as a use.
+func (r *Recent[V]) Get(key uint64) (V, bool) {
 	v, ok := r.young[key]
 	if !ok {
 		v, ok = r.old[key]
@@ -21,9 +24,9 @@ func (r *recent[V]) get(key uint64) (V, bool) {
 	return v, ok
 }
 
-// put sets the value of a key and reports whether the halves changed places,
+// Put sets the value of a key and reports whether the halves changed places,
 // and so what had been old was forgotten.
-func (r *recent[V]) put(key uint64, value V) (turned bool) {
+func (r *Recent[V]) Put(key uint64, value V) (turned bool) {
 	if _, ok := r.young[key]; !ok && len(r.young) >= r.limit {
 		r.young, r.old = nil, r.young
 		turned = true
@@ -35,8 +38,8 @@ func (r *recent[V]) put(key uint64, value V) (turned bool) {
 	return turned
 }
 
-// all yields every value once, in no order.
-func (r *recent[V]) all() iter.Seq[V] {
+// All yields every value once, in no order.
+func (r *Recent[V]) All() iter.Seq[V] {
 	return func(yield func(V) bool) {
 		for _, v := range r.young {
 			if !yield(v) {
