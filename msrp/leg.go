@@ -257,17 +257,20 @@ func (l *leg) lost(c *connection, err error) {
 	l.end(nil)
 }
 
-// refused ends a leg that the peer says is none. After one that nobody has answered for, the next description has another
-// path, by which the message may be sent again (RFC 4975 section 7.3.2).
+// refused ends a leg that the peer says is none.
 func (l *leg) refused(status frame.Status) {
 	switch status {
 	case frame.StatusNoSession, frame.StatusSessionBoundElsewhere:
 		l.end(fmt.Errorf("%w: %w", ErrLost, status))
-	case frame.StatusTimeout:
-		l.s.mu.Lock()
-		l.stale = true
-		l.s.mu.Unlock()
 	}
+}
+
+// doubt has the next description have another path, after a message that nobody has answered for, which may be sent
+// again by that (RFC 4975 section 7.3.2).
+func (l *leg) doubt() {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.stale = true
 }
 
 // head returns the head of a request of ours. The lock is held.

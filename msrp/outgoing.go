@@ -323,8 +323,7 @@ func (o *outgoing) finish() {
 func (o *outgoing) Answered(r frame.Range, h *frame.Head, err error) {
 	switch {
 	case errors.Is(err, link.ErrNoAnswer):
-		o.fail(frame.StatusTimeout)
-		o.l.refused(frame.StatusTimeout)
+		o.refused(frame.StatusTimeout)
 	case err != nil:
 		o.fail(fmt.Errorf("%w: %w", ErrLost, err))
 	case failed(h.Status):
@@ -346,6 +345,9 @@ func failed(status frame.Status) bool { return status/100 != 2 }
 // understand is not sent again (RFC 4975 section 10.6), but for containers: what it does not understand may be
 // what was in one.
 func (o *outgoing) refused(status frame.Status) {
+	if status == frame.StatusTimeout {
+		o.l.doubt() // before anybody hears of it
+	}
 	o.fail(status)
 	if status != frame.StatusUnsupportedType {
 		return
