@@ -95,7 +95,7 @@ func (s *Session) newMessage(l *leg, cl *claim, h *frame.Head) (*Incoming, frame
 	case cl == nil && s.cfg.OnMessage == nil && len(s.arrived) >= maxArrived && !s.wait(func() bool { return len(s.arrived) < maxArrived }):
 		return nil, frame.StatusStop
 	}
-	if s.closed {
+	if s.closed || l.err != nil { // since it has waited
 		return nil, frame.StatusNoSession
 	}
 	from, _ := frame.ParsePath(h.From)
@@ -146,7 +146,7 @@ func (k *chunk) Write(piece []byte) {
 		if start, piece = m.overwrite(start, piece); start == m.next {
 			m.take(piece)
 		} else if len(piece) > 0 {
-			m.insert(part{start, slices.Clone(piece)})
+			m.keep(start, piece)
 		}
 	}
 	if m.err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/goparley/parley/msrp/frame"
@@ -41,19 +40,13 @@ type Incoming struct {
 	off    int
 	next   int64        // position of the byte after them
 	total  int64        // known by the last chunk; frame.Unknown before
-	ahead  []part       // that came too early, in order, none touching another
+	ahead  pieces       // that came too early
 	held   int          // bytes in ahead
 	err    error        // of Read, when all is read
 	status frame.Status // with which the rest is refused; 0: it is not
 	given  bool         // Messages has given it out, or does not have to
 	open   bool         // in a chunk, whose pieces have a time of their own
 	heard  time.Time    // when the last chunk ended
-}
-
-// A part is bytes of a message that came before others.
-type part struct {
-	start int64
-	data  []byte
 }
 
 // Read reads the message, and waits for more of it.
@@ -268,27 +261,12 @@ func (m *Incoming) overwrite(start int64, piece []byte) (int64, []byte) {
 	return start, piece
 }
 
-// insert puts a part in its place among those ahead. The lock is held.
-func (m *Incoming) insert(p part) {
-	end, held := p.start+int64(len(p.data)), m.held
-	i := sort.Search(len(m.ahead), func(i int) bool { return m.ahead[i].start+int64(len(m.ahead[i].data)) >= p.start })
-	j := i
-	for j < len(m.ahead) && m.ahead[j].start <= end {
-		old := m.ahead[j]
-		if old.start < p.start {
-			p.data = append(slices.Clip(old.data[:p.start-old.start]), p.data...)
-			p.start = old.start
-		}
-		if oldEnd := old.start + int64(len(old.data)); oldEnd > end {
-			p.data, end = append(p.data, old.data[int64(len(old.data))-(oldEnd-end):]...), oldEnd
-		}
-		m.held -= len(old.data)
-		j++
-	}
-	m.ahead = slices.Replace(m.ahead, i, j, p)
-	m.held += len(p.data)
-	m.park(m.held - held)
-	if m.held > m.s.window || len(m.ahead) > 256 || !m.given && m.s.parked > maxParked || m.claim != nil && m.claim.bytes > claimSize {
+// keep takes bytes that came before others. The lock is held.
+func (m *Incoming) keep(start int64, data []byte) {
+	m.ahead.put(start, data)
+	held := m.ahead.size()
+	m.park(held - m.held)
+	if m.held = held; held > m.s.window || len(m.ahead) > maxPieces || !m.given && m.s.parked > maxParked || m.claim != nil && m.claim.bytes > claimSize {
 		m.reject(frame.StatusStop)
 	}
 }

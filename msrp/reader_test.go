@@ -285,3 +285,52 @@ func TestContainers(t *testing.T) {
 		})
 	}
 }
+
+// A message that waited for its turn while the session moved to another connection does not begin on the old one, where
+// nothing more of it counts (RFC 4975 section 5.4).
+func TestMessageThatWaitsWhileTheSessionMoves(t *testing.T) {
+	play(t, func(s *scene) {
+		x, offer := s.offered(nil)
+		s.answers(x, offer, rawURI)
+		p := s.calls(x)
+		p.request("SEND", "Message-ID: hello")
+		p.response(200)
+		const most = 256
+		for i := range most {
+			p.chunk(fmt.Sprint("m", i), "1-1/1", "x", "$")
+			p.response(200)
+		}
+		late := make(chan struct{})
+		go func() {
+			defer close(late)
+			p.chunk("late", "1-5/5", "hello", "$")
+		}()
+		time.Sleep(time.Second)
+
+		again := section("msrp://192.0.2.9:2855/other;tcp", "setup:active")
+		answer, err := x.Answer(s.Context(), again)
+		if err != nil {
+			s.Fatal(err)
+		}
+		if err := x.Update(s.Context(), answer, again); err != nil {
+			s.Fatal(err)
+		}
+		q := s.calls(x)
+		q.from = "msrp://192.0.2.9:2855/other;tcp"
+		q.to, _ = answer.Attribute("path")
+		q.request("SEND", "Message-ID: hello again")
+		q.response(200)
+
+		box := s.inbox(x)
+		for range most {
+			s.expect(box, "x", nil)
+		}
+		<-late
+		p.response(481)
+		q.chunk("next", "1-5/5", "hello", "$")
+		q.response(200)
+		if g := s.expect(box, "hello", nil); g.id != "next" {
+			s.Errorf("message %q, want the one of the new connection", g.id)
+		}
+	})
+}
