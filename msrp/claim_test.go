@@ -237,6 +237,24 @@ func TestAnswerInTheMiddleOfAMessage(t *testing.T) {
 	})
 }
 
+// Nor is one that somebody else is sending then taken for said: its chunk is refused, and the session is none of theirs.
+func TestStrangerInTheMiddleOfAMessage(t *testing.T) {
+	play(t, func(s *scene) {
+		x, offer := s.offered(nil)
+		box := s.inbox(x)
+		q := s.callsAs("msrp://192.0.2.66:2855/stranger;tcp", x, nil)
+		q.write(fmt.Sprintf("MSRP onechunk SEND\nTo-Path: %s\nFrom-Path: %s\nMessage-ID: m\nByte-Range: 1-*/*\nContent-Type: text/plain\n\nhello", q.to, q.from))
+		time.Sleep(time.Second)
+		s.answers(x, offer, rawURI)
+		q.write(" there\n-------onechunk$\n")
+		q.response(413)
+		p := s.calls(x)
+		p.says("m", "from the peer", 200)
+		s.expect(box, "from the peer", nil)
+		s.none(box)
+	})
+}
+
 // What the program serves itself has no place to wait in: a message and a request are refused, and the session is there for
 // others when the answer has come.
 func TestServedBeforeTheAnswer(t *testing.T) {

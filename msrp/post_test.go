@@ -135,6 +135,34 @@ func TestPostInterruptsMessage(t *testing.T) {
 	})
 }
 
+// What the peer does not take is not sent, as it has said of types and sizes (RFC 4975 section 8.6, RFC 7701 section 6.1).
+func TestPostThatThePeerDoesNotTake(t *testing.T) {
+	play(t, func(s *scene) {
+		x, offer := s.offered(nil)
+		s.answers(x, offer, rawURI, "max-size:300")
+		p := s.calls(x)
+		p.request("SEND", "Message-ID: hello")
+		p.response(200)
+		if err := x.Post(newPost(t, strings.Repeat("x", 301))); !errors.Is(err, frame.StatusStop) {
+			s.Errorf("a Post that is too large: %v", err)
+		}
+		image, err := msrp.NewPost("image/png", []byte("x"))
+		if err != nil {
+			s.Fatal(err)
+		}
+		if err := x.Post(image); !errors.Is(err, frame.StatusUnsupportedType) {
+			s.Errorf("a Post of another type: %v", err)
+		}
+		p.silent(time.Minute)
+		if err := x.Post(newPost(t, strings.Repeat("x", 300))); err != nil {
+			s.Error(err)
+		}
+		if f := p.next(); len(f.body) != 300 {
+			s.Errorf("then came %d bytes", len(f.body))
+		}
+	})
+}
+
 // What waits for a peer that takes nothing is bounded, nobody waits, and when there is room again
 // that is told.
 func TestPostsAreBounded(t *testing.T) {

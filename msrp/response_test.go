@@ -172,6 +172,17 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
+// RFC 4975 section 9 has 32 characters for a Message-ID, and others have more; what is remembered of messages is bounded.
+func TestMessageIDsAreBounded(t *testing.T) {
+	play(t, func(s *scene) {
+		_, p := s.bound(nil)
+		for n, want := range map[int]frame.Status{1: 200, 32: 200, 256: 200, 257: 400} {
+			p.chunk(strings.Repeat("m", n), "1-1/1", "x", "$")
+			p.response(want)
+		}
+	})
+}
+
 // A session is bound to one connection, until that is lost (RFC 4975 section 5.4).
 func TestBoundElsewhere(t *testing.T) {
 	play(t, func(s *scene) {
