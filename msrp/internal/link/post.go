@@ -16,6 +16,7 @@ const (
 // it is a reference. It is never answered, and never interrupted.
 type Post struct {
 	rest []byte // of the head of each chunk: what follows Byte-Range
+	head int    // how long it may become without its paths
 	body []byte
 }
 
@@ -25,13 +26,14 @@ func NewPost(h *frame.Head, body []byte) (*Post, error) {
 	c := *h
 	c.FailureReport = frame.FailureReportNo
 	_, rest, err := headAround(c)
-	return &Post{rest: rest, body: body}, err
+	return &Post{rest: rest, head: longest(&c), body: body}, err
 }
 
 // An Outlet is where the Posts of one session enter a connection.
 type Outlet struct {
 	c     *Conn
 	paths []byte // of the head: To-Path and From-Path
+	head  int    // bytes of their values
 	limit int64  // bytes in a chunk
 	room  func() // is told that there is room again
 
@@ -53,13 +55,16 @@ func (c *Conn) NewOutlet(to, from string, limit int64, room func()) (*Outlet, er
 	if limit <= 0 {
 		limit = math.MaxInt64
 	}
-	return &Outlet{c: c, paths: paths, limit: limit, room: room}, err
+	return &Outlet{c: c, paths: paths, head: len(to) + len(from), limit: limit, room: room}, err
 }
 
 // Put has a Post written after those before it, and does not wait. It reports false if 16 of them, or
 // 64 KB, wait already. frame.ErrTooLong is that of NewStream.
 func (o *Outlet) Put(p *Post) (bool, error) {
 	c := o.c
+	if o.head+p.head > maxHead {
+		return false, frame.ErrTooLong
+	}
 	if _, err := c.roomIn(o.limit, o.paths, p.rest); err != nil {
 		return false, err
 	}
