@@ -172,14 +172,17 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
-// A session is bound to one connection, until that is lost (RFC 4975 section 5.4).
+// A session is bound to one connection, until that is lost: on another one it is in use, whoever speaks there (RFC 4975
+// section 5.4).
 func TestBoundElsewhere(t *testing.T) {
 	play(t, func(s *scene) {
 		x, p := s.bound(nil)
 		box := s.inbox(x)
-		q := s.calls(x)
-		q.chunk("m", "1-*/*", "let me in", "$")
-		q.response(506)
+		q, other := s.calls(x), s.callsAs("msrp://192.0.2.9:2855/other;tcp", x, nil)
+		for _, q := range []*peer{q, other} {
+			q.chunk("m", "1-*/*", "let me in", "$")
+			q.response(506)
+		}
 		p.chunk("m", "1-*/*", "hello", "$")
 		p.response(200)
 		s.expect(box, "hello", nil)
