@@ -172,6 +172,22 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
+// A start line that is malformed gets 400 where its frame can be told, and what is behind a status matters to nobody: the
+// connection goes on, and all sessions on it (RFC 4975 section 10.3).
+func TestMalformedStartLine(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.bound(nil)
+		for _, method := range []string{"send", "SEND2", "SEND ", "SEND now", "2000"} {
+			p.request(method, "Message-ID: m")
+			p.response(400)
+		}
+		done := s.sends(x, text("hello"))
+		f := p.next()
+		p.write("MSRP " + f.ID + " 200 O\x01K\nTo-Path: " + f.From + "\nFrom-Path: " + f.To + "\n-------" + f.ID + "$\n")
+		s.sent(done, nil)
+	})
+}
+
 // A session is bound to one connection, until that is lost: on another one it is in use, whoever speaks there (RFC 4975
 // section 5.4).
 func TestBoundElsewhere(t *testing.T) {

@@ -100,6 +100,31 @@ func TestMalformedHeads(t *testing.T) {
 	}
 }
 
+// A start line whose identifier can be read is malformed and no more than that, and its frame is passed over: a
+// connection is of many sessions.
+func TestMalformedStartLines(t *testing.T) {
+	for what, want := range map[string]struct {
+		method frame.Method
+		status frame.Status
+	}{
+		"send": {"send", 0}, "SEND2": {"SEND2", 0}, "SEND ": {"SEND ", 0}, " SEND": {" SEND", 0}, "SEND now": {"SEND now", 0}, "\x00": {"\x00", 0},
+		"20": {"20", 0}, "2000 OK": {"2000 OK", 0}, "200OK": {"200OK", 0}, "200 O\x01K": {"", 200}, "200 \x7f": {"", 200},
+		strings.Repeat("S", 33): {frame.Method(strings.Repeat("S", 32)), 0},
+	} {
+		for _, end := range []string{"-------abcd$\r\n", "Content-Type: x\r\n\r\nbody\r\n-------abcd$\r\n"} {
+			got, err := readAll(strings.NewReader("MSRP abcd " + what + "\r\n" + paths + end + "MSRP efgh 200 OK\r\n" + paths + "-------efgh$\r\n"))
+			if err != nil || len(got) != 2 {
+				t.Errorf("%q: %d frames, %v, want 2", what, len(got), err)
+				continue
+			}
+			h := got[0].head
+			if !isSyntax(h.Err) || h.ID != "abcd" || h.Method != want.method || h.Status != want.status || h.Comment != "" || got[1].head.Err != nil {
+				t.Errorf("%q: %q, %d, %q, %v and then %v", what, h.Method, h.Status, h.Comment, h.Err, got[1].head.Err)
+			}
+		}
+	}
+}
+
 // A list of 1000 URIs is framed if it fits into a head, and is no path.
 func TestToPathOfAThousandURIs(t *testing.T) {
 	for uri, want := range map[string]error{"msrp://a;t ": nil, "msrp://bob.example.com:8493/si438ds;tcp ": frame.ErrTooLong} {
