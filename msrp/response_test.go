@@ -255,6 +255,9 @@ func TestOnRequest(t *testing.T) {
 			s.Errorf("heard %q, want %q", heard, want)
 		}
 		p.write(fmt.Sprintf("MSRP toolarge INFO\nTo-Path: %s\nFrom-Path: %s\nContent-Type: text/plain\n\n%s", p.to, p.from, strings.Repeat("x", 20000)))
-		p.closed()
+		p.write("\n-------toolarge$\n")
+		p.response(400)
+		p.request("NICKNAME", `Use-Nickname: "Alice"`)
+		p.response(425) // the connection goes on
 	})
 }

@@ -145,7 +145,7 @@ func TestToPathOfAThousandURIs(t *testing.T) {
 	}
 }
 
-// Only a SEND has a large body (RFC 4975 section 7.1), however it comes; and what has one is over.
+// Only a SEND has a large body (RFC 4975 section 7.1), however it comes. What else has one is passed over.
 func TestOnlySENDHasALargeBody(t *testing.T) {
 	for what, limit := range map[string]int{"REPORT": 10240, "NICKNAME": 10240, "200 OK": 10240, "SEND": 1 << 30} {
 		for _, size := range []int{0, 10240, 10241, 30000} {
@@ -165,10 +165,11 @@ func TestOnlySENDHasALargeBody(t *testing.T) {
 	if _, err := r.Next(); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if _, err := r.Next(); err != frame.ErrTooLong {
-			t.Errorf("after a body that is too long, Next: %v, want ErrTooLong", err)
-		}
+	if body, err := readBody(r); err != frame.ErrTooLong || r.Flag() != frame.Complete {
+		t.Errorf("%d bytes, %v, flag %c, want ErrTooLong and $", len(body), err, r.Flag())
+	}
+	if h, err := r.Next(); err != nil || h.ID != "efgh" {
+		t.Errorf("after a body that is too long, Next: %v, %v, want the response", h, err)
 	}
 }
 
@@ -369,12 +370,15 @@ func TestParseTakesOneFrame(t *testing.T) {
 		start:                                           false,
 		start + "Content-Type: x\r\n\r\nbody\r\n":       false,
 		"": false,
-		strings.Replace(start, "SEND", "REPORT", 1) + "\r\n" + strings.Repeat("x", 10241) + "\r\n" + end: false,
-		start + strings.Repeat("X: y\r\n", 3000) + end:                                                   false,
+		start + strings.Repeat("X: y\r\n", 3000) + end: false,
 	} {
 		_, _, flag, err := frame.Parse([]byte(text))
 		if (err == nil) != want || want && flag != frame.Complete || !want && err != frame.ErrTooLong && !isSyntax(err) {
 			t.Errorf("Parse(%.200q): %v, want success: %v", text, err, want)
 		}
+	}
+	large := strings.Replace(start, "SEND", "REPORT", 1) + "\r\n" + strings.Repeat("x", 10241) + "\r\n" + end
+	if h, body, flag, err := frame.Parse([]byte(large)); err != nil || !isSyntax(h.Err) || body != nil || flag != frame.Complete {
+		t.Errorf("Parse() of a REPORT with a large body: %v, %d bytes, %c, %v; want an Err", h.Err, len(body), flag, err)
 	}
 }

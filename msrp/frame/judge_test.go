@@ -24,7 +24,7 @@ const (
 //   - white space around values and comments;
 //   - whether a head within 1 KiB of naiveHeadLimit is too large;
 //   - whether a start line that will never be right is refused before its
-//     CRLF, and a body that will be too large before its end.
+//     CRLF.
 func judge(t testing.TB, data []byte, got []naiveFrame, rest int) {
 	t.Helper()
 	if faults := judgeFaults(data, got, rest); len(faults) > 0 {
@@ -161,14 +161,9 @@ func judgeOpen(data []byte) bool {
 }
 
 // judgeHopeless reports whether the start line, as far as it is there, is not
-// one whatever may follow, or the body is too large if it ends here.
+// one whatever may follow.
 func judgeHopeless(data []byte) bool {
 	line, _, whole := strings.Cut(string(data), "\r\n")
-	if words := strings.SplitN(line, " ", 3); whole && len(words) == 3 {
-		if _, _, err := naiveOne(slices.Concat(data, naiveEnd(words[1], '$')), naiveHeadLimit); err != nil {
-			return true
-		}
-	}
 	if !whole {
 		var cr bool
 		line, cr = strings.CutSuffix(line, "\r")

@@ -30,7 +30,7 @@ type naiveFrame struct {
 	Status        int    // of a response
 	Comment       string // of a response, which may have none
 	Headers       [][2]string
-	Malformed     bool // the frame can be told, but its start line or its header block is not one
+	Malformed     bool // the frame can be told, but its start line or its header block is not one, or its body too large
 	HasBody       bool // with an empty line: the body may still be empty
 	Body          []byte
 	Flag          byte // '$', '+' or '#'
@@ -126,11 +126,11 @@ func naiveBody(f naiveFrame, data []byte, start int) (naiveFrame, int, error) {
 	if found >= 0 {
 		body = body[:max(found-len("\r\n"), 0)]
 	}
-	if f.Method != "SEND" && (found >= 0 && len(body) > naiveBodyLimit || len(body) > naiveBodyLimit+100) {
-		return naiveFrame{}, 0, errors.New("body too large")
-	}
 	if found < 0 {
 		return naiveFrame{}, 0, nil
+	}
+	if f.Method != "SEND" && len(body) > naiveBodyLimit {
+		f.Malformed, body = true, nil
 	}
 	f.Body = body
 	return f, size, nil
@@ -412,25 +412,24 @@ func TestNaiveParseRefusesALargeHead(t *testing.T) {
 }
 
 // All but a SEND is small (RFC 4975 section 7.1).
-func TestNaiveParseRefusesALargeBody(t *testing.T) {
+func TestNaiveParseDropsALargeBody(t *testing.T) {
 	for _, c := range []struct {
 		what string
 		body int
 		end  string
 		want int // frames
-		err  bool
+		drop bool
 	}{
 		{"REPORT", naiveBodyLimit, "\r\n-------abcd$\r\n", 1, false},
-		{"REPORT", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 0, true},
-		{"200 OK", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 0, true},
+		{"REPORT", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 1, true},
+		{"200 OK", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 1, true},
 		{"SEND", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 1, false},
-		{"REPORT", naiveBodyLimit, "", 0, false},
-		{"REPORT", naiveBodyLimit + 101, "", 0, true},
+		{"REPORT", naiveBodyLimit + 101, "", 0, false},
 		{"SEND", naiveBodyLimit + 101, "", 0, false},
 	} {
-		frames, _, err := naiveParse([]byte("MSRP abcd " + c.what + "\r\n\r\n" + strings.Repeat("x", c.body) + c.end))
-		if len(frames) != c.want || (err != nil) != c.err {
-			t.Errorf("%s with %d bytes and %q: %d frames, error %v, want %d, %v", c.what, c.body, c.end, len(frames), err, c.want, c.err)
+		frames, _, err := naiveParse([]byte("MSRP abcd " + c.what + "\r\nTo-Path: x\r\nFrom-Path: y\r\n\r\n" + strings.Repeat("x", c.body) + c.end))
+		if len(frames) != c.want || err != nil || c.want > 0 && (frames[0].Malformed != c.drop || (frames[0].Body == nil) != c.drop) {
+			t.Errorf("%s with %d bytes and %q: %d frames, error %v, want %d, dropped: %v", c.what, c.body, c.end, len(frames), err, c.want, c.drop)
 		}
 	}
 }
