@@ -88,7 +88,7 @@ func Fits(h *frame.Head) bool { return len(h.To)+len(h.From)+longest(h) <= maxHe
 
 // longest returns how long a head may become without its paths.
 func longest(h *frame.Head) int {
-	n := beside + len(h.MessageID) + len(h.ContentType)
+	n := beside + len(h.Comment) + len(h.MessageID) + len(h.ContentType)
 	for _, f := range h.Fields {
 		n += len(f.Name) + len(": \r\n") + len(f.Value)
 	}
