@@ -17,7 +17,7 @@ type route struct {
 	remote  frame.Path
 	active  bool
 	address string        // to connect to in place of that of the first hop; "" none
-	verify  []fingerprint // of its certificate
+	verify  []fingerprint // of its certificate, unless a relay is at the other end
 }
 
 // connect makes the connection of a leg, or waits for nothing if the peer is to do that.
@@ -78,7 +78,7 @@ func (l *leg) tryConnect(ctx context.Context, r route) error {
 	var check func(tls.ConnectionState) error
 	switch {
 	case !key.secure:
-	case r.verify == nil:
+	case r.verify == nil, len(r.remote) > 1: // a relay is who its name says (RFC 4976 section 9.2)
 		key.name = first.Host
 	default:
 		check = shows(r.verify)

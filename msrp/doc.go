@@ -24,8 +24,8 @@
 //
 // The package follows RFC 4975, RFC 4976 section 5 (relays, for their clients), RFC 7977 and RFC 8873 with RFC 8864, with the roles of RFC 6135 and without them, RFC 6714 (middleboxes),
 // RFC 8122 and RFC 4975 section 14.4 (fingerprints), and knows of RFC 7701 that messages that stop are given
-// up. Who presents a fingerprint has to show that certificate; without one it is the name in the path
-// that counts, for who connects. The port of an active endpoint that listens is its real one, where
+// up. Who presents a fingerprint has to show that certificate; without one, and at the relay of a peer, it
+// is the name in the path that counts, for who connects. The port of an active endpoint that listens is its real one, where
 // RFC 6135 section 4.2.2 recommends 9, so that the path stays as it is in later offers.
 //
 // It does not look into messages: message/cpim, the notifications of IMDN and isComposing are packages of

@@ -181,10 +181,10 @@ func (l *leg) tryBind(c *connection, from frame.Path, written string) (cl *claim
 	switch {
 	case l.err != nil || s.closed, l.given && l.conn == nil:
 		return nil, nil, frame.StatusNoSession
+	case l.conn != nil && l.conn != c: // whoever it is (RFC 4975 section 5.4)
+		return nil, nil, frame.StatusSessionBoundElsewhere
 	case l.remote != nil && !l.comesFrom(from):
 		return nil, nil, frame.StatusNoSession
-	case l.conn != nil && l.conn != c:
-		return nil, nil, frame.StatusSessionBoundElsewhere
 	case l.given:
 		old = l.hear(from, written)
 	}

@@ -183,14 +183,33 @@ func TestMessageIDsAreBounded(t *testing.T) {
 	})
 }
 
-// A session is bound to one connection, until that is lost (RFC 4975 section 5.4).
+// A start line that is malformed gets 400 where its frame can be told, and what is behind a status matters to nobody: the
+// connection goes on, and all sessions on it (RFC 4975 section 10.3).
+func TestMalformedStartLine(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.bound(nil)
+		for _, method := range []string{"send", "SEND2", "SEND ", "SEND now", "2000"} {
+			p.request(method, "Message-ID: m")
+			p.response(400)
+		}
+		done := s.sends(x, text("hello"))
+		f := p.next()
+		p.write("MSRP " + f.ID + " 200 O\x01K\nTo-Path: " + f.From + "\nFrom-Path: " + f.To + "\n-------" + f.ID + "$\n")
+		s.sent(done, nil)
+	})
+}
+
+// A session is bound to one connection, until that is lost: on another one it is in use, whoever speaks there (RFC 4975
+// section 5.4).
 func TestBoundElsewhere(t *testing.T) {
 	play(t, func(s *scene) {
 		x, p := s.bound(nil)
 		box := s.inbox(x)
-		q := s.calls(x)
-		q.chunk("m", "1-*/*", "let me in", "$")
-		q.response(506)
+		q, other := s.calls(x), s.callsAs("msrp://192.0.2.9:2855/other;tcp", x, nil)
+		for _, q := range []*peer{q, other} {
+			q.chunk("m", "1-*/*", "let me in", "$")
+			q.response(506)
+		}
 		p.chunk("m", "1-*/*", "hello", "$")
 		p.response(200)
 		s.expect(box, "hello", nil)
@@ -247,6 +266,9 @@ func TestOnRequest(t *testing.T) {
 			s.Errorf("heard %q, want %q", heard, want)
 		}
 		p.write(fmt.Sprintf("MSRP toolarge INFO\nTo-Path: %s\nFrom-Path: %s\nContent-Type: text/plain\n\n%s", p.to, p.from, strings.Repeat("x", 20000)))
-		p.closed()
+		p.write("\n-------toolarge$\n")
+		p.response(400)
+		p.request("NICKNAME", `Use-Nickname: "Alice"`)
+		p.response(425) // the connection goes on
 	})
 }

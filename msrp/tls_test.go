@@ -61,6 +61,26 @@ func TestFingerprints(t *testing.T) {
 	})
 }
 
+// servesTLS has the scripted peer take a connection, and a frame on it.
+func (s *scene) servesTLS(cfg *tls.Config) {
+	s.Helper()
+	l, err := s.n.Host(raw).Listen(s.Context(), "tcp", ":2855")
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { l.Close() })
+	go func() { // ends with the listener, and its connection
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		server := tls.Server(conn, cfg)
+		server.Read(make([]byte, 1))
+		server.Read(make([]byte, 1000))
+	}()
+}
+
 const secureURI = "msrps://192.0.2.9:2855/raw;tcp"
 
 // We connect to a peer with a certificate: it has to be the one whose fingerprint is known (RFC 8122 section
@@ -93,21 +113,7 @@ func TestCertificateOfServers(t *testing.T) {
 				s.secure(alice, &tls.Config{RootCAs: authority.Pool()})
 				x := s.session(alice, &msrp.SessionConfig{TLS: true})
 				cert, other := authority.Certificate(c.of), authority.Certificate(c.of)
-				l, err := s.n.Host(raw).Listen(s.Context(), "tcp", ":2855")
-				if err != nil {
-					s.Fatal(err)
-				}
-				defer l.Close()
-				go func() { // ends with the listener, and its connection
-					conn, err := l.Accept()
-					if err != nil {
-						return
-					}
-					defer conn.Close()
-					server := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert})
-					server.Read(make([]byte, 1))
-					server.Read(make([]byte, 1000))
-				}()
+				s.servesTLS(&tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert})
 				offer, err := x.Offer(s.Context())
 				if err != nil {
 					s.Fatal(err)
@@ -118,6 +124,46 @@ func TestCertificateOfServers(t *testing.T) {
 				}
 				x.Close()
 				time.Sleep(time.Second) // until the peer has heard of it
+			})
+		})
+	}
+}
+
+// The certificate of a relay is for its name (RFC 4976 section 9.2), whatever fingerprint the peer behind it has said of
+// its own, which is for who connects to the peer itself (RFC 4975 section 14.4).
+func TestCertificateOfTheRelayOfAPeer(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		of      string // whom the certificate is for
+		session bool   // the fingerprint stands at the session level
+		ok      bool
+	}{
+		{"the right name", raw, false, true},
+		{"the right name, and a fingerprint of all sections", raw, true, true},
+		{"the wrong name", bob, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				authority := siptest.NewAuthority()
+				s.secure(alice, &tls.Config{RootCAs: authority.Pool(), Certificates: []tls.Certificate{authority.Certificate(alice)}})
+				x := s.session(alice, &msrp.SessionConfig{TLS: true})
+				s.servesTLS(&tls.Config{Certificates: []tls.Certificate{authority.Certificate(c.of)}})
+				offer, err := x.Offer(s.Context())
+				if err != nil {
+					s.Fatal(err)
+				}
+				answer := section("msrps://192.0.2.9:2855/relay;tcp msrps://192.0.2.10:9/peer;tcp", "setup:passive")
+				name, value, _ := strings.Cut(print("SHA-256", authority.Certificate("peer")), ":")
+				if said := []sdp.Attribute{{Name: name, Value: value}}; c.session {
+					answer.Inherited = said
+				} else {
+					answer.Attributes = append(answer.Attributes, said...)
+				}
+				if err := x.Update(s.Context(), offer, answer); (err == nil) != c.ok {
+					s.Errorf("Update() = %v, want success: %v", err, c.ok)
+				}
+				x.Close()
+				time.Sleep(time.Second) // until the relay has heard of it
 			})
 		})
 	}

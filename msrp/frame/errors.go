@@ -21,5 +21,5 @@ func (e *SyntaxError) Error() string {
 }
 
 // ErrTooLong says that a head, or the body of what is no SEND, is longer than any has reason
-// to be.
+// to be. After the body the Reader goes on.
 var ErrTooLong = errors.New("frame: too long")

@@ -45,7 +45,7 @@ const (
 type Head struct {
 	ID string // the transaction identifier: 4 to 32 characters; others may have 1 to 64
 
-	Method Method // of a request; "" in a response
+	Method Method // of a request; "" in a response. With an Err it may be no method, but what stands there, up to 32 bytes
 
 	Status  Status // of a response: three digits; 0 in a request
 	Comment string // of a response; if it is "" that of the Status is written
@@ -91,7 +91,7 @@ const (
 // where they are the same, so that the chunks of a message cost no memory.
 func (h *Head) parse(start startLine, lines []byte, last *Head) {
 	fields := h.Fields[:0]
-	*h = Head{ID: string(start.id), Method: start.method, Status: start.status, Comment: start.comment, Fields: fields}
+	*h = Head{ID: string(start.id), Method: start.method, Status: start.status, Comment: start.comment, Fields: fields, Err: start.err}
 	var seen uint // of the known names, by bit
 	for len(lines) > 0 {
 		line, _ := cutLine(lines)

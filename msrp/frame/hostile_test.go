@@ -100,6 +100,31 @@ func TestMalformedHeads(t *testing.T) {
 	}
 }
 
+// A start line whose identifier can be read is malformed and no more than that, and its frame is passed over: a
+// connection is of many sessions.
+func TestMalformedStartLines(t *testing.T) {
+	for what, want := range map[string]struct {
+		method frame.Method
+		status frame.Status
+	}{
+		"send": {"send", 0}, "SEND2": {"SEND2", 0}, "SEND ": {"SEND ", 0}, " SEND": {" SEND", 0}, "SEND now": {"SEND now", 0}, "\x00": {"\x00", 0},
+		"20": {"20", 0}, "2000 OK": {"2000 OK", 0}, "200OK": {"200OK", 0}, "200 O\x01K": {"", 200}, "200 \x7f": {"", 200},
+		strings.Repeat("S", 33): {frame.Method(strings.Repeat("S", 32)), 0},
+	} {
+		for _, end := range []string{"-------abcd$\r\n", "Content-Type: x\r\n\r\nbody\r\n-------abcd$\r\n"} {
+			got, err := readAll(strings.NewReader("MSRP abcd " + what + "\r\n" + paths + end + "MSRP efgh 200 OK\r\n" + paths + "-------efgh$\r\n"))
+			if err != nil || len(got) != 2 {
+				t.Errorf("%q: %d frames, %v, want 2", what, len(got), err)
+				continue
+			}
+			h := got[0].head
+			if !isSyntax(h.Err) || h.ID != "abcd" || h.Method != want.method || h.Status != want.status || h.Comment != "" || got[1].head.Err != nil {
+				t.Errorf("%q: %q, %d, %q, %v and then %v", what, h.Method, h.Status, h.Comment, h.Err, got[1].head.Err)
+			}
+		}
+	}
+}
+
 // A list of 1000 URIs is framed if it fits into a head, and is no path.
 func TestToPathOfAThousandURIs(t *testing.T) {
 	for uri, want := range map[string]error{"msrp://a;t ": nil, "msrp://bob.example.com:8493/si438ds;tcp ": frame.ErrTooLong} {
@@ -120,7 +145,7 @@ func TestToPathOfAThousandURIs(t *testing.T) {
 	}
 }
 
-// Only a SEND has a large body (RFC 4975 section 7.1), however it comes; and what has one is over.
+// Only a SEND has a large body (RFC 4975 section 7.1), however it comes. What else has one is passed over.
 func TestOnlySENDHasALargeBody(t *testing.T) {
 	for what, limit := range map[string]int{"REPORT": 10240, "NICKNAME": 10240, "200 OK": 10240, "SEND": 1 << 30} {
 		for _, size := range []int{0, 10240, 10241, 30000} {
@@ -140,10 +165,11 @@ func TestOnlySENDHasALargeBody(t *testing.T) {
 	if _, err := r.Next(); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if _, err := r.Next(); err != frame.ErrTooLong {
-			t.Errorf("after a body that is too long, Next: %v, want ErrTooLong", err)
-		}
+	if body, err := readBody(r); err != frame.ErrTooLong || r.Flag() != frame.Complete {
+		t.Errorf("%d bytes, %v, flag %c, want ErrTooLong and $", len(body), err, r.Flag())
+	}
+	if h, err := r.Next(); err != nil || h.ID != "efgh" {
+		t.Errorf("after a body that is too long, Next: %v, %v, want the response", h, err)
 	}
 }
 
@@ -344,12 +370,15 @@ func TestParseTakesOneFrame(t *testing.T) {
 		start:                                           false,
 		start + "Content-Type: x\r\n\r\nbody\r\n":       false,
 		"": false,
-		strings.Replace(start, "SEND", "REPORT", 1) + "\r\n" + strings.Repeat("x", 10241) + "\r\n" + end: false,
-		start + strings.Repeat("X: y\r\n", 3000) + end:                                                   false,
+		start + strings.Repeat("X: y\r\n", 3000) + end: false,
 	} {
 		_, _, flag, err := frame.Parse([]byte(text))
 		if (err == nil) != want || want && flag != frame.Complete || !want && err != frame.ErrTooLong && !isSyntax(err) {
 			t.Errorf("Parse(%.200q): %v, want success: %v", text, err, want)
 		}
+	}
+	large := strings.Replace(start, "SEND", "REPORT", 1) + "\r\n" + strings.Repeat("x", 10241) + "\r\n" + end
+	if h, body, flag, err := frame.Parse([]byte(large)); err != nil || !isSyntax(h.Err) || body != nil || flag != frame.Complete {
+		t.Errorf("Parse() of a REPORT with a large body: %v, %d bytes, %c, %v; want an Err", h.Err, len(body), flag, err)
 	}
 }

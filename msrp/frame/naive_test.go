@@ -30,7 +30,7 @@ type naiveFrame struct {
 	Status        int    // of a response
 	Comment       string // of a response, which may have none
 	Headers       [][2]string
-	Malformed     bool // the frame can be told, but its header block is not one
+	Malformed     bool // the frame can be told, but its start line or its header block is not one, or its body too large
 	HasBody       bool // with an empty line: the body may still be empty
 	Body          []byte
 	Flag          byte // '$', '+' or '#'
@@ -43,9 +43,9 @@ type naiveFrame struct {
 // end, which is no error; or what follows the frames before an error.
 //
 // It takes more than the ABNF: transaction ids of 1 to 64 characters, whichever
-// comes first; any line in a header block, which makes that malformed; a body in
-// a response; a comment of any bytes. It does not take an empty line between two
-// frames.
+// comes first; any line in a header block, and anything for a method or a
+// comment, which makes the head malformed; a body in a response. It does not take
+// an empty line between two frames.
 func naiveParse(data []byte) (frames []naiveFrame, rest []byte, err error) {
 	for len(data) > 0 {
 		f, size, err := naiveOne(data, naiveHeadLimit)
@@ -126,11 +126,11 @@ func naiveBody(f naiveFrame, data []byte, start int) (naiveFrame, int, error) {
 	if found >= 0 {
 		body = body[:max(found-len("\r\n"), 0)]
 	}
-	if f.Method != "SEND" && (found >= 0 && len(body) > naiveBodyLimit || len(body) > naiveBodyLimit+100) {
-		return naiveFrame{}, 0, errors.New("body too large")
-	}
 	if found < 0 {
 		return naiveFrame{}, 0, nil
+	}
+	if f.Method != "SEND" && len(body) > naiveBodyLimit {
+		f.Malformed, body = true, nil
 	}
 	f.Body = body
 	return f, size, nil
@@ -146,24 +146,26 @@ func naiveEnd(id string, flag byte) []byte {
 //	req-start  = pMSRP SP transact-id SP method CRLF
 //	resp-start = pMSRP SP transact-id SP status-code [SP comment] CRLF
 func naiveStart(line string) (naiveFrame, error) {
-	words := strings.SplitN(line, " ", 4)
-	if len(words) < 3 || words[0] != "MSRP" {
+	words := strings.SplitN(line, " ", 3)
+	if len(words) < 3 || words[0] != "MSRP" || words[2] == "" {
 		return naiveFrame{}, fmt.Errorf("start line %.40q is not of MSRP", line)
 	}
 	f := naiveFrame{TransactionID: words[1]}
 	if !naiveIdent(f.TransactionID) {
 		return naiveFrame{}, fmt.Errorf("transaction id %.80q", f.TransactionID)
 	}
-	what := words[2]
+	what, comment, _ := strings.Cut(words[2], " ")
 	if len(what) == 3 && strings.Trim(what, "0123456789") == "" {
 		f.Status, _ = strconv.Atoi(what)
-		f.Comment = strings.Join(words[3:], "")
+		if f.Malformed = !naiveIsText(comment); !f.Malformed {
+			f.Comment = comment
+		}
 		return f, nil
 	}
-	if len(words) > 3 || what == "" || strings.Trim(what, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		return naiveFrame{}, fmt.Errorf("start line %.80q has neither method nor status", line)
+	f.Method = words[2]
+	if len(f.Method) > 32 || strings.Trim(f.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		f.Malformed, f.Method = true, f.Method[:min(len(f.Method), 32)]
 	}
-	f.Method = what
 	return f, nil
 }
 
@@ -355,22 +357,28 @@ func TestNaiveParseKnowsStartLines(t *testing.T) {
 		"msrp a SEND":             "",
 		" MSRP a SEND":            "",
 		"MSRP  a SEND":            "",
-		"MSRP a  SEND":            "",
-		"MSRP a send":             "",
-		"MSRP a SEND ":            "",
-		"MSRP a SEND now":         "",
-		"MSRP a 20":               "",
-		"MSRP a 2000":             "",
+		"MSRP a  SEND":            "a  SEND 0  malformed",
+		"MSRP a send":             "a send 0  malformed",
+		"MSRP a SEND ":            "a SEND  0  malformed",
+		"MSRP a SEND now":         "a SEND now 0  malformed",
+		"MSRP a 20":               "a 20 0  malformed",
+		"MSRP a 2000":             "a 2000 0  malformed",
+		"MSRP a 200 O\x01K":       "a  200  malformed",
+		"MSRP a 200 OK\t":         "a  200 OK\t",
 		"MSRP a_b SEND":           "",
 		"MSRP a" + id + " SEND":   "",
-		"MSRP a SEND\nTo-Path: x": "",
+		"MSRP a SEND\nTo-Path: x": "a SEND\nTo-Path: x 0  malformed",
 		"SIP/2.0 200 OK":          "",
 	} {
-		frames, _, _ := naiveParse([]byte(line + "\r\n-------a$\r\n-------" + id + "$\r\n-------" + "-=$\r\n"))
+		id := strings.Split(line+"  ", " ")[1]
+		frames, _, _ := naiveParse([]byte(line + "\r\nTo-Path: x\r\nFrom-Path: y\r\n-------" + id + "$\r\n"))
 		var got string
 		if len(frames) > 0 {
 			f := frames[0]
 			got = fmt.Sprintf("%s %s %d %s", f.TransactionID, f.Method, f.Status, f.Comment)
+			if f.Malformed {
+				got += " malformed"
+			}
 		}
 		if got != want {
 			t.Errorf("%q is %q, want %q", line, got, want)
@@ -404,25 +412,24 @@ func TestNaiveParseRefusesALargeHead(t *testing.T) {
 }
 
 // All but a SEND is small (RFC 4975 section 7.1).
-func TestNaiveParseRefusesALargeBody(t *testing.T) {
+func TestNaiveParseDropsALargeBody(t *testing.T) {
 	for _, c := range []struct {
 		what string
 		body int
 		end  string
 		want int // frames
-		err  bool
+		drop bool
 	}{
 		{"REPORT", naiveBodyLimit, "\r\n-------abcd$\r\n", 1, false},
-		{"REPORT", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 0, true},
-		{"200 OK", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 0, true},
+		{"REPORT", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 1, true},
+		{"200 OK", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 1, true},
 		{"SEND", naiveBodyLimit + 1, "\r\n-------abcd$\r\n", 1, false},
-		{"REPORT", naiveBodyLimit, "", 0, false},
-		{"REPORT", naiveBodyLimit + 101, "", 0, true},
+		{"REPORT", naiveBodyLimit + 101, "", 0, false},
 		{"SEND", naiveBodyLimit + 101, "", 0, false},
 	} {
-		frames, _, err := naiveParse([]byte("MSRP abcd " + c.what + "\r\n\r\n" + strings.Repeat("x", c.body) + c.end))
-		if len(frames) != c.want || (err != nil) != c.err {
-			t.Errorf("%s with %d bytes and %q: %d frames, error %v, want %d, %v", c.what, c.body, c.end, len(frames), err, c.want, c.err)
+		frames, _, err := naiveParse([]byte("MSRP abcd " + c.what + "\r\nTo-Path: x\r\nFrom-Path: y\r\n\r\n" + strings.Repeat("x", c.body) + c.end))
+		if len(frames) != c.want || err != nil || c.want > 0 && (frames[0].Malformed != c.drop || (frames[0].Body == nil) != c.drop) {
+			t.Errorf("%s with %d bytes and %q: %d frames, error %v, want %d, dropped: %v", c.what, c.body, c.end, len(frames), err, c.want, c.drop)
 		}
 	}
 }

@@ -29,7 +29,6 @@ const (
 	fresh                   // at the beginning of a body
 	inBody                  // further on
 	bodyIsOver              // and the next frame not asked for
-	tooLong                 // the body, of which nothing more is given out
 )
 
 const maxNonSEND = 10240 // bytes of the body of a request that is no SEND (RFC 4975 section 7.1)
@@ -43,7 +42,7 @@ func NewReader(src io.Reader) *Reader { return &Reader{src: src} }
 // follows can be told apart.
 func (r *Reader) Next() (*Head, error) {
 	for r.state != between && r.state != bodyIsOver {
-		if _, err := r.Body(); err != nil && err != io.EOF {
+		if _, err := r.Body(); err != nil && err != io.EOF && err != ErrTooLong {
 			return nil, err
 		}
 	}
@@ -124,13 +123,10 @@ func (r *Reader) beginBody(id []byte) {
 
 // Body returns the next piece of the body of the frame, which is good until the Reader is used
 // again, and at its end io.EOF, for a frame that has none at once. What it returns at a time
-// is what has come. ErrTooLong says that something other than a SEND has a body of more than
-// 10,240 bytes, and stays: what follows is not read. Other errors are those of the stream.
+// is what has come. ErrTooLong says, in place of io.EOF, that something other than a SEND has a body of
+// more than 10,240 bytes, of which the rest is not given out. Other errors are those of the stream.
 func (r *Reader) Body() ([]byte, error) {
 	for r.state != bodyIsOver && r.state != between {
-		if r.state == tooLong {
-			return nil, ErrTooLong
-		}
 		data := r.buf[r.lo:r.hi]
 		if r.state == fresh {
 			// Who writes an empty body may leave out the CRLF behind it.
@@ -147,11 +143,13 @@ func (r *Reader) Body() ([]byte, error) {
 				r.flag, r.state = flag, bodyIsOver
 			}
 			r.lo += n + end
-			if r.size += n; r.size > maxNonSEND && r.head.Method != SEND {
-				r.state = tooLong
+			r.size += n
+			switch large := r.size > maxNonSEND && r.head.Method != SEND; {
+			case large && whole:
+				return nil, ErrTooLong
+			case large:
 				continue
-			}
-			if n > 0 {
+			case n > 0:
 				return data[:n], nil
 			}
 			break
@@ -194,7 +192,8 @@ func (r *Reader) Flag() Flag { return r.flag }
 func (r *Reader) Buffered() int { return r.hi - r.lo }
 
 // Parse reads a frame that is a message of its own, as on a WebSocket (RFC 7977 section 5.1) or
-// on a data channel: nothing may follow it. The body is part of data.
+// on a data channel: nothing may follow it. The body is part of data; what is no SEND and has one of more
+// than 10,240 bytes has an Err in place of it.
 func Parse(data []byte) (h *Head, body []byte, flag Flag, err error) {
 	fail := func(msg string) (*Head, []byte, Flag, error) {
 		return nil, nil, 0, &SyntaxError{Where: "frame", Text: string(data[:min(len(data), 80)]), Msg: msg}
@@ -224,7 +223,8 @@ func Parse(data []byte) (h *Head, body []byte, flag Flag, err error) {
 			}
 			body, flag, data = data[:n], f, data[n+end:]
 			if n > maxNonSEND && h.Method != SEND {
-				return nil, nil, 0, ErrTooLong
+				h.fail("body", "", "more than 10240 bytes")
+				body = nil
 			}
 		}
 	}

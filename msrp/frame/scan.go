@@ -1,6 +1,9 @@
 package frame
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // A startLine is the first line of a frame, taken apart.
 type startLine struct {
@@ -8,6 +11,7 @@ type startLine struct {
 	method  Method
 	status  Status
 	comment string
+	err     error // what is wrong with method or comment
 }
 
 // A section is what stands before a body: where the start line and the header fields are, and
@@ -102,64 +106,67 @@ func endLine(line, id []byte) (flag Flag, whole bool) {
 	return flag, false
 }
 
-// parseStart reads "MSRP id SEND" or "MSRP id 200 OK".
+// parseStart reads "MSRP id SEND" or "MSRP id 200 OK". There is an error if the identifier cannot be read, or
+// nothing is behind it; what else is wrong is in the startLine, for the end of the frame can be told.
 func parseStart(line []byte) (s startLine, err error) {
-	fail := func(msg string) (startLine, error) {
-		return startLine{}, &SyntaxError{Where: "start line", Text: string(line[:min(len(line), 80)]), Msg: msg}
+	wrong := func(msg string) error {
+		return &SyntaxError{Where: "start line", Text: string(line[:min(len(line), 80)]), Msg: msg}
 	}
 	rest, ok := bytes.CutPrefix(line, []byte("MSRP "))
 	if !ok {
-		return fail("not of MSRP")
+		return s, wrong("not of MSRP")
 	}
 	space := bytes.IndexByte(rest, ' ')
-	if space < 0 {
-		return fail("no method")
+	if space < 0 || space == len(rest)-1 {
+		return s, wrong("no method")
 	}
 	s.id, rest = rest[:space], rest[space+1:]
 	if len(s.id) == 0 || len(s.id) > maxID {
-		return fail("a transaction identifier of no, or of too many characters")
+		return s, wrong("a transaction identifier of no, or of too many characters")
 	}
 	for _, c := range s.id {
 		if !isIdent(c) {
-			return fail("a character that no transaction identifier has")
+			return s, wrong("a character that no transaction identifier has")
 		}
 	}
-	if len(rest) >= 3 && rest[0] >= '0' && rest[0] <= '9' {
-		s.status, ok = statusCode(rest[:3])
-		if !ok || len(rest) > 3 && rest[3] != ' ' {
-			return fail("a status code that is not of three digits")
+	if status, comment, ok := parseStatus(rest); ok {
+		s.status = status
+		if slices.ContainsFunc(comment, func(c byte) bool { return !isText(c) }) {
+			s.err = wrong("a control character in the comment")
+			return s, nil
 		}
-		if len(rest) > 4 {
-			for _, c := range rest[4:] {
-				if !isText(c) {
-					return fail("a control character in the comment")
-				}
-			}
-			if s.comment = s.status.String(); string(rest[4:]) != s.comment {
-				s.comment = string(rest[4:])
-			}
+		if s.comment = status.String(); string(comment) != s.comment {
+			s.comment = string(comment)
 		}
 		return s, nil
 	}
 	switch string(rest) {
 	case string(SEND):
 		s.method = SEND
+		return s, nil
 	case string(REPORT):
 		s.method = REPORT
-	case "":
-		return fail("no method")
-	default:
-		for _, c := range rest {
-			if !isUpper(c) {
-				return fail("a method that is not of upper-case letters")
-			}
-		}
-		if len(rest) > maxMethod {
-			return fail("a method of too many letters")
-		}
-		s.method = Method(rest)
+		return s, nil
 	}
+	switch {
+	case len(rest) > maxMethod:
+		s.err = wrong("a method of too many letters")
+	case slices.ContainsFunc(rest, func(c byte) bool { return !isUpper(c) }):
+		s.err = wrong("a method that is not of upper-case letters")
+	}
+	s.method = Method(rest[:min(len(rest), maxMethod)])
 	return s, nil
+}
+
+// parseStatus reads "200 OK", "200 " or "200".
+func parseStatus(text []byte) (status Status, comment []byte, ok bool) {
+	if len(text) < 3 || len(text) > 3 && text[3] != ' ' {
+		return 0, nil, false
+	}
+	if status, ok = statusCode(text[:3]); ok && len(text) > 4 {
+		comment = text[4:]
+	}
+	return status, comment, ok
 }
 
 // scanBody looks for the end of a body: n bytes of data are of it, and whole says that what

@@ -161,6 +161,9 @@ func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
 	if h.Method == frame.AUTH && !rt.outward {
 		return c.refuse(h, frame.StatusForbidden) // a client is no relay
 	}
+	if !link.Fits(h) {
+		return c.refuse(h, frame.StatusBadRequest) // rather than that a hop further on closes the connection
+	}
 	c.prove()
 	if h.Method == frame.SEND && h.HasBody {
 		return c.send(rt, h)

@@ -55,7 +55,8 @@ type Handler interface {
 type Body interface {
 	// Write takes a piece, which is good until it returns.
 	Write(piece []byte)
-	// End is called with the flag of the request, or with 0 if the connection is lost before that.
+	// End is called with the flag of the request, or with 0 if the connection is lost before that. What is no SEND
+	// and longer than such a request may be is aborted.
 	End(flag frame.Flag)
 }
 

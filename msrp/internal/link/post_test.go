@@ -67,6 +67,36 @@ func TestPostFitsMessages(t *testing.T) {
 	})
 }
 
+// A Post is interrupted when a response waits (RFC 4975 section 7.1.1): the response goes out behind 64 KB of it, which
+// are on their way, and the rest of it, whose chunks say where they belong, behind the response.
+func TestPostIsInterrupted(t *testing.T) {
+	stalled(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
+		const k = 64 << 10
+		body := strings.Repeat("0123456789abcdef", (2*k+1000)/16)
+		mustPut(t, newOutlet(t, c, 0, nil), newPost(t, body))
+		synctest.Wait() // the peer reads nothing of it
+		for range 2 {
+			if err := c.Respond(&frame.Head{ID: "abcd", Status: frame.StatusOK, To: bobURI, From: aliceURI}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mustPut(t, newOutlet(t, c, 0, nil), newPost(t, "next"))
+		go p.read() // ends with the connection
+		got := ""
+		var kinds []string
+		for _, f := range p.frames() {
+			if kinds = append(kinds, f.head.String()); f.head.Method != "" {
+				kinds[len(kinds)-1] = fmt.Sprintf("%v %c", f.head.Range, f.flag)
+				got += string(f.body)
+			}
+		}
+		want := []string{"1-*/132064 +", "200 abcd", "200 abcd", "65537-*/132064 +", "131073-132064/132064 $", "1-4/4 $"}
+		if !slices.Equal(kinds, want) || got != body+"next" {
+			t.Errorf("the peer saw %q, %d bytes; want %q", kinds, len(got), want)
+		}
+	})
+}
+
 // One that is full tells nobody else so: what waits is each session's own, and so is the news that
 // there is room.
 func TestOutletsAreApart(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"github.com/goparley/parley/msrp/frame"
 )
 
 // read is the goroutine that reads. It ends when the wire is closed.
@@ -42,6 +44,11 @@ func (c *Conn) readBody(to Body) error {
 		case errors.Is(err, io.EOF):
 			if to != nil {
 				to.End(c.wire.flag())
+			}
+			return nil
+		case errors.Is(err, frame.ErrTooLong): // of what is no SEND: it is as good as none
+			if to != nil {
+				to.End(frame.Aborted)
 			}
 			return nil
 		case err != nil:

@@ -47,8 +47,8 @@ type StreamConfig struct {
 }
 
 // NewStream begins a message with the byte Head.Range.Start, or 1 if that is 0. The error is a
-// *frame.SyntaxError for a head that cannot be written, and frame.ErrTooLong for one that leaves
-// no room for a body in a message of the connection.
+// *frame.SyntaxError for a head that cannot be written, and frame.ErrTooLong for one that others would
+// not read, or that leaves no room for a body in a message of the connection.
 func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 	h := *cfg.Head
 	s := &Stream{
@@ -65,11 +65,34 @@ func (c *Conn) NewStream(cfg *StreamConfig) (*Stream, error) {
 	if s.paths, s.rest, err = headAround(h); err != nil {
 		return nil, err
 	}
+	if !Fits(&h) {
+		return nil, frame.ErrTooLong
+	}
 	if s.limit, err = c.roomIn(s.limit, s.paths, s.rest); err != nil {
 		return nil, err
 	}
 	s.free.L = &c.mu
 	return s, nil
+}
+
+const (
+	maxHead = 16 << 10 // bytes of a head that others read: what a frame.Reader does
+	beside  = 320      // bytes of a frame, at most, that are not of the values that longest counts
+)
+
+// Fits reports whether a request can be written, here and by each relay after us: a head of 16 KB that has
+// come here may become longer by a Byte-Range, by a longer identifier, or by white space. What is
+// counted stays the same on the way, as each relay moves a URI from To-Path to From-Path (RFC 4976
+// section 6.4.2).
+func Fits(h *frame.Head) bool { return len(h.To)+len(h.From)+longest(h) <= maxHead }
+
+// longest returns how long a head may become without its paths.
+func longest(h *frame.Head) int {
+	n := beside + len(h.Comment) + len(h.MessageID) + len(h.ContentType)
+	for _, f := range h.Fields {
+		n += len(f.Name) + len(": \r\n") + len(f.Value)
+	}
+	return n
 }
 
 // headAround returns the head of each chunk but for what differs from one to the next: To-Path and
