@@ -101,21 +101,6 @@ func TestNoReportWhereNoneIsWanted(t *testing.T) {
 	})
 }
 
-// A SEND without a body that is not at its end is nothing, and goes no further.
-func TestBodilessPieceIsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.relay(example, relay.Config{})
-		alice, a := w.client("alice", example)
-		bob, b := w.client("bob", example)
-		for id, flag := range map[string]string{"aaaa": "+", "bbbb": "#"} {
-			alice.write("MSRP " + id + " SEND\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours + "\nMessage-ID: m\n-------" + id + flag + "\n")
-			alice.response(id, frame.StatusOK)
-		}
-		bob.silent()
-	})
-}
-
 // RFC 4976 section 4.2: Use-Path has the relays in the order of To-Path, however many there are.
 func TestUsePathOfAChain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
