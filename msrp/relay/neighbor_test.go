@@ -115,6 +115,27 @@ func TestUsePathOfAChain(t *testing.T) {
 	})
 }
 
+// A peer whose URI says TLS, and who has come without, is not where the client's messages to that URI go:
+// these have TLS (RFC 4975 section 6).
+func TestPeerWithASecureURIIsReachedByTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, a := w.client("alice", example)
+		mallory := w.dial("mallory", example)
+		bob := "msrps://bob:2855/bob1;tcp"
+		w.host("bob")
+		mallory.write(send("aaaa", a+" "+alice.ours, bob, "", "hi"))
+		mallory.response("aaaa", frame.StatusOK)
+		alice.answer(alice.read(), frame.StatusOK)
+		alice.write(send("bbbb", a+" "+bob, alice.ours, "Failure-Report: partial\n", "a secret"))
+		if g := alice.read(); g.Status != frame.StatusTimeout && g.Report != frame.StatusTimeout {
+			t.Errorf("alice got %+v, want 408", g.Head)
+		}
+		mallory.silent()
+	})
+}
+
 // Only a certificate that an authority has signed, and only for the name that is in it, says that a
 // neighbor is a relay (RFC 4976 section 6.3): what a URI was given for then is used by nobody else.
 func TestWhoIsNotThatRelay(t *testing.T) {
