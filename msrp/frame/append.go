@@ -55,8 +55,12 @@ func (h *Head) append(b []byte) []byte {
 		b = append(h.Range.Append(append(b, "Byte-Range: "...)), "\r\n"...)
 	}
 	if h.Report != 0 {
+		comment := h.Comment
+		if comment == "" || h.Method == "" {
+			comment = h.Report.String()
+		}
 		b = strconv.AppendInt(append(b, "Status: 000 "...), int64(h.Report), 10)
-		b = append(append(append(b, ' '), h.Report.String()...), "\r\n"...)
+		b = append(append(append(b, ' '), comment...), "\r\n"...)
 	}
 	for _, f := range h.Fields {
 		if !isMIME(f.Name) {
@@ -112,7 +116,7 @@ func (h *Head) writable() error {
 		return bad("method", string(h.Method))
 	case request != (h.Status == 0) || !request && (h.Status < 100 || h.Status > 999):
 		return bad("status", strconv.Itoa(int(h.Status)))
-	case !all(h.Comment, isText):
+	case !all(h.Comment, isText), request && strings.TrimRight(h.Comment, " \t") != h.Comment:
 		return bad("comment", h.Comment)
 	case h.To == "" || !isValue(h.To):
 		return bad("To-Path", h.To)

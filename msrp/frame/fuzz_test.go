@@ -74,6 +74,8 @@ func writeAgain(t *testing.T, h *frame.Head, r *frame.Reader) {
 	}
 	if h.Method == "" && h.Comment == "" {
 		want.Comment = h.Status.String()
+	} else if h.Report != 0 && h.Comment == "" {
+		want.Comment = h.Report.String()
 	}
 	text := h.AppendEnd(append(head, body...), r.Flag())
 	got, gotBody, flag, err := frame.Parse(text)

@@ -48,7 +48,7 @@ type Head struct {
 	Method Method // of a request; "" in a response. With an Err it may be no method, but what stands there, up to 32 bytes
 
 	Status  Status // of a response: three digits; 0 in a request
-	Comment string // of a response; if it is "" that of the Status is written
+	Comment string // of a response, or of the Status of a REPORT; if it is "" that of the code is written
 
 	To   string // To-Path as written; see ParsePath
 	From string // From-Path
@@ -165,6 +165,9 @@ func (h *Head) field(line []byte, last *Head, seen *uint) {
 	case status:
 		if code, ok := reportStatus(value); ok {
 			h.Report = code
+			if h.Method != "" && len(value) > len("000 200 ") {
+				h.Comment = keep(value[len("000 200 "):], last.Comment)
+			}
 		} else {
 			h.other(name, value)
 		}

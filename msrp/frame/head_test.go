@@ -14,7 +14,7 @@ import (
 // aHead has something in every field that a request with a body can have.
 func aHead() frame.Head {
 	return frame.Head{ID: "abcd", Method: frame.SEND, To: "msrp://b:1/x;tcp", From: "msrp://a:1/y;tcp", MessageID: "m1",
-		Range: frame.Range{Start: 1, End: 5, Total: 5}, SuccessReport: true, FailureReport: frame.FailureReportPartial, Report: 200,
+		Range: frame.Range{Start: 1, End: 5, Total: 5}, SuccessReport: true, FailureReport: frame.FailureReportPartial, Report: 200, Comment: "OK",
 		Fields:      []frame.Field{{Name: "Content-Disposition", Value: "render"}, {Name: "X", Value: "y"}, {Name: "content-id", Value: "<1>"}, {Name: "Expires", Value: ""}},
 		ContentType: "text/plain", HasBody: true}
 }
@@ -66,6 +66,7 @@ func TestAppendRefusesInjection(t *testing.T) {
 		"ID":          func(h *frame.Head, s string) { h.ID += s },
 		"Method":      func(h *frame.Head, s string) { h.Method += frame.Method(s) },
 		"Comment":     func(h *frame.Head, s string) { h.Method, h.Status, h.Comment = "", 200, s },
+		"of a report": func(h *frame.Head, s string) { h.Comment += s },
 		"To":          func(h *frame.Head, s string) { h.To += s },
 		"From":        func(h *frame.Head, s string) { h.From += s },
 		"MessageID":   func(h *frame.Head, s string) { h.MessageID += s },
@@ -114,6 +115,7 @@ func TestAppendRefusesWhatWouldNotBeReadBack(t *testing.T) {
 		"a range beyond the total":              func(h *frame.Head) { h.Range.End = 6 },
 		"a range with a negative total":         func(h *frame.Head) { h.Range.Total = -2 },
 		"a range that is too large":             func(h *frame.Head) { h.Range.End, h.Range.Total = 1e18, frame.Unknown },
+		"a report whose comment ends with HTAB": func(h *frame.Head) { h.Comment = "x\t" },
 		"a failure report of another kind":      func(h *frame.Head) { h.FailureReport = 3 },
 		"a report of two digits":                func(h *frame.Head) { h.Report = 99 },
 		"a report of four":                      func(h *frame.Head) { h.Report = 1000 },
@@ -163,10 +165,12 @@ func TestAppendWritesWhatIsRead(t *testing.T) {
 // A head that is written and read is the same, what another namespace reports included.
 func TestAppendIsReadBack(t *testing.T) {
 	other := aHead()
-	other.Report, other.Fields[0] = 0, frame.Field{Name: "Status", Value: "001 200 OK"}
+	other.Report, other.Comment, other.Fields[0] = 0, "", frame.Field{Name: "Status", Value: "001 200 OK"}
 	for _, want := range []frame.Head{
 		aHead(), other,
-		{ID: "abcd", Method: "REPORT", To: "x", From: "y", Report: 999, Fields: []frame.Field{}},
+		{ID: "abcd", Method: "REPORT", To: "x", From: "y", Report: 999, Comment: "Status 999", Fields: []frame.Field{}},
+		{ID: "abcd", Method: "REPORT", To: "x", From: "y", Report: 403, Comment: " ask my boss", Fields: []frame.Field{}},
+		{ID: "abcd", Status: 200, Comment: "OK", Report: 403, To: "x", From: "y", Fields: []frame.Field{}},
 		{ID: strings.Repeat("a", 32), Method: "X", To: "x", From: "y", Range: frame.Range{Start: 1}, Fields: []frame.Field{}},
 		{ID: "a", Status: 200, Comment: " OK ", To: "x", From: "y", Fields: []frame.Field{}},
 	} {

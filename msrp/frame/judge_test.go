@@ -131,7 +131,9 @@ func judgeHeaders(f naiveFrame) []string {
 				others = append(others, h[0]+": "+value)
 				continue
 			}
-			value = value[:7]
+			if f.Method == "" { // which has a comment of its own
+				value = value[:7]
+			}
 		case "Byte-Range":
 			value = judgeZeros.ReplaceAllString(value, "$1")
 		case "Success-Report":

@@ -62,8 +62,12 @@ func readBody(r *frame.Reader) (body []byte, err error) {
 
 // asNaive is what a Head says.
 func asNaive(h *frame.Head) naiveFrame {
-	f := naiveFrame{TransactionID: h.ID, Method: string(h.Method), Status: int(h.Status), Comment: h.Comment,
+	f := naiveFrame{TransactionID: h.ID, Method: string(h.Method), Status: int(h.Status),
 		Malformed: h.Err != nil, HasBody: h.HasBody}
+	comment := h.Comment
+	if h.Method == "" {
+		f.Comment, comment = comment, ""
+	}
 	add := func(name, value string) { f.Headers = append(f.Headers, [2]string{name, value}) }
 	add("To-Path", h.To)
 	add("From-Path", h.From)
@@ -76,7 +80,10 @@ func asNaive(h *frame.Head) naiveFrame {
 	}
 	add("Failure-Report", [...]string{"yes", "partial", "no"}[h.FailureReport])
 	if h.Report != 0 {
-		add("Status", "000 "+string(rune('0'+h.Report/100))+string(rune('0'+h.Report/10%10))+string(rune('0'+h.Report%10)))
+		if comment != "" {
+			comment = " " + comment
+		}
+		add("Status", "000 "+string(rune('0'+h.Report/100))+string(rune('0'+h.Report/10%10))+string(rune('0'+h.Report%10))+comment)
 	}
 	add("Content-Type", h.ContentType)
 	for _, field := range h.Fields {

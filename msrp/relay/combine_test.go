@@ -96,3 +96,50 @@ func TestChunksThatWaitAreCombined(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// Chunks of which the second follows the first by its bytes alone are not combined: the rest of their
+// heads is that of each (RFC 4976 section 6.4.1).
+func TestChunksOfDifferentMessagesAreNotCombined(t *testing.T) {
+	for i, c := range []struct{ message, contentType, total, failure string }{
+		{"m1", "a/b", "*", "no"}, // as the first
+		{"m2", "a/b", "*", "no"},
+		{"m1", "a/c", "*", "no"},
+		{"m1", "a/b", "100", "no"},
+		{"m1", "a/b", "*", "partial"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.relay(example, relay.Config{})
+			alice, a := w.client("alice", example)
+			bob, b := w.client("bob", example)
+			chunk := func(id, message, contentType, total, failure string, start int, body string) string {
+				return fmt.Sprintf("MSRP %s SEND\nTo-Path: %s %s %s\nFrom-Path: %s\nMessage-ID: %s\nFailure-Report: %s\nByte-Range: %d-%d/%s\nContent-Type: %s\n\n%s\n-------%s+\n",
+					id, a, b, bob.ours, alice.ours, message, failure, start, start+len(body)-1, total, contentType, body, id)
+			}
+			// What is before them has them wait.
+			const large = 1 << 20
+			go alice.write(chunk("aaaa", "m0", "a/b", "*", "no", 1, strings.Repeat("x", large)) +
+				chunk("bbbb", "m1", "a/b", "*", "no", 1, "hello") +
+				chunk("cccc", c.message, c.contentType, c.total, c.failure, 6, " bob!"))
+			synctest.Wait()
+			for n := 0; n < large; {
+				n += len(bob.read().body)
+			}
+			g := bob.read()
+			if i == 0 {
+				if g.body != "hello bob!" {
+					t.Errorf("bob got %q, want the chunks of a message combined", g.body)
+				}
+				return
+			}
+			if g.MessageID != "m1" || g.body != "hello" {
+				t.Errorf("%v: bob got %+v and %q, want the first", c, g.Head, g.body)
+			}
+			g = bob.read()
+			if total := g.Range.String(); g.MessageID != c.message || g.ContentType != c.contentType || g.body != " bob!" ||
+				!strings.HasSuffix(total, "/"+c.total) || (g.FailureReport == frame.FailureReportNo) != (c.failure == "no") {
+				t.Errorf("%v: bob got %+v and %q, want the second", c, g.Head, g.body)
+			}
+		})
+	}
+}

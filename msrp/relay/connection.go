@@ -165,7 +165,7 @@ func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
 		return c.refuse(h, frame.StatusBadRequest) // rather than that a hop further on closes the connection
 	}
 	c.prove()
-	if h.Method == frame.SEND && h.HasBody {
+	if h.Method == frame.SEND {
 		return c.send(rt, h)
 	}
 	return &whole{c: c, h: h.Clone(), done: func(h *frame.Head, body []byte) { c.forward(rt, h, body) }}
@@ -249,9 +249,10 @@ type whole struct {
 func (w *whole) Write(piece []byte) { w.body = append(w.body, piece...) }
 
 func (w *whole) End(flag frame.Flag) {
-	if flag == frame.Complete {
+	switch flag {
+	case frame.Complete:
 		w.done(w.h, w.body)
-	} else if flag != 0 {
-		w.c.respond(w.h, frame.StatusOK) // of what is nothing by itself, there is nothing to forward
+	case frame.Continued, frame.Aborted: // only a SEND is interrupted (RFC 4975 section 7.1)
+		w.c.refuse(w.h, frame.StatusBadRequest)
 	}
 }

@@ -6,9 +6,9 @@
 // URI reaches the client through the Relay, and the client reaches anybody; that is all: a request
 // passes only if it comes from the connection that has got the URI, or goes there. A message passes
 // while it comes, in chunks of whatever size, and takes its turn with those of others. A receiver
-// that takes less than is sent to it slows down those who send to it, and one that takes nothing, or
-// less than 3 KB a second while a megabyte waits, loses its messages. Each sender that wants to know
-// hears what became of its own.
+// that takes less than is sent to it slows down those who send to it. One that takes nothing for 20
+// seconds while a megabyte waits loses its messages, and one that takes less than 7 KB a second may.
+// Each sender that wants to know hears what became of its own.
 //
 //	r, err := relay.New(&relay.Config{
 //		Listen:   []string{"tls:0.0.0.0:2855", "wss:0.0.0.0:443"},

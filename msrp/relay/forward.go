@@ -7,21 +7,14 @@ import (
 )
 
 // forward passes on a request that is not a message: a REPORT, an AUTH for the next relay, a
-// NICKNAME, a SEND without a body, or what is not known yet (RFC 4976 section 6.4.2).
+// NICKNAME, or what is not known yet (RFC 4976 section 6.4.2).
 func (c *connection) forward(rt *route, h *frame.Head, body []byte) {
 	f := &forwarded{c: c, rt: rt, h: h}
 	out := *h
 	out.To, out.From = rt.to, rt.from
 	item := letter{head: &out, body: body}
-	switch {
-	case h.Method == frame.REPORT:
-	case h.Method == frame.SEND:
-		c.respond(h, frame.StatusOK)
-		fallthrough
-	default:
-		if h.FailureReport != frame.FailureReportNo {
-			item.owner = f
-		}
+	if h.Method != frame.REPORT && h.FailureReport != frame.FailureReportNo {
+		item.owner = f
 	}
 	rt.out.out.post(item)
 }
@@ -33,21 +26,10 @@ type forwarded struct {
 	h  *frame.Head
 }
 
-// Answered is that of link.Owner. The response to a SEND goes no further; a failure becomes a
-// REPORT. Other responses go back the whole way (RFC 4976 section 6.4.3).
+// Answered is that of link.Owner. The response goes back the whole way (RFC 4976 section 6.4.3).
 func (f *forwarded) Answered(_ frame.Range, response *frame.Head, err error) {
-	status := frame.StatusTimeout
-	if response != nil {
-		status = response.Status
-	}
-	if f.h.Method == frame.SEND {
-		if status/100 != 2 {
-			f.c.report(f.rt, f.h, f.h.Range, status)
-		}
-		return
-	}
 	if response == nil {
-		if resp := answer(f.h, status); resp != nil {
+		if resp := answer(f.h, frame.StatusTimeout); resp != nil {
 			f.c.out.post(letter{head: resp})
 		}
 		return

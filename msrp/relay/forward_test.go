@@ -29,9 +29,9 @@ func TestMessageBetweenTwoClientsOfOneRelay(t *testing.T) {
 		}
 		bob.answer(g, frame.StatusOK)
 		bob.write("MSRP yh67 REPORT\nTo-Path: " + g.From + "\nFrom-Path: " + bob.ours +
-			"\nMessage-ID: m-d93kswow\nByte-Range: 1-5/5\nStatus: 000 200 OK\n-------yh67$\n")
+			"\nMessage-ID: m-d93kswow\nByte-Range: 1-5/5\nStatus: 000 200 Read by Bob\n-------yh67$\n")
 		g = alice.read()
-		if g.Method != frame.REPORT || g.To != alice.ours || g.From != a+" "+b+" "+bob.ours || g.Report != frame.StatusOK {
+		if g.Method != frame.REPORT || g.To != alice.ours || g.From != a+" "+b+" "+bob.ours || g.Report != frame.StatusOK || g.Comment != "Read by Bob" {
 			t.Errorf("alice got %+v", g)
 		}
 		alice.silent()

@@ -15,6 +15,7 @@ const maxPeers = 16
 type grant struct {
 	uri    frame.URI
 	user   string
+	payer  *account    // of the user
 	client frame.URI   // the hop towards the client: itself, or the relay before us
 	conn   *connection // that the AUTH has come on
 	relay  bool        // the hop is a relay that has proved its name, whose connections are all good
@@ -118,6 +119,7 @@ func (r *Relay) grant(c *connection, user string, client frame.URI, relay bool, 
 		r.settle(user)
 		return nil
 	}
+	g.payer = a
 	if pays {
 		c.payer = user
 		a.conns[c] = struct{}{}

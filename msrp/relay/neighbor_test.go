@@ -101,21 +101,6 @@ func TestNoReportWhereNoneIsWanted(t *testing.T) {
 	})
 }
 
-// A SEND without a body that is not at its end is nothing, and goes no further.
-func TestBodilessPieceIsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.relay(example, relay.Config{})
-		alice, a := w.client("alice", example)
-		bob, b := w.client("bob", example)
-		for id, flag := range map[string]string{"aaaa": "+", "bbbb": "#"} {
-			alice.write("MSRP " + id + " SEND\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours + "\nMessage-ID: m\n-------" + id + flag + "\n")
-			alice.response(id, frame.StatusOK)
-		}
-		bob.silent()
-	})
-}
-
 // RFC 4976 section 4.2: Use-Path has the relays in the order of To-Path, however many there are.
 func TestUsePathOfAChain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -127,6 +112,27 @@ func TestUsePathOfAChain(t *testing.T) {
 		if len(path) != 3 || path[0] != "msrp://first:2855/1;tcp" || path[1] != "msrp://second:2855/2;tcp" {
 			t.Errorf("Use-Path is %q, want the first, the second and ours", path)
 		}
+	})
+}
+
+// A peer whose URI says TLS, and who has come without, is not where the client's messages to that URI go:
+// these have TLS (RFC 4975 section 6).
+func TestPeerWithASecureURIIsReachedByTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, a := w.client("alice", example)
+		mallory := w.dial("mallory", example)
+		bob := "msrps://bob:2855/bob1;tcp"
+		w.host("bob")
+		mallory.write(send("aaaa", a+" "+alice.ours, bob, "", "hi"))
+		mallory.response("aaaa", frame.StatusOK)
+		alice.answer(alice.read(), frame.StatusOK)
+		alice.write(send("bbbb", a+" "+bob, alice.ours, "Failure-Report: partial\n", "a secret"))
+		if g := alice.read(); g.Status != frame.StatusTimeout && g.Report != frame.StatusTimeout {
+			t.Errorf("alice got %+v, want 408", g.Head)
+		}
+		mallory.silent()
 	})
 }
 

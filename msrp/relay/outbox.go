@@ -15,7 +15,7 @@ const (
 	blockSize  = 64 << 10  // bytes of one sender that are passed to the link in one go
 	maxLinked  = 256 << 10 // bytes that are passed to the link and not written, beside those of open chunks
 	inOrder    = 32 << 10  // bytes of a chunk that the link writes in one go, at least
-	minTaken   = 32 << 10  // bytes that a receiver takes in stallTime, or it is given up
+	minTaken   = 32 << 10  // bytes that a receiver takes in stallTime, or it is given up; they count by writes of the link
 )
 
 // An outbox is what waits for a connection: chunks, those of each connection they come on in a
@@ -162,11 +162,11 @@ func (o *outbox) close() {
 func (o *outbox) begin(p *passage) frame.Status {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.wait(p)
+	room := o.wait(p)
 	switch {
 	case o.isOver:
 		return p.rt.gone()
-	case !o.refuse.IsZero() && time.Now().Before(o.refuse):
+	case !room, !o.refuse.IsZero() && time.Now().Before(o.refuse):
 		return frame.StatusTimeout
 	}
 	o.c.used.Store(p.c.used.Load())
@@ -179,8 +179,10 @@ func (o *outbox) put(p *passage, piece []byte, end frame.Flag) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for {
-		if len(piece) > 0 {
-			o.wait(p)
+		if len(piece) > 0 && !o.wait(p) {
+			o.mu.Unlock()
+			p.fail(frame.StatusTimeout, p.all())
+			o.mu.Lock()
 		}
 		if p.done || o.isOver {
 			if end != 0 {
@@ -236,9 +238,14 @@ func (o *outbox) queue(f *flow) {
 	}
 }
 
-// wait waits until there is room, or p is to be passed over. The lock is held.
-func (o *outbox) wait(p *passage) {
+// wait waits until there is room, or p is to be passed over. It returns false where nobody waits: for
+// a user who has had others wait in vain, if the hop before has something for others, too. The lock is
+// held.
+func (o *outbox) wait(p *passage) bool {
 	for o.size >= maxWaiting && !p.done && !o.isOver {
+		if p.rt.shared && p.rt.payer().isDistrusted() {
+			return false
+		}
 		if o.watch == nil {
 			o.progress, o.taken = time.Now(), 0
 			o.watch = time.AfterFunc(stallTime, o.look)
@@ -251,6 +258,7 @@ func (o *outbox) wait(p *passage) {
 		o.room.Wait()
 		o.waiters--
 	}
+	return true
 }
 
 // look fails everything if the connection has taken too little while others wait, and what they send to
@@ -269,8 +277,15 @@ func (o *outbox) look() {
 	o.refuse = time.Now().Add(stallTime)
 	under := o.under
 	o.under, o.flows, o.turns, o.size = map[*passage]struct{}{}, map[*connection]*flow{}, nil, 0
+	payers := map[*account]bool{}
 	for p := range under {
 		o.drop(p)
+		payers[p.rt.payer()] = true
+	}
+	if len(payers) == 1 { // else it is a relay, or who else has many, and they may all be innocent
+		for a := range payers {
+			a.distrust.Store(time.Now().Add(distrustTime).UnixNano())
+		}
 	}
 	o.room.Broadcast()
 	o.mu.Unlock()

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"maps"
 	"time"
 
@@ -97,6 +98,10 @@ func (o *outbox) next(f *flow) *passage {
 func (o *outbox) pass(f *flow, items []item, data []byte) (n, size int) {
 	last := items[0]
 	n, size = 1, last.n
+	if !last.p.head.HasBody {
+		o.passBodiless(f, last.p, last.end)
+		return n, size
+	}
 	lead := f.open
 	if lead == nil || f.next != last.p { // another one: that was abandoned
 		if lead = last.p; !o.start(f, lead) {
@@ -154,6 +159,37 @@ func (o *outbox) pass(f *flow, items []item, data []byte) (n, size int) {
 		}
 	}
 	return n, size
+}
+
+// passBodiless passes a SEND without a body to the link, as it has come.
+func (o *outbox) passBodiless(f *flow, p *passage, end frame.Flag) {
+	if f.last.stream != nil {
+		f.last.stream.Wait() // the link would write it first, and it may be the end of these chunks
+	}
+	f.open, f.next, f.last = nil, nil, linked{}
+	o.mu.Lock()
+	done := p.done
+	o.mu.Unlock()
+	if !done {
+		head := p.head
+		head.To, head.From = p.rt.to, p.rt.from
+		var owner link.Owner
+		if head.FailureReport != frame.FailureReportNo {
+			owner = p
+		}
+		switch err := o.link.Bodiless(&head, end, owner); {
+		case errors.Is(err, frame.ErrTooLong):
+			p.fail(frame.StatusBadRequest, p.all())
+		case err != nil:
+			p.fail(p.rt.gone(), p.all())
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.settle(p)
+	if !done {
+		o.took(p.cost)
+	}
 }
 
 // passed notes what the link has up to its end.

@@ -35,7 +35,7 @@ type passage struct {
 
 // send begins to pass a chunk on.
 func (c *connection) send(rt *route, h *frame.Head) link.Body {
-	if h.ContentType == "" {
+	if h.HasBody && h.ContentType == "" {
 		return c.refuse(h, frame.StatusBadRequest)
 	}
 	p := &passage{c: c, rt: rt, head: *h, cost: 1<<10 + len(h.To) + len(h.From)}
@@ -110,6 +110,9 @@ func (p *passage) fail(status frame.Status, r frame.Range) {
 
 // all is the range of the passage as far as it has come.
 func (p *passage) all() frame.Range {
+	if !p.head.HasBody {
+		return p.head.Range
+	}
 	start := max(1, p.head.Range.Start)
 	total := p.head.Range.Total
 	if p.head.Range == (frame.Range{}) {
@@ -135,7 +138,7 @@ func (p *passage) isShort() bool {
 // section 6.4.1 allows that for the chunks of a message.
 func (lead *passage) goesOn(p, q *passage) bool {
 	a, b := &p.head, &q.head
-	return lead.sized && q.rt == lead.rt && b.Range.Start == lead.all().End+1 && b.Range.Total == a.Range.Total &&
+	return lead.sized && b.HasBody && q.rt == lead.rt && b.Range.Start == lead.all().End+1 && b.Range.Total == a.Range.Total &&
 		b.MessageID == a.MessageID && b.MessageID != "" && b.ContentType == a.ContentType &&
 		b.SuccessReport == a.SuccessReport && b.FailureReport == a.FailureReport && slices.Equal(a.Fields, b.Fields)
 }

@@ -15,16 +15,17 @@ import (
 
 // The times that a Relay keeps to.
 const (
-	probation  = 30 * time.Second // for a connection to show that it may be here (RFC 4976 section 6.1)
-	stallTime  = 20 * time.Second // that a receiver may take next to nothing while others wait for it
-	dialTime   = 10 * time.Second // for a connection to the next hop
-	askTime    = 10 * time.Second // for Config.Password
-	restTime   = 30 * time.Second // after which all that was sent is answered, or will not be
-	idleTime   = time.Hour        // without a request on a connection with no URIs (RFC 4976 section 6.5)
-	sweepTime  = time.Minute      // from one look at what has expired to the next
-	frameTime  = 30 * time.Second // for a WebSocket message to arrive, or to leave
-	pingTime   = 30 * time.Second // from one ping of a WebSocket to the next
-	headerTime = 10 * time.Second // for the handshake of a WebSocket, with that of TLS before it
+	probation    = 30 * time.Second // for a connection to show that it may be here (RFC 4976 section 6.1)
+	stallTime    = 20 * time.Second // that a receiver may take next to nothing while others wait for it
+	dialTime     = 10 * time.Second // for a connection to the next hop
+	distrustTime = 5 * time.Minute  // of a user, after a receiver was given up
+	askTime      = 10 * time.Second // for Config.Password
+	restTime     = 30 * time.Second // after which all that was sent is answered, or will not be
+	idleTime     = time.Hour        // without a request on a connection with no URIs (RFC 4976 section 6.5)
+	sweepTime    = time.Minute      // from one look at what has expired to the next
+	frameTime    = 30 * time.Second // for a WebSocket message to arrive, or to leave
+	pingTime     = 30 * time.Second // from one ping of a WebSocket to the next
+	headerTime   = 10 * time.Second // for the handshake of a WebSocket, with that of TLS before it
 )
 
 // A Relay forwards for the clients that it knows.
@@ -171,6 +172,9 @@ func (r *Relay) sweep() {
 		if len(c.grants) == 0 && now.Sub(time.Unix(0, c.used.Load())) > idleTime {
 			idle = append(idle, c)
 		}
+	}
+	for user := range r.users {
+		r.settle(user)
 	}
 	r.sweeper.Reset(sweepTime)
 	r.mu.Unlock()

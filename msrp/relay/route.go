@@ -15,7 +15,11 @@ type route struct {
 	grants   []*grant // of these URIs
 	out      *connection
 	outward  bool // the next hop is no client of ours, but away from one
+	shared   bool // the hop before is no client, but a relay with many
 }
+
+// payer is the account of the user by whose URI a request leaves.
+func (rt *route) payer() *account { return rt.grants[len(rt.grants)-1].payer }
 
 // A connection remembers this many routes, whose paths have this many bytes.
 const (
@@ -74,7 +78,7 @@ func (c *connection) newRoute(key routeKey) (*route, frame.Status) {
 	if err != nil {
 		return nil, frame.StatusBadRequest
 	}
-	rt := &route{key: key, to: key.to, from: key.from}
+	rt := &route{key: key, to: key.to, from: key.from, shared: len(from) > 1}
 	before := c // the hop before; nil: it is us
 	for i, u := range to {
 		g := c.r.find(u)

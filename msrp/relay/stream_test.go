@@ -270,6 +270,33 @@ func TestSlowReceiverGetsEverything(t *testing.T) {
 	})
 }
 
+// Requests that are no messages do not pile up for a receiver that takes nothing: what finds no room
+// fails at once.
+func TestOtherRequestsForWhoTakesNothingAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, a := w.client("alice", example)
+		bob, b := w.client("bob", example)
+		const requests = 500 // of 10 KB
+		go func() {
+			for range requests {
+				alice.write("MSRP aaaa FUTURE\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours +
+					"\nContent-Type: text/plain\n\n" + strings.Repeat("x", 10_000) + "\n-------aaaa$\n")
+			}
+		}()
+		began, refused := time.Now(), 0
+		for range requests {
+			if alice.response("aaaa", frame.StatusTimeout); time.Since(began) < time.Second {
+				refused++
+			}
+		}
+		if refused < requests/2 {
+			t.Errorf("%d of %d are refused at once, want most", refused, requests)
+		}
+	})
+}
+
 // Memory for a receiver that takes nothing is bounded, however small the chunks are.
 func TestMemoryIsBounded(t *testing.T) {
 	for _, size := range []int{0, 10, 2048} {

@@ -1,6 +1,9 @@
 package relay
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // An account is what one user has of what the relay has for all. Nobody may have more than a tenth, so
 // that one user, or who knows the password of one, does not shut out the others.
@@ -8,7 +11,13 @@ type account struct {
 	uris    int
 	dialing int                      // connections that are being made
 	conns   map[*connection]struct{} // that the user's URIs are of, or that are made for them
+
+	// After a receiver of the user's was given up: until when nobody waits for another where others
+	// would, too, as time.Time.UnixNano.
+	distrust atomic.Int64
 }
+
+func (a *account) isDistrusted() bool { return time.Now().UnixNano() < a.distrust.Load() }
 
 // account returns that of a user. The lock is held.
 func (r *Relay) account(user string) *account {
@@ -20,9 +29,9 @@ func (r *Relay) account(user string) *account {
 	return a
 }
 
-// settle forgets a user who has nothing. The lock is held.
+// settle forgets a user who has nothing, and of whom nothing is to be remembered. The lock is held.
 func (r *Relay) settle(user string) {
-	if a := r.users[user]; a != nil && a.uris == 0 && a.dialing == 0 && len(a.conns) == 0 {
+	if a := r.users[user]; a != nil && a.uris == 0 && a.dialing == 0 && len(a.conns) == 0 && !a.isDistrusted() {
 		delete(r.users, user)
 	}
 }

@@ -207,21 +207,30 @@ func (c *Conn) queue(control []byte) error {
 }
 
 // Respond writes a response.
-func (c *Conn) Respond(h *frame.Head) error { return c.request(h, nil, nil) }
+func (c *Conn) Respond(h *frame.Head) error { return c.request(h, nil, frame.Complete, nil) }
 
 // Request writes a request in one frame. With an owner, its response is waited for: 30 seconds.
 func (c *Conn) Request(h *frame.Head, body []byte, owner Owner) error {
+	return c.transact(h, body, frame.Complete, owner)
+}
+
+// Bodiless writes a SEND without a body as a Request, which may end with any flag.
+func (c *Conn) Bodiless(h *frame.Head, flag frame.Flag, owner Owner) error {
+	return c.transact(h, nil, flag, owner)
+}
+
+func (c *Conn) transact(h *frame.Head, body []byte, flag frame.Flag, owner Owner) error {
 	t := transaction{
 		owner: owner, partial: h.FailureReport == frame.FailureReportPartial, weight: weigh(len(h.To) + len(h.From)), r: h.Range,
 	}
 	frame.AppendID(t.id[:0])
 	req := *h
 	req.ID = string(t.id[:])
-	return c.request(&req, body, &t)
+	return c.request(&req, body, flag, &t)
 }
 
 // request writes a frame, of which t waits for the response if it has an owner.
-func (c *Conn) request(h *frame.Head, body []byte, t *transaction) error {
+func (c *Conn) request(h *frame.Head, body []byte, flag frame.Flag, t *transaction) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.room(); err != nil {
@@ -234,7 +243,7 @@ func (c *Conn) request(h *frame.Head, body []byte, t *transaction) error {
 	if h.HasBody {
 		text = append(text, body...)
 	}
-	if err := c.queue(h.AppendEnd(text, frame.Complete)); err != nil {
+	if err := c.queue(h.AppendEnd(text, flag)); err != nil {
 		return err
 	}
 	if t != nil && t.owner != nil {

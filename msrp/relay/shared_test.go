@@ -1,0 +1,123 @@
+package relay_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goparley/parley/msrp/frame"
+	"github.com/goparley/parley/msrp/relay"
+)
+
+const (
+	first  = "r1.example.com"
+	second = "r2.example.com"
+)
+
+// A deaf has the paths of receivers that take nothing, one after the other, as those of a client of
+// the first relay with a URI.
+var deaf = map[string]func(w *world, p *raw, uri string) (next func(i int) string){
+	"clients": func(w *world, _ *raw, uri string) func(i int) string {
+		var paths []string
+		for i := range 8 {
+			d := w.dial(fmt.Sprint("deaf", i), second)
+			paths = append(paths, uri+" "+d.auth("carol", "msrp://"+second+";tcp")+" "+d.ours)
+		}
+		return func(i int) string { return paths[i%len(paths)] }
+	},
+	"clients of which there is one at a time": func(w *world, _ *raw, uri string) func(i int) string {
+		var d *raw
+		return func(i int) string {
+			if d != nil {
+				d.nc.Close()
+				time.Sleep(time.Second)
+			}
+			d = w.dial("deaf", second)
+			return uri + " " + d.auth("carol", "msrp://"+second+";tcp") + " " + d.ours
+		}
+	},
+	"peers": func(w *world, p *raw, uri string) func(i int) string {
+		path := p.auth("carol", uri+" msrp://"+second+":2855;tcp")
+		for i := range 8 {
+			w.listen(fmt.Sprint("deaf", i))
+		}
+		return func(i int) string { return path + " msrp://deaf" + strconv.Itoa(i%8) + ":2855/x;tcp" }
+	},
+}
+
+// Two relays have one connection for all their users. Receivers that take nothing hold up what others
+// send over it for 20 seconds, once, however many receivers the same user has.
+func TestManyWhoTakeNothingBehindOneConnection(t *testing.T) {
+	for kind, receivers := range deaf {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.relay(first, relay.Config{})
+				w.relay(second, relay.Config{})
+				carol, c := w.client("carol", first)
+				alice, a := w.client("alice", first)
+				bob, b := w.client("bob", second)
+				next := receivers(w, carol, c)
+				done := make(chan struct{})
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					path := ""
+					for n := 0; ; n++ {
+						if n%30 == 0 { // 3 MB for each in turn
+							path = next(n / 30)
+						}
+						carol.nc.SetWriteDeadline(time.Now().Add(time.Hour))
+						text := send("cccc", path, carol.ours, "Failure-Report: no\n", strings.Repeat("x", 100_000))
+						if _, err := carol.nc.Write([]byte(strings.ReplaceAll(text, "\n", "\r\n"))); err != nil {
+							return
+						}
+						select {
+						case <-done:
+							return
+						case <-time.After(50 * time.Millisecond):
+						}
+					}
+				})
+				time.Sleep(time.Second)
+				held := 0
+				for range 60 {
+					began := time.Now()
+					alice.write(send("aaaa", a+" "+b+" "+bob.ours, alice.ours, "Failure-Report: no\n", "hi"))
+					g, err := bob.tryRead(time.Minute)
+					if err != nil || g.body != "hi" {
+						t.Fatalf("bob got %+v, %v", g.Head, err)
+					}
+					switch took := time.Since(began); {
+					case took > 21*time.Second:
+						t.Errorf("a message took %v, want no more than 20s", took)
+					case took > time.Second:
+						held++
+					}
+					time.Sleep(time.Second)
+				}
+				if held != 1 {
+					t.Errorf("%d messages of others were held up, want 1", held)
+				}
+				close(done)
+				wg.Wait()
+
+				// Who is slow, and another user, is waited for as ever.
+				const size = 2 << 20
+				wg.Go(func() {
+					for range size / 8192 {
+						alice.write(send("bbbb", a+" "+b+" "+bob.ours, alice.ours, "Failure-Report: no\n", strings.Repeat("y", 8192)))
+					}
+				})
+				bob.in = frame.NewReader(&slow{bob.nc, 8000, time.Second})
+				for n := 0; n < size; {
+					n += len(bob.read().body)
+				}
+				wg.Wait()
+			})
+		})
+	}
+}
