@@ -234,6 +234,7 @@ func (s *Session) bound(l *leg) (old *leg) {
 		}
 		old, s.current = s.current, l
 	}
+	s.roomOn(l)
 	s.changed.Broadcast()
 	return old
 }

@@ -36,13 +36,37 @@ func NewPost(contentType string, body []byte) (*Post, error) {
 // Message-ID again takes nothing of it. The peer answers nothing (Failure-Report is no), so that
 // nobody hears whether it has arrived.
 //
-// The error is ErrFull where too much waits already, and then SessionConfig.OnRoom is told when
-// there is room; ErrNotConnected where there is no connection yet, which Connected waits for; and
-// else one of those of Send.
+// The error is ErrFull where too much waits already, ErrNotConnected where there is no connection yet, and
+// ErrLost where there is none any more: SessionConfig.OnRoom is told then when there is room, on whatever
+// connection. The others are those of Send.
 func (s *Session) Post(p *Post) error {
 	s.mu.Lock()
-	o, err := s.outletFor(p)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	err := s.post(p)
+	if err == ErrFull || err == ErrNotConnected || errors.Is(err, ErrLost) {
+		s.roomWanted = true
+	}
+	return err
+}
+
+// post is Post. The lock is held.
+func (s *Session) post(p *Post) error {
+	l := s.current
+	switch {
+	case s.closed:
+		return ErrClosed
+	case l != nil && l.err != nil && s.next == nil:
+		return l.err
+	case l == nil || !l.usable():
+		return ErrNotConnected
+	case s.held:
+		return ErrHeld
+	case !accepts(s.peer.types, p.contentType):
+		return frame.StatusUnsupportedType
+	case s.peer.maxSize > 0 && p.size > s.peer.maxSize:
+		return frame.StatusStop
+	}
+	o, err := l.outletHere()
 	if err != nil {
 		return err
 	}
@@ -57,35 +81,37 @@ func (s *Session) Post(p *Post) error {
 	return nil
 }
 
-// outletFor returns where a Post goes in. The lock is held.
-func (s *Session) outletFor(p *Post) (*link.Outlet, error) {
-	l := s.current
-	switch {
-	case s.closed:
-		return nil, ErrClosed
-	case l != nil && l.err != nil && s.next == nil:
-		return nil, l.err
-	case l == nil || !l.usable():
-		return nil, ErrNotConnected
-	case s.held:
-		return nil, ErrHeld
-	case !accepts(s.peer.types, p.contentType):
-		return nil, frame.StatusUnsupportedType
-	case s.peer.maxSize > 0 && p.size > s.peer.maxSize:
-		return nil, frame.StatusStop
-	}
+// outletHere returns where Posts go into the connection of a leg. The lock is held.
+func (l *leg) outletHere() (*link.Outlet, error) {
 	if l.outlet == nil || l.outlets != l.conn {
-		told := s.cfg.OnRoom
-		if told == nil {
-			told = func() {}
-		}
-		o, err := l.conn.link.NewOutlet(l.to, l.from, l.maxChunk(), told)
+		o, err := l.conn.link.NewOutlet(l.to, l.from, l.maxChunk(), l.s.room)
 		if err != nil {
 			return nil, err
 		}
 		l.outlet, l.outlets = o, l.conn
 	}
 	return l.outlet, nil
+}
+
+// room tells the program that there is room.
+func (s *Session) room() {
+	s.mu.Lock()
+	s.roomWanted = false
+	s.mu.Unlock()
+	if told := s.cfg.OnRoom; told != nil {
+		told()
+	}
+}
+
+// roomOn has who was refused be told that there is room, when a leg has its connection: one where they were refused
+// may be over, and tells nobody any more. The lock is held.
+func (s *Session) roomOn(l *leg) {
+	if !s.roomWanted || !l.usable() {
+		return
+	}
+	if o, err := l.outletHere(); err == nil {
+		o.Tell()
+	}
 }
 
 // maxChunk returns how many bytes a chunk has at most; 0: any number. The lock of the session is held.

@@ -207,6 +207,92 @@ func TestPostsAreBounded(t *testing.T) {
 	})
 }
 
+// Who was told that a Post has to wait hears when there is room, too, where that is on another connection: the peer's
+// network has changed, or its connection was lost (RFC 4975 section 5.4).
+func TestRoomOnAnotherConnection(t *testing.T) {
+	const other = "msrp://192.0.2.9:2866/other;tcp"
+	for _, c := range []struct {
+		name       string
+		full, lost bool  // before the session moves
+		gap        error // of a Post before the other connection is there; nil: there is none
+		active     bool  // it is the session that connects
+		told       int
+	}{
+		{name: "moved", full: true, told: 1},
+		{name: "moved, and connects", full: true, active: true, told: 1},
+		{name: "lost", full: true, lost: true, told: 1},
+		{name: "lost, and connects", full: true, lost: true, active: true, told: 1},
+		{name: "moved, and something was refused meanwhile", gap: msrp.ErrNotConnected, told: 1},
+		{name: "lost, and something was refused meanwhile", lost: true, gap: msrp.ErrLost, told: 1},
+		{name: "nothing was refused"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				var x *msrp.Session
+				told := 0
+				x, p := s.bound(&msrp.SessionConfig{OnRoom: func() {
+					told++
+					x.Connected(t.Context()) // which takes the lock of the session
+				}})
+				body := strings.Repeat("x", 40_000)
+				var err error
+				for i := 0; c.full && err == nil && i < 1000; i++ {
+					err = x.Post(newPost(t, body)) // of which the peer takes nothing
+					synctest.Wait()
+				}
+				if c.full && err != msrp.ErrFull {
+					t.Fatalf("Post() = %v, want %v", err, msrp.ErrFull)
+				}
+				meanwhile := func() {
+					if c.gap == nil {
+						return
+					}
+					if err := x.Post(newPost(t, "meanwhile")); !errors.Is(err, c.gap) {
+						t.Errorf("Post() = %v, want %v", err, c.gap)
+					}
+				}
+				if c.lost {
+					p.conn.Close()
+					time.Sleep(time.Second)
+					meanwhile()
+				}
+				if c.active {
+					l, err := s.n.Host(raw).Listen(t.Context(), "tcp", ":2866")
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer l.Close()
+					s.agree(x, section(other, "setup:passive"))
+					conn, err := l.Accept()
+					if err != nil {
+						t.Fatal(err)
+					}
+					p = s.newPeer(conn, x)
+					p.answer(p.next(), 200)
+				} else {
+					s.agree(x, section(other, "setup:active"))
+					if !c.lost {
+						meanwhile()
+					}
+					p = s.callsAs(other, x, nil)
+					p.request("SEND", "Message-ID: hello")
+					p.response(200)
+				}
+				synctest.Wait()
+				if told != c.told {
+					t.Errorf("room is told %d times, want %d", told, c.told)
+				}
+				if err := x.Post(newPost(t, "hello")); err != nil {
+					t.Fatal(err)
+				}
+				if f := p.next(); f.body != "hello" || f.To != other {
+					t.Errorf("the peer got %q for %s", short(f.body), f.To)
+				}
+			})
+		})
+	}
+}
+
 // A head that cannot be written is an error where it is made.
 func TestNewPostRefuses(t *testing.T) {
 	_, err := msrp.NewPost("text/plain\r\nX: y", nil)

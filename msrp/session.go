@@ -65,8 +65,8 @@ type SessionConfig struct {
 	// peer is gets 413. nil: they go to Messages.
 	OnMessage func(m *Incoming, body []byte) frame.Status
 
-	// OnRoom is called when there is room for another Post, after one was refused with ErrFull, by the
-	// goroutine that writes the connection. nil: nobody is told.
+	// OnRoom is called when there is room for another Post, after one was refused with ErrFull, ErrNotConnected or
+	// ErrLost, by the goroutine that writes the connection, which may be another one by then. nil: nobody is told.
 	OnRoom func()
 }
 
@@ -113,6 +113,8 @@ type Session struct {
 	told        []*outgoing // that are over and still hear of REPORTs, the newest last
 	refused     []string    // media types that the peer has listed, and has not taken
 	parked      int         // bytes in messages that Messages has not given out
+
+	roomWanted bool // a Post was refused, and nobody was told of room since
 
 	lastSent time.Time
 	alive    *time.Timer

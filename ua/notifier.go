@@ -236,6 +236,9 @@ func (n *Notifier) subscribe(a *Agent, tx *dialog.Server, req *sip.Request, even
 		return
 	}
 	w := &Watcher{n: n, a: a, resource: aor, from: sender(tx, req).Clone(), user: user, types: types, turn: make(chan struct{}, 1)}
+	for _, id := range a.asserted(tx.Flow(), req) {
+		w.asserted = append(w.asserted, id.Clone())
+	}
 	w.event = sip.Event{Package: n.name, Params: sip.Params(strings.Clone(string(event.Params)))}
 	n.begin(w, tx, req, expires)
 }
@@ -250,7 +253,7 @@ func keeps(req *sip.Request) (size int) {
 		size += len(value)
 	}
 	for f := range req.Fields() {
-		if strings.EqualFold(f.Name, "Record-Route") {
+		if strings.EqualFold(f.Name, "Record-Route") || strings.EqualFold(f.Name, "P-Asserted-Identity") {
 			size += len(f.Value)
 		}
 	}

@@ -22,6 +22,7 @@ type Watcher struct {
 	d        *dialog.Dialog // nil until it is accepted
 	resource sip.URI
 	from     sip.Address
+	asserted []sip.Address
 	user     string
 	event    sip.Event // of the first SUBSCRIBE
 
@@ -46,6 +47,10 @@ func (w *Watcher) From() sip.Address { return w.from }
 // User returns who has proved to watch, by a password, as Config.Authenticate says; ""
 // if nobody has.
 func (w *Watcher) User() string { return w.user }
+
+// Asserted returns who the network says has sent the SUBSCRIBE that the subscription began
+// with, as that of an Invitation does.
+func (w *Watcher) Asserted() []sip.Address { return w.asserted }
 
 // Event returns the Event of the SUBSCRIBE that the subscription began with.
 func (w *Watcher) Event() sip.Event { return w.event }

@@ -118,13 +118,14 @@ func unquote(text string) (string, bool) {
 	return "", false
 }
 
-// prepare returns a nickname as others are to see it, and what tells it from others (RFC 8266
-// sections 2.3 and 2.4).
+// prepare returns a nickname as others are to see it (RFC 8266 section 2.3), and what tells it from others (section
+// 2.4): a key of what they see, for what is wanted may have another one. The profile applies its rules four times
+// each, after which no text is known that they still change (section 2.1).
 func prepare(wanted string) (name, key string, err error) {
 	if name, err = precis.Nickname.String(wanted); err != nil {
 		return "", "", err
 	}
-	if key, err = precis.Nickname.CompareKey(wanted); err != nil {
+	if key, err = precis.Nickname.CompareKey(name); err != nil {
 		return "", "", err
 	}
 	if name == "" || key == "" {

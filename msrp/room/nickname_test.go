@@ -91,7 +91,7 @@ func TestSetNickname(t *testing.T) {
 // A nickname is one user's, whatever its case and width, and free again when nobody of theirs has
 // it (RFC 7701 sections 7.1 to 7.3, RFC 8266).
 func TestNicknameIsOneUsers(t *testing.T) {
-	inHouse(t, &room.Config{ReservedNicknames: []string{"Admin"}}, func(t *testing.T, h *house) {
+	inHouse(t, &room.Config{ReservedNicknames: []string{"Admin", "ΣΥΣΤΗΜΑ"}}, func(t *testing.T, h *house) {
 		ga, ga2, gb := h.join(alice, wish{}), h.join(alice, wish{}), h.join(bob, wish{})
 		a, a2, b := h.raw(ga), h.raw(ga2), h.raw(gb)
 		step := func(what string, got, want frame.Status) {
@@ -107,8 +107,10 @@ func TestNicknameIsOneUsers(t *testing.T) {
 		step("bob, wide", ask(b, "\uff33tar"), 425)
 		step("bob, with spaces", ask(b, " Star "), 425)
 		step("bob, what nobody may have", ask(b, "ADMIN"), 425)
+		step("bob, what others see as that", ask(b, "ϹΥϹΤΗΜΑ"), 425) // U+03F9 is shown as U+03A3
 		step("alice's other device", ask(a2, "star"), 200)
-		step("alice, another one", ask(a, "Moon"), 200)
+		step("alice, another one", ask(a, "Σοφία"), 200)
+		step("bob, what others see as that", ask(b, "Ϲοφία"), 425)
 		step("bob, while alice's other device has it", ask(b, "Star"), 425)
 		step("alice's other device, none", ask(a2, ""), 200)
 		step("bob, when it is free", ask(b, "Star"), 200)

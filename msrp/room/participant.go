@@ -193,7 +193,6 @@ func (p *Participant) untilLost() error {
 	if err := p.s.Connected(ctx); err != nil {
 		return err
 	}
-	p.flush()
 	for _, err := range p.s.Messages(context.Background()) { // they go to receive
 		return err
 	}

@@ -28,10 +28,19 @@ type early struct {
 func (h *house) raw(g *guest) *peer {
 	h.t.Helper()
 	g.Session.Close()
+	p := h.moves(g)
+	p.connects(g)
+	return p
+}
+
+// moves has a guest say that it is at another path, from where it has not connected yet.
+func (h *house) moves(g *guest) *peer {
+	h.t.Helper()
+	h.peers++
 	p := &peer{t: h.t}
 	again := *g.own
 	again.Attributes = nil
-	p.from = fmt.Sprintf("msrp://%s:9999/raw;tcp", g.host.Addr())
+	p.from = fmt.Sprintf("msrp://%s:9999/raw%d;tcp", g.host.Addr(), h.peers)
 	for _, a := range g.own.Attributes {
 		switch a.Name {
 		case "path":
@@ -50,10 +59,17 @@ func (h *house) raw(g *guest) *peer {
 		h.t.Fatal(err)
 	}
 	p.to, _ = answer.Attribute("path")
-	if p.conn, err = g.host.DialContext(h.t.Context(), "tcp", "192.0.2.1:2855"); err != nil {
-		h.t.Fatal(err)
+	return p
+}
+
+// connects has the peer connect, and say so.
+func (p *peer) connects(g *guest) {
+	p.t.Helper()
+	var err error
+	if p.conn, err = g.host.DialContext(p.t.Context(), "tcp", "192.0.2.1:2855"); err != nil {
+		p.t.Fatal(err)
 	}
-	h.t.Cleanup(func() { p.conn.Close() })
+	p.t.Cleanup(func() { p.conn.Close() })
 	p.in = frame.NewReader(p.conn)
 	p.write("MSRP bind0 SEND\r\nTo-Path: %s\r\nFrom-Path: %s\r\nMessage-ID: bind\r\nByte-Range: 1-0/0\r\n-------bind0$\r\n", p.to, p.from)
 	for {
@@ -63,9 +79,9 @@ func (h *house) raw(g *guest) *peer {
 			continue
 		}
 		if head.Status != 200 {
-			h.t.Fatalf("the first SEND is answered with %d", head.Status)
+			p.t.Fatalf("the first SEND is answered with %d", head.Status)
 		}
-		return p
+		return
 	}
 }
 

@@ -28,6 +28,7 @@ type house struct {
 	r     *room.Room
 	host  *siptest.Host
 	hosts int
+	peers int
 }
 
 // inHouse runs a test in fake time.

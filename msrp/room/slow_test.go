@@ -3,6 +3,7 @@ package room_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -132,6 +133,65 @@ func TestLostConnectionComesBack(t *testing.T) {
 		}
 		a.hears("bob@example.com> back again")
 	})
+}
+
+// Whose network changes misses nothing of what waits: for the connection before, from which nothing is read any more, or
+// for the other one, when the first is lost (RFC 4975 section 5.4).
+func TestParticipantMoves(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		before, meanwhile int  // messages
+		lost              bool // the connection before, in between
+		waited            int  // of the messages for the other one, at least
+	}{
+		{"slow", 10, 0, false, 5},
+		{"slow, and more meanwhile", 10, 2, false, 7},
+		{"slow, and lost", 10, 2, true, 7},
+		{"lost", 0, 2, true, 2},
+		{"nothing waits", 0, 0, false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inHouse(t, nil, func(t *testing.T, h *house) {
+				a, b := h.join(alice, wish{}), h.join(bob, wish{deaf: true})
+				old := h.raw(b) // who reads nothing
+				n := 0
+				says := func(more int) {
+					t.Helper()
+					for range more {
+						n++
+						if err := a.says(fmt.Sprint(n, ":", strings.Repeat("x", 40_000))); err != nil {
+							t.Fatal(err)
+						}
+						synctest.Wait()
+					}
+				}
+				says(c.before)
+				p := h.moves(b)
+				if c.lost {
+					old.conn.Close()
+					synctest.Wait()
+				}
+				says(c.meanwhile)
+				p.connects(b)
+				synctest.Wait()
+				says(1)
+				p.conn.SetReadDeadline(time.Now().Add(time.Minute))
+				var got []string
+				for last := fmt.Sprint(n, ":"); len(got) == 0 || got[len(got)-1] != last; {
+					_, body := p.next()
+					_, text, _ := strings.Cut(body, "text/plain\r\n\r\n")
+					got = append(got, strings.TrimRight(text, "x"))
+				}
+				var want []string
+				for i := n - max(c.waited, len(got)-1); i <= n; i++ {
+					want = append(want, fmt.Sprint(i, ":"))
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("bob gets %q, want %q", got, want)
+				}
+			})
+		})
+	}
 }
 
 // Who never connects is not kept waiting for.

@@ -87,6 +87,18 @@ func (o *Outlet) Put(p *Post) (bool, error) {
 	return true, nil
 }
 
+// Tell has the goroutine that writes call room, of which there is some from the beginning: for who was refused where
+// the session was before. Nobody is called on a connection that has ended.
+func (o *Outlet) Tell() {
+	c := o.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.roomy = append(c.roomy, o)
+		c.work.Signal()
+	}
+}
+
 // gatherPosts puts Posts into what is written: 64 KB, and what the last chunk has beyond that. What else
 // waits goes next (RFC 4975 section 7.1.1). The lock is held.
 func (c *Conn) gatherPosts(b *batch) {

@@ -127,6 +127,31 @@ func TestOutletsAreApart(t *testing.T) {
 	})
 }
 
+// Who was refused elsewhere is told that there is room here, where nothing else is to be written.
+func TestOutletTells(t *testing.T) {
+	story(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
+		told := 0
+		o := newOutlet(t, c, 0, func() { told++ })
+		o.Tell()
+		synctest.Wait()
+		if told != 1 {
+			t.Errorf("told %d times, want once", told)
+		}
+		mustPut(t, o, newPost(t, "hello"))
+		synctest.Wait()
+		if frames := p.frames(); len(frames) != 1 || string(frames[0].body) != "hello" || told != 1 {
+			t.Errorf("%d frames came, and it is told %d times", len(frames), told)
+		}
+		c.Close()
+		o.Tell()
+		synctest.Wait()
+		if err := c.Err(); err != ErrClosed {
+			t.Errorf("Err() = %v, want %v", err, ErrClosed)
+		}
+		o.Tell() // of which nothing comes
+	})
+}
+
 // What waits when the connection is closed is still written, and nothing after that is taken.
 func TestPostsBeforeClose(t *testing.T) {
 	story(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {

@@ -24,11 +24,11 @@ func (c *Conn) write() {
 	}
 }
 
-// collect waits for something to write, and puts it together. It returns false when nothing more
+// collect waits for something to write, or to tell, and puts it together. It returns false when nothing more
 // is to be written.
 func (c *Conn) collect(b *batch) bool {
 	c.mu.Lock()
-	for c.err == nil && len(c.control) == 0 && len(c.posts) == 0 && c.closing == nil && !c.streamMay() {
+	for c.err == nil && len(c.control) == 0 && len(c.posts) == 0 && len(c.roomy) == 0 && c.closing == nil && !c.streamMay() {
 		c.work.Wait()
 	}
 	if c.err != nil {
@@ -54,7 +54,7 @@ func (c *Conn) collect(b *batch) bool {
 		s.gather(b)
 	}
 	b.number, c.pending.batch = c.pending.batch, c.pending.batch+1
-	over := b.empty() && s == nil
+	over := b.empty() && s == nil && len(c.roomy) == 0
 	c.mu.Unlock()
 	if over {
 		c.fail(ErrClosed)

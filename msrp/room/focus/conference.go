@@ -15,13 +15,17 @@ type conference struct{ f *Focus }
 func (conference) Name() string    { return "conference" }
 func (conference) Types() []string { return []string{confinfo.MediaType} }
 
-// Authorize lets everybody see who is there who may join.
+// Authorize lets everybody see who is there who may join: who watches is told from others as who calls is.
 func (c conference) Authorize(_ context.Context, w *ua.Watcher, _ *sip.Request) error {
 	r := c.f.room(w.Resource())
 	if r == nil {
 		return sip.StatusNotFound
 	}
-	return r.Admits(w.From())
+	who, _, err := identify(w.From(), w.Asserted(), w.User())
+	if err != nil {
+		return err
+	}
+	return r.Admits(who)
 }
 
 // State says all at first, and then what has changed (RFC 4575 section 4.4). The versions are those

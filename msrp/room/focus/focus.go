@@ -98,7 +98,11 @@ func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 		in.Reject(ctx, sip.StatusNotFound)
 		return
 	}
-	who, aliases, err := caller(in)
+	asserted := in.Asserted()
+	if isPrivate(in.Request()) || isAnonymous(in.From()) {
+		asserted = nil
+	}
+	who, aliases, err := identify(in.From(), asserted, in.User())
 	var p *room.Participant
 	if err == nil {
 		p, err = r.Join(who, aliases...)
@@ -131,24 +135,24 @@ func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 
 var errNotTheUser = errors.New("focus: From is not the user who has proved to call")
 
-// caller returns who calls.
-func caller(in *ua.Invitation) (who sip.Address, aliases []sip.URI, err error) {
-	who = in.From()
-	if strings.EqualFold(who.URI.Host, "anonymous.invalid") {
-		return who, nil, nil
-	}
-	if privacy, ok := in.Request().Value("Privacy"); !ok || strings.EqualFold(privacy, "none") {
-		for i, a := range in.Asserted() {
-			if aliases = append(aliases, a.URI); i == 0 {
-				who = a
-			}
+// identify returns who somebody is.
+func identify(from sip.Address, asserted []sip.Address, user string) (who sip.Address, aliases []sip.URI, err error) {
+	switch {
+	case len(asserted) > 0:
+		for _, a := range asserted[1:] {
+			aliases = append(aliases, a.URI)
 		}
-		if len(aliases) > 0 {
-			return who, aliases[1:], nil
-		}
+		return asserted[0], aliases, nil
+	case user != "" && !isAnonymous(from) && user != from.URI.Username():
+		return sip.Address{}, nil, errNotTheUser
 	}
-	if user := in.User(); user != "" && user != who.URI.Username() {
-		return who, nil, errNotTheUser
-	}
-	return who, nil, nil
+	return from, nil, nil
+}
+
+func isAnonymous(a sip.Address) bool { return strings.EqualFold(a.URI.Host, "anonymous.invalid") }
+
+// isPrivate reports whether somebody does not want to be known (RFC 3323 section 4.2).
+func isPrivate(req *sip.Request) bool {
+	privacy, ok := req.Value("Privacy")
+	return ok && !strings.EqualFold(privacy, "none")
 }

@@ -338,6 +338,64 @@ func TestWhoCalls(t *testing.T) {
 	}
 }
 
+// Who may not join may not watch either, whoever they say they are (RFC 4575 section 8.2).
+func TestWhoWatches(t *testing.T) {
+	users, err := digest.NewServer(digest.ServerConfig{Realm: "example.com", Password: digest.Passwords(map[string]string{"alice": "secret", "mallory": "evil"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asserted := func(who string) []sip.Edit {
+		return []sip.Edit{sip.Field{Name: "P-Asserted-Identity", Value: "<" + who + ">"}}
+	}
+	for _, c := range []struct {
+		name   string
+		trusts bool
+		user   string // who proves to be that, "": nobody
+		from   string
+		header []sip.Edit
+		want   error
+	}{
+		{name: "says", from: alice},
+		{name: "says to be another", from: bob, want: sip.StatusForbidden},
+		{name: "proved", user: "alice", from: alice},
+		{name: "proved to be another", user: "mallory", from: alice, want: sip.StatusForbidden},
+		{name: "asserted", trusts: true, from: bob, header: asserted(alice)},
+		{name: "asserted to be another", trusts: true, from: alice, header: asserted(bob), want: sip.StatusForbidden},
+		{name: "asserted by nobody", from: alice, header: asserted(bob)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg, own := ua.Config{}, ua.Config{}
+			if c.user != "" {
+				cfg.Authenticate = func(*sip.Request) *digest.Server { return users }
+				password := map[string]string{"alice": "secret", "mallory": "evil"}[c.user]
+				own.Credentials = []digest.Credentials{{Realm: "example.com", Username: c.user, Password: password}}
+			}
+			if c.trusts {
+				cfg.Trusts = trusts
+			}
+			inPlace(t, cfg, func(t *testing.T, p *place) {
+				p.room("sip:room@example.com", &room.Config{Admit: func(who sip.Address) error {
+					if who.URI.String() != alice {
+						return errors.New("no")
+					}
+					return nil
+				}})
+				w := p.chatter(c.from, own)
+				sub, err := w.Subscribe(t.Context(), "sip:room@example.com", "conference", &ua.SubscribeOptions{Header: c.header})
+				if !errors.Is(err, c.want) {
+					t.Errorf("the roster: %v, want %v", err, c.want)
+				}
+				if err == nil {
+					sub.Close()
+				}
+				if _, _, err := w.join(t, "sip:room@example.com", c.header...); !errors.Is(err, c.want) {
+					t.Errorf("the call: %v, want %v", err, c.want)
+				}
+			})
+		})
+	}
+}
+
 // What one says comes to the other one, by way of their calls.
 func TestMessages(t *testing.T) {
 	inPlace(t, ua.Config{}, func(t *testing.T, p *place) {
