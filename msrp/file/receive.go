@@ -33,12 +33,17 @@ func (r *Receiver) receive(t *transfer) error {
 		}
 		m.Reject(frame.StatusStop) // has no effect on one that is over
 		// What is not the file, or too much, is no part of it.
-		if errors.Is(err, ErrOtherFile) || errors.Is(err, errTooLarge) {
+		if isOther(err) {
 			r.discard()
 		}
 		return err
 	}
 	return ErrEnded
+}
+
+// isOther reports whether an error is that what has come is not the file, or too much.
+func isOther(err error) bool {
+	return errors.Is(err, ErrOtherFile) || errors.Is(err, errTooLarge)
 }
 
 // store writes the octets of a message.

@@ -41,7 +41,8 @@ type ReceiveOptions struct {
 //
 // What comes is written to a part, whose name begins with a dot and ends with ".part". It gets its own name
 // when all is there and has the hash that was said. A part whose transfer was broken off stays where it is
-// if the hash of the file is known, also when the program was killed. Where files
+// if the hash of the file is known, also when the program was killed, and is at once for another Receiver,
+// though the call may go on. Where files
 // cannot be locked, as on Windows, none is gone on with. Parts are never removed for their age, as nobody
 // knows whether the file is sent again: a program removes those of ".*.part" that were not modified
 // for longer than it wants to wait, when it starts, say, and none that a Receiver is writing.
@@ -72,7 +73,7 @@ func Receive(e *msrp.Endpoint, dir *os.Root, opts *ReceiveOptions) *Receiver {
 	cfg := r.opts.Session
 	cfg.MaxSize = min(r.opts.MaxSize, math.MaxInt64-slack) + slack
 	r.init(e, cfg, r.receive)
-	r.ready = r.open
+	r.ready, r.leave = r.open, r.leavePart
 	return r
 }
 
@@ -144,6 +145,9 @@ func (r *Receiver) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, e
 	}
 	start := max(offered.Range.Start, 1) - 1
 	if start > there {
+		r.mu.Lock()
+		r.leaveIdle()
+		r.mu.Unlock()
 		return refuse(remote), nil // octets before these are missing
 	}
 	t := r.propose(offered.acceptPush(), offered)
@@ -174,6 +178,8 @@ func (r *Receiver) measure(s Selector) (*part, int64, error) {
 	if partKey(s, r.opts.Peer) == "" {
 		return nil, 0, nil
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	p, err := r.partOf(s)
 	if err != nil {
 		return nil, 0, err
@@ -181,19 +187,30 @@ func (r *Receiver) measure(s Selector) (*part, int64, error) {
 	return p, p.octets(s.Size), nil
 }
 
-// partOf returns the part of a file, which one transfer has from the other.
+// partOf returns the part of a file, which one transfer has from the other. The lock is held.
 func (r *Receiver) partOf(s Selector) (*part, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.isPartOf(s) {
 		return r.part, nil
 	}
-	if r.part != nil {
-		r.part.leave()
-	}
+	r.leavePart()
 	var err error
 	r.part, err = openPart(r.dir, partKey(s, r.opts.Peer))
 	return r.part, err
+}
+
+// leavePart leaves the part to other Receivers, if there is one. The lock is held.
+func (r *Receiver) leavePart() {
+	if r.part != nil {
+		r.part.leave()
+		r.part = nil
+	}
+}
+
+// leaveIdle leaves a part that was measured, and that nobody writes. The lock is held.
+func (r *Receiver) leaveIdle() {
+	if r.next == nil && (r.current == nil || r.current.over) {
+		r.leavePart()
+	}
 }
 
 // isBusyWithout reports whether another file is on its way.
@@ -216,7 +233,9 @@ func (r *Receiver) open(ctx context.Context, t *transfer) error {
 	if t.rest && r.isThere() {
 		return nil
 	}
+	r.mu.Lock()
 	p, err := r.partOf(t.file.Selector)
+	r.mu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -245,20 +264,36 @@ func (r *Receiver) open(ctx context.Context, t *transfer) error {
 // An error is that of renegotiate. The transfer goes on as it was then.
 func (r *Receiver) Resume(ctx context.Context, renegotiate func(context.Context) error) error {
 	r.mu.Lock()
-	t, p := r.current, r.part
-	gain := t != nil && t.done != nil && p != nil && p.key != "" && (t.over || t.there > t.start)
+	gain := r.gains()
 	r.resuming, r.asked = gain, true
 	r.changed.Broadcast()
 	r.mu.Unlock()
-	if !gain {
-		return nil
+	var err error
+	if gain {
+		err = renegotiate(ctx)
 	}
-	err := renegotiate(ctx)
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.resuming = false
+	r.leaveIdle()
 	r.changed.Broadcast()
-	r.mu.Unlock()
 	return err
+}
+
+// gains reports whether something is gained by asking for the rest. If the transfer is over the part is opened
+// again for that, which another Receiver may be writing meanwhile. The lock is held.
+func (r *Receiver) gains() bool {
+	t := r.current
+	switch {
+	case t == nil || t.done == nil:
+		return false
+	case !t.over:
+		return r.isPartOf(t.file.Selector) && t.there > t.start
+	case r.path != "" || isOther(t.err) || partKey(t.file.Selector, r.opts.Peer) == "":
+		return false
+	}
+	_, err := r.partOf(t.file.Selector)
+	return err == nil && r.isPartOf(t.file.Selector)
 }
 
 // hold has a transfer wait that begins before octets that are there, until it is known whether the rest is
@@ -297,16 +332,4 @@ func (r *Receiver) Wait(ctx context.Context) (path string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return filepath.Join(r.dir.Name(), r.path), nil
-}
-
-// Close ends the transfer. The call does that, or who has not got as far as a call.
-func (r *Receiver) Close() error {
-	r.end(ErrEnded)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.part != nil {
-		r.part.leave()
-		r.part = nil
-	}
-	return nil
 }

@@ -180,6 +180,84 @@ func TestPushIsResumedInTheCall(t *testing.T) {
 	})
 }
 
+// What a transfer leaves whose connection is lost is for other calls at once, though its own has not ended: who
+// was killed says no BYE. That one leaves alone then what another is writing, and has the file sent anew when
+// that has finished.
+func TestPartIsLeftBeforeTheCallEnds(t *testing.T) {
+	octets := content(1, 4<<20)
+	inbox := root(t)
+	var first *file.Receiver
+	var goesOn chan bool
+	calls := 0
+	story(t, func(p *place, ctx context.Context, inv *ua.Invitation) {
+		if calls++; calls == 1 {
+			first = file.Receive(p.bob.ep, inbox, nil)
+			call, err := inv.Answer(ctx, first)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := first.Wait(p.ctx); !errors.Is(err, msrp.ErrLost) {
+				t.Errorf("Wait: %v, want ErrLost", err)
+			}
+			p.got <- receipt{}
+			<-goesOn
+			if err := first.Resume(p.ctx, call.Renegotiate); err != nil {
+				t.Error(err)
+			}
+			path, err := first.Wait(p.ctx)
+			p.got <- receipt{path: path, err: err}
+			return
+		}
+		takes(inbox, &file.ReceiveOptions{Progress: func(n, size int64) {
+			if n < size { // a renegotiation would wait for its answer here
+				first.Resume(p.ctx, func(context.Context) error {
+					t.Error("the rest is asked for, which is being written")
+					return nil
+				})
+			}
+		}}, 1)(p, ctx, inv)
+	}, func(p *place) {
+		goesOn = make(chan bool)
+		path, cut := written(t, "a.bin", octets), false
+		one := p.push(path, &file.SendOptions{Progress: func(sent, size int64) {
+			if sent >= size/2 && !cut {
+				cut = true
+				p.alice.host.Reset()
+			}
+		}})
+		up := p.calls(one)
+		if err := one.Wait(p.ctx); !errors.Is(err, msrp.ErrLost) {
+			t.Errorf("Wait of the sender: %v, want ErrLost", err)
+		}
+		<-p.got
+		before := parts(t, inbox)
+		if len(before) != 1 || before[0] < 1<<20 {
+			t.Fatalf("parts of %d octets, want one of more than 1 MiB", before)
+		}
+		packets := len(p.net.Packets())
+		two := p.push(path, nil)
+		call := p.calls(two)
+		if err := two.Wait(p.ctx); err != nil {
+			t.Error(err)
+		}
+		if r := <-p.got; r.err != nil {
+			t.Error(r.err)
+		}
+		p.hangup(call)
+		holds(t, inbox, map[string][]byte{"a.bin": octets})
+		if got, rest := p.sent(p.alice, packets), len(octets)-int(before[0]); got > rest+512<<10 {
+			t.Errorf("%d bytes were sent for the rest of %d", got, rest)
+		}
+		goesOn <- true
+		if r := <-p.got; r.err != nil {
+			t.Error(r.err)
+		}
+		p.hangup(up)
+		holds(t, inbox, map[string][]byte{"a.bin": octets, "a (2).bin": octets})
+	})
+}
+
 // Who asks for a file by its hash asks for the octets that are missing (RFC 5547 section 8.2.2).
 func TestPullIsResumed(t *testing.T) {
 	octets := content(1, 4<<20)

@@ -57,6 +57,9 @@ type stream struct {
 	// ready is called before a transfer begins. nil: nothing is to be done.
 	ready func(context.Context, *transfer) error
 
+	// leave is called, under the lock, when nothing is moved any more. nil: nothing is to be done.
+	leave func()
+
 	address netip.Addr    // at which the peer reaches us; not valid: not known
 	past    []Description // transfers before the current one
 
@@ -207,6 +210,7 @@ func (s *stream) Refused() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = ErrRefused
+	s.left()
 	s.changed.Broadcast()
 }
 
@@ -313,6 +317,9 @@ func (s *stream) begin(t *transfer) {
 		}
 		s.mu.Lock()
 		t.over, t.err = true, err
+		if t == s.current { // and not replaced by one that goes on
+			s.left()
+		}
 		s.changed.Broadcast()
 		s.mu.Unlock()
 		t.refuse()
@@ -350,6 +357,9 @@ func (s *stream) end(why error) {
 		s.linger(t)
 		t.stop(why)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left()
 }
 
 // lingerTime is for how long what is on its way by one connection is waited for when
@@ -366,6 +376,13 @@ func (s *stream) linger(t *transfer) {
 	defer s.mu.Unlock()
 	for t.gone && !t.over && ctx.Err() == nil {
 		s.changed.Wait()
+	}
+}
+
+// left is for what was moved from or to. The lock is held.
+func (s *stream) left() {
+	if s.leave != nil {
+		s.leave()
 	}
 }
 
