@@ -74,7 +74,7 @@ func TestBodilessSendComesBehindItsChunks(t *testing.T) {
 	}
 }
 
-// A receiver that goes, or takes nothing, has it fail as a chunk does.
+// A receiver that goes, or cannot be reached, has it fail as a chunk does.
 func TestBodilessSendForWhoIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

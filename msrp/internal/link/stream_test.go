@@ -94,6 +94,9 @@ func TestOpenChunkIsInterrupted(t *testing.T) {
 			c.Respond(&frame.Head{ID: "abcd", Status: 200, To: bobURI, From: aliceURI})
 		}, "200 $"},
 		{"a REPORT", func(t *testing.T, c *Conn) { c.Request(report, nil, nil) }, "REPORT 1-3/3 $"},
+		{"a SEND without a body", func(t *testing.T, c *Conn) {
+			c.Bodiless(&frame.Head{Method: frame.SEND, To: bobURI, From: aliceURI, Range: frame.Range{Start: 4, End: 3, Total: 9}}, frame.Aborted, nil)
+		}, "SEND 4-3/9 #"},
 		{"another message", func(t *testing.T, c *Conn) {
 			s := newStream(t, c, &StreamConfig{Head: sendHead(2), Owner: nobody{}})
 			mustWrite(t, s, "hi")
