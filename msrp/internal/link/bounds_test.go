@@ -2,6 +2,7 @@ package link
 
 import (
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -92,6 +93,41 @@ func TestPeerThatReadsAgain(t *testing.T) {
 		if got := len(p.frames()); got != count {
 			t.Errorf("%d responses came, want %d", got, count)
 		}
+	})
+}
+
+// Requests that a peer reads and never answers are bounded, too: the next one is as unanswered at once as those are in 30
+// seconds, and then there is room again.
+func TestRequestsThatNobodyAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := network(t)
+		defer far.Close()
+		c := New(near, &ear{})
+		c.Start()
+		go io.Copy(io.Discard, far)
+		unanswered := 0
+		owner := ownerFunc(func(_ frame.Range, _ *frame.Head, err error) {
+			if errors.Is(err, ErrNoAnswer) {
+				unanswered++
+			}
+		})
+		request := &frame.Head{Method: "NICKNAME", To: bobURI, From: aliceURI}
+		n := 0
+		var err error
+		for ; err == nil && n < 3*maxPending; n++ {
+			err = c.Request(request, nil, owner)
+		}
+		if !errors.Is(err, ErrNoAnswer) {
+			t.Errorf("%d requests wait, and then %v", n, err)
+		}
+		time.Sleep(31 * time.Second)
+		if unanswered != n-1 {
+			t.Errorf("%d of %d are known to have no answer", unanswered, n-1)
+		}
+		if err := c.Request(request, nil, owner); err != nil {
+			t.Errorf("when there is room again: %v", err)
+		}
+		c.CloseNow()
 	})
 }
 

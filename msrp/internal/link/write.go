@@ -209,7 +209,8 @@ func (c *Conn) queue(control []byte) error {
 // Respond writes a response.
 func (c *Conn) Respond(h *frame.Head) error { return c.request(h, nil, frame.Complete, nil) }
 
-// Request writes a request in one frame. With an owner, its response is waited for: 30 seconds.
+// Request writes a request in one frame. With an owner, its response is waited for: 30 seconds. The error is ErrNoAnswer
+// where so many have none that this one would be no different.
 func (c *Conn) Request(h *frame.Head, body []byte, owner Owner) error {
 	return c.transact(h, body, frame.Complete, owner)
 }
@@ -235,6 +236,9 @@ func (c *Conn) request(h *frame.Head, body []byte, flag frame.Flag, t *transacti
 	defer c.mu.Unlock()
 	if err := c.room(); err != nil {
 		return err
+	}
+	if t != nil && t.owner != nil && c.pending.load >= 2*maxPending {
+		return ErrNoAnswer
 	}
 	text, err := h.Append(c.control)
 	if err != nil {
