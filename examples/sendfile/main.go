@@ -131,12 +131,17 @@ func receive(ctx context.Context, aor, path string, cfg *ua.Config, msrpCfg *msr
 				fmt.Println(err)
 			}
 		}
+		failed := false
 		for _, in := range files {
 			if path, err := in.Wait(ctx); err != nil {
 				fmt.Println(err)
+				failed = true
 			} else {
 				show("received "+path, in.Description())
 			}
+		}
+		if failed { // and who was killed does not hang up
+			call.Hangup(ctx) // nor confirms that
 		}
 		<-call.Done()
 	}
