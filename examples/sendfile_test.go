@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -191,5 +192,6 @@ func TestSendFileAfterTheSenderIsKilled(t *testing.T) {
 	bob.says("goes on at octet")
 	bob.says(hash)
 	arrived(t, inbox, map[string][]byte{"film.bin": octets})
-	bob.interrupt()
+	bob.cmd.Process.Signal(syscall.SIGTERM)
+	bob.ends()
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/file"
@@ -33,7 +34,7 @@ func main() {
 	to := flag.String("to", "", "URI of whom to send files to")
 	dir := flag.String("dir", "", "directory for files that others send")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	cfg := &ua.Config{Listen: strings.Split(*listen, ","), Proxy: *proxy, Password: *password}
 	msrpCfg := &msrp.Config{}
