@@ -174,7 +174,7 @@ func TestSendFileAfterAKill(t *testing.T) {
 }
 
 // The sender is killed in the middle of a file: its connection is lost, and it says no BYE. The receiver, which
-// runs on, says so and has the rest sent when the file is sent again.
+// runs on, says so on a line of its own and has the rest sent when the file is sent again.
 func TestSendFileAfterTheSenderIsKilled(t *testing.T) {
 	t.Parallel()
 	program, inbox, address := build(t, "sendfile"), t.TempDir(), freePort(t)
@@ -183,7 +183,7 @@ func TestSendFileAfterTheSenderIsKilled(t *testing.T) {
 	bob.says("waiting for files")
 	n, _ := sticks(t, path, address, inbox)
 	(<-n.conn).Close()
-	bob.says("receive film.bin: ")
+	bob.says("\r\x1b[Kreceive film.bin: ")
 
 	alice := start(t, program, "-listen", "udp:127.0.0.1:0", "-to", "sip:bob@"+address, path)
 	alice.says("goes on at octet")
