@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -73,6 +74,7 @@ type narrow struct {
 	net.ListenConfig
 	left int
 	open chan struct{}
+	conn chan net.Conn // gets those that are made
 }
 
 type narrowConn struct {
@@ -83,6 +85,7 @@ type narrowConn struct {
 
 func (n *narrow) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := n.Dialer.DialContext(ctx, network, address)
+	n.conn <- c
 	return &narrowConn{Conn: c, n: n}, err
 }
 
@@ -97,27 +100,19 @@ func (c *narrowConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// The receiver is killed in the middle of a file. When it runs again, and the file is sent again, it has the
-// rest sent, and the hash is that of the whole.
-func TestSendFileAfterAKill(t *testing.T) {
-	t.Parallel()
-	program, inbox, address := build(t, "sendfile"), t.TempDir(), freePort(t)
-	path, octets, hash := scribble(t, "film.bin", 32<<20)
-	receiver := func() *process {
-		bob := start(t, program, "-listen", "udp:"+address+",tcp:"+address, "-dir", inbox, "sip:bob@127.0.0.1")
-		bob.says("waiting for files")
-		return bob
-	}
-	bob := receiver()
+// sticks has Alice send a file of 32 MiB, of which 16 MiB arrive in a directory, and then no more until the test
+// ends.
+func sticks(t *testing.T, path, address, inbox string) (*narrow, *file.Sender) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	open := make(chan struct{})
-	ep, err := msrp.New(&msrp.Config{Network: &narrow{left: 20 << 20, open: open}})
+	t.Cleanup(cancel)
+	n := &narrow{left: 20 << 20, open: make(chan struct{}), conn: make(chan net.Conn, 8)}
+	ep, err := msrp.New(&msrp.Config{Network: n})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ep.Close()
-	defer close(open)
+	t.Cleanup(func() { ep.Close() })
+	t.Cleanup(func() { close(n.open) })
 	push, err := file.Push(ep, path, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +121,7 @@ func TestSendFileAfterAKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer agent.Close()
+	t.Cleanup(func() { agent.Close() })
 	if _, err := agent.Invite(ctx, "sip:bob@"+address, &ua.InviteOptions{Streams: []ua.Stream{push}}); err != nil {
 		t.Fatal(err)
 	}
@@ -143,8 +138,26 @@ func TestSendFileAfterAKill(t *testing.T) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+	return n, push
+}
+
+// The receiver is killed in the middle of a file. When it runs again, and the file is sent again, it has the
+// rest sent, and the hash is that of the whole.
+func TestSendFileAfterAKill(t *testing.T) {
+	t.Parallel()
+	program, inbox, address := build(t, "sendfile"), t.TempDir(), freePort(t)
+	path, octets, hash := scribble(t, "film.bin", 32<<20)
+	receiver := func() *process {
+		bob := start(t, program, "-listen", "udp:"+address+",tcp:"+address, "-dir", inbox, "sip:bob@127.0.0.1")
+		bob.says("waiting for files")
+		return bob
+	}
+	bob := receiver()
+	_, push := sticks(t, path, address, inbox)
 	bob.cmd.Process.Kill()
 	<-bob.done
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
 	if err := push.Wait(ctx); err == nil {
 		t.Error("the file is sent to nobody")
 	}
@@ -158,4 +171,27 @@ func TestSendFileAfterAKill(t *testing.T) {
 	bob.says(hash)
 	arrived(t, inbox, map[string][]byte{"film.bin": octets})
 	bob.interrupt()
+}
+
+// The sender is killed in the middle of a file: its connection is lost, and it says no BYE. The receiver, which
+// runs on, says so on a line of its own and has the rest sent when the file is sent again.
+func TestSendFileAfterTheSenderIsKilled(t *testing.T) {
+	t.Parallel()
+	program, inbox, address := build(t, "sendfile"), t.TempDir(), freePort(t)
+	path, octets, hash := scribble(t, "film.bin", 32<<20)
+	bob := start(t, program, "-listen", "udp:"+address+",tcp:"+address, "-dir", inbox, "sip:bob@127.0.0.1")
+	bob.says("waiting for files")
+	n, _ := sticks(t, path, address, inbox)
+	(<-n.conn).Close()
+	bob.says("\r\x1b[Kreceive film.bin: ")
+
+	alice := start(t, program, "-listen", "udp:127.0.0.1:0", "-to", "sip:bob@"+address, path)
+	alice.says("goes on at octet")
+	alice.says(fmt.Sprintf("sent film.bin: %d octets", len(octets)))
+	alice.ends()
+	bob.says("goes on at octet")
+	bob.says(hash)
+	arrived(t, inbox, map[string][]byte{"film.bin": octets})
+	bob.cmd.Process.Signal(syscall.SIGTERM)
+	bob.ends()
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/file"
@@ -33,7 +34,7 @@ func main() {
 	to := flag.String("to", "", "URI of whom to send files to")
 	dir := flag.String("dir", "", "directory for files that others send")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	cfg := &ua.Config{Listen: strings.Split(*listen, ","), Proxy: *proxy, Password: *password}
 	msrpCfg := &msrp.Config{}
@@ -87,6 +88,7 @@ func send(ctx context.Context, from, to string, cfg *ua.Config, msrpCfg *msrp.Co
 	var failed error
 	for _, push := range pushes {
 		if err := push.Wait(ctx); err != nil {
+			fmt.Print("\r\x1b[K") // for what is said at the end
 			failed = err
 		} else {
 			show("sent "+push.Description().Selector.Name, push.Description())
@@ -122,21 +124,26 @@ func receive(ctx context.Context, aor, path string, cfg *ua.Config, msrpCfg *msr
 		}
 		call, err := inv.Answer(ctx, streams...)
 		if err != nil {
-			fmt.Println(err)
+			complain(err)
 			return
 		}
 		for _, in := range files {
 			// The peer may not know how to, and then the file comes from its beginning.
 			if err := in.Resume(ctx, call.Renegotiate); err != nil {
-				fmt.Println(err)
+				complain(err)
 			}
 		}
+		failed := false
 		for _, in := range files {
 			if path, err := in.Wait(ctx); err != nil {
-				fmt.Println(err)
+				complain(err)
+				failed = true
 			} else {
 				show("received "+path, in.Description())
 			}
+		}
+		if failed { // and who was killed does not hang up
+			call.Hangup(ctx) // nor confirms that
 		}
 		<-call.Done()
 	}
@@ -194,4 +201,9 @@ func show(what string, d file.Description) {
 	for _, hash := range d.Selector.Hashes {
 		fmt.Println(" ", hash)
 	}
+}
+
+// complain says what went wrong, in place of how far a file is.
+func complain(err error) {
+	fmt.Printf("\r\x1b[K%v\n", err)
 }

@@ -398,6 +398,37 @@ func TestSameFileTwiceAtOnce(t *testing.T) {
 	})
 }
 
+// A receiver that was killed when every octet was there, but the file had not got its name yet, asks for the
+// last one again: nothing else says that all are there.
+func TestPartWithEveryOctet(t *testing.T) {
+	octets := content(1, 2<<20)
+	inbox := root(t)
+	story(t, takes(inbox, nil, 1), func(p *place) {
+		path := written(t, "a.bin", octets)
+		breaksOff(p, path)
+		entries, err := os.ReadDir(inbox.Name())
+		if err != nil || len(entries) != 1 {
+			t.Fatalf("%d entries, %v", len(entries), err)
+		}
+		if err := inbox.WriteFile(entries[0].Name(), octets, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		push := p.push(path, nil)
+		call := p.calls(push)
+		if err := push.Wait(p.ctx); err != nil {
+			t.Error(err)
+		}
+		if r := <-p.got; r.err != nil {
+			t.Error(r.err)
+		}
+		p.hangup(call)
+		holds(t, inbox, map[string][]byte{"a.bin": octets})
+		if !p.said(p.bob, "a=recvonly", "a=file-range:2097152-*") {
+			t.Error("Bob has not asked for the last octet")
+		}
+	})
+}
+
 // A part that somebody has spoiled does no harm but that it is removed.
 func TestSpoiledPart(t *testing.T) {
 	octets := content(1, 2<<20)
