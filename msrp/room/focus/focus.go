@@ -87,8 +87,8 @@ func key(u sip.URI) string { return u.Username() + "@" + hostname.Canonical(u.Ho
 
 // OnInvite is that of a ua.Config. A call to no room gets 404, one of somebody who may not join
 // 403, one to a room that is full 486. Who calls is who the network asserts (RFC 3325), unless they
-// want to be private, and else who they say, which is to be the user that they have proved to be,
-// if they had to.
+// want to be private, and else who they say. That is to be the user that they have proved to be, if they
+// had to, in the domain of the room or one above: sip:alice@example.com for a room at chat.example.com.
 func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 	r := f.room(in.Request().URI())
 	if r == nil {
@@ -102,7 +102,7 @@ func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 	if isPrivate(in.Request()) || isAnonymous(in.From()) {
 		asserted = nil
 	}
-	who, aliases, err := identify(in.From(), asserted, in.User())
+	who, aliases, err := identify(r, in.From(), asserted, in.User())
 	var p *room.Participant
 	if err == nil {
 		p, err = r.Join(who, aliases...)
@@ -135,18 +135,25 @@ func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 
 var errNotTheUser = errors.New("focus: From is not the user who has proved to call")
 
-// identify returns who somebody is.
-func identify(from sip.Address, asserted []sip.Address, user string) (who sip.Address, aliases []sip.URI, err error) {
+// identify returns who somebody is to a room.
+func identify(r *room.Room, from sip.Address, asserted []sip.Address, user string) (who sip.Address, aliases []sip.URI, err error) {
 	switch {
 	case len(asserted) > 0:
 		for _, a := range asserted[1:] {
 			aliases = append(aliases, a.URI)
 		}
 		return asserted[0], aliases, nil
-	case user != "" && !isAnonymous(from) && user != from.URI.Username():
+	case user != "" && !isAnonymous(from) && (user != from.URI.Username() || !isOver(from.URI.Host, r.URI().Host)):
 		return sip.Address{}, nil, errNotTheUser
 	}
 	return from, nil, nil
+}
+
+// isOver reports whether a domain is that of a host, or one above that: a password tells a user of ours from others,
+// and says nothing of those who have the same name elsewhere.
+func isOver(domain, host string) bool {
+	domain, host = hostname.Canonical(domain), hostname.Canonical(host)
+	return domain == host || strings.HasSuffix(host, "."+domain)
 }
 
 func isAnonymous(a sip.Address) bool { return strings.EqualFold(a.URI.Host, "anonymous.invalid") }

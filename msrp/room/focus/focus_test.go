@@ -1,6 +1,7 @@
 package focus_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -304,6 +305,7 @@ func TestWhoCalls(t *testing.T) {
 		asks   bool
 		from   string
 		header []sip.Edit
+		room   string // "": in example.com
 		want   string // "": refused
 	}{
 		{name: "says", from: alice, want: alice},
@@ -314,6 +316,10 @@ func TestWhoCalls(t *testing.T) {
 		{name: "proved", asks: true, from: alice, want: alice},
 		{name: "proved, and anonymous", asks: true, from: "sip:anonymous@anonymous.invalid", want: "sip:anonymous1@anonymous.invalid"},
 		{name: "proved to be another", asks: true, from: bob},
+		{name: "proved, and from the domain above", asks: true, from: "sip:alice@EXAMPLE.com", room: "sip:room@chat.example.com", want: "sip:alice@EXAMPLE.com"},
+		{name: "proved to be one of the same name", asks: true, from: "sip:alice@bank.example"},
+		{name: "proved to be one whose domain ends alike", asks: true, from: "sip:alice@ample.com"},
+		{name: "proved to be one in a domain below", asks: true, from: "sip:alice@bank.example.com"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := ua.Config{}
@@ -324,9 +330,10 @@ func TestWhoCalls(t *testing.T) {
 				cfg.Trusts = trusts
 			}
 			inPlace(t, cfg, func(t *testing.T, p *place) {
-				r := p.room("sip:room@example.com", nil)
+				uri := cmp.Or(c.room, "sip:room@example.com")
+				r := p.room(uri, nil)
 				a := p.chatter(c.from, ua.Config{Credentials: []digest.Credentials{{Realm: "example.com", Username: "alice", Password: "secret"}}})
-				_, _, err := a.join(t, "sip:room@example.com", c.header...)
+				_, _, err := a.join(t, uri, c.header...)
 				if c.want == "" && !errors.Is(err, sip.StatusForbidden) || c.want != "" && err != nil {
 					t.Errorf("the call: %v", err)
 				}
@@ -359,6 +366,7 @@ func TestWhoWatches(t *testing.T) {
 		{name: "says to be another", from: bob, want: sip.StatusForbidden},
 		{name: "proved", user: "alice", from: alice},
 		{name: "proved to be another", user: "mallory", from: alice, want: sip.StatusForbidden},
+		{name: "proved to be one of the same name", user: "alice", from: "sip:alice@bank.example", want: sip.StatusForbidden},
 		{name: "asserted", trusts: true, from: bob, header: asserted(alice)},
 		{name: "asserted to be another", trusts: true, from: alice, header: asserted(bob), want: sip.StatusForbidden},
 		{name: "asserted by nobody", from: alice, header: asserted(bob)},
@@ -375,7 +383,7 @@ func TestWhoWatches(t *testing.T) {
 			}
 			inPlace(t, cfg, func(t *testing.T, p *place) {
 				p.room("sip:room@example.com", &room.Config{Admit: func(who sip.Address) error {
-					if who.URI.String() != alice {
+					if who.URI.Username() != "alice" {
 						return errors.New("no")
 					}
 					return nil
