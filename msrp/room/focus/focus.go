@@ -86,9 +86,14 @@ func (f *Focus) room(u sip.URI) *room.Room {
 func key(u sip.URI) string { return u.Username() + "@" + hostname.Canonical(u.Host) }
 
 // OnInvite is that of a ua.Config. A call to no room gets 404, one of somebody who may not join
-// 403, one to a room that is full 486. Who calls is who the network asserts (RFC 3325), unless they
-// want to be private, and else who they say. That is to be the user that they have proved to be, if they
-// had to, in the domain of the room or one above: sip:alice@example.com for a room at chat.example.com.
+// 403, one to a room that is full 486. Who calls is who the network asserts (RFC 3325), and else who
+// they say. That is to be the user that they have proved to be, if they had to, in the domain of the
+// room or one above: sip:alice@example.com for a room at chat.example.com.
+//
+// Who wants to be private joins as anonymous (RFC 4575 section 8.2): by a Privacy other than none, or by a
+// From of anonymous.invalid. Admit of the room is asked twice then, about who they are, as far as that is
+// known, and about sip:anonymous@anonymous.invalid, or that From. Their messages are to be from there, or from their URI
+// in the roster: those from any other get 403, so that none tells who they are.
 func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 	r := f.room(in.Request().URI())
 	if r == nil {
@@ -98,11 +103,13 @@ func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 		in.Reject(ctx, sip.StatusNotFound)
 		return
 	}
-	asserted := in.Asserted()
-	if isPrivate(in.Request()) || isAnonymous(in.From()) {
-		asserted = nil
+	who, aliases, err := identify(r, in.From(), in.Asserted(), in.User())
+	if err == nil && isPrivate(in) {
+		err = r.Admits(who)
+		if who, aliases = in.From(), nil; !isAnonymous(who) {
+			who = anonymous
+		}
 	}
-	who, aliases, err := identify(r, in.From(), asserted, in.User())
 	var p *room.Participant
 	if err == nil {
 		p, err = r.Join(who, aliases...)
@@ -158,8 +165,15 @@ func isOver(domain, host string) bool {
 
 func isAnonymous(a sip.Address) bool { return strings.EqualFold(a.URI.Host, "anonymous.invalid") }
 
-// isPrivate reports whether somebody does not want to be known (RFC 3323 section 4.2).
-func isPrivate(req *sip.Request) bool {
-	privacy, ok := req.Value("Privacy")
+// anonymous is who does not want to be known (RFC 3323 section 4.1.1.3).
+var anonymous = sip.Address{URI: sip.URI{Scheme: "sip", User: "anonymous", Host: "anonymous.invalid"}}
+
+// isPrivate reports whether callers do not want to be known, by their Privacy (RFC 3323 section 4.2), whatever of it, or by
+// their From.
+func isPrivate(in *ua.Invitation) bool {
+	if isAnonymous(in.From()) {
+		return true
+	}
+	privacy, ok := in.Request().Value("Privacy")
 	return ok && !strings.EqualFold(privacy, "none")
 }
