@@ -21,7 +21,7 @@ func (c conference) Authorize(_ context.Context, w *ua.Watcher, _ *sip.Request) 
 	if r == nil {
 		return sip.StatusNotFound
 	}
-	who, _, err := identify(w.From(), w.Asserted(), w.User())
+	who, _, err := identify(r, w.From(), w.Asserted(), w.User())
 	if err != nil {
 		return err
 	}

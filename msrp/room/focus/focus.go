@@ -86,9 +86,14 @@ func (f *Focus) room(u sip.URI) *room.Room {
 func key(u sip.URI) string { return u.Username() + "@" + hostname.Canonical(u.Host) }
 
 // OnInvite is that of a ua.Config. A call to no room gets 404, one of somebody who may not join
-// 403, one to a room that is full 486. Who calls is who the network asserts (RFC 3325), unless they
-// want to be private, and else who they say, which is to be the user that they have proved to be,
-// if they had to.
+// 403, one to a room that is full 486. Who calls is who the network asserts (RFC 3325), and else who
+// they say. That is to be the user that they have proved to be, if they had to, in the domain of the
+// room or one above: sip:alice@example.com for a room at chat.example.com.
+//
+// Who wants to be private joins as anonymous (RFC 4575 section 8.2): by a Privacy other than none, or by a
+// From of anonymous.invalid. Admit of the room is asked twice then, about who they are, as far as that is
+// known, and about sip:anonymous@anonymous.invalid, or that From. Their messages are to be from there, or from their URI
+// in the roster: those from any other get 403, so that none tells who they are.
 func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 	r := f.room(in.Request().URI())
 	if r == nil {
@@ -98,11 +103,13 @@ func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 		in.Reject(ctx, sip.StatusNotFound)
 		return
 	}
-	asserted := in.Asserted()
-	if isPrivate(in.Request()) || isAnonymous(in.From()) {
-		asserted = nil
+	who, aliases, err := identify(r, in.From(), in.Asserted(), in.User())
+	if err == nil && isPrivate(in) {
+		err = r.Admits(who)
+		if who, aliases = in.From(), nil; !isAnonymous(who) {
+			who = anonymous
+		}
 	}
-	who, aliases, err := identify(in.From(), asserted, in.User())
 	var p *room.Participant
 	if err == nil {
 		p, err = r.Join(who, aliases...)
@@ -135,24 +142,38 @@ func (f *Focus) OnInvite(ctx context.Context, in *ua.Invitation) {
 
 var errNotTheUser = errors.New("focus: From is not the user who has proved to call")
 
-// identify returns who somebody is.
-func identify(from sip.Address, asserted []sip.Address, user string) (who sip.Address, aliases []sip.URI, err error) {
+// identify returns who somebody is to a room.
+func identify(r *room.Room, from sip.Address, asserted []sip.Address, user string) (who sip.Address, aliases []sip.URI, err error) {
 	switch {
 	case len(asserted) > 0:
 		for _, a := range asserted[1:] {
 			aliases = append(aliases, a.URI)
 		}
 		return asserted[0], aliases, nil
-	case user != "" && !isAnonymous(from) && user != from.URI.Username():
+	case user != "" && !isAnonymous(from) && (user != from.URI.Username() || !isOver(from.URI.Host, r.URI().Host)):
 		return sip.Address{}, nil, errNotTheUser
 	}
 	return from, nil, nil
 }
 
+// isOver reports whether a domain is that of a host, or one above that: a password tells a user of ours from others,
+// and says nothing of those who have the same name elsewhere.
+func isOver(domain, host string) bool {
+	domain, host = hostname.Canonical(domain), hostname.Canonical(host)
+	return domain == host || strings.HasSuffix(host, "."+domain)
+}
+
 func isAnonymous(a sip.Address) bool { return strings.EqualFold(a.URI.Host, "anonymous.invalid") }
 
-// isPrivate reports whether somebody does not want to be known (RFC 3323 section 4.2).
-func isPrivate(req *sip.Request) bool {
-	privacy, ok := req.Value("Privacy")
+// anonymous is who does not want to be known (RFC 3323 section 4.1.1.3).
+var anonymous = sip.Address{URI: sip.URI{Scheme: "sip", User: "anonymous", Host: "anonymous.invalid"}}
+
+// isPrivate reports whether callers do not want to be known, by their Privacy (RFC 3323 section 4.2), whatever of it, or by
+// their From.
+func isPrivate(in *ua.Invitation) bool {
+	if isAnonymous(in.From()) {
+		return true
+	}
+	privacy, ok := in.Request().Value("Privacy")
 	return ok && !strings.EqualFold(privacy, "none")
 }

@@ -1,6 +1,7 @@
 package focus_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/msrp/room"
 	"github.com/goparley/parley/msrp/room/focus"
 	"github.com/goparley/parley/sdp"
@@ -290,13 +292,14 @@ func TestRosterIsWatched(t *testing.T) {
 	})
 }
 
-// Who somebody is in the room: who the network asserts, but for who wants to be private, and who
-// they say, if that is who they have proved to be.
+// Who somebody is in the room: who the network asserts, or else who they say, if that is who they have proved
+// to be; and nobody who is known, who wants to be private (RFC 4575 section 8.2).
 func TestWhoCalls(t *testing.T) {
 	users, err := digest.NewServer(digest.ServerConfig{Realm: "example.com", Password: digest.Passwords(map[string]string{"alice": "secret"})})
 	if err != nil {
 		t.Fatal(err)
 	}
+	const nobody = "sip:anonymous1@anonymous.invalid"
 	asserted := sip.Field{Name: "P-Asserted-Identity", Value: `"Alice" <sip:alice.kay@example.com>, <tel:+12015550123>`}
 	for _, c := range []struct {
 		name   string
@@ -304,16 +307,25 @@ func TestWhoCalls(t *testing.T) {
 		asks   bool
 		from   string
 		header []sip.Edit
+		room   string // "": in example.com
 		want   string // "": refused
 	}{
 		{name: "says", from: alice, want: alice},
 		{name: "asserted", trusts: true, from: alice, header: []sip.Edit{asserted}, want: "sip:alice.kay@example.com"},
 		{name: "asserted by nobody", from: alice, header: []sip.Edit{asserted}, want: alice},
-		{name: "asserted, and private", trusts: true, from: alice, header: []sip.Edit{asserted, sip.Field{Name: "Privacy", Value: "id"}}, want: alice},
-		{name: "anonymous", trusts: true, from: "sip:anonymous@anonymous.invalid", header: []sip.Edit{asserted}, want: "sip:anonymous1@anonymous.invalid"},
+		{name: "asserted, and private", trusts: true, from: alice, header: []sip.Edit{asserted, sip.Field{Name: "Privacy", Value: "id"}}, want: nobody},
+		{name: "asserted, and not private", trusts: true, from: alice, header: []sip.Edit{asserted, sip.Field{Name: "Privacy", Value: "none"}}, want: "sip:alice.kay@example.com"},
+		{name: "private", from: alice, header: []sip.Edit{sip.Field{Name: "Privacy", Value: "header;user; critical"}}, want: nobody},
+		{name: "proved, and private", asks: true, from: alice, header: []sip.Edit{sip.Field{Name: "Privacy", Value: "user"}}, want: nobody},
+		{name: "proved to be another, and private", asks: true, from: bob, header: []sip.Edit{sip.Field{Name: "Privacy", Value: "user"}}},
+		{name: "anonymous", trusts: true, from: "sip:anonymous@anonymous.invalid", header: []sip.Edit{asserted}, want: nobody},
 		{name: "proved", asks: true, from: alice, want: alice},
-		{name: "proved, and anonymous", asks: true, from: "sip:anonymous@anonymous.invalid", want: "sip:anonymous1@anonymous.invalid"},
+		{name: "proved, and anonymous", asks: true, from: "sip:anonymous@anonymous.invalid", want: nobody},
 		{name: "proved to be another", asks: true, from: bob},
+		{name: "proved, and from the domain above", asks: true, from: "sip:alice@EXAMPLE.com", room: "sip:room@chat.example.com", want: "sip:alice@EXAMPLE.com"},
+		{name: "proved to be one of the same name", asks: true, from: "sip:alice@bank.example"},
+		{name: "proved to be one whose domain ends alike", asks: true, from: "sip:alice@ample.com"},
+		{name: "proved to be one in a domain below", asks: true, from: "sip:alice@bank.example.com"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := ua.Config{}
@@ -324,9 +336,10 @@ func TestWhoCalls(t *testing.T) {
 				cfg.Trusts = trusts
 			}
 			inPlace(t, cfg, func(t *testing.T, p *place) {
-				r := p.room("sip:room@example.com", nil)
+				uri := cmp.Or(c.room, "sip:room@example.com")
+				r := p.room(uri, nil)
 				a := p.chatter(c.from, ua.Config{Credentials: []digest.Credentials{{Realm: "example.com", Username: "alice", Password: "secret"}}})
-				_, _, err := a.join(t, "sip:room@example.com", c.header...)
+				_, _, err := a.join(t, uri, c.header...)
 				if c.want == "" && !errors.Is(err, sip.StatusForbidden) || c.want != "" && err != nil {
 					t.Errorf("the call: %v", err)
 				}
@@ -359,6 +372,7 @@ func TestWhoWatches(t *testing.T) {
 		{name: "says to be another", from: bob, want: sip.StatusForbidden},
 		{name: "proved", user: "alice", from: alice},
 		{name: "proved to be another", user: "mallory", from: alice, want: sip.StatusForbidden},
+		{name: "proved to be one of the same name", user: "alice", from: "sip:alice@bank.example", want: sip.StatusForbidden},
 		{name: "asserted", trusts: true, from: bob, header: asserted(alice)},
 		{name: "asserted to be another", trusts: true, from: alice, header: asserted(bob), want: sip.StatusForbidden},
 		{name: "asserted by nobody", from: alice, header: asserted(bob)},
@@ -375,7 +389,7 @@ func TestWhoWatches(t *testing.T) {
 			}
 			inPlace(t, cfg, func(t *testing.T, p *place) {
 				p.room("sip:room@example.com", &room.Config{Admit: func(who sip.Address) error {
-					if who.URI.String() != alice {
+					if who.URI.Username() != "alice" {
 						return errors.New("no")
 					}
 					return nil
@@ -394,6 +408,40 @@ func TestWhoWatches(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whom a room does not want does not come in by being private, and nothing of who is private comes out: neither their
+// name in the roster, nor by what they write (RFC 7701 section 6.1).
+func TestPrivate(t *testing.T) {
+	inPlace(t, ua.Config{}, func(t *testing.T, p *place) {
+		r := p.room("sip:room@example.com", &room.Config{Admit: func(who sip.Address) error {
+			if who.URI.String() == bob {
+				return errors.New("no")
+			}
+			return nil
+		}})
+		private := sip.Field{Name: "Privacy", Value: "id"}
+		if _, _, err := p.chatter(bob, ua.Config{}).join(t, "sip:room@example.com", private); !errors.Is(err, sip.StatusForbidden) {
+			t.Errorf("bob, who may not, joins: %v", err)
+		}
+		a := p.chatter(alice, ua.Config{Display: "Alice"})
+		if _, _, err := a.join(t, "sip:room@example.com", private); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		roster := string(r.Roster().Append(nil))
+		if strings.Contains(strings.ToLower(roster), "alice") || !strings.Contains(roster, "sip:anonymous1@anonymous.invalid") {
+			t.Errorf("the roster is\n%s", roster)
+		}
+		for from, want := range map[string]error{
+			alice: frame.StatusForbidden, "sip:anonymous1@anonymous.invalid": nil, "sip:anonymous@anonymous.invalid": nil,
+		} {
+			text := "From: <" + from + ">\r\nTo: <sip:room@example.com>\r\n\r\nContent-Type: text/plain\r\n\r\nhello"
+			if err := a.chat.Send(t.Context(), &msrp.Message{ContentType: cpim.ContentType, Body: strings.NewReader(text)}); !errors.Is(err, want) {
+				t.Errorf("a message from %s: %v, want %v", from, err, want)
+			}
+		}
+	})
 }
 
 // What one says comes to the other one, by way of their calls.
