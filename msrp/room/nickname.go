@@ -10,7 +10,7 @@ import (
 	"github.com/goparley/parley/msrp/frame"
 )
 
-// maxNickname is how many octets a nickname has at most (RFC 7701 section 7.1).
+// maxNickname is how many octets a nickname has at most (RFC 7701 section 7.1), as it is asked for and as others see it.
 const maxNickname = 1023
 
 // A nickname is one that is taken: by devices of one user, or, without one, for nobody.
@@ -128,8 +128,11 @@ func prepare(wanted string) (name, key string, err error) {
 	if key, err = precis.Nickname.CompareKey(name); err != nil {
 		return "", "", err
 	}
-	if name == "" || key == "" {
+	switch {
+	case name == "" || key == "":
 		return "", "", errors.New("empty")
+	case len(name) > maxNickname: // by NFKC, which makes 33 octets of the three of U+FDFA
+		return "", "", errors.New("too long")
 	}
 	return name, key, nil
 }

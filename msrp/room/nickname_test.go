@@ -40,6 +40,7 @@ func TestNicknameSyntax(t *testing.T) {
 			{`Use-Nickname: "Alice"`, 200, "Alice"},
 			{`Use-Nickname: "` + strings.Repeat("x", 1024) + `"`, 424, "Alice"},
 			{`Use-Nickname: "` + strings.Repeat("\u00fc", 512) + `"`, 424, "Alice"},
+			{`Use-Nickname: "` + strings.Repeat("\ufdfa", 341) + `"`, 424, "Alice"}, // 18 letters each, for others
 			{`Use-Nickname: "Bob`, 424, "Alice"},
 			{`Use-Nickname: "Bob\`, 424, "Alice"},
 			{`Use-Nickname: "Bob" the builder`, 424, "Alice"},

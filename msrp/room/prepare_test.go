@@ -1,6 +1,9 @@
 package room
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // What others see is what is told apart, and what nicknames become is what they stay (RFC 8266 section 2).
 func TestPreparedNickname(t *testing.T) {
@@ -25,7 +28,7 @@ func TestPreparedNickname(t *testing.T) {
 			t.Errorf("prepare(%q) = %q, %q, %v, want %q, %q", c.wanted, name, key, err, c.name, c.key)
 		}
 	}
-	for _, wanted := range []string{"", " ", "\u3000", "a\u2028b"} {
+	for _, wanted := range []string{"", " ", "\u3000", "a\u2028b", strings.Repeat("\ufdfa", 32)} {
 		if name, key, err := prepare(wanted); err == nil {
 			t.Errorf("prepare(%q) = %q, %q, want an error", wanted, name, key)
 		}
@@ -41,6 +44,9 @@ func FuzzPrepare(f *testing.F) {
 		name, key, err := prepare(wanted)
 		if err != nil {
 			return
+		}
+		if len(name) > maxNickname {
+			t.Errorf("%q is shown with %d octets", wanted, len(name))
 		}
 		if n, k, err := prepare(name); n != name || k != key || err != nil {
 			t.Errorf("%q is shown as %q, which becomes %q, %q, %v, want the same with %q", wanted, name, n, k, err, key)

@@ -109,11 +109,11 @@ func TestMIMEHeadersWithoutTheBlankLine(t *testing.T) {
 
 // RFC 3862 section 2.2: From and from are different headers.
 func TestNamesAreCaseSensitive(t *testing.T) {
-	m := parse(t, lines("from: <im:a@example.com>", "TO: <im:b@example.com>", "Cc: <im:c@example.com>", "cc: <im:d@example.com>")+inside)
+	m := parse(t, lines("from: <im:a@example.com>", "TO: <im:b@example.com>", "Cc: <im:c@example.com>", "cc: <im:d@example.com>", "cc: <im:e@example.com>")+inside)
 	if m.From != (Address{}) || m.To != nil {
 		t.Errorf("from %v, to %v, want neither", m.From, m.To)
 	}
-	if want := []Address{{"", "im:d@example.com"}}; !reflect.DeepEqual(m.CC, want) {
+	if want := []Address{{"", "im:d@example.com"}, {"", "im:e@example.com"}}; !reflect.DeepEqual(m.CC, want) {
 		t.Errorf("CC = %v, want %v", m.CC, want)
 	}
 	if v, ok := m.Header(Namespace, "Cc"); v != "<im:c@example.com>" || !ok {

@@ -37,9 +37,10 @@ func PopRoute(m *cpim.Message) {
 }
 
 // Readdress gives a message another recipient. The first recipient stays in Original-To,
-// as which notifications will name it (RFC 5438 section 6.4).
+// as which notifications will name it (RFC 5438 section 6.4): of several, for the header field is there
+// only once, the first one.
 func Readdress(m *cpim.Message, to cpim.Address) {
-	if len(m.To) == 1 && index(m, originalTo) < 0 {
+	if len(m.To) > 0 && index(m, originalTo) < 0 {
 		m.Headers = append(m.Headers, header(originalTo, m.To[0].String()))
 	}
 	m.To = []cpim.Address{to}

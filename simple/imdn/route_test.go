@@ -70,3 +70,23 @@ func TestRoutesThatCannotBeRead(t *testing.T) {
 		t.Errorf("NextHop() = %q, want none", got)
 	}
 }
+
+// Of several recipients the first stays, for Original-To is there only once, and has to be when To is changed (RFC 5438
+// section 6.4). Of none nothing stays.
+func TestReaddressOfSeveral(t *testing.T) {
+	list := cpim.Address{URI: "im:friends@example.com"}
+	for _, tt := range []struct {
+		to   []cpim.Address
+		want []string
+	}{
+		{[]cpim.Address{list, {URI: "im:others@example.com"}}, []string{list.String()}},
+		{nil, nil},
+	} {
+		m := hello()
+		m.To = tt.to
+		Readdress(m, bob)
+		if got := values(m, originalTo); !reflect.DeepEqual(got, tt.want) || len(m.To) != 1 || m.To[0] != bob {
+			t.Errorf("Original-To = %q of %v, To = %v, want %q and Bob alone", got, tt.to, m.To, tt.want)
+		}
+	}
+}
