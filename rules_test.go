@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// docs/msrp.md leads from each rule to tests, all of which there are.
+// docs/msrp.md leads from each rule, which has a label, to tests, all of which there are.
 func TestRulesHaveTheirTests(t *testing.T) {
 	text, err := os.ReadFile("docs/msrp.md")
 	if err != nil {
@@ -36,18 +36,21 @@ func TestRulesHaveTheirTests(t *testing.T) {
 
 // The table is worth nothing unless a name that is wrong shows.
 func TestRulesFindFaults(t *testing.T) {
-	const table = "| rule | section | tests |\n|---|---|---|\n"
+	const table = "| | rule | section | tests |\n|---|---|---|---|\n"
 	tests := func(pkg string) []string {
 		return map[string][]string{"msrp": {"TestA", "TestB"}, "sip": {"FuzzC"}}[pkg]
 	}
 	for row, against := range map[string]string{
-		"| a | 1 | `msrp` `TestA`, `TestB`, `sip` `FuzzC` |": "",
-		"| `TestX` is no test | | `msrp` `TestA` |":          "",
-		"| a | 1 | `msrp` `TestA`, `sip` `TestA` |":          "sip has no TestA",
-		"| a | 1 | `sdp` `TestA` |":                          "sdp has no TestA",
-		"| a | 1 | `msrp` |":                                 "a has no test",
-		"| a | 1 | `TestA` |":                                " has no TestA",
-		"| a | 1 | `msrp` `TestA` | b |":                     "is no row",
+		"| X-1 | a | 1 | `msrp` `TestA`, `TestB`, `sip` `FuzzC` |": "",
+		"| X-1, Y-2b | `TestX` is no test | | `msrp` `TestA` |":    "",
+		"| X-1 | a | 1 | `msrp` `TestA`, `sip` `TestA` |":          "sip has no TestA",
+		"| X-1 | a | 1 | `sdp` `TestA` |":                          "sdp has no TestA",
+		"| X-1 | a | 1 | `msrp` |":                                 "a has no test",
+		"| X-1 | a | 1 | `TestA` |":                                " has no TestA",
+		"| X-1 | a | 1 | `msrp` `TestA` | b |":                     "is no row",
+		"| a | 1 | `msrp` `TestA` |":                               "is no row",
+		"| | a | 1 | `msrp` `TestA` |":                             "a has no label",
+		"| X-1, b | a | 1 | `msrp` `TestA` |":                      "a has no label",
 	} {
 		n, got := checkRules(table+row+"\n", tests)
 		if n != 1 || against == "" && len(got) > 0 || against != "" && (len(got) != 1 || !strings.Contains(got[0], against)) {
@@ -56,24 +59,30 @@ func TestRulesFindFaults(t *testing.T) {
 	}
 }
 
-var quoted = regexp.MustCompile("`([^`]*)`")
+var (
+	quoted = regexp.MustCompile("`([^`]*)`")
+	labels = regexp.MustCompile(`^[A-Z]+-\d+b?(, [A-Z]+-\d+b?)*$`)
+)
 
-// checkRules counts the rows of tables, and finds those whose last cell has no test, or one that
-// its package does not have: what a package has is asked of tests.
+// checkRules counts the rows of tables, and finds those that have no label, or whose last cell has no
+// test, or one that its package does not have: what a package has is asked of tests.
 func checkRules(text string, tests func(pkg string) []string) (rules int, faults []string) {
 	for line := range strings.Lines(text) {
-		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if !strings.HasPrefix(line, "| ") || strings.TrimSpace(cells[0]) == "rule" {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| | rule |") {
 			continue
 		}
 		rules++
-		rule := strings.TrimSpace(cells[0])
-		if len(cells) != 3 {
-			faults = append(faults, rule+" is no row of three")
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) != 4 {
+			faults = append(faults, strings.TrimSpace(line)+" is no row of four")
 			continue
 		}
+		rule := strings.TrimSpace(cells[1])
+		if !labels.MatchString(strings.TrimSpace(cells[0])) {
+			faults = append(faults, rule+" has no label")
+		}
 		pkg, found := "", false
-		for _, m := range quoted.FindAllStringSubmatch(cells[2], -1) {
+		for _, m := range quoted.FindAllStringSubmatch(cells[3], -1) {
 			if !slices.ContainsFunc([]string{"Test", "Fuzz", "Example"}, func(kind string) bool { return strings.HasPrefix(m[1], kind) }) {
 				pkg = m[1]
 				continue

@@ -325,3 +325,27 @@ func TestConnectToAnother(t *testing.T) {
 		s.expect(box, "hello", nil)
 	})
 }
+
+// Two that both connect, because one of them says nothing of setup or says what it should not, have the connection that
+// names the session first (RFC 4975 section 5.4, RFC 6135 section 5).
+func TestBothConnect(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		attributes []string
+	}{{"no setup", nil}, {"passive", []string{"setup:passive"}}} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, offer := s.offered(nil)
+				box := s.inbox(x)
+				p := s.calls(x)
+				p.request("SEND", "Message-ID: hello")
+				p.response(200)
+				if err := x.Update(s.Context(), offer, section(rawURI, c.attributes...)); err != nil {
+					s.Fatal(err)
+				}
+				p.says("m", "hello", 200)
+				s.expect(box, "hello", nil)
+			})
+		})
+	}
+}
