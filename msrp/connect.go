@@ -50,6 +50,9 @@ func (l *leg) tryConnect(ctx context.Context, r route) error {
 	l.remote, l.verify, l.failed = slices.Clone(r.remote), r.verify, nil
 	s.changed.Broadcast()
 	l.to = append(slices.Clone(l.relays), r.remote...).String()
+	if moved {
+		l.outlet = nil
+	}
 	if l.conn != nil && (moved || !l.shows(l.conn)) { // to another peer
 		left, l.conn = append(left, l.conn), nil
 	}

@@ -341,3 +341,35 @@ func TestOnMessage(t *testing.T) {
 		bob.Close()
 	})
 }
+
+// A session that is connected to another peer of the same host posts to that one, by the connection that it shares.
+func TestPostToAnother(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		connect := func(x *msrp.Session, uri string) {
+			path, err := frame.ParsePath(uri)
+			if err == nil {
+				err = x.Connect(s.Context(), path, true)
+			}
+			if err != nil {
+				s.Fatal(err)
+			}
+			p.answer(p.next(), 200)
+		}
+		connect(s.session(alice, nil), "msrp://192.0.2.9:2855/other;tcp") // so that the connection stays
+		if err := x.Post(newPost(t, "one")); err != nil {
+			s.Fatal(err)
+		}
+		if f := p.next(); f.To != rawURI || f.body != "one" {
+			s.Errorf("%q came for %s", f.body, f.To)
+		}
+		const third = "msrp://192.0.2.9:2855/third;tcp"
+		connect(x, third)
+		if err := x.Post(newPost(t, "two")); err != nil {
+			s.Fatal(err)
+		}
+		if f := p.next(); f.To != third || f.body != "two" {
+			s.Errorf("%q came for %s, want %s", f.body, f.To, third)
+		}
+	})
+}
