@@ -87,9 +87,16 @@ func TestManyWhoTakeNothingBehindOneConnection(t *testing.T) {
 				for range 60 {
 					began := time.Now()
 					alice.write(send("aaaa", a+" "+b+" "+bob.ours, alice.ours, "Failure-Report: no\n", "hi"))
-					g, err := bob.tryRead(time.Minute)
-					if err != nil || g.body != "hi" {
-						t.Fatalf("bob got %+v, %v", g.Head, err)
+					body := ""
+					for flag := frame.Flag(0); flag != frame.Complete; { // its end may come by itself
+						g, err := bob.tryRead(time.Minute)
+						if err != nil {
+							t.Fatal(err)
+						}
+						body, flag = body+g.body, g.flag
+					}
+					if body != "hi" {
+						t.Fatalf("bob got %q", body)
 					}
 					switch took := time.Since(began); {
 					case took > 21*time.Second:

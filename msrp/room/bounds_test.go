@@ -53,6 +53,23 @@ func TestGreetingIsBounded(t *testing.T) {
 	})
 }
 
+// What somebody says of themselves makes the roster no longer for all others than it has to be.
+func TestRosterOfLongNames(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		long := addr("sip:" + strings.Repeat("x", 244) + "@h.test")
+		if _, err := h.r.Join(addr("sip:y" + strings.TrimPrefix(long.URI.String(), "sip:"))); err == nil {
+			t.Error("somebody joins with an address of 256 octets")
+		}
+		if _, err := h.r.Join(long); err != nil {
+			t.Errorf("an address of 255 octets: %v", err)
+		}
+		h.join(alice, wish{display: strings.Repeat("\u00e9", 100)})
+		if got, want := h.r.Roster().Users[0].DisplayText, strings.Repeat("\u00e9", 64); got != want {
+			t.Errorf("the display name is %q, want %q", got, want)
+		}
+	})
+}
+
 // Expel is for who somebody is by any of their names.
 func TestExpelByAlias(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {

@@ -49,6 +49,11 @@ var (
 	ErrExpelled = errors.New("room: expelled")
 )
 
+const (
+	maxAddress = 255 // octets of who is in the roster
+	maxDisplay = 128 // and of their display name
+)
+
 // A Room is a chat room. Its methods may be called from any goroutine.
 type Room struct {
 	e   *msrp.Endpoint
@@ -137,6 +142,8 @@ func (r *Room) Admits(who sip.Address) error {
 // with a URI that the roster has. Others who do not want to be known join by a URI that does not
 // tell.
 //
+// The roster goes to everybody: of a display name it has 128 octets, and who has an address of more than 255 is kept out.
+//
 // Errors are ErrClosed, ErrFull, and what Admit returns.
 func (r *Room) Join(who sip.Address, aliases ...sip.URI) (*Participant, error) {
 	if err := r.Admits(who); err != nil {
@@ -151,6 +158,9 @@ func (r *Room) Join(who sip.Address, aliases ...sip.URI) (*Participant, error) {
 		return nil, ErrFull
 	}
 	p := r.newParticipant(who, aliases)
+	if len(p.entity) > maxAddress {
+		return nil, fmt.Errorf("room: an address of %d octets", len(p.entity))
+	}
 	r.joined[p] = struct{}{}
 	return p, nil
 }

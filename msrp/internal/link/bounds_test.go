@@ -121,6 +121,7 @@ func TestRequestsThatNobodyAnswers(t *testing.T) {
 			t.Errorf("%d requests wait, and then %v", n, err)
 		}
 		time.Sleep(31 * time.Second)
+		synctest.Wait()
 		if unanswered != n-1 {
 			t.Errorf("%d of %d are known to have no answer", unanswered, n-1)
 		}
