@@ -48,7 +48,7 @@ func openPart(dir *os.Root, key string) (*part, error) {
 	}
 	p := &part{dir: dir, name: "." + rand.Text() + ".part"}
 	var err error
-	p.f, err = dir.OpenFile(p.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	p.f, err = dir.OpenFile(p.name, os.O_RDWR|os.O_CREATE|os.O_EXCL|largeFile, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func takePart(dir *os.Root, key string) *part {
 		return nil
 	}
 	var err error
-	if p.f, err = dir.OpenFile(p.name, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if p.f, err = dir.OpenFile(p.name, os.O_RDWR|os.O_CREATE|largeFile, 0o600); err != nil {
 		return nil
 	}
 	if lock(p.f) {
