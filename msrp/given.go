@@ -24,6 +24,9 @@ func (l *leg) meet(r route) error {
 		s.mu.Unlock()
 		return l.err
 	}
+	if !l.remote.Equal(r.remote) {
+		l.outlet = nil
+	}
 	l.remote, l.active, l.heard = slices.Clone(r.remote), r.active, ""
 	l.to = append(slices.Clone(l.relays), r.remote...).String()
 	l.settle() // none of which is on another connection

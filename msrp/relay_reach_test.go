@@ -376,3 +376,35 @@ func TestAnswerToPeerWithRelay(t *testing.T) {
 		}
 	}
 }
+
+// A Post goes to whom the session has been connected to last, by the connection to the relay that stays.
+func TestPostToAnotherByRelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, nil)
+		session := NewSession(s.alice, nil)
+		_, c := s.offer(session)
+		const third = "msrp://192.0.2.7:2855/third;tcp"
+		for _, to := range []string{bobPath, third} {
+			path, err := frame.ParsePath(to)
+			if err == nil {
+				err = session.Connect(t.Context(), path, true)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if to == bobPath { // the connection is opened once
+				c.answer(c.next(frame.SEND), "200 OK")
+			}
+			p, err := NewPost("text/plain", []byte("hello"))
+			if err == nil {
+				err = session.Post(p)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := c.next(frame.SEND); r.To != usePath+" "+to || r.body != "hello" {
+				t.Errorf("%q is posted to %s, want %s", r.body, r.To, to)
+			}
+		}
+	})
+}

@@ -61,7 +61,8 @@ func TestBodilessSendComesBehindItsChunks(t *testing.T) {
 			for _, message := range []string{"one", "two"} {
 				for n := 0; ; {
 					g := bob.read()
-					if n += len(g.body); g.MessageID != message || g.HasBody == (n == size && g.body == "") {
+					// The end of the chunk before may come by itself, with a body of nothing.
+					if n += len(g.body); g.MessageID != message || !g.HasBody && n != size || g.HasBody && g.flag == frame.Aborted {
 						t.Fatalf("after %d bytes of message %s bob got %+v", n, message, g.Head)
 					}
 					if g.flag == frame.Aborted {

@@ -14,6 +14,11 @@ func (c *connection) forward(rt *route, h *frame.Head, body []byte) {
 	out.To, out.From = rt.to, rt.from
 	item := letter{head: &out, body: body}
 	if h.Method != frame.REPORT && h.FailureReport != frame.FailureReportNo {
+		if f.asked(1) > maxAsked {
+			f.asked(-1)
+			c.respond(h, frame.StatusTimeout)
+			return
+		}
 		item.owner = f
 	}
 	rt.out.out.post(item)
@@ -26,8 +31,14 @@ type forwarded struct {
 	h  *frame.Head
 }
 
+// asked counts the request for who pays for it, or with -1 no more, and returns what there is then.
+func (f *forwarded) asked(n int64) int64 {
+	return f.rt.payer().asked.Add(n * int64(512+len(f.h.To)+len(f.h.From)))
+}
+
 // Answered is that of link.Owner. The response goes back the whole way (RFC 4976 section 6.4.3).
 func (f *forwarded) Answered(_ frame.Range, response *frame.Head, err error) {
+	f.asked(-1)
 	if response == nil {
 		if resp := answer(f.h, frame.StatusTimeout); resp != nil {
 			f.c.out.post(letter{head: resp})

@@ -220,6 +220,23 @@ func TestFailureReports(t *testing.T) {
 	}
 }
 
+// A REPORT cannot say 000: what was refused so is said to be bad.
+func TestStatusThatNoReportHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, a := w.client("alice", example)
+		bob, b := w.client("bob", example)
+		alice.write(send("aaaa", a+" "+b+" "+bob.ours, alice.ours, "", "hi"))
+		alice.response("aaaa", frame.StatusOK)
+		g := bob.read()
+		bob.write("MSRP " + g.ID + " 000 X\nTo-Path: " + b + "\nFrom-Path: " + bob.ours + "\n-------" + g.ID + "$\n")
+		if g := alice.read(); g.Method != frame.REPORT || g.Report != frame.StatusBadRequest {
+			t.Errorf("alice got %+v, want a REPORT of 400", g.Head)
+		}
+	})
+}
+
 func TestNoReportOnAReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -180,6 +180,8 @@ func (o *outbox) passBodiless(f *flow, p *passage, end frame.Flag) {
 		switch err := o.link.Bodiless(&head, end, owner); {
 		case errors.Is(err, frame.ErrTooLong):
 			p.fail(frame.StatusBadRequest, p.all())
+		case errors.Is(err, link.ErrNoAnswer):
+			p.fail(frame.StatusTimeout, p.all())
 		case err != nil:
 			p.fail(p.rt.gone(), p.all())
 		}

@@ -83,6 +83,8 @@ func (p *passage) Answered(r frame.Range, response *frame.Head, err error) {
 		p.fail(frame.StatusTimeout, r)
 	case response == nil:
 		p.fail(p.rt.gone(), r)
+	case response.Status == 0: // which a REPORT could not say
+		p.fail(frame.StatusBadRequest, r)
 	case response.Status/100 != 2:
 		p.fail(response.Status, r)
 	}

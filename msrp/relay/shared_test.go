@@ -2,9 +2,11 @@ package relay_test
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,6 +127,55 @@ func TestManyWhoTakeNothingBehindOneConnection(t *testing.T) {
 				}
 				wg.Wait()
 			})
+		})
+	}
+}
+
+// Nor do requests that one user's receiver reads and answers none of: they wait for responses on the connection of
+// all, and would have no chunk written there. Beyond what a user may have of them they get 408 at once.
+func TestRequestsThatNobodyAnswersBehindOneConnection(t *testing.T) {
+	for _, paths := range []int{0, 13} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.relay(first, relay.Config{})
+			w.relay(second, relay.Config{})
+			carol, c := w.client("carol", first)
+			alice, a := w.client("alice", first)
+			bob, b := w.client("bob", second)
+			eve := w.dial("eve", second)
+			path := c + " " + eve.auth("carol", "msrp://"+second+";tcp") +
+				strings.Repeat(" msrp://eve:2855/"+strings.Repeat("x", 950)+";tcp", paths) + " msrp://eve:2855/e;tcp"
+			go io.Copy(io.Discard, eve.nc) // ends with the connection
+			var timeouts atomic.Int64
+			go func() { // ends with the connection
+				for {
+					g, err := carol.tryRead(time.Hour)
+					if err != nil {
+						return
+					}
+					if g.Status == frame.StatusTimeout {
+						timeouts.Add(1)
+					}
+				}
+			}()
+			const requests = 5000
+			for i := range requests {
+				id := fmt.Sprintf("n%05d", i)
+				carol.write("MSRP " + id + " NICKNAME\nTo-Path: " + path + "\nFrom-Path: " + carol.ours + "\nUse-Nickname: \"x\"\n-------" + id + "$\n")
+			}
+			synctest.Wait()
+			began := time.Now()
+			alice.write(send("aaaa", a+" "+b+" "+bob.ours, alice.ours, "Failure-Report: no\n", "hi"))
+			if g := bob.read(); g.body != "hi" || time.Since(began) > time.Second {
+				t.Errorf("bob got %q after %v", g.body, time.Since(began))
+			}
+			if n := timeouts.Load(); n < requests-128 || n == requests {
+				t.Errorf("%d of %d requests were refused at once", n, requests)
+			}
+			time.Sleep(time.Minute)
+			if n := timeouts.Load(); n != requests {
+				t.Errorf("%d of %d requests have no response", requests-n, requests)
+			}
 		})
 	}
 }

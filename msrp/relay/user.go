@@ -12,10 +12,16 @@ type account struct {
 	dialing int                      // connections that are being made
 	conns   map[*connection]struct{} // that the user's URIs are of, or that are made for them
 
+	asked atomic.Int64 // bytes of paths of requests that wait for responses from the other end
+
 	// After a receiver of the user's was given up: until when nobody waits for another where others
 	// would, too, as time.Time.UnixNano.
 	distrust atomic.Int64
 }
+
+// maxAsked is how many of those bytes there are at most. What has no response takes up a connection, which
+// writes no chunks when that is too much; and it may be one to another relay, which is everybody's.
+const maxAsked = 64 << 10
 
 func (a *account) isDistrusted() bool { return time.Now().UnixNano() < a.distrust.Load() }
 

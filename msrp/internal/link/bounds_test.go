@@ -96,7 +96,7 @@ func TestPeerThatReadsAgain(t *testing.T) {
 	})
 }
 
-// Requests that a peer reads and never answers are bounded, too: the next one is as unanswered at once as those are in 30
+// SENDs without a body that a peer reads and never answers are bounded, too: the next one is as unanswered at once as those are in 30
 // seconds, and then there is room again.
 func TestRequestsThatNobodyAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -111,11 +111,11 @@ func TestRequestsThatNobodyAnswers(t *testing.T) {
 				unanswered++
 			}
 		})
-		request := &frame.Head{Method: "NICKNAME", To: bobURI, From: aliceURI}
+		request := &frame.Head{Method: frame.SEND, To: bobURI, From: aliceURI, MessageID: "m"}
 		n := 0
 		var err error
 		for ; err == nil && n < 3*maxPending; n++ {
-			err = c.Request(request, nil, owner)
+			err = c.Bodiless(request, frame.Complete, owner)
 		}
 		if !errors.Is(err, ErrNoAnswer) {
 			t.Errorf("%d requests wait, and then %v", n, err)
@@ -125,7 +125,7 @@ func TestRequestsThatNobodyAnswers(t *testing.T) {
 		if unanswered != n-1 {
 			t.Errorf("%d of %d are known to have no answer", unanswered, n-1)
 		}
-		if err := c.Request(request, nil, owner); err != nil {
+		if err := c.Bodiless(request, frame.Complete, owner); err != nil {
 			t.Errorf("when there is room again: %v", err)
 		}
 		c.CloseNow()

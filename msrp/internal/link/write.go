@@ -209,14 +209,20 @@ func (c *Conn) queue(control []byte) error {
 // Respond writes a response.
 func (c *Conn) Respond(h *frame.Head) error { return c.request(h, nil, frame.Complete, nil) }
 
-// Request writes a request in one frame. With an owner, its response is waited for: 30 seconds. The error is ErrNoAnswer
-// where so many have none that this one would be no different.
+// Request writes a request in one frame. With an owner, its response is waited for: 30 seconds.
 func (c *Conn) Request(h *frame.Head, body []byte, owner Owner) error {
 	return c.transact(h, body, frame.Complete, owner)
 }
 
-// Bodiless writes a SEND without a body as a Request, which may end with any flag.
+// Bodiless writes a SEND without a body as a Request, which may end with any flag. The error is ErrNoAnswer where so
+// many requests have none that this one would be no different.
 func (c *Conn) Bodiless(h *frame.Head, flag frame.Flag, owner Owner) error {
+	c.mu.Lock()
+	full := owner != nil && c.pending.load >= 2*maxPending
+	c.mu.Unlock()
+	if full {
+		return ErrNoAnswer
+	}
 	return c.transact(h, nil, flag, owner)
 }
 
@@ -236,9 +242,6 @@ func (c *Conn) request(h *frame.Head, body []byte, flag frame.Flag, t *transacti
 	defer c.mu.Unlock()
 	if err := c.room(); err != nil {
 		return err
-	}
-	if t != nil && t.owner != nil && c.pending.load >= 2*maxPending {
-		return ErrNoAnswer
 	}
 	text, err := h.Append(c.control)
 	if err != nil {
