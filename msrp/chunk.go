@@ -3,7 +3,6 @@ package msrp
 import (
 	"io"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/goparley/parley/msrp/frame"
@@ -264,10 +263,6 @@ func (k *chunk) answer() {
 	if k.report == frame.FailureReportNo || k.report == frame.FailureReportPartial && k.status == frame.StatusOK {
 		return
 	}
-	c := k.c
-	b := append(append(append(c.scratch[:0], "MSRP "...), k.id...), ' ')
-	b = append(append(strconv.AppendInt(b, int64(k.status), 10), ' '), k.status.String()...)
-	b = append(b, "\r\nTo-Path: "...)
 	to := k.from
 	for i := range len(to) {
 		if to[i] == ' ' {
@@ -275,11 +270,7 @@ func (k *chunk) answer() {
 			break
 		}
 	}
-	b = append(append(b, to...), "\r\nFrom-Path: "...)
-	b = append(append(b, k.l.from...), "\r\n-------"...)
-	b = append(append(b, k.id...), "$\r\n"...)
-	c.scratch = b
-	c.link.Send(b)
+	k.c.link.Answer(k.id, k.status, to, k.l.from)
 }
 
 // reportSuccess sends a REPORT for a whole message (RFC 4975 section 7.1.3).

@@ -30,9 +30,8 @@ type connection struct {
 	kept  bool        // it stays for the next session: a relay has let us in
 
 	// Of the goroutine that reads.
-	routes  map[string]sender // by To-Path as written
-	chunk   chunk
-	scratch []byte
+	routes map[string]sender // by To-Path as written
+	chunk  chunk
 }
 
 // A sender is whose requests are known to be for a leg.

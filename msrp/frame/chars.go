@@ -1,5 +1,7 @@
 package frame
 
+import "strings"
+
 // The sets of characters of RFC 4975 section 9 and RFC 3986.
 
 func isAlphanum(c byte) bool {
@@ -8,9 +10,15 @@ func isAlphanum(c byte) bool {
 
 func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
 
-func isIdent(c byte) bool {
-	return isAlphanum(c) || c == '.' || c == '-' || c == '+' || c == '%' || c == '='
-}
+func isIdent(c byte) bool { return idents[c] }
+
+// idents is a table, as each chunk and each response has an identifier.
+var idents = func() (set [256]bool) {
+	for c := range set {
+		set[c] = isAlphanum(byte(c)) || strings.IndexByte(".-+%=", byte(c)) >= 0
+	}
+	return set
+}()
 
 func isUnreserved(c byte) bool {
 	return isAlphanum(c) || c == '-' || c == '.' || c == '_' || c == '~'

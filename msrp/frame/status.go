@@ -26,29 +26,41 @@ const (
 	StatusSessionBoundElsewhere Status = 506
 )
 
-var texts = map[Status]string{
-	StatusOK:                    "OK",
-	StatusBadRequest:            "Bad Request",
-	StatusUnauthorized:          "Unauthorized",
-	StatusForbidden:             "Forbidden",
-	StatusNotFound:              "Not Found",
-	StatusTimeout:               "Request Timeout",
-	StatusStop:                  "Stop Sending",
-	StatusUnsupportedType:       "Unsupported Media Type",
-	StatusOutOfBounds:           "Interval Out of Bounds",
-	StatusBadNickname:           "Malformed Nickname",
-	StatusNicknameInUse:         "Nickname Reserved or Already in Use",
-	StatusNoPrivateMessages:     "Private Messages Not Supported",
-	StatusNoSession:             "Session Does Not Exist",
-	StatusInternalError:         "Internal Error",
-	StatusUnknownMethod:         "Unknown Method",
-	StatusSessionBoundElsewhere: "Session Already Bound",
-}
-
 // String returns the comment that goes with the code.
 func (s Status) String() string {
-	if text, ok := texts[s]; ok {
-		return text
+	switch s {
+	case StatusOK:
+		return "OK"
+	case StatusBadRequest:
+		return "Bad Request"
+	case StatusUnauthorized:
+		return "Unauthorized"
+	case StatusForbidden:
+		return "Forbidden"
+	case StatusNotFound:
+		return "Not Found"
+	case StatusTimeout:
+		return "Request Timeout"
+	case StatusStop:
+		return "Stop Sending"
+	case StatusUnsupportedType:
+		return "Unsupported Media Type"
+	case StatusOutOfBounds:
+		return "Interval Out of Bounds"
+	case StatusBadNickname:
+		return "Malformed Nickname"
+	case StatusNicknameInUse:
+		return "Nickname Reserved or Already in Use"
+	case StatusNoPrivateMessages:
+		return "Private Messages Not Supported"
+	case StatusNoSession:
+		return "Session Does Not Exist"
+	case StatusInternalError:
+		return "Internal Error"
+	case StatusUnknownMethod:
+		return "Unknown Method"
+	case StatusSessionBoundElsewhere:
+		return "Session Already Bound"
 	}
 	return "Status " + strconv.Itoa(int(s))
 }

@@ -40,6 +40,8 @@ type connection struct {
 	failures int // on probation
 	refused  int // passwords in a row
 	last     *route
+	head     *frame.Head // of the last SEND
+	cost     int         // of memory, for a SEND with it
 	routes   map[routeKey]*route
 	chain    []*x509.Certificate // of the neighbor, verified; nil: not looked at
 	unknown  bool                // it has none that is good
@@ -135,7 +137,8 @@ func (c *connection) isHost(host string) bool {
 
 // Request is that of link.Handler.
 func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
-	c.touch()
+	now := time.Now()
+	c.used.Store(now.UnixNano())
 	if h.Err != nil {
 		return c.refuse(h, frame.StatusBadRequest)
 	}
@@ -151,9 +154,9 @@ func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
 		}
 	}
 	rt := c.last
-	if rt == nil || rt.key != (routeKey{h.To, h.From}) || !rt.good() {
+	if rt == nil || rt.key != (routeKey{h.To, h.From}) || !rt.good(now) {
 		var status frame.Status
-		if rt, status = c.route(h); status != 0 {
+		if rt, status = c.route(h, now); status != 0 {
 			return c.refuse(h, status)
 		}
 		c.last = rt

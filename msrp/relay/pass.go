@@ -171,8 +171,8 @@ func (o *outbox) passBodiless(f *flow, p *passage, end frame.Flag) {
 	done := p.done
 	o.mu.Unlock()
 	if !done {
-		head := p.head
-		head.To, head.From = p.rt.to, p.rt.from
+		head := *p.head
+		head.To, head.From, head.Range = p.rt.to, p.rt.from, p.at
 		var owner link.Owner
 		if head.FailureReport != frame.FailureReportNo {
 			owner = p
@@ -219,8 +219,8 @@ func (o *outbox) start(f *flow, p *passage) bool {
 	if done {
 		return false
 	}
-	head := p.head
-	head.To, head.From = p.rt.to, p.rt.from
+	head := *p.head
+	head.To, head.From, head.Range = p.rt.to, p.rt.from, p.at
 	cfg := link.StreamConfig{Head: &head, Limit: int64(o.c.r.cfg.MaxChunk)}
 	if n := max(p.n.Load(), 2048); whole && (cfg.Limit == 0 || n < cfg.Limit) {
 		// What goes on with it goes out in chunks of this size, too: maybe somebody down the way

@@ -15,7 +15,9 @@ import (
 type passage struct {
 	c    *connection // that it comes on
 	rt   *route
-	head frame.Head   // as it has come, but for the list of other header fields
+	head *frame.Head // but for id and at, for which it is that of other chunks, too
+	id   string
+	at   frame.Range
 	cost int          // of memory, for what is in the head
 	n    atomic.Int64 // bytes that have come
 
@@ -38,18 +40,24 @@ func (c *connection) send(rt *route, h *frame.Head) link.Body {
 	if h.HasBody && h.ContentType == "" {
 		return c.refuse(h, frame.StatusBadRequest)
 	}
-	p := &passage{c: c, rt: rt, head: *h, cost: 1<<10 + len(h.To) + len(h.From)}
-	p.head.Fields = nil
-	if len(h.Fields) > 0 {
-		p.head.Fields = h.Clone().Fields
+	if c.head == nil || !isLike(c.head, h) {
+		c.head = h.Clone()
+		c.cost = 1<<10 + len(h.To) + len(h.From)
 		for _, f := range h.Fields {
-			p.cost += 64 + len(f.Name) + len(f.Value)
+			c.cost += 64 + len(f.Name) + len(f.Value)
 		}
 	}
+	p := &passage{c: c, rt: rt, head: c.head, id: h.ID, at: h.Range, cost: c.cost}
 	if status := rt.out.out.begin(p); status != 0 {
 		return c.refuse(h, status)
 	}
 	return p
+}
+
+// isLike reports whether two heads are those of chunks that go on with one another.
+func isLike(a, b *frame.Head) bool {
+	return a.HasBody == b.HasBody && a.To == b.To && a.From == b.From && a.MessageID == b.MessageID && a.ContentType == b.ContentType &&
+		a.SuccessReport == b.SuccessReport && a.FailureReport == b.FailureReport && slices.Equal(a.Fields, b.Fields)
 }
 
 // Write is that of link.Body.
@@ -70,8 +78,8 @@ func (p *passage) End(flag frame.Flag) {
 	switch {
 	case flag == 0:
 		flag = frame.Aborted
-	case !failed:
-		p.c.respond(&p.head, frame.StatusOK) // before any REPORT
+	case !failed && p.head.FailureReport == frame.FailureReportYes:
+		p.c.link.Answer(p.id, frame.StatusOK, p.rt.before, p.rt.us) // before any REPORT
 	}
 	p.rt.out.out.put(p, nil, flag)
 }
@@ -102,9 +110,10 @@ func (p *passage) fail(status frame.Status, r frame.Range) {
 	switch {
 	case !first:
 	case arrived:
-		p.c.report(p.rt, &p.head, r, status)
+		p.c.report(p.rt, p.head, r, status)
 	default:
-		if resp := answer(&p.head, status); resp != nil {
+		if resp := answer(p.head, status); resp != nil {
+			resp.ID = p.id
 			p.c.out.post(letter{head: resp})
 		}
 	}
@@ -113,11 +122,11 @@ func (p *passage) fail(status frame.Status, r frame.Range) {
 // all is the range of the passage as far as it has come.
 func (p *passage) all() frame.Range {
 	if !p.head.HasBody {
-		return p.head.Range
+		return p.at
 	}
-	start := max(1, p.head.Range.Start)
-	total := p.head.Range.Total
-	if p.head.Range == (frame.Range{}) {
+	start := max(1, p.at.Start)
+	total := p.at.Total
+	if p.at == (frame.Range{}) {
 		total = frame.Unknown
 	}
 	return frame.Range{Start: start, End: start + p.n.Load() - 1, Total: total}
@@ -132,15 +141,13 @@ func (p *passage) isWritten() bool {
 // isShort reports whether the end comes right behind what has come: a chunk that says where it
 // ends is not interrupted (RFC 4975 section 7.1.1).
 func (p *passage) isShort() bool {
-	r := p.head.Range
+	r := p.at
 	return r.Start > 0 && r.End != frame.Unknown && r.End-r.Start < 2048
 }
 
 // goesOn reports whether q, which comes behind p, can go on with the Stream of this passage: RFC 4976
 // section 6.4.1 allows that for the chunks of a message.
 func (lead *passage) goesOn(p, q *passage) bool {
-	a, b := &p.head, &q.head
-	return lead.sized && b.HasBody && q.rt == lead.rt && b.Range.Start == lead.all().End+1 && b.Range.Total == a.Range.Total &&
-		b.MessageID == a.MessageID && b.MessageID != "" && b.ContentType == a.ContentType &&
-		b.SuccessReport == a.SuccessReport && b.FailureReport == a.FailureReport && slices.Equal(a.Fields, b.Fields)
+	return lead.sized && q.rt == lead.rt && q.at.Start == lead.all().End+1 && q.at.Total == p.at.Total &&
+		q.head.HasBody && q.head.MessageID != "" && (q.head == p.head || isLike(p.head, q.head))
 }

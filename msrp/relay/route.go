@@ -12,6 +12,8 @@ type route struct {
 	key      routeKey
 	to, from string   // the paths as they are forwarded
 	ours     string   // our URIs of them, in the order of To-Path
+	before   string   // the first URI of From-Path, for which responses are
+	us       string   // the first of To-Path, from which they are
 	grants   []*grant // of these URIs
 	out      *connection
 	outward  bool // the next hop is no client of ours, but away from one
@@ -28,8 +30,7 @@ const (
 )
 
 // good reports whether a route may still be used.
-func (rt *route) good() bool {
-	now := time.Now()
+func (rt *route) good(now time.Time) bool {
 	for _, g := range rt.grants {
 		if !g.valid(now) {
 			return false
@@ -48,9 +49,9 @@ func (rt *route) gone() frame.Status {
 }
 
 // route says where a request goes, or with which error it is refused.
-func (c *connection) route(h *frame.Head) (*route, frame.Status) {
+func (c *connection) route(h *frame.Head, now time.Time) (*route, frame.Status) {
 	key := routeKey{h.To, h.From}
-	if rt := c.routes[key]; rt != nil && rt.good() {
+	if rt := c.routes[key]; rt != nil && rt.good(now) {
 		return rt, 0
 	}
 	rt, status := c.newRoute(key)
@@ -79,6 +80,8 @@ func (c *connection) newRoute(key routeKey) (*route, frame.Status) {
 		return nil, frame.StatusBadRequest
 	}
 	rt := &route{key: key, to: key.to, from: key.from, shared: len(from) > 1}
+	rt.before, _ = cutFirst(key.from)
+	rt.us, _ = cutFirst(key.to)
 	before := c // the hop before; nil: it is us
 	for i, u := range to {
 		g := c.r.find(u)

@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,7 +95,7 @@ func TestCloseNow(t *testing.T) {
 		}()
 		go func() { // ends with the connection
 			for {
-				if err := c.Send(make([]byte, 1000)); err != nil {
+				if err := c.Answer(strings.Repeat("x", 1000), 200, "a", "b"); err != nil {
 					results <- err
 					return
 				}

@@ -132,8 +132,8 @@ func TestWhatNoMessageHolds(t *testing.T) {
 		if err := c.Request(auth, nil, a); !errors.Is(err, frame.ErrTooLong) {
 			t.Errorf("Request() = %v, want %v", err, frame.ErrTooLong)
 		}
-		if err := c.Send(make([]byte, 601)); !errors.Is(err, frame.ErrTooLong) {
-			t.Errorf("Send() = %v, want %v", err, frame.ErrTooLong)
+		if err := c.Answer(strings.Repeat("x", 300), 200, "a", "b"); !errors.Is(err, frame.ErrTooLong) {
+			t.Errorf("Answer() = %v, want %v", err, frame.ErrTooLong)
 		}
 		time.Sleep(time.Minute)
 		a.heard(t)

@@ -3,6 +3,7 @@ package link
 import (
 	"bytes"
 	"slices"
+	"strconv"
 
 	"github.com/goparley/parley/msrp/frame"
 )
@@ -172,14 +173,20 @@ func (s *Stream) collides(data []byte) bool {
 	return bytes.Contains(edge, line) || bytes.Contains(data, line)
 }
 
-// Send writes a whole frame before all chunks. It waits while a megabyte of them waits.
-func (c *Conn) Send(text []byte) error {
+// Answer writes the response to a SEND before all chunks: what it is made of has come with that, or is a URI of
+// ours. It waits while a megabyte of whole frames waits.
+func (c *Conn) Answer(id string, status frame.Status, to, from string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.room(); err != nil {
 		return err
 	}
-	return c.queue(append(c.control, text...))
+	b := append(append(append(c.control, "MSRP "...), id...), ' ')
+	b = append(append(strconv.AppendInt(b, int64(status), 10), ' '), status.String()...)
+	b = append(append(b, "\r\nTo-Path: "...), to...)
+	b = append(append(b, "\r\nFrom-Path: "...), from...)
+	b = append(append(append(b, "\r\n-------"...), id...), "$\r\n"...)
+	return c.queue(b)
 }
 
 // room waits until there is room in control. The lock is held.
