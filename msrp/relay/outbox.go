@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ type outbox struct {
 	room     sync.Cond // for who waits until less is waiting
 	link     *link.Conn
 	isOver   bool
-	under    map[*passage]struct{} // begun, and not all written
+	under    []*passage // begun, and not all written
 	flows    map[*connection]*flow
 	turns    []*flow // that have something, in the order of their turns
 	size     int     // bytes that wait
@@ -87,7 +88,7 @@ type item struct {
 }
 
 func (o *outbox) init(c *connection) {
-	o.c, o.under, o.flows = c, map[*passage]struct{}{}, map[*connection]*flow{}
+	o.c, o.flows = c, map[*connection]*flow{}
 	o.room.L, o.less.L = &o.mu, &o.mu
 }
 
@@ -142,13 +143,9 @@ func (o *outbox) close() {
 	}
 	o.room.Broadcast()
 	o.less.Signal()
-	for p := range under {
-		if p.stream != nil && p.isWritten() {
-			delete(under, p) // the link answers for it
-		}
-	}
+	under = slices.DeleteFunc(under, func(p *passage) bool { return p.stream != nil && p.isWritten() }) // the link answers for it
 	o.mu.Unlock()
-	for p := range under {
+	for _, p := range under {
 		p.fail(p.rt.gone(), p.all())
 	}
 	for _, l := range letters {
@@ -170,7 +167,8 @@ func (o *outbox) begin(p *passage) frame.Status {
 		return frame.StatusTimeout
 	}
 	o.c.used.Store(p.c.used.Load())
-	o.under[p] = struct{}{}
+	o.under = append(o.under, p)
+	p.place = len(o.under)
 	return 0
 }
 
@@ -276,9 +274,9 @@ func (o *outbox) look() {
 	}
 	o.refuse = time.Now().Add(stallTime)
 	under := o.under
-	o.under, o.flows, o.turns, o.size = map[*passage]struct{}{}, map[*connection]*flow{}, nil, 0
+	o.under, o.flows, o.turns, o.size = nil, map[*connection]*flow{}, nil, 0
 	payers := map[*account]bool{}
-	for p := range under {
+	for _, p := range under {
 		o.drop(p)
 		payers[p.rt.payer()] = true
 	}
@@ -290,7 +288,7 @@ func (o *outbox) look() {
 	o.room.Broadcast()
 	o.mu.Unlock()
 	o.c.r.log.Info("relay: receiver takes too little", "peer", o.c.link.RemoteAddr(), "messages", len(under))
-	for p := range under {
+	for _, p := range under {
 		p.fail(frame.StatusTimeout, p.all())
 	}
 }
@@ -313,9 +311,16 @@ func (o *outbox) drop(p *passage) {
 
 // settle says that nothing of a passage waits any more. The lock is held.
 func (o *outbox) settle(p *passage) {
-	if _, ok := o.under[p]; ok && p.end != 0 {
+	at, last := p.place-1, len(o.under)-1
+	if at < 0 || at > last || o.under[at] != p {
+		return // it is settled, or given up
+	}
+	o.under[at] = o.under[last]
+	o.under[at].place = at + 1
+	o.under[last] = nil
+	o.under, p.place = o.under[:last], 0
+	if p.end != 0 {
 		o.size -= p.cost
 		o.room.Broadcast()
 	}
-	delete(o.under, p)
 }

@@ -29,6 +29,7 @@ type passage struct {
 	end    frame.Flag   // 0: it is not at its end
 	stream *link.Stream // nil: nothing of it has had its turn
 	done   bool         // what is still to come is passed over
+	place  int          // of outbox.under, counted from 1; 0: it is not there
 
 	// Of the goroutine that writes.
 	sized bool // the chunks of the Stream are as long as the passage
