@@ -194,7 +194,7 @@ func (k *chunk) End(flag frame.Flag) {
 		k.judge()
 	}
 	if k.m = nil; m.err == nil {
-		m.open, m.heard = false, time.Now()
+		m.open, m.heard = false, k.c.link.Came()
 	}
 	s.mu.Unlock()
 	if flag == 0 {

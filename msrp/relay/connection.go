@@ -137,7 +137,7 @@ func (c *connection) isHost(host string) bool {
 
 // Request is that of link.Handler.
 func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
-	now := time.Now()
+	now := c.link.Came()
 	c.used.Store(now.UnixNano())
 	if h.Err != nil {
 		return c.refuse(h, frame.StatusBadRequest)

@@ -24,6 +24,7 @@ type messageWire struct {
 	limit int
 	rest  []byte // of the body of the last frame that was read
 	last  frame.Flag
+	read  time.Time // when that was
 	buf   []byte
 
 	idle             time.Duration
@@ -51,6 +52,7 @@ func (w *messageWire) next() (*frame.Head, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.read = time.Now()
 	h, body, flag, err := frame.Parse(data)
 	w.rest, w.last = body, flag
 	return h, err
@@ -66,6 +68,7 @@ func (w *messageWire) body() ([]byte, error) {
 }
 
 func (w *messageWire) flag() frame.Flag { return w.last }
+func (w *messageWire) came() time.Time  { return w.read }
 
 func (w *messageWire) write(b *batch) error {
 	for data := range b.frames(b.again(w.buf)) {

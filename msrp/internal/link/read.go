@@ -62,6 +62,10 @@ func (c *Conn) readBody(to Body) error {
 	}
 }
 
+// Came returns when what is being read came from the peer. It is for the methods of the Handler and of its Bodies,
+// for which it takes less than the time of day of each chunk.
+func (c *Conn) Came() time.Time { return c.wire.came() }
+
 // SetIdle says for how long the peer may be silent between its requests; 0 is for ever. It is
 // called before Start, or by a method of the Handler.
 func (c *Conn) SetIdle(d time.Duration) { c.wire.setIdle(d) }

@@ -15,6 +15,7 @@ type wire interface {
 	next() (*frame.Head, error)
 	body() ([]byte, error)
 	flag() frame.Flag
+	came() time.Time // when what is being read did
 
 	// write writes a batch. It gives up when the peer takes nothing of it for writeTime.
 	write(b *batch) error
@@ -49,6 +50,7 @@ type reading struct {
 	idle  time.Duration // to the next request; 0: as long as it likes
 	state readState
 	until readState // for which the deadline stands; unset if it is to be set anew
+	came  time.Time
 }
 
 type readState uint8
@@ -80,6 +82,7 @@ func (r *reading) Read(p []byte) (int, error) {
 		r.until = r.state
 	}
 	n, err := r.nc.Read(p)
+	r.came = time.Now()
 	if n > 0 && r.state == idle {
 		r.state = inHead
 	}
@@ -100,6 +103,7 @@ func (w *streamWire) body() ([]byte, error) {
 }
 
 func (w *streamWire) flag() frame.Flag { return w.in.Flag() }
+func (w *streamWire) came() time.Time  { return w.reading.came }
 
 // setIdle is called by the goroutine that reads, or before it starts.
 func (w *streamWire) setIdle(d time.Duration) { w.reading.idle, w.reading.until = d, unset }
