@@ -44,8 +44,9 @@ type Config struct {
 	PlainAUTH bool
 
 	// MaxChunk is how many bytes of a message go out in one chunk at most. 0 leaves the chunks
-	// as long as they come, but for interruptions when others wait. 8192 suits receivers that
-	// are relays with buffers of a fixed size.
+	// as long as they come, but for interruptions when others wait, and for those that wait
+	// themselves: what is shorter is put together up to 8192 bytes, which suit receivers that are relays with buffers
+	// of a fixed size.
 	MaxChunk int
 
 	// MinExpires and MaxExpires bound for how long a URI is good, which is as the client asks, or

@@ -222,10 +222,9 @@ func (o *outbox) start(f *flow, p *passage) bool {
 	head := *p.head
 	head.To, head.From, head.Range = p.rt.to, p.rt.from, p.at
 	cfg := link.StreamConfig{Head: &head, Limit: int64(o.c.r.cfg.MaxChunk)}
-	if n := max(p.n.Load(), 2048); whole && (cfg.Limit == 0 || n < cfg.Limit) {
+	if n := max(p.n.Load(), combined); whole && (cfg.Limit == 0 || n < cfg.Limit) {
 		// What goes on with it goes out in chunks of this size, too: maybe somebody down the way
-		// takes no larger ones. Nobody may want them smaller than 2048 bytes (RFC 4975 section
-		// 7.1.1), or a long message could be made of heads.
+		// takes no larger ones.
 		cfg.Limit, p.sized = n, true
 	}
 	if head.FailureReport != frame.FailureReportNo {
