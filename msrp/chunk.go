@@ -19,14 +19,25 @@ type chunk struct {
 	pos    int64 // of the next byte
 	report frame.FailureReport
 	status frame.Status
+	told   bool  // it has its response
 	again  *done // a message that has been here, of which a report is wanted again
 }
 
-// send takes the head of a SEND (RFC 4975 section 7.3.1).
+// send takes the head of a SEND (RFC 4975 section 7.3.1). What is refused is so at once, for what is left of the chunk may
+// be long (section 10.5).
 func (c *connection) send(l *leg, cl *claim, h *frame.Head) link.Body {
-	s := l.s
 	k := &c.chunk
 	*k = chunk{c: c, l: l, id: h.ID, from: h.From, report: h.FailureReport, status: frame.StatusOK, pos: max(1, h.Range.Start)}
+	k.begin(cl, h)
+	if k.status != frame.StatusOK {
+		k.answer()
+	}
+	return k
+}
+
+// begin finds the message of the chunk, or says why there is none.
+func (k *chunk) begin(cl *claim, h *frame.Head) {
+	c, l, s := k.c, k.l, k.l.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -35,7 +46,7 @@ func (c *connection) send(l *leg, cl *claim, h *frame.Head) link.Body {
 		cl = nil // it stands since
 	default:
 		k.status = frame.StatusNoSession
-		return k
+		return
 	}
 	m := s.incoming[h.MessageID]
 	if cl != nil {
@@ -57,7 +68,7 @@ func (c *connection) send(l *leg, cl *claim, h *frame.Head) link.Body {
 			// Again, after a connection was lost (RFC 4975 section 5.4), or not wanted.
 			if d := s.done[i]; d.id == h.MessageID {
 				k.over(d, h)
-				return k
+				return
 			}
 		}
 		k.m, k.status = s.newMessage(l, cl, h)
@@ -65,7 +76,6 @@ func (c *connection) send(l *leg, cl *claim, h *frame.Head) link.Body {
 	if k.m != nil {
 		k.m.open = true
 	}
-	return k
 }
 
 // over has a chunk of a message that is over answered as the last one was, and reported again.
@@ -128,10 +138,18 @@ func (s *Session) begin(m *Incoming) {
 func (k *chunk) Write(piece []byte) {
 	start := k.pos
 	k.pos += int64(len(piece))
-	m := k.m
-	if m == nil {
+	if k.m == nil {
 		return
 	}
+	k.write(start, piece)
+	if k.status != frame.StatusOK {
+		k.answer()
+	}
+}
+
+// write adds a piece to the message.
+func (k *chunk) write(start int64, piece []byte) {
+	m := k.m
 	s := m.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,11 +171,13 @@ func (k *chunk) Write(piece []byte) {
 	}
 }
 
-// stop has the rest of the chunk passed over.
+// stop has the rest of the chunk passed over. The lock is held.
 func (k *chunk) stop() {
 	switch m := k.m; {
 	case m.status != 0:
 		k.status = m.status
+	case k.l.err != nil || m.s.closed:
+		k.status = frame.StatusNoSession
 	case m.err != io.EOF:
 		k.status = frame.StatusStop
 	}
@@ -260,9 +280,10 @@ func (m *Incoming) forget() {
 
 // answer sends the response to a chunk, if one is wanted (RFC 4975 section 7.2).
 func (k *chunk) answer() {
-	if k.report == frame.FailureReportNo || k.report == frame.FailureReportPartial && k.status == frame.StatusOK {
+	if k.told || k.report == frame.FailureReportNo || k.report == frame.FailureReportPartial && k.status == frame.StatusOK {
 		return
 	}
+	k.told = true
 	to := k.from
 	for i := range len(to) {
 		if to[i] == ' ' {

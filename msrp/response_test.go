@@ -1,7 +1,9 @@
 package msrp_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -271,4 +273,81 @@ func TestOnRequest(t *testing.T) {
 		p.request("NICKNAME", `Use-Nickname: "Alice"`)
 		p.response(425) // the connection goes on
 	})
+}
+
+// What is refused is so before the end of its chunk, which may never come (RFC 4975 sections 7.2 and 10.5): once, and
+// what is left of the chunk is passed over.
+func TestRefusedBeforeTheEndOfItsChunk(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		fields string
+		body   int
+		reject bool
+		want   frame.Status
+	}{
+		{"too large, as it says", "Byte-Range: 1-*/1001\nContent-Type: text/plain", 0, false, 413},
+		{"too large", "Byte-Range: 1-*/*\nContent-Type: text/plain", 1001, false, 413},
+		{"of a wrong type", "Byte-Range: 1-*/*\nContent-Type: text/html", 0, false, 415},
+		{"of no Message-ID", "Message-ID: \nByte-Range: 1-*/*\nContent-Type: text/plain", 0, false, 400},
+		{"rejected by the program", "Byte-Range: 1-*/*\nContent-Type: text/plain", 100, true, 403},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, p := s.bound(&msrp.SessionConfig{MaxSize: 1000, AcceptTypes: []string{"text/plain"}})
+				fields := c.fields
+				if !strings.Contains(fields, "Message-ID") {
+					fields = "Message-ID: m\n" + fields
+				}
+				p.write(fmt.Sprintf("MSRP open SEND\nTo-Path: %s\nFrom-Path: %s\n%s\n\n%s", p.to, p.from, fields, strings.Repeat("x", c.body)))
+				if c.reject {
+					for m := range x.Messages(s.Context()) {
+						m.Reject(frame.StatusForbidden)
+						break
+					}
+					p.write("xx") // and so it goes on
+				}
+				p.response(c.want)
+				p.write("xxx\n-------open#\n")
+				p.silent(time.Minute)
+				p.chunk("next", "1-1/1", "x", "$")
+				p.response(200)
+			})
+		})
+	}
+}
+
+// A failure that comes before the end of a chunk interrupts it (RFC 4975 sections 7.3.2, 10.5 and 10.8).
+func TestFailureBeforeTheEndOfAChunk(t *testing.T) {
+	for _, status := range []frame.Status{400, 403, 413, 415, 481, 506} {
+		t.Run(fmt.Sprint(int(status)), func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, p := s.called(nil)
+				w, err := x.Create(s.Context(), &msrp.Message{})
+				if err != nil {
+					s.Fatal(err)
+				}
+				if _, err := w.Write(make([]byte, 5000)); err != nil {
+					s.Fatal(err)
+				}
+				h, err := p.r.Next()
+				if err != nil {
+					s.Fatal(err)
+				}
+				p.answer(read{Head: h}, status)
+				begun := time.Now()
+				for err == nil {
+					_, err = p.r.Body()
+				}
+				if took := time.Since(begun); err != io.EOF || p.r.Flag() != frame.Aborted || took > time.Second {
+					s.Errorf("the chunk ends after %v with %v and %c, want #", took, err, p.r.Flag())
+				}
+				if _, err := w.Write([]byte("more")); !errors.Is(err, status) {
+					s.Errorf("Write() = %v, want %v", err, status)
+				}
+				if err := w.Close(); !errors.Is(err, status) {
+					s.Errorf("Close() = %v, want %v", err, status)
+				}
+			})
+		})
+	}
 }

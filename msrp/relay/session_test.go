@@ -3,6 +3,7 @@ package relay_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/msrp/relay"
 )
 
@@ -58,20 +60,7 @@ func TestSessionsOverRelays(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				alice, bob := end("alice", c.alice), end("bob", c.bob)
-				offer, err := alice.Offer(ctx)
-				if err != nil {
-					t.Fatal(err)
-				}
-				answer, err := bob.Answer(ctx, offer)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := bob.Update(ctx, answer, offer); err != nil {
-					t.Fatal(err)
-				}
-				if err := alice.Update(ctx, offer, answer); err != nil {
-					t.Fatal(err)
-				}
+				connect(ctx, t, alice, bob)
 				for from, to := range map[*msrp.Session]*msrp.Session{alice: bob, bob: alice} {
 					data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 					got := make(chan []byte)
@@ -108,4 +97,77 @@ func TestSessionsOverRelays(t *testing.T) {
 			})
 		})
 	}
+}
+
+// connect has two sessions agree.
+func connect(ctx context.Context, t *testing.T, a, b *msrp.Session) {
+	t.Helper()
+	offer, err := a.Offer(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := b.Answer(ctx, offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Update(ctx, answer, offer); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Update(ctx, offer, answer); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A message that its receiver does not want is stopped at its sender, though the chunk is endless (RFC 4975 section
+// 10.5).
+func TestEndlessChunkIsStopped(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		does func(*msrp.Session, *msrp.Incoming)
+		want frame.Status
+	}{
+		{"rejected", func(_ *msrp.Session, m *msrp.Incoming) { m.Reject(frame.StatusStop) }, frame.StatusStop},
+		{"the receiver goes", func(x *msrp.Session, _ *msrp.Incoming) { x.Close() }, frame.StatusNoSession},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.relay(example, relay.Config{})
+				end := func(name string, relays ...msrp.Relay) *msrp.Session {
+					e, err := msrp.New(&msrp.Config{Network: w.host(name), Host: name, Relays: relays})
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { e.Close() })
+					return msrp.NewSession(e, &msrp.SessionConfig{MaxChunk: 1 << 40})
+				}
+				ctx := t.Context()
+				uri := "msrp://" + example + ":2855;tcp"
+				alice := end("alice", msrp.Relay{URI: uri, Username: "alice", Password: users["alice"]})
+				bob := end("bob", msrp.Relay{URI: uri, Username: "bob", Password: users["bob"]})
+				connect(ctx, t, alice, bob)
+				go func() {
+					for m, err := range bob.Messages(ctx) {
+						if err == nil {
+							c.does(bob, m)
+						}
+						return
+					}
+				}()
+				begun := time.Now()
+				err := alice.Send(ctx, &msrp.Message{Body: endless{}})
+				if took := time.Since(begun); !errors.Is(err, c.want) || took > 10*time.Second {
+					t.Errorf("Send() = %v after %v, want %v", err, took, c.want)
+				}
+			})
+		})
+	}
+}
+
+// An endless body gives a byte every millisecond.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	time.Sleep(time.Millisecond)
+	return 1, nil
 }

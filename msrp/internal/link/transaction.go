@@ -15,7 +15,8 @@ type transaction struct {
 	partial  bool        // only a failure is answered, if anything
 	weight   int32       // see weigh
 	batch    uint32      // that it was written with
-	r        frame.Range // of the message
+	r        frame.Range // of the message; End when the chunk is at its end
+	open     *Stream     // whose chunk this is, and not at its end
 	owner    Owner       // nil: it is over
 	deadline time.Time   // zero: not written yet
 }
@@ -52,13 +53,34 @@ func (p *pending) add(t transaction) {
 	p.list = append(p.list, t)
 }
 
+// whole says that the open chunk of a stream is at its end. It may have had its response before.
+func (p *pending) whole(s *Stream) {
+	for i := len(p.list) - 1; i >= p.first; i-- {
+		switch t := &p.list[i]; {
+		case t.open == s:
+			t.close()
+			t.batch = p.batch
+			return
+		case !t.deadline.IsZero(): // it was written before the chunk was begun
+			return
+		}
+	}
+}
+
+// close ends a chunk where its stream is.
+func (t *transaction) close() {
+	if t.open != nil {
+		t.r.End, t.open = t.open.pos-1, nil
+	}
+}
+
 // compact drops what is over. If there is a lot, it forgets the chunks of which only failures are
 // told.
 func (p *pending) compact() {
 	many := len(p.list) >= 2*maxPending
 	kept := p.list[:0]
 	for _, t := range p.list[p.first:] {
-		if t.owner != nil && !(many && t.partial) {
+		if t.owner != nil && !(many && t.partial && t.open == nil) {
 			kept = append(kept, t)
 		}
 	}
@@ -73,6 +95,7 @@ func (p *pending) compact() {
 func (p *pending) take(id string) (t transaction, ok bool) {
 	for i := p.first; i < len(p.list); i++ {
 		if e := &p.list[i]; string(e.id[:]) == id && e.owner != nil {
+			e.close()
 			t = *e
 			p.end(e)
 			p.trim()
@@ -102,6 +125,7 @@ func (p *pending) trim() {
 func (p *pending) takeAll() (all []transaction) {
 	for _, t := range p.list[p.first:] {
 		if t.owner != nil && !t.partial {
+			t.close()
 			all = append(all, t)
 		}
 	}
@@ -121,7 +145,7 @@ func (c *Conn) written(batch uint32) {
 	}
 	deadline := time.Now().Add(answerTime)
 	for i := len(p.list) - 1; i >= p.first && p.list[i].deadline.IsZero(); i-- {
-		if p.list[i].batch == batch { // what is not is in the next
+		if p.list[i].batch == batch && p.list[i].open == nil { // what is not is in a later one
 			p.list[i].deadline = deadline
 		}
 	}

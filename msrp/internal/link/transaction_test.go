@@ -291,3 +291,44 @@ func TestPendingKeepsItsOrder(t *testing.T) {
 		t.Errorf("load = %d with nothing to wait for", p.load)
 	}
 }
+
+// The response to a chunk may come before its end, when it fails: RFC 4975 sections 7.2 and 10.5. It is that to the
+// chunk, whatever it says, and no other is waited for.
+func TestResponseToAnOpenChunk(t *testing.T) {
+	for _, c := range []struct {
+		status frame.Status
+		end    frame.Flag
+		saw    string
+	}{
+		{413, frame.Aborted, `SEND 1-*/10 "hello" #`},
+		{481, frame.Complete, `SEND 1-*/10 "hello" $`},
+		{200, frame.Complete, `SEND 1-*/10 "hello" $`},
+	} {
+		story(t, func(t *testing.T, conn *Conn, _ *ear, p *peer) {
+			a := &asker{}
+			s := newStream(t, conn, &StreamConfig{Head: sendHead(10), Owner: a})
+			mustWrite(t, s, "hello")
+			time.Sleep(time.Minute) // which counts for no response
+			p.answer(p.frames()[0], c.status)
+			heard := fmt.Sprintf("1-5/10: %d", int(c.status))
+			a.heard(t, heard)
+			s.End(c.end)
+			p.saw(c.saw)
+			p.answer(p.frames()[0], 500)
+			time.Sleep(time.Minute)
+			a.heard(t, heard)
+		})
+	}
+}
+
+// A chunk that is open when the connection is lost has failed as far as it was written.
+func TestOpenChunkIsLost(t *testing.T) {
+	story(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
+		a := &asker{}
+		s := newStream(t, c, &StreamConfig{Head: sendHead(10), Owner: a})
+		mustWrite(t, s, "hello")
+		synctest.Wait()
+		p.nc.Close()
+		a.heard(t, "1-5/10: EOF")
+	})
+}

@@ -137,21 +137,22 @@ func (s *Stream) beginChunk(b *batch, n int) {
 	b.text = append(b.text, s.paths...)
 	b.text = append(append(r.Append(append(b.text, "Byte-Range: "...)), '\r', '\n'), s.rest...)
 	s.c.open, s.begun, s.tail = s, true, s.tail[:0]
-}
-
-// endChunk writes the end of the open chunk, from when on its response is waited for.
-func (s *Stream) endChunk(b *batch, flag frame.Flag) {
-	b.text = append(append(append(b.text, "\r\n-------"...), s.id[:]...), byte(flag), '\r', '\n')
-	b.endFrame()
-	s.c.open = nil
 	if s.report == frame.FailureReportNo || s.owner == nil {
 		return
 	}
 	s.waiting++
 	s.c.pending.add(transaction{
 		id: s.id, owner: s.owner, partial: s.report == frame.FailureReportPartial, weight: weigh(len(s.paths)),
-		r: frame.Range{Start: s.start, End: s.pos - 1, Total: s.total},
+		r: frame.Range{Start: s.start, Total: s.total}, open: s,
 	})
+}
+
+// endChunk writes the end of the open chunk, from when on the time for its response is counted.
+func (s *Stream) endChunk(b *batch, flag frame.Flag) {
+	b.text = append(append(append(b.text, "\r\n-------"...), s.id[:]...), byte(flag), '\r', '\n')
+	b.endFrame()
+	s.c.open = nil
+	s.c.pending.whole(s)
 }
 
 // remember keeps the end of what was written of an open chunk, with which the beginning of what comes
