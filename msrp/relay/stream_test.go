@@ -297,6 +297,39 @@ func TestOtherRequestsForWhoTakesNothingAreBounded(t *testing.T) {
 	})
 }
 
+// Nor do REPORTs, which have no response: what finds no room is lost, as a REPORT may be, and there is room again when
+// the receiver takes some.
+func TestReportsForWhoTakesNothingAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, a := w.client("alice", example)
+		bob, b := w.client("bob", example)
+		report := func(message string) {
+			alice.write("MSRP aaaa REPORT\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours + "\nMessage-ID: " + message +
+				"\nStatus: 000 200 OK\nContent-Type: text/plain\n\n" + strings.Repeat("x", 10_000) + "\n-------aaaa$\n")
+		}
+		for range 1000 { // of 10 KB
+			report("m")
+		}
+		n := 0
+		for ; ; n++ {
+			if _, err := bob.tryRead(time.Second); isTimeout(err) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n < 10 || n > 200 {
+			t.Errorf("%d REPORTs of 10 KB have waited, want 10 to 200", n)
+		}
+		report("last")
+		if g := bob.read(); g.MessageID != "last" {
+			t.Errorf("then bob got %+v", g.Head)
+		}
+	})
+}
+
 // Memory for a receiver that takes nothing is bounded, however small the chunks are.
 func TestMemoryIsBounded(t *testing.T) {
 	for _, size := range []int{0, 10, 2048} {
