@@ -63,6 +63,15 @@ func TestClientReachesAPeerThatListens(t *testing.T) {
 		bob.write(send("cccc", a+" "+alice.ours, to, "", "three"))
 		bob.response("cccc", frame.StatusOK)
 		alice.answer(alice.read(), frame.StatusOK)
+		// It is made again when it was lost.
+		bob.nc.Close()
+		synctest.Wait()
+		alice.write(send("dddd", a+" msrp://BOB:2855/bob2;tcp", alice.ours, "", "four"))
+		if alice.response("dddd", frame.StatusOK).Status == frame.StatusOK {
+			if g := w.accept("bob", l).read(); g.body != "four" {
+				t.Errorf("then bob got %+v", g)
+			}
+		}
 	})
 }
 
