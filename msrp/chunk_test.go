@@ -92,6 +92,24 @@ func TestNothingBeyondTheEndIsRead(t *testing.T) {
 	}
 }
 
+// A SEND without a body may be the end of a message (RFC 4975 section 7.1): where it says, or where the message is.
+func TestEndWithoutABody(t *testing.T) {
+	for _, byteRange := range []string{"", "Byte-Range: 6-5/5", "Byte-Range: 6-*/*"} {
+		play(t, func(s *scene) {
+			x, p := s.bound(nil)
+			p.chunk("m", "1-*/*", "hello", "+")
+			p.response(200)
+			fields := []string{"Message-ID: m"}
+			if byteRange != "" {
+				fields = append(fields, byteRange)
+			}
+			p.request("SEND", fields...)
+			p.response(200)
+			s.expect(s.inbox(x), "hello", nil)
+		})
+	}
+}
+
 // What is read cannot be taken back; what is not can (RFC 4975 section 7.3.1).
 func TestOverlapAsFarAsUnread(t *testing.T) {
 	play(t, func(s *scene) {
@@ -427,7 +445,29 @@ func TestDuplicateAfterReconnect(t *testing.T) {
 		if r := p.next(); r.Method != frame.REPORT || r.MessageID != "m" || r.Range.End != 5 {
 			s.Errorf("got %v, want the REPORT again", r.Head)
 		}
+		for _, flag := range []string{"+", "#"} { // what is no end of it is not reported
+			p.chunk("m", "1-*/5", "hel", flag, "Success-Report: yes")
+			p.response(200)
+		}
+		p.silent(time.Minute)
 		s.none(box)
+	})
+}
+
+// So are 256 messages, and those before them are forgotten.
+func TestMessagesThatAreRemembered(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.bound(nil)
+		box := s.inbox(x)
+		const last = 256
+		for i := range last + 1 {
+			p.says(fmt.Sprint("m", i), "hello", 200)
+			s.expect(box, "hello", nil)
+		}
+		p.says(fmt.Sprint("m", 1), "again", 200)
+		s.none(box)
+		p.says(fmt.Sprint("m", 0), "again", 200)
+		s.expect(box, "again", nil)
 	})
 }
 
