@@ -13,6 +13,7 @@ const (
 	window    = 256 << 10        // bytes of a message that wait to be read, and as many that came too early
 	maxParked = 4 << 20          // bytes in messages that nobody has asked for
 	stallTime = 20 * time.Second // for who reads, before a message is refused
+	calmTime  = 10 * time.Minute // without a wait in vain, for the next to be as long as the first
 
 	messageTime = 540 * time.Second // between two chunks of a message (RFC 7701 section 6.1)
 )
@@ -180,13 +181,17 @@ func (s *Session) reap() {
 }
 
 // wait holds up the connection until there is room, for no more than 20 seconds, and not again before
-// somebody reads. The lock is held.
+// somebody reads. Each wait in vain halves the next, or a peer who has somebody read the end of a message that does
+// not come could hold up the connection for ever. The lock is held.
 func (s *Session) wait(room func() bool) bool {
 	if s.deaf || room() {
 		return room()
 	}
+	if time.Since(s.vain) > calmTime {
+		s.patience = stallTime
+	}
 	over := false
-	t := time.AfterFunc(stallTime, func() {
+	t := time.AfterFunc(s.patience, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		over = true
@@ -196,7 +201,9 @@ func (s *Session) wait(room func() bool) bool {
 	for !room() && !over && !s.closed {
 		s.changed.Wait()
 	}
-	s.deaf = !room()
+	if s.deaf = !room(); s.deaf {
+		s.patience, s.vain = s.patience/2, time.Now()
+	}
 	return !s.deaf
 }
 

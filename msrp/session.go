@@ -103,7 +103,9 @@ type Session struct {
 	plain       bool  // a middlebox does not do with CEMA
 
 	arrived     []*Incoming // that Messages has not given out
-	deaf        bool        // nobody has read for 20 seconds what waited
+	deaf        bool        // nobody has read what waited since it was waited for in vain
+	patience    time.Duration
+	vain        time.Time // when it was last waited in vain
 	incoming    map[string]*Incoming
 	done        []done // messages that are over, the newest last
 	window      int    // bytes of a message that wait to be read
@@ -292,7 +294,7 @@ func (s *Session) Close() error {
 // Messages returns the messages that arrive, each when it begins. The loop ends when the session
 // is closed; it yields the error of ctx last if that ends, and why if the connection is lost. A message
 // is to be read, or Rejected: what is not read holds up the connection, and is refused after
-// 20 seconds. Each message goes to one loop.
+// 20 seconds, or half of that for each time in the last ten minutes. Each message goes to one loop.
 func (s *Session) Messages(ctx context.Context) iter.Seq2[*Incoming, error] {
 	return func(yield func(*Incoming, error) bool) {
 		defer s.wakes(ctx)()
