@@ -185,6 +185,8 @@ func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 // ours trusts (RFC 4975 section 5.4). One that an Endpoint has made for itself is not enough: the error has a
 // *tls.CertificateVerificationError. Who is connected to knows its peer by the path alone, unless Config.TLS asks for a
 // certificate.
+//
+// Who is active connects by TCP: a path that begins with another transport is a net.UnknownNetworkError.
 func (s *Session) Connect(ctx context.Context, remote frame.Path, active bool) error {
 	l, err := s.legToDescribe(ctx, s.cfg.TLS)
 	if err != nil {
