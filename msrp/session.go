@@ -72,7 +72,9 @@ type SessionConfig struct {
 
 // What is in the way of a session.
 var (
-	// ErrHeld says that the peer does not want to receive now.
+	// ErrHeld says that the peer does not want to receive now. Notifications of what became of its messages (RFC
+	// 5438) are sent nevertheless (RFC 4975 section 8.9): message/imdn+xml, also in a message/cpim that is a Post or
+	// whose Body is a *strings.Reader, a *bytes.Reader or a *bytes.Buffer. In others the session cannot see them.
 	ErrHeld = errors.New("msrp: the peer does not receive now")
 	// ErrLost says that the connection of the session is lost. A new offer makes another one.
 	ErrLost = errors.New("msrp: connection lost")
