@@ -42,7 +42,7 @@ var layers = map[string]layer{
 	"msrp/frame":           {},
 	"msrp/internal/digest": {},
 	"msrp/internal/link":   {below: []string{"msrp/frame"}},
-	"msrp":                 {below: []string{"sdp", "msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
+	"msrp":                 {below: []string{"sdp", "msrp/frame", "msrp/internal/link", "msrp/internal/digest", "simple/cpim"}},
 	"msrp/file":            {below: []string{"msrp", "sip", "simple/cpim"}},
 	"msrp/relay":           {below: []string{"msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
 

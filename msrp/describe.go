@@ -217,6 +217,9 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 	if cema && r.active && !matches {
 		r.address = hostPort(frame.URI{Host: remote.Address, Port: uint16(remote.Port)})
 	}
+	if r.active && !r.byTCP() && !s.given() {
+		return nil, nil
+	}
 	l, err := s.legToAnswer(ctx, d)
 	if err != nil {
 		return nil, err

@@ -22,8 +22,9 @@ const (
 var ErrAborted = errors.New("msrp: message aborted by its sender")
 
 // Incoming is a message that arrives. It is read while it does: io.EOF is its end, ErrAborted says
-// that the sender has given it up, ErrLost that the connection is lost. Bytes come in order, however
-// they have arrived; 256 KB wait at most until they are read, and as many that came too early.
+// that the sender has given it up, ErrLost that the connection is lost, and frame.StatusTimeout that nothing more
+// has come for 540 seconds. Bytes come in order, however they have arrived; 256 KB wait at most until they are
+// read, and as many that came too early.
 type Incoming struct {
 	ID          string        // Message-ID
 	ContentType string        // with its parameters
@@ -170,7 +171,11 @@ func (s *Session) reap() {
 			left = messageTime
 		}
 		if left <= 0 {
-			m.reject(frame.StatusTimeout)
+			// What comes of it after all is answered like what is not wanted: 408 is for relays to say (RFC 4975
+			// sections 10.4 and 10.5).
+			m.status = frame.StatusStop
+			s.over(m)
+			m.fail(frame.StatusTimeout)
 		} else if wait < 0 || left < wait {
 			wait = left
 		}

@@ -125,7 +125,7 @@ func (s *Session) Create(ctx context.Context, m *Message) (*Writer, error) {
 		err = fmt.Errorf("%w: %s", frame.StatusUnsupportedType, o.m.ContentType)
 	case s.peer.maxSize > 0 && size > s.peer.maxSize:
 		err = fmt.Errorf("%w: %d bytes, of %d", frame.StatusStop, size, s.peer.maxSize)
-	case s.held:
+	case s.held && !notifies(o.m.ContentType, o.m.Body):
 		err = ErrHeld
 	case s.outgoing[o.m.ID] != nil:
 		err = fmt.Errorf("msrp: a message %s is on its way", o.m.ID)

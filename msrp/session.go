@@ -72,7 +72,9 @@ type SessionConfig struct {
 
 // What is in the way of a session.
 var (
-	// ErrHeld says that the peer does not want to receive now.
+	// ErrHeld says that the peer does not want to receive now. Notifications of what became of its messages (RFC
+	// 5438) are sent nevertheless (RFC 4975 section 8.9): message/imdn+xml, also in a message/cpim that is a Post or
+	// whose Body is a *strings.Reader, a *bytes.Reader or a *bytes.Buffer. In others the session cannot see them.
 	ErrHeld = errors.New("msrp: the peer does not receive now")
 	// ErrLost says that the connection of the session is lost. A new offer makes another one.
 	ErrLost = errors.New("msrp: connection lost")
@@ -185,6 +187,8 @@ func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 // ours trusts (RFC 4975 section 5.4). One that an Endpoint has made for itself is not enough: the error has a
 // *tls.CertificateVerificationError. Who is connected to knows its peer by the path alone, unless Config.TLS asks for a
 // certificate.
+//
+// Who is active connects by TCP: a path that begins with another transport is a net.UnknownNetworkError.
 func (s *Session) Connect(ctx context.Context, remote frame.Path, active bool) error {
 	l, err := s.legToDescribe(ctx, s.cfg.TLS)
 	if err != nil {

@@ -304,8 +304,8 @@ func TestSizesAndTimes(t *testing.T) {
 		}
 		b.hears("alice@example.com> hello")
 		time.Sleep(2 * time.Second)
-		if got := p.chunk("n1", fmt.Sprintf("21-%d/%[1]d", len(text)), '$', text[20:]); got != 408 {
-			t.Errorf("the rest after 541 s is answered with %d, want 408", got)
+		if got := p.chunk("n1", fmt.Sprintf("21-%d/%[1]d", len(text)), '$', text[20:]); got != 413 {
+			t.Errorf("the rest after 541 s is answered with %d, want 413", got)
 		}
 		b.hears()
 	})
