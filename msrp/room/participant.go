@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goparley/parley/internal/mediatype"
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/simple/confinfo"
@@ -128,7 +129,10 @@ func (p *Participant) Update(ctx context.Context, local, remote *sdp.Media) erro
 	tokens, aware := remote.Attribute("chatroom")
 	types, _ := remote.Attribute("accept-types")
 	wrapped, _ := remote.Attribute("accept-wrapped-types")
-	takes := slices.DeleteFunc(strings.Fields(types+" "+wrapped), func(t string) bool { return strings.EqualFold(t, cpim.ContentType) })
+	takes := strings.Fields(types + " " + wrapped)
+	if !slices.ContainsFunc(takes, func(t string) bool { return !mediatype.In([]string{t}, cpim.ContentType) }) {
+		takes = nil // what takes the envelope says nothing of what may be in it
+	}
 	r.mu.Lock()
 	p.aware, p.private, p.types = aware, slices.Contains(strings.Fields(tokens), "private-messages"), takes
 	r.mu.Unlock()
