@@ -11,7 +11,6 @@ import (
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/simple/cpim"
-	"github.com/goparley/parley/sip"
 )
 
 // receive takes a message of the participant, passes it on as it is, and returns what its sender is
@@ -191,13 +190,4 @@ func (r *Room) say(p *Participant, text string) {
 func newPost(body []byte) (*post, error) {
 	m, err := msrp.NewPost(cpim.ContentType, body)
 	return &post{m, len(body)}, err
-}
-
-// addressOf returns the address that a header of an envelope has.
-func addressOf(text string) (key string, ok bool) {
-	u, err := sip.ParseURI(text)
-	if err != nil {
-		return "", false
-	}
-	return address(u), true
 }

@@ -52,7 +52,11 @@ type Participant struct {
 func (r *Room) newParticipant(who sip.Address, aliases []sip.URI) *Participant {
 	r.endpoints++
 	uri := who.URI.Clone()
-	uri.Params, uri.Headers = "", ""
+	if uri.Scheme == "tel" {
+		uri = number(uri)
+	} else {
+		uri.Params, uri.Headers = "", ""
+	}
 	p := &Participant{r: r, display: strings.ToValidUTF8(who.Display[:min(len(who.Display), maxDisplay)], ""), entity: uri.String(), done: make(chan struct{})}
 	p.own = []string{address(uri)}
 	if strings.EqualFold(uri.Host, "anonymous.invalid") {
