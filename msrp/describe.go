@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/goparley/parley/internal/mediatype"
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/sdp"
 )
@@ -257,7 +258,7 @@ func (s *Session) legToAnswer(ctx context.Context, d described) (*leg, error) {
 func (s *Session) common(p peer) bool {
 	for _, list := range [][2][]string{{p.types, s.cfg.AcceptTypes}, {s.cfg.AcceptTypes, p.types}} {
 		for _, t := range list[1] {
-			if t == "*" || strings.HasSuffix(t, "/*") && slices.ContainsFunc(list[0], func(o string) bool { return strings.EqualFold(o, t) }) || accepts(list[0], t) {
+			if t == "*" || mediatype.In(list[0], t) {
 				return true
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/goparley/parley/internal/mediatype"
 	"github.com/goparley/parley/simple/cpim"
 )
 
@@ -12,8 +13,8 @@ import (
 // is in memory: any other body has to be read to see that, and is not there any more then. Nothing is read of body.
 func notifies(contentType string, body io.Reader) bool {
 	imdn := []string{"message/imdn+xml"}
-	if !accepts([]string{cpim.ContentType}, contentType) {
-		return accepts(imdn, contentType)
+	if !mediatype.In([]string{cpim.ContentType}, contentType) {
+		return mediatype.In(imdn, contentType)
 	}
 	switch b := body.(type) {
 	case *strings.Reader:
@@ -28,5 +29,5 @@ func notifies(contentType string, body io.Reader) bool {
 		return false
 	}
 	m, _, err := cpim.ReadHeader(body)
-	return err == nil && (accepts(imdn, m.ContentType) || accepts([]string{"notification"}, m.ContentHeader("Content-Disposition")))
+	return err == nil && (mediatype.In(imdn, m.ContentType) || mediatype.In([]string{"notification"}, m.ContentHeader("Content-Disposition")))
 }

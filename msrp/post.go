@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/goparley/parley/internal/mediatype"
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/msrp/internal/link"
 )
@@ -62,7 +63,7 @@ func (s *Session) post(p *Post) error {
 		return ErrNotConnected
 	case s.held && !notifies(p.contentType, bytes.NewReader(p.body)):
 		return ErrHeld
-	case !accepts(s.peer.types, p.contentType):
+	case !mediatype.In(s.peer.types, p.contentType):
 		return frame.StatusUnsupportedType
 	case s.peer.maxSize > 0 && int64(len(p.body)) > s.peer.maxSize:
 		return frame.StatusStop

@@ -37,12 +37,16 @@ func TestNicknameSyntax(t *testing.T) {
 			{`Use-Nickname: "` + strings.Repeat("x", 1023) + `"`, 200, strings.Repeat("x", 1023)},
 			{`Use-Nickname: "` + strings.Repeat("\u00fc", 511) + `"`, 200, strings.Repeat("\u00fc", 511)},
 			{`Use-Nickname: ""`, 200, ""},
+			{`Use-Nickname: "Al"`, 200, "Al"},
+			{`Use-Nickname: `, 200, ""}, // none, for msrplib
 			{`Use-Nickname: "Alice"`, 200, "Alice"},
 			{`Use-Nickname: "` + strings.Repeat("x", 1024) + `"`, 424, "Alice"},
 			{`Use-Nickname: "` + strings.Repeat("\u00fc", 512) + `"`, 424, "Alice"},
 			{`Use-Nickname: "` + strings.Repeat("\ufdfa", 341) + `"`, 424, "Alice"}, // 18 letters each, for others
 			{`Use-Nickname: "Bob`, 424, "Alice"},
 			{`Use-Nickname: "Bob\`, 424, "Alice"},
+			{`Use-Nickname: "Bob\nBill"`, 424, "Alice"}, // an escape of others
+			{`Use-Nickname: "\Bob"`, 424, "Alice"},
 			{`Use-Nickname: "Bob" the builder`, 424, "Alice"},
 			{`Use-Nickname: "   "`, 424, "Alice"},
 			{"Use-Nickname: \"a\x07b\"", 400, "Alice"}, // no header field at all
