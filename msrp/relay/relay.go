@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/msrp/internal/digest"
 )
 
@@ -43,9 +44,9 @@ type Relay struct {
 	mu        sync.Mutex
 	listeners []*listener
 	conns     map[*connection]struct{}
-	strangers int       // of conns, that are on probation
-	knocking  int       // connections of HTTP that are no WebSockets yet
-	noRoom    time.Time // when there was last none in the place of another connection
+	strangers *source.Strangers         // those of conns that are on probation, and of knocking
+	knocking  map[net.Conn]netip.Prefix // connections of HTTP that are no WebSockets yet
+	noRoom    time.Time                 // when there was last none in the place of another connection
 	dialed    map[hop]*connection
 	dialing   int               // of them, that are being made
 	grants    map[string]*grant // by session-id
@@ -67,6 +68,7 @@ func New(cfg *Config) (*Relay, error) {
 	r := &Relay{
 		cfg:       *cfg,
 		conns:     map[*connection]struct{}{},
+		knocking:  map[net.Conn]netip.Prefix{},
 		dialed:    map[hop]*connection{},
 		grants:    map[string]*grant{},
 		users:     map[string]*account{},
@@ -79,6 +81,7 @@ func New(cfg *Config) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
+	r.strangers = source.NewStrangers((r.cfg.MaxConns + 1) / 2)
 	r.log = r.cfg.Logger
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	for _, where := range r.cfg.Listen {
