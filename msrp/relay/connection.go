@@ -29,6 +29,7 @@ type connection struct {
 
 	used    atomic.Int64 // when something of a request last came or went, as time.Time.UnixNano
 	guesses atomic.Int32 // passwords in a row that another relay did not take
+	guarded atomic.Int64 // until when no passwords from behind it are looked at, as time.Time.UnixNano
 
 	// Under the lock of the Relay.
 	payer    string // the user who has it, or whom it is made for; "" nobody
