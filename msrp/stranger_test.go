@@ -190,7 +190,7 @@ func TestStrangerWithALongBody(t *testing.T) {
 	})
 }
 
-// Of the connections half are for those who have a session, and of the others a source has a tenth, but 4, so that one
+// Of the connections half are for those who have a session, and of the others a source has a tenth, 4 at least, so that one
 // address does not keep peers out.
 func TestStrangersOfOneAddress(t *testing.T) {
 	play(t, func(s *scene) {

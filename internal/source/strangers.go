@@ -14,7 +14,7 @@ type Strangers struct {
 }
 
 // NewStrangers returns counts for so many connections at a time. A source has a tenth of
-// them at most, but 4.
+// them at most, or 4.
 func NewStrangers(most int) *Strangers {
 	return &Strangers{most: most, of: map[netip.Prefix]int{}}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A source has a tenth of the places, but 4, and all of them together have no more than
+// A source has a tenth of the places, 4 at least, and all of them together have no more than
 // there are.
 func TestStrangers(t *testing.T) {
 	for _, c := range []struct{ most, each int }{{100, 10}, {49, 4}, {2, 2}} {
