@@ -33,7 +33,7 @@ func TestWhatAProgramLinks(t *testing.T) {
 		},
 		{ // who chats gets no tables for nicknames
 			imports: "msrp",
-			ours:    []string{"msrp", "msrp/frame", "msrp/internal/...", "sdp", "internal/..."},
+			ours:    []string{"msrp", "msrp/frame", "msrp/internal/...", "simple/cpim", "sdp", "internal/..."},
 			others:  []string{"github.com/pion/sdp/v3", "github.com/pion/randutil", "github.com/coder/websocket"},
 		},
 	} {

@@ -42,7 +42,7 @@ var layers = map[string]layer{
 	"msrp/frame":           {},
 	"msrp/internal/digest": {},
 	"msrp/internal/link":   {below: []string{"msrp/frame"}},
-	"msrp":                 {below: []string{"sdp", "msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
+	"msrp":                 {below: []string{"sdp", "msrp/frame", "msrp/internal/link", "msrp/internal/digest", "simple/cpim"}},
 	"msrp/file":            {below: []string{"msrp", "sip", "simple/cpim"}},
 	"msrp/relay":           {below: []string{"msrp/frame", "msrp/internal/link", "msrp/internal/digest"}},
 
@@ -76,10 +76,7 @@ var layers = map[string]layer{
 	// it imports nothing.
 	"internal/": {},
 
-	// But for what servers share, which none of those below imports.
-	"internal/source": {below: []string{"sip"}},
-
-	// And for this one: sip/transport and msrp, which may import the module
+	// But for this one: sip/transport and msrp, which may import the module
 	// themselves, use it the same way, and that is written once. Whoever imports
 	// it links the module, which TestWhatAProgramLinks would tell.
 	"internal/websocket": {modules: []string{"github.com/coder/websocket"}},

@@ -119,3 +119,70 @@ func TestChatAtATerminal(t *testing.T) {
 		t.Errorf("the last line is left: %q", got)
 	}
 }
+
+// A line at a terminal has 4095 characters at most: one that was longer is not sent, as its end is lost, and can be mended. A
+// paste that the terminal puts in brackets is a line like others.
+func TestChatWithALongLineAtATerminal(t *testing.T) {
+	t.Parallel()
+	program, texts := build(t, "chat"), make(chan string, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	alice, address, _ := answer(t, nil)
+	go func() { // ends with the call
+		for m, err := range alice.Messages(ctx) {
+			if err != nil {
+				return
+			}
+			text, _ := io.ReadAll(m)
+			texts <- string(text)
+		}
+	}()
+	bob := startAtTerminal(t, program, "-listen", "udp:127.0.0.1:0", "sip:bob@127.0.0.1", "sip:alice@"+address)
+	bob.says("\r\n> ")
+	full := strings.Repeat("\u00fc", 4095)
+	io.WriteString(bob.in, full+"xyz\r")
+	bob.says("(not sent: ")
+	for _, line := range [][2]string{
+		{"\x1b[A\x7f\x7f!", full[:len(full)-2] + "!"}, // the line before, its last two characters taken back
+		{full, full},
+		{"\x1b[200~pasted\x1b[201~", "pasted"},
+		{"\x1b[200~with its end\r\x1b[201~", "with its end"},
+	} {
+		typed, want := line[0], line[1]
+		io.WriteString(bob.in, typed+"\r")
+		select {
+		case got := <-texts:
+			if got != want {
+				t.Errorf("Alice got %d bytes, %.30q, want %d, %.30q", len(got), got, len(want), want)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%.30q does not come", typed)
+		}
+	}
+	io.WriteString(bob.in, "\x04")
+	bob.ends()
+}
+
+// Bob stands still, and does not say that he has a message. ^C waits for that, and another one does not.
+func TestChatIsInterruptedAtATerminal(t *testing.T) {
+	t.Parallel()
+	program := build(t, "chat")
+	bob, address := waits(t, program, "udp")
+	alice := startAtTerminal(t, program, "-listen", "udp:127.0.0.1:0", "sip:alice@127.0.0.1", "sip:bob@"+address)
+	alice.says("\r\n> ")
+	io.WriteString(alice.in, "hello\r")
+	alice.says("(delivered)")
+	bob.cmd.Process.Signal(syscall.SIGSTOP)
+	io.WriteString(alice.in, "are you there\r")
+	timeout := time.After(20 * time.Second)
+	for again := time.NewTicker(10 * time.Millisecond); ; { // it may not have left the signal to the terminal yet
+		select {
+		case <-again.C:
+			io.WriteString(alice.in, "\x03")
+		case <-alice.done:
+			return
+		case <-timeout:
+			t.Fatal("^C does not end it")
+		}
+	}
+}

@@ -43,3 +43,19 @@ func TestMSRPRelayWithoutTLS(t *testing.T) {
 	p.says("serving example.com")
 	p.interrupt()
 }
+
+// A mistake on the command line ends it, and it says which one. Without users there is nobody to serve.
+func TestMSRPRelayRefuses(t *testing.T) {
+	t.Parallel()
+	program := build(t, "msrprelay")
+	for want, args := range map[string][]string{
+		"usage":                       nil,
+		`"alice" is no user:password`: {"alice"},
+		"MaxChunk":                    {"-maxchunk", "-5", "alice:secret"},
+		`"1.2.3.4:5"`:                 {"-host", "1.2.3.4:5", "alice:secret"},
+	} {
+		p := start(t, program, append([]string{"-listen", "tls:127.0.0.1:0"}, args...)...)
+		p.says(want)
+		p.fails()
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -194,4 +195,108 @@ func TestSendFileAfterTheSenderIsKilled(t *testing.T) {
 	arrived(t, inbox, map[string][]byte{"film.bin": octets})
 	bob.cmd.Process.Signal(syscall.SIGTERM)
 	bob.ends()
+}
+
+// A mortal network is that of a process that may be killed, or cut off: then it sends no more datagrams.
+type mortal struct {
+	net.Dialer
+	net.ListenConfig
+	dead atomic.Bool
+}
+
+type mortalConn struct {
+	net.PacketConn
+	n *mortal
+}
+
+func (n *mortal) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	c, err := n.ListenConfig.ListenPacket(ctx, network, address)
+	return mortalConn{c, n}, err
+}
+
+func (c mortalConn) WriteTo(p []byte, to net.Addr) (int, error) {
+	if c.n.dead.Load() {
+		return len(p), nil
+	}
+	return c.PacketConn.WriteTo(p, to)
+}
+
+// stuck is Bob, who has taken the first octets of a file from Alice, takes no more, and answers nothing any more. kill ends
+// his connection as well.
+func stuck(t *testing.T) (alice *process, kill func()) {
+	t.Helper()
+	n, begun, over := &mortal{}, make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	ep, err := msrp.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ep.Close() })
+	dir, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dir.Close() })
+	agent, err := ua.New("sip:bob@127.0.0.1", &ua.Config{Listen: []string{"udp:127.0.0.1:0"}, Network: n, OnInvite: func(ctx context.Context, in *ua.Invitation) {
+		call, err := in.Answer(ctx, file.Receive(ep, dir, &file.ReceiveOptions{MaxSize: 1 << 40, Progress: func(n, _ int64) {
+			if n > 0 {
+				begin()
+				<-over
+			}
+		}}))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		<-call.Done()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { agent.Close() })
+	t.Cleanup(func() { close(over) })
+	path, _, _ := scribble(t, "film.bin", 32<<20)
+	alice = start(t, build(t, "sendfile"), "-listen", "udp:127.0.0.1:0", "-to", "sip:bob@"+agent.Addr("udp").String(), path)
+	select {
+	case <-begun:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the file does not come")
+	}
+	n.dead.Store(true)
+	return alice, func() { ep.Close() }
+}
+
+// Who receives is killed. The sender says at once what has become of the file, and soon gives up to wait until the BYE
+// is answered.
+func TestSendFileToWhoIsKilled(t *testing.T) {
+	t.Parallel()
+	alice, kill := stuck(t)
+	kill()
+	alice.says("send film.bin: ")
+	alice.fails()
+}
+
+// Who receives does so no more. ^C ends the sender, which has failed, soon; a second one at once.
+func TestSendFileIsInterrupted(t *testing.T) {
+	t.Parallel()
+	alice, _ := stuck(t)
+	alice.cmd.Process.Signal(os.Interrupt)
+	alice.says("send film.bin: ")
+	alice.says("1 of 1 files not sent")
+	alice.fails()
+
+	alice, _ = stuck(t)
+	alice.cmd.Process.Signal(os.Interrupt)
+	alice.says("send film.bin: ")
+	for again := time.NewTicker(10 * time.Millisecond); ; { // it may not have left the signal to the system yet
+		select {
+		case <-again.C:
+			alice.cmd.Process.Signal(os.Interrupt)
+		case err := <-alice.done:
+			if err == nil || err.Error() != "signal: interrupt" {
+				t.Errorf("a second ^C ends it with %v", err)
+			}
+			return
+		}
+	}
 }

@@ -220,6 +220,36 @@ func TestRelayExpires(t *testing.T) {
 	}
 }
 
+// RFC 4976 section 9.1: the digest is about the rightmost URI of To-Path, the relay that is asked, and not about that on the
+// way to it.
+func TestRelayDigestIsOfTheRightmostURI(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const extra = "msrp://extra.example.com;tcp"
+		s := newScene(t, func(cfg *Config) {
+			cfg.Relays = append(cfg.Relays, Relay{URI: extra, Username: "alice", Password: "secret"})
+		})
+		session := NewSession(s.alice, nil)
+		offered := later(func() (*sdp.Media, error) { return session.Offer(t.Context()) })
+		c := s.relay.accept()
+		for i, want := range []string{relayURI, extra} {
+			c.challenge(c.next(frame.AUTH), false)
+			req := c.next(frame.AUTH)
+			credentials, _ := req.Get("Authorization")
+			if uris := strings.Fields(req.To); len(uris) != i+1 || uris[i] != want {
+				t.Errorf("AUTH %d is to %q", i, req.To)
+			}
+			_, info, err := s.relay.digest.Verify(t.Context(), "one", credentials, "AUTH", want)
+			if err != nil || !strings.Contains(credentials, `uri="`+want+`"`) {
+				t.Errorf("AUTH %d has %s: %v, want credentials about %s", i, credentials, err, want)
+			}
+			c.answer(req, "200 OK", "Use-Path: "+usePath, "Authentication-Info: "+info)
+		}
+		if _, err := offered(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // RFC 4976 section 5.1: the AUTH for the second relay goes by the first one, by the URI that it has given.
 func TestRelayChain(t *testing.T) {
 	intra, extra := "msrp://192.0.2.9:2855/jui787s2f;tcp", "msrp://extra.example.com:9000/mywdEe1233;tcp"

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/goparley/parley/internal/mediatype"
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/msrp/internal/link"
 )
@@ -93,7 +94,7 @@ func (s *Session) newMessage(l *leg, cl *claim, h *frame.Head) (*Incoming, frame
 		size = h.Range.Total
 	}
 	switch {
-	case !accepts(s.cfg.AcceptTypes, h.ContentType):
+	case !mediatype.In(s.cfg.AcceptTypes, h.ContentType):
 		return nil, frame.StatusUnsupportedType
 	case s.cfg.MaxSize > 0 && size > s.cfg.MaxSize:
 		return nil, frame.StatusStop

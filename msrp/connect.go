@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/goparley/parley/msrp/frame"
@@ -18,6 +20,12 @@ type route struct {
 	active  bool
 	address string        // to connect to in place of that of the first hop; "" none
 	verify  []fingerprint // of its certificate, unless a relay is at the other end
+}
+
+// byTCP reports whether what is to be connected to is reached by TCP: the first hop by its transport (RFC 4975 section
+// 5.4), a middlebox always. Others are for somebody else to connect to (RFC 7977 section 5.2.2).
+func (r route) byTCP() bool {
+	return r.address != "" || strings.EqualFold(r.remote[0].Transport, "tcp")
 }
 
 // connect makes the connection of a leg, or waits for nothing if the peer is to do that.
@@ -74,6 +82,9 @@ func (l *leg) tryConnect(ctx context.Context, r route) error {
 		return nil
 	}
 	first := r.remote[0]
+	if !r.byTCP() {
+		return fmt.Errorf("msrp: connect to %s: %w", first, net.UnknownNetworkError(first.Transport))
+	}
 	key := peerKey{secure: first.Secure, address: hostPort(first)}
 	if r.address != "" {
 		key.address = r.address

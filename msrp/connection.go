@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/msrp/internal/link"
 )
@@ -15,13 +17,16 @@ import (
 const (
 	unboundTime = 30 * time.Second // for how long a connection may be without a session
 	connectTime = 30 * time.Second // for a connection to be made, with its TLS
+
+	maxFailures = 5 // requests of a stranger that are refused
 )
 
 // A connection is one that sessions share.
 type connection struct {
-	e    *Endpoint
-	link *link.Conn
-	key  *peerKey // of one that we have made
+	e      *Endpoint
+	link   *link.Conn
+	key    *peerKey     // of one that we have made
+	source netip.Prefix // of one that somebody else has
 
 	mu    sync.Mutex
 	legs  map[*leg]struct{}
@@ -30,8 +35,10 @@ type connection struct {
 	kept  bool        // it stays for the next session: a relay has let us in
 
 	// Of the goroutine that reads.
-	routes map[string]sender // by To-Path as written
-	chunk  chunk
+	stranger bool              // somebody has made it who has had no session
+	failures int               // requests of a stranger that were refused
+	routes   map[string]sender // by To-Path as written
+	chunk    chunk
 }
 
 // A sender is whose requests are known to be for a leg.
@@ -89,8 +96,9 @@ func (e *Endpoint) accept(l net.Listener, cfg *tls.Config) {
 			time.Sleep(10 * time.Millisecond) // the system is short of something
 			continue
 		}
+		from := source.OfPeer(nc.RemoteAddr())
 		e.mu.Lock()
-		full := e.closed || len(e.accepted) >= e.cfg.MaxConns
+		full := e.closed || len(e.accepted) >= e.cfg.MaxConns || e.strangers.Full(from)
 		if full {
 			e.mu.Unlock()
 			nc.Close()
@@ -100,11 +108,26 @@ func (e *Endpoint) accept(l net.Listener, cfg *tls.Config) {
 			nc = tls.Server(nc, cfg)
 		}
 		c := e.newConnection(nc, nil)
+		c.source, c.stranger = from, true
+		c.link.Narrow(true)
 		e.accepted[c] = struct{}{}
+		e.strangers.Add(from)
 		e.mu.Unlock()
 		c.wait()
 		c.link.Start()
 	}
+}
+
+// noStranger says that a connection is that of a stranger no more: there is a session on it, or it has ended.
+func (c *connection) noStranger() {
+	if !c.stranger {
+		return
+	}
+	c.stranger = false
+	c.link.Narrow(false)
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	c.e.strangers.Remove(c.source)
 }
 
 // wait has the connection end if it gets no session in time.
@@ -184,6 +207,7 @@ func (e *Endpoint) forget(c *connection) {
 
 // Closed is that of link.Handler.
 func (c *connection) Closed(_ *link.Conn, err error) {
+	c.noStranger()
 	c.e.forget(c)
 	c.e.open.Delete(c)
 	c.mu.Lock()
@@ -301,6 +325,7 @@ func (c *connection) Request(_ *link.Conn, h *frame.Head) link.Body {
 			c.refuse(h, status)
 			return nil
 		}
+		c.noStranger()
 	}
 	if h.Err != nil {
 		c.refuse(h, frame.StatusBadRequest)
@@ -360,13 +385,19 @@ func (c *connection) route(h *frame.Head) (*leg, *claim, frame.Status) {
 	return l, nil, frame.StatusOK
 }
 
-// refuse answers a request with an error, if it is one that is answered.
+// refuse answers a request with an error, if it is one that is answered. A stranger is done after several: what
+// nobody takes would pile up. Who has had a session may have had much under way when it ended.
 func (c *connection) refuse(h *frame.Head, status frame.Status) {
-	if h.Method == frame.REPORT || h.FailureReport == frame.FailureReportNo || h.From == "" || h.To == "" {
+	if h.Method != frame.REPORT && h.FailureReport != frame.FailureReportNo && h.From != "" && h.To != "" {
+		from, _, _ := cutLast(h.To)
+		c.link.Respond(h.Response(status, from))
+	}
+	if !c.stranger {
 		return
 	}
-	from, _, _ := cutLast(h.To)
-	c.link.Respond(h.Response(status, from))
+	if c.failures++; c.failures > maxFailures {
+		c.link.Close()
+	}
 }
 
 // cutLast returns the last URI of a path as written: who it is for.

@@ -384,10 +384,10 @@ func TestKeepAliveGoesOn(t *testing.T) {
 	})
 }
 
-// An endpoint has so many sessions, and so many connections of peers.
+// An endpoint has so many sessions, and so many connections of peers, half of which are for those with a session.
 func TestEndpointLimits(t *testing.T) {
 	play(t, func(s *scene) {
-		s.endpoint(alice, &msrp.Config{Listen: []string{"tcp:" + alice + ":2855"}, MaxSessions: 2, MaxConns: 2})
+		s.endpoint(alice, &msrp.Config{Listen: []string{"tcp:" + alice + ":2855"}, MaxSessions: 2, MaxConns: 3})
 		x, y, z := s.session(alice, nil), s.session(alice, nil), s.session(alice, nil)
 		s.path(x)
 		s.path(y)
@@ -400,7 +400,7 @@ func TestEndpointLimits(t *testing.T) {
 		synctest.Wait()
 		q := s.calls(x)
 		if _, err := q.tryNext(time.Second); err == nil || errors.Is(err, context.DeadlineExceeded) {
-			s.Errorf("a third connection of two: %v", err)
+			s.Errorf("a third stranger with three connections: %v", err)
 		}
 		p.conn.Close()
 		time.Sleep(time.Second)

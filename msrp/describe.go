@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/goparley/parley/internal/mediatype"
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/sdp"
 )
@@ -217,6 +218,9 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 	if cema && r.active && !matches {
 		r.address = hostPort(frame.URI{Host: remote.Address, Port: uint16(remote.Port)})
 	}
+	if r.active && !r.byTCP() && !s.given() {
+		return nil, nil
+	}
 	l, err := s.legToAnswer(ctx, d)
 	if err != nil {
 		return nil, err
@@ -254,7 +258,7 @@ func (s *Session) legToAnswer(ctx context.Context, d described) (*leg, error) {
 func (s *Session) common(p peer) bool {
 	for _, list := range [][2][]string{{p.types, s.cfg.AcceptTypes}, {s.cfg.AcceptTypes, p.types}} {
 		for _, t := range list[1] {
-			if t == "*" || strings.HasSuffix(t, "/*") && slices.ContainsFunc(list[0], func(o string) bool { return strings.EqualFold(o, t) }) || accepts(list[0], t) {
+			if t == "*" || mediatype.In(list[0], t) {
 				return true
 			}
 		}

@@ -28,7 +28,8 @@
 // is the name in the path that counts, for who connects. The port of an active endpoint that listens is its real one, where
 // RFC 6135 section 4.2.2 recommends 9, so that the path stays as it is in later offers.
 //
-// It does not look into messages: message/cpim, the notifications of IMDN and isComposing are packages of
-// their own, below simple. Chunks of a message that a lost connection has cut off are not put together with those
-// of the next one: it is sent again whole. REPORTs are not sent for parts of messages, nor of failures.
+// It does not look into messages, but for notifications of IMDN, which go out though the peer receives no messages (RFC
+// 4975 section 8.9): message/cpim, the notifications and isComposing are packages of their own, below simple. Chunks of
+// a message that a lost connection has cut off are not put together with those of the next one: it is sent again whole.
+// REPORTs are not sent for parts of messages, nor of failures.
 package msrp

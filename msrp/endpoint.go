@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/msrp/frame"
 )
 
@@ -44,7 +45,8 @@ type Config struct {
 	TLS *tls.Config
 
 	// MaxSessions is how many sessions there may be; 0 means 100,000. MaxConns is how many
-	// connections of peers are accepted; 0 means 10,000.
+	// connections of peers are accepted; 0 means 10,000. Half of them are left to those for whom a
+	// session waits, and of the other half one IPv4 address, or one /64 of IPv6, gets a tenth, 4 at least.
 	MaxSessions, MaxConns int
 
 	// Relays carry all sessions, the nearest first: the second is reached by the first, and so on. With none
@@ -81,6 +83,7 @@ type Endpoint struct {
 	legs      map[string]*leg    // by session-id
 	dialed    map[peerKey]*dialing
 	accepted  map[*connection]struct{}
+	strangers *source.Strangers // of accepted
 	closed    bool
 	tasks     sync.WaitGroup // goroutines that accept, and connections that are being made
 	identity  *identity
@@ -116,6 +119,7 @@ func New(cfg *Config) (*Endpoint, error) {
 	if e.cfg.MaxConns == 0 {
 		e.cfg.MaxConns = 10_000
 	}
+	e.strangers = source.NewStrangers((e.cfg.MaxConns + 1) / 2)
 	for _, where := range e.cfg.Listen {
 		if where == "none" {
 			continue

@@ -13,6 +13,7 @@ const (
 	window    = 256 << 10        // bytes of a message that wait to be read, and as many that came too early
 	maxParked = 4 << 20          // bytes in messages that nobody has asked for
 	stallTime = 20 * time.Second // for who reads, before a message is refused
+	calmTime  = 10 * time.Minute // without a wait in vain, for the next to be as long as the first
 
 	messageTime = 540 * time.Second // between two chunks of a message (RFC 7701 section 6.1)
 )
@@ -21,8 +22,9 @@ const (
 var ErrAborted = errors.New("msrp: message aborted by its sender")
 
 // Incoming is a message that arrives. It is read while it does: io.EOF is its end, ErrAborted says
-// that the sender has given it up, ErrLost that the connection is lost. Bytes come in order, however
-// they have arrived; 256 KB wait at most until they are read, and as many that came too early.
+// that the sender has given it up, ErrLost that the connection is lost, and frame.StatusTimeout that nothing more
+// has come for 540 seconds. Bytes come in order, however they have arrived; 256 KB wait at most until they are
+// read, and as many that came too early.
 type Incoming struct {
 	ID          string        // Message-ID
 	ContentType string        // with its parameters
@@ -169,7 +171,11 @@ func (s *Session) reap() {
 			left = messageTime
 		}
 		if left <= 0 {
-			m.reject(frame.StatusTimeout)
+			// What comes of it after all is answered like what is not wanted: 408 is for relays to say (RFC 4975
+			// sections 10.4 and 10.5).
+			m.status = frame.StatusStop
+			s.over(m)
+			m.fail(frame.StatusTimeout)
 		} else if wait < 0 || left < wait {
 			wait = left
 		}
@@ -180,13 +186,17 @@ func (s *Session) reap() {
 }
 
 // wait holds up the connection until there is room, for no more than 20 seconds, and not again before
-// somebody reads. The lock is held.
+// somebody reads. Each wait in vain halves the next, or a peer who has somebody read the end of a message that does
+// not come could hold up the connection for ever. The lock is held.
 func (s *Session) wait(room func() bool) bool {
 	if s.deaf || room() {
 		return room()
 	}
+	if time.Since(s.vain) > calmTime {
+		s.patience = stallTime
+	}
 	over := false
-	t := time.AfterFunc(stallTime, func() {
+	t := time.AfterFunc(s.patience, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		over = true
@@ -196,7 +206,9 @@ func (s *Session) wait(room func() bool) bool {
 	for !room() && !over && !s.closed {
 		s.changed.Wait()
 	}
-	s.deaf = !room()
+	if s.deaf = !room(); s.deaf {
+		s.patience, s.vain = s.patience/2, time.Now()
+	}
 	return !s.deaf
 }
 

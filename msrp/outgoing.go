@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/goparley/parley/internal/mediatype"
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/msrp/internal/link"
 )
@@ -121,11 +122,11 @@ func (s *Session) Create(ctx context.Context, m *Message) (*Writer, error) {
 		err = ErrClosed
 	case l.conn != c: // lost since ready has said so
 		err = ErrLost
-	case !accepts(s.peer.types, o.m.ContentType), accepts(s.refused, o.m.ContentType):
+	case !mediatype.In(s.peer.types, o.m.ContentType), mediatype.In(s.refused, o.m.ContentType):
 		err = fmt.Errorf("%w: %s", frame.StatusUnsupportedType, o.m.ContentType)
 	case s.peer.maxSize > 0 && size > s.peer.maxSize:
 		err = fmt.Errorf("%w: %d bytes, of %d", frame.StatusStop, size, s.peer.maxSize)
-	case s.held:
+	case s.held && !notifies(o.m.ContentType, o.m.Body):
 		err = ErrHeld
 	case s.outgoing[o.m.ID] != nil:
 		err = fmt.Errorf("msrp: a message %s is on its way", o.m.ID)
@@ -358,7 +359,7 @@ func (o *outgoing) refused(status frame.Status) {
 	s := o.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !strings.EqualFold(major, "message") && !strings.EqualFold(major, "multipart") && !accepts(s.refused, kind) && len(s.refused) < maxRefused {
+	if !strings.EqualFold(major, "message") && !strings.EqualFold(major, "multipart") && !mediatype.In(s.refused, kind) && len(s.refused) < maxRefused {
 		s.refused = append(s.refused, kind)
 	}
 }

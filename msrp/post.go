@@ -1,9 +1,11 @@
 package msrp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
+	"github.com/goparley/parley/internal/mediatype"
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/msrp/internal/link"
 )
@@ -15,7 +17,7 @@ var ErrFull = errors.New("msrp: too much waits to be written")
 // session keeps of it until it is written is a reference.
 type Post struct {
 	contentType string
-	size        int64
+	body        []byte
 	p           *link.Post
 }
 
@@ -29,7 +31,7 @@ func NewPost(contentType string, body []byte) (*Post, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Post{contentType: contentType, size: int64(len(body)), p: p}, nil
+	return &Post{contentType: contentType, body: body, p: p}, nil
 }
 
 // Post has a Post written, and does not wait. Each goes to a session once, for a peer that gets a
@@ -59,11 +61,11 @@ func (s *Session) post(p *Post) error {
 		return l.err
 	case l == nil || !l.usable():
 		return ErrNotConnected
-	case s.held:
+	case s.held && !notifies(p.contentType, bytes.NewReader(p.body)):
 		return ErrHeld
-	case !accepts(s.peer.types, p.contentType):
+	case !mediatype.In(s.peer.types, p.contentType):
 		return frame.StatusUnsupportedType
-	case s.peer.maxSize > 0 && p.size > s.peer.maxSize:
+	case s.peer.maxSize > 0 && int64(len(p.body)) > s.peer.maxSize:
 		return frame.StatusStop
 	}
 	o, err := l.outletHere()

@@ -114,6 +114,44 @@ func TestNobodyReads(t *testing.T) {
 	})
 }
 
+// A peer who has the program wait for the rest of a message, and lets it read a byte of it now and then, holds others up
+// for half as long each time.
+func TestReaderIsKeptWaiting(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.bound(nil)
+		go func() { // ends with the session
+			for m, err := range x.Messages(context.WithoutCancel(s.Context())) {
+				if err == nil {
+					io.Copy(io.Discard, m)
+				}
+			}
+		}()
+		for _, round := range []string{"a", "b"} {
+			long := func(at int) {
+				p.chunk("long "+round, fmt.Sprintf("%d-*/*", at), "x", "+")
+				p.response(200)
+			}
+			long(1)
+			for i := range 256 {
+				p.chunk(fmt.Sprint(round, i), "1-1/1", "x", "$")
+				p.response(200)
+			}
+			held := time.Duration(0)
+			for i := range 20 {
+				long(2 + i)
+				begun := time.Now()
+				p.chunk(fmt.Sprint("late ", round, i), "1-1/1", "x", "$")
+				p.response(413)
+				held += time.Since(begun)
+			}
+			if held < 39*time.Second || held > 41*time.Second {
+				s.Errorf("the connection was held up for %v in all, want 40 s", held)
+			}
+			time.Sleep(11 * time.Minute) // in which the long message is given up
+		}
+	})
+}
+
 // A peer whose messages nobody reads takes 4 MB of memory and no more, whatever it sends: many messages,
 // large ones, unfinished ones, bytes that come early.
 func TestMemoryOfWhatNobodyReads(t *testing.T) {

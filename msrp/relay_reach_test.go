@@ -408,3 +408,26 @@ func TestPostToAnotherByRelay(t *testing.T) {
 		}
 	})
 }
+
+// What transport the peer has is the matter of our relay, which connects to it (RFC 7977 section 5.2.2).
+func TestRelayReachesOtherTransports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, nil)
+		session := NewSession(s.alice, nil)
+		const peer = "msrp://192.0.2.2:4444/bob;ws"
+		offer := answerOf(peer, "passive")
+		answered := later(func() (*sdp.Media, error) { return session.Answer(t.Context(), offer) })
+		c := s.relay.accept()
+		c.admit(usePath)
+		answer, err := answered()
+		if err != nil || answer == nil {
+			t.Fatalf("Answer() = %v, %v, want one", answer, err)
+		}
+		if err := session.Update(t.Context(), answer, offer); err != nil {
+			t.Fatal(err)
+		}
+		if hello := c.next(frame.SEND); hello.To != usePath+" "+peer {
+			t.Errorf("To-Path = %s, want %s %s", hello.To, usePath, peer)
+		}
+	})
+}

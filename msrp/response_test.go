@@ -133,6 +133,8 @@ func TestRefusedRequests(t *testing.T) {
 		{"another transport", func(to, _ *string) []string { *to = strings.Replace(*to, ";tcp", ";ws", 1); return nil }, 481},
 		{"more to visit", func(to, _ *string) []string { *to += " " + rawURI; return nil }, 481},
 		{"another peer", func(_, from *string) []string { *from = strings.Replace(*from, "raw", "war", 1); return nil }, 481},
+		{"the peer at another port", func(_, from *string) []string { *from = strings.Replace(*from, ":2855", ":2856", 1); return nil }, 481},
+		{"the peer at another host", func(_, from *string) []string { *from = strings.Replace(*from, raw, bob, 1); return nil }, 481},
 		{"another peer by a relay", func(_, from *string) []string { *from += " msrp://192.0.2.66:1/x;tcp"; return nil }, 481},
 		{"userinfo and parameters do not count", func(to, _ *string) []string {
 			*to = strings.Replace(*to, "//", "//alice@", 1) + ";x=y"
@@ -222,27 +224,37 @@ func TestBoundElsewhere(t *testing.T) {
 	})
 }
 
-// For peers behind gateways a session can be known by its session-id alone.
+// For peers behind gateways a session can be known by its session-id alone, and so can they.
 func TestAnyAuthority(t *testing.T) {
-	for _, any := range []bool{false, true} {
-		t.Run(fmt.Sprint(any), func(t *testing.T) {
-			play(t, func(s *scene) {
-				x, p := s.bound(&msrp.SessionConfig{AnyAuthority: any})
-				box := s.inbox(x)
-				p.to = strings.Replace(p.to, alice+":2855", "203.0.113.9:9", 1)
-				p.from = strings.Replace(p.from, raw+":2855", "203.0.113.9:9", 1)
-				p.chunk("m", "1-*/*", "hello", "$")
-				if !any {
-					p.response(481)
-					return
-				}
-				p.response(200)
-				s.expect(box, "hello", nil)
-				p.to = strings.Replace(p.to, ";", "x;", 1)
-				p.chunk("m", "1-*/*", "hello", "$")
-				p.response(481)
+	gateway := func(uri *string, from string) { *uri = strings.Replace(*uri, from, "203.0.113.9:9", 1) }
+	for _, c := range []struct {
+		name   string
+		change func(*peer)
+		ok     bool // where it is on
+	}{
+		{"To-Path", func(p *peer) { gateway(&p.to, alice+":2855") }, true},
+		{"From-Path", func(p *peer) { gateway(&p.from, raw+":2855") }, true},
+		{"both", func(p *peer) { gateway(&p.to, alice+":2855"); gateway(&p.from, raw+":2855") }, true},
+		{"another session", func(p *peer) { gateway(&p.to, alice+":2855"); p.to = strings.Replace(p.to, ";", "x;", 1) }, false},
+		{"another peer", func(p *peer) { gateway(&p.from, raw+":2855"); p.from = strings.Replace(p.from, ";", "x;", 1) }, false},
+	} {
+		for _, on := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, %v", c.name, on), func(t *testing.T) {
+				play(t, func(s *scene) {
+					x, p := s.bound(&msrp.SessionConfig{AnyAuthority: on})
+					box := s.inbox(x)
+					c.change(p)
+					p.chunk("m", "1-*/*", "hello", "$")
+					if on && c.ok {
+						p.response(200)
+						s.expect(box, "hello", nil)
+					} else {
+						p.response(481)
+						s.none(box)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

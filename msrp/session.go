@@ -72,7 +72,9 @@ type SessionConfig struct {
 
 // What is in the way of a session.
 var (
-	// ErrHeld says that the peer does not want to receive now.
+	// ErrHeld says that the peer does not want to receive now. Notifications of what became of its messages (RFC
+	// 5438) are sent nevertheless (RFC 4975 section 8.9): message/imdn+xml, also in a message/cpim that is a Post or
+	// whose Body is a *strings.Reader, a *bytes.Reader or a *bytes.Buffer. In others the session cannot see them.
 	ErrHeld = errors.New("msrp: the peer does not receive now")
 	// ErrLost says that the connection of the session is lost. A new offer makes another one.
 	ErrLost = errors.New("msrp: connection lost")
@@ -103,7 +105,9 @@ type Session struct {
 	plain       bool  // a middlebox does not do with CEMA
 
 	arrived     []*Incoming // that Messages has not given out
-	deaf        bool        // nobody has read for 20 seconds what waited
+	deaf        bool        // nobody has read what waited since it was waited for in vain
+	patience    time.Duration
+	vain        time.Time // when it was last waited in vain
 	incoming    map[string]*Incoming
 	done        []done // messages that are over, the newest last
 	window      int    // bytes of a message that wait to be read
@@ -183,6 +187,8 @@ func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 // ours trusts (RFC 4975 section 5.4). One that an Endpoint has made for itself is not enough: the error has a
 // *tls.CertificateVerificationError. Who is connected to knows its peer by the path alone, unless Config.TLS asks for a
 // certificate.
+//
+// Who is active connects by TCP: a path that begins with another transport is a net.UnknownNetworkError.
 func (s *Session) Connect(ctx context.Context, remote frame.Path, active bool) error {
 	l, err := s.legToDescribe(ctx, s.cfg.TLS)
 	if err != nil {
@@ -292,7 +298,7 @@ func (s *Session) Close() error {
 // Messages returns the messages that arrive, each when it begins. The loop ends when the session
 // is closed; it yields the error of ctx last if that ends, and why if the connection is lost. A message
 // is to be read, or Rejected: what is not read holds up the connection, and is refused after
-// 20 seconds. Each message goes to one loop.
+// 20 seconds, or half of that for each time in the last ten minutes. Each message goes to one loop.
 func (s *Session) Messages(ctx context.Context) iter.Seq2[*Incoming, error] {
 	return func(yield func(*Incoming, error) bool) {
 		defer s.wakes(ctx)()

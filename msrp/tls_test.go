@@ -2,12 +2,16 @@ package msrp_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"strings"
 	"testing"
@@ -406,4 +410,73 @@ func TestSecureURIWithoutTLS(t *testing.T) {
 			p.response(403)
 		}
 	})
+}
+
+// rsaCertificate makes a certificate that the suite of RFC 4975 section 14.2 can do with.
+func rsaCertificate(t testing.TB) tls.Certificate {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// A peer that has nothing but the suite of RFC 4975 section 14.2 is spoken to by programs that say so: it keeps nothing
+// secret from who gets hold of the key of a certificate later.
+func TestCipherSuiteOfRFC4975(t *testing.T) {
+	cert := rsaCertificate(t)
+	old := &tls.Config{Certificates: []tls.Certificate{cert}, InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12,
+		CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}}
+	for _, c := range []struct {
+		setup string // of the peer
+		on    bool
+	}{{"active", true}, {"active", false}, {"passive", true}, {"passive", false}} {
+		t.Run(fmt.Sprintf("%s, turned on: %v", c.setup, c.on), func(t *testing.T) {
+			play(t, func(s *scene) {
+				ours := &tls.Config{Certificates: []tls.Certificate{cert}}
+				if c.on {
+					ours.CipherSuites = []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_128_CBC_SHA}
+				}
+				s.secure(alice, ours)
+				x := s.session(alice, &msrp.SessionConfig{TLS: true})
+				offer, err := x.Offer(s.Context())
+				if err != nil {
+					s.Fatal(err)
+				}
+				answer := section(secureURI, print("SHA-256", cert), "setup:"+c.setup)
+				if c.setup == "passive" {
+					s.servesTLS(old)
+					if err := x.Update(s.Context(), offer, answer); (err == nil) != c.on {
+						s.Errorf("Update() = %v, want success: %v", err, c.on)
+					}
+					x.Close()
+					time.Sleep(time.Second) // until the peer has heard of it
+					return
+				}
+				if err := x.Update(s.Context(), offer, answer); err != nil {
+					s.Fatal(err)
+				}
+				conn, err := s.n.Host(raw).DialContext(s.Context(), "tcp", alice+":2855")
+				if err != nil {
+					s.Fatal(err)
+				}
+				client := tls.Client(conn, old)
+				if err := client.HandshakeContext(s.Context()); (err == nil) != c.on {
+					s.Errorf("handshake: %v, want success: %v", err, c.on)
+				}
+				if c.on {
+					p := s.newPeer(client, x)
+					p.from = secureURI
+					p.request("SEND", "Message-ID: n")
+					p.response(200)
+				}
+			})
+		})
+	}
 }

@@ -53,7 +53,7 @@ func (e *edge) handle(tx *Server, req *sip.Request) {
 	mine := e.self
 	mine.User = ep.FlowToken(tx.Flow())
 	switch {
-	case req.Method() == sip.REGISTER && contact.RegID() > 0 && source.IsClient(req): // section 5.1
+	case req.Method() == sip.REGISTER && contact.RegID() > 0 && source.IsClient(sip.All[sip.Via](req)): // section 5.1
 		mine.Params = mine.Params.With("ob", "")
 		out = out.With(sip.Push(sip.Path{URI: mine}))
 	case contact.URI.Params.Has("ob") && formsDialog(req): // section 5.3.2

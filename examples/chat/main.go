@@ -1,5 +1,5 @@
 // Chat lets two people type to each other, or joins a room of many. It shows who is writing, and
-// when what one has written has arrived. ^D ends it, and ^C.
+// when what one has written has arrived. ^C ends it, and ^D does once somebody is there.
 //
 //	go run ./examples/chat -listen udp:127.0.0.1:5070 sip:bob@127.0.0.1
 //	go run ./examples/chat -listen udp:127.0.0.1:5071 sip:alice@127.0.0.1 sip:bob@127.0.0.1:5070
@@ -8,6 +8,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -18,10 +19,12 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -35,13 +38,14 @@ import (
 )
 
 func main() {
-	c, cfg := &chat{}, &ua.Config{}
+	ctx, enough := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, enough) // a second ^C does not wait for the peer
+	c, cfg := &chat{enough: enough}, &ua.Config{}
 	listen := flag.String("listen", "udp:0.0.0.0:5060", "where to listen for calls")
 	relay := flag.String("relay", "", "URI of an MSRP relay, such as msrps://relay.example.com;tcp")
 	flag.StringVar(&cfg.Proxy, "proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060; none does not register")
 	flag.StringVar(&cfg.Password, "password", "", "password at the proxy and at the relay")
 	flag.BoolVar(&c.secure, "tls", false, "chat by TLS")
-	flag.StringVar(&c.nick, "nick", "", "nickname to have in a room, for those who look who is there")
 	flag.Parse()
 	if flag.NArg() < 1 || flag.NArg() > 2 {
 		log.Fatal("usage: chat [flags] sip:user@domain [sip:whom@domain]")
@@ -52,9 +56,6 @@ func main() {
 		user, _, _ := strings.Cut(strings.TrimPrefix(c.self, "sip:"), "@")
 		relays = []msrp.Relay{{URI: *relay, Username: user, Password: cfg.Password}}
 	}
-	var ctx context.Context
-	ctx, c.enough = signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, c.enough) // a second ^C does not wait for the peer
 	log.SetFlags(0)
 	log.SetOutput(screen{os.Stdout})
 	if err := c.run(ctx, flag.Arg(1), cfg, relays); err != nil && !errors.Is(err, context.Canceled) {
@@ -64,11 +65,11 @@ func main() {
 
 // A chat is a call with somebody, or with a room.
 type chat struct {
-	self, nick string
-	secure     bool
-	enough     func() // ends it
-	call       *ua.Call
-	session    *msrp.Session
+	self    string
+	secure  bool
+	enough  func() // ends it
+	call    *ua.Call
+	session *msrp.Session
 }
 
 // run calls whom, or waits for the call of somebody.
@@ -83,7 +84,7 @@ func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, relays []ms
 		AcceptTypes: append(types, cpim.ContentType), AcceptWrappedTypes: types, MaxSize: 64 << 10, TLS: c.secure,
 		Attributes: []sdp.Attribute{{Name: "chatroom", Value: "nickname private-messages"}}, // what rooms ask for
 	}
-	called := make(chan struct{})
+	called := make(chan *ua.Call, 1)
 	var busy atomic.Bool
 	busy.Store(whom != "")
 	cfg.OnInvite = func(ctx context.Context, in *ua.Invitation) {
@@ -92,39 +93,38 @@ func (c *chat) run(ctx context.Context, whom string, cfg *ua.Config, relays []ms
 			return
 		}
 		c.session = msrp.NewSession(ep, takes)
-		var err error
-		if c.call, err = in.Answer(ctx, c.session); err == nil {
-			close(called)
-			return
+		if call, err := in.Answer(ctx, c.session); err == nil {
+			called <- call
+		} else {
+			log.Printf("no chat with %s: %v", in.From().URI, err)
+			busy.Store(false)
 		}
-		log.Printf("no chat with %s: %v", in.From().URI, err)
-		busy.Store(false)
 	}
 	agent, err := ua.New(c.self, cfg)
 	if err != nil {
 		return err
 	}
-	defer agent.Close()
+	defer agent.Close() // which hangs up, and gives that two seconds
 	if cfg.Proxy != "" {
 		if _, err := agent.Register(ctx, nil); err != nil {
 			return err
 		}
 	}
-	if whom != "" {
-		log.Printf("calling %s", whom)
-		c.session = msrp.NewSession(ep, takes)
-		if c.call, err = agent.Invite(ctx, whom, &ua.InviteOptions{Streams: []ua.Stream{c.session}}); err != nil {
-			return err
+	if whom == "" {
+		log.Printf("waiting for a call at %s", agent.Addr(strings.Split(cfg.Listen[0], ":")[0]))
+		select {
+		case c.call = <-called:
+			return c.talk(ctx)
+		case <-ctx.Done():
+			return nil
 		}
-		return c.talk(ctx)
 	}
-	log.Printf("waiting for a call at %s", agent.Addr("udp"))
-	select {
-	case <-called:
-		return c.talk(ctx)
-	case <-ctx.Done():
-		return nil
+	log.Printf("calling %s", whom)
+	c.session = msrp.NewSession(ep, takes)
+	if c.call, err = agent.Invite(ctx, whom, &ua.InviteOptions{Streams: []ua.Stream{c.session}}); err != nil {
+		return err
 	}
+	return c.talk(ctx)
 }
 
 // talk shows what comes, and sends what is typed, until one of the two has had enough.
@@ -132,19 +132,22 @@ func (c *chat) talk(ctx context.Context) error {
 	log.Printf("talking to %s", c.call.Remote().URI)
 	typed, restore := open()
 	go c.write(ctx, typed) // ends when no more is typed, or with the program
-	lost := c.hear(ctx)
-	restore()
-	select { // a peer that hangs up has closed the connection already, as a rule
+	err := c.hear(ctx)
+	select { // who hangs up closes the connection, too, and that may be seen first
 	case <-c.call.Done():
 	case <-ctx.Done():
-	case <-time.After(2 * time.Second):
+	case <-time.After(time.Second):
 	}
-	err := c.call.Hangup(context.WithoutCancel(ctx))
+	restore()
 	if errors.Is(c.call.Err(), ua.ErrHungUp) {
 		log.Printf("%s has gone", c.call.Remote().URI.User)
 		return nil
 	}
-	return errors.Join(lost, err)
+	if err != nil && ctx.Err() == nil {
+		log.Print("(connection lost, hanging up)")
+	}
+	c.enough() // ^C does not wait for the peer
+	return err
 }
 
 // hear prints messages, and who is writing one, until the call is over or ctx ends.
@@ -186,11 +189,6 @@ func (c *chat) hear(ctx context.Context) error {
 // write sends line by line, and tells that a line is being written, until no more is typed.
 func (c *chat) write(ctx context.Context, typed <-chan string) {
 	defer c.enough()
-	if c.nick != "" {
-		if err := c.session.SetNickname(ctx, c.nick); err != nil {
-			log.Printf("no nickname: %v", err)
-		}
-	}
 	var sender iscomposing.Sender
 	tick := time.NewTimer(0)
 	for {
@@ -215,10 +213,7 @@ func (c *chat) write(ctx context.Context, typed <-chan string) {
 			out = sender.Tick(now)
 		}
 		if out.Send != nil {
-			m := &msrp.Message{ContentType: iscomposing.ContentType, FailureReport: frame.FailureReportNo}
-			if err := c.send(ctx, m, out.Send.Append(nil)); errors.Is(err, frame.StatusUnsupportedType) {
-				sender.Stop() // the peer does not care
-			}
+			c.send(ctx, &msrp.Message{ContentType: iscomposing.ContentType, FailureReport: frame.FailureReportNo}, out.Send.Append(nil))
 		}
 		if !out.Next.IsZero() {
 			tick.Reset(time.Until(out.Next))
@@ -229,11 +224,10 @@ func (c *chat) write(ctx context.Context, typed <-chan string) {
 // send sends a message, in an envelope if the peer takes it in no other way, as rooms do.
 func (c *chat) send(ctx context.Context, m *msrp.Message, body []byte) error {
 	m.Body = bytes.NewReader(body)
-	err := c.session.Send(ctx, m)
-	if !errors.Is(err, frame.StatusUnsupportedType) {
+	if err := c.session.Send(ctx, m); !errors.Is(err, frame.StatusUnsupportedType) {
 		return err
 	}
-	body, err = (&cpim.Message{
+	body, err := (&cpim.Message{
 		From: cpim.Address{URI: c.self}, To: []cpim.Address{{URI: c.call.Remote().URI.String()}},
 		DateTime: time.Now(), ContentType: m.ContentType, Content: body,
 	}).Append(nil)
@@ -244,40 +238,48 @@ func (c *chat) send(ctx context.Context, m *msrp.Message, body []byte) error {
 	return c.session.Send(ctx, m)
 }
 
-// open returns the lines that are typed, until ^D, with "" for keys in between. At a terminal what is printed stands
-// above the line, until restore.
+// open returns the lines that are typed, until ^D, with "" while one is typed. At a terminal lines are edited, and what
+// is printed stands above them, until restore.
 func open() (typed chan string, restore func()) {
 	typed, restore = make(chan string, 64), func() {}
-	var tty struct {
-		io.Reader
-		io.Writer
+	in, plain, most := int(os.Stdin.Fd()), bufio.NewReader(os.Stdin), 1<<30
+	next := func() (string, error) {
+		if _, err := plain.Peek(1); err == nil {
+			typed <- ""
+		}
+		return plain.ReadString('\n')
 	}
-	tty.Reader, tty.Writer = io.MultiReader(os.Stdin, strings.NewReader("\n")), io.Discard // a pipe need not end with \n
-	in, line := int(os.Stdin.Fd()), term.NewTerminal(&tty, "> ")
 	if mode, err := term.MakeRaw(in); err == nil {
-		tty.Writer = os.Stdout
+		line := term.NewTerminal(struct {
+			io.Reader
+			io.Writer
+		}{os.Stdin, os.Stdout}, "> ")
+		line.AutoCompleteCallback = func(string, int, rune) (string, int, bool) { // called for each key
+			if width, height, err := term.GetSize(in); err == nil && width > 0 {
+				line.SetSize(width, height)
+			}
+			if len(typed) < cap(typed) {
+				typed <- ""
+			}
+			return "", 0, false // the key does what it does
+		}
+		next, most = line.ReadLine, 4095 // with one more it drops the keys that follow
 		log.SetOutput(screen{line})
-		restore = func() {
+		restore = sync.OnceFunc(func() {
 			log.SetOutput(screen{os.Stdout})
 			fmt.Print("\r\x1b[K")
 			term.Restore(in, mode)
-		}
-	}
-	line.AutoCompleteCallback = func(string, int, rune) (string, int, bool) { // called for each key
-		if width, height, err := term.GetSize(in); err == nil && width > 0 {
-			line.SetSize(width, height)
-		}
-		if len(typed) < cap(typed) {
-			typed <- ""
-		}
-		return "", 0, false // the key does what it does
+		})
 	}
 	go func() { // ends when no more is typed, or with the program
-		for text, err := line.ReadLine(); err == nil; text, err = line.ReadLine() {
-			if strings.TrimSpace(text) != "" {
-				typed <- text
+		for text, err := next(); err == nil || err == term.ErrPasteIndicator || text != ""; text, err = next() {
+			if utf8.RuneCountInString(text) > most {
+				log.Printf("(not sent: a line has %d characters at most)", most)
+			} else if text = strings.TrimRight(text, "\r\n"); strings.TrimSpace(text) != "" {
+				typed <- strings.ToValidUTF8(text, "\ufffd")
 			}
 		}
+		restore() // so that ^C is a signal again
 		close(typed)
 	}()
 	return typed, restore

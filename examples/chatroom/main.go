@@ -3,7 +3,7 @@
 // "conference".
 //
 //	go run ./examples/chatroom -listen udp:127.0.0.1:5072 sip:room@127.0.0.1
-//	go run ./examples/chat -listen udp:127.0.0.1:5070 -nick Star sip:alice@127.0.0.1 sip:room@127.0.0.1:5072
+//	go run ./examples/chat -listen udp:127.0.0.1:5070 sip:alice@127.0.0.1 sip:room@127.0.0.1:5072
 //	go run ./examples/chat -listen udp:127.0.0.1:5071 sip:bob@127.0.0.1 sip:room@127.0.0.1:5072
 //
 // Or at a proxy, where it registers:

@@ -46,6 +46,9 @@ func main() {
 	if strings.Contains(","+*listen, ",ws:") && !*plain {
 		log.Fatal("ws is for clients, and none gets in without TLS: use wss, or -plain for tests")
 	}
+	if flag.NArg() == 0 {
+		log.Fatal("usage: msrprelay [flags] user:password...")
+	}
 	users := map[string]string{}
 	for _, arg := range flag.Args() {
 		user, password, _ := strings.Cut(arg, ":")

@@ -35,7 +35,8 @@ func main() {
 	dir := flag.String("dir", "", "directory for files that others send")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second ^C does not wait for the peer
+	log.SetFlags(0)
 	cfg := &ua.Config{Listen: strings.Split(*listen, ","), Proxy: *proxy, Password: *password}
 	msrpCfg := &msrp.Config{}
 	if *relay != "" {
@@ -55,7 +56,7 @@ func main() {
 	default:
 		log.Fatal("usage: sendfile [flags] -to sip:whom@domain file...\n       sendfile [flags] -dir directory sip:user@domain")
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
 		log.Fatal(err)
 	}
 }
@@ -80,24 +81,23 @@ func send(ctx context.Context, from, to string, cfg *ua.Config, msrpCfg *msrp.Co
 	if err != nil {
 		return err
 	}
-	defer agent.Close()
-	call, err := agent.Invite(ctx, to, opts)
-	if err != nil {
+	defer agent.Close() // which hangs up, and gives that two seconds
+	if _, err := agent.Invite(ctx, to, opts); err != nil {
 		return err
 	}
-	var failed error
+	failed := 0
 	for _, push := range pushes {
 		if err := push.Wait(ctx); err != nil {
-			fmt.Print("\r\x1b[K") // for what is said at the end
-			failed = err
+			complain(err)
+			failed++
 		} else {
 			show("sent "+push.Description().Selector.Name, push.Description())
 		}
 	}
-	if err := call.Hangup(context.WithoutCancel(ctx)); failed == nil {
-		failed = err
+	if failed > 0 {
+		return fmt.Errorf("%d of %d files not sent", failed, len(pushes))
 	}
-	return failed
+	return nil
 }
 
 // receive takes the files of all calls, until it is interrupted.
@@ -205,5 +205,6 @@ func show(what string, d file.Description) {
 
 // complain says what went wrong, in place of how far a file is.
 func complain(err error) {
-	fmt.Printf("\r\x1b[K%v\n", err)
+	fmt.Print("\r\x1b[K")
+	log.Print(err)
 }

@@ -3,9 +3,8 @@
 package source
 
 import (
+	"iter"
 	"net/netip"
-
-	"github.com/goparley/parley/sip"
 )
 
 // Of returns what a sender is known by: its address, for a machine has as many ports
@@ -20,11 +19,11 @@ func Of(from netip.AddrPort) netip.Prefix {
 	return prefix
 }
 
-// IsClient reports whether that is the client of a request itself, which no proxy has
-// put a Via on (RFC 5626 sections 5.1 and 6).
-func IsClient(req *sip.Request) bool {
+// IsClient reports whether that is the client of a request with these Vias itself, which no
+// proxy has put one on (RFC 5626 sections 5.1 and 6).
+func IsClient[Via any](vias iter.Seq2[Via, error]) bool {
 	n := 0
-	for range sip.All[sip.Via](req) {
+	for range vias {
 		if n++; n > 1 {
 			return false
 		}

@@ -33,7 +33,7 @@ func TestOf(t *testing.T) {
 func TestIsClient(t *testing.T) {
 	req := sip.NewRequest(sip.REGISTER, sip.URI{Scheme: "sip", Host: "example.com"})
 	for _, want := range []bool{true, true, false} { // with none, one and two
-		if got := IsClient(req); got != want {
+		if got := IsClient(sip.All[sip.Via](req)); got != want {
 			t.Errorf("IsClient() = %v, want %v, of\n%s", got, want, req)
 		}
 		req = req.With(sip.Push(sip.Via{Transport: "UDP", Host: "192.0.2.1"}))

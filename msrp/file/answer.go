@@ -78,7 +78,7 @@ func readAnswer(m *sdp.Media, offer Description) (Description, error) {
 		return Description{}, ErrOtherFile
 	}
 	d.Selector = offer.Selector.merge(d.Selector)
-	if !d.Range.agrees(offer.Range, d.Selector.Size) || !d.Range.in(d.Selector.Size) {
+	if !d.Range.agrees(offer.Range, d.Selector.Size) || !d.Range.fits(d.Selector.Size) {
 		return Description{}, ErrRange
 	}
 	return d, nil

@@ -48,6 +48,13 @@ func TestAnswerToAPullSaysTypeAndHashes(t *testing.T) {
 	if _, err := offer.acceptPull(file); !errors.Is(err, ErrRange) {
 		t.Errorf("acceptPull of a file that is too short: %v, want ErrRange", err)
 	}
+	file.Size = 0 // of an empty one there is nothing but all of it
+	for r, want := range map[Range]error{{}: nil, {1, 0}: nil, {1, 1}: ErrRange, {2, 0}: ErrRange, {100, 0}: ErrRange, {100, 200}: ErrRange} {
+		offer.Range = r
+		if _, err := offer.acceptPull(file); !errors.Is(err, want) {
+			t.Errorf("acceptPull of %v of an empty file: %v, want %v", r, err, want)
+		}
+	}
 	file.Name = "b.jpg"
 	if _, err := offer.acceptPull(file); !errors.Is(err, ErrOtherFile) {
 		t.Errorf("acceptPull of another file: %v, want ErrOtherFile", err)

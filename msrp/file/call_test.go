@@ -276,6 +276,11 @@ func TestEmptyFile(t *testing.T) {
 		}
 		p.hangup(call)
 		holds(t, inbox, map[string][]byte{"empty.txt": {}})
+		rest := p.push(written(t, "empty.txt", nil), &file.SendOptions{Range: file.Range{Start: 100}})
+		defer rest.Close()
+		if _, err := rest.Offer(p.ctx); !errors.Is(err, file.ErrRange) {
+			t.Errorf("octets from 100 on of an empty file are offered: %v, want ErrRange", err)
+		}
 	})
 }
 

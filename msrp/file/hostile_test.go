@@ -13,6 +13,7 @@ import (
 	"github.com/goparley/parley/msrp/file"
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/sdp"
+	"github.com/goparley/parley/ua"
 )
 
 // A liar is a sender that says what it likes of what it sends.
@@ -89,6 +90,43 @@ func TestLiars(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who hangs up when all is sent, while it is checked, has not sent the file that was said, and the rest of it is not
+// asked for.
+func TestLiarHangsUpDuringTheCheck(t *testing.T) {
+	octets := content(1, 100_000)
+	sum := sha1.Sum(octets)
+	octets[99_999] ^= 1
+	inbox := root(t)
+	answer := func(p *place, ctx context.Context, inv *ua.Invitation) {
+		in := file.Receive(p.bob.ep, inbox, &file.ReceiveOptions{Progress: func(received, size int64) {
+			if received == size {
+				time.Sleep(time.Second) // of a slow disk
+			}
+		}})
+		if _, err := inv.Answer(ctx, in); err != nil {
+			t.Error(err)
+		}
+		_, err := in.Wait(p.ctx)
+		in.Resume(p.ctx, func(context.Context) error {
+			t.Error("the rest is asked for")
+			return nil
+		})
+		p.got <- receipt{err: err}
+	}
+	story(t, answer, func(p *place) {
+		l := p.liar(file.Selector{Name: "a", Size: 100_000, Hashes: []file.Hash{{Algorithm: file.SHA1, Sum: sum[:]}}})
+		call := p.calls(l)
+		if err := l.sends(p.ctx, bytes.NewReader(octets), 0); err != nil {
+			t.Errorf("Send: %v", err)
+		}
+		p.hangup(call)
+		if r := <-p.got; !errors.Is(r.err, file.ErrOtherFile) {
+			t.Errorf("Wait: %v, want ErrOtherFile", r.err)
+		}
+		holds(t, inbox, nil)
+	})
 }
 
 // A message that says to be too large is refused before it comes (RFC 4975 section 10.5).

@@ -83,7 +83,7 @@ func (d Description) kind(known []Description) (Kind, error) {
 	switch {
 	case same:
 		return KindSame, nil
-	case !d.Range.in(d.Selector.Size):
+	case !d.Range.fits(d.Selector.Size):
 		return KindNone, ErrRange
 	case d.Direction == sdp.SendOnly:
 		return KindPush, nil

@@ -43,8 +43,11 @@ func parseRange(text string) (r Range, ok bool) {
 
 func (r Range) valid() bool { return r.Start > 0 && (r.Stop == 0 || r.Stop >= r.Start) }
 
-// in reports whether a file of this size has the range; 0 is a size not known.
-func (r Range) in(size int64) bool { return size == 0 || r.Start <= size && r.Stop <= size }
+// in reports whether a file of this size has the range. An empty one has all of it, "1-*".
+func (r Range) in(size int64) bool { return r.Start <= max(size, 1) && r.Stop <= size }
+
+// fits is in, for a size that a peer has said; 0 is one that is not known.
+func (r Range) fits(size int64) bool { return size == 0 || r.in(size) }
 
 // agrees reports whether an answer with the range r is about what was offered
 // of a file of this size: the same, or its end where the offer left that open

@@ -59,6 +59,9 @@ type source struct {
 //
 // The error is a [*fs.PathError].
 func Push(e *msrp.Endpoint, path string, opts *SendOptions) (*Sender, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, notRegular(path) // to open a FIFO would wait for somebody who writes
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -91,11 +94,15 @@ func newSender(e *msrp.Endpoint, opts *SendOptions) *Sender {
 	return s
 }
 
+func notRegular(path string) error {
+	return &os.PathError{Op: "send", Path: path, Err: errors.New("not a regular file")}
+}
+
 // use makes f the file that is sent.
 func (s *Sender) use(f *os.File) error {
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &os.PathError{Op: "send", Path: f.Name(), Err: errors.New("not a regular file")}
+		err = notRegular(f.Name())
 	}
 	if err != nil {
 		f.Close()

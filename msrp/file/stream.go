@@ -312,7 +312,8 @@ func (s *stream) begin(t *transfer) {
 		stop := context.AfterFunc(t.ctx, s.wake)
 		defer stop()
 		err := s.move(t)
-		if err != nil && t.ctx.Err() != nil {
+		// That it is not the file may show while the call ends.
+		if err != nil && t.ctx.Err() != nil && !isOther(err) {
 			err = context.Cause(t.ctx)
 		}
 		s.mu.Lock()

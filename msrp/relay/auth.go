@@ -52,16 +52,36 @@ func (c *connection) auth(h *frame.Head, _ []byte) {
 	}
 	c.link.Respond(resp)
 	if c.refused > maxFailures {
-		c.r.log.Warn("relay: closed after wrong passwords", "peer", c.link.RemoteAddr())
-		c.close()
+		c.refused = 0
+		c.guard(h)
 	}
 }
 
-// isRelay reports whether a request comes from another relay, for which many clients speak.
+// isRelay reports whether a request comes from another relay, which speaks for many clients.
 func (c *connection) isRelay(h *frame.Head) bool {
-	first, rest := cutFirst(h.From)
+	first, _ := cutFirst(h.From)
 	u, err := frame.ParseURI(first)
-	return err == nil && rest != "" && c.isHost(u.Host)
+	return err == nil && isFromBehind(h) && c.isHost(u.Host)
+}
+
+// isFromBehind reports whether a request has come by a relay, as it says itself.
+func isFromBehind(h *frame.Head) bool { _, rest := cutFirst(h.From); return rest != "" }
+
+// guard ends a connection after the last of too many wrong passwords, for it is a client's (RFC 4976 section 6.3).
+// Where there is no TLS nobody can show that it is a relay's, which is not to be lost to others for what one of them
+// does: passwords from behind it are not looked at for a while instead.
+func (c *connection) guard(h *frame.Head) {
+	c.r.log.Warn("relay: wrong passwords", "peer", c.link.RemoteAddr())
+	if c.secure || c.ws || !isFromBehind(h) {
+		c.close()
+		return
+	}
+	c.guarded.Store(time.Now().Add(guessTime).UnixNano())
+}
+
+// isGuarded reports whether an AUTH is not to be looked at.
+func (c *connection) isGuarded(h *frame.Head) bool {
+	return isFromBehind(h) && time.Now().UnixNano() < c.guarded.Load()
 }
 
 func (c *connection) authenticate(h *frame.Head) *frame.Head {
@@ -79,6 +99,9 @@ func (c *connection) authenticate(h *frame.Head) *frame.Head {
 	}
 	if !c.secure && !r.cfg.PlainAUTH {
 		return fail(frame.StatusForbidden) // RFC 4976 section 9.2
+	}
+	if c.isGuarded(h) {
+		return fail(frame.StatusTimeout)
 	}
 	user, info := c.user, ""
 	if user == "" || len(from) > 1 {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/msrp/internal/digest"
 )
 
@@ -22,7 +24,7 @@ type Config struct {
 
 	// Domain is the realm of passwords, and a name by which clients may address the relay. Host
 	// is the name, or the address, in the URIs that clients get, which TLS certificates have to
-	// have; "" is Domain.
+	// have, without a port; "" is Domain.
 	Domain, Host string
 
 	// Password returns the password of a user, or ErrUnknownUser. Any other error is a failure
@@ -50,14 +52,15 @@ type Config struct {
 	MaxChunk int
 
 	// MinExpires and MaxExpires bound for how long a URI is good, which is as the client asks, or
-	// MaxExpires; 0 means a minute and an hour.
+	// MaxExpires; 0 means a minute and an hour. MinExpires is a second at least, and no more than MaxExpires.
 	MinExpires, MaxExpires time.Duration
 
 	// MaxConns is how many connections there may be, of which half are left to those that have
-	// shown that they may be here; 0 means 10,000. Where there is no room, one that was not used for
+	// shown that they may be here; 0 means 10,000. Of the other half one IPv4 address, or one /64 of
+	// IPv6, gets a tenth, 4 at least; behind a proxy all are of one. Where there is no room, one that was not used for
 	// 30 seconds makes some, unless it is a client's. MaxURIs is how many URIs clients may have; 0
 	// means 100,000. Each user gets a tenth of both at most, with the connections that are made for
-	// what the user sends, but 4 connections at least.
+	// what the user sends, but 4 connections at least. None of them is negative, nor is MaxChunk.
 	MaxConns, MaxURIs int
 
 	Network Network      // nil: that of the system
@@ -90,7 +93,7 @@ func Passwords(users map[string]string) func(ctx context.Context, user string) (
 	}
 }
 
-// complete fills in what the zero values mean.
+// complete fills in what the zero values mean. The error says what no relay could keep to.
 func (c *Config) complete() error {
 	if c.Domain == "" {
 		return errors.New("no Domain")
@@ -116,6 +119,15 @@ func (c *Config) complete() error {
 	}
 	if c.MaxURIs == 0 {
 		c.MaxURIs = 100_000
+	}
+	u, err := frame.ParseURI(frame.URI{Host: c.Host, Transport: "tcp"}.String())
+	switch {
+	case err != nil || u.Host != c.Host:
+		return fmt.Errorf("the host %q is neither a name nor an address", c.Host)
+	case c.MaxChunk < 0 || c.MaxConns < 0 || c.MaxURIs < 0:
+		return fmt.Errorf("a negative MaxChunk (%d), MaxConns (%d) or MaxURIs (%d)", c.MaxChunk, c.MaxConns, c.MaxURIs)
+	case c.MinExpires < time.Second || c.MinExpires > c.MaxExpires:
+		return fmt.Errorf("MinExpires of %v is not from 1s to MaxExpires, %v", c.MinExpires, c.MaxExpires)
 	}
 	if c.Network == nil {
 		c.Network = &system{}

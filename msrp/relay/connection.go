@@ -2,6 +2,7 @@ package relay
 
 import (
 	"crypto/x509"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -20,13 +21,15 @@ type connection struct {
 	to     hop        // of one that we make
 	secure bool
 	ws     bool
-	port   uint16 // of ours that it came to
-	user   string // that Config.Handshake knows; "" nobody
-	nonce  string // that binds nonces to it
+	source netip.Prefix // of one that somebody else has made
+	port   uint16       // of ours that it came to
+	user   string       // that Config.Handshake knows; "" nobody
+	nonce  string       // that binds nonces to it
 	out    outbox
 
 	used    atomic.Int64 // when something of a request last came or went, as time.Time.UnixNano
 	guesses atomic.Int32 // passwords in a row that another relay did not take
+	guarded atomic.Int64 // until when no passwords from behind it are looked at, as time.Time.UnixNano
 
 	// Under the lock of the Relay.
 	payer    string // the user who has it, or whom it is made for; "" nobody
@@ -37,7 +40,8 @@ type connection struct {
 	over     bool
 
 	// Of the goroutine that reads.
-	failures int // on probation
+	unproved bool // is on probation
+	failures int
 	refused  int // passwords in a row
 	last     *route
 	head     *frame.Head // of the last SEND
@@ -79,9 +83,11 @@ func (c *connection) alive() bool { return !c.out.isClosed() }
 // prove ends the probation.
 func (c *connection) prove() {
 	c.failures = 0
-	if c.trial == nil {
+	if !c.unproved {
 		return
 	}
+	c.unproved = false
+	c.link.Narrow(false)
 	c.r.mu.Lock()
 	defer c.r.mu.Unlock()
 	c.endTrial()
@@ -91,17 +97,14 @@ func (c *connection) prove() {
 func (c *connection) endTrial() {
 	if c.stranger {
 		c.stranger = false
-		c.r.strangers--
+		c.r.strangers.Remove(c.source)
 		c.trial.Stop()
 	}
 }
 
 // failed counts a request that came to nothing.
 func (c *connection) failed() {
-	c.r.mu.Lock()
-	stranger := c.stranger
-	c.r.mu.Unlock()
-	if c.failures++; stranger && c.failures > maxFailures {
+	if c.failures++; c.unproved && c.failures > maxFailures {
 		c.r.log.Info("relay: closed after failures", "peer", c.link.RemoteAddr())
 		c.close()
 	}

@@ -10,6 +10,12 @@ import (
 // NICKNAME, or what is not known yet (RFC 4976 section 6.4.2).
 func (c *connection) forward(rt *route, h *frame.Head, body []byte) {
 	f := &forwarded{c: c, rt: rt, h: h}
+	if h.Method == frame.AUTH {
+		if f.counts = !c.isRelay(h); c.isGuarded(h) {
+			c.respond(h, frame.StatusTimeout)
+			return
+		}
+	}
 	out := *h
 	out.To, out.From = rt.to, rt.from
 	item := letter{head: &out, body: body}
@@ -26,9 +32,10 @@ func (c *connection) forward(rt *route, h *frame.Head, body []byte) {
 
 // A forwarded request waits for its response.
 type forwarded struct {
-	c  *connection
-	rt *route
-	h  *frame.Head
+	c      *connection
+	rt     *route
+	h      *frame.Head
+	counts bool // an AUTH of a client, whose wrong passwords count
 }
 
 // asked counts the request for who pays for it, or with -1 no more, and returns what there is then.
@@ -52,9 +59,10 @@ func (f *forwarded) Answered(_ frame.Range, response *frame.Head, err error) {
 	f.guess(response)
 }
 
-// guess counts passwords that another relay does not take (RFC 4976 section 6.3).
+// guess counts passwords of a client that another relay does not take (RFC 4976 section 6.3). Another relay counts
+// those of its own clients.
 func (f *forwarded) guess(response *frame.Head) {
-	if f.h.Method != frame.AUTH || strings.Contains(f.h.From, " ") {
+	if !f.counts {
 		return
 	}
 	if _, tried := f.h.Get("Authorization"); !tried || response.Status != frame.StatusUnauthorized {
@@ -65,8 +73,8 @@ func (f *forwarded) guess(response *frame.Head) {
 	}
 	challenge, _ := response.Get("WWW-Authenticate")
 	if !strings.Contains(strings.ToLower(challenge), "stale=true") && f.c.guesses.Add(1) > maxFailures {
-		f.c.r.log.Warn("relay: closed after wrong passwords for another relay")
-		f.c.close()
+		f.c.guesses.Store(0)
+		f.c.guard(f.h)
 	}
 }
 

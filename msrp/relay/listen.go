@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/msrp/internal/link"
 )
 
@@ -60,24 +61,24 @@ func (r *Relay) listen(where string) error {
 // knock counts the connections of HTTP that are not WebSockets yet, or never will be, among those who
 // have not shown that they may be here.
 func (r *Relay) knock(nc net.Conn, state http.ConnState) {
+	from := source.OfPeer(nc.RemoteAddr())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch state {
-	case http.StateNew:
-		if !r.mayKnock() {
-			nc.Close() // which is a state, too
-		}
-		r.knocking++
-	case http.StateHijacked, http.StateClosed:
-		r.knocking--
+	switch _, counted := r.knocking[nc]; {
+	case state == http.StateNew && !r.mayKnock(from):
+		nc.Close()
+	case state == http.StateNew:
+		r.knocking[nc] = from
+		r.strangers.Add(from)
+	case counted && (state == http.StateHijacked || state == http.StateClosed):
+		delete(r.knocking, nc)
+		r.strangers.Remove(from)
 	}
 }
 
 // mayKnock reports whether there is room for one more connection that somebody makes to us. The lock is
 // held.
-func (r *Relay) mayKnock() bool {
-	return r.strangers+r.knocking < (r.cfg.MaxConns+1)/2 && r.hasRoom()
-}
+func (r *Relay) mayKnock(from netip.Prefix) bool { return !r.strangers.Full(from) && r.hasRoom() }
 
 // logWriter takes what net/http has to say, about handshakes that fail mostly.
 type logWriter struct{ r *Relay }
@@ -124,14 +125,16 @@ func (r *Relay) accept(l *listener) {
 
 // admit takes a connection that somebody has made to us, on probation, and starts it.
 func (r *Relay) admit(c *connection) bool {
+	c.source = source.OfPeer(c.link.RemoteAddr())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || !r.mayKnock() {
+	if r.closed || !r.mayKnock(c.source) {
 		return false
 	}
 	r.conns[c] = struct{}{}
-	r.strangers++
-	c.stranger = true
+	r.strangers.Add(c.source)
+	c.stranger, c.unproved = true, true
+	c.link.Narrow(true)
 	c.trial = time.AfterFunc(probation, func() {
 		r.log.Info("relay: closed after probation", "peer", c.link.RemoteAddr())
 		c.close()

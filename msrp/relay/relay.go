@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/goparley/parley/internal/source"
 	"github.com/goparley/parley/msrp/internal/digest"
 )
 
@@ -20,6 +21,7 @@ const (
 	dialTime     = 10 * time.Second // for a connection to the next hop
 	distrustTime = 5 * time.Minute  // of a user, after a receiver was given up
 	askTime      = 10 * time.Second // for Config.Password
+	guessTime    = 30 * time.Second // after too many wrong passwords of who may be a relay
 	restTime     = 30 * time.Second // after which all that was sent is answered, or will not be
 	idleTime     = time.Hour        // without a request on a connection with no URIs (RFC 4976 section 6.5)
 	sweepTime    = time.Minute      // from one look at what has expired to the next
@@ -43,9 +45,9 @@ type Relay struct {
 	mu        sync.Mutex
 	listeners []*listener
 	conns     map[*connection]struct{}
-	strangers int       // of conns, that are on probation
-	knocking  int       // connections of HTTP that are no WebSockets yet
-	noRoom    time.Time // when there was last none in the place of another connection
+	strangers *source.Strangers         // those of conns that are on probation, and of knocking
+	knocking  map[net.Conn]netip.Prefix // connections of HTTP that are no WebSockets yet
+	noRoom    time.Time                 // when there was last none in the place of another connection
 	dialed    map[hop]*connection
 	dialing   int               // of them, that are being made
 	grants    map[string]*grant // by session-id
@@ -67,6 +69,7 @@ func New(cfg *Config) (*Relay, error) {
 	r := &Relay{
 		cfg:       *cfg,
 		conns:     map[*connection]struct{}{},
+		knocking:  map[net.Conn]netip.Prefix{},
 		dialed:    map[hop]*connection{},
 		grants:    map[string]*grant{},
 		users:     map[string]*account{},
@@ -79,6 +82,7 @@ func New(cfg *Config) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
+	r.strangers = source.NewStrangers((r.cfg.MaxConns + 1) / 2)
 	r.log = r.cfg.Logger
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	for _, where := range r.cfg.Listen {

@@ -54,7 +54,7 @@ func (r *Relay) mayHave(a *account) bool {
 // hasRoom reports whether there may be one more connection, perhaps in the place of one that is not
 // used. The lock is held.
 func (r *Relay) hasRoom() bool {
-	if len(r.conns)+r.knocking < r.cfg.MaxConns {
+	if len(r.conns)+len(r.knocking) < r.cfg.MaxConns {
 		return true
 	}
 	now := time.Now()

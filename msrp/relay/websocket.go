@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"strconv"
@@ -16,7 +17,11 @@ import (
 const (
 	maxMessageIn  = 256 << 10
 	maxMessageOut = 64 << 10
+
+	maxUnproved = 40 << 10 // bytes of memory for one on probation: an AUTH has 27 KB at most
 )
+
+var errUnproved = errors.New("a long message on probation")
 
 // ServeHTTP takes a WebSocket with the subprotocol msrp (RFC 7977), for programs that have a web
 // server of their own. The connection is a client's then, and ServeHTTP returns.
@@ -48,6 +53,12 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 				return time.Time{}
 			}
 			return begun.Add(frameTime)
+		},
+		Hold: func(bytes int) error {
+			if bytes > maxUnproved && c.unproved {
+				return errUnproved
+			}
+			return nil
 		},
 	})
 	if err != nil {

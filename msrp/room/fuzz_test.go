@@ -17,7 +17,7 @@ func FuzzParticipant(f *testing.F) {
 	f.Add("MSRP a786 SEND\r\nTo-Path: msrp://192.0.2.1:2855/x;tcp\r\n", envelope(alice, "psst", bob), `Alice`)
 	f.Add("MSRP a786 NICKNAME\r\n\r\n-------a786$\r\n", envelope(bob, "hello", uri, bob), `""`)
 	f.Add("-------", "From: <sip:>\r\nTo: <>\r\n\r\n\r\n", "\"\\\"\u00fc\u200d\"")
-	f.Add("", "NS: <urn:x>\r\nFrom: <tel:+1>\r\nTo: <urn:y>\r\n\r\nContent-Type: \r\n\r\n", "\"\xff\xfe\"")
+	f.Add("", "NS: <urn:x>\r\nFrom: <tel:1;ext=2;phone-context=%41.b.>\r\nTo: <urn:y>\r\n\r\nContent-Type: \r\n\r\n", "\"\xff\xfe\"")
 	f.Fuzz(func(t *testing.T, wire, env, name string) {
 		inHouse(t, nil, func(t *testing.T, h *house) {
 			a, b := h.join(alice, wish{}), h.join(bob, wish{})

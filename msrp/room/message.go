@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goparley/parley/internal/mediatype"
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/simple/cpim"
-	"github.com/goparley/parley/sip"
 )
 
 // receive takes a message of the participant, passes it on as it is, and returns what its sender is
@@ -39,7 +39,7 @@ func (p *Participant) receive(_ *msrp.Incoming, body []byte) frame.Status {
 	if inside == "" {
 		inside = "text/plain"
 	}
-	if !accepts(r.cfg.AcceptTypes, inside) {
+	if !mediatype.In(r.cfg.AcceptTypes, inside) {
 		return frame.StatusUnsupportedType
 	}
 	m, err := newPost(body)
@@ -142,7 +142,7 @@ func (p *Participant) flush() {
 // takes reports whether a participant takes what is in an envelope. Who does not say takes all (RFC
 // 7701 section 5.2). The lock of the room is held.
 func (p *Participant) takes(inside string) bool {
-	return len(p.types) == 0 || accepts(p.types, inside)
+	return len(p.types) == 0 || mediatype.In(p.types, inside)
 }
 
 // greet tells who does not know chat rooms that this is one, and who else is there (RFC 7701
@@ -190,29 +190,4 @@ func (r *Room) say(p *Participant, text string) {
 func newPost(body []byte) (*post, error) {
 	m, err := msrp.NewPost(cpim.ContentType, body)
 	return &post{m, len(body)}, err
-}
-
-// addressOf returns the address that a header of an envelope has.
-func addressOf(text string) (key string, ok bool) {
-	u, err := sip.ParseURI(text)
-	if err != nil {
-		return "", false
-	}
-	return address(u), true
-}
-
-// accepts reports whether a media type is in a list, which may have "*" and "image/*". Parameters
-// do not count.
-func accepts(list []string, contentType string) bool {
-	contentType, _, _ = strings.Cut(contentType, ";")
-	contentType = strings.TrimSpace(contentType)
-	for _, t := range list {
-		if t == "*" || strings.EqualFold(t, contentType) {
-			return true
-		}
-		if n := len(t) - 1; strings.HasSuffix(t, "/*") && len(contentType) > n && strings.EqualFold(contentType[:n], t[:n]) {
-			return true
-		}
-	}
-	return false
 }

@@ -223,10 +223,17 @@ func TestTypes(t *testing.T) {
 		}
 		b.hears("alice@example.com> x")
 	})
+	inHouse(t, &room.Config{AcceptTypes: []string{"text/plain;charset=utf-8"}}, func(t *testing.T, h *house) {
+		a, b := h.join(alice, wish{}), h.join(bob, wish{})
+		if err := a.says("hello"); err != nil {
+			t.Errorf("a type that the room takes with a parameter: %v", err)
+		}
+		b.hears("alice@example.com> hello")
+	})
 }
 
 // Each recipient gets what it takes, by type and by size; who has sent it is not told (RFC 7701
-// section 6.1).
+// section 6.1). Parameters of types do not count (RFC 4975 section 8.6).
 func TestWhatRecipientsTake(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		a := h.join(alice, wish{})
@@ -234,6 +241,9 @@ func TestWhatRecipientsTake(t *testing.T) {
 		images := h.join(carol, wish{wrapped: "image/*"})
 		silent := h.join("sip:dave@example.com", wish{wrapped: "-"}) // says message/cpim and nothing of what is inside
 		small := h.join("sip:erin@example.com", wish{maxSize: 300})
+		params := h.join("sip:frank@example.com", wish{wrapped: "text/plain;charset=utf-8"})
+		wide := h.join("sip:grace@example.com", wish{types: "message/*", wrapped: "-"}) // legal, and says as little
+		both := h.join("sip:heidi@example.com", wish{types: "message/*", wrapped: "image/*"})
 		image := strings.Replace(envelope(alice, "picture", uri), "text/plain", "image/png", 1)
 		if err := errors.Join(a.says("hello"), a.sends(image), a.says(strings.Repeat("x", 300))); err != nil {
 			t.Error(err)
@@ -246,6 +256,9 @@ func TestWhatRecipientsTake(t *testing.T) {
 		images.hears("alice@example.com> picture")
 		silent.hears("alice@example.com> hello", "alice@example.com> picture", long)
 		small.hears("alice@example.com> hello", "alice@example.com> picture")
+		params.hears("alice@example.com> hello", long)
+		wide.hears("alice@example.com> hello", "alice@example.com> picture", long)
+		both.hears("alice@example.com> picture")
 	})
 }
 
@@ -330,8 +343,8 @@ func TestSizesAndTimes(t *testing.T) {
 		}
 		b.hears("alice@example.com> hello")
 		time.Sleep(2 * time.Second)
-		if got := p.chunk("n1", fmt.Sprintf("21-%d/%[1]d", len(text)), '$', text[20:]); got != 408 {
-			t.Errorf("the rest after 541 s is answered with %d, want 408", got)
+		if got := p.chunk("n1", fmt.Sprintf("21-%d/%[1]d", len(text)), '$', text[20:]); got != 413 {
+			t.Errorf("the rest after 541 s is answered with %d, want 413", got)
 		}
 		b.hears()
 	})

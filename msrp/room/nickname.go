@@ -79,7 +79,7 @@ func (r *Room) release(p *Participant) {
 }
 
 // useNickname returns the nickname that a request asks for, "" for none. It takes one without
-// quotes, as msrplib writes it.
+// quotes, and nothing at all for none, as msrplib writes them.
 func useNickname(h *frame.Head) (name string, ok bool) {
 	text, n := "", 0
 	for _, f := range h.Fields {
@@ -107,7 +107,7 @@ func unquote(text string) (string, bool) {
 		case '"':
 			return b.String(), i == len(text)-1
 		case '\\':
-			if i++; i == len(text) {
+			if i++; i == len(text) || text[i] != '"' && text[i] != '\\' {
 				return "", false
 			}
 			b.WriteByte(text[i])

@@ -39,6 +39,8 @@ func TestNicknameSyntax(t *testing.T) {
 			{`Use-Nickname: "` + strings.Repeat("\uff21", 341) + `"`, 200, strings.Repeat("A", 341)},
 			{`Use-Nickname: "A` + strings.Repeat(" ", 1021) + `B"`, 200, "A B"},
 			{`Use-Nickname: ""`, 200, ""},
+			{`Use-Nickname: "Al"`, 200, "Al"},
+			{`Use-Nickname: `, 200, ""}, // none, for msrplib
 			{`Use-Nickname: "Alice"`, 200, "Alice"},
 			{`Use-Nickname: "` + strings.Repeat("x", 1024) + `"`, 424, "Alice"},
 			{`Use-Nickname: "` + strings.Repeat("\u00fc", 512) + `"`, 424, "Alice"},
@@ -47,6 +49,8 @@ func TestNicknameSyntax(t *testing.T) {
 			{`Use-Nickname: "A` + strings.Repeat(" ", 1022) + `B"`, 424, "Alice"},
 			{`Use-Nickname: "Bob`, 424, "Alice"},
 			{`Use-Nickname: "Bob\`, 424, "Alice"},
+			{`Use-Nickname: "Bob\nBill"`, 424, "Alice"}, // an escape of others
+			{`Use-Nickname: "\Bob"`, 424, "Alice"},
 			{`Use-Nickname: "Bob" the builder`, 424, "Alice"},
 			{`Use-Nickname: "   "`, 424, "Alice"},
 			{"Use-Nickname: \"a\x07b\"", 400, "Alice"}, // no header field at all

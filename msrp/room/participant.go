@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goparley/parley/internal/mediatype"
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/sdp"
 	"github.com/goparley/parley/simple/confinfo"
@@ -51,7 +52,11 @@ type Participant struct {
 func (r *Room) newParticipant(who sip.Address, aliases []sip.URI) *Participant {
 	r.endpoints++
 	uri := who.URI.Clone()
-	uri.Params, uri.Headers = "", ""
+	if uri.Scheme == "tel" {
+		uri = number(uri)
+	} else {
+		uri.Params, uri.Headers = "", ""
+	}
 	p := &Participant{r: r, display: strings.ToValidUTF8(who.Display[:min(len(who.Display), maxDisplay)], ""), entity: uri.String(), done: make(chan struct{})}
 	p.own = []string{address(uri)}
 	if strings.EqualFold(uri.Host, "anonymous.invalid") {
@@ -128,7 +133,10 @@ func (p *Participant) Update(ctx context.Context, local, remote *sdp.Media) erro
 	tokens, aware := remote.Attribute("chatroom")
 	types, _ := remote.Attribute("accept-types")
 	wrapped, _ := remote.Attribute("accept-wrapped-types")
-	takes := slices.DeleteFunc(strings.Fields(types+" "+wrapped), func(t string) bool { return strings.EqualFold(t, cpim.ContentType) })
+	takes := strings.Fields(types + " " + wrapped)
+	if !slices.ContainsFunc(takes, func(t string) bool { return !mediatype.In([]string{t}, cpim.ContentType) }) {
+		takes = nil // what takes the envelope says nothing of what may be in it
+	}
 	r.mu.Lock()
 	p.aware, p.private, p.types = aware, slices.Contains(strings.Fields(tokens), "private-messages"), takes
 	r.mu.Unlock()

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/goparley/parley/internal/hostname"
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/simple/confinfo"
 	"github.com/goparley/parley/sip"
@@ -136,7 +134,8 @@ func (r *Room) Admits(who sip.Address) error {
 // Join makes a participant, who is in the room when its call is there: it is the stream of that
 // call, and is to be closed if there is none. The address of who joins is what others see of them;
 // the Room takes messages from that URI and from the aliases, which are known to be theirs, too,
-// and passes on what is for one of them. Somebody can join several times.
+// and passes on what is for one of them. Somebody can join several times. Of the parameters of a
+// URI only those of a number count (RFC 3966 section 4): phone-context, ext and isub.
 //
 // Who joins from a host anonymous.invalid (RFC 3323 section 4.1.1.3) is somebody else each time,
 // with a URI that the roster has. Others who do not want to be known join by a URI that does not
@@ -246,22 +245,4 @@ func (r *Room) leave(p *Participant) {
 		}
 	}
 	r.news()
-}
-
-// address returns what tells URIs of participants, and of rooms, apart. As in all addresses of
-// record of this module the port does not count, nor do parameters: a room that was called without
-// any is written to with ";transport=tcp" (RFC 7701 section 9.3).
-func address(u sip.URI) string {
-	switch u.Scheme {
-	case "sip", "sips":
-		return "sip:" + u.Username() + "@" + hostname.Canonical(u.Host)
-	case "tel":
-		return "tel:" + strings.Map(func(c rune) rune {
-			if strings.ContainsRune("-.()", c) {
-				return -1
-			}
-			return c
-		}, strings.ToLower(u.User))
-	}
-	return u.String()
 }

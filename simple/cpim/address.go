@@ -3,6 +3,7 @@ package cpim
 import (
 	"errors"
 	"strings"
+	"unicode/utf8"
 )
 
 // An Address is a person and where to reach them (RFC 3862 section 4.1).
@@ -81,8 +82,11 @@ func (a Address) append(b []byte) []byte {
 }
 
 // isBare reports whether a formal name needs no quotes: it is words with one space
-// between them (RFC 3862 section 3.6, Formal-name).
+// between them (RFC 3862 section 3.6, Formal-name), all in UTF-8.
 func isBare(name string) bool {
+	if !utf8.ValidString(name) {
+		return false
+	}
 	word := false
 	for i := range len(name) {
 		switch c := name[i]; {

@@ -147,6 +147,24 @@ func TestWhatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// Headers are in UTF-8 (RFC 3862 section 2.2), whatever a program has a name from.
+func TestNamesThatAreNotInUTF8(t *testing.T) {
+	for name, want := range map[string]string{
+		"Caf\u00e9":     "Caf\u00e9 <im:a@b>", // with no need for quotes
+		"Caf\xe9":       "\"Caf\ufffd\"<im:a@b>",
+		"Caf\xe9, Nice": "\"Caf\ufffd, Nice\"<im:a@b>",
+	} {
+		m := &Message{From: Address{name, "im:a@b"}, Subject: []Subject{{"", name}}, ContentType: "a/b"}
+		if got := m.From.String(); got != want {
+			t.Errorf("%q is written as %q, want %q", name, got, want)
+		}
+		again := parse(t, text(t, m))
+		if valid := strings.ToValidUTF8(name, "\ufffd"); again.From.Name != valid || again.Subject[0].Text != valid {
+			t.Errorf("%q is read as %q and %q, want %q", name, again.From.Name, again.Subject[0].Text, valid)
+		}
+	}
+}
+
 func TestPrintedMessagesAreWrittenAndReadAgain(t *testing.T) {
 	for file, printed := range printed(t) {
 		m := parse(t, printed)

@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// What the header of a message may have at most, its MIME headers included.
+// What the header of a message may have at most, its MIME headers included. There should
+// be no limits (RFC 3862 section 2.2), but it is all in memory.
 const (
 	maxHead  = 16 << 10 // bytes
 	maxLines = 256

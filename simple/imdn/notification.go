@@ -184,15 +184,21 @@ func own(n *xmldoc.Node) iter.Seq[*xmldoc.Node] {
 // have, of no MessageID, and of a DateTime that RFC 3339 cannot express; b is returned
 // as it was then.
 func (n Notification) Append(b []byte) ([]byte, error) {
-	if of, _ := asked(n.Kind, n.Status); of == 0 || n.MessageID == "" {
-		return b, fmt.Errorf("imdn: no notification: %s %s of %q", n.Kind, n.Status, n.MessageID)
-	}
 	at, err := n.DateTime.MarshalText()
 	if err != nil {
 		return b, fmt.Errorf("imdn: %w", err)
 	}
 	if n.DateTime.IsZero() {
 		at = nil
+	}
+	return n.append(b, string(at))
+}
+
+// append is Append with the text of a time, which is a string by the schema (RFC 5438
+// section 11.1.9).
+func (n Notification) append(b []byte, at string) ([]byte, error) {
+	if of, _ := asked(n.Kind, n.Status); of == 0 || n.MessageID == "" {
+		return b, fmt.Errorf("imdn: no notification: %s %s of %q", n.Kind, n.Status, n.MessageID)
 	}
 	w := bytes.NewBuffer(b)
 	w.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<imdn xmlns="` + space + `">` + "\n")
@@ -202,7 +208,7 @@ func (n Notification) Append(b []byte) ([]byte, error) {
 		fmt.Fprintf(w, "</%s>\n", name)
 	}
 	element("message-id", n.MessageID)
-	element("datetime", string(at))
+	element("datetime", at)
 	if r, o := n.Recipient, n.OriginalRecipient; r != "" || o != "" {
 		if r == "" {
 			r = o

@@ -12,7 +12,7 @@ import (
 // It holds nothing of the message, and can be written down until the message is shown.
 type Request struct {
 	MessageID  string
-	DateTime   time.Time      // of the message; zero if it has none
+	DateTime   string         // of the message, also if it is none of RFC 3339; "" if it has none
 	Want       Disposition    // what is asked for, and has not been given yet
 	Sender     cpim.Address   // who asks
 	Recipient  cpim.Address   // who tells: the To of the message. If it has none or several this is the zero Address, and for the program to fill in
@@ -35,7 +35,7 @@ func Forwarded(m *cpim.Message) *Request {
 }
 
 func request(m *cpim.Message, may Disposition) *Request {
-	r := &Request{MessageID: MessageID(m), DateTime: m.DateTime, Sender: m.From}
+	r := &Request{MessageID: MessageID(m), DateTime: dateTime(m), Sender: m.From}
 	for _, value := range values(m, disposition) {
 		r.Want |= parseDisposition(value) & may
 	}
@@ -56,6 +56,23 @@ func request(m *cpim.Message, may Disposition) *Request {
 		}
 	}
 	return r
+}
+
+// maxDateTime is how long a DateTime is at most, in bytes. What is longer is no time.
+const maxDateTime = 64
+
+// dateTime returns the DateTime of a message, or "". One that cannot be read means
+// something to the sender of the message, who gets it back.
+func dateTime(m *cpim.Message) string {
+	if !m.DateTime.IsZero() {
+		text, _ := m.DateTime.MarshalText() // "" for what RFC 3339 cannot express
+		return string(text)
+	}
+	text, _ := m.Header(cpim.Namespace, "DateTime")
+	if text = strings.TrimSpace(text); len(text) > maxDateTime {
+		return ""
+	}
+	return text
 }
 
 // parseDisposition reads the value of a Disposition-Notification header. Words that it
@@ -91,16 +108,16 @@ func (r *Request) Notify(kind Kind, status Status, now time.Time) (*cpim.Message
 	}
 	n := Notification{
 		MessageID:         r.MessageID,
-		DateTime:          r.DateTime,
 		Recipient:         r.Recipient.URI,
 		OriginalRecipient: r.OriginalTo,
 		Kind:              kind,
 		Status:            status,
 	}
-	if n.DateTime.IsZero() {
-		n.DateTime = now.Truncate(time.Second) // it must not be missing (RFC 5438 section 11.1.2)
+	at := r.DateTime
+	if at == "" {
+		at = now.Truncate(time.Second).Format(time.RFC3339) // it must not be missing (RFC 5438 section 11.1.2)
 	}
-	text, err := n.Append(nil)
+	text, err := n.append(nil, at)
 	if err != nil {
 		return nil, err
 	}

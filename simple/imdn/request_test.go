@@ -74,11 +74,8 @@ func TestNotificationFindsItsMessage(t *testing.T) {
 	}
 	atBob := travel(t, m)
 	r := Received(atBob)
-	want := &Request{MessageID: id, DateTime: noon, Want: PositiveDelivery | Display, Sender: alice, Recipient: bob}
-	if r == nil || !r.DateTime.Equal(noon) {
-		t.Fatalf("Received() = %+v, want %+v", r, want)
-	}
-	if r.DateTime = noon; !reflect.DeepEqual(r, want) {
+	want := &Request{MessageID: id, DateTime: "2026-04-04T12:00:00Z", Want: PositiveDelivery | Display, Sender: alice, Recipient: bob}
+	if !reflect.DeepEqual(r, want) {
 		t.Fatalf("Received() = %+v, want %+v", r, want)
 	}
 	for _, c := range []struct {
@@ -256,7 +253,7 @@ func TestWhatAsks(t *testing.T) {
 		t.Errorf("Received() = %+v, want three for message 1", r)
 	}
 	r = Received(file(t, "rfc5438-s7.1.1.3"))
-	if r == nil || r.Want != PositiveDelivery|NegativeDelivery || r.MessageID != "34jk324j" || r.DateTime.IsZero() {
+	if r == nil || r.Want != PositiveDelivery|NegativeDelivery || r.MessageID != "34jk324j" || r.DateTime != "2006-04-04T12:16:49-05:00" {
 		t.Errorf("Received() = %+v, want what RFC 5438 section 7.1.1.3 says", r)
 	}
 }
@@ -298,14 +295,32 @@ func TestStatusOfAnotherKind(t *testing.T) {
 	}
 }
 
-// RFC 5438 section 11.1.2: the time is mandatory, though the peer has given none.
-func TestMessageWithoutDateTime(t *testing.T) {
-	r := Received(with(t, "i.Message-ID: 1", "i.Disposition-Notification: display"))
-	note, err := r.Notify(DisplayNotification, Displayed, noon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := Read(note); err != nil || !got[0].DateTime.Equal(noon) {
-		t.Errorf("Read() = %+v, %v, want it at %v", got, err, noon)
+// RFC 5438 section 11.1.2: the time is that of the message, as it has it where that is no time of RFC 3339 or
+// none that Go knows. It is mandatory, though the peer may have given none.
+func TestTimeOfTheMessage(t *testing.T) {
+	const now = "2026-04-04T12:00:00Z"
+	for given, want := range map[string]string{
+		"":                                      now,
+		"DateTime: ":                            now,
+		"DateTime: " + strings.Repeat("9", 65):  now, // no time of anybody's
+		"DateTime: 2026-04-04T12:16:49.5-05:00": "2026-04-04T12:16:49.5-05:00",
+		"DateTime: 2026-04-04T12:16:49-0500":    "2026-04-04T12:16:49-0500",
+		"DateTime: 2016-12-31T23:59:60Z":        "2016-12-31T23:59:60Z", // a leap second
+		"DateTime: noon <tea> & later":          "noon &lt;tea&gt; &amp; later",
+	} {
+		lines := []string{"i.Message-ID: 1", "i.Disposition-Notification: display"}
+		if given != "" {
+			lines = append(lines, given)
+		}
+		note, err := Received(with(t, lines...)).Notify(DisplayNotification, Displayed, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(note.Content), "<datetime>"+want+"</datetime>") {
+			t.Errorf("with %q the notification is\n%s\nwant it with %s", given, note.Content, want)
+		}
+		if _, err := Read(travel(t, note)); err != nil {
+			t.Errorf("with %q: %v", given, err)
+		}
 	}
 }

@@ -182,6 +182,7 @@ func newReceiver([]string) machine {
 			active, next = r.Status(now, Status{})
 		case "content":
 			r.Content()
+			active, next = r.Tick(now)
 		case "tick":
 			active, next = r.Tick(now)
 		default:

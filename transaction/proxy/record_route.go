@@ -32,7 +32,7 @@ func (p *passage) recordsRoute(req *sip.Request, w *way) (records, secure bool) 
 		return true, secure
 	}
 	begins := req.To().Tag() == ""
-	return begins && (secure != p.from.Secure() || w.ob || hasOutbound(req) && source.IsClient(req)), secure
+	return begins && (secure != p.from.Secure() || w.ob || hasOutbound(req) && source.IsClient(sip.All[sip.Via](req))), secure
 }
 
 // recordRoute adds the Record-Route of a request that takes this flow. There are
@@ -49,7 +49,7 @@ func (e *edits) recordRoute(ctx context.Context, list []sip.Edit, req *sip.Reque
 		return nil, err
 	}
 	back, on := transport.Flow{}, transport.Flow{}
-	if source.IsClient(req) && needsFlow(req, p.from) {
+	if source.IsClient(sip.All[sip.Via](req)) && needsFlow(req, p.from) {
 		back = p.from
 	}
 	if e.byFlow {
@@ -101,7 +101,7 @@ func (e *edits) path(ctx context.Context, list []sip.Edit, req *sip.Request, flo
 		return nil, err
 	}
 	to, ob := transport.Flow{}, false
-	if source.IsClient(req) {
+	if source.IsClient(sip.All[sip.Via](req)) {
 		ob = hasRegID(req)
 		if ob || needsFlow(req, p.from) {
 			to = p.from

@@ -164,7 +164,7 @@ func (r *Registrar) register(tx *transaction.Server, req *sip.Request) (*sip.Res
 	}
 	ep, flow := flowOf(tx)
 	r.meet(ep)
-	first := source.IsClient(req)
+	first := source.IsClient(sip.All[sip.Via](req))
 	a, err := r.read(req, first)
 	if err != nil {
 		return nil, err

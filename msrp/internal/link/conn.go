@@ -32,6 +32,7 @@ const (
 	turn       = 128 << 10 // bytes of one Stream that are written in one go
 	maxControl = 1 << 20   // bytes of whole frames that wait
 	maxPending = 4096      // requests that wait for their responses when no more chunks are written
+	narrowRead = 2 << 10   // bytes of who is not known that are read at a time: half of a buffer, which does not grow then
 )
 
 // ErrClosed says that this end has closed the connection, or aborted the message.

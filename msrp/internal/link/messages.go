@@ -86,6 +86,7 @@ func (w *messageWire) write(b *batch) error {
 func (w *messageWire) limitFrame() int         { return w.limit }
 func (w *messageWire) close()                  { w.m.Close() }
 func (w *messageWire) setIdle(d time.Duration) { w.idle = d }
+func (w *messageWire) setNarrow(bool)          {} // how long a message may be is known below
 
 func (w *messageWire) tls() *tls.ConnectionState {
 	if c, ok := w.m.(interface{ TLS() *tls.ConnectionState }); ok {

@@ -69,3 +69,7 @@ func (c *Conn) Came() time.Time { return c.wire.came() }
 // SetIdle says for how long the peer may be silent between its requests; 0 is for ever. It is
 // called before Start, or by a method of the Handler.
 func (c *Conn) SetIdle(d time.Duration) { c.wire.setIdle(d) }
+
+// Narrow has little of a stream read at a time, for a peer that has not shown yet that it may be here: a body of
+// any length then takes no more memory than a short one. It is called as SetIdle is.
+func (c *Conn) Narrow(is bool) { c.wire.setNarrow(is) }

@@ -3,7 +3,9 @@ package link
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,6 +130,39 @@ func (e choosy) Request(c *Conn, h *frame.Head) Body {
 	}
 	return e.ear.Request(c, h)
 }
+
+// A narrow connection has a body read in small pieces, however much of it is there, until it is narrow no more.
+func TestNarrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		h := &pieces{}
+		c := New(near, h)
+		c.Narrow(true)
+		c.Start()
+		text := aHead + aBody + strings.Repeat("x", 1<<20) + "\r\n" + anEnd
+		for _, narrow := range []bool{true, false} {
+			h.longest = 0
+			io.WriteString(far, text)
+			synctest.Wait()
+			if got := h.longest; got == 0 || got <= narrowRead != narrow {
+				t.Errorf("narrow %v: pieces of up to %d bytes", narrow, got)
+			}
+		}
+		c.CloseNow()
+		far.Close()
+	})
+}
+
+// pieces knows how long they are of a body, at whose end the connection is narrow no more.
+type pieces struct {
+	c       *Conn
+	longest int
+}
+
+func (p *pieces) Request(c *Conn, _ *frame.Head) Body { p.c = c; return p }
+func (p *pieces) Closed(*Conn, error)                 {}
+func (p *pieces) Write(piece []byte)                  { p.longest = max(p.longest, len(piece)) }
+func (p *pieces) End(frame.Flag)                      { p.c.Narrow(false) }
 
 // What cannot be read ends the connection; a head that is only wrong does not.
 func TestWhatCannotBeRead(t *testing.T) {

@@ -25,6 +25,7 @@ type wire interface {
 
 	close()
 	setIdle(time.Duration)
+	setNarrow(bool)
 	tls() *tls.ConnectionState
 	localAddr() net.Addr
 	remoteAddr() net.Addr
@@ -46,11 +47,12 @@ func newStreamWire(nc net.Conn) *streamWire {
 
 // A reading is the connection as the Reader reads it: with the time that the peer has.
 type reading struct {
-	nc    net.Conn
-	idle  time.Duration // to the next request; 0: as long as it likes
-	state readState
-	until readState // for which the deadline stands; unset if it is to be set anew
-	came  time.Time
+	nc     net.Conn
+	idle   time.Duration // to the next request; 0: as long as it likes
+	narrow bool
+	state  readState
+	until  readState // for which the deadline stands; unset if it is to be set anew
+	came   time.Time
 }
 
 type readState uint8
@@ -81,6 +83,9 @@ func (r *reading) Read(p []byte) (int, error) {
 		}
 		r.until = r.state
 	}
+	if r.narrow {
+		p = p[:min(len(p), narrowRead)]
+	}
 	n, err := r.nc.Read(p)
 	r.came = time.Now()
 	if n > 0 && r.state == idle {
@@ -107,6 +112,8 @@ func (w *streamWire) came() time.Time  { return w.reading.came }
 
 // setIdle is called by the goroutine that reads, or before it starts.
 func (w *streamWire) setIdle(d time.Duration) { w.reading.idle, w.reading.until = d, unset }
+
+func (w *streamWire) setNarrow(is bool) { w.reading.narrow = is }
 
 func (w *streamWire) write(b *batch) error {
 	if _, tcp := w.nc.(*net.TCPConn); tcp {
