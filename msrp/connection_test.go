@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -399,7 +400,7 @@ func TestEndpointLimits(t *testing.T) {
 		p, _ := s.calls(x), s.calls(x)
 		synctest.Wait()
 		q := s.calls(x)
-		if _, err := q.tryNext(time.Second); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		if _, err := q.tryNext(time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			s.Errorf("a third stranger with three connections: %v", err)
 		}
 		p.conn.Close()
