@@ -284,3 +284,33 @@ func TestRelayChain(t *testing.T) {
 		})
 	}
 }
+
+// A path by several relays is good for as long as the one says that forgets it first (RFC 4976 sections 5.1 and 9.4).
+func TestRelayChainExpires(t *testing.T) {
+	for _, c := range []struct{ first, second string }{{"900", "300"}, {"300", "900"}, {"300", "300"}, {"", "300"}, {"300", ""}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, func(cfg *Config) {
+				cfg.Relays = append(cfg.Relays, Relay{URI: "msrp://extra.example.com;tcp", Username: "alice", Password: "secret"})
+			})
+			session := NewSession(s.alice, nil)
+			begin := time.Now()
+			offered := later(func() (*sdp.Media, error) { return session.Offer(t.Context()) })
+			conn := s.relay.accept()
+			for i, expires := range []string{c.first, c.second} {
+				var fields []string
+				if expires != "" {
+					fields = append(fields, "Expires: "+expires)
+				}
+				conn.admit([]string{usePath, usePath + " msrp://extra.example.com:9000/x;tcp"}[i], fields...)
+			}
+			if _, err := offered(); err != nil {
+				t.Fatal(err)
+			}
+			for _, err := range session.Messages(t.Context()) {
+				if after := time.Since(begin); !errors.Is(err, ErrLost) || after != 300*time.Second {
+					t.Errorf("%q and %q: after %v: %v, want ErrLost after 300 s", c.first, c.second, after, err)
+				}
+			}
+		})
+	}
+}

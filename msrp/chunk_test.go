@@ -44,6 +44,7 @@ func TestChunks(t *testing.T) {
 		{"the end is where the bytes end", []chunk{{"1-5/10", "hel", "+"}, {"4-10/10", "loworld", "$"}}, "helloworld", 10},
 		{"more bytes than the header says", []chunk{{"1-2/10", "hello", "+"}, {"6-7/10", "world", "$"}}, "helloworld", 10},
 		{"the end of a message in a chunk of its own", []chunk{{"1-*/*", "hello", "+"}, {"6-5/5", "", "$"}}, "hello", -1},
+		{"the end of a message behind a gap of a byte", []chunk{{"1-4/*", "1234", "+"}, {"6-5/5", "", "$"}, {"5-5/*", "5", "+"}}, "12345", -1},
 		{"a multi-byte character is split", []chunk{{"1-*/*", "gr\xc3", "+"}, {"4-*/*", "\xbc\xc3", "+"}, {"6-*/*", "\x9fe", "$"}}, "gr\u00fc\u00dfe", -1},
 		{"line ends", []chunk{{"1-*/*", "\r\n", "+"}, {"3-*/*", "\r\n-------\r", "+"}, {"13-*/*", "\n", "$"}}, "\r\n\r\n-------\r\n", -1},
 	} {
@@ -70,22 +71,43 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// Bytes beyond the end that is known are not read either while the chunk that fills the gap before them is still coming.
+// Bytes beyond the end that is known are not read either while the chunk that fills the gap before them is still coming,
+// be they in that one or in another.
 func TestNothingBeyondTheEndIsRead(t *testing.T) {
-	play(t, func(s *scene) {
-		x, p := s.bound(nil)
-		box := s.inbox(x)
-		p.chunk("m", "5-9/*", "56789", "+")
-		p.response(200)
-		p.chunk("m", "6-6/*", "f", "$")
-		p.response(200)
-		id := p.id()
-		p.write(fmt.Sprintf("MSRP %s SEND\nTo-Path: %s\nFrom-Path: %s\nMessage-ID: m\nByte-Range: 1-4/*\nContent-Type: text/plain\n\n1234", id, p.to, p.from))
-		s.none(box)
-		p.write("\n-------" + id + "+\n")
-		p.response(200)
-		s.expect(box, "12345f", nil)
-	})
+	for _, c := range []struct{ before, last string }{{"56789", "1234"}, {"5", "123456789"}} {
+		play(t, func(s *scene) {
+			x, p := s.bound(nil)
+			box := s.inbox(x)
+			p.chunk("m", "5-*/*", c.before, "+")
+			p.response(200)
+			p.chunk("m", "6-6/*", "6", "$")
+			p.response(200)
+			id := p.id()
+			p.write(fmt.Sprintf("MSRP %s SEND\nTo-Path: %s\nFrom-Path: %s\nMessage-ID: m\nByte-Range: 1-*/*\nContent-Type: text/plain\n\n%s", id, p.to, p.from, c.last))
+			s.none(box)
+			p.write("\n-------" + id + "+\n")
+			p.response(200)
+			s.expect(box, "123456", nil)
+		})
+	}
+}
+
+// A SEND without a body may be the end of a message (RFC 4975 section 7.1): where it says, or where the message is.
+func TestEndWithoutABody(t *testing.T) {
+	for _, byteRange := range []string{"", "Byte-Range: 6-5/5", "Byte-Range: 6-*/*"} {
+		play(t, func(s *scene) {
+			x, p := s.bound(nil)
+			p.chunk("m", "1-*/*", "hello", "+")
+			p.response(200)
+			fields := []string{"Message-ID: m"}
+			if byteRange != "" {
+				fields = append(fields, byteRange)
+			}
+			p.request("SEND", fields...)
+			p.response(200)
+			s.expect(s.inbox(x), "hello", nil)
+		})
+	}
 }
 
 // What is read cannot be taken back; what is not can (RFC 4975 section 7.3.1).
@@ -422,7 +444,29 @@ func TestDuplicateAfterReconnect(t *testing.T) {
 		if r := p.next(); r.Method != frame.REPORT || r.MessageID != "m" || r.Range.End != 5 {
 			s.Errorf("got %v, want the REPORT again", r.Head)
 		}
+		for _, flag := range []string{"+", "#"} { // what is no end of it is not reported
+			p.chunk("m", "1-*/5", "hel", flag, "Success-Report: yes")
+			p.response(200)
+		}
+		p.silent(time.Minute)
 		s.none(box)
+	})
+}
+
+// So are 256 messages, and those before them are forgotten.
+func TestMessagesThatAreRemembered(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.bound(nil)
+		box := s.inbox(x)
+		const last = 256
+		for i := range last + 1 {
+			p.says(fmt.Sprint("m", i), "hello", 200)
+			s.expect(box, "hello", nil)
+		}
+		p.says(fmt.Sprint("m", 1), "again", 200)
+		s.none(box)
+		p.says(fmt.Sprint("m", 0), "again", 200)
+		s.expect(box, "again", nil)
 	})
 }
 

@@ -254,6 +254,42 @@ func TestStrangerInTheMiddleOfAMessage(t *testing.T) {
 	})
 }
 
+// A message of which a part has come may come again by another path, of which nobody knows yet that it is the peer's (RFC
+// 4975 section 5.4). Who reads the part hears that it is lost, and all of it is read when the answer has come.
+func TestMessageComesAgainBeforeTheAnswer(t *testing.T) {
+	play(t, func(s *scene) {
+		s.endpoint(alice, &msrp.Config{Listen: []string{"tcp::2855"}})
+		x := s.session(alice, nil)
+		x.UseAddress(s.n.Host(alice).Addr())
+		p := s.calls(x)
+		if err := x.Connect(s.Context(), rawPath(s), false); err != nil {
+			s.Fatal(err)
+		}
+		box := s.inbox(x)
+		p.chunk("m", "1-*/*", "half", "+")
+		p.response(200)
+
+		x.UseAddress(s.n.Host(bob).Addr()) // for another path
+		offer, err := x.Offer(s.Context())
+		if err != nil {
+			s.Fatal(err)
+		}
+		conn, err := s.n.Host(raw).DialContext(s.Context(), "tcp", alice+":2855")
+		if err != nil {
+			s.Fatal(err)
+		}
+		q := s.newPeer(conn, x)
+		q.chunk("m", "1-*/*", "half and ", "+")
+		q.response(200)
+		s.none(box)
+		s.answers(x, offer, rawURI)
+		s.expect(box, "half", msrp.ErrLost)
+		q.chunk("m", "10-*/*", "half", "$")
+		q.response(200)
+		s.expect(box, "half and half", nil)
+	})
+}
+
 // What the program serves itself has no place to wait in: a message and a request are refused, and the session is there for
 // others when the answer has come.
 func TestServedBeforeTheAnswer(t *testing.T) {

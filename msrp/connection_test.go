@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -399,13 +400,47 @@ func TestEndpointLimits(t *testing.T) {
 		p, _ := s.calls(x), s.calls(x)
 		synctest.Wait()
 		q := s.calls(x)
-		if _, err := q.tryNext(time.Second); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		if _, err := q.tryNext(time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			s.Errorf("a third stranger with three connections: %v", err)
 		}
 		p.conn.Close()
 		time.Sleep(time.Second)
 		q = s.calls(x)
 		q.silent(time.Second)
+	})
+}
+
+// Peers have no more connections with sessions than MaxConns, and another one when one of these has gone.
+func TestConnectionsWithSessionsAreBounded(t *testing.T) {
+	play(t, func(s *scene) {
+		s.endpoint(alice, &msrp.Config{Listen: []string{"tcp:" + alice + ":2855"}, MaxConns: 3})
+		var peers []*peer
+		for range 3 {
+			_, p := s.bound(nil)
+			peers = append(peers, p)
+		}
+		comes := func() bool {
+			x := s.session(alice, nil)
+			p := s.calls(x)
+			if err := x.Connect(s.Context(), rawPath(s), false); err != nil {
+				s.Fatal(err)
+			}
+			fmt.Fprintf(p.conn, "MSRP more0001 SEND\r\nTo-Path: %s\r\nFrom-Path: %s\r\nMessage-ID: m\r\n-------more0001$\r\n", p.to, p.from)
+			f, err := p.tryNext(time.Second)
+			return err == nil && f.Status == frame.StatusOK
+		}
+		if comes() {
+			s.Error("a fourth of three")
+		}
+		for _, p := range peers {
+			p.request("SEND", "Message-ID: m")
+			p.response(200)
+		}
+		peers[1].conn.Close()
+		time.Sleep(time.Second)
+		if !comes() {
+			s.Error("another one does not come when one has gone")
+		}
 	})
 }
 

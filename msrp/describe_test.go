@@ -399,21 +399,23 @@ func TestNewAddress(t *testing.T) {
 	})
 }
 
-// A section that is not in use ends the session's connection, and later there may be another (RFC 3264
-// section 8.2).
+// A section that is not in use, be it ours or the peer's, ends the session's connection, and later there may be another
+// (RFC 3264 section 8.2).
 func TestPortZero(t *testing.T) {
 	play(t, func(s *scene) {
 		x, y := s.session(alice, nil), s.session(bob, nil)
 		a, b := sdp.NewEngine(nil), sdp.NewEngine(nil)
-		s.negotiate(x, y, a, b)
 		toBob := s.inbox(y)
-		s.sent(s.sends(x, text("hello")), nil)
-		s.expect(toBob, "hello", nil)
-		refused := section(rawURI)
+		used, refused := section(rawURI), section(rawURI)
 		refused.Port = 0
-		for _, z := range []*msrp.Session{x, y} {
-			if err := z.Update(s.Context(), section(rawURI), refused); err != nil {
-				s.Error(err)
+		for _, of := range [][2]*sdp.Media{{used, refused}, {refused, used}} {
+			s.negotiate(x, y, a, b)
+			s.sent(s.sends(x, text("hello")), nil)
+			s.expect(toBob, "hello", nil)
+			for i, z := range []*msrp.Session{x, y} {
+				if err := z.Update(s.Context(), of[i], of[1-i]); err != nil {
+					s.Error(err)
+				}
 			}
 		}
 		s.negotiate(y, x, b, a)

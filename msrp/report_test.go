@@ -25,6 +25,9 @@ func TestSendWaits(t *testing.T) {
 		{"for the response in vain", msrp.Message{}, 0, frame.StatusTimeout},
 		{"for a refusal", msrp.Message{}, 413, frame.StatusStop},
 		{"for a refusal of a kind that is not known", msrp.Message{}, 499, frame.Status(499)},
+		{"for a refusal of another class", msrp.Message{}, 501, frame.StatusUnknownMethod},
+		{"for an answer of no class that is known", msrp.Message{}, 100, frame.Status(100)},
+		{"for an answer of another such class", msrp.Message{}, 399, frame.Status(399)},
 		{"for nothing", msrp.Message{FailureReport: frame.FailureReportNo}, 0, nil},
 		{"for nothing but what fails", msrp.Message{FailureReport: frame.FailureReportPartial}, 0, nil},
 	} {

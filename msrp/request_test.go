@@ -25,3 +25,18 @@ func TestNicknameIsAskedFor(t *testing.T) {
 		}
 	})
 }
+
+// What is no success is a refusal, of whatever class: who knows no NICKNAME says 501 (RFC 4975 section 10).
+func TestRequestIsRefused(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		for _, status := range []frame.Status{200, 299, 100, 300, 424, 481, 501, 506, 600} {
+			done := make(chan error, 1)
+			go func() { done <- x.SetNickname(s.Context(), "Alice") }()
+			p.answer(p.next(), status)
+			if err := <-done; status/100 == 2 && err != nil || status/100 != 2 && !errors.Is(err, status) {
+				s.Errorf("SetNickname() = %v where the answer is %d", err, int(status))
+			}
+		}
+	})
+}

@@ -328,6 +328,33 @@ func TestRefusedBeforeTheEndOfItsChunk(t *testing.T) {
 	}
 }
 
+// A session that ends, or whose section does, in the middle of a chunk has none for it any more.
+func TestSessionEndsInAChunk(t *testing.T) {
+	for name, end := range map[string]func(s *scene, x *msrp.Session) error{
+		"closed": func(_ *scene, x *msrp.Session) error { return x.Close() },
+		"not in use": func(s *scene, x *msrp.Session) error {
+			refused := section(rawURI)
+			refused.Port = 0
+			return x.Update(s.Context(), section(rawURI), refused)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(s *scene) {
+				x, p := s.bound(nil)
+				p.write(fmt.Sprintf("MSRP open SEND\nTo-Path: %s\nFrom-Path: %s\nMessage-ID: m\nByte-Range: 1-*/*\nContent-Type: text/plain\n\nhello", p.to, p.from))
+				time.Sleep(time.Second)
+				if err := end(s, x); err != nil {
+					s.Fatal(err)
+				}
+				p.write(" there") // and so it goes on
+				p.response(481)
+				p.write("\n-------open$\n")
+				p.silent(time.Second)
+			})
+		})
+	}
+}
+
 // A failure that comes before the end of a chunk interrupts it (RFC 4975 sections 7.3.2, 10.5 and 10.8).
 func TestFailureBeforeTheEndOfAChunk(t *testing.T) {
 	for _, status := range []frame.Status{400, 403, 413, 415, 481, 506} {

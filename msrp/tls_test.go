@@ -346,8 +346,17 @@ func TestSharedTLS(t *testing.T) {
 		if n := host.made.Load(); n != 1 {
 			s.Errorf("%d connections, want 1", n)
 		}
-		x, y := msrp.NewSession(e, &msrp.SessionConfig{TLS: true}), s.session(bob, &msrp.SessionConfig{TLS: true})
 		var op *net.OpError
+		w := msrp.NewSession(e, &msrp.SessionConfig{TLS: true})
+		offer, err := w.Offer(s.Context())
+		if err != nil {
+			s.Fatal(err)
+		}
+		other := section("msrps://"+bob+":2855/other;tcp", "setup:passive", print("SHA-256", siptest.NewAuthority().Certificate(bob)))
+		if err := w.Update(s.Context(), offer, other); !errors.As(err, &op) {
+			s.Errorf("Update() with another fingerprint = %v", err)
+		}
+		x, y := msrp.NewSession(e, &msrp.SessionConfig{TLS: true}), s.session(bob, &msrp.SessionConfig{TLS: true})
 		if err := x.Connect(s.Context(), s.path(y), true); !errors.As(err, &op) {
 			s.Errorf("Connect() by name to a certificate of nobody = %v", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/goparley/parley/msrp/frame"
 	"github.com/goparley/parley/msrp/relay"
@@ -97,6 +98,59 @@ func TestBodilessSendForWhoIsGone(t *testing.T) {
 		}
 		alice.silent()
 	})
+}
+
+// Those that a receiver reads and never answers are not passed on any more when there are too many, and the sender hears of
+// each that it has timed out, never that the session is gone. Those that are to have no answer are passed on all.
+func TestBodilessSendsThatNobodyAnswers(t *testing.T) {
+	for _, report := range []string{"yes", "no"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.relay(example, relay.Config{})
+			alice, a := w.client("alice", example)
+			bob, b := w.client("bob", example)
+			come := 0
+			go func() { // ends with the connection
+				for {
+					if _, err := bob.tryRead(time.Hour); err != nil {
+						return
+					}
+					come++
+				}
+			}()
+			const requests = 9000
+			failed, done := 0, make(chan struct{})
+			go func() { // ends when nothing comes
+				defer close(done)
+				for {
+					g, err := alice.tryRead(time.Minute)
+					if err != nil {
+						return
+					}
+					if g.Method == frame.REPORT && g.Report == frame.StatusTimeout {
+						failed++
+					} else if g.Status != frame.StatusOK {
+						t.Errorf("alice got %+v", g.Head)
+					}
+				}
+			}()
+			for range requests {
+				alice.write(bodiless("aaaa", a+" "+b+" "+bob.ours, alice.ours, "Failure-Report: "+report+"\n", "$"))
+			}
+			<-done
+			synctest.Wait()
+			switch report {
+			case "yes":
+				if come >= requests || failed < requests-come { // some REPORTs are lost
+					t.Errorf("%d of %d have come, and %d have failed", come, requests, failed)
+				}
+			case "no":
+				if failed != 0 || come != requests {
+					t.Errorf("%d of %d have come, and %d have failed", come, requests, failed)
+				}
+			}
+		})
+	}
 }
 
 // Only a SEND is interrupted (RFC 4975 section 7.1): what else is not at its end goes nowhere, and is

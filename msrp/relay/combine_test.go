@@ -71,7 +71,7 @@ func TestChunksThatWaitAreCombined(t *testing.T) {
 				alice.write(text)
 			}
 		})
-		frames := 0
+		frames, longest := 0, 0
 		for len(got) < len(sent) || got[len(got)-1].body != sent[len(sent)-1].body {
 			if frames%1000 == 0 {
 				time.Sleep(time.Second) // so that chunks wait
@@ -82,7 +82,7 @@ func TestChunksThatWaitAreCombined(t *testing.T) {
 			}
 			field, _ := g.Get("X")
 			got = add(got, part{g.MessageID, field, g.Range.Start, g.body, g.flag})
-			frames++
+			frames, longest = frames+1, max(longest, len(g.body))
 		}
 		for i, p := range got {
 			if p != sent[i] {
@@ -92,6 +92,9 @@ func TestChunksThatWaitAreCombined(t *testing.T) {
 		}
 		if frames > chunks/2 {
 			t.Errorf("%d chunks came as %d, want them combined", chunks, frames)
+		}
+		if longest < 4096 || longest > 8192 {
+			t.Errorf("the longest chunk has %d bytes, want up to 8192", longest)
 		}
 		wg.Wait()
 	})

@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,6 +63,15 @@ func TestClientReachesAPeerThatListens(t *testing.T) {
 		bob.write(send("cccc", a+" "+alice.ours, to, "", "three"))
 		bob.response("cccc", frame.StatusOK)
 		alice.answer(alice.read(), frame.StatusOK)
+		// It is made again when it was lost.
+		bob.nc.Close()
+		synctest.Wait()
+		alice.write(send("dddd", a+" msrp://BOB:2855/bob2;tcp", alice.ours, "", "four"))
+		if alice.response("dddd", frame.StatusOK).Status == frame.StatusOK {
+			if g := w.accept("bob", l).read(); g.body != "four" {
+				t.Errorf("then bob got %+v", g)
+			}
+		}
 	})
 }
 
@@ -177,9 +187,13 @@ func TestFailureReports(t *testing.T) {
 		{"yes", "yes", 200, true, 0},
 		{"yes, refused", "yes", 413, true, 413},
 		{"yes, unknown code", "yes", 499, true, 499},
+		{"yes, a code of another class", "yes", 501, true, 501},
+		{"yes, bound elsewhere", "yes", 506, true, 506},
+		{"yes, a code of no class", "yes", 300, true, 300},
 		{"yes, no answer", "yes", 0, true, 408},
 		{"partial", "partial", 0, false, 0},
 		{"partial, refused", "partial", 481, false, 481},
+		{"partial, bound elsewhere", "partial", 506, false, 506},
 		{"no", "no", 0, false, 0},
 		{"no, refused", "no", 481, false, 0},
 	} {
@@ -248,6 +262,30 @@ func TestNoReportOnAReport(t *testing.T) {
 		time.Sleep(time.Minute)
 		alice.silent()
 	})
+}
+
+// Nobody answers a REPORT (RFC 4975 section 7.1.2), nor what says that it wants no response (section 7.2): the relay waits
+// for none, and passes on as many as there are.
+func TestWhatHasNoResponseIsNotWaitedFor(t *testing.T) {
+	for _, kind := range []string{"REPORT\nStatus: 000 200 OK\n", "REPORT\nStatus: 000 413 Stop\nFailure-Report: yes\n", "NICKNAME\nFailure-Report: no\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.relay(example, relay.Config{})
+			alice, a := w.client("alice", example)
+			bob, b := w.client("bob", example)
+			method, fields, _ := strings.Cut(kind, "\n")
+			for i := range 1000 {
+				id := fmt.Sprint("id", i)
+				alice.write("MSRP " + id + " " + method + "\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours +
+					"\nMessage-ID: " + id + "\n" + fields + "-------" + id + "$\n")
+				if g := bob.read(); string(g.Method) != method || g.MessageID != id {
+					t.Fatalf("bob got %+v, want %s %s", g.Head, method, id)
+				}
+			}
+			time.Sleep(time.Minute)
+			alice.silent()
+		})
+	}
 }
 
 // RFC 4976 section 6.4.2: what is not known is forwarded, and its response comes back the whole way.

@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,4 +54,77 @@ func TestWhatIsTakenCanBeForwarded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Chunks that come one behind the other may have the same head, and each goes on with its own.
+func TestEachChunkHasItsOwnHead(t *testing.T) {
+	for _, second := range []string{
+		"Message-ID: m\nSuccess-Report: yes\nX: a\nContent-Type: a/b\n\nhi\n",
+		"Message-ID: m\nFailure-Report: partial\nX: a\nContent-Type: a/b\n\nhi\n",
+		"Message-ID: n\nX: a\nContent-Type: a/b\n\nhi\n",
+		"Message-ID: m\nX: b\nContent-Type: a/b\n\nhi\n",
+		"Message-ID: m\nY: a\nContent-Type: a/b\n\nhi\n",
+		"Message-ID: m\nX: a\nX: a\nContent-Type: a/b\n\nhi\n",
+		"Message-ID: m\nX: a\nContent-Type: a/c\n\nhi\n",
+		"Message-ID: m\nX: a\nContent-Type: a/b\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.relay(example, relay.Config{})
+			alice, a := w.client("alice", example)
+			bob, b := w.client("bob", example)
+			paths := "To-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours + "\n"
+			for _, rest := range []string{"Message-ID: m\nX: a\nContent-Type: a/b\n\nhi\n", second} {
+				text := strings.ReplaceAll("MSRP aaaa SEND\n"+paths+rest+"-------aaaa$\n", "\n", "\r\n")
+				want, _, _, err := frame.Parse([]byte(text))
+				if err != nil || want.Err != nil {
+					t.Fatal(err, want.Err)
+				}
+				if !want.HasBody {
+					want.ContentType = "" // of nothing
+				}
+				alice.writeRaw(text)
+				got := bob.read()
+				if got.MessageID != want.MessageID || got.ContentType != want.ContentType || got.HasBody != want.HasBody || got.SuccessReport != want.SuccessReport ||
+					got.FailureReport != want.FailureReport || !slices.Equal(got.Fields, want.Fields) {
+					t.Errorf("bob got %+v, want what is in %q", got.Head, rest)
+				}
+			}
+		})
+	}
+}
+
+// What fails is told to who has sent it, from the URI that they have sent it to, though the chunk before had all but these in
+// its head.
+func TestFailureOfEachChunkHasItsOwnPaths(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, one := w.client("alice", example)
+		two := alice.auth("alice", "msrp://"+example+";tcp")
+		bob, b := w.client("bob", example)
+		other := strings.Replace(alice.ours, "alice1", "alice2", 1)
+		for i, c := range []struct{ to, from string }{{one, alice.ours}, {two, alice.ours}, {two, other}, {one, other}} {
+			paths := "To-Path: " + c.to + " " + b + " " + bob.ours + "\nFrom-Path: " + c.from + "\nMessage-ID: m\nByte-Range: 1-*/*\nContent-Type: a/b\n\n"
+			alice.write("MSRP open SEND\n" + paths + "hello") // fails before its end is there
+			h, err := bob.in.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			bob.answer(got{Head: h.Clone()}, frame.StatusStop)
+			if g := alice.response("open", frame.StatusStop); g.To != c.from || g.From != c.to {
+				t.Errorf("response %d is to %s from %s, want %s and %s", i, g.To, g.From, c.from, c.to)
+			}
+			alice.write("\n-------open#\n")
+			for err == nil {
+				_, err = bob.in.Body()
+			}
+			alice.write("MSRP whole SEND\n" + paths + "hello\n-------whole+\n") // and then
+			alice.response("whole", frame.StatusOK)
+			bob.answer(bob.read(), frame.StatusStop)
+			if g := alice.read(); g.Report != frame.StatusStop || g.To != c.from || g.From != c.to {
+				t.Errorf("REPORT %d is %+v, want it to %s from %s", i, g.Head, c.from, c.to)
+			}
+		}
+	})
 }

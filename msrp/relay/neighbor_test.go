@@ -42,6 +42,28 @@ func TestConnectionsThatAreNotUsedEnd(t *testing.T) {
 	})
 }
 
+// Nor does one on which a chunk takes longer than that, but comes.
+func TestChunkThatTakesLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{MaxExpires: 24 * time.Hour})
+		alice, a := w.client("alice", example)
+		bob := w.dial("bob", example)
+		bob.write("MSRP aaaa SEND\nTo-Path: " + a + " " + alice.ours + "\nFrom-Path: " + bob.ours + "\nMessage-ID: m\nByte-Range: 1-*/*\nContent-Type: text/plain\n\n")
+		const pieces = 24
+		for range pieces {
+			bob.write("tick")
+			time.Sleep(5 * time.Minute)
+		}
+		bob.write("\n-------aaaa$\n")
+		bob.response("aaaa", frame.StatusOK)
+		alice.nc.SetReadDeadline(time.Time{})
+		if g := alice.read(); g.body != strings.Repeat("tick", pieces) || g.flag != frame.Complete {
+			t.Errorf("alice got %q, %c", g.body, g.flag)
+		}
+	})
+}
+
 // One URI is used by a few neighbors at a time, so that nobody grows what is known of it without bound.
 func TestNeighborsOfAURIAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

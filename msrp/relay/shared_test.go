@@ -131,6 +131,41 @@ func TestManyWhoTakeNothingBehindOneConnection(t *testing.T) {
 	}
 }
 
+// Where several users have sent to one that takes nothing nobody knows whose fault that is, and each of them is waited for
+// as before.
+func TestManyWhoSendToOneThatTakesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(first, relay.Config{})
+		w.relay(second, relay.Config{})
+		alice, a := w.client("alice", first)
+		carol, c := w.client("carol", first)
+		a, c = alice.auth("alice", a+" msrp://"+second+":2855;tcp"), carol.auth("carol", c+" msrp://"+second+":2855;tcp")
+		w.listen("deaf")
+		l := w.listen("bob")
+		alice.write(send("aaaa", a+" msrp://deaf:2855/x;tcp", alice.ours, "", strings.Repeat("x", 400_000)))
+		alice.response("aaaa", frame.StatusOK)
+		carol.write(send("bbbb", c+" msrp://deaf:2855/x;tcp", carol.ours, "Failure-Report: partial\n", strings.Repeat("x", 1_500_000)))
+		for _, p := range []*raw{alice, carol} {
+			if g := p.read(); g.Report != frame.StatusTimeout {
+				t.Errorf("%s got %+v, want a REPORT of 408", p.name, g.Head)
+			}
+		}
+		const size = 1_500_000
+		carol.write(send("cccc", c+" msrp://bob:2855/x;tcp", carol.ours, "Failure-Report: no\n", strings.Repeat("y", size)))
+		bob := w.accept("bob", l)
+		bob.in = frame.NewReader(&slow{bob.nc, 8000, time.Second})
+		n := 0
+		for flag := frame.Continued; flag == frame.Continued; {
+			g := bob.read()
+			n, flag = n+len(g.body), g.flag
+		}
+		if n != size {
+			t.Errorf("bob got %d bytes, want %d", n, size)
+		}
+	})
+}
+
 // Nor do requests that one user's receiver reads and answers none of: they wait for responses on the connection of
 // all, and would have no chunk written there. Beyond what a user may have of them they get 408 at once.
 func TestRequestsThatNobodyAnswersBehindOneConnection(t *testing.T) {

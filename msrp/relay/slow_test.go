@@ -93,3 +93,29 @@ func TestSlowReceiverOrTrickle(t *testing.T) {
 		})
 	}
 }
+
+// Who has had others wait for one that takes nothing is waited for again by those who have a connection of their own: they
+// wait for nobody else. That receiver may be another one, which is slow.
+func TestSlowReceiverBehindOneThatTakesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, a := w.client("alice", example)
+		deaf, d := w.client("bob", example)
+		bob, b := w.client("bob", example)
+		const size = 2 << 20
+		alice.write(send("aaaa", a+" "+d+" "+deaf.ours, alice.ours, "", strings.Repeat("x", size)))
+		alice.response("aaaa", frame.StatusTimeout)
+		bob.in = frame.NewReader(&slow{bob.nc, 8000, time.Second})
+		go alice.write(send("bbbb", a+" "+b+" "+bob.ours, alice.ours, "Byte-Range: 1-*/*\n", strings.Repeat("y", size))) // ends with the connection
+		n := 0
+		for flag := frame.Continued; flag == frame.Continued; {
+			g := bob.read()
+			n, flag = n+len(g.body), g.flag
+		}
+		if n != size {
+			t.Errorf("bob got %d bytes, want %d", n, size)
+		}
+		alice.response("bbbb", frame.StatusOK)
+	})
+}

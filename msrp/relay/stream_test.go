@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,49 +16,99 @@ import (
 	"github.com/goparley/parley/msrp/relay"
 )
 
-// A chunk is forwarded while it comes.
+// A chunk is forwarded while it comes, be it known where it ends or not.
 func TestChunkPassesWhileItArrives(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.relay(example, relay.Config{})
-		alice, a := w.client("alice", example)
-		bob, b := w.client("bob", example)
-		alice.write("MSRP aaaa SEND\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours +
-			"\nMessage-ID: m-a\nByte-Range: 1-*/30000\nContent-Type: text/plain\n\n")
-		alice.writeRaw(strings.Repeat("x", 10000))
-		bob.nc.SetReadDeadline(time.Now().Add(time.Second))
-		h, err := bob.in.Next()
-		if err != nil || h.Range != (frame.Range{Start: 1, End: frame.Unknown, Total: 30000}) {
-			t.Fatalf("bob got %+v, %v", h, err)
-		}
-		n := 0
-		for n < 10000 {
-			piece, err := bob.in.Body()
-			if err != nil {
-				t.Fatalf("after %d bytes: %v", n, err)
+	for _, byteRange := range []string{"1-*/30000", "1-30000/30000"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.relay(example, relay.Config{})
+			alice, a := w.client("alice", example)
+			bob, b := w.client("bob", example)
+			alice.write("MSRP aaaa SEND\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours +
+				"\nMessage-ID: m-a\nByte-Range: " + byteRange + "\nContent-Type: text/plain\n\n")
+			alice.writeRaw(strings.Repeat("x", 10000))
+			bob.nc.SetReadDeadline(time.Now().Add(time.Second))
+			h, err := bob.in.Next()
+			if err != nil || h.Range != (frame.Range{Start: 1, End: frame.Unknown, Total: 30000}) {
+				t.Fatalf("bob got %+v, %v", h, err)
 			}
-			n += len(piece)
-		}
-		alice.write("\n-------aaaa+\n") // interrupted on the way in, interrupted on the way out
-		if _, err := bob.in.Body(); !errors.Is(err, io.EOF) || bob.in.Flag() != frame.Continued {
-			t.Errorf("bob got %v, flag %c, want +", err, bob.in.Flag())
-		}
-		alice.response("aaaa", frame.StatusOK)
-		alice.write("MSRP bbbb SEND\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours +
-			"\nMessage-ID: m-a\nByte-Range: 10001-*/30000\nContent-Type: text/plain\n\nmore\n-------bbbb#\n")
-		g := bob.read()
-		if g.Range.Start != 10001 || g.MessageID != "m-a" || g.flag != frame.Aborted {
-			t.Errorf("bob got %+v, flag %c", g.Head, g.flag)
-		}
-		// A sender that is lost has said all of it.
-		alice.write("MSRP cccc SEND\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours +
-			"\nMessage-ID: m-c\nByte-Range: 1-*/30000\nContent-Type: text/plain\n\nbegin")
-		synctest.Wait()
-		alice.nc.Close()
-		if g := bob.read(); g.body != "begin" || g.flag != frame.Aborted {
-			t.Errorf("bob got %+v, %q, flag %c", g.Head, g.body, g.flag)
-		}
-	})
+			n := 0
+			for n < 10000 {
+				piece, err := bob.in.Body()
+				if err != nil {
+					t.Fatalf("after %d bytes: %v", n, err)
+				}
+				n += len(piece)
+			}
+			alice.write("\n-------aaaa+\n") // interrupted on the way in, interrupted on the way out
+			if _, err := bob.in.Body(); !errors.Is(err, io.EOF) || bob.in.Flag() != frame.Continued {
+				t.Errorf("bob got %v, flag %c, want +", err, bob.in.Flag())
+			}
+			alice.response("aaaa", frame.StatusOK)
+			alice.write("MSRP bbbb SEND\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours +
+				"\nMessage-ID: m-a\nByte-Range: 10001-*/30000\nContent-Type: text/plain\n\nmore\n-------bbbb#\n")
+			g := bob.read()
+			if g.Range.Start != 10001 || g.MessageID != "m-a" || g.flag != frame.Aborted {
+				t.Errorf("bob got %+v, flag %c", g.Head, g.flag)
+			}
+			// A sender that is lost has said all of it.
+			alice.write("MSRP cccc SEND\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours +
+				"\nMessage-ID: m-c\nByte-Range: 1-*/30000\nContent-Type: text/plain\n\nbegin")
+			synctest.Wait()
+			alice.nc.Close()
+			if g := bob.read(); g.body != "begin" || g.flag != frame.Aborted {
+				t.Errorf("bob got %+v, %q, flag %c", g.Head, g.body, g.flag)
+			}
+		})
+	}
+}
+
+// A chunk that fails before its end is ended there for its receiver (RFC 4975 section 10.5), and what still comes of it is
+// passed over: at once, also if it waits for room.
+func TestRestOfWhatFailsIsPassedOver(t *testing.T) {
+	for _, size := range []int{5000, 3 << 20} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.relay(example, relay.Config{})
+			alice, a := w.client("alice", example)
+			bob, b := w.client("bob", example)
+			alice.write("MSRP aaaa SEND\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours +
+				"\nMessage-ID: m\nByte-Range: 1-*/*\nContent-Type: text/plain\n\nhello")
+			h, err := bob.in.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused := got{Head: h.Clone()}
+			rest := make(chan struct{})
+			go func() {
+				if size > 1<<20 { // more than the relay keeps
+					alice.writeRaw(strings.Repeat("x", size))
+				}
+				close(rest)
+			}()
+			synctest.Wait()
+			began := time.Now()
+			bob.answer(refused, frame.StatusStop)
+			alice.response("aaaa", frame.StatusStop)
+			<-rest
+			if size < 1<<20 {
+				alice.writeRaw(strings.Repeat("x", size))
+			}
+			alice.write("\n-------aaaa$\n")
+			n := 0
+			for {
+				piece, err := bob.in.Body()
+				if n += len(piece); err != nil {
+					break
+				}
+			}
+			if bob.in.Flag() != frame.Aborted || n > 1<<20 || size < 1<<20 && n != len("hello") || time.Since(began) > time.Second {
+				t.Errorf("of 5 and %d bytes bob got %d and %c after %v, want #", size, n, bob.in.Flag(), time.Since(began))
+			}
+			bob.silent()
+			alice.silent()
+		})
+	}
 }
 
 // A large message does not hold up a small one, neither of its own sender nor of another.
@@ -111,15 +160,18 @@ func TestMaxChunkSplitsWhatIsLarger(t *testing.T) {
 		w.relay(example, relay.Config{MaxChunk: 2048})
 		alice, a := w.client("alice", example)
 		bob, b := w.client("bob", example)
-		alice.write(send("aaaa", a+" "+b+" "+bob.ours, alice.ours, "Byte-Range: 101-*/5100\n", strings.Repeat("x", 5000)))
-		alice.response("aaaa", frame.StatusOK)
-		for _, want := range []struct {
-			start int64
-			n     int
-			flag  frame.Flag
-		}{{101, 2048, frame.Continued}, {2149, 2048, frame.Continued}, {4197, 904, frame.Complete}} {
-			if g := bob.read(); g.Range.Start != want.start || g.Range.Total != 5100 || len(g.body) != want.n || g.flag != want.flag {
-				t.Errorf("bob got %v, %d bytes, flag %c, want %+v", g.Range, len(g.body), g.flag, want)
+		for _, flag := range []frame.Flag{frame.Continued, frame.Complete} {
+			text := send("aaaa", a+" "+b+" "+bob.ours, alice.ours, "Byte-Range: 101-*/5100\n", strings.Repeat("x", 5000))
+			alice.write(strings.Replace(text, "$", string(flag), 1))
+			alice.response("aaaa", frame.StatusOK)
+			for _, want := range []struct {
+				start int64
+				n     int
+				flag  frame.Flag
+			}{{101, 2048, frame.Continued}, {2149, 2048, frame.Continued}, {4197, 904, flag}} {
+				if g := bob.read(); g.Range.Start != want.start || g.Range.Total != 5100 || len(g.body) != want.n || g.flag != want.flag {
+					t.Errorf("bob got %v, %d bytes, flag %c, want %+v", g.Range, len(g.body), g.flag, want)
+				}
 			}
 		}
 	})
@@ -148,45 +200,64 @@ func TestLongChunkBehindATinyOne(t *testing.T) {
 	})
 }
 
-// The chunks of a sender stay in their order (RFC 4976 section 3), whatever their sizes.
+// The chunks of a sender stay in their order (RFC 4976 section 3), whatever their sizes, and however late they are answered.
 func TestChunksStayInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.relay(example, relay.Config{})
-		alice, a := w.client("alice", example)
-		bob, b := w.client("bob", example)
-		r := rand.New(rand.NewSource(1))
-		data := make([]byte, 4<<20)
-		for i := range data {
-			data[i] = "abc\r\n-"[r.Intn(6)]
-		}
-		go func() { // ends when all is sent
-			for at, i := 0, 0; at < len(data); i++ {
-				n := min(r.Intn(1<<uint(4+r.Intn(15))), len(data)-at)
-				flag := "+"
-				if at+n == len(data) {
-					flag = "$"
+	for _, c := range []struct {
+		limit  int
+		report string
+	}{{0, "no"}, {200, "no"}, {200, "yes"}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.relay(example, relay.Config{MaxChunk: c.limit})
+			alice, a := w.client("alice", example)
+			bob, b := w.client("bob", example)
+			r := rand.New(rand.NewSource(1))
+			data := make([]byte, 4<<20)
+			for i := range data {
+				data[i] = "abc\r\n-"[r.Intn(6)]
+			}
+			go io.Copy(io.Discard, alice.nc) // ends with the connection
+			go func() {                      // ends when all is sent
+				for at, i := 0, 0; at < len(data); i++ {
+					n := min(r.Intn(1<<uint(4+r.Intn(15))), len(data)-at)
+					flag := "+"
+					if at+n == len(data) {
+						flag = "$"
+					}
+					id := fmt.Sprintf("chunk%06d", i)
+					io.WriteString(alice.nc, fmt.Sprintf("MSRP %s SEND\r\nTo-Path: %s %s %s\r\nFrom-Path: %s\r\nMessage-ID: m\r\nFailure-Report: %s\r\nByte-Range: %d-*/%d\r\nContent-Type: a/b\r\n\r\n",
+						id, a, b, bob.ours, alice.ours, c.report, at+1, len(data))+string(data[at:at+n])+"\r\n-------"+id+flag+"\r\n")
+					at += n
 				}
-				id := fmt.Sprintf("chunk%06d", i)
-				io.WriteString(alice.nc, fmt.Sprintf("MSRP %s SEND\r\nTo-Path: %s %s %s\r\nFrom-Path: %s\r\nMessage-ID: m\r\nFailure-Report: no\r\nByte-Range: %d-*/%d\r\nContent-Type: a/b\r\n\r\n",
-					id, a, b, bob.ours, alice.ours, at+1, len(data))+string(data[at:at+n])+"\r\n-------"+id+flag+"\r\n")
-				at += n
+			}()
+			var all []byte
+			var open []got // not answered yet
+			for flag := frame.Continued; flag != frame.Complete; {
+				g, err := bob.tryRead(time.Second)
+				switch {
+				case err == nil:
+				case isTimeout(err) && len(open) > 0: // no more come before some are
+					for _, g := range open {
+						bob.answer(g, frame.StatusOK)
+					}
+					open = nil
+					continue
+				default:
+					t.Fatal(err)
+				}
+				if g.Range.Start != int64(len(all)+1) {
+					t.Fatalf("a chunk begins at %d, want %d", g.Range.Start, len(all)+1)
+				}
+				all, flag = append(all, g.body...), g.flag
+				if open = append(open, g); c.report == "no" {
+					open = nil
+				}
 			}
-		}()
-		var all []byte
-		for {
-			g := bob.read()
-			if g.Range.Start != int64(len(all)+1) {
-				t.Fatalf("a chunk begins at %d, want %d", g.Range.Start, len(all)+1)
+			if !bytes.Equal(all, data) {
+				t.Error("what has come is not what was sent")
 			}
-			if all = append(all, g.body...); g.flag == frame.Complete {
-				break
-			}
-		}
-		if !bytes.Equal(all, data) {
-			t.Error("what has come is not what was sent")
-		}
-	})
+		})
+	}
 }
 
 // A receiver that takes nothing holds up its senders when a megabyte waits. After 20 s its messages are
@@ -268,69 +339,6 @@ func TestSlowReceiverGetsEverything(t *testing.T) {
 		}
 		alice.response("aaaa", frame.StatusOK)
 	})
-}
-
-// Requests that are no messages do not pile up for a receiver that takes nothing: what finds no room
-// fails at once.
-func TestOtherRequestsForWhoTakesNothingAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.relay(example, relay.Config{})
-		alice, a := w.client("alice", example)
-		bob, b := w.client("bob", example)
-		const requests = 500 // of 10 KB
-		go func() {
-			for range requests {
-				alice.write("MSRP aaaa FUTURE\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours +
-					"\nContent-Type: text/plain\n\n" + strings.Repeat("x", 10_000) + "\n-------aaaa$\n")
-			}
-		}()
-		began, refused := time.Now(), 0
-		for range requests {
-			if alice.response("aaaa", frame.StatusTimeout); time.Since(began) < time.Second {
-				refused++
-			}
-		}
-		if refused < requests/2 {
-			t.Errorf("%d of %d are refused at once, want most", refused, requests)
-		}
-	})
-}
-
-// Memory for a receiver that takes nothing is bounded, however small the chunks are.
-func TestMemoryIsBounded(t *testing.T) {
-	for _, size := range []int{0, 10, 2048} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				w.relay(example, relay.Config{})
-				alice, a := w.client("alice", example)
-				bob, b := w.client("bob", example)
-				var before, after runtime.MemStats
-				runtime.GC()
-				runtime.ReadMemStats(&before)
-				text := strings.ReplaceAll(send("aaaa", a+" "+b+" "+bob.ours, alice.ours, "Failure-Report: no\n", strings.Repeat("x", size)), "\n", "\r\n")
-				var sent atomic.Int64
-				go func() {
-					for {
-						alice.nc.SetWriteDeadline(time.Time{})
-						if _, err := io.WriteString(alice.nc, text); err != nil {
-							return
-						}
-						sent.Add(1)
-					}
-				}()
-				time.Sleep(10 * time.Second)
-				runtime.GC()
-				runtime.ReadMemStats(&after)
-				if used := int64(after.HeapAlloc) - int64(before.HeapAlloc); used > 8<<20 {
-					t.Errorf("%d chunks of %d bytes take %d bytes", sent.Load(), size, used)
-				}
-				alice.nc.Close()
-				bob.nc.Close()
-			})
-		})
-	}
 }
 
 // A short chunk waits for its end, and is not forgotten when what is before it has left.

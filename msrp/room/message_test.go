@@ -98,6 +98,32 @@ func TestPrivateMessage(t *testing.T) {
 	})
 }
 
+// What is for somebody comes to them alone, also where somebody else has their address for an alias, whoever of the two
+// has come first.
+func TestAliasOfSomebodyElse(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		inHouse(t, nil, func(t *testing.T, h *house) {
+			a := h.join(alice, wish{})
+			var b *guest
+			if first {
+				b = h.join(bob, wish{})
+			}
+			c := h.join(carol, wish{aliases: []sip.URI{addr(bob).URI}})
+			if !first {
+				b = h.join(bob, wish{})
+			}
+			for range 2 {
+				if err := a.tells(bob, "psst"); err != nil {
+					t.Error(err)
+				}
+				c.hears()
+				b.hears("alice@example.com> psst")
+				c.p.Close()
+			}
+		})
+	}
+}
+
 // Where private messages are not wanted they are refused, and not passed on to all (RFC 7701
 // sections 4.1 and 8).
 func TestNoPrivateMessages(t *testing.T) {

@@ -36,6 +36,8 @@ func TestNicknameSyntax(t *testing.T) {
 			{`Use-Nickname: "A \"quoted\" \\name"`, 200, `A "quoted" \name`},
 			{`Use-Nickname: "` + strings.Repeat("x", 1023) + `"`, 200, strings.Repeat("x", 1023)},
 			{`Use-Nickname: "` + strings.Repeat("\u00fc", 511) + `"`, 200, strings.Repeat("\u00fc", 511)},
+			{`Use-Nickname: "` + strings.Repeat("\uff21", 341) + `"`, 200, strings.Repeat("A", 341)},
+			{`Use-Nickname: "A` + strings.Repeat(" ", 1021) + `B"`, 200, "A B"},
 			{`Use-Nickname: ""`, 200, ""},
 			{`Use-Nickname: "Al"`, 200, "Al"},
 			{`Use-Nickname: `, 200, ""}, // none, for msrplib
@@ -43,6 +45,8 @@ func TestNicknameSyntax(t *testing.T) {
 			{`Use-Nickname: "` + strings.Repeat("x", 1024) + `"`, 424, "Alice"},
 			{`Use-Nickname: "` + strings.Repeat("\u00fc", 512) + `"`, 424, "Alice"},
 			{`Use-Nickname: "` + strings.Repeat("\ufdfa", 341) + `"`, 424, "Alice"}, // 18 letters each, for others
+			{`Use-Nickname: "` + strings.Repeat("\uff21", 342) + `"`, 424, "Alice"}, // of one octet each, for others
+			{`Use-Nickname: "A` + strings.Repeat(" ", 1022) + `B"`, 424, "Alice"},
 			{`Use-Nickname: "Bob`, 424, "Alice"},
 			{`Use-Nickname: "Bob\`, 424, "Alice"},
 			{`Use-Nickname: "Bob\nBill"`, 424, "Alice"}, // an escape of others

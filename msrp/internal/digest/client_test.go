@@ -159,6 +159,8 @@ func TestVerifyAuthenticationInfo(t *testing.T) {
 			q.cnonce = "c"
 			return proof("secret", &q, "")
 		}, false, ErrUnproved},
+		{"of another nc, without rspauth", func(*credentials) string { return `nc=00000002, qop=auth` }, false, ErrUnproved},
+		{"of another cnonce, without rspauth", func(*credentials) string { return `cnonce="c", qop=auth` }, false, ErrUnproved},
 		{"of another qop", func(p *credentials) string { return `qop=auth-int` }, false, ErrUnproved},
 		{"garbled", func(p *credentials) string { return `rspauth="` }, false, ErrMalformed},
 	} {

@@ -120,6 +120,9 @@ func TestRequestsThatNobodyAnswers(t *testing.T) {
 		if !errors.Is(err, ErrNoAnswer) {
 			t.Errorf("%d requests wait, and then %v", n, err)
 		}
+		if err := c.Bodiless(request, frame.Complete, nil); err != nil {
+			t.Errorf("one that has no answer in any case: %v", err)
+		}
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
 		if unanswered != n-1 {
@@ -129,6 +132,23 @@ func TestRequestsThatNobodyAnswers(t *testing.T) {
 			t.Errorf("when there is room again: %v", err)
 		}
 		c.CloseNow()
+	})
+}
+
+// A chunk may stay open for as long as a message lasts: of what was written no more is kept than the beginning of an end-line.
+func TestOpenChunkInBoundedMemory(t *testing.T) {
+	stalled(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
+		go io.Copy(io.Discard, p.nc) // ends with the connection
+		s := newStream(t, c, &StreamConfig{Head: sendHead(frame.Unknown)})
+		for range 1000 {
+			mustWrite(t, s, "a line of a long message\r\n")
+			synctest.Wait()
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if got := len(s.tail); got > endLine {
+			t.Errorf("%d bytes are kept, want %d at most", got, endLine)
+		}
 	})
 }
 

@@ -426,6 +426,39 @@ func TestEndLineAtTheBeginningOfTheBody(t *testing.T) {
 	})
 }
 
+// The chunks of two Streams that are written one behind the other stay in their order (RFC 4976 section 3), also where the
+// first has to stop in the middle: for too many that wait for responses, or for heads that are too much for one batch.
+func TestStreamsStayInOrder(t *testing.T) {
+	for _, c := range []struct {
+		report frame.FailureReport
+		chunks int
+	}{{frame.FailureReportYes, maxPending + 10}, {frame.FailureReportNo, turn / 100}} {
+		stalled(t, func(t *testing.T, conn *Conn, _ *ear, p *peer) {
+			for start := int64(1); start <= 2; start++ {
+				h := sendHead(frame.Unknown)
+				h.Range.Start, h.FailureReport = 1+(start-1)*int64(c.chunks), c.report
+				s := newStream(t, conn, &StreamConfig{Head: h, Limit: 1, Owner: nobody{}})
+				mustWrite(t, s, strings.Repeat("x", c.chunks))
+				s.End(frame.Continued)
+			}
+			go p.read() // ends with the connection
+			for answered := 0; answered < 2*c.chunks; {
+				frames := p.frames()
+				if len(frames) == answered {
+					t.Fatalf("%d chunks have come, want %d", answered, 2*c.chunks)
+				}
+				for ; answered < len(frames); answered++ {
+					if f := frames[answered]; f.head.Range.Start != int64(answered+1) {
+						t.Fatalf("chunk %d is of byte %d", answered+1, f.head.Range.Start)
+					} else if c.report == frame.FailureReportYes {
+						p.answer(f, 200)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestStreamOfAHeadThatCannotBeWritten(t *testing.T) {
 	c := New(nil, &ear{})
 	h := sendHead(1)

@@ -292,6 +292,24 @@ func TestPendingKeepsItsOrder(t *testing.T) {
 	}
 }
 
+// However many chunks there are of which only failures are told, one that is not at its end is not forgotten.
+func TestPendingKeepsOpenChunk(t *testing.T) {
+	var p pending
+	for range 2 * maxPending {
+		p.add(transaction{owner: nobody{}, partial: true})
+	}
+	open := transaction{owner: nobody{}, partial: true, open: &Stream{pos: 6}}
+	copy(open.id[:], "aaaaaaaaaaaaa")
+	p.add(open)
+	p.compact()
+	if len(p.list) != 1 {
+		t.Errorf("%d are left, want the one that is open", len(p.list))
+	}
+	if e, ok := p.take(string(open.id[:])); !ok || e.r.End != 5 {
+		t.Errorf("take() = %v, %v, want up to 5", e.r, ok)
+	}
+}
+
 // The response to a chunk may come before its end, when it fails: RFC 4975 sections 7.2 and 10.5. It is that to the
 // chunk, whatever it says, and no other is waited for.
 func TestResponseToAnOpenChunk(t *testing.T) {
@@ -317,6 +335,33 @@ func TestResponseToAnOpenChunk(t *testing.T) {
 			p.answer(p.frames()[0], 500)
 			time.Sleep(time.Minute)
 			a.heard(t, heard)
+		})
+	}
+}
+
+// One that stays open has 30 seconds from its end on for its response, whatever ends it (RFC 4975 section 7.1.1).
+func TestOpenChunkHas30SecondsFromItsEnd(t *testing.T) {
+	for _, end := range []func(c *Conn, s *Stream) error{
+		func(_ *Conn, s *Stream) error { s.End(frame.Complete); return nil },
+		func(_ *Conn, s *Stream) error { s.End(frame.Aborted); return nil },
+		func(c *Conn, _ *Stream) error {
+			return c.Request(&frame.Head{Method: frame.AUTH, To: bobURI, From: aliceURI}, nil, nil)
+		},
+	} {
+		story(t, func(t *testing.T, c *Conn, _ *ear, _ *peer) {
+			a := &asker{}
+			s := newStream(t, c, &StreamConfig{Head: sendHead(10), Owner: a})
+			mustWrite(t, s, "hel")
+			time.Sleep(time.Minute)
+			mustWrite(t, s, "lo")
+			time.Sleep(time.Minute)
+			if err := end(c, s); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(30*time.Second - 1)
+			a.heard(t)
+			time.Sleep(time.Nanosecond)
+			a.heard(t, "1-5/10: msrp: no response")
 		})
 	}
 }

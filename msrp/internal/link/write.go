@@ -101,7 +101,9 @@ func (s *Stream) gather(b *batch) {
 		}
 		if c.open != s {
 			if c.pending.full() || len(b.text) > most {
-				s.push() // for another turn
+				// The rest of its turn comes before those of others, for who writes two Streams one behind the other has
+				// their chunks stay in that order (RFC 4976 section 3).
+				s.queued, c.streams = true, slices.Insert(c.streams, 0, s)
 				return
 			}
 			s.beginChunk(b, len(data))
