@@ -16,7 +16,6 @@ const (
 	blockSize  = 64 << 10  // bytes of one sender that are passed to the link in one go
 	maxLinked  = 256 << 10 // bytes that are passed to the link and not written, beside those of open chunks
 	combined   = 8 << 10   // bytes in a chunk that is made of shorter ones: what other relays take
-	inOrder    = 32 << 10  // bytes of a chunk that the link writes in one go, at least
 	minTaken   = 32 << 10  // bytes that a receiver takes in stallTime, or it is given up; they count by writes of the link
 )
 

@@ -210,9 +210,6 @@ func (o *outbox) passed(l linked) {
 
 // start begins a Stream. It returns false for a passage that is to be passed over.
 func (o *outbox) start(f *flow, p *passage) bool {
-	if f.last.bytes > inOrder {
-		f.last.stream.Wait() // for chunks stay in their order
-	}
 	o.mu.Lock()
 	done, whole := p.done, p.end == frame.Continued
 	o.mu.Unlock()
