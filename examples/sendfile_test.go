@@ -164,7 +164,7 @@ func TestSendFileAfterAKill(t *testing.T) {
 	}
 
 	bob = receiver()
-	alice := start(t, program, "-listen", "udp:127.0.0.1:0", "-to", "sip:bob@"+address, path)
+	alice := start(t, program, "-listen", "udp:127.0.0.1:0", "-tls", "-to", "sip:bob@"+address, path)
 	alice.says("goes on at octet")
 	alice.says(fmt.Sprintf("sent film.bin: %d octets", len(octets)))
 	alice.ends()

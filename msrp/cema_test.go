@@ -42,7 +42,8 @@ func TestCEMAAnswerer(t *testing.T) {
 		{"cema, a middlebox, who connects", at(section(rawURI, "setup:actpass", "msrp-cema"), middlebox, 7000), false, true, ""},
 		{"cema, a relay of the offerer, which is active", section(byRelay, "setup:active", "msrp-cema"), false, false, ""},
 		{"cema, a relay of the offerer, which is active by default", section(byRelay, "msrp-cema"), false, false, ""},
-		{"cema, a relay of the offerer, which is not", section(byRelay, "setup:actpass", "msrp-cema"), false, true, ""},
+		{"cema, a relay of the offerer, which is connected to", at(section(byRelay, "setup:actpass", "msrp-cema"), middlebox, 7000), false, true, middlebox},
+		{"no cema, a relay of the offerer, which connects", section(byRelay, "setup:actpass"), false, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			play(t, func(s *scene) {

@@ -14,9 +14,12 @@ import (
 )
 
 // Offer describes the session (RFC 4975 section 8). A session that has lost its connection, or this
-// host its address, gets a new path.
+// host its address, gets a new path. What the peer has brought to TLS stays there.
 func (s *Session) Offer(ctx context.Context) (*sdp.Media, error) {
-	l, err := s.legToDescribe(ctx, s.cfg.TLS)
+	s.mu.Lock()
+	secure := s.cfg.TLS || s.current != nil && s.current.secure
+	s.mu.Unlock()
+	l, err := s.legToDescribe(ctx, secure)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +29,7 @@ func (s *Session) Offer(ctx context.Context) (*sdp.Media, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.offered = true
+	s.offered, s.agreed = true, l.remote != nil
 	return s.describe(l, setup, s.cfg.CEMA && !s.plain || s.cfg.DataChannel), nil
 }
 
@@ -197,7 +200,9 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 	case d.setup == "passive":
 		r.active = true
 	case d.setup == "actpass":
-		r.active = !reached || !s.given() && d.secure && len(d.path) > 1 && s.e.anonymous()
+		// Who has a relay is to be connected to where there may be a middlebox (RFC 6714 section 4.5), and where its relay
+		// would not know our certificate.
+		r.active = !reached || !s.given() && len(d.path) > 1 && (d.cema || d.secure && s.e.anonymous())
 	case !reached:
 		return nil, nil // the peer would have to connect to us (RFC 4975 section 5.4)
 	}
@@ -287,7 +292,8 @@ func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
 	}
 	s.mu.Lock()
 	s.peer, s.held = d.peer, !local.Direction.Sends() || !remote.Direction.Receives()
-	l, r, offered := s.next, s.answerRoute, s.offered
+	l, r, offered, agreed := s.next, s.answerRoute, s.offered, s.offered && s.agreed
+	s.agreed = false // what comes next is of another phone
 	if l == nil {
 		l = s.current
 	}
@@ -311,6 +317,8 @@ func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
 		return over // lost while the offer was under way
 	case same && settled:
 		return nil // nothing has changed, or it is the final answer after an early one
+	case other && !same && agreed && !l.given && settled:
+		l = s.follow(l)
 	case other && !same:
 		if l, err = s.branch(l); err != nil {
 			return err
@@ -345,10 +353,28 @@ func (s *Session) routeOfAnswer(ctx context.Context, l *leg, remote *sdp.Media, 
 	return r, nil
 }
 
+// follow returns a leg with the URI of another one, in whose place it is when it has its connection: the peer has answered
+// another offer with another path (RFC 4975 section 8.4).
+func (s *Session) follow(l *leg) *leg {
+	n := l.twin()
+	s.e.mu.Lock()
+	s.e.legs[n.local.SessionID] = n
+	s.e.mu.Unlock()
+	s.mu.Lock()
+	s.next = n
+	s.mu.Unlock()
+	return n
+}
+
+// twin returns a leg with the same URI.
+func (l *leg) twin() *leg {
+	return &leg{s: l.s, local: l.local, path: l.path, secure: l.secure, relays: l.relays, from: l.from, fingerprint: l.fingerprint, given: l.given}
+}
+
 // branch returns a leg with the URI of another one, in whose place it is: another phone has answered the
 // same offer.
 func (s *Session) branch(l *leg) (*leg, error) {
-	n := &leg{s: s, local: l.local, path: l.path, secure: l.secure, relays: l.relays, from: l.from, fingerprint: l.fingerprint, given: l.given}
+	n := l.twin()
 	s.e.mu.Lock()
 	if s.e.legs[l.local.SessionID] == l {
 		s.e.legs[l.local.SessionID] = n

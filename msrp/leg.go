@@ -112,6 +112,7 @@ func (l *leg) end(err error) {
 	if s.next == l {
 		s.next = nil
 	}
+	heir := s.current
 	for id, m := range s.incoming {
 		if m.l == l {
 			delete(s.incoming, id)
@@ -130,8 +131,10 @@ func (l *leg) end(err error) {
 		o.fail(err)
 	}
 	s.e.mu.Lock()
-	if s.e.legs[l.local.SessionID] == l {
-		delete(s.e.legs, l.local.SessionID)
+	if id := l.local.SessionID; s.e.legs[id] == l {
+		if delete(s.e.legs, id); heir != nil && heir != l && heir.local.SessionID == id {
+			s.e.legs[id] = heir // which was to be followed
+		}
 	}
 	s.e.mu.Unlock()
 	for _, c := range left {

@@ -119,9 +119,13 @@ func (s *stream) named(id string) *transfer {
 }
 
 // propose makes another transfer, which takes the place of the current one when it is agreed
-// on; of one that was not begun, at once.
+// on; of one that was not begun, at once. What has come to TLS stays there.
 func (s *stream) propose(said, file Description) *transfer {
-	t := &transfer{session: msrp.NewSession(s.e, &s.cfg), said: said, file: file}
+	cfg := s.cfg
+	if t := s.current; t != nil && t.section != nil && t.section.Proto == "TCP/TLS/MSRP" {
+		cfg.TLS = true
+	}
+	t := &transfer{session: msrp.NewSession(s.e, &cfg), said: said, file: file}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
 	if s.address.IsValid() {
 		t.session.UseAddress(s.address)
