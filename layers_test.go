@@ -105,6 +105,48 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// The table in the README has what a package imports above it, and names that, or what imports that.
+func TestReadmeTable(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := readPackages(t, ".")
+	rows := map[string][]string{} // what is named in the row of a package
+	for line := range strings.Lines(string(readme)) {
+		cells := strings.Split(line, "|")
+		if !strings.HasPrefix(line, "| [`") || len(cells) != 5 {
+			continue
+		}
+		pkg := strings.Split(cells[1], "`")[1]
+		named := strings.FieldsFunc(cells[3], func(c rune) bool { return strings.ContainsRune("`, ", c) })
+		if strings.Contains(cells[3], "those above") {
+			named = slices.Collect(maps.Keys(rows))
+		}
+		for _, name := range named {
+			if _, ours := packages[name]; ours && rows[name] == nil {
+				t.Errorf("%s names %s, which does not stand above it", pkg, name)
+			}
+		}
+		for _, imp := range packages[pkg].imports {
+			ours, is := strings.CutPrefix(imp, module+"/")
+			if !is || strings.Contains("/"+ours, "/internal/") {
+				continue
+			}
+			if !slices.ContainsFunc(named, func(n string) bool { return n == ours || slices.Contains(rows[n], ours) }) {
+				t.Errorf("%s imports %s, which its row does not say", pkg, ours)
+			}
+		}
+		rows[pkg] = append([]string{pkg}, named...)
+		for _, n := range named {
+			rows[pkg] = append(rows[pkg], rows[n]...)
+		}
+	}
+	if rows["msrp"] == nil {
+		t.Errorf("no row of msrp among %v", slices.Sorted(maps.Keys(rows)))
+	}
+}
+
 // The rule is worth nothing unless breaking it shows.
 func TestLayersFindFaults(t *testing.T) {
 	imports := func(paths ...string) source { return source{imports: paths} }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,17 +17,17 @@ import (
 	"github.com/goparley/parley/ua"
 )
 
-// Two chats join a room, which tells both who is there; what one of them writes comes to the other.
+// Two chats join a room, by UDP and by TCP, which tells both who is there; what one of them writes comes to the other.
 func TestChatroom(t *testing.T) {
 	t.Parallel()
 	address := freePort(t)
-	p := start(t, build(t, "chatroom"), "-listen", "udp:"+address, "sip:room@127.0.0.1")
+	p := start(t, build(t, "chatroom"), "-listen", "udp:"+address+",tcp:"+address, "sip:room@127.0.0.1")
 	p.says("0 here")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	uri := "sip:room@" + address
-	join := func(name string) (*ua.Agent, *ua.Call, *msrp.Session) {
-		agent, err := ua.New("sip:"+name+"@127.0.0.1", &ua.Config{Listen: []string{"udp:127.0.0.1:0"}})
+	join := func(name, transport string) (*ua.Agent, *ua.Call, *msrp.Session) {
+		agent, err := ua.New("sip:"+name+"@127.0.0.1", &ua.Config{Listen: []string{transport + ":127.0.0.1:0"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,18 +39,18 @@ func TestChatroom(t *testing.T) {
 		t.Cleanup(func() { e.Close() })
 		chat := msrp.NewSession(e, &msrp.SessionConfig{AcceptTypes: []string{cpim.ContentType}, AcceptWrappedTypes: []string{"text/plain"},
 			Attributes: []sdp.Attribute{{Name: "chatroom", Value: "private-messages"}}})
-		call, err := agent.Invite(ctx, uri, &ua.InviteOptions{Streams: []ua.Stream{chat}})
+		call, err := agent.Invite(ctx, uri+";transport="+transport, &ua.InviteOptions{Streams: []ua.Stream{chat}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return agent, call, chat
 	}
-	agent, call, alice := join("alice")
+	agent, call, alice := join("alice", "udp")
 	p.says("1 here: sip:alice@127.0.0.1")
 	if answer := call.Dialog().Target(); answer.User != "room" {
 		t.Errorf("the room is at %s", answer)
 	}
-	_, bobs, bob := join("bob")
+	_, bobs, bob := join("bob", "tcp")
 	p.says("2 here: sip:alice@127.0.0.1, sip:bob@127.0.0.1")
 
 	text, err := (&cpim.Message{
@@ -121,4 +122,6 @@ func TestChatroomRefusesOthers(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), sip.StatusNotAcceptableHere.Error()) {
 		t.Errorf("got %v, want 488", err)
 	}
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	p.ends()
 }

@@ -41,7 +41,7 @@ func main() {
 	ctx, enough := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, enough) // a second ^C does not wait for the peer
 	c, cfg := &chat{enough: enough}, &ua.Config{}
-	listen := flag.String("listen", "udp:0.0.0.0:5060", "where to listen for calls")
+	listen := flag.String("listen", "udp:0.0.0.0:5060", "where to listen for calls, such as udp:0.0.0.0:5060,tcp:0.0.0.0:5060")
 	relay := flag.String("relay", "", "URI of an MSRP relay, such as msrps://relay.example.com;tcp")
 	flag.StringVar(&cfg.Proxy, "proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060; none does not register")
 	flag.StringVar(&cfg.Password, "password", "", "password at the proxy and at the relay")
@@ -50,7 +50,7 @@ func main() {
 	if flag.NArg() < 1 || flag.NArg() > 2 {
 		log.Fatal("usage: chat [flags] sip:user@domain [sip:whom@domain]")
 	}
-	c.self, cfg.Listen = flag.Arg(0), []string{*listen}
+	c.self, cfg.Listen = flag.Arg(0), strings.Split(*listen, ",")
 	var relays []msrp.Relay
 	if *relay != "" {
 		user, _, _ := strings.Cut(strings.TrimPrefix(c.self, "sip:"), "@")

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/goparley/parley/msrp"
 	"github.com/goparley/parley/msrp/room"
@@ -27,7 +28,7 @@ import (
 )
 
 func main() {
-	listen := flag.String("listen", "udp:0.0.0.0:5060", "where to listen for calls")
+	listen := flag.String("listen", "udp:0.0.0.0:5060", "where to listen for calls, such as udp:0.0.0.0:5060,tcp:0.0.0.0:5060")
 	proxy := flag.String("proxy", "", "URI of an outbound proxy, such as sip:127.0.0.1:5060")
 	password := flag.String("password", "", "password; none does not register")
 	subject := flag.String("subject", "", "what the room is about")
@@ -35,14 +36,14 @@ func main() {
 	if flag.NArg() != 1 {
 		log.Fatal("usage: chatroom [flags] sip:room@domain")
 	}
-	cfg := &ua.Config{Listen: []string{*listen}, Proxy: *proxy, Password: *password}
+	cfg := &ua.Config{Listen: strings.Split(*listen, ","), Proxy: *proxy, Password: *password}
 	if err := run(flag.Arg(0), cfg, &room.Config{Subject: *subject}); err != nil {
 		log.Fatal(err)
 	}
 }
 
 func run(uri string, cfg *ua.Config, roomCfg *room.Config) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
 	endpoint, err := msrp.New(nil)

@@ -28,7 +28,8 @@ func (s Selector) isZero() bool {
 }
 
 // String returns the value of a=file-selector (RFC 5547 section 6), or "" if
-// the selector is empty or cannot be written; [Description.set] says why.
+// the selector is empty or cannot be written: with a Type or a Hash that is none, a
+// Size below 0, hashes without SHA1 or more than 8, or if it is longer than 8 KiB.
 func (s Selector) String() string {
 	text, err := s.text()
 	if err != nil {

@@ -156,8 +156,12 @@ func (r *Relay) uri(c *connection) frame.URI {
 	return u
 }
 
-// isHere reports whether a URI names this relay, whatever its session.
+// isHere reports whether a URI names this relay: one that it has given, which may have the port of a web
+// server (see ServeHTTP), or one at a socket of its own, whatever its session.
 func (r *Relay) isHere(u frame.URI) bool {
+	if r.find(u) != nil {
+		return true
+	}
 	if !frame.SameHost(u.Host, r.cfg.Host) && !frame.SameHost(u.Host, r.cfg.Domain) {
 		return false
 	}

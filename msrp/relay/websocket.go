@@ -25,6 +25,11 @@ var errUnproved = errors.New("a long message on probation")
 
 // ServeHTTP takes a WebSocket with the subprotocol msrp (RFC 7977), for programs that have a web
 // server of their own. The connection is a client's then, and ServeHTTP returns.
+//
+// The URIs that such a client gets are those of the Relay's first socket for TLS, or else for TCP, by which
+// its peers reach it (RFC 7977 section 8.1). If Config.Listen has neither, they have Config.Host, the port of
+// the web server's own socket (http.LocalAddrContextKey), also where clients connect to another port of a
+// proxy before it, and transport ws: with these the Relay's clients talk to each other, and to nobody else.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	user := ""
 	if r.cfg.Handshake != nil {

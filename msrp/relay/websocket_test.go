@@ -275,7 +275,8 @@ func TestHTTPConnectionsAreBounded(t *testing.T) {
 	})
 }
 
-// A program with a web server of its own hands WebSockets over.
+// A program with a web server of its own hands WebSockets over. Its clients write to each other (RFC 7977
+// section 8.3), though their URIs have the port of the web server, at which the relay has no socket.
 func TestServeHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -289,13 +290,49 @@ func TestServeHTTP(t *testing.T) {
 		srv := &http.Server{Handler: mux}
 		go srv.Serve(l)
 		defer srv.Close()
-		alice, err := w.browse("alice", example+":80", "ws://"+example+"/chat", nil)
-		if err != nil {
-			t.Fatal(err)
+		join := func(name string) (*raw, string) {
+			p, err := w.browse(name, example+":80", "ws://"+example+"/chat", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			uri := p.auth(name, "msrp://"+example+":80;ws")
+			if !strings.HasPrefix(uri, "msrp://"+example+":80/") || !strings.HasSuffix(uri, ";ws") {
+				t.Errorf("Use-Path is %q, want one of the web server", uri)
+			}
+			return p, uri
 		}
-		if a := alice.auth("alice", "msrp://"+example+":80;ws"); !strings.HasPrefix(a, "msrp://"+example+":80/") {
-			t.Errorf("Use-Path is %q, want one of the web server", a)
+		alice, a := join("alice")
+		carol, c := join("carol")
+		alice.write(send("aaaa", a+" "+c+" "+carol.ours, alice.ours, "", "Hi Carol"))
+		alice.response("aaaa", frame.StatusOK)
+		g := carol.read()
+		if g.body != "Hi Carol" || g.To != carol.ours || g.From != c+" "+a+" "+alice.ours {
+			t.Errorf("carol got %q, %+v", g.body, g.Head)
 		}
+		carol.answer(g, frame.StatusOK)
+		carol.write(send("bbbb", c+" "+a+" "+alice.ours, carol.ours, "", "Hi Alice"))
+		carol.response("bbbb", frame.StatusOK)
+		if g := alice.read(); g.body != "Hi Alice" || g.To != alice.ours || g.From != a+" "+c+" "+carol.ours {
+			t.Errorf("alice got %q, %+v", g.body, g.Head)
+		}
+		for _, refused := range []struct {
+			why, to string
+			status  frame.Status
+		}{
+			{"a session that is not known", "msrp://" + example + ":80/nobody;ws " + carol.ours, frame.StatusNoSession},
+			{"one of another transport", strings.Replace(c, ";ws", ";tls", 1) + " " + carol.ours, frame.StatusNoSession},
+			{"a circle", a + " " + carol.ours, frame.StatusBadRequest},
+			{"the end of the path", c, frame.StatusNoSession},
+		} {
+			alice.write(send("cccc", a+" "+refused.to, alice.ours, "", "x"))
+			if g := alice.read(); g.Status != refused.status {
+				t.Errorf("%s: got %d, want %d", refused.why, g.Status, refused.status)
+			}
+		}
+		carol.nc.Close()
+		synctest.Wait()
+		alice.write(send("dddd", a+" "+c+" "+carol.ours, alice.ours, "", "still there?"))
+		alice.response("dddd", frame.StatusNoSession)
 		r.Close()
 		if _, err := w.browse("alice", example+":80", "ws://"+example+"/chat", nil); err == nil {
 			p, _ := w.browse("alice", example+":80", "ws://"+example+"/chat", nil)

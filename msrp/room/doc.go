@@ -23,6 +23,11 @@
 //
 // Package msrp/room/focus does that, and has the roster watched.
 //
+// A member is a msrp.Session whose SessionConfig has message/cpim in AcceptTypes, without which it is refused, what
+// it takes inside in AcceptWrappedTypes, and in Attributes "chatroom", with "nickname private-messages" for what it
+// knows of these: without it, it is greeted as one who knows no rooms, and gets no private messages. It sends
+// message/cpim From its own URI, with one To: that of the room for a message to all, or a person's for a private one.
+//
 // It implements RFC 7701, of RFC 4975 what a receiver does, the nicknames of RFC 8266, and the roster as
 // RFC 4575 section 5 has it.
 //
