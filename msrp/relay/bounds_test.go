@@ -111,6 +111,42 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// Requests that nobody answers count for no longer than their 30 seconds, whatever their Failure-Report, which is of SENDs
+// alone (RFC 4975 section 7.1.1).
+func TestRequestsWithoutAnswersCountFor30Seconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.relay(example, relay.Config{})
+		alice, path := w.client("alice", example)
+		bob := w.dial("bob", example)
+		ask := func(id string) {
+			bob.write("MSRP " + id + " NICKNAME\nTo-Path: " + path + " " + alice.ours + "\nFrom-Path: " + bob.ours + "\nFailure-Report: partial\n-------" + id + "$\n")
+		}
+		const many = 200
+		go func() {
+			for range many {
+				ask("many")
+			}
+		}()
+		for range many {
+			if g, err := bob.tryRead(time.Minute); err != nil || g.Status != frame.StatusTimeout {
+				t.Fatalf("bob got %v, %v, want 408", g.Head, err)
+			}
+		}
+		go func() {
+			for { // what nobody has answered
+				if g, err := alice.tryRead(time.Minute); err != nil || g.ID == "" {
+					return
+				} else if _, ok := g.Get("Use-Nickname"); ok {
+					alice.answer(g, frame.StatusOK)
+				}
+			}
+		}()
+		bob.write("MSRP later NICKNAME\nTo-Path: " + path + " " + alice.ours + "\nFrom-Path: " + bob.ours + "\nUse-Nickname: \"x\"\n-------later$\n")
+		bob.response("later", frame.StatusOK)
+	})
+}
+
 // Nothing is kept of a chunk that has come to its end, be it in order or not, nor of who has sent it.
 func TestNothingIsKeptOfChunks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -146,6 +182,63 @@ func TestNothingIsKeptOfChunks(t *testing.T) {
 			p.nc.Close()
 		}
 		synctest.Wait()
+		if chunks, pairs := relay.Kept(r); chunks != 0 || pairs != 0 {
+			t.Errorf("%d chunks and %d pairs of connections are kept, want none", chunks, pairs)
+		}
+	})
+}
+
+// Nothing is kept of chunks that were combined, when the receiver refuses them before the last has come to its end. The
+// rest of that goes nowhere: it would go on with nothing.
+func TestNothingIsKeptOfCombinedChunksThatFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		r := w.relay(example, relay.Config{})
+		alice, a := w.client("alice", example)
+		bob, b := w.client("bob", example)
+		carol, c := w.client("carol", example)
+		const large = 900_000
+		go func() { // what is before them has them wait
+			alice.write(send("large", a+" "+b+" "+bob.ours, alice.ours, "Failure-Report: no\nByte-Range: 1-*/*\n", strings.Repeat("x", large)))
+			head := "SEND\nTo-Path: " + a + " " + b + " " + bob.ours + "\nFrom-Path: " + alice.ours + "\nMessage-ID: m\nByte-Range: %s/*\nContent-Type: a/b\n\n"
+			alice.write(fmt.Sprintf("MSRP aaa1 "+head, "1-2000") + strings.Repeat("1", 2000) + "\n-------aaa1+\n" +
+				fmt.Sprintf("MSRP aaa2 "+head, "2001-*") + strings.Repeat("2", 3000))
+		}()
+		synctest.Wait()
+		for n := 0; n < large; {
+			n += len(bob.read().body)
+		}
+		h, err := bob.in.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := got{Head: h.Clone()}
+		for n := 0; n < 5000; {
+			piece, err := bob.in.Body()
+			if err != nil {
+				t.Fatalf("%v after %d bytes, want the chunks combined", err, n)
+			}
+			n += len(piece)
+		}
+		bob.answer(refused, frame.StatusStop)
+		for err == nil {
+			_, err = bob.in.Body()
+		}
+		if flag := bob.in.Flag(); flag != frame.Aborted {
+			t.Errorf("the chunk ends with %c, want #", flag)
+		}
+		alice.response("aaa1", frame.StatusOK)
+		if g := alice.read(); g.Method != frame.REPORT || g.Report != frame.StatusStop {
+			t.Errorf("alice got %v, want a REPORT of 413", g.Head)
+		}
+		carol.write(send("cccc", c+" "+b+" "+bob.ours, carol.ours, "Failure-Report: no\n", "hello"))
+		if g := bob.read(); g.body != "hello" {
+			t.Errorf("bob got %v %q", g.Head, g.body)
+		}
+		synctest.Wait()
+		alice.write(strings.Repeat("3", 100) + "\n-------aaa2+\n")
+		alice.response("aaa2", frame.StatusOK)
+		bob.silent()
 		if chunks, pairs := relay.Kept(r); chunks != 0 || pairs != 0 {
 			t.Errorf("%d chunks and %d pairs of connections are kept, want none", chunks, pairs)
 		}

@@ -79,8 +79,26 @@ func (o *outbox) forget() {
 		return
 	}
 	maps.DeleteFunc(o.flows, func(_ *connection, f *flow) bool {
-		return len(f.blocks) == 0 && (f.open == nil || f.open.done)
+		switch {
+		case len(f.blocks) > 0:
+			return false
+		case f.open == nil:
+			return true
+		case f.open.done || f.next.done:
+			f.next.done = true // what is still to come of it would go on with nothing
+			o.passed(f.close())
+			return true
+		}
+		return false
 	})
+}
+
+// close ends the Stream that was open, if it is not ended, and returns it for the link to write.
+func (f *flow) close() linked {
+	f.open.stream.End(frame.Continued)
+	f.last = linked{f.open, f.open.stream, f.open.load}
+	f.open, f.next = nil, nil
+	return f.last
 }
 
 // next returns the passage that is to come in a flow, nil if there is none yet.
@@ -98,13 +116,18 @@ func (o *outbox) next(f *flow) *passage {
 func (o *outbox) pass(f *flow, items []item, data []byte) (n, size int) {
 	last := items[0]
 	n, size = 1, last.n
+	if f.open != nil && f.next != last.p { // that was abandoned
+		o.mu.Lock()
+		o.passed(f.close())
+		o.mu.Unlock()
+	}
 	if !last.p.head.HasBody {
 		o.passBodiless(f, last.p, last.end)
 		return n, size
 	}
 	lead := f.open
-	if lead == nil || f.next != last.p { // another one: that was abandoned
-		if lead = last.p; !o.start(f, lead) {
+	if lead == nil {
+		if lead = last.p; !o.start(lead) {
 			if last.end != 0 {
 				o.finish(lead)
 			}
@@ -133,21 +156,21 @@ func (o *outbox) pass(f *flow, items []item, data []byte) (n, size int) {
 			lead.load += it.p.cost
 		}
 	}
+	ended := cut
+	f.open, f.next = lead, last.p
 	switch {
-	case cut || last.end != 0 && (next == nil || !lead.goesOn(last.p, next)):
-		if last.end != 0 {
-			lead.stream.End(last.end)
-		}
-		f.open, f.next, f.last = nil, nil, linked{lead, lead.stream, lead.load}
-		o.passed(f.last)
 	case last.end == 0:
-		f.open, f.next = lead, last.p
+	case next != nil && lead.goesOn(last.p, next):
+		f.next = next
 	default:
-		f.open, f.next = lead, next
+		lead.stream.End(last.end)
+		ended = true
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if f.open != nil {
+	if ended {
+		o.passed(f.close())
+	} else {
 		o.took(size) // as the link has, which does it as it writes
 	}
 	for _, it := range items[:n] {
@@ -166,7 +189,7 @@ func (o *outbox) passBodiless(f *flow, p *passage, end frame.Flag) {
 	if f.last.stream != nil {
 		f.last.stream.Wait() // the link would write it first, and it may be the end of these chunks
 	}
-	f.open, f.next, f.last = nil, nil, linked{}
+	f.last = linked{}
 	o.mu.Lock()
 	done := p.done
 	o.mu.Unlock()
@@ -194,10 +217,8 @@ func (o *outbox) passBodiless(f *flow, p *passage, end frame.Flag) {
 	}
 }
 
-// passed notes what the link has up to its end.
+// passed notes what the link has up to its end. The lock is held.
 func (o *outbox) passed(l linked) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.isOver {
 		return
 	}
@@ -209,7 +230,7 @@ func (o *outbox) passed(l linked) {
 }
 
 // start begins a Stream. It returns false for a passage that is to be passed over.
-func (o *outbox) start(f *flow, p *passage) bool {
+func (o *outbox) start(p *passage) bool {
 	o.mu.Lock()
 	done, whole := p.done, p.end == frame.Continued
 	o.mu.Unlock()

@@ -237,8 +237,9 @@ func (c *Conn) Bodiless(h *frame.Head, flag frame.Flag, owner Owner) error {
 }
 
 func (c *Conn) transact(h *frame.Head, body []byte, flag frame.Flag, owner Owner) error {
-	t := transaction{
-		owner: owner, partial: h.FailureReport == frame.FailureReportPartial, weight: weigh(len(h.To) + len(h.From)), r: h.Range,
+	t := transaction{ // Failure-Report is of SENDs alone (RFC 4975 section 7.1.1)
+		owner: owner, partial: h.Method == frame.SEND && h.FailureReport == frame.FailureReportPartial,
+		weight: weigh(len(h.To) + len(h.From)), r: h.Range,
 	}
 	frame.AppendID(t.id[:0])
 	req := *h
