@@ -169,7 +169,7 @@ func (s *Session) UseAddress(a netip.Addr) {
 }
 
 // Path returns our path, by which the peer reaches the session: what it is told where there is no
-// session description. A session that has lost its connection gets a new one. With SessionConfig.TLS it is
+// session description. Both sides need that of the other. A session that has lost its connection gets a new one. With SessionConfig.TLS it is
 // of use to peers that can verify the certificate of Config.TLS: see Connect.
 func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 	l, err := s.legToDescribe(ctx, s.cfg.TLS)
@@ -180,8 +180,9 @@ func (s *Session) Path(ctx context.Context) (frame.Path, error) {
 }
 
 // Connect has the session talk to a peer whose path is known, where there is no session description. The
-// one of the two that is active connects to the other, which waits for that; the peer is taken to
-// accept every type.
+// one of the two that is active connects to the other, which calls Connect with the active one's path, too: until
+// then what comes is answered, and waits; what comes from others is never given out. The peer is taken to accept every
+// type. As there is no call to hang up, a Close of the peer is ErrLost here, as is a connection that breaks.
 //
 // Without a description there is no fingerprint. So who connects by TLS, to a path with msrps, verifies the certificate of the
 // peer as that of a server: Config.TLS of the peer has to have one for the host in its path, from an authority that
