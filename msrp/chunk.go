@@ -58,6 +58,7 @@ func (k *chunk) begin(cl *claim, h *frame.Head) {
 		k.over(m.done(), h)
 	case m != nil:
 		k.m = m
+		m.success = m.success || h.SuccessReport // one of its chunks is enough (RFC 4975 section 7.1.3)
 		if !h.HasBody && h.Range.Start == 0 {
 			k.pos = m.next
 		}

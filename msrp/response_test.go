@@ -96,6 +96,26 @@ func TestSuccessReport(t *testing.T) {
 	})
 }
 
+// One chunk that asks for a success report is enough, whichever (RFC 4975 section 7.1.3).
+func TestOneChunkAsksForAReport(t *testing.T) {
+	const asks = "Success-Report: yes"
+	for _, fields := range [][2]string{{asks, asks}, {asks, "X: y"}, {"X: y", asks}, {"X: y", "X: y"}} {
+		play(t, func(s *scene) {
+			x, p := s.bound(nil)
+			s.inbox(x)
+			p.chunk("m", "1-*/*", "hello ", "+", fields[0])
+			p.response(200)
+			p.chunk("m", "7-*/*", "there", "$", fields[1])
+			p.response(200)
+			if fields[0] != asks && fields[1] != asks {
+				p.silent(time.Minute)
+			} else if r := p.next(); r.Method != frame.REPORT || r.MessageID != "m" || r.Report != 200 {
+				s.Errorf("%q: got %v of %s, want a REPORT", fields, r.Head, r.MessageID)
+			}
+		})
+	}
+}
+
 // Nothing is said to a REPORT, whatever is wrong with it (RFC 4975 section 7.1.2).
 func TestReportIsNotAnswered(t *testing.T) {
 	play(t, func(s *scene) {
