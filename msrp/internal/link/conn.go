@@ -33,7 +33,7 @@ const (
 	maxControl = 1 << 20   // bytes of whole frames that wait
 	maxPending = 4096      // requests that wait for their responses when no more chunks are written
 
-	narrowRead    = 2 << 10  // bytes of who is not known that are read at a time: half of a buffer, which does not grow then
+	narrowRead    = 2 << 10 // bytes of who is not known that are read at a time: half of a buffer, which does not grow then
 	narrowControl = 4 << 10 // instead of maxControl
 )
 
