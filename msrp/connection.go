@@ -17,8 +17,6 @@ import (
 const (
 	unboundTime = 30 * time.Second // for how long a connection may be without a session
 	connectTime = 30 * time.Second // for a connection to be made, with its TLS
-
-	maxFailures = 5 // requests of a stranger that are refused
 )
 
 // A connection is one that sessions share.
@@ -36,7 +34,6 @@ type connection struct {
 
 	// Of the goroutine that reads.
 	stranger bool              // somebody has made it who has had no session
-	failures int               // requests of a stranger that were refused
 	routes   map[string]sender // by To-Path as written
 	chunk    chunk
 }
@@ -385,18 +382,12 @@ func (c *connection) route(h *frame.Head) (*leg, *claim, frame.Status) {
 	return l, nil, frame.StatusOK
 }
 
-// refuse answers a request with an error, if it is one that is answered. A stranger is done after several: what
-// nobody takes would pile up. Who has had a session may have had much under way when it ended.
+// refuse answers a request with an error, if it is one that is answered. However many of a stranger's are: the
+// connection may be a relay's, which carries what one of its clients has for nobody before what others have for us.
 func (c *connection) refuse(h *frame.Head, status frame.Status) {
 	if h.Method != frame.REPORT && h.FailureReport != frame.FailureReportNo && h.From != "" && h.To != "" {
 		from, _, _ := cutLast(h.To)
 		c.link.Respond(h.Response(status, from))
-	}
-	if !c.stranger {
-		return
-	}
-	if c.failures++; c.failures > maxFailures {
-		c.link.Close()
 	}
 }
 

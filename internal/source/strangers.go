@@ -13,15 +13,16 @@ type Strangers struct {
 	of   map[netip.Prefix]int
 }
 
-// NewStrangers returns counts for so many connections at a time. A source has a tenth of
-// them at most, or 4.
+// NewStrangers returns counts for so many connections at a time. Of the second half of them
+// none are for a source that has a tenth of all, and 4: many may come from behind one address
+// at once, and others find room even so.
 func NewStrangers(most int) *Strangers {
 	return &Strangers{most: most, of: map[netip.Prefix]int{}}
 }
 
 // Full reports whether there is no room for one more of a source.
 func (s *Strangers) Full(of netip.Prefix) bool {
-	return s.all >= s.most || s.of[of] >= max(4, s.most/10)
+	return s.all >= s.most || s.all >= s.most/2 && s.of[of] >= max(4, s.most/10)
 }
 
 // Add counts one more.

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// A source has a tenth of the places, 4 at least, and all of them together have no more than
-// there are.
+// One source has half of the places. When they are taken, each other one has a tenth of all, 4 at
+// least, and all of them together have no more than there are.
 func TestStrangers(t *testing.T) {
-	for _, c := range []struct{ most, each int }{{100, 10}, {49, 4}, {2, 2}} {
+	for _, c := range []struct{ most, half, each int }{{100, 50, 10}, {49, 24, 4}, {4, 4, 4}, {2, 2, 2}} {
 		s := NewStrangers(c.most)
 		enter := func(addr string, most int) int {
 			n := 0
@@ -18,22 +18,25 @@ func TestStrangers(t *testing.T) {
 			}
 			return n
 		}
-		if n := enter("192.0.2.1:1", 1000); n != c.each {
-			t.Errorf("%d of %d places are for one source, want %d", n, c.most, c.each)
+		if n := enter("192.0.2.1:1", 1000); n != c.half {
+			t.Errorf("%d of %d places are for one source, want %d", n, c.most, c.half)
 		}
 		if n := enter("[::ffff:192.0.2.1]:1", 1000); n != 0 {
 			t.Errorf("%d more of %d by another spelling", n, c.most)
 		}
-		all := c.each
+		all := c.half
 		for _, addr := range []string{"192.0.2.2:1", "[2001:db8::1]:1", "[2001:db8:0:1::1]:1"} {
-			all += enter(addr, c.each)
+			all += enter(addr, 1000)
 		}
-		if want := min(c.most, 4*c.each); all != want {
+		if want := min(c.most, c.half+3*c.each); all != want {
 			t.Errorf("%d of %d places are for four sources, want %d", all, c.most, want)
 		}
-		s.Remove(Of(netip.MustParseAddrPort("192.0.2.1:1")))
+		// What the first one has beyond its share comes back to it when there are few again.
+		for range all - c.half + 1 {
+			s.Remove(Of(netip.MustParseAddrPort("192.0.2.1:1")))
+		}
 		if n := enter("192.0.2.1:2", 1000); n != 1 {
-			t.Errorf("%d of %d places when one is free again", n, c.most)
+			t.Errorf("%d of %d places when %d are taken, want 1", n, c.most, c.half-1)
 		}
 	}
 	s := NewStrangers(10)

@@ -44,15 +44,18 @@ func (c *connection) auth(h *frame.Head, _ []byte) {
 	switch {
 	case resp.Status == frame.StatusOK:
 		c.refused = 0
+		c.wrong.forgive()
 		c.prove()
 	case c.isRelay(h):
 		c.refused = 0 // it counts itself
+		c.wrong.n.Store(0)
 	default:
 		c.failed()
 	}
 	c.link.Respond(resp)
-	if c.refused > maxFailures {
+	if c.wrong.over() || c.refused > maxFailures {
 		c.refused = 0
+		c.wrong.n.Store(0)
 		c.guard(h)
 	}
 }
@@ -112,6 +115,9 @@ func (c *connection) authenticate(h *frame.Head) *frame.Head {
 		case errors.Is(err, digest.ErrNoCredentials), errors.Is(err, digest.ErrStale), errors.Is(err, digest.ErrRefused):
 			if authorization != "" {
 				c.refused++
+				if errors.Is(err, digest.ErrRefused) {
+					c.wrong.add()
+				}
 				r.log.Info("relay: AUTH refused", "peer", c.link.RemoteAddr(), "error", err)
 			}
 			var fields []frame.Field

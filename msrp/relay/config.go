@@ -56,8 +56,9 @@ type Config struct {
 	MinExpires, MaxExpires time.Duration
 
 	// MaxConns is how many connections there may be, of which half are left to those that have
-	// shown that they may be here; 0 means 10,000. Of the other half one IPv4 address, or one /64 of
-	// IPv6, gets a tenth, 4 at least; behind a proxy all are of one. Where there is no room, one that was not used for
+	// shown that they may be here; 0 means 10,000. Half of the others are for whoever comes first. When
+	// those are taken, one IPv4 address, or one /64 of IPv6, gets no more if it has a tenth of that other
+	// half, and 4; behind a proxy all are of one. Where there is no room, one that was not used for
 	// 30 seconds makes some, unless it is a client's. MaxURIs is how many URIs clients may have; 0
 	// means 100,000. Each user gets a tenth of both at most, with the connections that are made for
 	// what the user sends, but 4 connections at least. None of them is negative, nor is MaxChunk.

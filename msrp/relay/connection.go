@@ -10,7 +10,7 @@ import (
 	"github.com/goparley/parley/msrp/internal/link"
 )
 
-// maxFailures is how often a connection may fail on probation, and a client in a row with a
+// maxFailures is how often a connection may fail on probation, and a client with a
 // password (RFC 4976 sections 6.1 and 6.3).
 const maxFailures = 5
 
@@ -28,7 +28,7 @@ type connection struct {
 	out    outbox
 
 	used    atomic.Int64 // when something of a request last came or went, as time.Time.UnixNano
-	guesses atomic.Int32 // passwords in a row that another relay did not take
+	guesses strikes      // passwords that another relay did not take
 	guarded atomic.Int64 // until when no passwords from behind it are looked at, as time.Time.UnixNano
 
 	// Under the lock of the Relay.
@@ -42,13 +42,42 @@ type connection struct {
 	// Of the goroutine that reads.
 	unproved bool // is on probation
 	failures int
-	refused  int // passwords in a row
+	refused  int     // passwords in a row, stale ones too
+	wrong    strikes // passwords
 	last     *route
 	head     *frame.Head // of the last SEND
 	cost     int         // of memory, for a SEND with it
 	routes   map[routeKey]*route
 	chain    []*x509.Certificate // of the neighbor, verified; nil: not looked at
 	unknown  bool                // it has none that is good
+}
+
+// strikes counts wrong passwords. A right one makes them good only after a while: who has a password could have it
+// between all that are guessed (RFC 4976 section 6.3 does not speak of those in a row).
+type strikes struct {
+	n     atomic.Int32
+	since atomic.Int64 // when the first was, as time.Time.UnixNano
+}
+
+func (s *strikes) add() {
+	if s.n.Add(1) == 1 {
+		s.since.Store(time.Now().UnixNano())
+	}
+}
+
+func (s *strikes) forgive() {
+	if time.Now().UnixNano()-s.since.Load() >= int64(forgiveTime) {
+		s.n.Store(0)
+	}
+}
+
+// over reports whether there were too many, and forgets them then.
+func (s *strikes) over() bool {
+	over := s.n.Load() > maxFailures
+	if over {
+		s.n.Store(0)
+	}
+	return over
 }
 
 // A routeKey is a path as it is written in both header fields.

@@ -67,13 +67,15 @@ func (f *forwarded) guess(response *frame.Head) {
 	}
 	if _, tried := f.h.Get("Authorization"); !tried || response.Status != frame.StatusUnauthorized {
 		if response.Status == frame.StatusOK {
-			f.c.guesses.Store(0)
+			f.c.guesses.forgive()
 		}
 		return
 	}
 	challenge, _ := response.Get("WWW-Authenticate")
-	if !strings.Contains(strings.ToLower(challenge), "stale=true") && f.c.guesses.Add(1) > maxFailures {
-		f.c.guesses.Store(0)
+	if strings.Contains(strings.ToLower(challenge), "stale=true") {
+		return
+	}
+	if f.c.guesses.add(); f.c.guesses.over() {
 		f.c.guard(f.h)
 	}
 }

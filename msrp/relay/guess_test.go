@@ -73,6 +73,42 @@ func TestWhoOnlySaysThatItIsARelay(t *testing.T) {
 	}
 }
 
+// A client's own password between those that it guesses makes these good only after a minute, at the relay itself and at
+// one behind it.
+func TestGuessesBetweenRightPasswords(t *testing.T) {
+	for _, through := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.relay("one.example.com", relay.Config{})
+			w.relay("two.example.com", relay.Config{})
+			p, to := w.client("carol", "one.example.com")
+			if to += " msrp://two.example.com:2855;tcp"; !through {
+				to = "msrp://one.example.com;tcp"
+			}
+			guess := func(n int) {
+				t.Helper()
+				if looked, over := p.guess("bob", to, n); looked != n || over {
+					t.Fatalf("through another relay %v: %d wrong passwords were looked at, over: %v; want %d", through, looked, over, n)
+				}
+			}
+			p.auth("carol", to)
+			for range 3 {
+				guess(5)
+				time.Sleep(time.Minute)
+				p.auth("carol", to)
+			}
+			for range 5 {
+				guess(1)
+				p.auth("carol", to)
+			}
+			// The answer to the last may come or not.
+			if _, over := p.guess("bob", to, 1); !over {
+				t.Errorf("through another relay %v: 6 wrong passwords in a minute did not end it", through)
+			}
+		})
+	}
+}
+
 // Without TLS no relay can prove what it is, and who says that it is one may have others behind it. These do not lose
 // their connection by the guesses of one, but what comes from behind is not looked at for 30 seconds after 6 of them.
 func TestWrongPasswordsFromBehindWithoutTLS(t *testing.T) {

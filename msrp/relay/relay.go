@@ -22,6 +22,7 @@ const (
 	distrustTime = 5 * time.Minute  // of a user, after a receiver was given up
 	askTime      = 10 * time.Second // for Config.Password
 	guessTime    = 30 * time.Second // after too many wrong passwords of who may be a relay
+	forgiveTime  = time.Minute      // after the first wrong password, until a right one makes it good
 	restTime     = 30 * time.Second // after which all that was sent is answered, or will not be
 	idleTime     = time.Hour        // without a request on a connection with no URIs (RFC 4976 section 6.5)
 	sweepTime    = time.Minute      // from one look at what has expired to the next

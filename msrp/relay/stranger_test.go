@@ -23,8 +23,9 @@ func (w *world) in(nc net.Conn) bool {
 	return isTimeout(err)
 }
 
-// Of the places for strangers a source has a tenth, 4 at least, over TCP and WebSocket together, so that one address does
-// not keep others out. Who has passed does not count.
+// Of the places for strangers one source may have half, over TCP and WebSocket together, for many may come at once from
+// behind it. When these are taken a source has a tenth, 4 at least, so that one address does not keep others out. Who has
+// passed does not count.
 func TestStrangersOfOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -50,15 +51,18 @@ func TestStrangersOfOneAddress(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		strangers := []net.Conn{knock("office", ":2855"), knock("office", ":2855"), knock("office", ":80"), knock("office", ":80")}
+		var strangers []net.Conn
+		for range 12 {
+			strangers = append(strangers, knock("office", ":2855"), knock("office", ":80"))
+		}
 		for _, port := range []string{":2855", ":80"} {
 			if w.in(knock("office", port)) {
-				t.Errorf("6 of 50 places are for one address at port %s, want 5", port)
+				t.Errorf("26 of 50 places are for one address at port %s, want 25", port)
 			}
 		}
 		for i, nc := range strangers {
 			if !w.in(nc) {
-				t.Errorf("stranger %d of 5 was refused", i+1)
+				t.Errorf("stranger %d of 25 was refused", i+1)
 			}
 		}
 		p, err := w.browse("home", example+":80", "ws://"+example+"/", nil)
@@ -127,7 +131,7 @@ func (c *measuredConn) Read(p []byte) (int, error) {
 }
 
 // What a stranger sends takes little memory, over TCP because it is read in small pieces and over WebSocket because a
-// message ends the connection that is longer than any AUTH. Who has passed may send what is long.
+// message ends the connection that is longer than most. Who has passed may send what is long.
 func TestStrangerWithALongBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -175,8 +179,12 @@ func TestStrangerWithALongBody(t *testing.T) {
 		if most := host.most.Load(); most < 64<<10 {
 			t.Errorf("%d bytes of a client are read at once", most)
 		}
+		// The first SEND of a peer of Alice's may have 64 KB (RFC 4975 section 5.4), and a long way here.
 		web = browse()
-		web.write(send("aaaa", "msrp://"+example+":2855/guess;tcp msrp://x.invalid:1/a;tcp", web.ours, "", body[:50_000]))
+		web.write("MSRP first SEND\nTo-Path: " + a + " " + p.ours + "\nFrom-Path: " + from + "\nMessage-ID: m\nContent-Type: text/plain\n\n" + body[:64<<10] + "\n-------first$\n")
+		web.response("first", frame.StatusOK)
+		web = browse()
+		web.write(send("aaaa", "msrp://"+example+":2855/guess;tcp msrp://x.invalid:1/a;tcp", web.ours, "", body[:100_000]))
 		if g, err := web.tryRead(time.Minute); err == nil {
 			t.Errorf("got %v, want the end", g)
 		}

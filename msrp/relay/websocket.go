@@ -18,7 +18,9 @@ const (
 	maxMessageIn  = 256 << 10
 	maxMessageOut = 64 << 10
 
-	maxUnproved = 40 << 10 // bytes of memory for one on probation: an AUTH has 27 KB at most
+	// Bytes of memory for one on probation. The first SEND may have a body (RFC 4975 section 5.4): there is room for 64 KB
+	// of that and any head.
+	maxUnproved = 96 << 10
 )
 
 var errUnproved = errors.New("a long message on probation")

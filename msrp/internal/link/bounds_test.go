@@ -71,29 +71,64 @@ func TestPeerThatStopsReading(t *testing.T) {
 	})
 }
 
-// One that goes on reading gets all of it.
-func TestPeerThatReadsAgain(t *testing.T) {
+// Of responses that a narrow connection does not take fewer wait, until it is narrow no more.
+func TestNarrowPeerThatStopsReading(t *testing.T) {
 	stalled(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
-		const count = 5 * maxControl / 150
-		done := make(chan error)
-		go func() { // ends with the responses
-			for range count {
-				if err := c.Respond(&frame.Head{ID: "abcd", Status: 200, To: bobURI, From: aliceURI}); err != nil {
-					done <- err
-					return
-				}
+		synctest.Wait()
+		c.Narrow(true)
+		response := &frame.Head{ID: "abcd", Status: 200, To: bobURI, From: aliceURI}
+		text, _ := response.Append(nil)
+		size := len(response.AppendEnd(text, frame.Complete))
+		waits := func(want int) {
+			t.Helper()
+			synctest.Wait()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if got := len(c.control); got < want || got >= want+size {
+				t.Errorf("%d bytes of responses wait, want %d", got, want)
 			}
-			done <- nil
+		}
+		done := make(chan struct{})
+		go func() { // ends with the connection
+			defer close(done)
+			for c.Respond(response) == nil {
+			}
 		}()
-		time.Sleep(writeTime / 2)
-		go p.read()
-		if err := <-done; err != nil {
-			t.Errorf("Respond() = %v", err)
-		}
-		if got := len(p.frames()); got != count {
-			t.Errorf("%d responses came, want %d", got, count)
-		}
+		waits(narrowControl)
+		c.Narrow(false)
+		waits(maxControl)
+		c.CloseNow()
+		<-done
 	})
+}
+
+// One that goes on reading gets all of it, narrow or not.
+func TestPeerThatReadsAgain(t *testing.T) {
+	for _, narrow := range []bool{false, true} {
+		stalled(t, func(t *testing.T, c *Conn, _ *ear, p *peer) {
+			synctest.Wait()
+			c.Narrow(narrow)
+			const count = 5 * maxControl / 150
+			done := make(chan error)
+			go func() { // ends with the responses
+				for range count {
+					if err := c.Respond(&frame.Head{ID: "abcd", Status: 200, To: bobURI, From: aliceURI}); err != nil {
+						done <- err
+						return
+					}
+				}
+				done <- nil
+			}()
+			time.Sleep(writeTime / 2)
+			go p.read()
+			if err := <-done; err != nil {
+				t.Errorf("Respond() = %v, narrow: %v", err, narrow)
+			}
+			if got := len(p.frames()); got != count {
+				t.Errorf("%d responses came, want %d, narrow: %v", got, count, narrow)
+			}
+		})
+	}
 }
 
 // SENDs without a body that a peer reads and never answers are bounded, too: the next one is as unanswered at once as those are in 30

@@ -32,7 +32,9 @@ const (
 	turn       = 128 << 10 // bytes of one Stream that are written in one go
 	maxControl = 1 << 20   // bytes of whole frames that wait
 	maxPending = 4096      // requests that wait for their responses when no more chunks are written
-	narrowRead = 2 << 10   // bytes of who is not known that are read at a time: half of a buffer, which does not grow then
+
+	narrowRead    = 2 << 10 // bytes of who is not known that are read at a time: half of a buffer, which does not grow then
+	narrowControl = 4 << 10 // instead of maxControl
 )
 
 // ErrClosed says that this end has closed the connection, or aborted the message.
@@ -78,6 +80,7 @@ type Conn struct {
 	work    sync.Cond // for the writer: something to write, or closed
 	drained sync.Cond // for who waits until there is room in control
 	control []byte    // whole frames that wait
+	most    int       // bytes of them: maxControl, or narrowControl
 	ends    []int     // of them
 	streams []*Stream // that have something to write, in the order of their turns
 	open    *Stream   // whose chunk is not at its end on the wire
@@ -104,7 +107,7 @@ func NewMessages(m Messages, limit int, h Handler) *Conn {
 }
 
 func newConn(w wire, h Handler) *Conn {
-	c := &Conn{wire: w, handler: h, lost: make(chan struct{}), readEnded: make(chan struct{}), writeEnded: make(chan struct{})}
+	c := &Conn{wire: w, handler: h, most: maxControl, lost: make(chan struct{}), readEnded: make(chan struct{}), writeEnded: make(chan struct{})}
 	c.work.L, c.drained.L = &c.mu, &c.mu
 	return c
 }

@@ -70,6 +70,15 @@ func (c *Conn) Came() time.Time { return c.wire.came() }
 // called before Start, or by a method of the Handler.
 func (c *Conn) SetIdle(d time.Duration) { c.wire.setIdle(d) }
 
-// Narrow has little of a stream read at a time, for a peer that has not shown yet that it may be here: a body of
-// any length then takes no more memory than a short one. It is called as SetIdle is.
-func (c *Conn) Narrow(is bool) { c.wire.setNarrow(is) }
+// Narrow has little memory taken for a peer that has not shown yet that it may be here. Little of a stream is read at
+// a time, so that a body of any length takes no more than a short one, and whole frames wait to be written up to 16 KB
+// rather than a megabyte, so that who takes no responses is soon read no more. It is called as SetIdle is.
+func (c *Conn) Narrow(is bool) {
+	c.wire.setNarrow(is)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.most = maxControl; is {
+		c.most = narrowControl
+	}
+	c.drained.Broadcast()
+}

@@ -45,7 +45,7 @@ func (c *Conn) collect(b *batch) bool {
 	if c.open != nil && (len(c.control) > 0 || len(c.posts) > 0 || s != nil && s != c.open || s == nil && c.closing != nil) {
 		c.open.endChunk(b, frame.Continued)
 	}
-	if len(c.control) >= maxControl {
+	if len(c.control) >= c.most {
 		c.drained.Broadcast()
 	}
 	c.control, c.ends = b.whole(c.control, c.ends), c.ends[:0]
@@ -177,7 +177,7 @@ func (s *Stream) collides(data []byte) bool {
 }
 
 // Answer writes the response to a SEND before all chunks: what it is made of has come with that, or is a URI of
-// ours. It waits while a megabyte of whole frames waits.
+// ours. It waits while as many whole frames wait as may.
 func (c *Conn) Answer(id string, status frame.Status, to, from string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,7 +194,7 @@ func (c *Conn) Answer(id string, status frame.Status, to, from string) error {
 
 // room waits until there is room in control. The lock is held.
 func (c *Conn) room() error {
-	for len(c.control) >= maxControl && c.err == nil {
+	for len(c.control) >= c.most && c.err == nil {
 		c.drained.Wait()
 	}
 	switch {
