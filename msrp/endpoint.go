@@ -46,9 +46,8 @@ type Config struct {
 
 	// MaxSessions is how many sessions there may be; 0 means 100,000. MaxConns is how many
 	// connections of peers are accepted; 0 means 10,000. Half of them are left to those for whom a
-	// session waits, and half of the others are for whoever
-	// comes first. When those are taken, one IPv4 address, or one /64 of IPv6, gets no more if it has a tenth of
-	// what is not left to sessions, and 4.
+	// session waits, and half of the others are for whoever comes first. When those are taken, one IPv4 address, or
+	// one /64 of IPv6, gets no more if it has a tenth of what is not left to sessions, and 4.
 	MaxSessions, MaxConns int
 
 	// Relays carry all sessions, the nearest first: the second is reached by the first, and so on. With none

@@ -71,7 +71,7 @@ func (c *Conn) Came() time.Time { return c.wire.came() }
 func (c *Conn) SetIdle(d time.Duration) { c.wire.setIdle(d) }
 
 // Narrow has little memory taken for a peer that has not shown yet that it may be here. Little of a stream is read at
-// a time, so that a body of any length takes no more than a short one, and whole frames wait to be written up to 16 KB
+// a time, so that a body of any length takes no more than a short one, and whole frames wait to be written up to 4 KB
 // rather than a megabyte, so that who takes no responses is soon read no more. It is called as SetIdle is.
 func (c *Conn) Narrow(is bool) {
 	c.wire.setNarrow(is)
