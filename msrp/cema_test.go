@@ -43,6 +43,7 @@ func TestCEMAAnswerer(t *testing.T) {
 		{"cema, a relay of the offerer, which is active", section(byRelay, "setup:active", "msrp-cema"), false, false, ""},
 		{"cema, a relay of the offerer, which is active by default", section(byRelay, "msrp-cema"), false, false, ""},
 		{"cema, a relay of the offerer, which is connected to", at(section(byRelay, "setup:actpass", "msrp-cema"), middlebox, 7000), false, true, middlebox},
+		{"cema, a relay of the offerer that is reached by WebSocket", section("msrp://192.0.2.150:2855/relay;ws "+rawURI, "setup:actpass", "msrp-cema"), false, false, ""},
 		{"no cema, a relay of the offerer, which connects", section(byRelay, "setup:actpass"), false, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -365,6 +365,9 @@ func (c *connection) route(h *frame.Head) (*leg, *claim, frame.Status) {
 	if len(to) != 1 || l == nil || !l.is(to[0]) {
 		return nil, nil, frame.StatusNoSession
 	}
+	if b := l.before(c, from, h.Method == frame.REPORT); b != nil {
+		l = b
+	}
 	if h.Method == frame.REPORT && l.uses(c) {
 		return l, nil, frame.StatusOK // of a relay, too, which speaks for itself then (RFC 4976 section 6.4.1)
 	}

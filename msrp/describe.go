@@ -17,7 +17,7 @@ import (
 // host its address, gets a new path. What the peer has brought to TLS stays there.
 func (s *Session) Offer(ctx context.Context) (*sdp.Media, error) {
 	s.mu.Lock()
-	secure := s.cfg.TLS || s.current != nil && s.current.secure
+	secure := s.cfg.TLS || s.secure
 	s.mu.Unlock()
 	l, err := s.legToDescribe(ctx, secure)
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *Session) setNext(l *leg) error {
 // describe writes the section. The lock is held.
 func (s *Session) describe(l *leg, setup string, cema bool) *sdp.Media {
 	m := &sdp.Media{Type: "message", Proto: "TCP/MSRP", Formats: []string{"*"}, Address: l.local.Host, Port: int(l.local.Port)}
-	if l.secure {
+	if s.secure = l.secure; l.secure {
 		m.Proto = "TCP/TLS/MSRP"
 	}
 	if cema && len(l.relays) > 0 { // RFC 6714 section 4.2
@@ -196,13 +196,14 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 	}
 	r := route{remote: d.path, verify: d.print}
 	setup, reached := "passive", s.e.listens() || s.given()
+	matches := s.cfg.DataChannel || s.e.matches(ctx, remote, d.path)
 	switch {
 	case d.setup == "passive":
 		r.active = true
 	case d.setup == "actpass":
 		// Who has a relay is to be connected to where there may be a middlebox (RFC 6714 section 4.5), and where its relay
 		// would not know our certificate.
-		r.active = !reached || !s.given() && len(d.path) > 1 && (d.cema || d.secure && s.e.anonymous())
+		r.active = !reached || !s.given() && len(d.path) > 1 && (d.cema && (!matches || r.byTCP()) || d.secure && s.e.anonymous())
 	case !reached:
 		return nil, nil // the peer would have to connect to us (RFC 4975 section 5.4)
 	}
@@ -210,14 +211,13 @@ func (s *Session) Answer(ctx context.Context, remote *sdp.Media) (*sdp.Media, er
 		setup = "active"
 	}
 	cema := d.cema
-	matches := s.cfg.DataChannel || s.e.matches(ctx, remote, d.path)
 	switch theirs, ours := len(d.path) > 1, s.relayed(); {
 	case s.cfg.DataChannel:
 		cema = true // RFC 8873 section 4.4
 	case !d.cema && !matches:
 		// A middlebox wants to be connected to that does not know how to say so (RFC 6714 section 4.3).
 		return nil, nil
-	case theirs && ours, theirs && (d.setup == "" || d.setup == "active"), ours && r.active:
+	case theirs && ours, theirs && !r.active, ours && r.active:
 		cema = false
 	}
 	if cema && r.active && !matches {
@@ -361,8 +361,14 @@ func (s *Session) follow(l *leg) *leg {
 	s.e.legs[n.local.SessionID] = n
 	s.e.mu.Unlock()
 	s.mu.Lock()
-	s.next = n
+	closed := s.closed
+	if !closed {
+		s.next = n
+	}
 	s.mu.Unlock()
+	if closed {
+		n.end(ErrClosed)
+	}
 	return n
 }
 

@@ -112,7 +112,8 @@ func (l *leg) end(err error) {
 	if s.next == l {
 		s.next = nil
 	}
-	heir := s.current
+	current := s.current
+	heir := current != nil && current != l && current.local.SessionID == l.local.SessionID && current.err == nil && !s.closed
 	for id, m := range s.incoming {
 		if m.l == l {
 			delete(s.incoming, id)
@@ -132,8 +133,8 @@ func (l *leg) end(err error) {
 	}
 	s.e.mu.Lock()
 	if id := l.local.SessionID; s.e.legs[id] == l {
-		if delete(s.e.legs, id); heir != nil && heir != l && heir.local.SessionID == id {
-			s.e.legs[id] = heir // which was to be followed
+		if delete(s.e.legs, id); heir {
+			s.e.legs[id] = current // which was to be followed
 		}
 	}
 	s.e.mu.Unlock()
@@ -162,6 +163,17 @@ func (l *leg) uses(c *connection) bool {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	return l.conn == c && l.err == nil
+}
+
+// before returns the leg that this one is to take the place of, if a request on a connection is for that still; else nil.
+func (l *leg) before(c *connection, from frame.Path, report bool) *leg {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	b := l.s.current
+	if b == nil || b == l || b.conn != c || b.err != nil || b.remote == nil || b.local.SessionID != l.local.SessionID || !report && !b.comesFrom(from) {
+		return nil
+	}
+	return b
 }
 
 // bind takes a request on a connection for the beginning of the leg on it (RFC 4975 section

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/goparley/parley/msrp"
+	"github.com/goparley/parley/sdp"
 )
 
 // A peer that answers another offer with another path is followed when the new connection is there; up to then the old
@@ -87,6 +89,35 @@ func TestPeerIsFollowed(t *testing.T) {
 	}
 }
 
+// It stands for what the peer has not sent before, too: a message where we have connected, and the report of one that is
+// under way.
+func TestFollowedPeerIsHeard(t *testing.T) {
+	play(t, func(s *scene) {
+		x, p := s.called(nil)
+		box := s.inbox(x)
+		done := s.sends(x, &msrp.Message{ID: "m", Body: strings.NewReader("hello"), SuccessReport: true})
+		p.answer(p.next(), 200)
+		s.agree(x, section("msrp://192.0.2.9:2866/other;tcp", "setup:active"))
+		p.report("m", "1-5/5", "000 200 OK")
+		s.sent(done, nil)
+		p.chunk("n", "1-3/3", "abc", "$")
+		p.response(200)
+		s.expect(box, "abc", nil)
+	})
+}
+
+// A session that ends before the peer has come by its other path leaves nothing behind.
+func TestClosedWhileThePeerIsFollowed(t *testing.T) {
+	play(t, func(s *scene) {
+		s.endpoint(alice, &msrp.Config{Listen: []string{"tcp:" + alice + ":2855"}, MaxSessions: 2})
+		for range 5 {
+			x, _ := s.bound(nil)
+			s.agree(x, section("msrp://192.0.2.9:2866/other;tcp", "setup:active"))
+			x.Close()
+		}
+	})
+}
+
 // What a peer has brought to TLS stays there when we offer, also after the connection was lost.
 func TestOfferKeepsTLS(t *testing.T) {
 	play(t, func(s *scene) {
@@ -127,5 +158,26 @@ func TestOfferKeepsTLS(t *testing.T) {
 		s.n.Host(alice).Reset()
 		s.expect(box, "", msrp.ErrLost)
 		describe(y, x)
+
+		// Also before the peer has connected, and after the section was refused.
+		z := s.session(alice, nil)
+		for _, offer := range []*sdp.Media{section(rawURI, "setup:active"), section("msrps://192.0.2.9:2866/secure;tcp", "setup:active")} {
+			answer, err := z.Answer(s.Context(), offer)
+			if err != nil {
+				s.Fatal(err)
+			}
+			if err := z.Update(s.Context(), answer, offer); err != nil {
+				s.Fatal(err)
+			}
+		}
+		for _, when := range []string{"before the connection", "after port 0"} {
+			again, err := z.Offer(s.Context())
+			if err != nil || again.Proto != "TCP/TLS/MSRP" {
+				s.Fatalf("%s: Offer() = %v, %v", when, again, err)
+			}
+			if err := z.Update(s.Context(), again, &sdp.Media{Type: "message", Proto: again.Proto}); err != nil {
+				s.Fatal(err)
+			}
+		}
 	})
 }

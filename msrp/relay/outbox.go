@@ -63,7 +63,6 @@ type flow struct {
 	queued bool     // in outbox.turns
 	open   *passage // whose Stream an item goes on with
 	next   *passage // of that item
-	last   linked   // the Stream before
 }
 
 // A block is a part of a flow: parts of passages.

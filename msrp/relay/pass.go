@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/goparley/parley/msrp/frame"
@@ -95,10 +96,10 @@ func (o *outbox) forget() {
 
 // close ends the Stream that was open, if it is not ended, and returns it for the link to write.
 func (f *flow) close() linked {
-	f.open.stream.End(frame.Continued)
-	f.last = linked{f.open, f.open.stream, f.open.load}
+	l := linked{f.open, f.open.stream, f.open.load}
+	l.stream.End(frame.Continued)
 	f.open, f.next = nil, nil
-	return f.last
+	return l
 }
 
 // next returns the passage that is to come in a flow, nil if there is none yet.
@@ -122,7 +123,7 @@ func (o *outbox) pass(f *flow, items []item, data []byte) (n, size int) {
 		o.mu.Unlock()
 	}
 	if !last.p.head.HasBody {
-		o.passBodiless(f, last.p, last.end)
+		o.passBodiless(last.p, last.end)
 		return n, size
 	}
 	lead := f.open
@@ -185,12 +186,12 @@ func (o *outbox) pass(f *flow, items []item, data []byte) (n, size int) {
 }
 
 // passBodiless passes a SEND without a body to the link, as it has come.
-func (o *outbox) passBodiless(f *flow, p *passage, end frame.Flag) {
-	if f.last.stream != nil {
-		f.last.stream.Wait() // the link would write it first, and it may be the end of these chunks
-	}
-	f.last = linked{}
+func (o *outbox) passBodiless(p *passage, end frame.Flag) {
 	o.mu.Lock()
+	// The link would write it before the chunks that wait, and it may be their end.
+	for !o.isOver && slices.ContainsFunc(o.linked, func(l linked) bool { return l.p.c == p.c }) {
+		o.less.Wait()
+	}
 	done := p.done
 	o.mu.Unlock()
 	if !done {
