@@ -80,7 +80,7 @@ func (s *Session) setNext(l *leg) error {
 // describe writes the section. The lock is held.
 func (s *Session) describe(l *leg, setup string, cema bool) *sdp.Media {
 	m := &sdp.Media{Type: "message", Proto: "TCP/MSRP", Formats: []string{"*"}, Address: l.local.Host, Port: int(l.local.Port)}
-	if s.secure = l.secure; l.secure {
+	if l.secure {
 		m.Proto = "TCP/TLS/MSRP"
 	}
 	if cema && len(l.relays) > 0 { // RFC 6714 section 4.2
@@ -296,6 +296,9 @@ func (s *Session) Update(ctx context.Context, local, remote *sdp.Media) error {
 	s.agreed = false // what comes next is of another phone
 	if l == nil {
 		l = s.current
+	}
+	if l != nil {
+		s.secure = l.secure
 	}
 	s.changed.Broadcast()
 	s.mu.Unlock()

@@ -138,10 +138,25 @@ func (l *leg) end(err error) {
 		}
 	}
 	s.e.mu.Unlock()
+	if heir {
+		current.unregister() // if it has ended meanwhile
+	}
 	for _, c := range left {
 		if c != nil {
 			c.leave(l)
 		}
+	}
+}
+
+// unregister has requests find a leg no more that has ended.
+func (l *leg) unregister() {
+	l.s.mu.Lock()
+	over := l.err != nil
+	l.s.mu.Unlock()
+	l.s.e.mu.Lock()
+	defer l.s.e.mu.Unlock()
+	if over && l.s.e.legs[l.local.SessionID] == l {
+		delete(l.s.e.legs, l.local.SessionID)
 	}
 }
 
@@ -170,7 +185,8 @@ func (l *leg) before(c *connection, from frame.Path, report bool) *leg {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	b := l.s.current
-	if b == nil || b == l || b.conn != c || b.err != nil || b.remote == nil || b.local.SessionID != l.local.SessionID || !report && !b.comesFrom(from) {
+	followed := l.remote != nil && from[len(from)-1].Equal(l.remote[len(l.remote)-1])
+	if b == nil || b == l || b.conn != c || b.err != nil || b.remote == nil || !report && followed || b.local.SessionID != l.local.SessionID || !report && !b.comesFrom(from) {
 		return nil
 	}
 	return b

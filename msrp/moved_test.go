@@ -159,6 +159,14 @@ func TestOfferKeepsTLS(t *testing.T) {
 		s.expect(box, "", msrp.ErrLost)
 		describe(y, x)
 
+		// An answer that comes to nothing changes nothing.
+		if answer, err := y.Answer(s.Context(), section("msrp://192.0.2.9:2866/plain;tcp", "setup:active")); err != nil || answer == nil {
+			s.Fatalf("Answer() = %v, %v", answer, err)
+		}
+		if offer, err := y.Offer(s.Context()); err != nil || offer.Proto != "TCP/TLS/MSRP" {
+			s.Errorf("Offer() after an answer that came to nothing = %v, %v", offer, err)
+		}
+
 		// Also before the peer has connected, and after the section was refused.
 		z := s.session(alice, nil)
 		for _, offer := range []*sdp.Media{section(rawURI, "setup:active"), section("msrps://192.0.2.9:2866/secure;tcp", "setup:active")} {

@@ -101,7 +101,7 @@ type Session struct {
 	address netip.Addr // where the peer reaches us, as we were told
 
 	offered     bool  // the last description of ours was an offer
-	secure      bool  // the last description of ours has TLS
+	secure      bool  // what was last agreed on has TLS
 	agreed      bool  // and we had agreed with a peer before, and have no answer yet
 	answerRoute route // of the last offer of the peer
 	plain       bool  // a middlebox does not do with CEMA
